@@ -1,0 +1,65 @@
+# `make demo` trains, exports and draws digits; `make test` runs every check. Both make .venv first if it is not there.
+
+DEMO ?= demo
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+# The first Python of a version that TensorFlow has wheels for. Override with `make PYTHON=…`.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	&& echo $$python && break; done)
+
+.PHONY: help demo test lint format bundle clean
+
+help:
+	@echo 'make demo    train for some minutes, export, draw samples and reconstructions'
+	@echo 'make test    tests, formatting, linting, types'
+	@echo 'make lint    the checks without the tests'
+	@echo 'make format  format and fix what can be'
+	@echo 'make bundle  export assets/mnist into the package'
+	@echo 'make clean   delete .venv, the demo and caches'
+
+$(BIN)/python:
+	@test -n '$(PYTHON)' || { echo 'make: Python 3.11, 3.12 or 3.13 is needed; say make PYTHON=/path/to/python' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+
+# What is installed, as files that are as old as the last installation.
+$(VENV)/.export: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) --editable '.[export]'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt $(VENV)/.export
+	$(INSTALL) --group test --group lint
+	@touch $@
+
+demo: $(VENV)/.export
+	$(BIN)/cvae-train --preset fast --run $(DEMO)/run --resume
+	$(BIN)/cvae-export $(DEMO)/run --onnx $(DEMO)/bundle --overwrite
+	$(BIN)/cvae-generate $(DEMO)/bundle -n 64 --seed 0 -o $(DEMO)/samples.png --overwrite
+	$(BIN)/python scripts/first_digits.py 16 $(DEMO)/digits.npy
+	$(BIN)/cvae-generate $(DEMO)/bundle --reconstruct $(DEMO)/digits.npy -o $(DEMO)/reconstructions.png --overwrite
+	@echo
+	@echo 'samples           $(DEMO)/samples.png'
+	@echo 'reconstructions   $(DEMO)/reconstructions.png'
+	@echo 'the model         $(DEMO)/bundle'
+	@echo 'the training run  $(DEMO)/run: cvae.gif, elbo.png, history.csv'
+
+test: $(VENV)/.test lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/.test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bundle: $(VENV)/.export
+	$(BIN)/cvae-export assets/mnist --onnx runtime/cvae_runtime/bundles/mnist --overwrite
+
+clean:
+	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -1,0 +1,32 @@
+"""Export a trained model as a verified ONNX bundle.
+
+    import cvae_export
+    cvae_export.export("runs/0001", "my-model").verification.table()
+
+TensorFlow and onnx are imported by the first use of a name, so that a command line can print its help without
+waiting for them.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._convert import ConversionError
+    from ._export import ExportResult, export
+    from ._verify import ParityError, Verification
+
+_MODULES = {
+    "ConversionError": "_convert",
+    "ExportResult": "_export",
+    "ParityError": "_verify",
+    "Verification": "_verify",
+    "export": "_export",
+}
+
+__all__ = ["ConversionError", "ExportResult", "ParityError", "Verification", "export"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)

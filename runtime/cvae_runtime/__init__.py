@@ -1,0 +1,98 @@
+"""Run a convolutional variational autoencoder through ONNX Runtime, without TensorFlow.
+
+    import cvae_runtime as cvae
+    model = cvae.load()                    # the MNIST model of the package
+    images = model.generate(64, seed=0)    # float32 (64, 28, 28, 1), in [0, 1]
+
+Importing this imports no ONNX Runtime; the first `load` does.
+"""
+
+from ._arrays import as_images, npy_bytes, npz_bytes, read_npy, read_npz
+from ._bundle import Bundle, packaged_bundle, read_bundle
+from ._elbo import bernoulli_log_likelihood, gaussian_kl, reparameterize, targets_of
+from ._errors import (
+    BundleError,
+    CvaeError,
+    InputError,
+    IntegrityError,
+    MissingExtraError,
+    ProviderError,
+    TargetExistsError,
+)
+from ._extras import require
+from ._files import new_folder, refuse_existing, write_file
+from ._golden import Golden, GoldenCase, GoldenLatents, GoldenResult, check_golden, parse_golden
+from ._idx import read_idx
+from ._image_files import read_images
+from ._manifest import (
+    MANIFEST_NAME,
+    GoldenInfo,
+    GraphInfo,
+    Manifest,
+    ModelInfo,
+    Preprocessing,
+    TensorInfo,
+    Training,
+    Verified,
+    parse_manifest,
+)
+from ._model import Model, Posterior, load
+from ._pictures import encode_gif, encode_png, picture_grid, to_uint8
+from ._random import RNG_NAME, check_seed, posterior_noise, prior_latents
+from ._score import Scores
+
+__all__ = [
+    "MANIFEST_NAME",
+    "RNG_NAME",
+    "Bundle",
+    "BundleError",
+    "CvaeError",
+    "Golden",
+    "GoldenCase",
+    "GoldenInfo",
+    "GoldenLatents",
+    "GoldenResult",
+    "GraphInfo",
+    "InputError",
+    "IntegrityError",
+    "Manifest",
+    "MissingExtraError",
+    "Model",
+    "ModelInfo",
+    "Posterior",
+    "Preprocessing",
+    "ProviderError",
+    "Scores",
+    "TargetExistsError",
+    "TensorInfo",
+    "Training",
+    "Verified",
+    "as_images",
+    "bernoulli_log_likelihood",
+    "check_golden",
+    "check_seed",
+    "encode_gif",
+    "encode_png",
+    "gaussian_kl",
+    "load",
+    "new_folder",
+    "npy_bytes",
+    "npz_bytes",
+    "packaged_bundle",
+    "parse_golden",
+    "parse_manifest",
+    "picture_grid",
+    "posterior_noise",
+    "prior_latents",
+    "read_bundle",
+    "read_idx",
+    "read_images",
+    "read_npy",
+    "read_npz",
+    "refuse_existing",
+    "reparameterize",
+    "require",
+    "targets_of",
+    "to_uint8",
+    "write_file",
+]

@@ -1,0 +1,105 @@
+"""Reads and writes NumPy files, and turns arrays of pictures into the one form used everywhere: uint8 (N, H, W, C)."""
+
+import io
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._errors import InputError
+
+
+def read_npy(path: Path) -> NDArray[Any]:
+    """Read one ``.npy`` file; pickled objects are refused.
+
+    Raises:
+        InputError: it cannot be read or is no ``.npy`` file.
+    """
+    with _numpy_errors(path), path.open("rb") as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def read_npz(path: Path, names: Sequence[str]) -> list[NDArray[Any]]:
+    """Read the named arrays of an ``.npz`` file; pickled objects are refused.
+
+    Raises:
+        InputError: it cannot be read, is no ``.npz`` file or lacks one of the arrays.
+    """
+    with _numpy_errors(path), np.load(path, allow_pickle=False) as archive:
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise InputError(f"{path}: expected an .npz archive, found a single array; save it with numpy.savez")
+        for name in names:
+            if name not in archive.files:
+                found = ", ".join(archive.files) or "none"
+                raise InputError(f"{path}: expected the arrays {' and '.join(names)}, found {found}")
+        return [archive[name] for name in names]
+
+
+def npy_bytes(array: NDArray[Any]) -> bytes:
+    """The content of an ``.npy`` file."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def npz_bytes(arrays: Mapping[str, NDArray[Any]], *, compress: bool = False) -> bytes:
+    """The content of an ``.npz`` file with these arrays by their names; names may hold slashes."""
+    method = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        for name, array in arrays.items():
+            # ZipInfo's own date is fixed, so that the same arrays give the same bytes.
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), npy_bytes(array), compress_type=method)
+    return buffer.getvalue()
+
+
+class _numpy_errors:
+    """Turns whatever NumPy raises for a damaged file into an `InputError` that names the file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        damaged = (OSError, EOFError, ValueError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error)
+        if isinstance(error, damaged) and not isinstance(error, InputError):
+            raise InputError(f"{self._path}: cannot be read as a NumPy file: {error}") from error
+
+
+def as_images(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
+    """Bring pictures into the form uint8 (N, H, W, C).
+
+    Args:
+        array: uint8 with values 0 to 255, or float with values in [0, 1], which are scaled by 255 and rounded;
+            (N, H, W) for one channel, or (N, H, W, C) with C 1 or 3.
+        name: what errors call it.
+
+    Raises:
+        InputError: another dtype or shape, no pictures, values outside the range or not finite.
+    """
+    if array.ndim == 3:
+        array = array[..., np.newaxis]
+    if array.ndim != 4 or array.shape[3] not in (1, 3):
+        raise InputError(
+            f"{name}: expected pictures of shape (N, H, W) or (N, H, W, C) with C 1 or 3, found shape {array.shape}"
+        )
+    if 0 in array.shape:
+        raise InputError(f"{name}: expected at least one picture, found an empty set of shape {array.shape}")
+    if array.dtype == np.uint8:
+        return np.ascontiguousarray(array)
+    if array.dtype.kind != "f":
+        raise InputError(f"{name}: expected uint8, or float in [0, 1], found {array.dtype}; convert it first")
+    low, high = float(array.min()), float(array.max())
+    if not (low >= 0.0 and high <= 1.0):  # written so that NaN fails it
+        raise InputError(
+            f"{name}: float pictures must lie in [0, 1], found {low:g} to {high:g}; divide 0-255 values by 255"
+        )
+    # Half to even: 0.5 becomes 128, so that thresholding at 0.5 and at pixel 128 are the same.
+    pixels: NDArray[np.uint8] = np.rint(array * array.dtype.type(255)).astype(np.uint8)
+    return pixels

@@ -1,0 +1,94 @@
+"""Checks what callers hand in, before any work is done."""
+
+import math
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._errors import BundleError, InputError
+from ._manifest import GraphInfo, TensorInfo
+
+_ORT_TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
+
+
+def check_count(name: str, value: object, low: int) -> None:
+    """Raise `InputError` unless ``value`` is a whole number of at least ``low``."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < low:
+        raise InputError(f"{name} must be a whole number of at least {low}; found {value!r}")
+
+
+def check_temperature(value: Any) -> None:
+    """Raise `InputError` unless ``value`` is a finite number that is not negative."""
+    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not (number and math.isfinite(value) and value >= 0.0):
+        raise InputError(f"temperature must be a finite number of at least 0; found {value!r}")
+
+
+def check_images(images: NDArray[np.uint8], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Images as uint8 (N, H, W, C); raise `InputError` if they are anything else."""
+    expected = f"uint8 of shape (N, {', '.join(map(str, shape))})"
+    if not isinstance(images, np.ndarray):
+        raise InputError(f"images must be a NumPy array, {expected}; found {type(images).__name__}")
+    if images.dtype != np.uint8:
+        raise InputError(f"images must be {expected}, raw pixels 0 to 255; found {images.dtype}")
+    if images.ndim == 3 and shape[2] == 1:
+        images = images[..., np.newaxis]
+    if images.ndim != 4 or images.shape[1:] != shape:
+        raise InputError(f"images must be {expected}; found shape {images.shape}")
+    if len(images) == 0:
+        raise InputError("images must hold at least one image; found none")
+    return images
+
+
+def check_latents(z: NDArray[np.float32], latent_dim: int) -> NDArray[np.float32]:
+    """Latents as float32 (N, L); raise `InputError` if they are anything else."""
+    expected = f"float32 of shape (N, {latent_dim})"
+    if not isinstance(z, np.ndarray):
+        raise InputError(f"latents must be a NumPy array, {expected}; found {type(z).__name__}")
+    if z.dtype != np.float32:
+        raise InputError(f"latents must be {expected}; found {z.dtype}: say z.astype(numpy.float32)")
+    if z.ndim != 2 or z.shape[1] != latent_dim:
+        raise InputError(f"latents must be {expected}; found shape {z.shape}")
+    if len(z) == 0:
+        raise InputError("latents must hold at least one; found none")
+    if not np.isfinite(z).all():
+        raise InputError("latents must be finite; found NaN or infinity")
+    return z
+
+
+def check_memory(count: int, shape: tuple[int, int, int]) -> None:
+    """Raise `InputError` if ``count`` float32 images of (H, W, C) are more than the machine's memory holds."""
+    needed = count * math.prod(shape) * 4
+    held = _physical_memory()
+    if needed > held:
+        raise InputError(
+            f"{count:,} images take {needed / 2**30:,.1f} GiB, and this machine has {held / 2**30:,.1f} GiB; "
+            f"make them in parts, with first= and a smaller count"
+        )
+
+
+def check_session(session: Any, graph: GraphInfo, source: str) -> None:
+    """Raise `BundleError` unless a graph's inputs and outputs are what its manifest says, and the runtime uses."""
+    used = {"encoder": ({"images"}, {"mean", "logvar"}), "decoder": ({"z"}, {"probs"})}[graph.role]
+    for kind, found, told, names in (
+        ("inputs", session.get_inputs(), graph.inputs, used[0]),
+        ("outputs", session.get_outputs(), graph.outputs, used[1]),
+    ):
+        actual = tuple(TensorInfo(t.name, _ORT_TYPES.get(t.type, t.type), tuple(t.shape)) for t in found)
+        if actual != told or not names <= {tensor.name for tensor in told}:
+            raise BundleError(
+                f"{source}: expected the {kind} {_describe(told)}, among them {', '.join(sorted(names))}; "
+                f"found {_describe(actual)}; export the bundle again"
+            )
+
+
+def _describe(tensors: tuple[TensorInfo, ...]) -> str:
+    return ", ".join(f"{t.name} {t.dtype} {list(t.shape)}" for t in tensors) or "none"
+
+
+def _physical_memory() -> int:
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return 1 << 40  # unknown: NumPy will say when it does not get what it asks for

@@ -1,0 +1,68 @@
+"""The evidence lower bound and its parts, in nats per image, computed in float64 from a model's outputs.
+
+ELBO = log p(x|z) - KL(q(z|x) || p(z)) with one draw z = mean + exp(logvar / 2) * noise (Kingma and Welling,
+"Auto-encoding variational Bayes", 2014). Every figure of this project that is called an ELBO comes from here or from
+the same formula.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+PROBABILITY_FLOOR = 1e-7
+
+Float64s = NDArray[np.float64]
+Float32s = NDArray[np.float32]
+
+
+def bernoulli_log_likelihood(targets: NDArray[np.float32], probs: Float32s) -> Float64s:
+    """log p(x|z) of independent Bernoulli pixels, summed over each image.
+
+    Args:
+        targets: (N, H, W, C), 0 or 1, or grey values between (then it is a cross-entropy bound, not a likelihood).
+        probs: float32 (N, H, W, C), clipped to [1e-7, 1 - 1e-7].
+
+    Returns:
+        float64 (N,), in nats.
+    """
+    p = np.clip(probs.astype(np.float64), PROBABILITY_FLOOR, 1.0 - PROBABILITY_FLOOR)
+    x = targets.astype(np.float64)
+    terms: Float64s = x * np.log(p) + (1.0 - x) * np.log1p(-p)
+    sums: Float64s = terms.reshape(len(terms), -1).sum(axis=1)
+    return sums
+
+
+def gaussian_kl(mean: Float32s, logvar: Float32s) -> Float64s:
+    """KL(N(mean, exp(logvar)) || N(0, I)) = sum (exp(logvar) + mean^2 - 1 - logvar) / 2.
+
+    Args:
+        mean, logvar: float32 (N, L).
+
+    Returns:
+        float64 (N,), in nats.
+    """
+    m, v = mean.astype(np.float64), logvar.astype(np.float64)
+    sums: Float64s = (np.exp(v) + m * m - 1.0 - v).sum(axis=1)
+    return 0.5 * sums
+
+
+def gaussian_log_density(z: Float32s, mean: Float32s, logvar: Float32s) -> Float64s:
+    """log N(z; mean, exp(logvar)) of (N, L), summed over each latent: float64 (N,), in nats."""
+    v = logvar.astype(np.float64)
+    terms: Float64s = math.log(2.0 * math.pi) + v + (z.astype(np.float64) - mean) ** 2 * np.exp(-v)
+    sums: Float64s = terms.sum(axis=-1)
+    return -0.5 * sums
+
+
+def reparameterize(mean: Float32s, logvar: Float32s, noise: Float32s) -> Float32s:
+    """z = mean + exp(logvar / 2) * noise, float32 (N, L)."""
+    z: Float32s = mean + np.exp(logvar * np.float32(0.5)) * noise
+    return z
+
+
+def targets_of(images: NDArray[np.uint8], binarize_at: int | None, scale: int = 255) -> Float32s:
+    """What the likelihood is asked about: pixels >= ``binarize_at`` as 0 or 1, or pixels / ``scale``; same shape."""
+    if binarize_at is not None:
+        return (images >= binarize_at).astype(np.float32)
+    return images.astype(np.float32) / np.float32(scale)

@@ -1,0 +1,94 @@
+"""Writing that never leaves a partial file or folder under its final name.
+
+Everything is written to a temporary name beside the target, flushed to the disk and renamed. A process that is
+killed leaves at most a hidden ``.NAME.XXXXXXXX.tmp`` behind, never a target that is half there.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ._errors import InputError, TargetExistsError
+
+
+def refuse_existing(target: Path, overwrite: bool, *, remedy: str = "--overwrite") -> None:
+    """Raise unless ``target`` may be written.
+
+    Raises:
+        TargetExistsError: it exists and ``overwrite`` is false; the message names ``remedy``.
+        InputError: the folder that is to hold it does not exist.
+    """
+    if os.path.lexists(target) and not overwrite:
+        raise TargetExistsError(f"{target} exists already; choose another name or say {remedy}")
+    if not target.absolute().parent.is_dir():
+        raise InputError(f"cannot write {target}: the folder {target.parent} does not exist; create it first")
+
+
+def write_file(target: Path, data: bytes) -> None:
+    """Write ``data`` to ``target``, whole or not at all, replacing what is there."""
+    temporary = _temporary_name(target)
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(f"cannot write {target}: {error.strerror or error}; check space and permissions") from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(target.absolute().parent)
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Yield an empty temporary folder beside ``target`` that takes its place when the block ends well.
+
+    A folder that is there already is moved aside first and removed last, so that a failure at any point leaves the
+    old one or the new one whole. When the block raises, the temporary folder is removed and ``target`` is as before.
+    """
+    temporary = _temporary_name(target)
+    try:
+        temporary.mkdir()
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {error.strerror or error}; check space and permissions") from error
+    try:
+        yield temporary
+        for file in temporary.iterdir():
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())
+        old = _temporary_name(target) if os.path.lexists(target) else None
+        if old is not None:
+            target.rename(old)
+        try:
+            temporary.rename(target)
+        except BaseException:
+            if old is not None:
+                old.rename(target)
+            raise
+        _sync_folder(target.absolute().parent)
+        if old is not None:
+            shutil.rmtree(old)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _temporary_name(target: Path) -> Path:
+    # Own names instead of tempfile's: those have mode 0600, and the result should have the user's umask.
+    return target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in ``folder`` durable, where the system knows how (Windows does not)."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,146 @@
+"""``golden.json``: a few inputs with their outputs and tolerances, by which any embedder can test itself."""
+
+import base64
+import binascii
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._bundle import Bundle
+from ._errors import BundleError
+from ._providers import open_sessions
+from ._random import prior_latents
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class GoldenCase:
+    """One graph's outputs for given inputs; they agree where no value differs by more than ``atol``."""
+
+    file: str
+    inputs: Arrays
+    outputs: Arrays
+    atol: float
+
+
+@dataclasses.dataclass(frozen=True)
+class GoldenLatents:
+    """Latents float32 (count, latent_dim) of the prior's stream; they agree to 1 ulp."""
+
+    seed: int
+    first: int
+    count: int
+    latent_dim: int
+    z: NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True)
+class Golden:
+    """The content of ``golden.json``."""
+
+    cases: tuple[GoldenCase, ...]
+    rng: tuple[GoldenLatents, ...]
+
+    def to_json(self) -> str:
+        """The text of ``golden.json``. Seeds and indices are strings: JSON numbers end at 2^53 in JavaScript."""
+        cases = [
+            {"file": case.file, "inputs": _texts(case.inputs), "outputs": _texts(case.outputs), "atol": case.atol}
+            for case in self.cases
+        ]
+        rng = [
+            {
+                "seed": str(latents.seed),
+                "first": str(latents.first),
+                "count": latents.count,
+                "latent_dim": latents.latent_dim,
+                "z": _to_text(latents.z),
+            }
+            for latents in self.rng
+        ]
+        return json.dumps({"cases": cases, "rng": rng}, indent=1) + "\n"
+
+
+@dataclasses.dataclass(frozen=True)
+class GoldenResult:
+    """One output of one graph against its golden vector: the largest absolute difference."""
+
+    file: str
+    output: str
+    difference: float
+    atol: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the difference is within the tolerance."""
+        return self.difference <= self.atol
+
+
+def parse_golden(text: str | bytes, source: str) -> Golden:
+    """Read the text of a ``golden.json``.
+
+    Raises:
+        BundleError: it is not of that form.
+    """
+    try:
+        value = json.loads(text)
+        cases = tuple(
+            GoldenCase(case["file"], _arrays(case["inputs"]), _arrays(case["outputs"]), float(case["atol"]))
+            for case in value["cases"]
+        )
+        rng = tuple(
+            GoldenLatents(
+                int(item["seed"]), int(item["first"]), int(item["count"]), int(item["latent_dim"]), _to_array(item["z"])
+            )
+            for item in value["rng"]
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
+        raise BundleError(f"{source}: not golden vectors: {error!r}; export the bundle again") from error
+    return Golden(cases, rng)
+
+
+def check_golden(bundle: Bundle) -> list[GoldenResult]:
+    """Run a bundle's golden vectors on this machine's CPU provider.
+
+    Returns:
+        A result for every output of every case, and one for the latents, whose tolerance is 1 ulp.
+    """
+    info = bundle.manifest.golden
+    golden = parse_golden(bundle.files[info.file], str(bundle.path / info.file))
+    results = []
+    for case in golden.cases:
+        if case.file not in bundle.files:
+            raise BundleError(f"{bundle.path / info.file}: names the graph {case.file}, which the bundle does not have")
+        (session,), _ = open_sessions([bundle.files[case.file]], "cpu")
+        outputs = session.run(list(case.outputs), dict(case.inputs))
+        for (name, expected), found in zip(case.outputs.items(), outputs, strict=True):
+            results.append(GoldenResult(case.file, name, float(np.abs(found - expected).max()), case.atol))
+    for latents in golden.rng:
+        found = prior_latents(latents.seed, latents.first, latents.count, latents.latent_dim)
+        ulps = float((np.abs(found - latents.z) / np.spacing(np.abs(latents.z))).max())
+        results.append(GoldenResult("rng", f"seed {latents.seed}, in ulp", ulps, 1.0))
+    return results
+
+
+def _to_text(array: NDArray[Any]) -> dict[str, Any]:
+    little = array.astype(array.dtype.newbyteorder("<"))
+    data = base64.b64encode(little.tobytes()).decode()
+    return {"dtype": array.dtype.name, "shape": list(array.shape), "data": data}
+
+
+def _texts(arrays: Arrays) -> dict[str, Any]:
+    return {name: _to_text(array) for name, array in arrays.items()}
+
+
+def _to_array(value: Mapping[str, Any]) -> NDArray[Any]:
+    dtype = np.dtype(value["dtype"]).newbyteorder("<")
+    array = np.frombuffer(base64.b64decode(value["data"], validate=True), dtype).reshape(value["shape"])
+    return array.astype(dtype.newbyteorder("="))
+
+
+def _arrays(values: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    return {name: _to_array(value) for name, value in values.items()}

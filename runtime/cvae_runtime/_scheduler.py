@@ -1,0 +1,74 @@
+"""Runs micro-batches side by side on threads.
+
+ONNX Runtime's CPU provider walks the images of a transposed convolution one after another, with a threaded product for
+each. Single-threaded sessions called from as many threads as there are cores do about twice as much (calls release the
+GIL). Micro-batches are cut at multiples of a fixed size from the call's start, never by the number of threads, so that
+a result has the same bits on any number of them.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+
+from ._errors import InputError
+
+MAX_THREADS = 1024
+
+Work = Callable[[int, int], None]
+
+
+class Scheduler:
+    """A pool of threads that serves one model.
+
+    Args:
+        threads: how many run at a time, the caller's included; as many as the process may use cores if not given.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        if threads is not None and not 1 <= threads <= MAX_THREADS:
+            raise InputError(f"threads must be 1 to {MAX_THREADS}; found {threads}")
+        self.threads = threads or _allowed_cores()
+        self._pool = ThreadPoolExecutor(self.threads - 1, "cvae-runtime") if self.threads > 1 else None
+
+    def run(self, count: int, size: int, work: Work) -> None:
+        """Call ``work(start, stop)`` for the spans of ``size`` that make up ``range(count)``, in any order.
+
+        Raises:
+            Exception: the first that a call raised; calls not yet begun are dropped.
+        """
+        starts = iter(range(0, count, size))
+        lock = threading.Lock()
+        stop = threading.Event()
+
+        def drain() -> None:
+            while not stop.is_set():
+                with lock:
+                    start = next(starts, None)
+                if start is None:
+                    return
+                work(start, min(start + size, count))
+
+        helpers = min(self.threads, -(-count // size)) - 1
+        futures = [self._pool.submit(drain) for _ in range(helpers)] if self._pool is not None else []
+        try:
+            drain()
+            for future in futures:
+                future.result()
+        except BaseException:  # Ctrl-C too: what runs is awaited, nothing more is begun
+            stop.set()
+            for future in futures:
+                future.cancel()
+            wait(futures)
+            raise
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+
+def _allowed_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,60 @@
+"""Scores of images under a model: the ELBO and the importance-weighted bound, from encoder and decoder alone."""
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._elbo import bernoulli_log_likelihood, gaussian_kl, gaussian_log_density, reparameterize, targets_of
+from ._random import check_range, posterior_noise
+
+if TYPE_CHECKING:
+    from ._model import Model
+
+_DECODED_AT_A_TIME = 4096  # latents; bounds the memory that many draws of many images take
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """How well a model explains images: float64 (N,) each, in nats per image.
+
+    Attributes:
+        elbo: reconstruction - kl, a lower bound of log p(x).
+        reconstruction: log p(x|z), averaged over the draws.
+        kl: KL(q(z|x) || N(0, I)), in closed form.
+        log_likelihood: the importance-weighted bound over the k draws (Burda, Grosse and Salakhutdinov, "Importance
+            weighted autoencoders", 2016); it grows with k towards log p(x).
+    """
+
+    elbo: NDArray[np.float64]
+    reconstruction: NDArray[np.float64]
+    kl: NDArray[np.float64]
+    log_likelihood: NDArray[np.float64]
+
+
+def score_images(model: "Model", images: NDArray[np.uint8], samples: int, seed: int, first: int) -> Scores:
+    """Compute `Scores` with ``samples`` draws an image; the arguments are those of `Model.score`, checked."""
+    model.check_rng()
+    latent_dim = model.latent_dim
+    check_range(seed, first * samples, len(images) * samples, latent_dim)
+    posterior = model.encode(images)
+    preprocessing = model.manifest.model.preprocessing
+    reconstruction, log_likelihood = np.empty(len(images)), np.empty(len(images))
+    block = max(1, _DECODED_AT_A_TIME // samples)
+    for start in range(0, len(images), block):
+        part = slice(start, min(start + block, len(images)))
+        # Image by image, its draws one after another: the order in which the noise is numbered.
+        mean = posterior.mean[part].repeat(samples, axis=0)
+        logvar = posterior.logvar[part].repeat(samples, axis=0)
+        targets = targets_of(images[part], preprocessing.binarize_at, preprocessing.scale).repeat(samples, axis=0)
+        z = reparameterize(mean, logvar, posterior_noise(seed, (first + start) * samples, len(mean), latent_dim))
+        log_p = bernoulli_log_likelihood(targets, model.decode(z)).reshape(-1, samples)
+        zero = np.zeros(latent_dim, np.float32)
+        log_prior_over_q = gaussian_log_density(z, zero, zero) - gaussian_log_density(z, mean, logvar)
+        log_weights = log_p + log_prior_over_q.reshape(-1, samples)
+        reconstruction[part] = log_p.mean(axis=1)
+        log_likelihood[part] = np.logaddexp.reduce(log_weights, axis=1) - math.log(samples)
+    kl = gaussian_kl(posterior.mean, posterior.logvar)
+    return Scores(reconstruction - kl, reconstruction, kl, log_likelihood)

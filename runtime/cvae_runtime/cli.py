@@ -1,0 +1,57 @@
+"""What every console script shares: exit codes, messages, ``-v``, ``-q`` and ``--version``."""
+
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from ._errors import CvaeError
+
+INTERRUPTED = 130
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+def common_options(function: Decorated) -> Decorated:
+    """Add ``-v/--verbose`` and ``-q/--quiet``, which the function takes by these names, and ``--version``."""
+    for option in (
+        click.version_option(package_name="cvae-toolkit", message="%(prog)s %(version)s"),
+        click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
+        click.option("-v", "--verbose", is_flag=True, help="Print what libraries log, and tracebacks of errors."),
+    ):
+        function = option(function)
+    return function
+
+
+def run(command: click.Command) -> NoReturn:
+    """Run a command as a console script: end the process with the documented exit code.
+
+    0 done; 1 failed; 2 usage; 3 a parity or quality check failed; 4 `ProviderError`; 5 `BundleError`; 130 interrupted.
+    An error is printed as one message, with its traceback only under ``-v``.
+    """
+    logging.basicConfig(format="%(message)s", level=logging.INFO if _asked_for("-v", "--verbose") else logging.WARNING)
+    try:
+        # Standalone mode would end an interrupted command with 1 and an error of ours with a traceback.
+        sys.exit(command.main(standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except CvaeError as error:
+        if _asked_for("-v", "--verbose"):
+            traceback.print_exc()
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our stdout has gone, as `head` does. Python would complain again when it flushes at exit.
+        sys.stderr.close()
+        sys.exit(1)
+
+
+def _asked_for(*flags: str) -> bool:
+    return any(flag in sys.argv[1:] for flag in flags)

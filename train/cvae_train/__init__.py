@@ -1,0 +1,59 @@
+"""Train a convolutional variational autoencoder with TensorFlow.
+
+    import cvae_train
+    result = cvae_train.train(cvae_train.PRESETS["fast"], cvae_train.load_data())
+    result.image(epoch=1)
+
+TensorFlow is imported by the first use of `train`, `load_run` or `CVAE`, so that a command line can print its help
+and check its arguments without waiting for it.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ._config import PRESETS, ModelConfig, TrainConfig
+from ._data import Dataset, load_data
+from ._history import EpochRecord, read_history
+from ._run import DataInfo, RunFolder
+from ._tensorflow import import_tensorflow
+
+if TYPE_CHECKING:
+    from ._loop import DivergedError
+    from ._losses import preprocess
+    from ._model import CVAE
+    from ._train import RunResult, load_run, train
+
+_NEED_TENSORFLOW = {
+    "CVAE": "_model",
+    "DivergedError": "_loop",
+    "RunResult": "_train",
+    "load_run": "_train",
+    "preprocess": "_losses",
+    "train": "_train",
+}
+
+__all__ = [
+    "CVAE",
+    "PRESETS",
+    "DataInfo",
+    "Dataset",
+    "DivergedError",
+    "EpochRecord",
+    "ModelConfig",
+    "RunFolder",
+    "RunResult",
+    "TrainConfig",
+    "import_tensorflow",
+    "load_data",
+    "load_run",
+    "preprocess",
+    "read_history",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NEED_TENSORFLOW:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import_tensorflow()
+    return getattr(importlib.import_module(f".{_NEED_TENSORFLOW[name]}", __name__), name)

@@ -1,0 +1,81 @@
+"""Checkpoints and weights: NumPy archives, one file each, so that one rename makes a whole one.
+
+A checkpoint holds everything that the next epoch depends on: weights, optimizer, epoch and history. Random numbers
+need no state, being functions of seed, epoch and step.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from cvae_runtime import InputError, npz_bytes, read_npz, write_file
+
+from ._history import EpochRecord
+
+VERSION = 1
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def save_weights(path: Path, model: keras.Model) -> None:
+    """Write a model's variables by their paths, ``encoder/conv_1/kernel`` and so on."""
+    write_file(path, npz_bytes(_named(model.variables)))
+
+
+def load_weights(path: Path, model: keras.Model) -> None:
+    """Put what `save_weights` wrote into a model of the same shape.
+
+    Raises:
+        InputError: the file is damaged or belongs to another model.
+    """
+    names = [variable.path for variable in model.variables]
+    _assign(path, model.variables, dict(zip(names, read_npz(path, names), strict=True)))
+
+
+def save_checkpoint(
+    path: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer, history: Iterable[EpochRecord]
+) -> None:
+    """Write all that is needed to go on after the last epoch of ``history``."""
+    state = {"version": VERSION, "history": [dataclasses.asdict(record) for record in history]}
+    arrays = _named([*model.variables, *optimizer.variables])
+    write_file(path, npz_bytes({"state": np.array(json.dumps(state)), **arrays}))
+
+
+def load_checkpoint(path: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> list[EpochRecord]:
+    """Put a checkpoint into a model and its optimizer.
+
+    Returns:
+        The history; its length is the number of whole epochs.
+
+    Raises:
+        InputError: the file is damaged, of another version, or belongs to another model.
+    """
+    variables = [*model.variables, *optimizer.variables]
+    names = [variable.path for variable in variables]
+    state_array, *arrays = read_npz(path, ["state", *names])
+    state = json.loads(str(state_array))
+    if state["version"] != VERSION:
+        raise InputError(f"{path}: expected a checkpoint of version {VERSION}, found version {state['version']}")
+    _assign(path, variables, dict(zip(names, arrays, strict=True)))
+    return [EpochRecord(**record) for record in state["history"]]
+
+
+def _named(variables: Iterable[keras.Variable]) -> Arrays:
+    return {variable.path: variable.numpy() for variable in variables}
+
+
+def _assign(path: Path, variables: Iterable[keras.Variable], arrays: Arrays) -> None:
+    for variable in variables:
+        array = arrays[variable.path]
+        if array.shape != tuple(variable.shape):
+            raise InputError(
+                f"{path}: {variable.path} has shape {array.shape}, expected {tuple(variable.shape)}: "
+                f"the file belongs to another model"
+            )
+        variable.assign(array)

@@ -1,0 +1,73 @@
+"""``cvae-train``: the command line over `train`."""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from cvae_runtime import cli
+
+from ._config import PRESETS, Binarize
+from ._data import EMBEDDED, load_data
+from ._tensorflow import import_tensorflow
+
+_RECIPE = PRESETS["notebook"]
+
+
+def _filters(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    try:
+        return None if value is None else tuple(int(number) for number in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"expected numbers with commas, such as 32,64; found {value!r}") from None
+
+
+@click.command()
+@click.argument("data", default=EMBEDDED)
+@click.option("--run", "run", type=click.Path(path_type=Path), help="The run folder; default: runs/0001, counted up.")
+@click.option("--preset", type=click.Choice(sorted(PRESETS)), default="notebook", show_default=True, help="The recipe.")
+@click.option("--epochs", type=int, help="Passes over the training set.")
+@click.option("--batch-size", type=int, help="Images a step.")
+@click.option("--learning-rate", type=float, help="Adam's.")
+@click.option("--latent-dim", type=int, help="Numbers in a latent.")
+@click.option("--filters", callback=_filters, help="Channels of the convolutions, such as 32,64.")
+@click.option("--binarize", type=click.Choice(get_args(Binarize)), help="Pixels as 0 and 1, cut at 0.5, or grey.")
+@click.option("--seed", type=int, help="Names the run: the same seed gives the same history.")
+@click.option("--resume", is_flag=True, help="Go on with the run in the folder; begin it where there is none.")
+@click.option("--overwrite", is_flag=True, help="Delete the run in the folder and begin anew.")
+@cli.common_options
+def command(
+    data: str, run: Path | None, preset: str, resume: bool, overwrite: bool, quiet: bool, verbose: bool, **changes: Any
+) -> None:
+    """Train a convolutional VAE.
+
+    DATA is a folder with MNIST's four IDX files, plain or .gz, or an .npz file with x_train and x_test; without it
+    the embedded MNIST is used. An option that is not given is the preset's.
+
+    The run folder gets config.json, history.csv, a picture of samples each epoch and a checkpoint; at the end
+    cvae.gif, elbo.png and the weights. Ctrl-C keeps the last whole epoch, and --resume goes on from it.
+    """
+    if resume and overwrite:
+        raise click.UsageError("--resume goes on with a run and --overwrite deletes it: give one of them")
+    if run is None and (resume or overwrite):
+        raise click.UsageError("--resume and --overwrite need --run DIR")
+    changes = {name: value for name, value in changes.items() if value is not None}
+    images = load_data(data)
+    config = PRESETS[preset]
+    shape = {name: changes.pop(name) for name in ("latent_dim", "filters") if name in changes}
+    model = dataclasses.replace(config.model, image_shape=images.image_shape, **shape)
+    config = dataclasses.replace(config, model=model, **changes)
+    import_tensorflow(verbose=verbose)
+
+    from ._train import train
+
+    result = train(config, images, run, resume=resume, overwrite=overwrite, quiet=quiet)
+    if not quiet:
+        elbo = result.history[-1].elbo
+        print(f"{result.path}: {len(result.history)} epochs, test ELBO {elbo:.2f} nats per image", file=sys.stderr)
+
+
+def main() -> None:
+    """Entry point of ``cvae-train``."""
+    cli.run(command)

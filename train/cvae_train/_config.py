@@ -1,0 +1,155 @@
+"""What a run is: the model's shape and the recipe, as frozen data that a run's ``config.json`` repeats."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+from cvae_runtime import InputError, check_seed
+
+Binarize = Literal["static", "none"]
+Likelihood = Literal["bernoulli"]
+
+KERNEL = 3
+STRIDE = 2
+BINARIZE_AT = 128  # the first grey level that static binarization turns white: 0.5 of the range
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """The network: the one of TensorFlow's 2018 convolutional VAE notebook by default.
+
+    Attributes:
+        image_shape: (H, W, C) in pixels and channels; H and W divide by 2^len(filters). C is 1.
+        latent_dim: L, numbers in a latent.
+        filters: channels of the encoder's convolutions, first to last; the decoder mirrors them.
+        likelihood: p(x|z): "bernoulli", independent pixels given as logits.
+    """
+
+    image_shape: tuple[int, int, int] = (28, 28, 1)
+    latent_dim: int = 50
+    filters: tuple[int, ...] = (32, 64)
+    likelihood: Likelihood = "bernoulli"
+
+    def __post_init__(self) -> None:
+        if self.latent_dim < 1:
+            raise InputError(f"latent_dim must be at least 1; found {self.latent_dim}")
+        if not self.filters or min(self.filters) < 1:
+            raise InputError(f"filters must be one or more positive numbers; found {self.filters}")
+        if self.likelihood not in get_args(Likelihood):
+            raise InputError(f"likelihood must be one of {get_args(Likelihood)}; found {self.likelihood!r}")
+        height, width, channels = self.image_shape
+        if channels != 1:
+            raise InputError(
+                f"the {self.likelihood} likelihood is for pictures of 1 channel; found {channels}: turn them grey"
+            )
+        for name, size in (("height", height), ("width", width)):
+            if not self._works(size):
+                raise InputError(
+                    f"an image {name} of {size} does not work with {len(self.filters)} layers of stride {STRIDE}: "
+                    f"expected a multiple of {self._unit}, the nearest that work are {self._nearest(size)}"
+                )
+
+    @property
+    def base_shape(self) -> tuple[int, int]:
+        """Height and width of the decoder's first feature map."""
+        return self.image_shape[0] // self._unit, self.image_shape[1] // self._unit
+
+    @property
+    def _unit(self) -> int:
+        return STRIDE ** len(self.filters)
+
+    @property
+    def encoded_size(self) -> int:
+        """Numbers in the encoder's last feature map."""
+        height, width, _ = self.image_shape
+        return self._encoded(height) * self._encoded(width) * self.filters[-1]
+
+    def _encoded(self, size: int) -> int:
+        """What the valid convolutions leave of a side; 0 if one of them finds too few pixels."""
+        for _ in self.filters:
+            size = max(0, (size - KERNEL) // STRIDE + 1)
+        return size
+
+    def _works(self, size: int) -> bool:
+        return size % self._unit == 0 and self._encoded(size) > 0
+
+    def _nearest(self, size: int) -> str:
+        # From floor(size/unit) down and from there up: the smallest that works is below 8 units at any depth.
+        below = size // self._unit * self._unit
+        smaller = next((n for n in range(below, 0, -self._unit) if self._works(n)), None)
+        larger = next(
+            n for n in range(max(below, 0) + self._unit, below + 16 * self._unit, self._unit) if self._works(n)
+        )
+        return f"{larger}" if smaller is None else f"{smaller} and {larger}"
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """A training recipe.
+
+    Attributes:
+        model: the network.
+        epochs: passes over the training set.
+        batch_size: images a step; an epoch's last step takes what is left.
+        learning_rate: of Adam (Kingma and Ba, 2015).
+        epsilon: Adam's, added to the root of the second moment; 1e-8 is TensorFlow 1.x's.
+        seed: unsigned 64-bit number that names the run: initial weights, shuffles and noise derive from it.
+        binarize: "static" asks for pixels at or above 0.5 of the range as 1, the others as 0; "none" keeps grey.
+        deterministic: run TensorFlow with op determinism, so that a seed gives the same run every time.
+    """
+
+    model: ModelConfig = ModelConfig()
+    epochs: int = 100
+    batch_size: int = 100
+    learning_rate: float = 1e-4
+    epsilon: float = 1e-8
+    seed: int = 0
+    binarize: Binarize = "static"
+    deterministic: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1; found {getattr(self, name)}")
+        for name in ("learning_rate", "epsilon"):
+            value = getattr(self, name)
+            if not (value > 0.0 and math.isfinite(value)):
+                raise InputError(f"{name} must be a positive number; found {value}")
+        if self.binarize not in get_args(Binarize):
+            raise InputError(f"binarize must be one of {get_args(Binarize)}; found {self.binarize!r}")
+        check_seed(self.seed)
+
+    @property
+    def binarize_at(self) -> int | None:
+        """The first grey level, 0 to 255, that counts as 1; None when grey values stay."""
+        return BINARIZE_AT if self.binarize == "static" else None
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values, the form of ``config.json``."""
+        fields = dataclasses.asdict(self)
+        fields["model"]["image_shape"] = list(self.model.image_shape)
+        fields["model"]["filters"] = list(self.model.filters)
+        return fields
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any], source: str) -> "TrainConfig":
+        """The opposite of `to_json`; ``source`` is what errors call it.
+
+        Raises:
+            InputError: fields are missing, unknown or wrong.
+        """
+        try:
+            model = dict(fields["model"])
+            model["image_shape"] = tuple(model["image_shape"])
+            model["filters"] = tuple(model["filters"])
+            return cls(**{**fields, "model": ModelConfig(**model)})
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{source}: not a training configuration of this version: {error}") from error
+
+
+# Recipes by name. A preset is plain data: `dataclasses.replace` changes what a command line changes.
+PRESETS: Mapping[str, TrainConfig] = {
+    "notebook": TrainConfig(),
+    "fast": TrainConfig(epochs=5, learning_rate=1e-3),
+}

@@ -1,0 +1,68 @@
+"""The pictures of a run: samples after each epoch, their animation, and the ELBO curve."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvae_runtime import encode_gif, encode_png, picture_grid, to_uint8, write_file
+
+from ._history import EpochRecord
+
+SAMPLES = 16  # a 4x4 grid
+SCALE = 3
+FRAME_MILLISECONDS = 100
+
+
+def sample_picture(probs: NDArray[np.float32]) -> bytes:
+    """A grid of images (N, H, W, C) in [0, 1], as PNG."""
+    return encode_png(picture_grid(to_uint8(probs), scale=SCALE))
+
+
+def gif_epochs(last: int) -> list[int]:
+    """The epochs 0 .. last that the animation shows: the notebook's pacing, quick at first and slow later.
+
+    A frame where round(2 * sqrt(epoch)) grows, and the last epoch, which so may come twice.
+    """
+    epochs, shown = [], -1
+    for epoch in range(last + 1):
+        if (pace := round(2 * epoch**0.5)) > shown:
+            epochs.append(epoch)
+            shown = pace
+    return [*epochs, last]
+
+
+def write_gif(path: Path, pictures: Sequence[Path]) -> None:
+    """Animate PNG files of one size."""
+    from PIL import Image
+
+    frames = []
+    for picture in pictures:
+        with Image.open(picture) as image:
+            pixels = np.asarray(image)
+        frames.append(pixels if pixels.ndim == 3 else pixels[..., np.newaxis])
+    write_file(path, encode_gif(frames, FRAME_MILLISECONDS))
+
+
+def write_elbo_curve(path: Path, history: Sequence[EpochRecord]) -> None:
+    """Draw the test and training ELBO over the epochs, as PNG."""
+    # Matplotlib's object interface: pyplot would choose a window system for the whole process.
+    from matplotlib.figure import Figure
+
+    epochs = [record.epoch for record in history]
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(epochs, [record.train_elbo for record in history], color="tab:gray", label="train", marker=".")
+    axes.plot(epochs, [record.elbo for record in history], color="tab:blue", label="test", marker=".")
+    axes.set(
+        xlabel="epoch",
+        ylabel="ELBO (nats per image)",
+        title=f"test ELBO {history[-1].elbo:.2f} after {epochs[-1]} epochs",
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    write_file(path, buffer.getvalue())

@@ -1,0 +1,164 @@
+"""The compiled loop: chunks of training steps, and the test ELBO, over images that are held on the device.
+
+A chunk is one call of a ``tf.function`` that runs many steps. Python sees only the ends of chunks: there Ctrl-C acts,
+progress is shown and the losses are checked. Random numbers are stateless, a function of the seed, the epoch and the
+step, so that a run does not depend on how its epochs are cut into chunks.
+"""
+
+import math
+import time
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from cvae_runtime import CvaeError, posterior_noise
+
+from ._config import TrainConfig
+from ._data import Dataset
+from ._losses import gaussian_kl, log_likelihood, monte_carlo_elbo, preprocess
+from ._model import CVAE
+
+CHUNK_SECONDS = 1.0  # aimed at; an answer to Ctrl-C should come within two
+TEST_BATCH = 500
+EVALUATION_SEED = 0  # the noise of every reported ELBO, so that two of them differ by their models alone
+
+_SHUFFLE, _NOISE = 0, 1  # tags that keep the random streams apart
+
+OnSteps = Callable[[int], None]
+
+
+class DivergedError(CvaeError):
+    """A loss that is not a number or infinite."""
+
+    def __init__(self, epoch: int, step: int) -> None:
+        super().__init__(
+            f"the loss is not finite at epoch {epoch}, step {step}; the checkpoint of epoch {epoch - 1} is kept. "
+            f"Try a smaller learning rate"
+        )
+        self.epoch, self.step = epoch, step
+
+
+class Loop:
+    """A model, its optimizer and the compiled functions that advance and measure them.
+
+    Args:
+        config: the recipe.
+        data: images of the config's shape.
+    """
+
+    def __init__(self, config: TrainConfig, data: Dataset) -> None:
+        self.config = config
+        self.model = CVAE(config.model, config.seed)
+        self.optimizer = keras.optimizers.Adam(config.learning_rate, epsilon=config.epsilon)
+        self.optimizer.build(self.model.trainable_variables)
+        self.train_count = len(data.train)
+        self._steps_per_epoch = math.ceil(self.train_count / config.batch_size)
+        self._chunk = 1  # steps; grows to CHUNK_SECONDS once the speed is known
+        self._train_images = tf.constant(data.train)
+        self._test_images = tf.constant(data.test)
+        noise = posterior_noise(EVALUATION_SEED, 0, len(data.test), config.model.latent_dim)
+        self._test_noise = tf.constant(noise)
+
+    def train_epoch(self, epoch: int, on_steps: OnSteps) -> float:
+        """Take every training image once, in an order that the seed and the epoch give.
+
+        Returns:
+            The mean ELBO of the epoch's batches, each before its step, in nats per image.
+
+        Raises:
+            DivergedError: a step's loss is not finite.
+        """
+        order = self._shuffle(self._constant(epoch))
+        total, first = 0.0, 0
+        while first < self._steps_per_epoch:
+            last = min(first + self._chunk, self._steps_per_epoch)
+            start = time.perf_counter()
+            elbos = self._train_steps(order, *map(self._constant, (epoch, first, last))).numpy()
+            self._adapt_chunk(last - first, time.perf_counter() - start)
+            if not np.isfinite(elbos).all():
+                raise DivergedError(epoch, first + int(np.argmin(np.isfinite(elbos))) + 1)
+            total += float(elbos.astype(np.float64).sum())
+            on_steps(last)
+            first = last
+        return total / self.train_count
+
+    def test_elbo(self, epoch: int) -> tuple[float, float]:
+        """The mean reconstruction term and KL over the test set, one draw an image, in nats per image.
+
+        Raises:
+            DivergedError: they are not finite.
+        """
+        sums = self._test_sums().numpy() / len(self._test_images)
+        if not np.isfinite(sums).all():
+            raise DivergedError(epoch, self._steps_per_epoch)
+        return float(sums[0]), float(sums[1])
+
+    def decode(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probabilities (N, H, W, C) of latents (N, L), decoded in one batch."""
+        return self._decode(tf.constant(latents)).numpy()
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps that an epoch takes, the last smaller one included."""
+        return self._steps_per_epoch
+
+    @staticmethod
+    def _constant(number: int) -> tf.Tensor:
+        return tf.constant(number, tf.int32)  # as a tensor: a Python number would compile the function anew
+
+    def _adapt_chunk(self, steps: int, seconds: float) -> None:
+        # At most fourfold a time, so that a first chunk that was slow or fast by chance does little harm.
+        self._chunk = max(1, min(int(steps * CHUNK_SECONDS / seconds), 4 * steps))
+
+    def _seed(self, tag: int, *numbers: tf.Tensor) -> tf.Tensor:
+        low, high = self.config.seed & 0x7FFFFFFF, self.config.seed >> 31
+        seed = tf.constant([low, high], tf.int64)
+        for number in (tag, *numbers):
+            seed = tf.random.fold_in(seed, number)
+        return seed
+
+    @tf.function
+    def _shuffle(self, epoch: tf.Tensor) -> tf.Tensor:
+        order = tf.range(self.train_count, dtype=tf.int32)
+        return tf.random.experimental.stateless_shuffle(order, self._seed(_SHUFFLE, epoch))
+
+    @tf.function
+    def _train_steps(self, order: tf.Tensor, epoch: tf.Tensor, first: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
+        elbos = tf.TensorArray(tf.float32, size=last - first)
+        for step in tf.range(first, last):
+            begin = step * self.config.batch_size
+            images = tf.gather(self._train_images, order[begin : begin + self.config.batch_size])
+            elbos = elbos.write(step - first, self._train_step(images, self._seed(_NOISE, epoch, step)))
+        return elbos.stack()
+
+    def _train_step(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """One step of the optimizer on a batch; the sum of its images' ELBOs before the step."""
+        variables = self.model.trainable_variables
+        x = preprocess(images, self.config.binarize_at)
+        with tf.GradientTape() as tape:
+            mean, logvar = self.model.encode(x)
+            z = self.model.reparameterize(mean, logvar, tf.random.stateless_normal(tf.shape(mean), seed))
+            elbo = monte_carlo_elbo(x, self.model.decode(z), z, mean, logvar)
+            loss = -tf.reduce_mean(elbo)
+        self.optimizer.apply(tape.gradient(loss, variables), variables)
+        return tf.reduce_sum(elbo)
+
+    @tf.function
+    def _test_sums(self) -> tf.Tensor:
+        count = len(self._test_images)
+        sums = tf.zeros(2, tf.float64)
+        for begin in tf.range(0, count, TEST_BATCH):
+            end = tf.minimum(begin + TEST_BATCH, count)
+            x = preprocess(self._test_images[begin:end], self.config.binarize_at)
+            mean, logvar = self.model.encode(x)
+            logits = self.model.decode(self.model.reparameterize(mean, logvar, self._test_noise[begin:end]))
+            terms = tf.stack([log_likelihood(x, logits), gaussian_kl(mean, logvar)])
+            sums += tf.reduce_sum(tf.cast(terms, tf.float64), axis=1)
+        return sums
+
+    @tf.function
+    def _decode(self, latents: tf.Tensor) -> tf.Tensor:
+        return self.model.decode(latents, apply_sigmoid=True)

@@ -1,0 +1,107 @@
+"""The convolutional VAE of TensorFlow's 2018 notebook, generalized in image size, depth and width."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ._config import KERNEL, STRIDE, ModelConfig
+
+
+class _Flatten(keras.layers.Layer):
+    """(B, ...) to (B, size). Keras's own computes the shape at every call, in eight operators of an exported graph."""
+
+    def __init__(self, size: int, name: str) -> None:
+        super().__init__(name=name)
+        self._size = size
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(x, [-1, self._size])
+
+
+class CVAE(keras.Model):
+    """A convolutional variational autoencoder (Kingma and Welling, 2014) with Bernoulli pixels.
+
+    Args:
+        config: the network's shape; the notebook's by default.
+        seed: unsigned 64-bit number that the initial weights derive from.
+
+    Attributes:
+        encoder: (B, H, W, C) in [0, 1] to (B, 2L): mean and logvar side by side.
+        decoder: (B, L) to logits (B, H, W, C).
+    """
+
+    def __init__(self, config: ModelConfig | None = None, seed: int = 0) -> None:
+        super().__init__(name="cvae")
+        self.config = config = config or ModelConfig()
+        seeds = iter(np.random.SeedSequence(seed).generate_state(2 * len(config.filters) + 3) >> 1)
+
+        def glorot() -> keras.initializers.Initializer:
+            return keras.initializers.GlorotUniform(seed=int(next(seeds)))
+
+        convolutions = [
+            keras.layers.Conv2D(
+                filters, KERNEL, STRIDE, "valid", activation="relu", kernel_initializer=glorot(), name=f"conv_{n}"
+            )
+            for n, filters in enumerate(config.filters, 1)
+        ]
+        self.encoder = keras.Sequential(
+            [
+                keras.Input(config.image_shape),
+                *convolutions,
+                _Flatten(config.encoded_size, name="flatten"),
+                keras.layers.Dense(2 * config.latent_dim, kernel_initializer=glorot(), name="dense"),
+            ],
+            name="encoder",
+        )
+        base = (*config.base_shape, config.filters[0])
+        transposed = [
+            keras.layers.Conv2DTranspose(
+                filters,
+                KERNEL,
+                STRIDE,
+                "same",
+                activation="relu",
+                kernel_initializer=glorot(),
+                name=f"conv_transpose_{n}",
+            )
+            for n, filters in enumerate(reversed(config.filters), 1)
+        ]
+        self.decoder = keras.Sequential(
+            [
+                keras.Input((config.latent_dim,)),
+                keras.layers.Dense(int(np.prod(base)), activation="relu", kernel_initializer=glorot(), name="dense"),
+                keras.layers.Reshape(base),
+                *transposed,
+                keras.layers.Conv2DTranspose(
+                    config.image_shape[2], KERNEL, 1, "same", kernel_initializer=glorot(), name="conv_transpose_out"
+                ),
+            ],
+            name="decoder",
+        )
+        self.built = True  # both parts are: their Inputs gave them their shapes
+
+    def encode(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Images (B, H, W, C) in [0, 1] to mean and logvar of q(z|x), each (B, L)."""
+        mean, logvar = tf.split(self.encoder(x), 2, axis=1)
+        return mean, logvar
+
+    def reparameterize(self, mean: tf.Tensor, logvar: tf.Tensor, noise: tf.Tensor | None = None) -> tf.Tensor:
+        """z = mean + exp(logvar / 2) * noise, (B, L); the noise is drawn from N(0, I) if not given."""
+        if noise is None:
+            noise = tf.random.normal(tf.shape(mean))
+        return mean + tf.exp(logvar * 0.5) * noise
+
+    def decode(self, z: tf.Tensor, apply_sigmoid: bool = False) -> tf.Tensor:
+        """Latents (B, L) to logits (B, H, W, C), or to probabilities with ``apply_sigmoid``."""
+        logits = self.decoder(z)
+        return tf.sigmoid(logits) if apply_sigmoid else logits
+
+    def sample(self, eps: tf.Tensor | None = None) -> tf.Tensor:
+        """Probabilities (B, H, W, C) of latents ``eps`` (B, L), or of 100 drawn from the prior."""
+        if eps is None:
+            eps = tf.random.normal((100, self.config.latent_dim))
+        return self.decode(eps, apply_sigmoid=True)
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """The logits of reconstructions through the mean, (B, H, W, C)."""
+        return self.decode(self.encode(x)[0])

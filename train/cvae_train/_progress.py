@@ -1,0 +1,60 @@
+"""Progress of a training run on stderr: a bar on a terminal, a line an epoch otherwise."""
+
+import sys
+from types import TracebackType
+from typing import Self
+
+from tqdm import tqdm
+
+from ._history import EpochRecord
+
+
+class Progress:
+    """Shows where a run is.
+
+    Args:
+        epochs: how many the run has.
+        steps: how many an epoch has.
+        quiet: show nothing.
+    """
+
+    def __init__(self, epochs: int, steps: int, *, quiet: bool) -> None:
+        self._epochs = epochs
+        self._steps = steps
+        self._quiet = quiet
+        self._bar: tqdm | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def begin(self, epoch: int) -> None:
+        """An epoch begins."""
+        if not self._quiet and sys.stderr.isatty():
+            self._bar = tqdm(total=self._steps, desc=f"epoch {epoch}/{self._epochs}", unit="step", leave=False)
+
+    def steps(self, done: int) -> None:
+        """So many steps of the epoch are done."""
+        if self._bar is not None:
+            self._bar.update(done - self._bar.n)
+
+    def end(self, record: EpochRecord) -> None:
+        """The epoch is whole and saved."""
+        self._close()
+        if not self._quiet:
+            print(
+                f"epoch {record.epoch}/{self._epochs}: test ELBO {record.elbo:.2f} "
+                f"(reconstruction {record.reconstruction:.2f}, KL {record.kl:.2f}) nats per image, "
+                f"{record.seconds:.1f} s, {record.images_per_second:,.0f} images/s",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

@@ -1,0 +1,175 @@
+"""A run's folder: what lies where in it, and what it says of itself.
+
+config.json        the recipe and the data; written first
+environment.json   versions and machine
+history.csv        a row an epoch
+checkpoint.npz     the last whole epoch
+samples/           image_at_epoch_0000.png and so on
+cvae.gif, elbo.png, weights.npz   written at the end, the weights last: where they are, the run is finished
+"""
+
+import dataclasses
+import json
+import os
+import platform
+import shutil
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from cvae_runtime import InputError, TargetExistsError, write_file
+
+from ._config import TrainConfig
+from ._data import Dataset
+
+FORMAT = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class DataInfo:
+    """Which images a run was trained on, see `Dataset`."""
+
+    source: str
+    fingerprint: str
+    train_images: int
+    test_images: int
+
+    @classmethod
+    def of(cls, data: Dataset) -> "DataInfo":
+        return cls(data.source, data.fingerprint, len(data.train), len(data.test))
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFolder:
+    """The files of a run in ``path``."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def environment(self) -> Path:
+        return self.path / "environment.json"
+
+    @property
+    def history(self) -> Path:
+        return self.path / "history.csv"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoint.npz"
+
+    @property
+    def weights(self) -> Path:
+        return self.path / "weights.npz"
+
+    @property
+    def gif(self) -> Path:
+        return self.path / "cvae.gif"
+
+    @property
+    def elbo_curve(self) -> Path:
+        return self.path / "elbo.png"
+
+    def sample(self, epoch: int) -> Path:
+        return self.path / "samples" / f"image_at_epoch_{epoch:04d}.png"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        return self.weights.is_file()
+
+    def read_config(self) -> tuple[TrainConfig, DataInfo]:
+        """The recipe and the data of the run.
+
+        Raises:
+            InputError: no run lies here, or its config.json is not of this version.
+        """
+        try:
+            fields = json.loads(self.config.read_text())
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{self.path}: expected a run folder with its config.json: {error}; cvae-train --run makes one"
+            ) from error
+        if not isinstance(fields, dict) or fields.get("format") != FORMAT:
+            found = fields.get("format") if isinstance(fields, dict) else type(fields).__name__
+            raise InputError(
+                f"{self.config}: expected format {FORMAT}, found {found}; it was written by another version"
+            )
+        try:
+            return TrainConfig.from_json(fields["config"], str(self.config)), DataInfo(**fields["data"])
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{self.config}: not a run's configuration: {error!r}") from error
+
+    def prepare(self, config: TrainConfig, data: DataInfo, *, resume: bool, overwrite: bool) -> None:
+        """Make the folder ready for this recipe: new, emptied, or as it was left.
+
+        Raises:
+            TargetExistsError: the folder holds something, and neither resume nor overwrite was asked for.
+            InputError: it holds something that is not a run, or a run with other settings than these.
+        """
+        taken = self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir()))
+        if taken and not self.config.is_file():
+            raise InputError(
+                f"{self.path}: expected a run folder or nothing, found something else; choose another name"
+            )
+        if taken and resume:
+            self._check_same(config, data)
+            return
+        if taken and not overwrite:
+            raise TargetExistsError(
+                f"{self.path} holds a run already; say --resume to go on with it or --overwrite to begin anew"
+            )
+        try:
+            if taken:
+                shutil.rmtree(self.path)
+            self.sample(0).parent.mkdir(parents=True)
+        except OSError as error:
+            raise InputError(f"cannot write {self.path}: {error.strerror}; check space and permissions") from error
+        write_json(self.environment, describe_environment())
+        write_json(self.config, {"format": FORMAT, "config": config.to_json(), "data": dataclasses.asdict(data)})
+
+    def _check_same(self, config: TrainConfig, data: DataInfo) -> None:
+        old_config, old_data = self.read_config()
+        old = _flatten({"config": old_config.to_json(), "data": {"fingerprint": old_data.fingerprint}})
+        new = _flatten({"config": config.to_json(), "data": {"fingerprint": data.fingerprint}})
+        differences = [f"  {key}: {old[key]} then, {new[key]} now" for key in old if old[key] != new[key]]
+        if differences:
+            raise InputError(
+                f"{self.path} was begun with other settings; repeat them, or choose another folder:\n"
+                + "\n".join(differences)
+            )
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write plain values as indented JSON with a final newline."""
+    write_file(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def describe_environment() -> dict[str, Any]:
+    """Versions and machine: what another run of the same config may differ by."""
+    packages = ("cvae-toolkit", "tensorflow", "keras", "numpy")
+    return {
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in packages},
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _flatten(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in fields.items():
+        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat

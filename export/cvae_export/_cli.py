@@ -27,7 +27,7 @@ def command(
     RUN is the folder that cvae-train made. Every test image goes through TensorFlow and through the exported
     graphs; beyond the tolerance nothing is written and the exit code is 3.
     """
-    import_tensorflow(verbose=verbose)
+    import_tensorflow(verbose=verbose, extra="export")
     for module in ("tf2onnx", "onnx", "onnx_ir", "onnxruntime"):
         require(module, "export")
 

@@ -29,9 +29,8 @@ def read_npz(path: Path, names: Sequence[str]) -> list[NDArray[Any]]:
     Raises:
         InputError: it cannot be read, is no ``.npz`` file or lacks one of the arrays.
     """
-    with _numpy_errors(path), np.load(path, allow_pickle=False) as archive:
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise InputError(f"{path}: expected an .npz archive, found a single array; save it with numpy.savez")
+    # Opened here: NumPy leaves a damaged file open.
+    with _numpy_errors(path), path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
         for name in names:
             if name not in archive.files:
                 found = ", ".join(archive.files) or "none"
@@ -42,7 +41,7 @@ def read_npz(path: Path, names: Sequence[str]) -> list[NDArray[Any]]:
 def npy_bytes(array: NDArray[Any]) -> bytes:
     """The content of an ``.npy`` file."""
     buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
+    np.lib.format.write_array(buffer, np.asarray(array, order="C"), allow_pickle=False)
     return buffer.getvalue()
 
 

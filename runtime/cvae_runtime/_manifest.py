@@ -205,7 +205,7 @@ def _decode(kind: Any, value: Any, source: str, path: str) -> Any:
         if not rule.holds(decoded):
             raise wrong(rule.words)
         return decoded
-    if origin is types.UnionType:
+    if origin in (types.UnionType, typing.Union):  # the latter where an alternative is Annotated
         if value is None and types.NoneType in arguments:
             return None
         choices = [choice for choice in arguments if choice is not types.NoneType]

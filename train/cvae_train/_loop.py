@@ -52,7 +52,8 @@ class Loop:
     def __init__(self, config: TrainConfig, data: Dataset) -> None:
         self.config = config
         self.model = CVAE(config.model, config.seed)
-        self.optimizer = keras.optimizers.Adam(config.learning_rate, epsilon=config.epsilon)
+        # Named, or the second of a process would be adam_1, and its checkpoints other ones.
+        self.optimizer = keras.optimizers.Adam(config.learning_rate, epsilon=config.epsilon, name="adam")
         self.optimizer.build(self.model.trainable_variables)
         self.train_count = len(data.train)
         self._steps_per_epoch = math.ceil(self.train_count / config.batch_size)

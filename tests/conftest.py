@@ -1,0 +1,32 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from cvae_train import Dataset, ModelConfig, TrainConfig
+
+# Importing cvae_train imports no TensorFlow, so that the runtime's tests run without it.
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> TrainConfig:
+    """A recipe whose epoch takes milliseconds: 3 steps of 16, 16 and 8 images."""
+    model = ModelConfig(image_shape=(8, 8, 1), latent_dim=3, filters=(4, 6))
+    return TrainConfig(model=model, epochs=3, batch_size=16, learning_rate=1e-2, seed=5)
+
+
+@pytest.fixture(scope="session")
+def tiny_data() -> Dataset:
+    """40 training and 13 test images: blobs at random places, so that there is something to learn."""
+    rng = np.random.default_rng(0)
+    images = np.zeros((53, 8, 8, 1), np.uint8)
+    for image in images:
+        top, left = rng.integers(0, 5, 2)
+        image[top : top + 3, left : left + 3] = rng.integers(128, 256)
+    return Dataset(images[:40], images[40:])
+
+
+@pytest.fixture
+def replaced(tiny_config):
+    """A function that changes fields of the tiny recipe."""
+    return lambda **changes: dataclasses.replace(tiny_config, **changes)

@@ -1,0 +1,38 @@
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+
+from cvae_train import Dataset, RunResult, import_tensorflow, train
+
+import_tensorflow()
+
+
+@pytest.fixture(scope="session")
+def tiny_archive(tiny_data, tmp_path_factory):
+    """The tiny images as an .npz file."""
+    path = tmp_path_factory.mktemp("data") / "set.npz"
+    np.savez(path, x_train=tiny_data.train, x_test=tiny_data.test)
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained(tiny_config, tiny_data, tiny_archive, tmp_path_factory) -> RunResult:
+    """A finished tiny run whose config names the archive."""
+    data = Dataset(tiny_data.train, tiny_data.test, str(tiny_archive))
+    return train(tiny_config, data, tmp_path_factory.mktemp("runs") / "tiny", quiet=True)
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    """A copy of the tiny run, to be changed."""
+    return shutil.copytree(trained.path, tmp_path / "run")
+
+
+@pytest.fixture(scope="session")
+def trained_grey(tiny_config, tiny_data, tiny_archive, tmp_path_factory) -> RunResult:
+    """The same on grey values."""
+    data = Dataset(tiny_data.train, tiny_data.test, str(tiny_archive))
+    config = dataclasses.replace(tiny_config, binarize="none", epochs=1)
+    return train(config, data, tmp_path_factory.mktemp("runs") / "grey", quiet=True)

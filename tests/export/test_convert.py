@@ -1,0 +1,102 @@
+import json
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import tensorflow as tf
+
+from cvae_export import ConversionError
+from cvae_export._cli import _OPSETS
+from cvae_export._convert import OPSETS, check_opset, to_onnx
+from cvae_export._functions import decoder_function, encoder_function
+from cvae_export.passes import PORTABLE
+from cvae_runtime import InputError
+
+OUTPUTS = {"encoder": ("mean", "logvar"), "decoder": ("probs",)}
+
+
+@pytest.fixture(scope="module")
+def functions(trained):
+    return {"encoder": encoder_function(trained.model, 128), "decoder": decoder_function(trained.model)}
+
+
+def inputs(role, batch):
+    rng = np.random.default_rng(batch)
+    if role == "encoder":
+        return {"images": rng.integers(0, 256, (batch, 8, 8, 1), np.uint8)}
+    return {"z": rng.standard_normal((batch, 3)).astype(np.float32)}
+
+
+def convert(functions, role, opset):
+    return to_onnx(functions[role], opset, PORTABLE, OUTPUTS[role], {"cvae.role": role})
+
+
+@pytest.mark.parametrize("role", OUTPUTS)
+@pytest.mark.parametrize("opset", OPSETS)
+def test_every_opset_gives_tensorflows_numbers(functions, role, opset):
+    graph, _ = convert(functions, role, opset)
+    proto = onnx.load_from_string(graph)
+    assert [(entry.domain, entry.version) for entry in proto.opset_import] == [("", opset)]
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    for batch in (1, 5):
+        arrays = inputs(role, batch)
+        expected = functions[role](**{name: tf.constant(array) for name, array in arrays.items()})
+        for name, array in zip(OUTPUTS[role], session.run(OUTPUTS[role], arrays), strict=True):
+            np.testing.assert_allclose(array, expected[name], atol=2e-6)
+
+
+def test_default_opset_needs_no_newer_ir_version_than_8(functions):
+    assert onnx.load_from_string(convert(functions, "decoder", 15)[0]).ir_version == 8
+
+
+@pytest.mark.parametrize("role", OUTPUTS)
+def test_names_batch_axis_and_metadata_are_for_embedders(functions, role):
+    graph, passes = convert(functions, role, 15)
+    proto = onnx.load_from_string(graph)
+    tensors = {
+        value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*proto.graph.input, *proto.graph.output)
+    }
+    assert tensors == (
+        {"images": ["batch", 8, 8, 1], "mean": ["batch", 3], "logvar": ["batch", 3]}
+        if role == "encoder"
+        else {"z": ["batch", 3], "probs": ["batch", 8, 8, 1]}
+    )
+    assert [value.name for value in proto.graph.output] == list(OUTPUTS[role])
+    assert {entry.key: json.loads(entry.value) for entry in proto.metadata_props} == {"cvae.role": role}
+    assert proto.producer_name == "cvae-toolkit"
+    assert passes == ([] if role == "encoder" else ["SymmetricPads"])
+
+
+@pytest.mark.parametrize("role", OUTPUTS)
+def test_portable_graphs_use_old_plain_operators(functions, role):
+    nodes = onnx.load_from_string(convert(functions, role, 15)[0]).graph.node
+    plain = {"Add", "Cast", "Conv", "ConvTranspose", "GreaterOrEqual", "MatMul", "Relu", "Reshape", "Sigmoid", "Slice", "Split", "Transpose"}  # fmt: skip
+    assert {node.op_type for node in nodes} <= plain
+    assert {node.domain for node in nodes} == {""}
+    for node in nodes:
+        pads = [list(attribute.ints) for attribute in node.attribute if attribute.name == "pads"]
+        assert all(pad[:2] == pad[2:] for pad in pads), node.name
+
+
+@pytest.mark.parametrize("opset", [12, 22])
+def test_opsets_out_of_range_are_refused(opset):
+    with pytest.raises(InputError) as caught:
+        check_opset(opset)
+    assert str(caught.value) == f"opset must be 13 to 21; found {opset}"
+
+
+def test_the_command_line_knows_the_same_opsets():
+    assert _OPSETS == (OPSETS.start, OPSETS.stop - 1)
+
+
+def test_an_operator_that_onnx_lacks_is_a_conversion_error():
+    @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.float32, name="z")])
+    def unsupported(z):
+        return {"probs": tf.raw_ops.Betainc(a=z, b=z, x=z)}
+
+    with pytest.raises(
+        ConversionError, match="onnx's checker refuses the graph at opset 15: No Op registered for Betainc"
+    ):
+        to_onnx(unsupported, 15, PORTABLE, ("probs",), {"cvae.role": "decoder"})

@@ -1,0 +1,155 @@
+import json
+from importlib import metadata, resources
+
+import jsonschema
+import numpy as np
+import onnx
+import pytest
+
+import cvae_runtime
+from cvae_export import ParityError, export
+from cvae_runtime import InputError, TargetExistsError, check_golden, prior_latents, read_bundle
+from cvae_train import Dataset, train
+
+
+@pytest.fixture(scope="module")
+def exported(trained, tmp_path_factory):
+    return export(trained.path, tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+def test_a_bundle_is_two_graphs_golden_vectors_and_a_manifest(exported):
+    assert sorted(path.name for path in exported.path.iterdir()) == [
+        "decoder.onnx",
+        "encoder.onnx",
+        "golden.json",
+        "manifest.json",
+    ]
+    assert read_bundle(exported.path).manifest == exported.manifest
+
+
+def test_the_manifest_tells_what_an_embedder_asks(exported, tiny_config):
+    model = exported.manifest.model
+    assert (model.image_shape, model.latent_dim, model.filters) == ((8, 8, 1), 3, (4, 6))
+    assert (model.likelihood, model.rng) == ("bernoulli", "threefry2x32-20/box-muller")
+    assert (model.preprocessing.scale, model.preprocessing.binarize_at) == (255, 128)
+    training = exported.manifest.training
+    assert (training.data, training.test_images) == ("set.npz", 13)  # a name, not a path of the trainer's machine
+    assert training.config == json.loads(json.dumps(tiny_config.to_json()))
+    assert exported.manifest.versions["tf2onnx"] == metadata.version("tf2onnx")
+    encoder, decoder = exported.manifest.graphs
+    assert (encoder.role, encoder.target, encoder.precision, encoder.opset, encoder.ir_version) == ("encoder", "portable", "float32", 15, 8)  # fmt: skip
+    assert (encoder.passes, decoder.passes) == ((), ("SymmetricPads",))
+    assert [(t.name, t.dtype, t.shape) for t in encoder.inputs] == [("images", "uint8", ("batch", 8, 8, 1))]
+    assert [(t.name, t.dtype, t.shape) for t in decoder.outputs] == [("probs", "float32", ("batch", 8, 8, 1))]
+    assert set(encoder.verified.max_abs_difference) == {"mean", "logvar"}
+    assert 0.0 <= decoder.verified.max_abs_difference["probs"] < 1e-5
+
+
+def test_the_manifest_holds_to_its_schema(exported):
+    schema = json.loads(resources.files(cvae_runtime).joinpath("manifest.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(json.loads((exported.path / "manifest.json").read_text()), schema)
+
+
+def test_a_graph_alone_repeats_what_an_app_needs(exported):
+    props = {p.key: json.loads(p.value) for p in onnx.load(exported.path / "encoder.onnx").metadata_props}
+    assert props == {
+        "cvae.format": 1,
+        "cvae.role": "encoder",
+        "cvae.image_shape": [8, 8, 1],
+        "cvae.latent_dim": 3,
+        "cvae.filters": [4, 6],
+        "cvae.likelihood": "bernoulli",
+        "cvae.preprocessing": {"scale": 255, "binarize_at": 128},
+        "cvae.rng": "threefry2x32-20/box-muller",
+    }
+
+
+def test_golden_vectors_agree_and_are_of_the_right_things(exported):
+    bundle = read_bundle(exported.path)
+    assert all(result.agrees for result in check_golden(bundle))
+    golden = cvae_runtime.parse_golden(bundle.files["golden.json"], "golden.json")
+    assert [case.file for case in golden.cases] == ["encoder.onnx", "decoder.onnx"]
+    np.testing.assert_array_equal(golden.cases[1].inputs["z"], prior_latents(0, 0, 4, 3))
+    assert golden.cases[0].inputs["images"].shape == (3, 8, 8, 1)
+
+
+def test_the_runtime_gives_the_trained_models_numbers(exported, trained, tiny_data):
+    with cvae_runtime.load(exported.path) as model:
+        z = prior_latents(0, 0, 9, 3)
+        np.testing.assert_allclose(model.generate(9), trained.model.sample(z), atol=1e-5)
+        elbo = model.score(tiny_data.test).elbo.mean()
+    assert elbo == pytest.approx(exported.manifest.training.test_elbo, abs=1e-4)
+    assert elbo == pytest.approx(trained.history[-1].elbo, abs=1e-3)
+
+
+def test_grey_models_divide_instead_of_binarizing(trained_grey, tmp_path):
+    result = export(trained_grey.path, tmp_path / "grey")
+    assert result.manifest.model.preprocessing.binarize_at is None
+    images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1), np.uint8)
+    with cvae_runtime.load(result.path) as model:
+        mean, _ = trained_grey.model.encode(images / np.float32(255))
+        np.testing.assert_allclose(model.encode(images).mean, mean, atol=1e-5)
+
+
+def test_opset_is_what_was_asked_for(trained, tmp_path):
+    result = export(trained.path, tmp_path / "new", opset=21)
+    assert {graph.opset for graph in result.manifest.graphs} == {21}
+
+
+def test_beyond_the_tolerance_nothing_is_put_in_place(trained, tmp_path):
+    with pytest.raises(ParityError, match="nothing was written"):
+        export(trained.path, tmp_path / "bundle", atol=1e-12)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_export_leaves_the_old_bundle(trained, tmp_path):
+    export(trained.path, tmp_path / "bundle")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "bundle").iterdir()}
+    with pytest.raises(ParityError):
+        export(trained.path, tmp_path / "bundle", atol=1e-12, overwrite=True)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "bundle").iterdir()} == before
+
+
+def test_an_existing_target_is_refused_unless_it_is_a_bundle_to_be_replaced(trained, tmp_path):
+    target = tmp_path / "bundle"
+    export(trained.path, target)
+    with pytest.raises(TargetExistsError, match="bundle exists already; choose another name or say --overwrite"):
+        export(trained.path, target)
+    export(trained.path, target, overwrite=True)
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "letter.txt").write_text("x")
+    with pytest.raises(TargetExistsError, match="exists and is no bundle, so it is not overwritten"):
+        export(trained.path, precious, overwrite=True)
+    assert (precious / "letter.txt").exists()
+
+
+def test_moved_data_is_asked_for_and_taken_from_data(run, tiny_archive, tmp_path):
+    fields = json.loads((run / "config.json").read_text())
+    fields["data"]["source"] = str(tmp_path / "moved.npz")
+    (run / "config.json").write_text(json.dumps(fields))
+    with pytest.raises(
+        InputError, match=r"found nothing; .*; export needs the test images of .*: say where they are with --data"
+    ):
+        export(run, tmp_path / "bundle")
+    export(run, tmp_path / "bundle", data=tiny_archive)
+
+
+def test_other_data_than_the_runs_is_refused(trained, tiny_data, tmp_path):
+    np.savez(tmp_path / "other.npz", x_train=tiny_data.train, x_test=tiny_data.test[::-1])
+    with pytest.raises(InputError, match="other images than .* was trained on: expected the fingerprint"):
+        export(trained.path, tmp_path / "bundle", data=tmp_path / "other.npz")
+
+
+def test_a_run_on_arrays_in_memory_needs_data(replaced, tiny_data, tiny_archive, tmp_path):
+    result = train(replaced(epochs=1), Dataset(tiny_data.train, tiny_data.test), tmp_path / "run", quiet=True)
+    with pytest.raises(InputError, match=r"was trained on arrays in memory; save them .* and say --data"):
+        export(result.path, tmp_path / "bundle")
+    export(result.path, tmp_path / "bundle", data=tiny_archive)
+
+
+def test_an_unfinished_run_is_refused(run, tmp_path):
+    (run / "weights.npz").unlink()
+    with pytest.raises(InputError, match="the run is not finished; go on with it by cvae-train --run"):
+        export(run, tmp_path / "bundle")

@@ -1,0 +1,115 @@
+"""What is built and installed: the contents of wheel and sdist, and a first picture in an empty environment."""
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*command, **options):
+    result = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False, **options)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The wheel, built from the sdist, so that the sdist is known to be complete."""
+    folder = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT)
+    return next(folder.glob("*.whl")), next(folder.glob("*.tar.gz"))
+
+
+def test_the_wheel_holds_three_packages_and_their_data(built):
+    with zipfile.ZipFile(built[0]) as wheel:
+        names = {name for name in wheel.namelist() if ".dist-info/" not in name}
+        info = {name.split(".dist-info/")[1] for name in wheel.namelist() if ".dist-info/" in name}
+    assert {name.split("/")[0] for name in names} == {"cvae_runtime", "cvae_train", "cvae_export"}
+    assert {name for name in names if not name.endswith(".py")} == {
+        "cvae_runtime/py.typed",
+        "cvae_runtime/manifest.schema.json",
+        *(
+            f"cvae_runtime/bundles/mnist/{name}"
+            for name in ("encoder.onnx", "decoder.onnx", "golden.json", "manifest.json")
+        ),
+        "cvae_train/py.typed",
+        "cvae_train/mnist.xz",
+        "cvae_train/mnist.md",
+        "cvae_export/py.typed",
+    }
+    assert {"METADATA", "entry_points.txt", "licenses/LICENSE"} <= info
+
+
+def test_the_sdist_holds_what_a_packager_needs_and_no_more(built):
+    with tarfile.open(built[1]) as sdist:
+        names = {name.split("/", 1)[1] for name in sdist.getnames()}
+    assert {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "Makefile", "assets/mnist/weights.npz"} <= names
+    assert "tests/project/test_distribution.py" in names
+    tops = {name.split("/")[0] for name in names}
+    assert not tops & {".venv", "runs", "demo", "dist", ".git"}
+
+
+@pytest.fixture(scope="module")
+def empty_environment(built, tmp_path_factory):
+    """A virtual environment with cvae-toolkit[cpu] from the wheel and nothing else: the folder of its scripts."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=True)
+    binaries = folder / ("Scripts" if os.name == "nt" else "bin")
+    constraints = ROOT / "constraints.txt"
+    run(binaries / "python", "-m", "pip", "install", "--quiet", "--constraint", constraints, f"{built[0]}[cpu]")
+    return binaries
+
+
+def installed(binaries):
+    packages = json.loads(run(binaries / "python", "-m", "pip", "list", "--format", "json"))
+    return {package["name"].lower() for package in packages}
+
+
+def test_installing_the_runtime_brings_no_training_stack(empty_environment):
+    names = installed(empty_environment)
+    assert {"cvae-toolkit", "numpy", "pillow", "click", "onnxruntime"} <= names
+    assert not names & {"tensorflow", "keras", "onnx", "tf2onnx", "matplotlib", "tqdm"}
+
+
+def test_digits_are_drawn_at_once(empty_environment, tmp_path):
+    run(empty_environment / "cvae-generate", "-o", "digits.png", cwd=tmp_path)
+    # Looked at with the environment's own Pillow: a picture of 16 digits, neither black nor white.
+    code = (
+        "from PIL import Image; import numpy; a = numpy.asarray(Image.open('digits.png')); print(a.shape, a.std() > 30)"
+    )
+    assert run(empty_environment / "python", "-c", code, cwd=tmp_path) == "(229, 229) True\n"
+
+
+def test_the_runtime_imports_no_training_stack_there(empty_environment):
+    code = "import sys, cvae_runtime; print(sorted({name.split('.')[0] for name in sys.modules}))"
+    names = set(json.loads(run(empty_environment / "python", "-c", code).replace("'", '"')))
+    assert not names & {"tensorflow", "keras", "onnx", "onnxruntime", "google", "PIL", "click"}
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("cvae-train", "error: tensorflow is not installed; it comes with: pip install 'cvae-toolkit[train]'\n"),
+        ("cvae-export", "error: tensorflow is not installed; it comes with: pip install 'cvae-toolkit[export]'\n"),
+    ],
+)
+def test_scripts_whose_extra_is_missing_name_it(empty_environment, tmp_path, script, message):
+    arguments = ["--run", "x"] if script == "cvae-train" else ["x", "--onnx", "y"]
+    result = subprocess.run(
+        [empty_environment / script, *arguments], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert (result.returncode, result.stderr) == (1, message)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_builds_are_the_same_bytes(built, tmp_path):
+    run(sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", tmp_path, ROOT)
+    assert next(tmp_path.glob("*.whl")).read_bytes() == built[0].read_bytes()

@@ -1,0 +1,60 @@
+"""The model that comes with the package is the one under assets/mnist, and as good as its manifest says."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cvae_runtime
+from cvae_train import import_tensorflow, load_data, load_run, read_history
+
+import_tensorflow()
+
+ASSETS = Path(__file__).parents[2] / "assets" / "mnist"
+NOTEBOOK_ELBO = -78.3  # nats per image after the notebook's 100 epochs
+
+
+@pytest.fixture(scope="module")
+def model():
+    with cvae_runtime.load(provider="cpu") as model:
+        yield model
+
+
+def test_it_was_trained_by_the_notebooks_recipe_to_its_end():
+    result = load_run(ASSETS)
+    assert [record.epoch for record in read_history(ASSETS / "history.csv")] == list(range(1, 101))
+    fields = json.loads((ASSETS / "config.json").read_text())
+    assert fields["data"]["source"] == "mnist"
+    assert fields["data"]["fingerprint"] == load_data().fingerprint
+    assert (result.config.learning_rate, result.config.batch_size, result.config.model.latent_dim) == (1e-4, 100, 50)
+
+
+def test_it_is_verified_within_the_projects_tolerances(model):
+    for graph in model.manifest.graphs:
+        assert max(graph.verified.max_abs_difference.values()) < 1e-5
+        assert abs(graph.verified.elbo_change) < 1e-3
+
+
+def test_its_elbo_is_measured_again_and_as_good_as_the_notebooks(model):
+    elbo = model.score(load_data().test).elbo.mean()
+    assert elbo == pytest.approx(model.manifest.training.test_elbo, abs=1e-3)
+    assert elbo == pytest.approx(read_history(ASSETS / "history.csv")[-1].elbo, abs=1e-2)
+    assert elbo > NOTEBOOK_ELBO - 1.0
+
+
+def test_it_gives_the_trained_weights_numbers(model):
+    trained = load_run(ASSETS).model
+    z = cvae_runtime.prior_latents(3, 0, 20, 50)
+    np.testing.assert_allclose(model.decode(z), trained.sample(z), atol=1e-5)
+    images = load_data().test[:20]
+    mean, logvar = trained.encode((images >= 128).astype(np.float32))
+    posterior = model.encode(images)
+    np.testing.assert_allclose(posterior.mean, mean, atol=1e-5)
+    np.testing.assert_allclose(posterior.logvar, logvar, atol=1e-5)
+
+
+def test_its_golden_vectors_agree():
+    results = cvae_runtime.check_golden(cvae_runtime.read_bundle())
+    assert len(results) == 6
+    assert all(result.agrees for result in results), results

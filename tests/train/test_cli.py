@@ -1,0 +1,150 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from cvae_runtime import cli
+from cvae_train import read_history
+from cvae_train._cli import command
+
+
+@pytest.fixture
+def cvae_train(monkeypatch, capsys):
+    """A function that runs the console script in this process: its exit code and stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["cvae-train", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.run(command)
+        return caught.value.code, capsys.readouterr().err
+
+    return run
+
+
+@pytest.fixture
+def archive(tmp_path, tiny_data):
+    path = tmp_path / "set.npz"
+    np.savez(path, x_train=tiny_data.train, x_test=tiny_data.test)
+    return path
+
+
+SMALL = ("--epochs", 2, "--batch-size", 16, "--filters", "4,6", "--latent-dim", 3, "--seed", 1)
+
+
+def test_trains_and_says_where_and_how_well(cvae_train, archive, tmp_path):
+    code, err = cvae_train(archive, "--run", tmp_path / "run", *SMALL)
+    history = read_history(tmp_path / "run/history.csv")
+    assert code == 0
+    assert len(history) == 2
+    assert err.splitlines()[-1] == f"{tmp_path / 'run'}: 2 epochs, test ELBO {history[-1].elbo:.2f} nats per image"
+
+
+def test_options_change_the_presets_recipe(cvae_train, archive, tmp_path):
+    code, _ = cvae_train(archive, "--run", tmp_path / "run", *SMALL, "--preset", "fast", "--binarize", "none", "-q")
+    assert code == 0
+    config = json.loads((tmp_path / "run/config.json").read_text())["config"]
+    assert config == {
+        "model": {"image_shape": [8, 8, 1], "latent_dim": 3, "filters": [4, 6], "likelihood": "bernoulli"},
+        "epochs": 2,
+        "batch_size": 16,
+        "learning_rate": 1e-3,
+        "epsilon": 1e-8,
+        "seed": 1,
+        "binarize": "none",
+        "deterministic": True,
+    }
+
+
+def test_quiet_prints_nothing(cvae_train, archive, tmp_path):
+    assert cvae_train(archive, "--run", tmp_path / "run", *SMALL, "--quiet") == (0, "")
+
+
+def test_the_same_command_twice_is_refused_and_repeated_with_resume(cvae_train, archive, tmp_path):
+    command_line = (archive, "--run", tmp_path / "run", *SMALL, "-q")
+    assert cvae_train(*command_line) == (0, "")
+    assert cvae_train(*command_line) == (
+        1,
+        f"error: {tmp_path / 'run'} holds a run already; say --resume to go on with it or --overwrite to begin anew\n",
+    )
+    assert cvae_train(*command_line, "--resume") == (0, "")
+    assert cvae_train(*command_line, "--overwrite") == (0, "")
+
+
+def test_ctrl_c_keeps_the_last_whole_epoch_and_exits_130(cvae_train, archive, tmp_path, monkeypatch):
+    from cvae_train._loop import Loop
+
+    real = Loop.train_epoch
+
+    def interrupted(self, epoch, on_steps):
+        if epoch == 2:
+            raise KeyboardInterrupt
+        return real(self, epoch, on_steps)
+
+    monkeypatch.setattr(Loop, "train_epoch", interrupted)
+    code, err = cvae_train(archive, "--run", tmp_path / "run", *SMALL, "-q")
+    assert (code, err.strip()) == (130, "interrupted")
+    assert len(read_history(tmp_path / "run/history.csv")) == 1
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--preset", "slow"), "Error: Invalid value for '--preset': 'slow' is not one of 'fast', 'notebook'."),
+        (("--resume",), "Error: --resume and --overwrite need --run DIR"),
+        (("--run", "x", "--resume", "--overwrite"), "Error: --resume goes on with a run and --overwrite deletes it: give one of them"),
+        (("--filters", "a,b"), "Error: Invalid value for '--filters': expected numbers with commas, such as 32,64; found 'a,b'"),
+        (("--epochs", "many"), "Error: Invalid value for '--epochs': 'many' is not a valid integer."),
+    ],
+)  # fmt: skip
+def test_usage_errors_exit_2(cvae_train, arguments, message):
+    code, err = cvae_train(*arguments)
+    assert code == 2
+    assert err.splitlines()[-1] == message
+
+
+def test_wrong_data_is_one_line_and_leaves_nothing(cvae_train, tmp_path):
+    code, err = cvae_train(tmp_path / "nowhere", "--run", tmp_path / "run")
+    assert (code, err) == (
+        1,
+        f"error: {tmp_path / 'nowhere'}: expected a folder with MNIST's four IDX files or an .npz file with x_train and "
+        f"x_test, found nothing; without DATA the embedded MNIST is used\n",
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_wrong_sizes_are_one_line(cvae_train, tmp_path):
+    np.savez(tmp_path / "set.npz", x_train=np.zeros((2, 10, 12)), x_test=np.zeros((2, 10, 12)))
+    code, err = cvae_train(tmp_path / "set.npz", "--run", tmp_path / "run")
+    assert (code, err) == (
+        1,
+        "error: an image height of 10 does not work with 2 layers of stride 2: expected a multiple of 4, "
+        "the nearest that work are 8 and 12\n",
+    )
+
+
+def test_help_imports_no_tensorflow():
+    code = (
+        "import sys; sys.argv = ['cvae-train', '--help']\n"
+        "from cvae_train._cli import main\n"
+        "try: main()\n"
+        "finally: assert not {'tensorflow', 'keras', 'matplotlib'} & set(sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "Train a convolutional VAE." in result.stdout
+
+
+def test_without_tensorflow_the_line_that_installs_it(tmp_path, archive):
+    code = (
+        "import sys; sys.modules['tensorflow'] = None\n"
+        f"sys.argv = ['cvae-train', {str(archive)!r}, '--run', {str(tmp_path / 'run')!r}]\n"
+        "from cvae_train._cli import main; main()"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (
+        1,
+        "error: tensorflow is not installed; it comes with: pip install 'cvae-toolkit[train]'\n",
+    )

@@ -1,0 +1,104 @@
+import dataclasses
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cvae_runtime import InputError
+from cvae_train import PRESETS, ModelConfig, TrainConfig
+
+
+def test_notebook_preset_is_the_2018_recipe():
+    config = PRESETS["notebook"]
+    assert config == TrainConfig()
+    assert (config.epochs, config.batch_size, config.learning_rate, config.epsilon) == (100, 100, 1e-4, 1e-8)
+    assert (config.model.latent_dim, config.model.filters, config.binarize) == (50, (32, 64), "static")
+
+
+def test_presets_train_the_same_network():
+    assert {config.model for config in PRESETS.values()} == {ModelConfig()}
+
+
+@pytest.mark.parametrize(
+    ("shape", "filters", "message"),
+    [
+        ((30, 28, 1), (32, 64), "image height of 30 does not work with 2 layers of stride 2: expected a multiple of 4, the nearest that work are 28 and 32"),
+        ((28, 27, 1), (32, 64), "image width of 27 does not work with 2 layers of stride 2: expected a multiple of 4, the nearest that work are 24 and 28"),
+        ((4, 8, 1), (4, 4), "image height of 4 does not work with 2 layers of stride 2: expected a multiple of 4, the nearest that work are 8"),
+        ((28, 28, 1), (8, 8, 8), "image height of 28 does not work with 3 layers of stride 2: expected a multiple of 8, the nearest that work are 24 and 32"),
+        ((28, 28, 3), (32, 64), "the bernoulli likelihood is for pictures of 1 channel; found 3: turn them grey"),
+    ],
+)  # fmt: skip
+def test_shapes_that_do_not_work_name_the_nearest_that_do(shape, filters, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        ModelConfig(image_shape=shape, filters=filters)
+
+
+@given(size=st.integers(1, 300), depth=st.integers(1, 4))
+def test_sizes_named_as_nearest_work(size, depth):
+    filters = (2,) * depth
+    try:
+        config = ModelConfig(image_shape=(size, size, 1), filters=filters)
+    except InputError as error:
+        nearest = re.findall(r"\d+", str(error).rsplit("work are", 1)[1])
+        for number in map(int, nearest):
+            assert ModelConfig(image_shape=(number, number, 1), filters=filters).encoded_size > 0
+        assert int(nearest[-1]) > size
+        assert len(nearest) == 1 or int(nearest[0]) <= size
+    else:
+        assert config.base_shape == (size / 2**depth, size / 2**depth)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("epochs", 0, "epochs must be at least 1; found 0"),
+        ("batch_size", -1, "batch_size must be at least 1; found -1"),
+        ("learning_rate", 0.0, "learning_rate must be a positive number; found 0.0"),
+        ("learning_rate", float("nan"), "learning_rate must be a positive number; found nan"),
+        ("epsilon", float("inf"), "epsilon must be a positive number; found inf"),
+        ("binarize", "half", "binarize must be one of ('static', 'none'); found 'half'"),
+        ("seed", -1, "seed must be an unsigned 64-bit number, 0 to 18446744073709551615; found -1"),
+    ],
+)
+def test_wrong_recipes_are_refused(field, value, message):
+    with pytest.raises(InputError) as caught:
+        TrainConfig(**{field: value})
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("latent_dim", 0, "latent_dim must be at least 1; found 0"),
+        ("filters", (), "filters must be one or more positive numbers; found ()"),
+        ("filters", (4, 0), "filters must be one or more positive numbers; found (4, 0)"),
+        ("likelihood", "gaussian", "likelihood must be one of ('bernoulli',); found 'gaussian'"),
+    ],
+)
+def test_wrong_models_are_refused(field, value, message):
+    with pytest.raises(InputError) as caught:
+        ModelConfig(**{field: value})
+    assert str(caught.value) == message
+
+
+def test_json_and_back_is_the_same_recipe():
+    config = TrainConfig(
+        model=ModelConfig(image_shape=(16, 24, 1), latent_dim=2, filters=(4,)), seed=2**64 - 1, binarize="none"
+    )
+    assert TrainConfig.from_json(config.to_json(), "here") == config
+
+
+def test_json_of_another_version_is_refused():
+    fields = TrainConfig().to_json()
+    with pytest.raises(InputError, match="run/config.json: not a training configuration of this version"):
+        TrainConfig.from_json({**fields, "magic": 1}, "run/config.json")
+    del fields["model"]["filters"]
+    with pytest.raises(InputError, match="run/config.json: not a training configuration of this version"):
+        TrainConfig.from_json(fields, "run/config.json")
+
+
+def test_binarize_at_is_the_first_grey_level_of_white():
+    assert TrainConfig().binarize_at == 128
+    assert dataclasses.replace(TrainConfig(), binarize="none").binarize_at is None

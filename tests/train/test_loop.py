@@ -1,0 +1,136 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cvae_runtime import bernoulli_log_likelihood, gaussian_kl, posterior_noise, reparameterize, targets_of
+from cvae_train import Dataset, DivergedError
+from cvae_train._loop import Loop
+
+
+def quiet(_done):
+    pass
+
+
+def weights(loop):
+    return [variable.numpy() for variable in loop.model.trainable_variables]
+
+
+def test_an_epoch_takes_every_image_once_in_an_order_of_its_own(replaced, tiny_data):
+    loop = Loop(replaced(), tiny_data)
+    orders = [loop._shuffle(tf.constant(epoch)).numpy() for epoch in (1, 2, 1)]
+    for order in orders:
+        assert sorted(order) == list(range(40))
+    assert not np.array_equal(orders[0], orders[1])
+    assert np.array_equal(orders[0], orders[2])
+
+
+@pytest.mark.parametrize(("batch_size", "sizes"), [(16, [16, 16, 8]), (40, [40]), (100, [40]), (13, [13, 13, 13, 1])])
+def test_batches_cover_the_set_with_a_smaller_last_one(replaced, tiny_data, batch_size, sizes):
+    loop = Loop(replaced(batch_size=batch_size), tiny_data)
+    done = []
+    loop.train_epoch(1, done.append)
+    assert done[-1] == len(sizes) == loop.steps_per_epoch
+    assert loop.optimizer.iterations.numpy() == len(sizes)
+
+
+def test_train_elbo_is_the_mean_over_images_not_over_batches(replaced, tiny_data):
+    # With a learning rate of nearly nothing all steps see the same weights, so batches of any size agree but for noise.
+    means = [
+        np.mean([Loop(replaced(batch_size=size, learning_rate=1e-30, seed=seed), tiny_data).train_epoch(1, quiet) for seed in range(4)])
+        for size in (40, 39)
+    ]  # fmt: skip
+    assert means[0] == pytest.approx(means[1], abs=0.5)
+
+
+def test_results_do_not_depend_on_how_an_epoch_is_cut_into_chunks(replaced, tiny_data):
+    whole, single = Loop(replaced(), tiny_data), Loop(replaced(), tiny_data)
+    whole._chunk = 3
+    single._adapt_chunk = lambda *_: None
+    elbos = [loop.train_epoch(1, quiet) for loop in (whole, single)]
+    assert elbos[0] == elbos[1]
+    for a, b in zip(weights(whole), weights(single), strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_a_seed_names_the_run(replaced, tiny_data):
+    elbos = [Loop(replaced(seed=seed), tiny_data).train_epoch(1, quiet) for seed in (1, 1, 2, 1 + 2**40)]
+    assert elbos[0] == elbos[1]
+    assert len(set(elbos)) == 3
+
+
+def test_a_step_is_adams_on_minus_the_mean_elbo(replaced, tiny_data):
+    config = replaced(batch_size=40)
+    loop = Loop(config, tiny_data)
+    before = weights(loop)
+    order = loop._shuffle(tf.constant(1)).numpy()
+    seed = loop._seed(1, tf.constant(1), tf.constant(0))
+    noise = tf.random.stateless_normal((40, 3), seed).numpy()
+    x = (tiny_data.train[order] >= 128).astype(np.float32)
+
+    # An independent formula of the same loss: closed forms where the loop has the notebook's three terms.
+    def loss():
+        mean, logvar = loop.model.encode(x)
+        z = mean + tf.exp(logvar / 2) * noise
+        cross_entropy = tf.reduce_sum(tf.nn.softplus(loop.model.decode(z)) - x * loop.model.decode(z), axis=[1, 2, 3])
+        log_ratio = tf.reduce_sum(0.5 * (noise**2 - z**2) + 0.5 * logvar, axis=1)
+        return tf.reduce_mean(cross_entropy - log_ratio)
+
+    with tf.GradientTape() as tape:
+        value = loss()
+    gradients = tape.gradient(value, loop.model.trainable_variables)
+    assert loop.train_epoch(1, quiet) == pytest.approx(-float(value), rel=1e-5)
+    for old, new, gradient in zip(before, weights(loop), gradients, strict=True):
+        # Adam's first step: the bias corrections cancel and lr * g / (|g| + epsilon) remains.
+        g = gradient.numpy()
+        large = np.abs(g) > 1e-5
+        np.testing.assert_allclose((old - new)[large], config.learning_rate * np.sign(g)[large], rtol=2e-2)
+
+
+def test_the_test_elbo_is_the_runtimes_definition(replaced, tiny_data):
+    loop = Loop(replaced(), tiny_data)
+    reconstruction, kl = loop.test_elbo(0)
+    x = targets_of(tiny_data.test, 128)
+    mean, logvar = (t.numpy() for t in loop.model.encode(tf.constant(x)))
+    probs = loop.decode(reparameterize(mean, logvar, posterior_noise(0, 0, 13, 3)))
+    assert reconstruction == pytest.approx(bernoulli_log_likelihood(x, probs).mean(), rel=1e-5)
+    assert kl == pytest.approx(gaussian_kl(mean, logvar).mean(), rel=1e-5)
+
+
+def test_the_test_elbo_covers_a_set_that_no_batch_divides(replaced, tiny_data, monkeypatch):
+    expected = Loop(replaced(), tiny_data).test_elbo(0)
+    monkeypatch.setattr("cvae_train._loop.TEST_BATCH", 5)
+    assert Loop(replaced(), tiny_data).test_elbo(0) == pytest.approx(expected, rel=1e-6)
+
+
+def test_training_improves_the_elbo(replaced, tiny_data):
+    loop = Loop(replaced(), tiny_data)
+    before = loop.test_elbo(0)
+    for epoch in range(1, 16):
+        loop.train_epoch(epoch, quiet)
+    after = loop.test_elbo(15)
+    assert after[0] - after[1] > before[0] - before[1] + 5.0
+
+
+def test_a_loss_that_is_not_finite_names_epoch_and_step(replaced, tiny_data):
+    loop = Loop(replaced(learning_rate=1e30), tiny_data)
+    with pytest.raises(DivergedError) as caught:
+        loop.train_epoch(1, quiet)
+    assert str(caught.value) == (
+        "the loss is not finite at epoch 1, step 2; the checkpoint of epoch 0 is kept. Try a smaller learning rate"
+    )
+    assert (caught.value.epoch, caught.value.step) == (1, 2)
+
+
+def test_weights_that_are_not_finite_after_the_last_step_are_seen_too(replaced, tiny_data):
+    loop = Loop(replaced(), tiny_data)
+    loop.model.trainable_variables[-1].assign([np.nan])
+    with pytest.raises(DivergedError, match="epoch 2, step 3"):
+        loop.test_elbo(2)
+
+
+def test_grey_values_stay_grey_without_binarization(replaced, tiny_data):
+    grey = Dataset(np.full((4, 8, 8), 100, np.uint8), np.full((2, 8, 8), 100, np.uint8))
+    static, none = (Loop(replaced(binarize=binarize), grey).test_elbo(0)[0] for binarize in ("static", "none"))
+    black = Dataset(grey.train * 0, grey.test * 0)
+    assert static == Loop(replaced(), black).test_elbo(0)[0]
+    assert none != static

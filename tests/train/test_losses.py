@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cvae_runtime import bernoulli_log_likelihood
+from cvae_runtime import gaussian_kl as numpy_gaussian_kl
+from cvae_train import preprocess
+from cvae_train._losses import gaussian_kl, log_likelihood, log_normal, monte_carlo_elbo
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(3)
+
+
+def floats(rng, *shape):
+    return rng.standard_normal(shape).astype(np.float32)
+
+
+def test_log_likelihood_is_bernoullis(rng):
+    logits = floats(rng, 4, 5, 6, 1)
+    x = (rng.random(logits.shape) < 0.5).astype(np.float32)
+    p = 1.0 / (1.0 + np.exp(-logits.astype(np.float64)))
+    expected = np.log(np.where(x == 1.0, p, 1.0 - p)).sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(log_likelihood(x, logits), expected, rtol=1e-5)
+    np.testing.assert_allclose(bernoulli_log_likelihood(x, p.astype(np.float32)), expected, rtol=1e-5)
+
+
+def test_log_likelihood_of_extreme_logits_stays_finite():
+    x, logits = tf.constant([[[[1.0]]], [[[0.0]]]]), tf.constant([[[[-100.0]]], [[[-100.0]]]])
+    np.testing.assert_allclose(log_likelihood(x, logits), [-100.0, 0.0], atol=1e-6)
+
+
+def test_log_normal_is_the_gaussian_density(rng):
+    z, mean, logvar = floats(rng, 4, 3), floats(rng, 4, 3), floats(rng, 4, 3)
+    deviation = np.exp(logvar.astype(np.float64) / 2)
+    densities = np.exp(-((z - mean) ** 2) / (2 * deviation**2)) / (deviation * np.sqrt(2 * np.pi))
+    np.testing.assert_allclose(log_normal(z, mean, logvar), np.log(densities).sum(axis=1), rtol=1e-5)
+
+
+def test_log_normal_at_the_standard_normals_peak():
+    zero = tf.zeros((1, 2))
+    np.testing.assert_allclose(log_normal(zero, zero, zero), [-np.log(2 * np.pi)], rtol=1e-6)
+
+
+def test_kl_of_the_prior_is_zero_and_of_a_shift_is_half_its_square():
+    zero = tf.zeros((1, 3))
+    np.testing.assert_allclose(gaussian_kl(zero, zero), [0.0], atol=1e-7)
+    np.testing.assert_allclose(gaussian_kl(tf.constant([[1.0, 2.0, 0.0]]), zero), [2.5], rtol=1e-6)
+
+
+def test_kl_matches_the_runtimes_and_a_brute_force_estimate(rng):
+    mean, logvar = floats(rng, 1, 3), floats(rng, 1, 3) * 0.5
+    kl = gaussian_kl(mean, logvar).numpy()
+    np.testing.assert_allclose(numpy_gaussian_kl(mean, logvar), kl, rtol=1e-5)
+    draws = mean + np.exp(logvar / 2) * floats(rng, 400_000, 3)
+    log_ratio = log_normal(draws, mean, logvar) - log_normal(draws, tf.zeros_like(draws), tf.zeros_like(draws))
+    assert float(tf.reduce_mean(log_ratio)) == pytest.approx(kl[0], abs=0.02)
+
+
+def test_monte_carlo_elbo_is_its_three_terms(rng):
+    x = (rng.random((2, 3, 3, 1)) < 0.5).astype(np.float32)
+    logits, z, mean, logvar = floats(rng, 2, 3, 3, 1), floats(rng, 2, 4), floats(rng, 2, 4), floats(rng, 2, 4)
+    log_prior = -0.5 * (z.astype(np.float64) ** 2 + np.log(2 * np.pi)).sum(axis=1)
+    log_q = -0.5 * ((z - mean) ** 2 / np.exp(logvar) + logvar + np.log(2 * np.pi)).sum(axis=1)
+    expected = log_likelihood(x, logits).numpy() + log_prior - log_q
+    np.testing.assert_allclose(monte_carlo_elbo(x, logits, z, mean, logvar), expected, rtol=1e-5)
+
+
+def test_preprocess_binarizes_all_256_grey_values_at_the_threshold():
+    pixels = tf.range(256, dtype=tf.int32)
+    images = tf.cast(tf.reshape(pixels, (1, 16, 16, 1)), tf.uint8)
+    assert preprocess(images, 128).numpy().ravel().tolist() == [0.0] * 128 + [1.0] * 128
+    np.testing.assert_allclose(preprocess(images, None).numpy().ravel(), np.arange(256) / 255, rtol=1e-6)

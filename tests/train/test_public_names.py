@@ -1,0 +1,25 @@
+import cvae_train
+
+
+def test_public_names():
+    assert cvae_train.__all__ == [
+        "CVAE",
+        "PRESETS",
+        "DataInfo",
+        "Dataset",
+        "DivergedError",
+        "EpochRecord",
+        "ModelConfig",
+        "RunFolder",
+        "RunResult",
+        "TrainConfig",
+        "import_tensorflow",
+        "load_data",
+        "load_run",
+        "preprocess",
+        "read_history",
+        "train",
+    ]
+    for name in cvae_train.__all__:
+        assert getattr(cvae_train, name) is not None
+    assert not hasattr(cvae_train, "something_else")

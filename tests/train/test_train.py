@@ -1,0 +1,228 @@
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cvae_runtime import InputError, TargetExistsError
+from cvae_train import Dataset, DivergedError, RunFolder, load_run, read_history, train
+
+UNTIMED = ("epoch", "elbo", "reconstruction", "kl", "train_elbo")
+
+
+def untimed(history):
+    return [[getattr(record, name) for name in UNTIMED] for record in history]
+
+
+@pytest.fixture
+def undisturbed(tiny_config, tiny_data, tmp_path):
+    return train(tiny_config, tiny_data, tmp_path / "undisturbed", quiet=True)
+
+
+def test_a_run_folder_holds_what_the_guide_says(undisturbed):
+    names = {str(path.relative_to(undisturbed.path)) for path in undisturbed.path.rglob("*") if path.is_file()}
+    pictures = {f"samples/image_at_epoch_{epoch:04d}.png" for epoch in range(4)}
+    assert names == pictures | {
+        "config.json",
+        "environment.json",
+        "history.csv",
+        "checkpoint.npz",
+        "cvae.gif",
+        "elbo.png",
+        "weights.npz",
+    }
+
+
+def test_history_is_elbo_and_its_parts(undisturbed):
+    rows = read_history(undisturbed.path / "history.csv")
+    assert rows == list(undisturbed.history)
+    assert [row.epoch for row in rows] == [1, 2, 3]
+    for row in rows:
+        assert row.elbo == row.reconstruction - row.kl
+        assert row.images_per_second == pytest.approx(40 / row.seconds)
+
+
+def test_config_names_recipe_and_data(undisturbed, tiny_config, tiny_data):
+    fields = json.loads((undisturbed.path / "config.json").read_text())
+    assert fields["config"] == json.loads(json.dumps(tiny_config.to_json()))
+    assert fields["data"] == {
+        "source": "memory",
+        "fingerprint": tiny_data.fingerprint,
+        "train_images": 40,
+        "test_images": 13,
+    }
+    assert json.loads((undisturbed.path / "environment.json").read_text())["packages"]["tensorflow"]
+
+
+def test_any_epochs_picture_can_be_shown(undisturbed):
+    pictures = [np.asarray(undisturbed.image(epoch)) for epoch in range(4)]
+    assert {picture.shape for picture in pictures} == {(4 * (8 * 3 + 1) + 1, 4 * (8 * 3 + 1) + 1)}
+    assert not np.array_equal(pictures[0], pictures[3])
+    with pytest.raises(InputError, match="epoch must be 0 to 3; found 4"):
+        undisturbed.image(4)
+
+
+def test_the_gif_shows_the_epochs_of_the_notebooks_pacing(undisturbed):
+    with Image.open(undisturbed.path / "cvae.gif") as gif:
+        assert gif.n_frames >= 3  # epochs 0, 1, 2, 3 and 3 again, which a GIF may fold into a longer frame
+
+
+def test_the_same_seed_gives_the_same_run(undisturbed, tiny_config, tiny_data, tmp_path):
+    again = train(tiny_config, tiny_data, tmp_path / "again", quiet=True)
+    assert untimed(again.history) == untimed(undisturbed.history)
+    for a, b in zip(again.model.weights, undisturbed.model.weights, strict=True):
+        assert np.array_equal(a, b)
+    assert (again.path / "samples/image_at_epoch_0003.png").read_bytes() == (
+        undisturbed.path / "samples/image_at_epoch_0003.png"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize("moment", ["before the picture", "before the checkpoint", "before the history", "at the end"])
+def test_a_run_that_dies_anywhere_resumes_to_the_undisturbed_one(
+    undisturbed, tiny_config, tiny_data, tmp_path, monkeypatch, moment
+):
+    class PowerCutError(Exception):
+        pass
+
+    name = {
+        "before the picture": "sample_picture",
+        "before the checkpoint": "save_checkpoint",
+        "before the history": "write_history",
+        "at the end": "save_weights",
+    }[moment]
+    real, calls = getattr(sys.modules["cvae_train._train"], name), []
+
+    def dying(*arguments):
+        calls.append(name)
+        if len(calls) == (1 if moment == "at the end" else 3):  # in epoch 2: epoch 0 and 1 were saved
+            raise PowerCutError
+        return real(*arguments)
+
+    path = tmp_path / "cut"
+    monkeypatch.setattr(f"cvae_train._train.{name}", dying)
+    with pytest.raises(PowerCutError):
+        train(tiny_config, tiny_data, path, quiet=True)
+    monkeypatch.undo()
+    resumed = train(tiny_config, tiny_data, path, resume=True, quiet=True)
+    assert untimed(resumed.history) == untimed(undisturbed.history)
+    assert untimed(read_history(path / "history.csv")) == untimed(undisturbed.history)
+    for a, b in zip(resumed.model.weights, undisturbed.model.weights, strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_sigkill_leaves_a_run_that_resumes(tiny_config, tiny_data, tmp_path):
+    """The real thing: a process of its own, killed between two epochs at a moment that it does not choose."""
+    np.savez(tmp_path / "set.npz", x_train=tiny_data.train, x_test=tiny_data.test)
+    arguments = [str(tmp_path / "set.npz"), "--epochs", "2000", "--batch-size", "16", "--filters", "4,6"]
+    arguments += ["--latent-dim", "3", "--run", str(tmp_path / "run"), "--quiet"]
+    command = [sys.executable, "-c", "from cvae_train._cli import main; main()", *arguments]
+    process = subprocess.Popen(command)
+    folder = RunFolder(tmp_path / "run")
+    deadline = time.monotonic() + 120
+    while not folder.sample(3).exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    history = read_history(folder.history)
+    assert len(history) >= 2
+    assert not folder.finished
+
+    config, _ = folder.read_config()
+    data = Dataset(tiny_data.train, tiny_data.test)
+    epochs = len(history) + 2
+    fields = json.loads(folder.config.read_text())
+    fields["config"]["epochs"] = epochs
+    folder.config.write_text(json.dumps(fields))
+    config = dataclasses.replace(config, epochs=epochs)
+    resumed = train(config, data, folder.path, resume=True, quiet=True)
+    undisturbed = train(config, data, tmp_path / "undisturbed", quiet=True)
+    assert untimed(resumed.history) == untimed(undisturbed.history)
+
+
+def test_a_finished_run_is_left_as_it_is(undisturbed, tiny_config, tiny_data):
+    before = {path: path.stat().st_mtime_ns for path in undisturbed.path.rglob("*")}
+    again = train(tiny_config, tiny_data, undisturbed.path, resume=True, quiet=True)
+    assert again.history == list(undisturbed.history)
+    assert {path: path.stat().st_mtime_ns for path in undisturbed.path.rglob("*")} == before
+
+
+def test_resume_begins_a_run_where_there_is_none(tiny_config, tiny_data, tmp_path):
+    assert len(train(tiny_config, tiny_data, tmp_path / "new", resume=True, quiet=True).history) == 3
+
+
+def test_an_existing_run_is_neither_resumed_nor_deleted_unasked(undisturbed, tiny_config, tiny_data):
+    with pytest.raises(TargetExistsError) as caught:
+        train(tiny_config, tiny_data, undisturbed.path, quiet=True)
+    assert str(caught.value) == (
+        f"{undisturbed.path} holds a run already; say --resume to go on with it or --overwrite to begin anew"
+    )
+    again = train(tiny_config, tiny_data, undisturbed.path, overwrite=True, quiet=True)
+    assert untimed(again.history) == untimed(undisturbed.history)
+
+
+def test_a_folder_that_is_no_run_is_never_deleted(tiny_config, tiny_data, tmp_path):
+    (tmp_path / "precious.txt").write_text("x")
+    for option in ({"overwrite": True}, {"resume": True}, {}):
+        with pytest.raises(InputError, match="expected a run folder or nothing, found something else"):
+            train(tiny_config, tiny_data, tmp_path, quiet=True, **option)
+    assert (tmp_path / "precious.txt").exists()
+
+
+def test_other_settings_than_the_first_times_are_listed(undisturbed, replaced, tiny_data):
+    other = Dataset(tiny_data.train, tiny_data.test[:5])
+    with pytest.raises(InputError) as caught:
+        train(replaced(epochs=5, learning_rate=0.5), other, undisturbed.path, resume=True, quiet=True)
+    assert str(caught.value) == (
+        f"{undisturbed.path} was begun with other settings; repeat them, or choose another folder:\n"
+        f"  config.epochs: 3 then, 5 now\n"
+        f"  config.learning_rate: 0.01 then, 0.5 now\n"
+        f"  data.fingerprint: {tiny_data.fingerprint} then, {other.fingerprint} now"
+    )
+
+
+def test_data_of_another_shape_than_the_models_is_refused(tiny_config, tmp_path):
+    images = np.zeros((3, 16, 8), np.uint8)
+    with pytest.raises(InputError, match=r"the model takes images of shape \(8, 8, 1\), the data has \(16, 8, 1\)"):
+        train(tiny_config, Dataset(images, images), tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_diverging_run_keeps_its_last_good_checkpoint(replaced, tiny_data, tmp_path):
+    with pytest.raises(DivergedError, match="epoch 1, step 2; the checkpoint of epoch 0 is kept"):
+        train(replaced(learning_rate=1e30), tiny_data, tmp_path / "run", quiet=True)
+    assert (tmp_path / "run/checkpoint.npz").is_file()
+    assert read_history(tmp_path / "run/history.csv") == []
+
+
+def test_runs_are_numbered_where_no_folder_is_named(replaced, tiny_data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    paths = [train(replaced(epochs=1), tiny_data, quiet=True).path for _ in range(2)]
+    assert [str(path) for path in paths] == [os.path.join("runs", "0001"), os.path.join("runs", "0002")]
+
+
+def test_load_run_gives_the_trained_model_back(undisturbed):
+    loaded = load_run(undisturbed.path)
+    assert loaded.history == list(undisturbed.history)
+    for a, b in zip(loaded.model.weights, undisturbed.model.weights, strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_load_run_of_an_unfinished_run_says_how_to_go_on(undisturbed):
+    (undisturbed.path / "weights.npz").unlink()
+    with pytest.raises(InputError, match=r"the run is not finished; go on with it by cvae-train --run .* --resume"):
+        load_run(undisturbed.path)
+
+
+def test_progress_is_a_line_an_epoch_where_stderr_is_no_terminal(replaced, tiny_data, tmp_path, capsys):
+    result = train(replaced(epochs=1), tiny_data, tmp_path / "run")
+    record = result.history[0]
+    assert capsys.readouterr().err == (
+        f"epoch 1/1: test ELBO {record.elbo:.2f} (reconstruction {record.reconstruction:.2f}, KL {record.kl:.2f}) "
+        f"nats per image, {record.seconds:.1f} s, {record.images_per_second:,.0f} images/s\n"
+    )

@@ -51,7 +51,13 @@ def new_folder(target: Path) -> Iterator[Path]:
 
     A folder that is there already is moved aside first and removed last, so that a failure at any point leaves the
     old one or the new one whole. When the block raises, the temporary folder is removed and ``target`` is as before.
+    The block writes its files by `write_file`, which flushes them.
+
+    Raises:
+        InputError: the folder cannot be made there, or has no name of its own, as ``.`` and ``..``.
     """
+    if target.name in ("", ".."):
+        raise InputError(f"cannot write {target}: expected a folder's name, found the path of one that is in use")
     temporary = _temporary_name(target)
     try:
         temporary.mkdir()
@@ -59,9 +65,6 @@ def new_folder(target: Path) -> Iterator[Path]:
         raise InputError(f"cannot write {target}: {error.strerror or error}; check space and permissions") from error
     try:
         yield temporary
-        for file in temporary.iterdir():
-            with file.open("rb") as handle:
-                os.fsync(handle.fileno())
         old = _temporary_name(target) if os.path.lexists(target) else None
         if old is not None:
             target.rename(old)

@@ -55,7 +55,7 @@ def test_a_damaged_checkpoint_is_named(loop, tmp_path):
     path = tmp_path / "c.npz"
     save_checkpoint(path, loop.model, loop.optimizer, [RECORD])
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(InputError, match="c.npz: cannot be read as a NumPy file"):
+    with pytest.raises(InputError, match=r"c.npz: cannot be read as a NumPy file"):
         load_checkpoint(path, loop.model, loop.optimizer)
 
 

@@ -109,8 +109,10 @@ def test_wrong_data_is_one_line_and_leaves_nothing(cvae_train, tmp_path):
     code, err = cvae_train(tmp_path / "nowhere", "--run", tmp_path / "run")
     assert (code, err) == (
         1,
-        f"error: {tmp_path / 'nowhere'}: expected a folder with MNIST's four IDX files or an .npz file with x_train and "
-        f"x_test, found nothing; without DATA the embedded MNIST is used\n",
+        (
+            f"error: {tmp_path / 'nowhere'}: expected a folder with MNIST's four IDX files or an .npz file with x_train "
+            f"and x_test, found nothing; without DATA the embedded MNIST is used\n"
+        ),
     )
     assert not (tmp_path / "run").exists()
 
@@ -120,8 +122,10 @@ def test_wrong_sizes_are_one_line(cvae_train, tmp_path):
     code, err = cvae_train(tmp_path / "set.npz", "--run", tmp_path / "run")
     assert (code, err) == (
         1,
-        "error: an image height of 10 does not work with 2 layers of stride 2: expected a multiple of 4, "
-        "the nearest that work are 8 and 12\n",
+        (
+            "error: an image height of 10 does not work with 2 layers of stride 2: expected a multiple of 4, "
+            "the nearest that work are 8 and 12\n"
+        ),
     )
 
 

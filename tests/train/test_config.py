@@ -92,10 +92,10 @@ def test_json_and_back_is_the_same_recipe():
 
 def test_json_of_another_version_is_refused():
     fields = TrainConfig().to_json()
-    with pytest.raises(InputError, match="run/config.json: not a training configuration of this version"):
+    with pytest.raises(InputError, match=r"run/config.json: not a training configuration of this version"):
         TrainConfig.from_json({**fields, "magic": 1}, "run/config.json")
     del fields["model"]["filters"]
-    with pytest.raises(InputError, match="run/config.json: not a training configuration of this version"):
+    with pytest.raises(InputError, match=r"run/config.json: not a training configuration of this version"):
         TrainConfig.from_json(fields, "run/config.json")
 
 

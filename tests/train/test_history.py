@@ -31,5 +31,5 @@ def test_other_files_are_refused(tmp_path, text):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match="h.csv: cannot be read as a history: FileNotFoundError"):
+    with pytest.raises(InputError, match=r"h.csv: cannot be read as a history: FileNotFoundError"):
         read_history(tmp_path / "h.csv")

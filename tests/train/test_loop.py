@@ -128,7 +128,7 @@ def test_weights_that_are_not_finite_after_the_last_step_are_seen_too(replaced, 
         loop.test_elbo(2)
 
 
-def test_grey_values_stay_grey_without_binarization(replaced, tiny_data):
+def test_grey_values_stay_grey_without_binarization(replaced):
     grey = Dataset(np.full((4, 8, 8), 100, np.uint8), np.full((2, 8, 8), 100, np.uint8))
     static, none = (Loop(replaced(binarize=binarize), grey).test_elbo(0)[0] for binarize in ("static", "none"))
     black = Dataset(grey.train * 0, grey.test * 0)

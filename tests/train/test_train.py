@@ -1,6 +1,5 @@
 import dataclasses
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -8,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from cvae_runtime import InputError, TargetExistsError
@@ -116,7 +116,7 @@ def test_a_run_that_dies_anywhere_resumes_to_the_undisturbed_one(
         assert np.array_equal(a, b)
 
 
-def test_sigkill_leaves_a_run_that_resumes(tiny_config, tiny_data, tmp_path):
+def test_sigkill_leaves_a_run_that_resumes(tiny_data, tmp_path):
     """The real thing: a process of its own, killed between two epochs at a moment that it does not choose."""
     np.savez(tmp_path / "set.npz", x_train=tiny_data.train, x_test=tiny_data.test)
     arguments = [str(tmp_path / "set.npz"), "--epochs", "2000", "--batch-size", "16", "--filters", "4,6"]
@@ -143,6 +143,12 @@ def test_sigkill_leaves_a_run_that_resumes(tiny_config, tiny_data, tmp_path):
     resumed = train(config, data, folder.path, resume=True, quiet=True)
     undisturbed = train(config, data, tmp_path / "undisturbed", quiet=True)
     assert untimed(resumed.history) == untimed(undisturbed.history)
+
+
+def test_training_leaves_tensorflows_random_numbers_to_the_caller(undisturbed):
+    # Op determinism refuses to draw without a global seed, and is a setting of the whole process.
+    assert undisturbed.model.sample().shape == (100, 8, 8, 1)
+    assert tf.random.normal([2]).shape == (2,)
 
 
 def test_a_finished_run_is_left_as_it_is(undisturbed, tiny_config, tiny_data):
@@ -203,7 +209,7 @@ def test_a_diverging_run_keeps_its_last_good_checkpoint(replaced, tiny_data, tmp
 def test_runs_are_numbered_where_no_folder_is_named(replaced, tiny_data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     paths = [train(replaced(epochs=1), tiny_data, quiet=True).path for _ in range(2)]
-    assert [str(path) for path in paths] == [os.path.join("runs", "0001"), os.path.join("runs", "0002")]
+    assert [str(path) for path in paths] == ["runs/0001", "runs/0002"]
 
 
 def test_load_run_gives_the_trained_model_back(undisturbed):
@@ -226,3 +232,21 @@ def test_progress_is_a_line_an_epoch_where_stderr_is_no_terminal(replaced, tiny_
         f"epoch 1/1: test ELBO {record.elbo:.2f} (reconstruction {record.reconstruction:.2f}, KL {record.kl:.2f}) "
         f"nats per image, {record.seconds:.1f} s, {record.images_per_second:,.0f} images/s\n"
     )
+
+
+def test_a_run_killed_before_its_config_is_there_leaves_nothing_in_its_place(
+    tiny_config, tiny_data, tmp_path, monkeypatch
+):
+    def dying(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cvae_train._run.describe_environment", dying)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_config, tiny_data, tmp_path / "run", quiet=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_that_one_is_in_is_no_run_folder(tiny_config, tiny_data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"cannot write \.: expected a folder's name"):
+        train(tiny_config, tiny_data, ".", quiet=True)

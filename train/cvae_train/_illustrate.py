@@ -52,6 +52,9 @@ def write_elbo_curve(path: Path, history: Sequence[EpochRecord]) -> None:
     from matplotlib.figure import Figure
 
     epochs = [record.epoch for record in history]
+    # The first epochs gain ten times what all later ones do, and would flatten them to a line.
+    shown = history[len(history) // 20 :]
+    low = min(min(record.elbo, record.train_elbo) for record in shown)
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     axes = figure.subplots()
     axes.plot(epochs, [record.train_elbo for record in history], color="tab:gray", label="train", marker=".")
@@ -61,6 +64,7 @@ def write_elbo_curve(path: Path, history: Sequence[EpochRecord]) -> None:
         ylabel="ELBO (nats per image)",
         title=f"test ELBO {history[-1].elbo:.2f} after {epochs[-1]} epochs",
     )
+    axes.set_ylim(bottom=low - 1.0)
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
     buffer = io.BytesIO()

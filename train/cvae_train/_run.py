@@ -12,13 +12,12 @@ import dataclasses
 import json
 import os
 import platform
-import shutil
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from cvae_runtime import InputError, TargetExistsError, write_file
+from cvae_runtime import InputError, TargetExistsError, new_folder, write_file
 
 from ._config import TrainConfig
 from ._data import Dataset
@@ -124,13 +123,15 @@ class RunFolder:
                 f"{self.path} holds a run already; say --resume to go on with it or --overwrite to begin anew"
             )
         try:
-            if taken:
-                shutil.rmtree(self.path)
-            self.sample(0).parent.mkdir(parents=True)
+            self.path.absolute().parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot write {self.path}: {error.strerror}; check space and permissions") from error
-        write_json(self.environment, describe_environment())
-        write_json(self.config, {"format": FORMAT, "config": config.to_json(), "data": dataclasses.asdict(data)})
+        # Renamed into its place as a whole, so that a folder without a config.json is never ours.
+        with new_folder(self.path) as path:
+            folder = RunFolder(path)
+            folder.sample(0).parent.mkdir()
+            write_json(folder.environment, describe_environment())
+            write_json(folder.config, {"format": FORMAT, "config": config.to_json(), "data": dataclasses.asdict(data)})
 
     def _check_same(self, config: TrainConfig, data: DataInfo) -> None:
         old_config, old_data = self.read_config()

@@ -1,8 +1,10 @@
-"""Importing TensorFlow without its chatter."""
+"""TensorFlow as a guest: imported without its chatter, and its global settings put back."""
 
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
 from cvae_runtime import require
@@ -33,6 +35,24 @@ def import_tensorflow(*, verbose: bool = False, extra: str = "train") -> ModuleT
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+@contextmanager
+def op_determinism(wanted: bool) -> Iterator[None]:
+    """Run a block with TensorFlow's op determinism, where it is wanted, and leave it as it was before.
+
+    Left on, it would make the caller's own ``tf.random.normal`` fail: it refuses to draw without a global seed.
+    """
+    from tensorflow.python.framework import config  # only switching on is public
+
+    if not wanted or config.is_op_determinism_enabled():
+        yield
+        return
+    config.enable_op_determinism()
+    try:
+        yield
+    finally:
+        config.disable_op_determinism()
 
 
 def _import(extra: str) -> ModuleType:

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
 from cvae_runtime import InputError, prior_latents, write_file
 
 from ._checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
@@ -19,6 +17,7 @@ from ._loop import Loop
 from ._model import CVAE
 from ._progress import Progress
 from ._run import DataInfo, RunFolder
+from ._tensorflow import op_determinism
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +46,8 @@ class RunResult:
 
         if not 0 <= epoch <= len(self.history):
             raise InputError(f"epoch must be 0 to {len(self.history)}; found {epoch}")
-        return Image.open(RunFolder(self.path).sample(epoch))
+        with Image.open(RunFolder(self.path).sample(epoch)) as picture:
+            return picture.copy()
 
 
 def train(
@@ -86,26 +86,17 @@ def train(
     folder.prepare(config, DataInfo.of(data), resume=resume, overwrite=overwrite)
     if folder.finished:
         return load_run(folder.path)
-    if config.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    loop = Loop(config, data)
-    history = load_checkpoint(folder.checkpoint, loop.model, loop.optimizer) if folder.checkpoint.is_file() else None
-    if history is None:
-        history = []
-        _save_epoch(folder, loop, history)
-    with Progress(config.epochs, loop.steps_per_epoch, quiet=quiet) as progress:
-        for epoch in range(len(history) + 1, config.epochs + 1):
-            progress.begin(epoch)
-            start = time.perf_counter()
-            train_elbo = loop.train_epoch(epoch, progress.steps)
-            seconds = time.perf_counter() - start
-            reconstruction, kl = loop.test_elbo(epoch)
-            elbo = reconstruction - kl
-            record = EpochRecord(epoch, elbo, reconstruction, kl, train_elbo, seconds, loop.train_count / seconds)
-            history.append(record)
-            _save_epoch(folder, loop, history)
-            progress.end(record)
-    _finish(folder, loop.model, history)
+    with op_determinism(config.deterministic):
+        loop = Loop(config, data)
+        history = _continue(folder, loop)
+        with Progress(config.epochs, loop.steps_per_epoch, quiet=quiet) as progress:
+            for epoch in range(len(history) + 1, config.epochs + 1):
+                progress.begin(epoch)
+                record = _run_epoch(loop, epoch, progress)
+                history.append(record)
+                _save_epoch(folder, loop, history)
+                progress.end(record)
+        _finish(folder, loop.model, history)
     return RunResult(folder.path, config, history, loop.model)
 
 
@@ -124,6 +115,23 @@ def load_run(path: str | Path) -> RunResult:
     model = CVAE(config.model)
     load_weights(folder.weights, model)
     return RunResult(folder.path, config, read_history(folder.history), model)
+
+
+def _continue(folder: RunFolder, loop: Loop) -> list[EpochRecord]:
+    """Put the folder's checkpoint into the loop, or save the loop as the first one: the epochs that are done."""
+    if folder.checkpoint.is_file():
+        return load_checkpoint(folder.checkpoint, loop.model, loop.optimizer)
+    _save_epoch(folder, loop, [])
+    return []
+
+
+def _run_epoch(loop: Loop, epoch: int, progress: Progress) -> EpochRecord:
+    start = time.perf_counter()
+    train_elbo = loop.train_epoch(epoch, progress.steps)
+    seconds = time.perf_counter() - start
+    reconstruction, kl = loop.test_elbo(epoch)
+    rate = loop.train_count / seconds
+    return EpochRecord(epoch, reconstruction - kl, reconstruction, kl, train_elbo, seconds, rate)
 
 
 def _save_epoch(folder: RunFolder, loop: Loop, history: Sequence[EpochRecord]) -> None:

@@ -1,0 +1,53 @@
+"""The command line: ``python -m benchmarks QUESTION [--quick] [--json OUT]``."""
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+
+from . import inference
+
+QUESTIONS = {"inference": inference}
+
+
+def environment() -> dict[str, object]:
+    """Where a figure comes from: versions, processor and the cores that this process may use."""
+    versions = {}
+    for name in ("cvae-toolkit", "numpy", "onnxruntime", "tensorflow"):
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    cpuinfo = Path("/proc/cpuinfo")
+    models = (
+        [line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        if cpuinfo.exists()
+        else []
+    )
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    processor = models[0] if models else platform.processor()
+    return {"python": platform.python_version(), "versions": versions, "processor": processor, "cores": cores}
+
+
+def main() -> None:
+    """Run a benchmark and print its table on stdout, its progress on stderr."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Who is fastest, side by side.")
+    parser.add_argument("question", choices=sorted(QUESTIONS))
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write every round's figures there")
+    arguments = parser.parse_args()
+    question = QUESTIONS[arguments.question]
+    result, text = question.run(quick=arguments.quick, log=lambda line: print(line, file=sys.stderr, flush=True))
+    where = environment()
+    print(f"{question.QUESTION}; {where['processor']}, {where['cores']} cores")
+    print("median over interleaved rounds, half the spread, and in brackets how many times faster", question.OURS, "is")
+    print(text)
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"environment": where, "result": result.to_json()}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

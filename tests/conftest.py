@@ -1,11 +1,18 @@
 import dataclasses
+import sys
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
+from cvae_runtime import cli
 from cvae_train import Dataset, ModelConfig, TrainConfig
 
 # Importing cvae_train imports no TensorFlow, so that the runtime's tests run without it.
+
+# The same examples in every run, and no limit on an example's time: machines that run tests are often busy.
+settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, max_examples=60)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +37,16 @@ def tiny_data() -> Dataset:
 def replaced(tiny_config):
     """A function that changes fields of the tiny recipe."""
     return lambda **changes: dataclasses.replace(tiny_config, **changes)
+
+
+@pytest.fixture
+def console(monkeypatch, capsys):
+    """A function that runs a command as its console script does, in this process: its exit code and stderr."""
+
+    def run(command, name, *arguments):
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.run(command)
+        return caught.value.code, capsys.readouterr().err
+
+    return run

@@ -36,10 +36,10 @@ from ._manifest import (
     Verified,
     parse_manifest,
 )
-from ._model import Model, Posterior, load
+from ._model import Model, load
 from ._pictures import encode_gif, encode_png, picture_grid, to_uint8
 from ._random import RNG_NAME, check_seed, posterior_noise, prior_latents
-from ._score import Scores
+from ._score import Posterior, Scores
 
 __all__ = [
     "MANIFEST_NAME",

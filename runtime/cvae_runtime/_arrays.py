@@ -2,15 +2,15 @@
 
 import io
 import zipfile
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._errors import InputError
+from ._errors import CvaeError, InputError
 
 
 def read_npy(path: Path) -> NDArray[Any]:
@@ -56,19 +56,15 @@ def npz_bytes(arrays: Mapping[str, NDArray[Any]], *, compress: bool = False) -> 
     return buffer.getvalue()
 
 
-class _numpy_errors:
-    """Turns whatever NumPy raises for a damaged file into an `InputError` that names the file."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        damaged = (OSError, EOFError, ValueError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error)
-        if isinstance(error, damaged) and not isinstance(error, InputError):
-            raise InputError(f"{self._path}: cannot be read as a NumPy file: {error}") from error
+@contextmanager
+def _numpy_errors(path: Path) -> Iterator[None]:
+    """Turn whatever NumPy raises for a damaged file, which is nearly anything, into an `InputError` that names it."""
+    try:
+        yield
+    except CvaeError:
+        raise
+    except Exception as error:
+        raise InputError(f"{path}: cannot be read as a NumPy file: {error}") from error
 
 
 def as_images(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
@@ -82,14 +78,15 @@ def as_images(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
     Raises:
         InputError: another dtype or shape, no pictures, values outside the range or not finite.
     """
+    shape = array.shape
     if array.ndim == 3:
         array = array[..., np.newaxis]
     if array.ndim != 4 or array.shape[3] not in (1, 3):
         raise InputError(
-            f"{name}: expected pictures of shape (N, H, W) or (N, H, W, C) with C 1 or 3, found shape {array.shape}"
+            f"{name}: expected pictures of shape (N, H, W) or (N, H, W, C) with C 1 or 3, found shape {shape}"
         )
-    if 0 in array.shape:
-        raise InputError(f"{name}: expected at least one picture, found an empty set of shape {array.shape}")
+    if 0 in shape:
+        raise InputError(f"{name}: expected at least one picture, found an empty set of shape {shape}")
     if array.dtype == np.uint8:
         return np.ascontiguousarray(array)
     if array.dtype.kind != "f":

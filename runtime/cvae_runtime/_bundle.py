@@ -77,10 +77,11 @@ def _read(path: Path, size: int | None) -> bytes:
         kind = IntegrityError if size is not None else BundleError
         what = "is a link, which a bundle must not hold" if path.is_symlink() else f"cannot be read: {error.strerror}"
         raise kind(f"{path}: {what}; get the bundle again") from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):  # a folder cannot even be wrapped as a file
+        os.close(descriptor)
+        raise IntegrityError(f"{path}: expected a regular file; get the bundle again")
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise IntegrityError(f"{path}: expected a regular file; get the bundle again")
         if size is None and status.st_size > _MANIFEST_LIMIT:
             raise BundleError(f"{path}: expected at most {_MANIFEST_LIMIT:,} bytes, found {status.st_size:,}")
         if size is not None and status.st_size != size:

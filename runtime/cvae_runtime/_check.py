@@ -2,27 +2,24 @@
 
 import math
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._errors import BundleError, InputError
-from ._manifest import GraphInfo, TensorInfo
+from ._manifest import GraphInfo, ModelInfo, TensorInfo
+
+_Needs = Mapping[str, tuple[str, tuple[int, ...]]]  # name to dtype and shape after the batch
 
 _ORT_TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
 
 
-def check_count(name: str, value: object, low: int) -> None:
-    """Raise `InputError` unless ``value`` is a whole number of at least ``low``."""
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < low:
-        raise InputError(f"{name} must be a whole number of at least {low}; found {value!r}")
-
-
 def check_temperature(value: Any) -> None:
-    """Raise `InputError` unless ``value`` is a finite number that is not negative."""
+    """Raise `InputError` unless ``value`` is a number that is finite as float32 and not negative."""
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not (number and math.isfinite(value) and value >= 0.0):
+    if not (number and 0.0 <= value <= float(np.finfo(np.float32).max)):
         raise InputError(f"temperature must be a finite number of at least 0; found {value!r}")
 
 
@@ -33,13 +30,12 @@ def check_images(images: NDArray[np.uint8], shape: tuple[int, int, int]) -> NDAr
         raise InputError(f"images must be a NumPy array, {expected}; found {type(images).__name__}")
     if images.dtype != np.uint8:
         raise InputError(f"images must be {expected}, raw pixels 0 to 255; found {images.dtype}")
-    if images.ndim == 3 and shape[2] == 1:
-        images = images[..., np.newaxis]
-    if images.ndim != 4 or images.shape[1:] != shape:
+    whole = images[..., np.newaxis] if images.ndim == 3 and shape[2] == 1 else images
+    if whole.ndim != 4 or whole.shape[1:] != shape:
         raise InputError(f"images must be {expected}; found shape {images.shape}")
-    if len(images) == 0:
+    if len(whole) == 0:
         raise InputError("images must hold at least one image; found none")
-    return images
+    return whole
 
 
 def check_latents(z: NDArray[np.float32], latent_dim: int) -> NDArray[np.float32]:
@@ -69,18 +65,25 @@ def check_memory(count: int, shape: tuple[int, int, int]) -> None:
         )
 
 
-def check_session(session: Any, graph: GraphInfo, source: str) -> None:
-    """Raise `BundleError` unless a graph's inputs and outputs are what its manifest says, and the runtime uses."""
-    used = {"encoder": ({"images"}, {"mean", "logvar"}), "decoder": ({"z"}, {"probs"})}[graph.role]
-    for kind, found, told, names in (
-        ("inputs", session.get_inputs(), graph.inputs, used[0]),
-        ("outputs", session.get_outputs(), graph.outputs, used[1]),
+def check_session(session: Any, graph: GraphInfo, model: ModelInfo, source: str) -> None:
+    """Raise `BundleError` unless a graph has the inputs and outputs that its manifest says and its role needs."""
+    image, latent = model.image_shape, (model.latent_dim,)
+    roles: dict[str, tuple[_Needs, _Needs]] = {
+        "encoder": ({"images": ("uint8", image)}, {"mean": ("float32", latent), "logvar": ("float32", latent)}),
+        "decoder": ({"z": ("float32", latent)}, {"probs": ("float32", image)}),
+    }
+    needed_inputs, needed_outputs = roles[graph.role]
+    for kind, told, tensors, need in (
+        ("inputs", graph.inputs, session.get_inputs(), needed_inputs),
+        ("outputs", graph.outputs, session.get_outputs(), needed_outputs),
     ):
-        actual = tuple(TensorInfo(t.name, _ORT_TYPES.get(t.type, t.type), tuple(t.shape)) for t in found)
-        if actual != told or not names <= {tensor.name for tensor in told}:
+        found = tuple(TensorInfo(t.name, _ORT_TYPES.get(t.type, t.type), tuple(t.shape)) for t in tensors)
+        by_name = {tensor.name: (tensor.dtype, tensor.shape[1:]) for tensor in found}
+        if found != told or any(by_name.get(name) != tensor for name, tensor in need.items()):
+            needs = tuple(TensorInfo(name, dtype, ("batch", *shape)) for name, (dtype, shape) in need.items())
             raise BundleError(
-                f"{source}: expected the {kind} {_describe(told)}, among them {', '.join(sorted(names))}; "
-                f"found {_describe(actual)}; export the bundle again"
+                f"{source}: expected the {kind} {_describe(told)}, among them {_describe(needs)}; "
+                f"found {_describe(found)}; export the bundle again"
             )
 
 

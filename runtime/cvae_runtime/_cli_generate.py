@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from . import cli
 from ._arrays import read_npy
-from ._check import check_count, check_latents
+from ._check import check_latents
 from ._image_files import read_images
 from ._manifest import Precision
 from ._model import Model, load
 from ._output import FORMATS, Output
 from ._pictures import to_uint8
 from ._providers import PROVIDERS
+from ._whole import whole
 
 _Make = Callable[[int, int], NDArray[np.float32]]
 
@@ -135,8 +136,7 @@ def _generate(model: Model, request: _Request, output: Output) -> None:
         return
     count = 16 if request.count is None else request.count
     temperature = 1.0 if request.temperature is None else request.temperature
-    check_count("count", count, 1)
-    output.check(count)
+    output.check(whole("count", count, 1))
     model.check_generate(count, seed=request.seed, first=request.first, temperature=temperature)
 
     def block(start: int, stop: int) -> NDArray[np.float32]:

@@ -52,6 +52,8 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     position = 0
     while position < len(message):
         tag, position = _varint(message, position)
+        if tag >= 1 << 32:  # readers differ in what they make of it
+            raise ValueError("a field number of more than 29 bits")
         field, wire_type = tag >> 3, tag & 7
         if wire_type == 0:
             number, position = _varint(message, position)

@@ -56,8 +56,6 @@ def new_folder(target: Path) -> Iterator[Path]:
     Raises:
         InputError: the folder cannot be made there, or has no name of its own, as ``.`` and ``..``.
     """
-    if target.name in ("", ".."):
-        raise InputError(f"cannot write {target}: expected a folder's name, found the path of one that is in use")
     temporary = _temporary_name(target)
     try:
         temporary.mkdir()
@@ -75,14 +73,18 @@ def new_folder(target: Path) -> Iterator[Path]:
                 old.rename(target)
             raise
         _sync_folder(target.absolute().parent)
-        if old is not None:
+        if old is not None and old.is_dir() and not old.is_symlink():
             shutil.rmtree(old)
+        elif old is not None:
+            old.unlink()
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 
 def _temporary_name(target: Path) -> Path:
+    if target.name in ("", ".."):
+        raise InputError(f"cannot write {target}: expected a name, found the path of a folder that is in use")
     # Own names instead of tempfile's: those have mode 0600, and the result should have the user's umask.
     return target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
 

@@ -1,7 +1,6 @@
 """``golden.json``: a few inputs with their outputs and tolerances, by which any embedder can test itself."""
 
 import base64
-import binascii
 import dataclasses
 import json
 from collections.abc import Mapping
@@ -88,17 +87,9 @@ def parse_golden(text: str | bytes, source: str) -> Golden:
     """
     try:
         value = json.loads(text)
-        cases = tuple(
-            GoldenCase(case["file"], _arrays(case["inputs"]), _arrays(case["outputs"]), float(case["atol"]))
-            for case in value["cases"]
-        )
-        rng = tuple(
-            GoldenLatents(
-                int(item["seed"]), int(item["first"]), int(item["count"]), int(item["latent_dim"]), _to_array(item["z"])
-            )
-            for item in value["rng"]
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
+        cases = tuple(_parse_case(case) for case in value["cases"])
+        rng = tuple(_parse_latents(item) for item in value["rng"])
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise BundleError(f"{source}: not golden vectors: {error!r}; export the bundle again") from error
     return Golden(cases, rng)
 
@@ -108,22 +99,54 @@ def check_golden(bundle: Bundle) -> list[GoldenResult]:
 
     Returns:
         A result for every output of every case, and one for the latents, whose tolerance is 1 ulp.
+
+    Raises:
+        BundleError: the vectors do not fit the bundle's graphs.
     """
     info = bundle.manifest.golden
-    golden = parse_golden(bundle.files[info.file], str(bundle.path / info.file))
+    source = str(bundle.path / info.file)
+    golden = parse_golden(bundle.files[info.file], source)
     results = []
     for case in golden.cases:
-        if case.file not in bundle.files:
-            raise BundleError(f"{bundle.path / info.file}: names the graph {case.file}, which the bundle does not have")
-        (session,), _ = open_sessions([bundle.files[case.file]], "cpu")
-        outputs = session.run(list(case.outputs), dict(case.inputs))
-        for (name, expected), found in zip(case.outputs.items(), outputs, strict=True):
-            results.append(GoldenResult(case.file, name, float(np.abs(found - expected).max()), case.atol))
+        for (name, expected), found in zip(case.outputs.items(), _run_case(bundle, case, source), strict=True):
+            results.append(GoldenResult(case.file, name, _difference(found, expected, f"{source}: {name}"), case.atol))
     for latents in golden.rng:
         found = prior_latents(latents.seed, latents.first, latents.count, latents.latent_dim)
-        ulps = float((np.abs(found - latents.z) / np.spacing(np.abs(latents.z))).max())
-        results.append(GoldenResult("rng", f"seed {latents.seed}, in ulp", ulps, 1.0))
+        name = f"seed {latents.seed}"
+        difference = _difference(found, latents.z, f"{source}: {name}", np.spacing(np.abs(latents.z)))
+        results.append(GoldenResult("rng", f"{name}, in ulp", difference, 1.0))
     return results
+
+
+def _run_case(bundle: Bundle, case: GoldenCase, source: str) -> list[NDArray[Any]]:
+    if case.file not in bundle.files:
+        raise BundleError(f"{source}: names the graph {case.file}, which the bundle does not have")
+    (session,), _ = open_sessions([bundle.files[case.file]], "cpu")
+    try:
+        outputs: list[NDArray[Any]] = session.run(list(case.outputs), dict(case.inputs))
+    except Exception as error:  # ONNX Runtime's exceptions have no common base but this
+        raise BundleError(f"{source}: the vectors do not fit {case.file}: {error}; export the bundle again") from error
+    return outputs
+
+
+def _difference(found: NDArray[Any], expected: NDArray[Any], name: str, unit: NDArray[Any] | float = 1.0) -> float:
+    """The largest absolute difference, in ``unit``. In float64: bytes would wrap round."""
+    if found.shape != expected.shape:
+        raise BundleError(
+            f"{name}: expected values of shape {found.shape}, found {expected.shape}; export the bundle again"
+        )
+    return float((np.abs(found.astype(np.float64) - expected) / unit).max())
+
+
+def _parse_case(case: Mapping[str, Any]) -> GoldenCase:
+    if not isinstance(case["file"], str):
+        raise TypeError("file must be a string")
+    return GoldenCase(case["file"], _arrays(case["inputs"]), _arrays(case["outputs"]), float(case["atol"]))
+
+
+def _parse_latents(item: Mapping[str, Any]) -> GoldenLatents:
+    seed, first, count, latent_dim = (int(item[name]) for name in ("seed", "first", "count", "latent_dim"))
+    return GoldenLatents(seed, first, count, latent_dim, _to_array(item["z"]))
 
 
 def _to_text(array: NDArray[Any]) -> dict[str, Any]:
@@ -138,6 +161,8 @@ def _texts(arrays: Arrays) -> dict[str, Any]:
 
 def _to_array(value: Mapping[str, Any]) -> NDArray[Any]:
     dtype = np.dtype(value["dtype"]).newbyteorder("<")
+    if not isinstance(value["shape"], list):
+        raise TypeError("shape must be a list")
     array = np.frombuffer(base64.b64decode(value["data"], validate=True), dtype).reshape(value["shape"])
     return array.astype(dtype.newbyteorder("="))
 

@@ -8,6 +8,7 @@ import gzip
 import math
 import struct
 import zlib
+from io import BufferedIOBase
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from ._errors import InputError
 
 _UINT8 = 0x08
+_READ_AT_A_TIME = 1 << 24  # bytes
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
@@ -46,7 +48,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
                 raise InputError(_cut_short(path, header, len(head)))
             shape = struct.unpack(f">{dimensions}I", head[4:])
             size = math.prod(shape)
-            data = file.read(size)
+            data = _read(file, size)
             if len(data) < size:
                 raise InputError(_cut_short(path, header + size, header + len(data)))
             if file.read(1):
@@ -57,6 +59,15 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read: {error}; get the file again") from error
     return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+def _read(file: BufferedIOBase, size: int) -> bytes:
+    """Read ``size`` bytes or what there is, taking no more memory than that, whatever a header claims."""
+    parts = []
+    while size > 0 and (part := file.read(min(size, _READ_AT_A_TIME))):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
 
 
 def _cut_short(path: Path, expected: int, found: int) -> str:

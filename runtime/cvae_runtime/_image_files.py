@@ -41,6 +41,8 @@ def read_images(
     Raises:
         InputError: a file cannot be read, or does not fit and the matching option was not given.
     """
+    if not paths:
+        raise InputError("expected at least one image file; found none")
     batches = []
     for path in paths:
         pictures = _read_npy_pictures(path) if path.suffix == ".npy" else [_open(path)]

@@ -7,6 +7,7 @@ Unknown keys are ignored, so that later versions may add some.
 import dataclasses
 import json
 import re
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -191,7 +192,10 @@ def _decode(kind: Any, value: Any, source: str, path: str) -> Any:
     """Turn a JSON value into ``kind``: a dataclass, a tuple, a mapping, a union, a literal or a plain type."""
 
     def wrong(expected: str) -> BundleError:
-        found = json.dumps(value)
+        try:
+            found = json.dumps(value)
+        except RecursionError:
+            found = "lists in lists"
         found = found if len(found) <= 60 else f"{found[:57]}..."
         return BundleError(f"{source}: {path or 'manifest'}: expected {expected}, found {found}")
 
@@ -251,7 +255,8 @@ def _is(kind: Any, value: Any) -> bool:
             isinstance(value, int) or (isinstance(value, float) and value.is_integer())
         )
     if kind is float:
-        return not isinstance(value, bool) and isinstance(value, int | float)
+        # An integer beyond float64's range is a number to JSON; here it is none.
+        return not isinstance(value, bool) and isinstance(value, int | float) and abs(value) <= sys.float_info.max
     return isinstance(value, kind)
 
 

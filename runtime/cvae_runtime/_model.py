@@ -1,6 +1,5 @@
 """A loaded bundle: sample, encode, decode, reconstruct, score and interpolate, arrays in and arrays out."""
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._bundle import Bundle, read_bundle
-from ._check import check_count, check_images, check_latents, check_memory, check_session, check_temperature
+from ._check import check_images, check_latents, check_memory, check_session, check_temperature
 from ._elbo import reparameterize
 from ._errors import InputError
 from ._interpolate import Method, interpolate_latents
@@ -18,7 +17,8 @@ from ._manifest import GraphInfo, Manifest, Precision
 from ._providers import Provider, check_provider, open_sessions
 from ._random import RNG_NAME, check_range, posterior_noise, prior_latents
 from ._scheduler import Scheduler
-from ._score import Scores, score_images
+from ._score import Posterior, Scores, check_likelihood, score_images
+from ._whole import whole
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -26,14 +26,6 @@ Floats = NDArray[np.float32]
 # Images a call of a session takes. On a CPU small ones keep a layer's activations in the core's cache; a GPU wants
 # work for all its cores at once. The CPU's were measured with `python -m benchmarks inference`.
 _MICRO_BATCH = {("decoder", "cpu"): 8, ("encoder", "cpu"): 32, ("decoder", "cuda"): 256, ("encoder", "cuda"): 256}
-
-
-@dataclasses.dataclass(frozen=True)
-class Posterior:
-    """q(z|x) = N(mean, exp(logvar)): float32 (N, L) each."""
-
-    mean: Floats
-    logvar: Floats
 
 
 def load(
@@ -77,10 +69,10 @@ class Model:
         self._scheduler = Scheduler(threads)
         sessions, self.provider = open_sessions([bundle.files[graph.file] for graph in graphs], provider)
         for session, graph in zip(sessions, graphs, strict=True):
-            check_session(session, graph, str(bundle.path / graph.file))
+            check_session(session, graph, bundle.manifest.model, str(bundle.path / graph.file))
         self._encoder, self._decoder = sessions
         self.manifest = bundle.manifest
-        self.image_shape = bundle.manifest.model.image_shape
+        self.image_shape: tuple[int, int, int] = bundle.manifest.model.image_shape
         self.latent_dim = bundle.manifest.model.latent_dim
 
     def __enter__(self) -> Self:
@@ -111,6 +103,7 @@ class Model:
             InputError: a number out of range, or more than memory holds.
         """
         self.check_generate(count, seed=seed, first=first, temperature=temperature)
+        count, first = int(count), int(first)
         scale = np.float32(temperature)
 
         def latents(start: int, stop: int) -> Floats:
@@ -120,11 +113,11 @@ class Model:
 
     def check_generate(self, count: int, *, seed: int = 0, first: int = 0, temperature: float = 1.0) -> None:
         """Raise the `InputError` that `generate` would raise for these arguments."""
-        check_count("count", count, 1)
+        whole("count", count, 1)
         check_temperature(temperature)
         self.check_rng()
         check_range(seed, first, count, self.latent_dim)
-        check_memory(count, self.image_shape)
+        check_memory(int(count), self.image_shape)
 
     def encode(self, images: Images) -> Posterior:
         """Encode raw pixels; scaling and binarization are inside the model.
@@ -178,6 +171,7 @@ class Model:
         Raises:
             InputError: see `encode`; a number out of range.
         """
+        images = check_images(images, self.image_shape)
         if sample:
             self.check_rng()
             check_range(seed, first, len(images), self.latent_dim)
@@ -202,9 +196,13 @@ class Model:
         Raises:
             InputError: see `encode`; a number out of range.
         """
-        check_count("samples", samples, 1)
+        samples, first = whole("samples", samples, 1), whole("first", first, 0)
         images = check_images(images, self.image_shape)
-        return score_images(self, images, samples, seed, first)
+        self.check_rng()
+        check_range(seed, first * samples, len(images) * samples, self.latent_dim)
+        check_likelihood(self.manifest.model.likelihood)
+        preprocessing = self.manifest.model.preprocessing
+        return score_images(images, self.encode(images), self.decode, preprocessing, samples, seed, first)
 
     def interpolate(self, a: NDArray[Any], b: NDArray[Any], *, steps: int = 8, method: Method = "linear") -> Floats:
         """Decode the way from one latent to another.
@@ -221,13 +219,21 @@ class Model:
         Raises:
             InputError: arrays of another dtype or shape, fewer than 2 steps, an unknown method.
         """
-        check_count("steps", steps, 2)
-        ends = [self._as_latent(end) for end in (a, b)]
-        return self.decode(interpolate_latents(ends[0], ends[1], steps, method))
+        steps = whole("steps", steps, 2)
+        check_memory(steps, self.image_shape)
+        return self.decode(interpolate_latents(self._as_latent(a), self._as_latent(b), steps, method))
 
-    def _as_latent(self, end: NDArray[Any]) -> Floats:
-        end = np.asarray(end)[np.newaxis]
-        vectors = self.encode(end).mean if end.dtype == np.uint8 else check_latents(end, self.latent_dim)
+    def _as_latent(self, end: Any) -> Floats:
+        shapes = {(self.latent_dim,), self.image_shape} | (
+            {self.image_shape[:2]} if self.image_shape[2] == 1 else set()
+        )
+        if not isinstance(end, np.ndarray) or end.shape not in shapes:
+            found = f"shape {end.shape}" if isinstance(end, np.ndarray) else type(end).__name__
+            raise InputError(
+                f"an end must be a latent, float32 ({self.latent_dim},), or an image, uint8 {self.image_shape}; found {found}"
+            )
+        one = end[np.newaxis]
+        vectors = self.encode(one).mean if end.dtype == np.uint8 else check_latents(one, self.latent_dim)
         vector: Floats = vectors[0]
         return vector
 

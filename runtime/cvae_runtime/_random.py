@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._errors import InputError
+from ._whole import is_whole, whole
 
 RNG_NAME = "threefry2x32-20/box-muller"
 
@@ -60,7 +61,7 @@ def prior_latents(seed: int, first: int, count: int, latent_dim: int) -> NDArray
         InputError: seed, first or count out of range; the stream ends where counters reach 2^63.
     """
     check_range(seed, first, count, latent_dim)
-    return _normals(seed, int(first) * _pairs(latent_dim), count, latent_dim)
+    return _normals(int(seed), 0, int(first), int(count), int(latent_dim))
 
 
 def posterior_noise(seed: int, first: int, count: int, latent_dim: int) -> NDArray[np.float32]:
@@ -75,39 +76,33 @@ def posterior_noise(seed: int, first: int, count: int, latent_dim: int) -> NDArr
         InputError: seed, first or count out of range.
     """
     check_range(seed, first, count, latent_dim)
-    return _normals(seed, _POSTERIOR_COUNTERS + int(first) * _pairs(latent_dim), count, latent_dim)
+    return _normals(int(seed), _POSTERIOR_COUNTERS, int(first), int(count), int(latent_dim))
 
 
 def check_seed(seed: int) -> None:
     """Raise `InputError` unless ``seed`` is an unsigned 64-bit number."""
-    if not _is_whole(seed) or not 0 <= seed < 1 << 64:
+    if not is_whole(seed) or not 0 <= seed < 1 << 64:
         raise InputError(f"seed must be an unsigned 64-bit number, 0 to {(1 << 64) - 1}; found {seed!r}")
 
 
 def check_range(seed: int, first: int, count: int, latent_dim: int) -> None:
     """Raise `InputError` unless a stream of latents has the numbers ``first .. first + count - 1``."""
     check_seed(seed)
-    if not (_is_whole(first) and _is_whole(count)) or first < 0 or count < 0:
-        raise InputError(f"first and count must be whole numbers of at least 0; found {first!r} and {count!r}")
-    end = _POSTERIOR_COUNTERS // _pairs(latent_dim)
-    if int(first) + int(count) > end:
+    end = _POSTERIOR_COUNTERS // _pairs(whole("latent_dim", latent_dim, 1))
+    if whole("first", first, 0) + whole("count", count, 0) > end:
         raise InputError(f"first + count must be at most {end} for latents of {latent_dim}; found {first} + {count}")
-
-
-def _is_whole(number: object) -> bool:
-    return isinstance(number, int | np.integer) and not isinstance(number, bool)
 
 
 def _pairs(latent_dim: int) -> int:
     return (latent_dim + 1) // 2
 
 
-def _normals(seed: int, first_counter: int, count: int, latent_dim: int) -> NDArray[np.float32]:
+def _normals(seed: int, counters_from: int, first: int, count: int, latent_dim: int) -> NDArray[np.float32]:
     pairs = _pairs(latent_dim)
-    counters = np.uint64(int(first_counter)) + np.arange(count * pairs, dtype=np.uint64)
+    counters = np.uint64(counters_from + first * pairs) + np.arange(count * pairs, dtype=np.uint64)
     low = counters.astype(np.uint32)  # keeps the low 32 bits
     high = (counters >> np.uint64(32)).astype(np.uint32)
-    a, b = threefry2x32(low, high, (int(seed) & 0xFFFFFFFF, int(seed) >> 32))
+    a, b = threefry2x32(low, high, (seed & 0xFFFFFFFF, seed >> 32))
     u = (a + 0.5) / 4294967296.0
     angle = (2.0 * np.pi) * ((b + 0.5) / 4294967296.0)
     radius = np.sqrt(-2.0 * np.log(u))

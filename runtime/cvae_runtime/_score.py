@@ -2,18 +2,25 @@
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._elbo import bernoulli_log_likelihood, gaussian_kl, gaussian_log_density, reparameterize, targets_of
-from ._random import check_range, posterior_noise
-
-if TYPE_CHECKING:
-    from ._model import Model
+from ._errors import InputError
+from ._manifest import Preprocessing
+from ._random import posterior_noise
 
 _DECODED_AT_A_TIME = 4096  # latents; bounds the memory that many draws of many images take
+
+
+@dataclasses.dataclass(frozen=True)
+class Posterior:
+    """q(z|x) = N(mean, exp(logvar)): float32 (N, L) each."""
+
+    mean: NDArray[np.float32]
+    logvar: NDArray[np.float32]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,14 +41,34 @@ class Scores:
     log_likelihood: NDArray[np.float64]
 
 
-def score_images(model: "Model", images: NDArray[np.uint8], samples: int, seed: int, first: int) -> Scores:
-    """Compute `Scores` with ``samples`` draws an image; the arguments are those of `Model.score`, checked."""
-    model.check_rng()
-    latent_dim = model.latent_dim
-    check_range(seed, first * samples, len(images) * samples, latent_dim)
-    posterior = model.encode(images)
-    preprocessing = model.manifest.model.preprocessing
+def check_likelihood(likelihood: str) -> None:
+    """Raise `InputError` unless images can be scored under a likelihood of this name."""
+    if likelihood != "bernoulli":
+        raise InputError(
+            f"the bundle's likelihood is {likelihood!r}, and this version scores 'bernoulli' alone; update it"
+        )
+
+
+def score_images(
+    images: NDArray[np.uint8],
+    posterior: Posterior,
+    decode: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    preprocessing: Preprocessing,
+    samples: int,
+    seed: int,
+    first: int,
+) -> Scores:
+    """Compute `Scores` from a model's parts; the other arguments are those of `Model.score`, checked.
+
+    Args:
+        images: uint8 (N, H, W, C).
+        posterior: of these images.
+        decode: latents (M, L) to probs (M, H, W, C).
+        preprocessing: of the model: what the likelihood is asked about.
+        samples, seed, first: k, and which draws.
+    """
     reconstruction, log_likelihood = np.empty(len(images)), np.empty(len(images))
+    zero = np.zeros(posterior.mean.shape[1], np.float32)
     block = max(1, _DECODED_AT_A_TIME // samples)
     for start in range(0, len(images), block):
         part = slice(start, min(start + block, len(images)))
@@ -49,9 +76,8 @@ def score_images(model: "Model", images: NDArray[np.uint8], samples: int, seed: 
         mean = posterior.mean[part].repeat(samples, axis=0)
         logvar = posterior.logvar[part].repeat(samples, axis=0)
         targets = targets_of(images[part], preprocessing.binarize_at, preprocessing.scale).repeat(samples, axis=0)
-        z = reparameterize(mean, logvar, posterior_noise(seed, (first + start) * samples, len(mean), latent_dim))
-        log_p = bernoulli_log_likelihood(targets, model.decode(z)).reshape(-1, samples)
-        zero = np.zeros(latent_dim, np.float32)
+        z = reparameterize(mean, logvar, posterior_noise(seed, (first + start) * samples, *mean.shape))
+        log_p = bernoulli_log_likelihood(targets, decode(z)).reshape(-1, samples)
         log_prior_over_q = gaussian_log_density(z, zero, zero) - gaussian_log_density(z, mean, logvar)
         log_weights = log_p + log_prior_over_q.reshape(-1, samples)
         reconstruction[part] = log_p.mean(axis=1)

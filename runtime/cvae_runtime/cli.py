@@ -32,7 +32,9 @@ def run(command: click.Command) -> NoReturn:
     0 done; 1 failed; 2 usage; 3 a parity or quality check failed; 4 `ProviderError`; 5 `BundleError`; 130 interrupted.
     An error is printed as one message, with its traceback only under ``-v``.
     """
-    logging.basicConfig(format="%(message)s", level=logging.INFO if _asked_for("-v", "--verbose") else logging.WARNING)
+    verbose, quiet = _asked_for("-v", "--verbose"), _asked_for("-q", "--quiet")
+    level = logging.INFO if verbose else logging.ERROR if quiet else logging.WARNING
+    logging.basicConfig(format="%(message)s", level=level)
     try:
         # Standalone mode would end an interrupted command with 1 and an error of ours with a traceback.
         sys.exit(command.main(standalone_mode=False) or 0)
@@ -43,7 +45,7 @@ def run(command: click.Command) -> NoReturn:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except CvaeError as error:
-        if _asked_for("-v", "--verbose"):
+        if verbose:
             traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

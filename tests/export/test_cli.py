@@ -4,20 +4,12 @@ import sys
 import pytest
 
 from cvae_export._cli import command
-from cvae_runtime import cli
 
 
 @pytest.fixture
-def cvae_export(monkeypatch, capsys):
+def cvae_export(console):
     """A function that runs the console script in this process: its exit code and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["cvae-export", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.run(command)
-        return caught.value.code, capsys.readouterr().err
-
-    return run
+    return lambda *arguments: console(command, "cvae-export", *arguments)
 
 
 def test_prints_the_table_the_elbo_and_the_files(cvae_export, trained, tmp_path):

@@ -5,22 +5,14 @@ import sys
 import numpy as np
 import pytest
 
-from cvae_runtime import cli
 from cvae_train import read_history
 from cvae_train._cli import command
 
 
 @pytest.fixture
-def cvae_train(monkeypatch, capsys):
+def cvae_train(console):
     """A function that runs the console script in this process: its exit code and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["cvae-train", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.run(command)
-        return caught.value.code, capsys.readouterr().err
-
-    return run
+    return lambda *arguments: console(command, "cvae-train", *arguments)
 
 
 @pytest.fixture

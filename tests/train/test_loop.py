@@ -98,7 +98,8 @@ def test_the_test_elbo_is_the_runtimes_definition(replaced, tiny_data):
 
 def test_the_test_elbo_covers_a_set_that_no_batch_divides(replaced, tiny_data, monkeypatch):
     expected = Loop(replaced(), tiny_data).test_elbo(0)
-    monkeypatch.setattr("cvae_train._loop.TEST_BATCH", 5)
+    monkeypatch.setattr("cvae_train._loop.TEST_BATCH", 3)
+    monkeypatch.setattr("cvae_train._loop.TEST_CHUNK", 8)
     assert Loop(replaced(), tiny_data).test_elbo(0) == pytest.approx(expected, rel=1e-6)
 
 

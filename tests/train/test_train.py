@@ -248,5 +248,5 @@ def test_a_run_killed_before_its_config_is_there_leaves_nothing_in_its_place(
 
 def test_the_folder_that_one_is_in_is_no_run_folder(tiny_config, tiny_data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"cannot write \.: expected a folder's name"):
+    with pytest.raises(InputError, match=r"cannot write \.: expected a name"):
         train(tiny_config, tiny_data, ".", quiet=True)

@@ -2,7 +2,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from onnx.reference import ReferenceEvaluator
 
@@ -50,7 +50,6 @@ def test_every_transposed_convolution_gets_equal_pads_and_the_same_output():
     np.testing.assert_array_equal(evaluate(result, inputs), evaluate(proto, inputs))
 
 
-@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_any_pads_strides_kernels_and_dilations(data):
     draw = data.draw

@@ -1,0 +1,178 @@
+"""Fixtures of the runtime's tests: a tiny bundle whose numbers NumPy can compute, and the packaged one."""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import cvae_runtime as cvae
+from cvae_runtime import _cli_generate, cli
+
+SHAPE, LATENT, BINARIZE_AT = (4, 4, 1), 3, 128
+ENCODER_IO = ([("images", "uint8", ("batch", *SHAPE))], [(n, "float32", ("batch", LATENT)) for n in ("mean", "logvar")])
+DECODER_IO = ([("z", "float32", ("batch", LATENT))], [("probs", "float32", ("batch", *SHAPE))])
+
+
+class Tiny:
+    """A linear encoder and decoder of 4x4 images with 3 latents, and the same in NumPy."""
+
+    image_shape, latent_dim, binarize_at = SHAPE, LATENT, BINARIZE_AT
+
+    def __init__(self):
+        rng = np.random.default_rng(5)
+        self.encoder_weights = rng.normal(0.0, 0.3, (16, 2 * LATENT)).astype(np.float32)
+        self.decoder_weights = rng.normal(0.0, 1.5, (LATENT, 16)).astype(np.float32)
+        self.images = rng.integers(0, 256, (11, *SHAPE), np.uint8)
+
+    def encode(self, images):
+        pixels = (images.reshape(len(images), 16) >= BINARIZE_AT).astype(np.float32)
+        return np.split(pixels @ self.encoder_weights, 2, axis=1)
+
+    def decode(self, z):
+        return (1.0 / (1.0 + np.exp(-(z.astype(np.float64) @ self.decoder_weights)))).reshape(-1, *SHAPE)
+
+    def encoder(self):
+        nodes = [
+            helper.make_node("Cast", ["images"], ["levels"], to=TensorProto.FLOAT),
+            helper.make_node("GreaterOrEqual", ["levels", "threshold"], ["on"]),
+            helper.make_node("Cast", ["on"], ["pixels"], to=TensorProto.FLOAT),
+            helper.make_node("Flatten", ["pixels"], ["flat"], axis=1),
+            helper.make_node("MatMul", ["flat", "weights"], ["both"]),
+            helper.make_node("Split", ["both"], ["mean", "logvar"], axis=1),
+        ]
+        return make_graph(nodes, *ENCODER_IO, weights=self.encoder_weights, threshold=np.float32(BINARIZE_AT))
+
+    def decoder(self):
+        nodes = [
+            helper.make_node("MatMul", ["z", "weights"], ["logits"]),
+            helper.make_node("Sigmoid", ["logits"], ["flat"]),
+            helper.make_node("Reshape", ["flat", "shape"], ["probs"]),
+        ]
+        return make_graph(nodes, *DECODER_IO, weights=self.decoder_weights, shape=np.array([-1, *SHAPE]))
+
+
+def make_graph(nodes, inputs, outputs, **constants):
+    """An ONNX file; inputs and outputs are (name, dtype, shape) each."""
+    infos = [
+        [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(np.dtype(d)), s) for n, d, s in tensors]
+        for tensors in (inputs, outputs)
+    ]
+    initializers = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "tiny", *infos, initializers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def graph_info(data, file, role, inputs, outputs, target="portable", precision="float32"):
+    tensors = [tuple(cvae.TensorInfo(*tensor) for tensor in side) for side in (inputs, outputs)]
+    digest = hashlib.sha256(data).hexdigest()
+    verified = cvae.Verified({tensor.name: 1e-6 for tensor in tensors[1]}, None, None)
+    return cvae.GraphInfo(role, target, precision, file, len(data), digest, 15, 8, ("Fold",), *tensors, verified)
+
+
+class Bundles:
+    """Writes tiny bundles."""
+
+    make_graph, graph_info = staticmethod(make_graph), staticmethod(graph_info)
+    encoder_io, decoder_io = ENCODER_IO, DECODER_IO
+
+    def __init__(self, tiny):
+        self._tiny = tiny
+
+    def manifest(self, golden=b'{"cases": [], "rng": []}\n', encoder=None, decoder=None, **model):
+        info = cvae.ModelInfo(SHAPE, LATENT, (), "bernoulli", cvae.Preprocessing(255, BINARIZE_AT), cvae.RNG_NAME)
+        graphs = (
+            graph_info(encoder or self._tiny.encoder(), "encoder.onnx", "encoder", *ENCODER_IO),
+            graph_info(decoder or self._tiny.decoder(), "decoder.onnx", "decoder", *DECODER_IO),
+        )
+        golden_info = cvae.GoldenInfo("golden.json", len(golden), hashlib.sha256(golden).hexdigest())
+        training = cvae.Training({"epochs": 1}, "noise", 11, -9.5, 0.25)
+        return cvae.Manifest(dataclasses.replace(info, **model), training, graphs, golden_info, {"numpy": "2.0.0"})
+
+    def write(self, folder, golden=b'{"cases": [], "rng": []}\n', encoder=None, decoder=None, **model):
+        """Write a bundle whose manifest describes its files; ``model`` replaces fields of the manifest's model."""
+        encoder, decoder = encoder or self._tiny.encoder(), decoder or self._tiny.decoder()
+        files = {"encoder.onnx": encoder, "decoder.onnx": decoder, "golden.json": golden}
+        text = self.manifest(golden, encoder, decoder, **model).to_json().encode()
+        folder.mkdir(exist_ok=True)
+        for name, data in {**files, cvae.MANIFEST_NAME: text}.items():
+            (folder / name).write_bytes(data)
+        return folder
+
+    def edit(self, folder, change):
+        """Apply ``change`` to the JSON of a bundle's manifest."""
+        value = json.loads((folder / cvae.MANIFEST_NAME).read_text())
+        change(value)
+        (folder / cvae.MANIFEST_NAME).write_text(json.dumps(value))
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    return Tiny()
+
+
+@pytest.fixture(scope="session")
+def bundles(tiny):
+    return Bundles(tiny)
+
+
+@pytest.fixture
+def tiny_bundle(bundles, tmp_path):
+    return bundles.write(tmp_path / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(bundles, tmp_path_factory):
+    with cvae.load(bundles.write(tmp_path_factory.mktemp("bundles") / "tiny"), provider="cpu", threads=2) as model:
+        yield model
+
+
+@pytest.fixture(scope="session")
+def packaged_model():
+    with cvae.load(provider="cpu", threads=2) as model:
+        yield model
+
+
+@pytest.fixture(scope="session")
+def scratch(tmp_path_factory):
+    """A folder for property tests, which must not share a test's own."""
+    return tmp_path_factory.mktemp("scratch")
+
+
+@pytest.fixture(scope="session")
+def refuses():
+    """``with refuses(Error, "whole message"):`` holds that the block raises just that."""
+
+    @contextlib.contextmanager
+    def refuses(kind, message):
+        with pytest.raises(cvae.CvaeError) as caught:
+            yield
+        assert (type(caught.value), str(caught.value)) == (kind, message)
+
+    return refuses
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsysbinary):
+    """Run ``cvae-generate`` in an empty folder: its exit code, stdout as bytes, stderr as text."""
+    monkeypatch.chdir(tmp_path)
+    # So that "auto" gives the CPU's bits, and CUDA is not there, on every machine.
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    monkeypatch.setattr(sys.modules["__main__"], "__package__", None)  # or click says "python -m pytest"
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["cvae-generate", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.run(_cli_generate.command)
+        out, err = capsysbinary.readouterr()
+        return caught.value.code, out, err.decode()
+
+    return run

@@ -1,0 +1,166 @@
+"""What every console script shares: one exit code for each kind of error, and one message without a traceback."""
+
+import importlib.metadata
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+import cvae_runtime as cvae
+from cvae_runtime import cli
+
+RUNTIME = str(Path(cvae.__file__).parents[1])
+
+LOGGING = """
+import logging, sys, click
+from cvae_runtime import InputError, cli
+
+@click.command()
+@cli.common_options
+def command(verbose, quiet):
+    logging.getLogger("cvae_runtime").info("an info")
+    logging.getLogger("cvae_runtime").warning("a warning")
+    raise InputError("no such thing")
+
+cli.run(command)
+"""
+
+
+@pytest.fixture
+def run(monkeypatch, capfd):
+    """Run a command that does ``work`` as a console script: its exit code, stdout and stderr."""
+
+    def run(work, *arguments):
+        @click.command()
+        @cli.common_options
+        @click.pass_context
+        def command(context, **_options):
+            return work(context)
+
+        monkeypatch.setattr(sys, "argv", ["cvae-something", *arguments])
+        monkeypatch.setattr(sys.modules["__main__"], "__package__", None)  # or click says "python -m pytest"
+        with pytest.raises(SystemExit) as caught:
+            cli.run(command)
+        out, err = capfd.readouterr()
+        return caught.value.code, out, err
+
+    return run
+
+
+def raising(error):
+    def work(_context):
+        raise error
+
+    return work
+
+
+def interrupted(_context):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        (cvae.CvaeError, 1),
+        (cvae.InputError, 1),
+        (cvae.TargetExistsError, 1),
+        (cvae.MissingExtraError, 1),
+        (cvae.ProviderError, 4),
+        (cvae.BundleError, 5),
+        (cvae.IntegrityError, 5),
+    ],
+)
+def test_every_error_of_ours_has_its_exit_code_and_is_one_message(kind, code, run):
+    assert kind.exit_code == code
+    assert run(raising(kind("what went wrong; what to do"))) == (code, "", "error: what went wrong; what to do\n")
+
+
+def test_errors_are_what_callers_of_other_libraries_expect():
+    bases = {
+        cvae.InputError: ValueError,
+        cvae.TargetExistsError: FileExistsError,
+        cvae.MissingExtraError: ImportError,
+        cvae.IntegrityError: cvae.BundleError,
+    }
+    assert all(issubclass(kind, (base, cvae.CvaeError)) and issubclass(kind, base) for kind, base in bases.items())
+    assert all(issubclass(getattr(cvae, name), cvae.CvaeError) for name in cvae.__all__ if name.endswith("Error"))
+
+
+@pytest.mark.parametrize("flag", ["-v", "--verbose"])
+def test_verbose_adds_the_traceback(flag, run):
+    code, out, err = run(raising(cvae.BundleError("broken")), flag)
+    assert (code, out) == (5, "")
+    assert err.startswith("Traceback (most recent call last):")
+    assert err.endswith("cvae_runtime._errors.BundleError: broken\nerror: broken\n")
+
+
+def test_what_a_command_returns_is_its_exit_code(run):
+    assert run(lambda _context: None) == (0, "", "")
+    assert run(lambda _context: 0) == (0, "", "")
+    assert run(lambda _context: 3) == (3, "", "")  # a parity check that failed
+    assert run(lambda context: context.exit(3)) == (3, "", "")
+
+
+@pytest.mark.parametrize("work", [interrupted, raising(click.Abort())])
+def test_an_interruption_is_130(work, run):
+    code, out, err = run(work)
+    assert (code, out, err.strip()) == (130, "", "interrupted")
+
+
+def test_wrong_usage_is_2_and_shows_the_usage(run):
+    for code, out, err in (
+        run(raising(click.UsageError("one or the other"))),
+        run(raising(click.BadParameter("one or the other"))),
+    ):
+        assert (code, out) == (2, "")
+        assert "one or the other" in err
+    code, out, err = run(lambda _context: None, "--no-such-option")
+    assert (code, out) == (2, "")
+    assert err.startswith("Usage: cvae-something [OPTIONS]\n")
+    assert "No such option" in err
+    assert "--no-such-option" in err
+
+
+def test_an_error_of_click_s_own_is_1(run):
+    assert run(raising(click.ClickException("no"))) == (1, "", "Error: no\n")
+
+
+def test_an_error_that_nobody_foresaw_keeps_its_traceback(monkeypatch):
+    @click.command()
+    def command():
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(sys, "argv", ["cvae-something"])
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        cli.run(command)
+
+
+def test_help_and_version_go_to_stdout(run):
+    code, out, err = run(interrupted, "--help")
+    assert (code, err) == (0, "")
+    assert out.startswith("Usage: cvae-something [OPTIONS]\n")
+    assert all(flag in out for flag in ("-v, --verbose", "-q, --quiet", "--version", "--help"))
+    version = importlib.metadata.version("cvae-toolkit")
+    assert run(interrupted, "--version") == (0, f"cvae-something {version}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("flags", "lines"),
+    [
+        ([], ["a warning", "error: no such thing"]),
+        (["-v"], ["an info", "a warning", "Traceback (most recent call last):", "error: no such thing"]),
+        (["-q"], ["error: no such thing"]),
+        (["--quiet"], ["error: no such thing"]),
+    ],
+)
+def test_quiet_leaves_errors_only_and_verbose_adds_what_is_logged(flags, lines):
+    environment = {**os.environ, "PYTHONPATH": RUNTIME}
+    command = [sys.executable, "-c", LOGGING, *flags]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert (result.returncode, result.stdout) == (1, "")
+    found = result.stderr.splitlines()
+    # Of a traceback only its first line is of interest.
+    assert [line for line in found if not line.startswith((" ", "cvae_runtime._errors"))] == lines

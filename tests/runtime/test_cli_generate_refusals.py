@@ -1,0 +1,164 @@
+"""What ``cvae-generate`` refuses: exit codes, whole messages, and nothing written."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import cvae_runtime as cvae
+
+MAIN = [sys.executable, "-c", "from cvae_runtime._cli_generate import main; main()"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(cvae.__file__).parents[1])}
+
+
+def test_latents_of_another_form_are_refused(run, tiny_bundle):
+    np.save("z.npy", np.zeros((4, 3)))
+    message = "error: latents must be float32 of shape (N, 3); found float64: say z.astype(numpy.float32)\n"
+    assert run(tiny_bundle, "--latents", "z.npy") == (1, b"", message)
+    message = "error: z.png: cannot be read as a NumPy file: [Errno 2] No such file or directory: 'z.png'\n"
+    assert run(tiny_bundle, "--latents", "z.png") == (1, b"", message)
+
+
+def test_what_does_not_fit_needs_the_option_that_the_message_names(run):
+    photo = np.full((40, 60, 3), 250, np.uint8)
+    photo[5:35, 28:32] = 20
+    Image.fromarray(photo).save("photo.png")
+    message = "error: photo.png: the model takes grey pictures, found colour; say --gray to turn it grey\n"
+    assert run("--reconstruct", "photo.png") == (1, b"", message)
+    message = (
+        "error: photo.png: the model takes 28x28 pixels (width x height), found 60x40; "
+        "say --resize to scale and crop it\n"
+    )
+    assert run("--reconstruct", "photo.png", "--gray") == (1, b"", message)
+    found = []
+    for options in (["--resize", "--gray"], ["--resize", "--gray", "--invert"]):
+        assert run("--reconstruct", "photo.png", *options, "-o", "a.npz", "--overwrite") == (0, b"", "")
+        found.append(cvae.read_npz(Path("a.npz"), ["originals"])[0])
+    np.testing.assert_array_equal(found[1], 255 - found[0])
+    assert (found[0].shape, np.median(found[0]), np.median(found[1])) == ((1, 28, 28, 1), 250, 5)
+
+
+def test_an_existing_file_is_kept_unless_overwrite_is_said(run, tiny_bundle):
+    Path("samples.png").write_bytes(b"old")
+    message = "error: samples.png exists already; choose another name or say --overwrite\n"
+    assert run(tiny_bundle) == (1, b"", message)
+    assert Path("samples.png").read_bytes() == b"old"
+    assert run(tiny_bundle, "--overwrite") == (0, b"", "")
+    with Image.open("samples.png") as image:
+        assert image.size == (4 * 9 + 1, 4 * 9 + 1)
+
+
+def test_an_existing_folder_of_images_is_kept_unless_overwrite_is_said(run, tiny_bundle):
+    arguments = [tiny_bundle, "-n", 1, "--separate", "-o", "images"]
+    assert run(*arguments) == (0, b"", "")
+    message = "error: images exists already; choose another name or say --overwrite\n"
+    assert run(*arguments) == (1, b"", message)
+    assert run(*arguments, "--overwrite") == (0, b"", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-n", "0"], "count must be a whole number of at least 1; found 0"),
+        (["--seed", "-1"], "seed must be an unsigned 64-bit number, 0 to 18446744073709551615; found -1"),
+        (
+            ["--seed", "18446744073709551616"],
+            "seed must be an unsigned 64-bit number, 0 to 18446744073709551615; found 18446744073709551616",
+        ),
+        (["--first", "-1"], "first must be a whole number of at least 0; found -1"),
+        (["--temperature", "nan"], "temperature must be a finite number of at least 0; found nan"),
+        (["--threads", "0"], "threads must be 1 to 1024; found 0"),
+        (["--precision", "int8"], "precision int8: the bundle has graphs in float32; choose one of these"),
+        (["-o", "a.jpg"], "a.jpg: expected a name that ends in .png, .gif, .npy, .npz; or say --format"),
+        (["-o", "none/a.png"], "cannot write none/a.png: the folder none does not exist; create it first"),
+        (["--dtype", "uint8"], "--dtype is for npy and npz; a png holds grey levels"),
+        (["--separate", "-o", "-"], "--separate writes png or npy files into a folder; name one with --output"),
+        (
+            ["-n", "10001"],
+            "10,001 images are too many for one png (at most 10,000); say --format npy or --separate",
+        ),
+        (["--reconstruct", "none.png"], "none.png: cannot be read as a picture: [Errno 2] No such file or directory"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_done_is_1_and_one_message_and_writes_nothing(arguments, message, run, tiny_bundle, tmp_path):
+    code, out, err = run(tiny_bundle, *arguments)
+    assert (code, out) == (1, b"")
+    assert err.startswith(f"error: {message}")
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [tiny_bundle]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--latents", "z.npy", "--reconstruct", "a.png"],
+            "--latents and --reconstruct are two jobs: give one of them",
+        ),
+        (["--latents", "z.npy", "-n", "3"], "--count, --first and --temperature are for samples, not for --latents"),
+        (
+            ["--reconstruct", "a.png", "--temperature", "1"],
+            "--count, --first and --temperature are for samples, not for --reconstruct",
+        ),
+        (["--invert"], "--resize, --gray and --invert are for --reconstruct"),
+        (["--reconstruct"], "Option '--reconstruct' requires an argument."),
+        (["--reconstruct", "-o", "a.png"], "Option '--reconstruct' requires an argument."),
+        (["-n", "many"], "Invalid value for '-n' / '--count': 'many' is not a valid integer."),
+        (["--format", "bmp"], "'bmp' is not one of 'png', 'gif', 'npy', 'npz'."),
+        (["--provider", "tpu"], "'tpu' is not one of 'auto', 'cpu', 'cuda'."),
+        (["--sed", "5"], "--sed"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_usage_is_2_and_says_what_is_wrong(arguments, message, run, tiny_bundle, tmp_path):
+    code, out, err = run(tiny_bundle, *arguments)
+    assert (code, out) == (2, b"")
+    assert err.startswith(("Usage: cvae-generate [OPTIONS] [BUNDLE]\n", f"Error: {message}\n"))
+    assert message in err
+    assert list(tmp_path.iterdir()) == [tiny_bundle]
+
+
+def test_a_bundle_that_is_none_is_5(run, tiny_bundle):
+    message = "error: none: expected a bundle, a folder with manifest.json, found nothing; cvae-export makes one\n"
+    assert run("none") == (5, b"", message)
+    (tiny_bundle / "decoder.onnx").write_bytes(b"")
+    code, out, err = run(tiny_bundle)
+    assert (code, out) == (5, b"")
+    assert err.startswith(f"error: {tiny_bundle / 'decoder.onnx'}: expected ")
+    assert err.endswith(" bytes, found 0; get the bundle again\n")
+
+
+def test_a_provider_that_is_not_there_is_4(run, tiny_bundle):
+    code, out, err = run(tiny_bundle, "--provider", "cuda")
+    assert (code, out) == (4, b"")
+    assert err.startswith("error: provider cuda needs ONNX Runtime's CUDAExecutionProvider; the installed onnxruntime ")
+    assert err.endswith("; install it with: pip uninstall onnxruntime; pip install 'cvae-toolkit[gpu]'\n")
+
+
+def test_ctrl_c_is_130_and_leaves_nothing(run, tiny_bundle, tmp_path, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cvae.Model, "generate", interrupt)
+    code, out, err = run(tiny_bundle)
+    assert (code, out, err.strip()) == (130, b"", "interrupted")
+    assert list(tmp_path.iterdir()) == [tiny_bundle]
+
+
+def test_as_a_process_it_ends_with_the_error_s_code(tmp_path):
+    command = [*MAIN, "none"]
+    result = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, check=False)
+    message = b"error: none: expected a bundle, a folder with manifest.json, found nothing; cvae-export makes one\n"
+    assert (result.returncode, result.stdout, result.stderr) == (5, b"", message)
+
+
+def test_a_reader_that_goes_away_is_no_traceback(tiny_bundle):
+    command = [*MAIN, str(tiny_bundle), "--format", "npy", "-o", "-"]
+    with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()  # long before there is anything to write
+        assert (process.stderr.read(), process.wait(60.0)) == (b"", 1)

@@ -1,0 +1,167 @@
+"""Picture files: read as they are, changed only when asked."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import cvae_runtime as cvae
+
+GREY = np.arange(16, dtype=np.uint8).reshape(4, 4) * 16
+COLOUR = np.stack([GREY, GREY.T, np.full_like(GREY, 7)], axis=-1)
+SHAPE = (4, 4, 1)
+
+
+def saved(path, array, **options):
+    Image.fromarray(array).save(path, **options)
+    return path
+
+
+def test_files_come_in_the_order_of_their_names_on_the_command_line(tmp_path):
+    paths = [
+        saved(tmp_path / "b.png", GREY),
+        saved(tmp_path / "a.png", GREY.T.copy()),
+        tmp_path / "many.npy",
+        tmp_path / "one.npy",
+    ]
+    np.save(paths[2], np.stack([GREY // 2, GREY // 4]))
+    np.save(paths[3], (GREY / 255).astype(np.float32))
+    images = cvae.read_images(paths, SHAPE)
+    assert (images.dtype, images.shape) == (np.uint8, (5, *SHAPE))
+    np.testing.assert_array_equal(images[..., 0], [GREY, GREY.T, GREY // 2, GREY // 4, GREY])
+
+
+def test_a_jpeg_is_read(tmp_path):
+    path = saved(tmp_path / "a.jpg", np.full((4, 4), 100, np.uint8), quality=100)
+    assert np.abs(cvae.read_images([path], SHAPE).astype(int) - 100).max() <= 1
+
+
+def test_black_and_white_is_grey(tmp_path):
+    Image.fromarray(GREY).convert("1", dither=Image.Dither.NONE).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(cvae.read_images([tmp_path / "a.png"], SHAPE)[0, ..., 0], (GREY >= 128) * 255)
+
+
+def test_colour_for_a_grey_model_needs_gray(tmp_path, refuses):
+    path = saved(tmp_path / "a.png", COLOUR)
+    with refuses(cvae.InputError, f"{path}: the model takes grey pictures, found colour; say --gray to turn it grey"):
+        cvae.read_images([path], SHAPE)
+    luma = COLOUR @ [0.299, 0.587, 0.114]  # ITU-R 601-2
+    grey = cvae.read_images([path], SHAPE, gray=True)[0, ..., 0]
+    assert np.abs(grey - luma).max() <= 1.0
+
+
+def test_a_colour_model_takes_colour_and_grey(tmp_path):
+    paths = [saved(tmp_path / "a.png", COLOUR), saved(tmp_path / "b.png", GREY)]
+    images = cvae.read_images(paths, (4, 4, 3))
+    np.testing.assert_array_equal(images, [COLOUR, np.stack([GREY] * 3, axis=-1)])
+
+
+@pytest.mark.parametrize("gray", [False, True])
+def test_transparent_parts_are_white(gray, tmp_path):
+    pixels = np.dstack([COLOUR, np.where(GREY < 128, 0, 255)]).astype(np.uint8)
+    path = saved(tmp_path / "a.png", pixels)
+    images = cvae.read_images([path], SHAPE if gray else (4, 4, 3), gray=gray)
+    assert (images[0][GREY < 128] == 255).all()
+    assert (images[0][GREY >= 128] != 255).all()
+
+
+def test_a_colour_of_a_grey_png_can_be_transparent(tmp_path):
+    path = saved(tmp_path / "a.png", GREY, transparency=32)
+    images = cvae.read_images([path], SHAPE, gray=True)
+    np.testing.assert_array_equal(images[0, ..., 0], np.where(GREY == 32, 255, GREY))
+
+
+def test_a_palette_is_looked_up(tmp_path):
+    Image.fromarray(COLOUR).quantize(16).save(tmp_path / "a.png")
+    expected = np.asarray(Image.open(tmp_path / "a.png").convert("RGB"))
+    np.testing.assert_array_equal(cvae.read_images([tmp_path / "a.png"], (4, 4, 3))[0], expected)
+
+
+def test_another_size_needs_resize(tmp_path, refuses):
+    path = saved(tmp_path / "a.png", np.zeros((6, 8), np.uint8))
+    message = f"{path}: the model takes 4x5 pixels (width x height), found 8x6; say --resize to scale and crop it"
+    with refuses(cvae.InputError, message):
+        cvae.read_images([path], (5, 4, 1))
+
+
+def test_resize_covers_the_size_and_crops_both_sides_evenly(tmp_path):
+    wide = np.zeros((8, 16), np.uint8)
+    wide[:, 4:12] = 200  # the middle, which is kept; the black quarters on its sides are not
+    path = saved(tmp_path / "wide.png", wide)
+    tall = saved(tmp_path / "tall.png", wide.T.copy())
+    images = cvae.read_images([path, tall], SHAPE, resize=True)
+    assert images.shape == (2, *SHAPE)
+    assert np.abs(images.astype(int) - 200).max() <= 12  # Lanczos looks a little beyond the edges
+
+
+def test_resize_leaves_a_picture_of_the_right_size_alone(tmp_path):
+    path = saved(tmp_path / "a.png", GREY)
+    np.testing.assert_array_equal(cvae.read_images([path], SHAPE, resize=True)[0, ..., 0], GREY)
+
+
+def test_invert_swaps_light_and_dark(tmp_path):
+    path = saved(tmp_path / "a.png", GREY)
+    np.testing.assert_array_equal(cvae.read_images([path], SHAPE, invert=True)[0, ..., 0], 255 - GREY)
+
+
+def test_a_photograph_is_turned_as_its_exif_says(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn clockwise
+    path = saved(tmp_path / "a.png", GREY, exif=exif)
+    np.testing.assert_array_equal(cvae.read_images([path], SHAPE)[0, ..., 0], np.rot90(GREY, -1))
+
+
+def test_of_an_animation_the_first_frame_is_read(tmp_path):
+    frames = [Image.fromarray(GREY), Image.fromarray(GREY.T.copy())]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    np.testing.assert_array_equal(cvae.read_images([tmp_path / "a.gif"], SHAPE, gray=True)[0, ..., 0], GREY)
+
+
+def test_sixteen_bits_are_refused_rather_than_guessed_at(tmp_path, refuses):
+    path = saved(tmp_path / "a.png", GREY.astype(np.uint16) * 257)
+    message = f"{path}: expected 8 bits a channel, found mode I;16; convert the picture to 8 bits"
+    with refuses(cvae.InputError, message):
+        cvae.read_images([path], SHAPE)
+
+
+def test_a_missing_file_is_refused(tmp_path, refuses):
+    path = tmp_path / "none.png"
+    message = f"{path}: cannot be read as a picture: [Errno 2] No such file or directory: '{path}'"
+    with refuses(cvae.InputError, message):
+        cvae.read_images([path], SHAPE)
+
+
+def test_a_png_cut_anywhere_is_refused_or_whole(tmp_path):
+    data = saved(tmp_path / "a.png", GREY).read_bytes()
+    path = tmp_path / "cut.png"
+    outcomes = []
+    for length in range(len(data)):
+        path.write_bytes(data[:length])
+        try:
+            # What follows the last pixel are checksums, without which Pillow does.
+            np.testing.assert_array_equal(cvae.read_images([path], SHAPE)[0, ..., 0], GREY)
+            outcomes.append("whole")
+        except cvae.InputError as error:
+            outcomes.append(str(error).split(":", maxsplit=2)[1])
+    assert set(outcomes[:60]) == {" cannot be read as a picture"}
+    assert set(outcomes[60:]) <= {" cannot be read as a picture", "whole"}
+
+
+def test_a_picture_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
+    path = saved(tmp_path / "a.png", GREY)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # Pillow warns beyond this and refuses beyond twice it
+    with pytest.raises(cvae.InputError, match=r"cannot be read as a picture: .*16 pixels.* exceeds limit of 10 pixels"):
+        cvae.read_images([path], SHAPE)
+
+
+@pytest.mark.parametrize("extra", ["npy", "png"])
+def test_an_array_that_is_no_picture_names_its_file(extra, tmp_path):
+    path = tmp_path / f"a.{extra}"
+    with path.open("wb") as file:
+        np.save(file, np.zeros((1, 4, 4), np.int32))
+    with pytest.raises(cvae.InputError, match=rf"a\.{extra}: (expected uint8, or float|cannot be read as a picture)"):
+        cvae.read_images([path], SHAPE)
+
+
+def test_no_files_are_refused():
+    with pytest.raises(cvae.InputError, match="at least one"):
+        cvae.read_images([], SHAPE)

@@ -1,0 +1,192 @@
+"""Loading: which graph is chosen, what a bundle's graphs must be, and what a closed model does."""
+
+import dataclasses
+import json
+
+import numpy as np
+import onnxruntime
+import pytest
+from onnx import helper
+
+import cvae_runtime as cvae
+from cvae_runtime._model import _choose
+
+
+def with_variants(manifest, *variants):
+    """A manifest with more graphs: (role, target, precision), each in a file that says so."""
+    more = [
+        dataclasses.replace(manifest.graphs[0], role=role, target=target, precision=precision, file="_".join(variant))
+        for variant in variants
+        for role, target, precision in [variant]
+    ]
+    return dataclasses.replace(manifest, graphs=(*manifest.graphs, *more))
+
+
+def add_graph(bundles, folder, data, target, precision):
+    """Put another decoder into a bundle."""
+    name = f"decoder_{target}_{precision}.onnx"
+    (folder / name).write_bytes(data)
+    info = bundles.graph_info(data, name, "decoder", *bundles.decoder_io, target, precision)
+    bundles.edit(folder, lambda manifest: manifest["graphs"].append(json.loads(json.dumps(dataclasses.asdict(info)))))
+
+
+@pytest.mark.parametrize(
+    ("precision", "encoder", "decoder"),
+    [
+        ("float32", "encoder.onnx", "decoder_cpu_float32"),
+        ("int8", "encoder.onnx", "decoder_cpu_int8"),
+        ("float16", "encoder_portable_float16", "decoder_cpu_float32"),
+    ],
+)
+def test_the_precision_comes_first_and_then_the_graph_for_this_provider(precision, encoder, decoder, bundles):
+    manifest = with_variants(
+        bundles.manifest(),
+        ("decoder", "portable", "int8"),
+        ("decoder", "cpu", "int8"),
+        ("decoder", "cpu", "float32"),
+        ("encoder", "portable", "float16"),
+        ("scorer", "cpu", "float32"),
+    )
+    assert _choose(manifest, "encoder", precision).file == encoder
+    assert _choose(manifest, "decoder", precision).file == decoder
+
+
+def test_a_precision_without_a_graph_says_which_there_are(bundles, tiny_bundle, refuses):
+    message = "precision float16: the bundle has graphs in float32; choose one of these"
+    with refuses(cvae.InputError, message):
+        cvae.load(tiny_bundle, precision="float16")
+    manifest = with_variants(bundles.manifest(), ("decoder", "cpu", "int8"))
+    with refuses(cvae.InputError, message.replace("float32", "float32, int8")):
+        _choose(manifest, "decoder", "float16")
+
+
+def test_the_chosen_graph_is_the_one_that_runs(bundles, tiny, tiny_bundle):
+    nodes = [
+        helper.make_node("MatMul", ["z", "weights"], ["flat"]),
+        helper.make_node("Reshape", ["flat", "shape"], ["zeros"]),
+        helper.make_node("Add", ["zeros", "level"], ["probs"]),
+    ]
+    for level, (target, precision) in {0.25: ("cpu", "float32"), 0.75: ("portable", "int8")}.items():
+        constants = {"weights": np.zeros((3, 16), np.float32), "shape": np.array([-1, 4, 4, 1])}
+        graph = bundles.make_graph(nodes, *bundles.decoder_io, level=np.float32(level), **constants)
+        add_graph(bundles, tiny_bundle, graph, target, precision)
+    for precision, level in {"float32": 0.25, "int8": 0.75}.items():
+        with cvae.load(tiny_bundle, provider="cpu", precision=precision) as model:
+            assert (model.generate(3) == np.float32(level)).all()
+            np.testing.assert_allclose(model.encode(tiny.images).mean, tiny.encode(tiny.images)[0], atol=1e-5)
+
+
+def test_names_that_are_none_are_refused_before_the_bundle_is_read(tmp_path, refuses):
+    with refuses(cvae.InputError, "precision must be one of float32, float16, int8; found 'float64'"):
+        cvae.load(tmp_path / "none", precision="float64")
+    with refuses(cvae.InputError, "provider must be one of auto, cpu, cuda; found 'tpu'"):
+        cvae.load(tmp_path / "none", provider="tpu")
+    with refuses(cvae.InputError, "threads must be 1 to 1024; found 0"):
+        cvae.load(threads=0)
+
+
+def test_auto_is_the_cpu_where_cuda_is_not(tiny_bundle, monkeypatch):
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with cvae.load(tiny_bundle) as model:
+        assert model.provider == "cpu"
+    with pytest.raises(cvae.ProviderError, match="provider cuda needs ONNX Runtime's CUDAExecutionProvider"):
+        cvae.load(tiny_bundle, provider="cuda")
+
+
+def test_a_graph_that_is_not_what_the_manifest_says_is_refused(tiny_bundle, bundles, refuses):
+    bundles.edit(tiny_bundle, lambda manifest: manifest["graphs"][1]["inputs"][0].update(shape=["batch", 4]))
+    message = (
+        f"{tiny_bundle / 'decoder.onnx'}: expected the inputs z float32 ['batch', 4], among them z float32 ['batch', 3]; "
+        f"found z float32 ['batch', 3]; export the bundle again"
+    )
+    with refuses(cvae.BundleError, message):
+        cvae.load(tiny_bundle, provider="cpu")
+
+
+def test_a_graph_without_the_output_that_is_used_is_refused(bundles, tiny, tiny_bundle, refuses):
+    text = (tiny_bundle / cvae.MANIFEST_NAME).read_text().replace('"probs"', '"image"')
+    nodes = [
+        helper.make_node("MatMul", ["z", "weights"], ["logits"]),
+        helper.make_node("Reshape", ["logits", "shape"], ["image"]),
+    ]
+    outputs = [("image", "float32", ("batch", 4, 4, 1))]
+    shape = np.array([-1, 4, 4, 1])
+    graph = bundles.make_graph(nodes, bundles.decoder_io[0], outputs, weights=tiny.decoder_weights, shape=shape)
+    info = bundles.graph_info(graph, "decoder.onnx", "decoder", bundles.decoder_io[0], outputs)
+    (tiny_bundle / cvae.MANIFEST_NAME).write_text(text)
+    (tiny_bundle / "decoder.onnx").write_bytes(graph)
+    change = {"bytes": info.bytes, "sha256": info.sha256}
+    bundles.edit(tiny_bundle, lambda manifest: manifest["graphs"][1].update(change))
+    message = (
+        f"{tiny_bundle / 'decoder.onnx'}: expected the outputs image float32 ['batch', 4, 4, 1], among them probs float32 ['batch', 4, 4, 1]; "
+        f"found image float32 ['batch', 4, 4, 1]; export the bundle again"
+    )
+    with refuses(cvae.BundleError, message):
+        cvae.load(tiny_bundle, provider="cpu")
+
+
+@pytest.mark.parametrize(("field", "value"), [("latent_dim", 4), ("image_shape", [4, 5, 1])])
+def test_a_model_that_its_graphs_are_not_of_is_refused(field, value, tiny_bundle, bundles):
+    bundles.edit(tiny_bundle, lambda manifest: manifest["model"].update({field: value}))
+    with pytest.raises(cvae.BundleError, match=r"coder\.onnx: expected .*; found "):
+        cvae.load(tiny_bundle, provider="cpu")
+
+
+def test_bytes_that_are_no_graph_are_refused(bundles, tmp_path):
+    path = bundles.write(tmp_path / "tiny", decoder=b"\x08\x08")
+    with pytest.raises(cvae.BundleError, match="ONNX Runtime refuses a graph: .*; export the bundle again"):
+        cvae.load(path, provider="cpu")
+
+
+def test_random_numbers_that_are_not_known_leave_decode_and_encode(bundles, tiny, tmp_path, refuses):
+    path = bundles.write(tmp_path / "tiny", rng="philox/ziggurat")
+    message = (
+        "the bundle specifies the random numbers 'philox/ziggurat', this version knows 'threefry2x32-20/box-muller'; "
+        "draw latents yourself and decode them"
+    )
+    with cvae.load(path, provider="cpu") as model:
+        calls = [
+            lambda: model.generate(1),
+            lambda: model.reconstruct(tiny.images, sample=True),
+            lambda: model.score(tiny.images),
+        ]
+        for call in calls:
+            with refuses(cvae.InputError, message):
+                call()
+        assert model.decode(np.zeros((1, 3), np.float32)).shape == (1, 4, 4, 1)
+        assert model.reconstruct(tiny.images).shape == (11, 4, 4, 1)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_closed_model_says_that_it_is(threads, tiny_bundle, tiny):
+    with cvae.load(tiny_bundle, provider="cpu", threads=threads) as model:
+        assert model.generate(40).shape == (40, 4, 4, 1)
+    for call in (lambda: model.generate(40), lambda: model.generate(1), lambda: model.encode(tiny.images)):
+        with pytest.raises(cvae.CvaeError, match="closed"):
+            call()
+    model.close()  # a second time is fine
+
+
+def test_the_packaged_model_has_the_same_bits_on_any_number_of_threads(packaged_model):
+    images = (packaged_model.generate(40, seed=7) * 255).astype(np.uint8)
+    outcomes = []
+    for threads in (1, 4):
+        with cvae.load(provider="cpu", threads=threads) as model:
+            posterior = model.encode(images)
+            outcomes.append([model.generate(40, seed=7), posterior.mean, posterior.logvar, model.reconstruct(images)])
+    assert all((one == four).all() for one, four in zip(*outcomes, strict=True))
+    assert (outcomes[0][0] == packaged_model.generate(40, seed=7)).all()
+
+
+def test_the_packaged_model_draws_pictures_that_do_not_depend_on_the_batch(packaged_model):
+    images = packaged_model.generate(64, seed=7)
+    assert (images.dtype, images.shape) == (np.float32, (64, 28, 28, 1))
+    assert (images.min() >= 0.0, images.max() <= 1.0, images.std() > 0.1) == (True, True, True)
+    parts = [packaged_model.generate(stop - start, seed=7, first=start) for start, stop in ((0, 3), (3, 40), (40, 64))]
+    np.testing.assert_allclose(np.concatenate(parts), images, atol=1e-6)
+
+
+def test_the_packaged_model_tells_its_own_samples_from_noise(packaged_model):
+    samples = (packaged_model.generate(20, seed=1) * 255).astype(np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, samples.shape, np.uint8)
+    assert packaged_model.score(samples).elbo.min() > packaged_model.score(noise).elbo.max()

@@ -1,0 +1,236 @@
+"""Manifests: written and read again unchanged, and refused by the reader and by the JSON Schema alike."""
+
+import copy
+import dataclasses
+import json
+from importlib import resources
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import cvae_runtime as cvae
+
+SCHEMA = json.loads((resources.files(cvae) / "manifest.schema.json").read_text())
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+# What may stand where something else belongs; each is right somewhere.
+VALUES = [
+    *(None, True, False, 0, 1, -1, 2, 255, 256, 1.0, 1.5, -2.5, 10**400, 1e300),
+    *("", "x", "portable", "cpu", "float16", "int8", "encoder", "decoder", "decoder.onnx", "decoder.onnx\n"),
+    *("../decoder.onnx", ".hidden", "a/b", "a\\b", "é.onnx", "a" * 128, "a" * 129, "0" * 64, "0" * 64 + "\n", "A" * 64),
+    *([], [1], [28, 28, 1], [28, 28, 1, 1], [28.0, 28, 1], ["batch", 3], [None], {}, {"a": 1}, {"a": "b"}, {"a": None}),
+]
+
+
+def places(value, path=()):
+    """Every field and item of a JSON value."""
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield (*path, key)
+            yield from places(value[key], (*path, key))
+
+
+def changed(value, path, change):
+    value = copy.deepcopy(value)
+    holder = value
+    for key in path[:-1]:
+        holder = holder[key]
+    change(holder, path[-1])
+    return value
+
+
+def delete(holder, key):
+    holder.pop(key)
+
+
+def replace(new):
+    return lambda holder, key: holder.__setitem__(key, new)
+
+
+def add(new):
+    return lambda holder, _: holder.append(new) if isinstance(holder, list) else holder.__setitem__("unknown", new)
+
+
+def judged(value):
+    """Whether the reader takes a manifest; it must take what the schema takes, and nothing else."""
+    schema_takes = VALIDATOR.is_valid(value)
+    try:
+        cvae.parse_manifest(json.dumps(value), "manifest.json")
+    except cvae.BundleError:
+        takes = False
+    else:
+        takes = True
+    assert takes == schema_takes, value
+    return takes
+
+
+@pytest.fixture(scope="module")
+def manifest(bundles):
+    return bundles.manifest()
+
+
+@pytest.fixture(scope="module")
+def document(manifest):
+    return json.loads(manifest.to_json())
+
+
+def test_the_schema_is_a_schema():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+def test_a_manifest_comes_back_as_it_was(manifest, document):
+    assert cvae.parse_manifest(manifest.to_json(), "m") == manifest
+    assert cvae.parse_manifest(manifest.to_json().encode(), "m") == manifest
+    assert judged(document)
+    assert document["format"] == 1
+    bare = dataclasses.replace(manifest, training=None)
+    assert cvae.parse_manifest(bare.to_json(), "m") == bare
+    assert judged(json.loads(bare.to_json()))
+
+
+def test_the_packaged_manifest_is_one():
+    text = (cvae.packaged_bundle() / cvae.MANIFEST_NAME).read_text()
+    assert judged(json.loads(text))
+    assert cvae.parse_manifest(text, "m").to_json() == text
+
+
+def test_every_field_is_needed(document):
+    free = {("versions", "numpy"), ("training", "config", "epochs")}  # entries of maps, which hold what there is
+    differences = {("graphs", n, "verified", "max_abs_difference") for n in (0, 1)}
+    for path in places(document):
+        if isinstance(path[-1], str):
+            takes = judged(changed(document, path, delete))
+            assert takes == (path in free or path[:-1] in differences), path
+
+
+@settings(max_examples=400)
+@given(st.data())
+def test_reader_and_schema_agree_on_any_change(document, data):
+    value = document
+    for _ in range(data.draw(st.integers(1, 2))):
+        path = data.draw(st.sampled_from(list(places(value))))
+        new = data.draw(st.sampled_from(VALUES))
+        change = data.draw(st.sampled_from([delete, replace(new), add(new)]))
+        value = changed(value, path, change)
+    judged(value)
+
+
+def test_reader_and_schema_agree_on_every_replacement(document):
+    # The second graph's fields are those of the first.
+    chosen = [path for path in places(document) if path[:2] != ("graphs", 1) or path[2:] in {(), ("role",)}]
+    outcomes = {judged(changed(document, path, replace(new))) for path in chosen for new in VALUES}
+    assert outcomes == {True, False}
+
+
+def test_unknown_keys_are_ignored(manifest, document):
+    value = document
+    for path in [(), ("model",), ("graphs", 0), ("graphs", 0, "inputs", 0), ("golden",), ("training",)]:
+        value = changed(value, (*path, "future"), replace({"any": [1]}))
+    assert judged(value)
+    assert cvae.parse_manifest(json.dumps(value), "m") == manifest
+
+
+def set_at(path, new):
+    return lambda document: changed(document, path, replace(new))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (set_at(("model", "latent_dim"), "50"), 'model.latent_dim: expected an integer, found "50"'),
+        (set_at(("model", "latent_dim"), 0), "model.latent_dim: expected at least 1, found 0"),
+        (set_at(("model", "latent_dim"), True), "model.latent_dim: expected an integer, found true"),
+        (set_at(("model", "image_shape"), [4, 4]), "model.image_shape: expected a list of 3, found [4, 4]"),
+        (set_at(("model", "image_shape", 1), 1.5), "model.image_shape[1]: expected an integer, found 1.5"),
+        (set_at(("model", "rng"), None), "model.rng: expected a string, found null"),
+        (
+            set_at(("model", "preprocessing", "binarize_at"), 256),
+            "model.preprocessing.binarize_at: expected 1 to 255, found 256",
+        ),
+        (set_at(("training", "test_elbo"), "low"), 'training.test_elbo: expected a number, found "low"'),
+        (set_at(("training", "config"), []), "training.config: expected an object, found []"),
+        (set_at(("graphs",), {}), "graphs: expected a list, found {}"),
+        (
+            set_at(("graphs", 1, "target"), "gpu"),
+            'graphs[1].target: expected one of portable, cpu, found "gpu"',
+        ),
+        (
+            set_at(("graphs", 1, "file"), "../decoder.onnx"),
+            'graphs[1].file: expected a plain file name, found "../decoder.onnx"',
+        ),
+        (set_at(("golden", "sha256"), "f" * 63), f'golden.sha256: expected 64 hex digits, found "{"f" * 56}...'),
+        (
+            set_at(("graphs", 0, "inputs", 0, "shape", 0), None),
+            "graphs[0].inputs[0].shape[0]: expected an integer or a string, found null",
+        ),
+        (set_at(("versions", "numpy"), 2), "versions.numpy: expected a string, found 2"),
+        (set_at(("model",), [[0] * 9]), "model: expected an object, found [[0, 0, 0, 0, 0, 0, 0, 0, 0]]"),
+        (
+            set_at(("graphs", 0, "role"), "painter"),
+            "graphs: expected a portable float32 encoder, found none; export the bundle again",
+        ),
+        (
+            set_at(("graphs", 1, "precision"), "float16"),
+            "graphs: expected a portable float32 decoder, found none; export the bundle again",
+        ),
+        (
+            set_at(("format",), 2),
+            "expected format 1, found 2; use the version of cvae-toolkit that wrote it, or export the bundle again",
+        ),
+        (lambda document: document["graphs"], 'expected an object with "format": 1; this is no bundle\'s manifest'),
+        (
+            lambda document: changed(document, ("graphs", 1, "opset"), delete),
+            "graphs[1].opset: expected, but missing",
+        ),
+    ],
+)
+def test_messages_name_the_field_what_belongs_there_and_what_stands_there(change, message, document, refuses):
+    with refuses(cvae.BundleError, f"my/manifest.json: {message}"):
+        cvae.parse_manifest(json.dumps(change(document)), "my/manifest.json")
+
+
+@pytest.mark.parametrize("text", ["", "{", "\ufeff{}", '{"format": NaN}', '{"format": Infinity}', "[" * 100_000])
+def test_what_is_no_json_is_refused(text):
+    with pytest.raises(cvae.BundleError, match=r"^m: expected JSON: .*; export the bundle again$"):
+        cvae.parse_manifest(text, "m")
+
+
+def test_bytes_that_are_no_text_are_refused():
+    with pytest.raises(cvae.BundleError, match=r"^m: expected JSON: .*decode.*; export the bundle again$"):
+        cvae.parse_manifest(b'{"format": "\xff"}', "m")
+
+
+def test_a_value_of_any_depth_is_refused(document):
+    def text(depth):
+        return json.dumps(set_at(("model",), "HERE")(document)).replace('"HERE"', "[" * depth + "]" * depth)
+
+    def parses(depth):
+        try:
+            json.loads(text(depth))
+        except RecursionError:
+            return False
+        return True
+
+    low, high = 1, 1_000_000
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if parses(middle) else (low, middle)
+    # Around the depth at which Python gives up, what can be parsed may be too deep to be shown.
+    for depth in range(low - 60, low + 10):
+        with pytest.raises(cvae.BundleError):
+            cvae.parse_manifest(text(depth), "m")
+
+
+def test_a_number_beyond_all_floats_is_refused(document):
+    # Python and JavaScript read it as infinity, which no manifest can say again.
+    text = json.dumps(set_at(("training", "test_elbo"), "HERE")(document)).replace('"HERE"', "-1e400")
+    assert not VALIDATOR.is_valid(json.loads(text))
+    with pytest.raises(cvae.BundleError, match="training.test_elbo: expected a "):
+        cvae.parse_manifest(text, "m")
+
+
+def test_numbers_that_are_no_json_are_never_written(manifest):
+    training = dataclasses.replace(manifest.training, test_elbo=float("nan"))
+    with pytest.raises(ValueError, match="Out of range float values are not JSON compliant"):
+        dataclasses.replace(manifest, training=training).to_json()

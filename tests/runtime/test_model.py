@@ -1,0 +1,220 @@
+"""A loaded bundle against NumPy, and what it says to arguments that it cannot use."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import cvae_runtime as cvae
+from cvae_runtime import _check
+
+
+def test_a_model_says_what_it_is(tiny_model, bundles):
+    assert tiny_model.manifest == bundles.manifest()
+    assert (tiny_model.image_shape, tiny_model.latent_dim, tiny_model.provider) == ((4, 4, 1), 3, "cpu")
+
+
+def test_encode_is_the_encoder(tiny_model, tiny):
+    posterior = tiny_model.encode(tiny.images)
+    for found, expected in zip((posterior.mean, posterior.logvar), tiny.encode(tiny.images), strict=True):
+        assert (found.dtype, found.shape) == (np.float32, (11, 3))
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_pictures_of_one_channel_need_no_axis_for_it(tiny_model, tiny):
+    with_axis, without = tiny_model.encode(tiny.images), tiny_model.encode(tiny.images[..., 0])
+    assert (with_axis.mean == without.mean).all()
+    assert (with_axis.logvar == without.logvar).all()
+
+
+def test_decode_is_the_decoder(tiny_model, tiny):
+    z = cvae.prior_latents(1, 0, 21, 3)
+    images = tiny_model.decode(z)
+    assert (images.dtype, images.shape) == (np.float32, (21, 4, 4, 1))
+    np.testing.assert_allclose(images, tiny.decode(z), atol=1e-6)
+
+
+def test_arrays_in_any_memory_order_give_the_same(tiny_model, tiny):
+    z = cvae.prior_latents(1, 0, 20, 3)
+    for other in (np.asfortranarray(z), np.repeat(z, 2, axis=0)[::2], z[::-1][::-1]):
+        assert (tiny_model.decode(other) == tiny_model.decode(z)).all()
+    assert (tiny_model.encode(np.asfortranarray(tiny.images)).mean == tiny_model.encode(tiny.images).mean).all()
+
+
+@settings(max_examples=25)
+@given(st.integers(0, (1 << 64) - 1), st.integers(0, 1 << 40), st.integers(1, 40), st.floats(0.0, 4.0))
+def test_generate_decodes_the_prior_s_latents_times_the_temperature(tiny_model, seed, first, count, temperature):
+    images = tiny_model.generate(count, seed=seed, first=first, temperature=temperature)
+    expected = tiny_model.decode(cvae.prior_latents(seed, first, count, 3) * np.float32(temperature))
+    assert (images == expected).all()
+
+
+def test_generate_without_more_is_seed_0_from_0_at_temperature_1(tiny_model):
+    assert (tiny_model.generate(9) == tiny_model.decode(cvae.prior_latents(0, 0, 9, 3))).all()
+
+
+def test_reconstruct_goes_through_the_mean(tiny_model, tiny):
+    images = tiny_model.reconstruct(tiny.images)
+    assert (images == tiny_model.decode(tiny_model.encode(tiny.images).mean)).all()
+    np.testing.assert_allclose(images, tiny.decode(tiny.encode(tiny.images)[0]), atol=1e-6)
+
+
+def test_reconstruct_by_a_sample_is_one_draw_of_the_posterior(tiny_model, tiny):
+    mean, logvar = tiny.encode(tiny.images)
+    noise = np.concatenate([cvae.posterior_noise(9, 5 + n, 1, 3) for n in range(11)])
+    expected = tiny.decode(mean + np.exp(logvar / 2.0) * noise)
+    found = tiny_model.reconstruct(tiny.images, sample=True, seed=9, first=5)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    # Image 5 of a call is the first of one that begins there.
+    part = tiny_model.reconstruct(tiny.images[5:], sample=True, seed=9, first=10)
+    np.testing.assert_allclose(found[5:], part, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["linear", "spherical"])
+def test_interpolate_decodes_the_way_between_latents(method, tiny_model):
+    a, b = cvae.prior_latents(4, 0, 2, 3)
+    images = tiny_model.interpolate(a, b, steps=5, method=method)
+    assert (images.dtype, images.shape) == (np.float32, (5, 4, 4, 1))
+    np.testing.assert_allclose(images[[0, -1]], tiny_model.decode(np.stack([a, b])), atol=1e-6)
+    if method == "linear":
+        np.testing.assert_allclose(images[2], tiny_model.decode((a + b)[np.newaxis] / 2)[0], atol=1e-6)
+
+
+def test_interpolate_encodes_images_to_their_means(tiny_model, tiny):
+    a, b = tiny.images[:2]
+    means = tiny_model.encode(tiny.images[:2]).mean
+    expected = tiny_model.interpolate(means[0], means[1])
+    assert len(expected) == 8
+    np.testing.assert_allclose(tiny_model.interpolate(a, b[..., 0]), expected, atol=1e-6)
+    np.testing.assert_allclose(tiny_model.interpolate(means[0], b), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [8, 100])
+def test_numbers_of_numpy_are_as_good_as_python_s(size, tiny_model):
+    expected = tiny_model.generate(size, seed=3, first=5, temperature=0.5)
+    for kind in (np.uint8, np.int64):
+        found = tiny_model.generate(kind(size), seed=kind(3), first=kind(5), temperature=np.float32(0.5))
+        assert (found == expected).all()
+
+
+def test_many_images_count_on_from_a_small_numpy_number(tiny_model):
+    assert (tiny_model.generate(300, first=np.uint8(5)) == tiny_model.generate(300, first=5)).all()
+
+
+IMAGES = "uint8 of shape (N, 4, 4, 1)"
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        ([[0]], f"images must be a NumPy array, {IMAGES}; found list"),
+        (None, f"images must be a NumPy array, {IMAGES}; found NoneType"),
+        (np.zeros((2, 4, 4, 1), np.float32), f"images must be {IMAGES}, raw pixels 0 to 255; found float32"),
+        (np.zeros((2, 4, 4, 3), np.uint8), f"images must be {IMAGES}; found shape (2, 4, 4, 3)"),
+        (np.zeros((2, 4, 5), np.uint8), f"images must be {IMAGES}; found shape (2, 4, 5)"),
+        (np.zeros((4, 4), np.uint8), f"images must be {IMAGES}; found shape (4, 4)"),
+        (np.array(3, np.uint8), f"images must be {IMAGES}; found shape ()"),
+        (np.zeros((0, 4, 4, 1), np.uint8), "images must hold at least one image; found none"),
+    ],
+)
+def test_images_of_another_form_are_refused(images, message, tiny_model, refuses):
+    calls = [
+        tiny_model.encode,
+        tiny_model.reconstruct,
+        tiny_model.score,
+        lambda images: tiny_model.reconstruct(images, sample=True),
+    ]
+    for call in calls:
+        with refuses(cvae.InputError, message):
+            call(images)
+
+
+@pytest.mark.parametrize(
+    ("z", "message"),
+    [
+        ([[0.0] * 3], "latents must be a NumPy array, float32 of shape (N, 3); found list"),
+        (
+            np.zeros((2, 3)),
+            "latents must be float32 of shape (N, 3); found float64: say z.astype(numpy.float32)",
+        ),
+        (np.zeros((2, 4), np.float32), "latents must be float32 of shape (N, 3); found shape (2, 4)"),
+        (np.zeros(3, np.float32), "latents must be float32 of shape (N, 3); found shape (3,)"),
+        (np.zeros((0, 3), np.float32), "latents must hold at least one; found none"),
+        (np.float32([[0, np.nan, 0]]), "latents must be finite; found NaN or infinity"),
+        (np.float32([[0, np.inf, 0]]), "latents must be finite; found NaN or infinity"),
+    ],
+)
+def test_latents_of_another_form_are_refused(z, message, tiny_model, refuses):
+    with refuses(cvae.InputError, message):
+        tiny_model.decode(z)
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.0, True, "3", None])
+def test_a_count_that_is_none_is_refused(count, tiny_model, refuses):
+    for call in (tiny_model.generate, tiny_model.check_generate):
+        with refuses(cvae.InputError, f"count must be a whole number of at least 1; found {count!r}"):
+            call(count)
+
+
+@pytest.mark.parametrize("count", [1 << 25, np.int64(1 << 25), 1 << 61, np.int64(1 << 61)])
+def test_more_images_than_memory_holds_are_refused(count, tiny_model, monkeypatch, refuses):
+    monkeypatch.setattr(_check, "_physical_memory", lambda: 1 << 30)
+    message = (
+        f"{int(count):,} images take {int(count) * 64 / 2**30:,.1f} GiB, and this machine has 1.0 GiB; "
+        f"make them in parts, with first= and a smaller count"
+    )
+    with refuses(cvae.InputError, message):
+        tiny_model.generate(count)
+
+
+@pytest.mark.parametrize(
+    "temperature",
+    # 1e39 is infinite as a float32, and 10^400 as any float.
+    [-0.1, float("nan"), float("inf"), 1e39, pytest.param(10**400, id="10^400"), True, "1", None],
+)
+def test_a_temperature_that_is_none_is_refused(temperature, tiny_model, refuses):
+    message = f"temperature must be a finite number of at least 0; found {temperature!r}"
+    with refuses(cvae.InputError, message):
+        tiny_model.generate(1, temperature=temperature)
+
+
+@pytest.mark.parametrize("seed", [-1, 1 << 64, 0.5])
+def test_a_seed_out_of_range_is_refused_wherever_there_is_one(seed, tiny_model, tiny, refuses):
+    message = f"seed must be an unsigned 64-bit number, 0 to 18446744073709551615; found {seed!r}"
+    calls = [
+        lambda: tiny_model.generate(1, seed=seed),
+        lambda: tiny_model.reconstruct(tiny.images, sample=True, seed=seed),
+        lambda: tiny_model.score(tiny.images, seed=seed),
+    ]
+    for call in calls:
+        with refuses(cvae.InputError, message):
+            call()
+
+
+def test_a_stream_ends_where_the_posterior_s_begins(tiny_model, refuses):
+    end = (1 << 63) // 2
+    assert tiny_model.generate(2, first=end - 2).shape == (2, 4, 4, 1)
+    message = f"first + count must be at most {end} for latents of 3; found {end - 1} + 2"
+    with refuses(cvae.InputError, message):
+        tiny_model.generate(2, first=end - 1)
+
+
+@pytest.mark.parametrize("steps", [1, 0, 2.0, True])
+def test_a_way_of_fewer_than_two_pictures_is_refused(steps, tiny_model, refuses):
+    a = np.zeros(3, np.float32)
+    with refuses(cvae.InputError, f"steps must be a whole number of at least 2; found {steps!r}"):
+        tiny_model.interpolate(a, a, steps=steps)
+
+
+@pytest.mark.parametrize(
+    ("end", "expected", "found"),
+    [
+        (np.zeros((1, 3), np.float32), r"\(3,\)", r"shape \(1, 3\)"),
+        (np.zeros(4, np.float32), r"\(3,\)", r"shape \(4,\)"),
+        (np.zeros((5, 4), np.uint8), r"\(4, 4, 1\)", r"shape \(5, 4\)"),
+        (np.zeros(3), "float32", "float64"),
+    ],
+)
+def test_an_end_of_another_form_is_refused_in_the_caller_s_terms(end, expected, found, tiny_model):
+    with pytest.raises(cvae.InputError, match=f"{expected}.*found {found}"):
+        tiny_model.interpolate(end, end)

@@ -1,0 +1,62 @@
+"""The public names: just these, each with its documentation."""
+
+import ast
+import inspect
+from pathlib import Path
+
+import pytest
+
+import cvae_runtime as cvae
+
+NAMES = [
+    *("MANIFEST_NAME", "RNG_NAME", "Bundle", "BundleError", "CvaeError", "Golden", "GoldenCase", "GoldenInfo"),
+    *("GoldenLatents", "GoldenResult", "GraphInfo", "InputError", "IntegrityError", "Manifest", "MissingExtraError"),
+    *("Model", "ModelInfo", "Posterior", "Preprocessing", "ProviderError", "Scores", "TargetExistsError"),
+    *("TensorInfo", "Training", "Verified", "as_images", "bernoulli_log_likelihood", "check_golden", "check_seed"),
+    *("encode_gif", "encode_png", "gaussian_kl", "load", "new_folder", "npy_bytes", "npz_bytes", "packaged_bundle"),
+    *("parse_golden", "parse_manifest", "picture_grid", "posterior_noise", "prior_latents", "read_bundle", "read_idx"),
+    *("read_images", "read_npy", "read_npz", "refuse_existing", "reparameterize", "require", "targets_of", "to_uint8"),
+    "write_file",
+]
+
+
+def test_the_public_names_are_these():
+    assert cvae.__all__ == sorted(cvae.__all__, key=lambda name: (not name.isupper(), name[0].islower(), name))
+    assert sorted(cvae.__all__) == sorted(NAMES)
+
+
+def test_what_is_imported_is_what_is_public():
+    tree = ast.parse(Path(cvae.__file__).read_text())
+    imported = [alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert sorted(imported) == sorted(cvae.__all__)
+
+
+def test_modules_but_the_shared_command_line_are_private():
+    names = {path.stem for path in Path(cvae.__file__).parent.glob("*.py")} - {"__init__"}
+    assert {name for name in names if not name.startswith("_")} == {"cli"}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.isupper()])
+def test_a_public_name_is_documented(name):
+    thing = getattr(cvae, name)
+    assert thing.__module__.startswith("cvae_runtime._")
+    assert inspect.getdoc(thing)
+    if inspect.isclass(thing):
+        methods = [m for m in vars(thing).values() if inspect.isfunction(m) and not m.__name__.startswith("_")]
+        assert [method.__name__ for method in methods if not inspect.getdoc(method)] == []
+
+
+def test_the_model_s_methods_are_those_of_the_design():
+    methods = {name for name in vars(cvae.Model) if not name.startswith("_")}
+    assert methods >= {"generate", "encode", "decode", "reconstruct", "score", "interpolate", "close"}
+    signature = inspect.signature(cvae.load)
+    assert {name: p.default for name, p in signature.parameters.items()} == {
+        "path": None,
+        "provider": "auto",
+        "precision": "float32",
+        "threads": None,
+    }
+
+
+def test_the_constants_are_those_of_the_design():
+    assert (cvae.MANIFEST_NAME, cvae.RNG_NAME) == ("manifest.json", "threefry2x32-20/box-muller")

@@ -1,0 +1,126 @@
+"""Scores against an independent computation, one image and one draw at a time."""
+
+import math
+
+import numpy as np
+import pytest
+
+import cvae_runtime as cvae
+from cvae_runtime import _score
+
+
+def log_normal(z, mean, variance):
+    return float(np.sum(-0.5 * np.log(2.0 * math.pi * variance) - (z - mean) ** 2 / (2.0 * variance)))
+
+
+def reference(tiny, images, samples, seed, first):
+    """Per image: the mean of log p(x|z), the KL, and the logarithms of all importance weights."""
+    rows = []
+    for i, image in enumerate(images):
+        mean, logvar = (side[0].astype(np.float64) for side in tiny.encode(image[np.newaxis]))
+        target = (image >= tiny.binarize_at).ravel()
+        log_ps, log_ws = [], []
+        for t in range(samples):
+            noise = cvae.posterior_noise(seed, (first + i) * samples + t, 1, 3)[0].astype(np.float64)
+            z = mean + np.exp(logvar / 2.0) * noise
+            p = np.clip(tiny.decode(z[np.newaxis]).ravel(), 1e-7, 1.0 - 1e-7)
+            log_ps.append(math.fsum(np.where(target, np.log(p), np.log(1.0 - p))))
+            log_ws.append(log_ps[-1] + log_normal(z, 0.0, np.ones(3)) - log_normal(z, mean, np.exp(logvar)))
+        kl = 0.5 * math.fsum(np.exp(logvar) + mean**2 - 1.0 - logvar)
+        rows.append((math.fsum(log_ps) / samples, kl, log_ws))
+    return rows
+
+
+@pytest.mark.parametrize(("samples", "seed", "first"), [(1, 0, 0), (1, 7, 100), (5, 0, 0), (3, (1 << 64) - 1, 1 << 40)])
+def test_scores_are_the_formulas_of_the_design(samples, seed, first, tiny_model, tiny):
+    scores = tiny_model.score(tiny.images, samples=samples, seed=seed, first=first)
+    rows = reference(tiny, tiny.images, samples, seed, first)
+    reconstruction, kl = np.array([row[:2] for row in rows]).T
+    bound = [np.logaddexp.reduce(row[2]) - math.log(samples) for row in rows]
+    expected = {"reconstruction": reconstruction, "kl": kl, "elbo": reconstruction - kl, "log_likelihood": bound}
+    for name, values in expected.items():
+        found = getattr(scores, name)
+        assert (found.dtype, found.shape) == (np.float64, (11,))
+        np.testing.assert_allclose(found, values, rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+def test_without_more_it_is_one_draw_of_seed_0(tiny_model, tiny):
+    scores, same = tiny_model.score(tiny.images), tiny_model.score(tiny.images, samples=1, seed=0, first=0)
+    assert (scores.elbo == same.elbo).all()
+    assert (scores.elbo == scores.reconstruction - scores.kl).all()
+
+
+@pytest.mark.parametrize("samples", [2, 64])
+def test_the_bound_of_an_image_is_at_least_its_mean_log_weight(samples, tiny_model, tiny):
+    # Jensen: the logarithm of a mean is at least the mean of logarithms, image by image.
+    log_weights = [row[2] for row in reference(tiny, tiny.images, samples, 0, 0)]
+    bound = tiny_model.score(tiny.images, samples=samples).log_likelihood
+    assert (bound >= np.mean(log_weights, axis=1) - 1e-5).all()
+    assert (bound <= np.max(log_weights, axis=1) + 1e-5).all()
+
+
+def test_the_bound_grows_with_the_draws_from_the_elbo(tiny_model, tiny):
+    scores = {samples: tiny_model.score(tiny.images, samples=samples) for samples in (1, 8, 256)}
+    elbo = scores[256].elbo.mean()
+    bounds = [scores[samples].log_likelihood.mean() for samples in (8, 256)]
+    assert elbo < bounds[0] < bounds[1]
+    assert (scores[256].log_likelihood > scores[256].elbo).all()
+
+
+def test_more_draws_do_not_change_the_kl(tiny_model, tiny):
+    assert (tiny_model.score(tiny.images, samples=7).kl == tiny_model.score(tiny.images).kl).all()
+
+
+@pytest.mark.parametrize("size", [1, 3, 10, 33, 1000])
+def test_the_size_of_internal_blocks_changes_nothing(size, tiny_model, tiny, monkeypatch):
+    expected = tiny_model.score(tiny.images, samples=3, seed=2, first=4)
+    monkeypatch.setattr(_score, "_DECODED_AT_A_TIME", size)
+    found = tiny_model.score(tiny.images, samples=3, seed=2, first=4)
+    for name in ("elbo", "reconstruction", "kl", "log_likelihood"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=0.0, atol=1e-9)
+
+
+def test_an_image_s_score_depends_on_its_place_in_the_stream_alone(tiny_model, tiny):
+    whole = tiny_model.score(tiny.images, samples=3, seed=2)
+    part = tiny_model.score(tiny.images[6:], samples=3, seed=2, first=6)
+    np.testing.assert_allclose(part.log_likelihood, whole.log_likelihood[6:], atol=1e-5)
+    elsewhere = tiny_model.score(tiny.images[6:], samples=3, seed=2, first=0)
+    assert (np.abs(elsewhere.reconstruction - whole.reconstruction[6:]) > 1e-3).all()
+
+
+def test_grey_pixels_are_scored_against_their_grey_where_the_model_does_not_binarize(bundles, tiny, tmp_path):
+    path = bundles.write(tmp_path / "grey", preprocessing=cvae.Preprocessing(255, None))
+    with cvae.load(path, provider="cpu") as model:
+        found = model.score(tiny.images).reconstruction
+        posterior = model.encode(tiny.images)
+        z = cvae.reparameterize(posterior.mean, posterior.logvar, cvae.posterior_noise(0, 0, 11, 3))
+        expected = cvae.bernoulli_log_likelihood(tiny.images / np.float32(255), model.decode(z))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("samples", [0, -1, 1.0, True, None])
+def test_a_number_of_draws_that_is_none_is_refused(samples, tiny_model, tiny, refuses):
+    with refuses(cvae.InputError, f"samples must be a whole number of at least 1; found {samples!r}"):
+        tiny_model.score(tiny.images, samples=samples)
+
+
+@pytest.mark.parametrize("first", [-1, 0.5, None, "0"])
+def test_a_first_that_is_none_is_named_as_it_was_given(first, tiny_model, tiny):
+    with pytest.raises(cvae.InputError, match=rf"first .*must be .*found {first!r}"):
+        tiny_model.score(tiny.images, samples=2, first=first)
+
+
+def test_draws_beyond_the_end_of_the_stream_are_refused(tiny_model, tiny):
+    end = (1 << 63) // 2 // 4  # the images that have 4 draws each
+    assert tiny_model.score(tiny.images[:2], samples=4, first=end - 2).elbo.shape == (2,)
+    with pytest.raises(cvae.InputError, match="must be at most"):
+        tiny_model.score(tiny.images[:2], samples=4, first=end - 1)
+
+
+def test_a_likelihood_that_is_not_known_is_refused(bundles, tiny, tmp_path):
+    path = bundles.write(tmp_path / "other", likelihood="discretized_logistic")
+    with (
+        cvae.load(path, provider="cpu") as model,
+        pytest.raises(cvae.InputError, match="discretized_logistic.*bernoulli"),
+    ):
+        model.score(tiny.images)

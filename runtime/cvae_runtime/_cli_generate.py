@@ -143,7 +143,7 @@ def _generate(model: Model, request: _Request, output: Output) -> None:
         return model.generate(stop - start, seed=request.seed, first=request.first + start, temperature=temperature)
 
     images = blocks(block, count)
-    indices = np.arange(request.first, request.first + count)
+    indices = np.uint64(request.first) + np.arange(count, dtype=np.uint64)
     output.write(images, {"images": images, "seed": np.array(request.seed), "index": indices}, request.first)
 
 

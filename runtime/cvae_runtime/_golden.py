@@ -121,7 +121,7 @@ def check_golden(bundle: Bundle) -> list[GoldenResult]:
 def _run_case(bundle: Bundle, case: GoldenCase, source: str) -> list[NDArray[Any]]:
     if case.file not in bundle.files:
         raise BundleError(f"{source}: names the graph {case.file}, which the bundle does not have")
-    (session,), _ = open_sessions([bundle.files[case.file]], "cpu")
+    (session,), _ = open_sessions(lambda _: [bundle.files[case.file]], "cpu")
     try:
         outputs: list[NDArray[Any]] = session.run(list(case.outputs), dict(case.inputs))
     except Exception as error:  # ONNX Runtime's exceptions have no common base but this

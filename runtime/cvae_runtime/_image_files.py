@@ -1,7 +1,8 @@
 """Pictures in: PNG, JPEG and whatever else Pillow reads, and ``.npy``, brought to a model's image shape.
 
 Nothing is changed unasked: a picture of another size, in colour, or with light and dark the other way round is
-resized, turned grey or inverted only when the caller says so.
+resized, turned grey or inverted only when the caller says so. Transparent parts become white, as on paper; of an
+animation the first frame is taken; the turn that a camera stored beside the pixels is applied.
 """
 
 import warnings
@@ -32,7 +33,7 @@ def read_images(
         paths: image files, or ``.npy`` files of one picture or many.
         shape: (H, W, C).
         resize: scale a picture to cover H x W and crop what overhangs, evenly on both sides (Lanczos).
-        gray: turn colour into grey by the luma of ITU-R 601-2; transparent parts become white.
+        gray: turn colour into grey by the luma of ITU-R 601-2.
         invert: swap light and dark.
 
     Returns:
@@ -72,8 +73,10 @@ def _open(path: Path) -> Any:
     if picture.mode == "1":
         return picture.convert("L")
     if picture.mode in ("LA", "PA", "RGBA") or "transparency" in picture.info:
+        grey = picture.mode in ("L", "LA")
         picture = picture.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+        opaque = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+        return opaque.convert("L" if grey else "RGB")
     return picture if picture.mode == "L" else picture.convert("RGB")
 
 

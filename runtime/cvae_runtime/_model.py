@@ -65,10 +65,15 @@ class Model:
     """
 
     def __init__(self, bundle: Bundle, provider: Provider, precision: Precision, threads: int | None) -> None:
-        graphs = [_choose(bundle.manifest, role, precision) for role in ("encoder", "decoder")]
+
+        def graphs_for(name: str) -> list[GraphInfo]:
+            return [_choose(bundle.manifest, role, precision, name) for role in ("encoder", "decoder")]
+
         self._scheduler = Scheduler(threads)
-        sessions, self.provider = open_sessions([bundle.files[graph.file] for graph in graphs], provider)
-        for session, graph in zip(sessions, graphs, strict=True):
+        sessions, self.provider = open_sessions(
+            lambda name: [bundle.files[graph.file] for graph in graphs_for(name)], provider
+        )
+        for session, graph in zip(sessions, graphs_for(self.provider), strict=True):
             check_session(session, graph, bundle.manifest.model, str(bundle.path / graph.file))
         self._encoder, self._decoder = sessions
         self.manifest = bundle.manifest
@@ -199,6 +204,7 @@ class Model:
         samples, first = whole("samples", samples, 1), whole("first", first, 0)
         images = check_images(images, self.image_shape)
         self.check_rng()
+        check_memory(samples, self.image_shape)  # an image's draws are decoded together
         check_range(seed, first * samples, len(images) * samples, self.latent_dim)
         check_likelihood(self.manifest.model.likelihood)
         preprocessing = self.manifest.model.preprocessing
@@ -259,13 +265,14 @@ class Model:
             )
 
 
-def _choose(manifest: Manifest, role: str, precision: Precision) -> GraphInfo:
-    """The graph for a role: at the precision if there is one, shaped for the CPU provider if there is one."""
+def _choose(manifest: Manifest, role: str, precision: Precision, provider: str) -> GraphInfo:
+    """The graph for a role: at the precision if there is one, shaped for the provider if there is one."""
     there = sorted({graph.precision for graph in manifest.graphs})
     if precision not in there:
         raise InputError(f"precision {precision}: the bundle has graphs in {', '.join(there)}; choose one of these")
     for wanted in (precision, "float32"):
         graphs: Sequence[GraphInfo] = [g for g in manifest.graphs if (g.role, g.precision) == (role, wanted)]
-        if graphs:
-            return min(graphs, key=lambda graph: graph.target != "cpu")
+        fitting = [graph for graph in graphs if graph.target in ("portable", provider)]
+        if fitting:
+            return min(fitting, key=lambda graph: graph.target == "portable")
     raise AssertionError(f"a manifest without a float32 {role} is refused when it is read")

@@ -5,7 +5,7 @@ session is opened, and then asked what it runs on.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from ._errors import BundleError, InputError, ProviderError
@@ -26,11 +26,11 @@ def check_provider(provider: str) -> None:
         raise InputError(f"provider must be one of auto, {', '.join(PROVIDERS)}; found {provider!r}")
 
 
-def open_sessions(graphs: Sequence[bytes], provider: str) -> tuple[list[Any], str]:
+def open_sessions(graphs_for: Callable[[str], Sequence[bytes]], provider: str) -> tuple[list[Any], str]:
     """Open a session for each graph, all on one provider.
 
     Args:
-        graphs: ONNX files.
+        graphs_for: gives the ONNX files for a provider's name.
         provider: "cpu", "cuda", or "auto": CUDA where it works, else the CPU.
 
     Returns:
@@ -47,12 +47,12 @@ def open_sessions(graphs: Sequence[bytes], provider: str) -> tuple[list[Any], st
     if provider == "auto" and PROVIDERS["cuda"] not in available:
         provider = "cpu"
     if provider != "auto":
-        return [_open(onnxruntime, graph, provider, available) for graph in graphs], provider
+        return [_open(onnxruntime, graph, provider, available) for graph in graphs_for(provider)], provider
     try:
-        return [_open(onnxruntime, graph, "cuda", available) for graph in graphs], "cuda"
+        return [_open(onnxruntime, graph, "cuda", available) for graph in graphs_for("cuda")], "cuda"
     except ProviderError as error:
         _log.warning("provider auto: running on the CPU, since CUDA does not work: %s", error)
-        return [_open(onnxruntime, graph, "cpu", available) for graph in graphs], "cpu"
+        return [_open(onnxruntime, graph, "cpu", available) for graph in graphs_for("cpu")], "cpu"
 
 
 def _open(onnxruntime: Any, graph: bytes, provider: str, available: Sequence[str]) -> Any:

@@ -165,3 +165,8 @@ def test_an_array_that_is_no_picture_names_its_file(extra, tmp_path):
 def test_no_files_are_refused():
     with pytest.raises(cvae.InputError, match="at least one"):
         cvae.read_images([], SHAPE)
+
+
+def test_grey_with_transparency_stays_grey_and_shows_white_paper(tmp_path):
+    Image.new("LA", (2, 1), (40, 0)).save(tmp_path / "a.png")
+    assert cvae.read_images([tmp_path / "a.png"], (1, 2, 1)).ravel().tolist() == [255, 255]

@@ -47,8 +47,14 @@ def test_the_precision_comes_first_and_then_the_graph_for_this_provider(precisio
         ("encoder", "portable", "float16"),
         ("scorer", "cpu", "float32"),
     )
-    assert _choose(manifest, "encoder", precision).file == encoder
-    assert _choose(manifest, "decoder", precision).file == decoder
+    assert _choose(manifest, "encoder", precision, "cpu").file == encoder
+    assert _choose(manifest, "decoder", precision, "cpu").file == decoder
+
+
+def test_another_provider_does_not_get_the_graphs_that_are_shaped_for_the_cpu(bundles):
+    manifest = with_variants(bundles.manifest(), ("decoder", "cpu", "float32"), ("decoder", "cpu", "int8"))
+    assert _choose(manifest, "decoder", "float32", "cuda").file == "decoder.onnx"
+    assert _choose(manifest, "decoder", "int8", "cuda").file == "decoder.onnx"
 
 
 def test_a_precision_without_a_graph_says_which_there_are(bundles, tiny_bundle, refuses):
@@ -57,7 +63,7 @@ def test_a_precision_without_a_graph_says_which_there_are(bundles, tiny_bundle, 
         cvae.load(tiny_bundle, precision="float16")
     manifest = with_variants(bundles.manifest(), ("decoder", "cpu", "int8"))
     with refuses(cvae.InputError, message.replace("float32", "float32, int8")):
-        _choose(manifest, "decoder", "float16")
+        _choose(manifest, "decoder", "float16", "cpu")
 
 
 def test_the_chosen_graph_is_the_one_that_runs(bundles, tiny, tiny_bundle):

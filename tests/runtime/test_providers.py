@@ -52,7 +52,7 @@ def fake(monkeypatch):
 
 
 def test_the_cpu_runs_on_the_cpu(tiny):
-    sessions, provider = open_sessions([tiny.encoder(), tiny.decoder()], "cpu")
+    sessions, provider = open_sessions(lambda _: [tiny.encoder(), tiny.decoder()], "cpu")
     assert provider == "cpu"
     assert [session.get_providers() for session in sessions] == [[CPU], [CPU]]
     z = np.array([[0.5, -1.0, 2.0]], np.float32)
@@ -61,14 +61,14 @@ def test_the_cpu_runs_on_the_cpu(tiny):
 
 def test_auto_without_cuda_is_the_cpu_and_needs_no_word_of_it(tiny, monkeypatch, caplog):
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
-    (session,), provider = open_sessions([tiny.decoder()], "auto")
+    (session,), provider = open_sessions(lambda _: [tiny.decoder()], "auto")
     assert (provider, session.get_providers()) == ("cpu", [CPU])
     assert caplog.records == []
 
 
 def test_auto_takes_cuda_where_it_works(fake, caplog):
     runtime = fake(CUDA)
-    sessions, provider = open_sessions([b"a", b"b"], "auto")
+    sessions, provider = open_sessions(lambda _: [b"a", b"b"], "auto")
     assert ([session.graph for session in sessions], provider) == ([b"a", b"b"], "cuda")
     # Without TF32, which would give other numbers, and on one thread: the scheduler has the others.
     opened = [(graph, CUDA, {"use_tf32": "0"}, 1, 1) for graph in (b"a", b"b")]
@@ -93,10 +93,10 @@ def test_auto_takes_cuda_where_it_works(fake, caplog):
 def test_cuda_that_does_not_work_is_an_error_by_name_and_a_warning_by_auto(cuda, why, fake, caplog, refuses):
     runtime = fake(cuda)
     with refuses(cvae.ProviderError, why):
-        open_sessions([b"a", b"b"], "cuda")
+        open_sessions(lambda _: [b"a", b"b"], "cuda")
     assert caplog.records == []
     runtime.opened.clear()
-    sessions, provider = open_sessions([b"a", b"b"], "auto")
+    sessions, provider = open_sessions(lambda _: [b"a", b"b"], "auto")
     assert ([session.graph for session in sessions], provider) == ([b"a", b"b"], "cpu")
     assert runtime.opened[-2:] == [(graph, CPU, {}, 1, 1) for graph in (b"a", b"b")]
     assert [(record.name, record.levelno, record.getMessage()) for record in caplog.records] == [
@@ -111,12 +111,12 @@ def test_cuda_that_is_not_there_says_what_is_and_what_installs_it(tiny, monkeypa
         f"Other, {CPU}; install it with: {REMEDY}"
     )
     with refuses(cvae.ProviderError, message):
-        open_sessions([tiny.decoder()], "cuda")
+        open_sessions(lambda _: [tiny.decoder()], "cuda")
 
 
 @pytest.mark.parametrize("provider", ["gpu", "CPU", "", None])
 def test_an_unknown_provider_is_refused(provider, refuses):
-    for call in (check_provider, lambda provider: open_sessions([], provider)):
+    for call in (check_provider, lambda provider: open_sessions(lambda _: [], provider)):
         with refuses(cvae.InputError, f"provider must be one of auto, cpu, cuda; found {provider!r}"):
             call(provider)
 
@@ -125,7 +125,7 @@ def test_an_unknown_provider_is_refused(provider, refuses):
 def test_a_graph_that_onnx_runtime_refuses_is_the_bundle_s_fault(provider, monkeypatch):
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
     with pytest.raises(cvae.BundleError, match=r"^ONNX Runtime refuses a graph: .*; export the bundle again$"):
-        open_sessions([b"\x08\x08"], provider)
+        open_sessions(lambda _: [b"\x08\x08"], provider)
 
 
 def test_without_onnx_runtime_the_first_load_says_what_installs_it(monkeypatch, refuses):

@@ -47,7 +47,7 @@ def run(command: click.Command) -> NoReturn:
     except CvaeError as error:
         if verbose:
             traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)
+        print(f"Error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader of our stdout has gone, as `head` does. Python would complain again when it flushes at exit.

@@ -29,7 +29,7 @@ def test_quiet_prints_nothing(cvae_export, trained, tmp_path):
 def test_a_graph_beyond_its_tolerance_exits_3(cvae_export, trained, tmp_path):
     code, err = cvae_export(trained.path, "--onnx", tmp_path / "bundle", "--atol", "1e-12")
     assert code == 3
-    assert err.startswith("error: an exported graph differs from the trained model by more than its tolerance")
+    assert err.startswith("Error: an exported graph differs from the trained model by more than its tolerance")
     assert not (tmp_path / "bundle").exists()
 
 
@@ -51,7 +51,7 @@ def test_usage_errors_exit_2(cvae_export, arguments, message):
 def test_no_run_is_one_line(cvae_export, tmp_path):
     code, err = cvae_export(tmp_path, "--onnx", tmp_path / "bundle")
     assert code == 1
-    assert err.startswith(f"error: {tmp_path}: expected a run folder with its config.json: ")
+    assert err.startswith(f"Error: {tmp_path}: expected a run folder with its config.json: ")
     assert err.endswith("; cvae-train --run makes one\n")
 
 

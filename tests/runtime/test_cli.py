@@ -75,7 +75,7 @@ def interrupted(_context):
 )
 def test_every_error_of_ours_has_its_exit_code_and_is_one_message(kind, code, run):
     assert kind.exit_code == code
-    assert run(raising(kind("what went wrong; what to do"))) == (code, "", "error: what went wrong; what to do\n")
+    assert run(raising(kind("what went wrong; what to do"))) == (code, "", "Error: what went wrong; what to do\n")
 
 
 def test_errors_are_what_callers_of_other_libraries_expect():
@@ -150,10 +150,10 @@ def test_help_and_version_go_to_stdout(run):
 @pytest.mark.parametrize(
     ("flags", "lines"),
     [
-        ([], ["a warning", "error: no such thing"]),
-        (["-v"], ["an info", "a warning", "Traceback (most recent call last):", "error: no such thing"]),
-        (["-q"], ["error: no such thing"]),
-        (["--quiet"], ["error: no such thing"]),
+        ([], ["a warning", "Error: no such thing"]),
+        (["-v"], ["an info", "a warning", "Traceback (most recent call last):", "Error: no such thing"]),
+        (["-q"], ["Error: no such thing"]),
+        (["--quiet"], ["Error: no such thing"]),
     ],
 )
 def test_quiet_leaves_errors_only_and_verbose_adds_what_is_logged(flags, lines):

@@ -17,9 +17,9 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(cvae.__file__).parents[1])}
 
 def test_latents_of_another_form_are_refused(run, tiny_bundle):
     np.save("z.npy", np.zeros((4, 3)))
-    message = "error: latents must be float32 of shape (N, 3); found float64: say z.astype(numpy.float32)\n"
+    message = "Error: latents must be float32 of shape (N, 3); found float64: say z.astype(numpy.float32)\n"
     assert run(tiny_bundle, "--latents", "z.npy") == (1, b"", message)
-    message = "error: z.png: cannot be read as a NumPy file: [Errno 2] No such file or directory: 'z.png'\n"
+    message = "Error: z.png: cannot be read as a NumPy file: [Errno 2] No such file or directory: 'z.png'\n"
     assert run(tiny_bundle, "--latents", "z.png") == (1, b"", message)
 
 
@@ -27,10 +27,10 @@ def test_what_does_not_fit_needs_the_option_that_the_message_names(run):
     photo = np.full((40, 60, 3), 250, np.uint8)
     photo[5:35, 28:32] = 20
     Image.fromarray(photo).save("photo.png")
-    message = "error: photo.png: the model takes grey pictures, found colour; say --gray to turn it grey\n"
+    message = "Error: photo.png: the model takes grey pictures, found colour; say --gray to turn it grey\n"
     assert run("--reconstruct", "photo.png") == (1, b"", message)
     message = (
-        "error: photo.png: the model takes 28x28 pixels (width x height), found 60x40; "
+        "Error: photo.png: the model takes 28x28 pixels (width x height), found 60x40; "
         "say --resize to scale and crop it\n"
     )
     assert run("--reconstruct", "photo.png", "--gray") == (1, b"", message)
@@ -44,7 +44,7 @@ def test_what_does_not_fit_needs_the_option_that_the_message_names(run):
 
 def test_an_existing_file_is_kept_unless_overwrite_is_said(run, tiny_bundle):
     Path("samples.png").write_bytes(b"old")
-    message = "error: samples.png exists already; choose another name or say --overwrite\n"
+    message = "Error: samples.png exists already; choose another name or say --overwrite\n"
     assert run(tiny_bundle) == (1, b"", message)
     assert Path("samples.png").read_bytes() == b"old"
     assert run(tiny_bundle, "--overwrite") == (0, b"", "")
@@ -55,7 +55,7 @@ def test_an_existing_file_is_kept_unless_overwrite_is_said(run, tiny_bundle):
 def test_an_existing_folder_of_images_is_kept_unless_overwrite_is_said(run, tiny_bundle):
     arguments = [tiny_bundle, "-n", 1, "--separate", "-o", "images"]
     assert run(*arguments) == (0, b"", "")
-    message = "error: images exists already; choose another name or say --overwrite\n"
+    message = "Error: images exists already; choose another name or say --overwrite\n"
     assert run(*arguments) == (1, b"", message)
     assert run(*arguments, "--overwrite") == (0, b"", "")
 
@@ -88,7 +88,7 @@ def test_an_existing_folder_of_images_is_kept_unless_overwrite_is_said(run, tiny
 def test_what_cannot_be_done_is_1_and_one_message_and_writes_nothing(arguments, message, run, tiny_bundle, tmp_path):
     code, out, err = run(tiny_bundle, *arguments)
     assert (code, out) == (1, b"")
-    assert err.startswith(f"error: {message}")
+    assert err.startswith(f"Error: {message}")
     assert err.count("\n") == 1
     assert list(tmp_path.iterdir()) == [tiny_bundle]
 
@@ -124,19 +124,19 @@ def test_wrong_usage_is_2_and_says_what_is_wrong(arguments, message, run, tiny_b
 
 
 def test_a_bundle_that_is_none_is_5(run, tiny_bundle):
-    message = "error: none: expected a bundle, a folder with manifest.json, found nothing; cvae-export makes one\n"
+    message = "Error: none: expected a bundle, a folder with manifest.json, found nothing; cvae-export makes one\n"
     assert run("none") == (5, b"", message)
     (tiny_bundle / "decoder.onnx").write_bytes(b"")
     code, out, err = run(tiny_bundle)
     assert (code, out) == (5, b"")
-    assert err.startswith(f"error: {tiny_bundle / 'decoder.onnx'}: expected ")
+    assert err.startswith(f"Error: {tiny_bundle / 'decoder.onnx'}: expected ")
     assert err.endswith(" bytes, found 0; get the bundle again\n")
 
 
 def test_a_provider_that_is_not_there_is_4(run, tiny_bundle):
     code, out, err = run(tiny_bundle, "--provider", "cuda")
     assert (code, out) == (4, b"")
-    assert err.startswith("error: provider cuda needs ONNX Runtime's CUDAExecutionProvider; the installed onnxruntime ")
+    assert err.startswith("Error: provider cuda needs ONNX Runtime's CUDAExecutionProvider; the installed onnxruntime ")
     assert err.endswith("; install it with: pip uninstall onnxruntime; pip install 'cvae-toolkit[gpu]'\n")
 
 
@@ -153,7 +153,7 @@ def test_ctrl_c_is_130_and_leaves_nothing(run, tiny_bundle, tmp_path, monkeypatc
 def test_as_a_process_it_ends_with_the_error_s_code(tmp_path):
     command = [*MAIN, "none"]
     result = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, check=False)
-    message = b"error: none: expected a bundle, a folder with manifest.json, found nothing; cvae-export makes one\n"
+    message = b"Error: none: expected a bundle, a folder with manifest.json, found nothing; cvae-export makes one\n"
     assert (result.returncode, result.stdout, result.stderr) == (5, b"", message)
 
 

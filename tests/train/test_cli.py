@@ -58,7 +58,7 @@ def test_the_same_command_twice_is_refused_and_repeated_with_resume(cvae_train, 
     assert cvae_train(*command_line) == (0, "")
     assert cvae_train(*command_line) == (
         1,
-        f"error: {tmp_path / 'run'} holds a run already; say --resume to go on with it or --overwrite to begin anew\n",
+        f"Error: {tmp_path / 'run'} holds a run already; say --resume to go on with it or --overwrite to begin anew\n",
     )
     assert cvae_train(*command_line, "--resume") == (0, "")
     assert cvae_train(*command_line, "--overwrite") == (0, "")
@@ -102,7 +102,7 @@ def test_wrong_data_is_one_line_and_leaves_nothing(cvae_train, tmp_path):
     assert (code, err) == (
         1,
         (
-            f"error: {tmp_path / 'nowhere'}: expected a folder with MNIST's four IDX files or an .npz file with x_train "
+            f"Error: {tmp_path / 'nowhere'}: expected a folder with MNIST's four IDX files or an .npz file with x_train "
             f"and x_test, found nothing; without DATA the embedded MNIST is used\n"
         ),
     )
@@ -115,7 +115,7 @@ def test_wrong_sizes_are_one_line(cvae_train, tmp_path):
     assert (code, err) == (
         1,
         (
-            "error: an image height of 10 does not work with 2 layers of stride 2: expected a multiple of 4, "
+            "Error: an image height of 10 does not work with 2 layers of stride 2: expected a multiple of 4, "
             "the nearest that work are 8 and 12\n"
         ),
     )
@@ -142,5 +142,5 @@ def test_without_tensorflow_the_line_that_installs_it(tmp_path, archive):
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (
         1,
-        "error: tensorflow is not installed; it comes with: pip install 'cvae-toolkit[train]'\n",
+        "Error: tensorflow is not installed; it comes with: pip install 'cvae-toolkit[train]'\n",
     )

@@ -94,7 +94,7 @@ def test_verbose_adds_the_traceback(flag, run):
     code, out, err = run(raising(cvae.BundleError("broken")), flag)
     assert (code, out) == (5, "")
     assert err.startswith("Traceback (most recent call last):")
-    assert err.endswith("cvae_runtime._errors.BundleError: broken\nerror: broken\n")
+    assert err.endswith("cvae_runtime._errors.BundleError: broken\nError: broken\n")
 
 
 def test_what_a_command_returns_is_its_exit_code(run):

@@ -13,7 +13,7 @@ def encoder_function(model: CVAE, binarize_at: int | None) -> Function:
     """images uint8 (N, H, W, C) to mean and logvar float32 (N, L); scaling and binarization included."""
     images = tf.TensorSpec([None, *model.config.image_shape], tf.uint8, name="images")
 
-    @tf.function(input_signature=[images])
+    @tf.function(autograph=False, input_signature=[images])
     def encoder(images: tf.Tensor) -> dict[str, tf.Tensor]:
         mean, logvar = model.encode(preprocess(images, binarize_at))
         return {"mean": mean, "logvar": logvar}
@@ -25,7 +25,7 @@ def decoder_function(model: CVAE) -> Function:
     """z float32 (N, L) to probs float32 (N, H, W, C), the expected image, in [0, 1]."""
     z = tf.TensorSpec([None, model.config.latent_dim], tf.float32, name="z")
 
-    @tf.function(input_signature=[z])
+    @tf.function(autograph=False, input_signature=[z])
     def decoder(z: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"probs": model.decode(z, apply_sigmoid=True)}
 

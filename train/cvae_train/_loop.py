@@ -28,6 +28,9 @@ EVALUATION_SEED = 0  # the noise of every reported ELBO, so that two of them dif
 
 _SHUFFLE, _NOISE = 0, 1  # tags that keep the random streams apart
 
+# Loops are written as tf.while_loop: AutoGraph, which would translate Python's, does not know Python 3.13.
+_compiled = tf.function(autograph=False)
+
 OnSteps = Callable[[int], None]
 
 
@@ -124,19 +127,20 @@ class Loop:
             seed = tf.random.fold_in(seed, number)
         return seed
 
-    @tf.function
+    @_compiled
     def _shuffle(self, epoch: tf.Tensor) -> tf.Tensor:
         order = tf.range(self.train_count, dtype=tf.int32)
         return tf.random.experimental.stateless_shuffle(order, self._seed(_SHUFFLE, epoch))
 
-    @tf.function
+    @_compiled
     def _train_steps(self, order: tf.Tensor, epoch: tf.Tensor, first: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
-        elbos = tf.TensorArray(tf.float32, size=last - first)
-        for step in tf.range(first, last):
+        def body(step: tf.Tensor, elbos: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             begin = step * self.config.batch_size
             images = tf.gather(self._train_images, order[begin : begin + self.config.batch_size])
-            elbos = elbos.write(step - first, self._train_step(images, self._seed(_NOISE, epoch, step)))
-        return elbos.stack()
+            return step + 1, elbos.write(step - first, self._train_step(images, self._seed(_NOISE, epoch, step)))
+
+        start = (first, tf.TensorArray(tf.float32, size=last - first))
+        return tf.while_loop(lambda step, _: step < last, body, start)[1].stack()
 
     def _train_step(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """One step of the optimizer on a batch; the sum of its images' ELBOs before the step."""
@@ -150,19 +154,20 @@ class Loop:
         self.optimizer.apply(tape.gradient(loss, variables), variables)
         return tf.reduce_sum(elbo)
 
-    @tf.function
+    @_compiled
     def _test_sums(self, first: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
         """Reconstruction term and KL, summed over the test images ``first .. last - 1``."""
-        sums = tf.zeros(2, tf.float64)
-        for begin in tf.range(first, last, TEST_BATCH):
+
+        def body(begin: tf.Tensor, sums: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             end = tf.minimum(begin + TEST_BATCH, last)
             x = preprocess(self._test_images[begin:end], self.config.binarize_at)
             mean, logvar = self.model.encode(x)
             logits = self.model.decode(self.model.reparameterize(mean, logvar, self._test_noise[begin:end]))
             terms = tf.stack([log_likelihood(x, logits), gaussian_kl(mean, logvar)])
-            sums += tf.reduce_sum(tf.cast(terms, tf.float64), axis=1)
-        return sums
+            return end, sums + tf.reduce_sum(tf.cast(terms, tf.float64), axis=1)
 
-    @tf.function
+        return tf.while_loop(lambda begin, _: begin < last, body, (first, tf.zeros(2, tf.float64)))[1]
+
+    @_compiled
     def _decode(self, latents: tf.Tensor) -> tf.Tensor:
         return self.model.decode(latents, apply_sigmoid=True)

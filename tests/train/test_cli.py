@@ -1,11 +1,11 @@
-import json
+import dataclasses
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from cvae_train import read_history
+from cvae_train import PRESETS, ModelConfig, RunFolder, read_history
 from cvae_train._cli import command
 
 
@@ -36,17 +36,30 @@ def test_trains_and_says_where_and_how_well(cvae_train, archive, tmp_path):
 def test_options_change_the_presets_recipe(cvae_train, archive, tmp_path):
     code, _ = cvae_train(archive, "--run", tmp_path / "run", *SMALL, "--preset", "fast", "--binarize", "none", "-q")
     assert code == 0
-    config = json.loads((tmp_path / "run/config.json").read_text())["config"]
-    assert config == {
-        "model": {"image_shape": [8, 8, 1], "latent_dim": 3, "filters": [4, 6], "likelihood": "bernoulli"},
-        "epochs": 2,
-        "batch_size": 16,
-        "learning_rate": 1e-3,
-        "epsilon": 1e-8,
-        "seed": 1,
-        "binarize": "none",
-        "deterministic": True,
-    }
+    model = ModelConfig(image_shape=(8, 8, 1), latent_dim=3, filters=(4, 6))
+    changes = {"model": model, "epochs": 2, "batch_size": 16, "seed": 1, "binarize": "none"}
+    assert RunFolder(tmp_path / "run").read_config()[0] == dataclasses.replace(PRESETS["fast"], **changes)
+
+
+@pytest.mark.parametrize(
+    ("options", "field", "value"),
+    [
+        (("--warmup-steps", 7), "warmup_steps", 7),
+        (("--decay", "cosine"), "decay", "cosine"),
+        (("--clip-norm", 5), "clip_norm", 5.0),
+        (("--objective", "stl"), "objective", "stl"),
+        (("--objective", "iwae", "--samples", 3), "samples", 3),
+        (("--beta", 0.5), "beta", 0.5),
+        (("--kl-warmup-epochs", 1), "kl_warmup_epochs", 1),
+        (("--objective", "analytic-kl", "--free-bits", 0.1), "free_bits", 0.1),
+        (("--precision", "bfloat16"), "precision", "bfloat16"),
+        (("--learning-rate", 0.01), "learning_rate", 0.01),
+    ],
+)
+def test_every_option_reaches_its_field(cvae_train, archive, tmp_path, options, field, value):
+    code, err = cvae_train(archive, "--run", tmp_path / "run", *SMALL, "--epochs", 1, *options, "-q")
+    assert (code, err) == (0, "")
+    assert getattr(RunFolder(tmp_path / "run").read_config()[0], field) == value
 
 
 def test_quiet_prints_nothing(cvae_train, archive, tmp_path):

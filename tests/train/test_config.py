@@ -102,3 +102,31 @@ def test_json_of_another_version_is_refused():
 def test_binarize_at_is_the_first_grey_level_of_white():
     assert TrainConfig().binarize_at == 128
     assert dataclasses.replace(TrainConfig(), binarize="none").binarize_at is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"samples": 0}, "samples must be at least 1; found 0"),
+        ({"samples": 5}, "samples is for iwae and dreg; elbo takes 1, found 5"),
+        ({"objective": "iwae", "beta": 2.0}, "beta and kl_warmup_epochs are not for iwae, which has no KL; leave them out"),
+        ({"free_bits": 0.5}, "free_bits is for analytic-kl; found the objective elbo"),
+        ({"free_bits": -1.0}, "free_bits must be a number of at least 0; found -1.0"),
+        ({"clip_norm": 0.0}, "clip_norm must be a positive number; found 0.0"),
+        ({"warmup_steps": -1}, "warmup_steps must be at least 0; found -1"),
+        ({"decay": "linear"}, "decay must be one of ('constant', 'cosine'); found 'linear'"),
+        ({"objective": "vae"}, "objective must be one of ('elbo', 'analytic-kl', 'stl', 'iwae', 'dreg'); found 'vae'"),
+        ({"precision": "float16"}, "precision must be one of ('auto', 'float32', 'bfloat16'); found 'float16'"),
+    ],
+)  # fmt: skip
+def test_settings_that_contradict_each_other_are_refused(changes, message):
+    with pytest.raises(InputError) as caught:
+        TrainConfig(**changes)
+    assert str(caught.value) == message
+
+
+def test_a_config_from_before_a_field_was_there_has_its_default():
+    fields = TrainConfig().to_json()
+    for name in ("objective", "precision", "warmup_steps", "clip_norm"):
+        del fields[name]
+    assert TrainConfig.from_json(fields, "here") == TrainConfig()

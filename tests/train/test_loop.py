@@ -135,3 +135,46 @@ def test_grey_values_stay_grey_without_binarization(replaced):
     black = Dataset(grey.train * 0, grey.test * 0)
     assert static == Loop(replaced(), black).test_elbo(0)[0]
     assert none != static
+
+
+def rates(config, data, steps):
+    optimizer = Loop(config, data).optimizer
+    return [float(optimizer._learning_rate(step)) if callable(optimizer._learning_rate) else None for step in steps]
+
+
+def test_the_learning_rate_rises_and_falls_as_asked(replaced, tiny_data):
+    # 10 epochs of 3 steps; the closed form of half a cosine.
+    both = replaced(epochs=10, learning_rate=0.1, warmup_steps=6, decay="cosine")
+    expected = [0.0, 0.05, 0.1, 0.05, 0.0]
+    np.testing.assert_allclose(rates(both, tiny_data, (0, 3, 6, 18, 30)), expected, atol=1e-7)
+    cosine = replaced(epochs=10, learning_rate=0.1, decay="cosine")
+    np.testing.assert_allclose(rates(cosine, tiny_data, (0, 10, 15, 30)), [0.1, 0.075, 0.05, 0.0], atol=1e-7)
+    warmup = replaced(epochs=10, learning_rate=0.1, warmup_steps=4)
+    np.testing.assert_allclose(rates(warmup, tiny_data, (0, 1, 4, 30)), [0.0, 0.025, 0.1, 0.1], atol=1e-7)
+    assert Loop(replaced(), tiny_data).optimizer.learning_rate.numpy() == pytest.approx(1e-2)
+
+
+def test_kl_warm_up_raises_beta_step_by_step(replaced, tiny_data):
+    loop = Loop(replaced(kl_warmup_epochs=2, beta=4.0), tiny_data)
+    betas = [float(loop._beta(tf.constant(epoch), tf.constant(step))) for epoch, step in ((1, 0), (1, 3), (2, 0), (3, 0), (9, 0))]  # fmt: skip
+    np.testing.assert_allclose(betas, [0.0, 2.0, 2.0, 4.0, 4.0], rtol=1e-6)
+    assert float(Loop(replaced(beta=2.0), tiny_data)._beta(tf.constant(1), tf.constant(0))) == 2.0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"objective": "analytic-kl", "free_bits": 0.1, "kl_warmup_epochs": 1, "clip_norm": 50.0},
+        {"objective": "stl"},
+        {"objective": "iwae", "samples": 3},
+        {"objective": "dreg", "samples": 3},
+        {"warmup_steps": 5, "decay": "cosine", "epochs": 15},
+    ],
+)
+def test_every_recipe_learns(replaced, tiny_data, changes):
+    loop = Loop(replaced(**changes), tiny_data)
+    before = loop.test_elbo(0)
+    for epoch in range(1, 16):
+        loop.train_epoch(epoch, quiet)
+    after = loop.test_elbo(15)
+    assert after[0] - after[1] > before[0] - before[1] + 5.0

@@ -9,7 +9,7 @@ import click
 
 from cvae_runtime import cli
 
-from ._config import PRESETS, Binarize
+from ._config import PRESETS, Binarize, Decay, Objective, Precision
 from ._data import EMBEDDED, load_data
 from ._tensorflow import import_tensorflow
 
@@ -29,7 +29,16 @@ def _filters(_context: click.Context, _parameter: click.Parameter, value: str | 
 @click.option("--preset", type=click.Choice(sorted(PRESETS)), default="notebook", show_default=True, help="The recipe.")
 @click.option("--epochs", type=int, help="Passes over the training set.")
 @click.option("--batch-size", type=int, help="Images a step.")
-@click.option("--learning-rate", type=float, help="Adam's.")
+@click.option("--learning-rate", type=float, help="Adam's; the highest of a schedule.")
+@click.option("--warmup-steps", type=int, help="Steps over which the learning rate rises from 0.")
+@click.option("--decay", type=click.Choice(get_args(Decay)), help="Of the learning rate.")
+@click.option("--clip-norm", type=float, help="Largest global norm of the gradients.")
+@click.option("--objective", type=click.Choice(get_args(Objective)), help="What is maximized; see the guide.")
+@click.option("--samples", type=int, help="Draws an image, of iwae and dreg.")
+@click.option("--beta", type=float, help="Weight of the KL.")
+@click.option("--kl-warmup-epochs", type=int, help="Epochs over which that weight rises from 0.")
+@click.option("--free-bits", type=float, help="Nats a latent dimension may keep, of analytic-kl.")
+@click.option("--precision", type=click.Choice(get_args(Precision)), help="Of the layers in a training step.")
 @click.option("--latent-dim", type=int, help="Numbers in a latent.")
 @click.option("--filters", callback=_filters, help="Channels of the convolutions, such as 32,64.")
 @click.option("--binarize", type=click.Choice(get_args(Binarize)), help="Pixels as 0 and 1, cut at 0.5, or grey.")

@@ -9,6 +9,9 @@ from cvae_runtime import InputError, check_seed
 
 Binarize = Literal["static", "none"]
 Likelihood = Literal["bernoulli"]
+Objective = Literal["elbo", "analytic-kl", "stl", "iwae", "dreg"]
+Decay = Literal["constant", "cosine"]
+Precision = Literal["auto", "float32", "bfloat16"]
 
 KERNEL = 3
 STRIDE = 2
@@ -92,10 +95,21 @@ class TrainConfig:
         model: the network.
         epochs: passes over the training set.
         batch_size: images a step; an epoch's last step takes what is left.
-        learning_rate: of Adam (Kingma and Ba, 2015).
+        learning_rate: of Adam (Kingma and Ba, 2015); the highest of a schedule.
+        warmup_steps: steps over which the learning rate rises from 0.
+        decay: "constant", or "cosine": it falls to 0 at the run's end (Loshchilov and Hutter, "SGDR", 2017).
+        clip_norm: gradients of a larger global norm are scaled down to it; None: none are.
         epsilon: Adam's, added to the root of the second moment; 1e-8 is TensorFlow 1.x's.
         seed: unsigned 64-bit number that names the run: initial weights, shuffles and noise derive from it.
         binarize: "static" asks for pixels at or above 0.5 of the range as 1, the others as 0; "none" keeps grey.
+        objective: what is maximized; see `_objectives`.
+        samples: k, draws of q(z|x) an image: more than 1 for "iwae" and "dreg".
+        beta: weight of the KL (Higgins et al., "beta-VAE", 2017); of "elbo", "analytic-kl" and "stl".
+        kl_warmup_epochs: epochs over which beta rises from 0 (Bowman et al., 2016).
+        free_bits: nats below which a latent dimension's KL is not made smaller (Kingma et al., "Improved variational
+            inference with inverse autoregressive flow", 2016), for each image; of "analytic-kl".
+        precision: "float32", "bfloat16" for the layers of a training step (weights, losses, evaluation stay float32),
+            or "auto": bfloat16 where the hardware computes in it.
         deterministic: run TensorFlow with op determinism, so that a seed gives the same run every time.
     """
 
@@ -104,21 +118,47 @@ class TrainConfig:
     batch_size: int = 100
     learning_rate: float = 1e-4
     epsilon: float = 1e-8
+    warmup_steps: int = 0
+    decay: Decay = "constant"
+    clip_norm: float | None = None
+    objective: Objective = "elbo"
+    samples: int = 1
+    beta: float = 1.0
+    kl_warmup_epochs: int = 0
+    free_bits: float = 0.0
+    precision: Precision = "float32"
     seed: int = 0
     binarize: Binarize = "static"
     deterministic: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1; found {getattr(self, name)}")
-        for name in ("learning_rate", "epsilon"):
+        lows = {"epochs": 1, "batch_size": 1, "samples": 1, "warmup_steps": 0, "kl_warmup_epochs": 0}
+        for name, low in lows.items():
+            if getattr(self, name) < low:
+                raise InputError(f"{name} must be at least {low}; found {getattr(self, name)}")
+        positive = ("learning_rate", "epsilon", "beta", *(("clip_norm",) if self.clip_norm is not None else ()))
+        for name in positive:
             value = getattr(self, name)
             if not (value > 0.0 and math.isfinite(value)):
                 raise InputError(f"{name} must be a positive number; found {value}")
-        if self.binarize not in get_args(Binarize):
-            raise InputError(f"binarize must be one of {get_args(Binarize)}; found {self.binarize!r}")
+        if not 0.0 <= self.free_bits < math.inf:
+            raise InputError(f"free_bits must be a number of at least 0; found {self.free_bits}")
+        choices = {"binarize": Binarize, "objective": Objective, "decay": Decay, "precision": Precision}
+        for name, choice in choices.items():
+            if getattr(self, name) not in get_args(choice):
+                raise InputError(f"{name} must be one of {get_args(choice)}; found {getattr(self, name)!r}")
+        self._check_objective()
         check_seed(self.seed)
+
+    def _check_objective(self) -> None:
+        """Refuse settings that the objective would ignore."""
+        weighted = self.objective in ("iwae", "dreg")
+        if weighted and (self.beta != 1.0 or self.kl_warmup_epochs):
+            raise InputError(f"beta and kl_warmup_epochs are not for {self.objective}, which has no KL; leave them out")
+        if not weighted and self.samples != 1:
+            raise InputError(f"samples is for iwae and dreg; {self.objective} takes 1, found {self.samples}")
+        if self.free_bits and self.objective != "analytic-kl":
+            raise InputError(f"free_bits is for analytic-kl; found the objective {self.objective}")
 
     @property
     def binarize_at(self) -> int | None:
@@ -151,5 +191,7 @@ class TrainConfig:
 # Recipes by name. A preset is plain data: `dataclasses.replace` changes what a command line changes.
 PRESETS: Mapping[str, TrainConfig] = {
     "notebook": TrainConfig(),
-    "fast": TrainConfig(epochs=5, learning_rate=1e-3),
+    "fast": TrainConfig(
+        epochs=12, learning_rate=2e-3, warmup_steps=200, decay="cosine", objective="analytic-kl", precision="auto"
+    ),
 }

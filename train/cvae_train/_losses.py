@@ -22,16 +22,11 @@ def log_likelihood(x: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
 
 def log_normal(z: tf.Tensor, mean: tf.Tensor, logvar: tf.Tensor) -> tf.Tensor:
-    """log N(z; mean, exp(logvar)) of latents (B, L), summed over each: (B,)."""
+    """log N(z; mean, exp(logvar)) of latents (..., L), summed over each: (...)."""
     terms = math.log(2.0 * math.pi) + logvar + (z - mean) ** 2 * tf.exp(-logvar)
-    return -0.5 * tf.reduce_sum(terms, axis=1)
+    return -0.5 * tf.reduce_sum(terms, axis=-1)
 
 
 def gaussian_kl(mean: tf.Tensor, logvar: tf.Tensor) -> tf.Tensor:
     """KL(q(z|x) || N(0, I)) in closed form from (B, L): (B,)."""
     return 0.5 * tf.reduce_sum(tf.exp(logvar) + mean**2 - 1.0 - logvar, axis=1)
-
-
-def monte_carlo_elbo(x: tf.Tensor, logits: tf.Tensor, z: tf.Tensor, mean: tf.Tensor, logvar: tf.Tensor) -> tf.Tensor:
-    """log p(x|z) + log p(z) - log q(z|x) for one draw z of q(z|x), (B,): the notebook's estimator of the ELBO."""
-    return log_likelihood(x, logits) + log_normal(z, tf.zeros_like(z), tf.zeros_like(z)) - log_normal(z, mean, logvar)

@@ -32,6 +32,11 @@ class Progress:
     ) -> None:
         self._close()
 
+    def say(self, line: str) -> None:
+        """Print a line."""
+        if not self._quiet:
+            print(line, file=sys.stderr, flush=True)
+
     def begin(self, epoch: int) -> None:
         """An epoch begins."""
         if not self._quiet and sys.stderr.isatty():
@@ -45,14 +50,11 @@ class Progress:
     def end(self, record: EpochRecord) -> None:
         """The epoch is whole and saved."""
         self._close()
-        if not self._quiet:
-            print(
-                f"epoch {record.epoch}/{self._epochs}: test ELBO {record.elbo:.2f} "
-                f"(reconstruction {record.reconstruction:.2f}, KL {record.kl:.2f}) nats per image, "
-                f"{record.seconds:.1f} s, {record.images_per_second:,.0f} images/s",
-                file=sys.stderr,
-                flush=True,
-            )
+        self.say(
+            f"epoch {record.epoch}/{self._epochs}: test ELBO {record.elbo:.2f} "
+            f"(reconstruction {record.reconstruction:.2f}, KL {record.kl:.2f}) nats per image, "
+            f"{record.seconds:.1f} s, {record.images_per_second:,.0f} images/s"
+        )
 
     def _close(self) -> None:
         if self._bar is not None:

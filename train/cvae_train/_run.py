@@ -103,7 +103,9 @@ class RunFolder:
         except (KeyError, TypeError) as error:
             raise InputError(f"{self.config}: not a run's configuration: {error!r}") from error
 
-    def prepare(self, config: TrainConfig, data: DataInfo, *, resume: bool, overwrite: bool) -> None:
+    def prepare(
+        self, config: TrainConfig, data: DataInfo, environment: Mapping[str, Any], *, resume: bool, overwrite: bool
+    ) -> None:
         """Make the folder ready for this recipe: new, emptied, or as it was left.
 
         Raises:
@@ -130,7 +132,7 @@ class RunFolder:
         with new_folder(self.path) as path:
             folder = RunFolder(path)
             folder.sample(0).parent.mkdir()
-            write_json(folder.environment, describe_environment())
+            write_json(folder.environment, environment)
             write_json(folder.config, {"format": FORMAT, "config": config.to_json(), "data": dataclasses.asdict(data)})
 
     def _check_same(self, config: TrainConfig, data: DataInfo) -> None:

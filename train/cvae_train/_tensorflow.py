@@ -11,23 +11,31 @@ from cvae_runtime import require
 
 
 def import_tensorflow(*, verbose: bool = False, extra: str = "train") -> ModuleType:
-    """Import TensorFlow and wake its devices, dropping what its C++ side logs meanwhile unless ``verbose``.
-
-    On a machine without a GPU it logs a dozen lines about one, straight to the file descriptor and past every log
-    level that it reads. When the import fails they are printed after all. ``extra`` is what an error names.
+    """Import TensorFlow, dropping what its C++ side logs meanwhile unless ``verbose``; ``extra`` is what errors name.
 
     Raises:
         MissingExtraError: TensorFlow is not installed.
     """
     if verbose:
-        return _import(extra)
+        return require("tensorflow", extra)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with hushed():
+        return require("tensorflow", extra)
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Drop what C++ code writes to stderr within the block; where the block fails it is printed after all.
+
+    On a machine without a GPU, TensorFlow logs a dozen lines about one when it is imported and first used, straight to
+    the file descriptor and past every log level that it reads.
+    """
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as log:
         os.dup2(log.fileno(), 2)
         try:
-            return _import(extra)
+            yield
         except BaseException:
             log.seek(0)
             os.write(stderr, log.read())
@@ -53,9 +61,3 @@ def op_determinism(wanted: bool) -> Iterator[None]:
         yield
     finally:
         config.disable_op_determinism()
-
-
-def _import(extra: str) -> ModuleType:
-    tensorflow = require("tensorflow", extra)
-    tensorflow.config.list_logical_devices()
-    return tensorflow

@@ -9,6 +9,7 @@ from typing import Any
 from cvae_runtime import InputError, prior_latents, write_file
 
 from ._checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
+from ._compute import choose_compute
 from ._config import TrainConfig
 from ._data import Dataset, load_data
 from ._history import EpochRecord, read_history, write_history
@@ -16,7 +17,7 @@ from ._illustrate import SAMPLES, gif_epochs, sample_picture, write_elbo_curve, 
 from ._loop import Loop
 from ._model import CVAE
 from ._progress import Progress
-from ._run import DataInfo, RunFolder
+from ._run import DataInfo, RunFolder, describe_environment
 from ._tensorflow import op_determinism
 
 
@@ -83,13 +84,16 @@ def train(
             f"give ModelConfig the data's image_shape"
         )
     folder = RunFolder(Path(run) if run is not None else _next_free(Path("runs")))
-    folder.prepare(config, DataInfo.of(data), resume=resume, overwrite=overwrite)
+    compute = choose_compute(config.precision)
+    environment = describe_environment() | {"compute": dataclasses.asdict(compute)}
+    folder.prepare(config, DataInfo.of(data), environment, resume=resume, overwrite=overwrite)
     if folder.finished:
         return load_run(folder.path)
     with op_determinism(config.deterministic):
-        loop = Loop(config, data)
+        loop = Loop(config, data, compute)
         history = _continue(folder, loop)
         with Progress(config.epochs, loop.steps_per_epoch, quiet=quiet) as progress:
+            progress.say(f"{compute.precision} layers, batches split over {compute.towers} core(s)")
             for epoch in range(len(history) + 1, config.epochs + 1):
                 progress.begin(epoch)
                 record = _run_epoch(loop, epoch, progress)

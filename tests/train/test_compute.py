@@ -1,0 +1,115 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cvae_train import CVAE, ModelConfig
+from cvae_train import _compute as compute_module
+from cvae_train._compute import Compute, choose_compute, computing_in
+from cvae_train._loop import Loop, _parts
+
+
+def quiet(_done):
+    pass
+
+
+def trained_weights(config, data, compute):
+    loop = Loop(config, data, compute)
+    elbo = loop.train_epoch(1, quiet)
+    return elbo, np.concatenate([variable.numpy().ravel() for variable in loop.model.trainable_variables])
+
+
+@pytest.mark.parametrize("objective", ["elbo", "dreg"])
+@pytest.mark.parametrize("towers", [2, 3, 7])
+def test_towers_take_the_undivided_batch_s_gradient(replaced, tiny_data, towers, objective):
+    # 16 images a batch and 8 in the last: 3 and 7 towers hold different numbers of them.
+    config = replaced(objective=objective, samples=4 if objective == "dreg" else 1)
+    loops = [Loop(config, tiny_data, Compute(count)) for count in (1, towers)]
+    gradients = []
+    for loop in loops:
+        images, shape = tf.constant(tiny_data.train[:16]), (config.samples, 16, 3)
+        x = tf.cast(images >= 128, tf.float32)
+        noise = tf.random.stateless_normal(shape, seed=(1, 2))
+        parts = [
+            loop._tower(x[part], noise[:, part], tf.constant(1.0))[0]
+            for part in _parts(tf.constant(16), loop._compute.towers)
+        ]
+        gradients.append([tf.add_n(tower).numpy() for tower in zip(*parts, strict=True)])
+    for undivided, divided in zip(*gradients, strict=True):
+        np.testing.assert_allclose(divided, undivided, rtol=1e-4, atol=1e-4)
+
+
+def test_an_epoch_on_towers_ends_where_one_without_does(replaced, tiny_data):
+    config = replaced(learning_rate=1e-3, clip_norm=100.0)
+    (elbo, weights), (tower_elbo, tower_weights) = (
+        trained_weights(config, tiny_data, Compute(towers)) for towers in (1, 3)
+    )
+    assert tower_elbo == pytest.approx(elbo, rel=1e-5)
+    np.testing.assert_allclose(tower_weights, weights, atol=2e-4)
+
+
+@pytest.mark.parametrize("batch_size", [3, 13, 38, 40])
+def test_more_towers_than_images_do_no_harm(replaced, tiny_data, batch_size):
+    # 40 images leave 1, 1, 2 and none for the last step.
+    config = replaced(batch_size=batch_size, learning_rate=1e-3)
+    done = []
+    assert Loop(config, tiny_data, Compute(5)).train_epoch(1, done.append) == pytest.approx(
+        Loop(config, tiny_data, Compute(1)).train_epoch(1, quiet), rel=1e-4
+    )
+    assert done[-1] == -(-40 // batch_size)
+
+
+def test_the_test_elbo_is_the_same_on_towers(replaced, tiny_data, monkeypatch):
+    monkeypatch.setattr("cvae_train._loop.TEST_BATCH", 4)  # 13 images leave 1
+    assert Loop(replaced(), tiny_data, Compute(3)).test_elbo(0) == pytest.approx(
+        Loop(replaced(), tiny_data, Compute(1)).test_elbo(0), rel=1e-6
+    )
+
+
+def test_bfloat16_changes_a_step_by_its_rounding_and_no_variable_s_type(replaced, tiny_data):
+    (elbo, _), (rounded_elbo, _) = (
+        trained_weights(replaced(), tiny_data, Compute(1, precision)) for precision in ("float32", "bfloat16")
+    )
+    assert rounded_elbo != elbo
+    assert rounded_elbo == pytest.approx(elbo, rel=0.02)
+    loop = Loop(replaced(), tiny_data, Compute(2, "bfloat16"))
+    loop.train_epoch(1, quiet)
+    assert {variable.dtype for variable in loop.model.variables} == {"float32"}
+    # Evaluation computes in float32, whatever training does.
+    assert loop.model.encode(tf.zeros((1, 8, 8, 1)))[0].dtype == tf.float32
+    assert Loop(replaced(), tiny_data, Compute(1, "bfloat16")).test_elbo(0) == Loop(replaced(), tiny_data).test_elbo(0)
+
+
+def test_computing_in_puts_the_layers_back():
+    model = CVAE(ModelConfig(image_shape=(8, 8, 1), latent_dim=3, filters=(4,)))
+    with computing_in(model, "bfloat16"):
+        assert model.encode(tf.zeros((1, 8, 8, 1)))[0].dtype == tf.bfloat16
+    assert model.encode(tf.zeros((1, 8, 8, 1)))[0].dtype == tf.float32
+
+
+@pytest.mark.parametrize(
+    ("flags", "chosen"), [({"avx512_bf16"}, "bfloat16"), ({"amx_bf16"}, "bfloat16"), ({"avx2"}, "float32")]
+)
+def test_auto_takes_bfloat16_where_the_processor_multiplies_it(monkeypatch, flags, chosen):
+    monkeypatch.setattr(compute_module, "_cpu_flags", lambda: flags)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: [])
+    assert choose_compute("auto").precision == chosen
+    assert choose_compute("float32").precision == "float32"
+
+
+def test_a_tower_a_core_where_tensorflow_was_not_used_before():
+    code = (
+        "import os, cvae_train\n"
+        "cvae_train.import_tensorflow()\n"
+        "from cvae_train._compute import choose_compute\n"
+        "import tensorflow as tf\n"
+        "cores = len(os.sched_getaffinity(0))\n"
+        "assert choose_compute('float32').towers == cores, choose_compute('float32')\n"
+        "assert cores == 1 or tf.config.threading.get_intra_op_parallelism_threads() == 1\n"
+    )
+    late = code.replace("cores = ", "tf.constant(1); cores = ").replace(".towers == cores", ".towers == 1")
+    for program in (code, late.split("assert cores")[0]):
+        result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr

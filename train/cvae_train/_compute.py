@@ -1,0 +1,85 @@
+"""How the hardware is used: towers, one a core, and the precision of a training step's layers.
+
+TensorFlow's CPU kernels share one operator among threads, which pays little on operators this small. A tower is a part of
+the batch with its own copy of the step's operators, each on one thread, so that cores work side by side for a whole step.
+The gradients' sum is that of the undivided batch.
+"""
+
+import dataclasses
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from ._config import Precision
+from ._tensorflow import hushed
+
+_CPU_FLAGS = {"avx512_bf16", "amx_bf16"}  # instructions that multiply bfloat16
+
+_log = logging.getLogger("cvae_train")
+
+
+@dataclasses.dataclass(frozen=True)
+class Compute:
+    """What was chosen.
+
+    Attributes:
+        towers: parts that a batch is split into.
+        precision: "float32" or "bfloat16", of the layers in a training step.
+    """
+
+    towers: int = 1
+    precision: Precision = "float32"
+
+
+def choose_compute(precision: Precision) -> Compute:
+    """Choose by what the hardware has, and set TensorFlow's threads accordingly.
+
+    Threads can be set only before TensorFlow is first used in a process; later there is one tower, on as many threads
+    as TensorFlow was given.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    if precision == "auto":
+        precision = "bfloat16" if gpus or _cpu_flags() & _CPU_FLAGS else "float32"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    towers = cores if not gpus and cores > 1 and _one_thread_an_operator(cores) else 1
+    with hushed():
+        tf.config.list_logical_devices()
+    return Compute(towers, precision)
+
+
+@contextmanager
+def computing_in(model: keras.Model, precision: Precision) -> Iterator[None]:
+    """Let a model's layers compute in a precision within the block; their variables stay float32.
+
+    It matters while a ``tf.function`` is traced: the graph keeps the precision.
+    """
+    layers = [layer for part in (model.encoder, model.decoder) for layer in (part, *part.layers)]
+    policies = [layer.dtype_policy for layer in layers]
+    try:
+        for layer in layers:
+            layer.dtype_policy = keras.DTypePolicy("mixed_bfloat16" if precision == "bfloat16" else "float32")
+        yield
+    finally:
+        for layer, policy in zip(layers, policies, strict=True):
+            layer.dtype_policy = policy
+
+
+def _one_thread_an_operator(cores: int) -> bool:
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(cores)
+    except RuntimeError:  # TensorFlow was used before, and keeps its threads
+        _log.info("TensorFlow is in use already: its threads stay as they are")
+        return tf.config.threading.get_intra_op_parallelism_threads() == 1
+    return True
+
+
+def _cpu_flags() -> set[str]:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    return next((set(line.split()) for line in lines if line.startswith("flags")), set())

@@ -8,15 +8,15 @@ import platform
 import sys
 from pathlib import Path
 
-from . import inference
+from . import inference, training
 
-QUESTIONS = {"inference": inference}
+QUESTIONS = {"inference": inference, "training": training}
 
 
 def environment() -> dict[str, object]:
     """Where a figure comes from: versions, processor and the cores that this process may use."""
     versions = {}
-    for name in ("cvae-toolkit", "numpy", "onnxruntime", "tensorflow"):
+    for name in ("cvae-toolkit", "numpy", "onnxruntime", "tensorflow", "torch"):
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -197,9 +197,9 @@ def _check(process: _Process, reference: Callable[[int], np.ndarray], batches: S
                 raise ContenderError(f"wrong output at batch {batch}: off by {difference:.2g}, more than {atol:.0e}")
 
 
-def table(result: Result, batches: Sequence[int], ours: str) -> str:
-    """Rates in items a second, and how many times faster ``ours`` is, as lines of text."""
-    header = f"{'':28}" + "".join(f"{f'batch {batch}':>24}" for batch in batches)
+def table(result: Result, batches: Sequence[int], ours: str, column: str = "batch {}") -> str:
+    """Rates in items a second, and how many times faster ``ours`` is, as lines of text; ``column`` heads a batch."""
+    header = f"{'':36}" + "".join(f"{column.format(batch):>24}" for batch in batches)
     lines = [header]
     for name in result.rates:
         cells = []
@@ -209,6 +209,6 @@ def table(result: Result, batches: Sequence[int], ours: str) -> str:
             cell = f"{result.rate(name, batch):,.0f} +-{spread:.0%}"
             ratio = f" ({result.ratio(ours, name, batch):.2f}x)" if ours in result.rates and name != ours else " " * 8
             cells.append(f"{cell + ratio:>24}")
-        lines.append(f"{name:28}" + "".join(cells))
-    lines += [f"{name:28}skipped: {reason}" for name, reason in result.skipped.items()]
+        lines.append(f"{name:36}" + "".join(cells))
+    lines += [f"{name:36}skipped: {reason}" for name, reason in result.skipped.items()]
     return "\n".join(lines)

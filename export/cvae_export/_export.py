@@ -20,7 +20,6 @@ from cvae_runtime import (
     GoldenInfo,
     GoldenLatents,
     GraphInfo,
-    InputError,
     Manifest,
     ModelInfo,
     Preprocessing,
@@ -34,7 +33,7 @@ from cvae_runtime import (
     refuse_existing,
     write_file,
 )
-from cvae_train import DataInfo, Dataset, RunFolder, RunResult, load_data, load_run
+from cvae_train import RunFolder, RunResult, load_run
 
 from ._convert import DEFAULT_OPSET, check_opset, to_onnx
 from ._functions import Function, decoder_function, encoder_function
@@ -91,8 +90,9 @@ def export(
     target = Path(target)
     _check_target(target, overwrite)
     result = load_run(run)
-    _, info = RunFolder(result.path).read_config()
-    images = find_data(result.path, info, data)
+    source = RunFolder(result.path)
+    _, info = source.read_config()
+    images = source.load_data(data)
     binarize_at = result.config.binarize_at
     model = _describe_model(result)
     functions = {
@@ -129,29 +129,6 @@ def export(
         write_file(folder / MANIFEST_NAME, manifest.to_json().encode())
         _read_back(folder)
     return ExportResult(target, manifest, verification)
-
-
-def find_data(run: Path, info: DataInfo, source: str | Path | None) -> Dataset:
-    """The images that a run was trained on, from ``source`` or where the run says they were.
-
-    Raises:
-        InputError: they are not there, or are other images than the run's.
-    """
-    if source is None and info.source == "memory":
-        raise InputError(
-            f"{run}: was trained on arrays in memory; save them as x_train and x_test in an .npz and say --data"
-        )
-    where = info.source if source is None else source
-    try:
-        data = load_data(where)
-    except InputError as error:
-        raise InputError(f"{error}; export needs the test images of {run}: say where they are with --data") from error
-    if data.fingerprint != info.fingerprint:
-        raise InputError(
-            f"{where}: other images than {run} was trained on: expected the fingerprint {info.fingerprint}, "
-            f"found {data.fingerprint}; say --data with the right ones"
-        )
-    return data
 
 
 def _check_target(target: Path, overwrite: bool) -> None:

@@ -30,7 +30,7 @@ def test_prints_the_table_and_writes_every_round(monkeypatch, capsys, tmp_path):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("decoding, images a second; ")
     assert lines[2].split() == ["batch", "1", "batch", "2"]
-    assert [line[:28].strip() for line in lines[3:]] == ["onnxruntime, default session", "cvae_runtime"]
+    assert [line[:36].strip() for line in lines[3:]] == ["onnxruntime, default session", "cvae_runtime"]
     written = json.loads((tmp_path / "r.json").read_text())
-    assert set(written["environment"]["versions"]) == {"cvae-toolkit", "numpy", "onnxruntime", "tensorflow"}
+    assert set(written["environment"]["versions"]) == {"cvae-toolkit", "numpy", "onnxruntime", "tensorflow", "torch"}
     assert len(written["result"]["rates"]["cvae_runtime"]["2"]) == 5

@@ -130,7 +130,7 @@ def test_moved_data_is_asked_for_and_taken_from_data(run, tiny_archive, tmp_path
     fields["data"]["source"] = str(tmp_path / "moved.npz")
     (run / "config.json").write_text(json.dumps(fields))
     with pytest.raises(
-        InputError, match=r"found nothing; .*; export needs the test images of .*: say where they are with --data"
+        InputError, match=r"found nothing; .*; the test images of .* are needed: say where they are with --data"
     ):
         export(run, tmp_path / "bundle")
     export(run, tmp_path / "bundle", data=tiny_archive)

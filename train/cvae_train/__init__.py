@@ -18,6 +18,7 @@ from ._run import DataInfo, RunFolder
 from ._tensorflow import import_tensorflow
 
 if TYPE_CHECKING:
+    from ._evaluate import Evaluation, evaluate
     from ._loop import DivergedError
     from ._losses import preprocess
     from ._model import CVAE
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 _NEED_TENSORFLOW = {
     "CVAE": "_model",
     "DivergedError": "_loop",
+    "Evaluation": "_evaluate",
     "RunResult": "_train",
+    "evaluate": "_evaluate",
     "load_run": "_train",
     "preprocess": "_losses",
     "train": "_train",
@@ -39,10 +42,12 @@ __all__ = [
     "Dataset",
     "DivergedError",
     "EpochRecord",
+    "Evaluation",
     "ModelConfig",
     "RunFolder",
     "RunResult",
     "TrainConfig",
+    "evaluate",
     "import_tensorflow",
     "load_data",
     "load_run",

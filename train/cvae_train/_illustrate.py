@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,22 +52,23 @@ def write_elbo_curve(path: Path, history: Sequence[EpochRecord]) -> None:
     # Matplotlib's object interface: pyplot would choose a window system for the whole process.
     from matplotlib.figure import Figure
 
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    draw_elbo_curve(figure.subplots(), history)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    write_file(path, buffer.getvalue())
+
+
+def draw_elbo_curve(axes: Any, history: Sequence[EpochRecord]) -> None:
+    """Draw the curve on Matplotlib's axes."""
     epochs = [record.epoch for record in history]
     # The first epochs gain ten times what all later ones do, and would flatten them to a line.
     shown = history[len(history) // 20 :]
     low = min(min(record.elbo, record.train_elbo) for record in shown)
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
-    axes = figure.subplots()
     axes.plot(epochs, [record.train_elbo for record in history], color="tab:gray", label="train", marker=".")
     axes.plot(epochs, [record.elbo for record in history], color="tab:blue", label="test", marker=".")
-    axes.set(
-        xlabel="epoch",
-        ylabel="ELBO (nats per image)",
-        title=f"test ELBO {history[-1].elbo:.2f} after {epochs[-1]} epochs",
-    )
+    axes.set(xlabel="epoch", ylabel="ELBO (nats per image)")
+    axes.set_title(f"test ELBO {history[-1].elbo:.2f} after {epochs[-1]} epochs")
     axes.set_ylim(bottom=low - 1.0)
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120)
-    write_file(path, buffer.getvalue())

@@ -6,6 +6,7 @@ history.csv        a row an epoch
 checkpoint.npz     the last whole epoch
 samples/           image_at_epoch_0000.png and so on
 cvae.gif, elbo.png, weights.npz   written at the end, the weights last: where they are, the run is finished
+evaluation.json, evaluation.png   by cvae-evaluate
 """
 
 import dataclasses
@@ -20,7 +21,7 @@ from typing import Any
 from cvae_runtime import InputError, TargetExistsError, new_folder, write_file
 
 from ._config import TrainConfig
-from ._data import Dataset
+from ._data import Dataset, load_data
 
 FORMAT = 1
 
@@ -73,6 +74,14 @@ class RunFolder:
     def elbo_curve(self) -> Path:
         return self.path / "elbo.png"
 
+    @property
+    def evaluation(self) -> Path:
+        return self.path / "evaluation.json"
+
+    @property
+    def evaluation_picture(self) -> Path:
+        return self.path / "evaluation.png"
+
     def sample(self, epoch: int) -> Path:
         return self.path / "samples" / f"image_at_epoch_{epoch:04d}.png"
 
@@ -102,6 +111,31 @@ class RunFolder:
             return TrainConfig.from_json(fields["config"], str(self.config)), DataInfo(**fields["data"])
         except (KeyError, TypeError) as error:
             raise InputError(f"{self.config}: not a run's configuration: {error!r}") from error
+
+    def load_data(self, source: str | Path | None = None) -> Dataset:
+        """The images that the run was trained on, from ``source`` or where the run says they were.
+
+        Raises:
+            InputError: they are not there, or are other images than the run's.
+        """
+        _, info = self.read_config()
+        if source is None and info.source == "memory":
+            raise InputError(
+                f"{self.path}: was trained on arrays in memory; save them as x_train and x_test in an .npz and say --data"
+            )
+        where = info.source if source is None else source
+        try:
+            data = load_data(where)
+        except InputError as error:
+            raise InputError(
+                f"{error}; the test images of {self.path} are needed: say where they are with --data"
+            ) from error
+        if data.fingerprint != info.fingerprint:
+            raise InputError(
+                f"{where}: other images than {self.path} was trained on: expected the fingerprint {info.fingerprint}, "
+                f"found {data.fingerprint}; say --data with the right ones"
+            )
+        return data
 
     def prepare(
         self, config: TrainConfig, data: DataInfo, environment: Mapping[str, Any], *, resume: bool, overwrite: bool

@@ -1,0 +1,152 @@
+"""How fast is a training step? The notebook's eager step, whole epochs in one graph, towers, bfloat16, and PyTorch.
+
+Every contender trains the same network with Adam at 1e-4 on the same 2,000 digits, 20 steps of 100 images a call. What
+they compute is compared by the ELBO of the first call's steps, from which noise and initial weights take some nats.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+import cvae_train
+
+from ._harness import Contender, Log, Result, compare, table
+from ._worker import Factory
+
+QUESTION = "training, images a second"
+OURS = "towers, bfloat16"
+IMAGES, BATCH = 2000, 100
+ATOL = 25.0  # nats; a sum in the place of a mean, or a wrong sign, is off by hundreds
+
+CONTENDERS = (
+    Contender("TensorFlow, eager as the notebook", "benchmarks.training:notebook"),
+    Contender("whole epoch in one graph", "benchmarks.training:plain"),
+    Contender("towers, float32", "benchmarks.training:towers_float32"),
+    Contender(OURS, "benchmarks.training:towers_bfloat16"),
+    Contender("PyTorch, eager", "benchmarks.training:torch_eager"),
+    Contender("PyTorch, compiled", "benchmarks.training:torch_compiled"),
+)
+
+
+def _digits() -> np.ndarray:
+    return cvae_train.load_data().train[:IMAGES]
+
+
+def notebook() -> Factory:
+    """The 2018 notebook's training step as it stands: a tape, eager operators, one batch after another."""
+    import keras
+    import tensorflow as tf
+
+    model = cvae_train.CVAE()
+    optimizer = keras.optimizers.Adam(1e-4, epsilon=1e-8)
+    batches = tf.data.Dataset.from_tensor_slices((_digits() >= 128).astype(np.float32)).shuffle(IMAGES).batch(BATCH)
+
+    def log_normal(sample: tf.Tensor, mean: tf.Tensor, logvar: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_sum(-0.5 * ((sample - mean) ** 2.0 * tf.exp(-logvar) + logvar + np.log(2.0 * np.pi)), axis=1)
+
+    def step(x: tf.Tensor) -> float:
+        with tf.GradientTape() as tape:
+            mean, logvar = model.encode(x)
+            z = model.reparameterize(mean, logvar)
+            cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits(logits=model.decode(z), labels=x)
+            log_p_x = -tf.reduce_sum(cross_entropy, axis=[1, 2, 3])
+            zero = tf.zeros_like(z)
+            loss = -tf.reduce_mean(log_p_x + log_normal(z, zero, zero) - log_normal(z, mean, logvar))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return -float(loss)
+
+    return lambda _images: lambda: np.array([np.mean([step(x) for x in batches])])
+
+
+def _loop(precision: str, *, towers: bool) -> Factory:
+    from cvae_train._compute import Compute, choose_compute
+    from cvae_train._loop import Loop
+
+    config = cvae_train.PRESETS["notebook"]
+    compute = choose_compute(precision) if towers else Compute()
+    digits = _digits()
+    loop = Loop(config, cvae_train.Dataset(digits, digits[:1]), compute)
+    epochs = iter(range(1, 10**9))
+    return lambda _images: lambda: np.array([loop.train_epoch(next(epochs), lambda _done: None)])
+
+
+def plain() -> Factory:
+    """This project's loop with the batch undivided and TensorFlow's own threads."""
+    return _loop("float32", towers=False)
+
+
+def towers_float32() -> Factory:
+    """This project's loop as ``--precision float32`` gives it."""
+    return _loop("float32", towers=True)
+
+
+def towers_bfloat16() -> Factory:
+    """This project's loop as ``--precision bfloat16`` gives it."""
+    return _loop("bfloat16", towers=True)
+
+
+def _torch(*, compiled: bool) -> Factory:
+    import torch
+    from torch import nn
+    from torch.nn import functional
+
+    torch.manual_seed(0)
+    encoder = nn.Sequential(
+        *(nn.Conv2d(1, 32, 3, 2), nn.ReLU(), nn.Conv2d(32, 64, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(2304, 100))
+    )
+    decoder = nn.Sequential(
+        *(nn.Linear(50, 1568), nn.ReLU(), nn.Unflatten(1, (32, 7, 7))),
+        *(nn.ConvTranspose2d(32, 64, 3, 2, 1, 1), nn.ReLU(), nn.ConvTranspose2d(64, 32, 3, 2, 1, 1), nn.ReLU()),
+        nn.ConvTranspose2d(32, 1, 3, 1, 1),
+    )
+    model = nn.ModuleDict({"encoder": encoder, "decoder": decoder}).to(memory_format=torch.channels_last)
+    for name, parameter in model.named_parameters():
+        nn.init.xavier_uniform_(parameter) if name.endswith("weight") else nn.init.zeros_(parameter)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+    x = torch.from_numpy((_digits() >= 128).astype(np.float32)).permute(0, 3, 1, 2)
+    x = x.contiguous(memory_format=torch.channels_last)
+
+    def loss_of(batch: "torch.Tensor") -> "torch.Tensor":
+        mean, logvar = model["encoder"](batch).chunk(2, dim=1)
+        noise = torch.randn_like(mean)
+        z = mean + torch.exp(logvar / 2) * noise
+        cross_entropy = functional.binary_cross_entropy_with_logits(model["decoder"](z), batch, reduction="none")
+        log_ratio = 0.5 * (z**2 - noise**2 - logvar).sum(dim=1)  # log q(z|x) - log p(z)
+        return (cross_entropy.sum(dim=(1, 2, 3)) + log_ratio).mean()
+
+    loss_of = torch.compile(loss_of) if compiled else loss_of
+
+    def call() -> np.ndarray:
+        elbos = []
+        for part in torch.randperm(IMAGES).split(BATCH):
+            loss = loss_of(x[part])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            elbos.append(-loss.item())
+        return np.array([np.mean(elbos)])
+
+    return lambda _images: call
+
+
+def torch_eager() -> Factory:
+    """The same step in PyTorch, channels last."""
+    return _torch(compiled=False)
+
+
+def torch_compiled() -> Factory:
+    """The same step in PyTorch through ``torch.compile``, channels last."""
+    return _torch(compiled=True)
+
+
+def _reference(_images: int) -> np.ndarray:
+    call: Callable[[], np.ndarray] = plain()(IMAGES)
+    return call()
+
+
+def run(*, quick: bool, log: Log) -> tuple[Result, str]:
+    """Measure, and lay the result out as a table."""
+    rounds, seconds = (3, 1.0) if quick else (5, 5.0)
+    result = compare(CONTENDERS, _reference, (IMAGES,), rounds=rounds, seconds=seconds, atol=ATOL, log=log)
+    return result, table(result, (IMAGES,), OURS, column="20 steps of 100")

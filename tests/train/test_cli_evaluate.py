@@ -1,0 +1,53 @@
+import json
+
+import numpy as np
+import pytest
+
+from cvae_train import Dataset, train
+from cvae_train._cli_evaluate import command
+
+
+@pytest.fixture
+def cvae_evaluate(console):
+    """A function that runs the console script in this process: its exit code and stderr."""
+    return lambda *arguments: console(command, "cvae-evaluate", *arguments)
+
+
+@pytest.fixture
+def run(tiny_config, tiny_data, tmp_path):
+    np.savez(tmp_path / "set.npz", x_train=tiny_data.train, x_test=tiny_data.test)
+    data = Dataset(tiny_data.train, tiny_data.test, str(tmp_path / "set.npz"))
+    return train(tiny_config, data, tmp_path / "run", quiet=True)
+
+
+def test_prints_the_table_and_writes_json_and_picture(cvae_evaluate, run):
+    code, err = cvae_evaluate(run.path, "--samples", 20)
+    assert code == 0
+    assert "13 test images, pixels binarized at 0.5; nats per image" in err.splitlines()
+    written = json.loads((run.path / "evaluation.json").read_text())
+    assert written["elbo"] == pytest.approx(run.history[-1].elbo, abs=1e-3)
+    assert (written["samples"], written["images"], written["binarize"]) == (20, 13, "static")
+    assert (run.path / "evaluation.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_first_images_alone(cvae_evaluate, run):
+    assert cvae_evaluate(run.path, "--samples", 2, "--images", 5, "-q") == (0, "")
+    assert json.loads((run.path / "evaluation.json").read_text())["images"] == 5
+
+
+def test_an_evaluation_is_replaced_only_when_asked(cvae_evaluate, run):
+    assert cvae_evaluate(run.path, "--samples", 2, "-q") == (0, "")
+    message = f"Error: {run.path / 'evaluation.json'} exists already; choose another name or say --overwrite\n"
+    assert cvae_evaluate(run.path, "--samples", 2, "-q") == (1, message)
+    assert cvae_evaluate(run.path, "--samples", 2, "-q", "--overwrite") == (0, "")
+
+
+def test_an_unfinished_run_is_refused(cvae_evaluate, run):
+    (run.path / "weights.npz").unlink()
+    code, err = cvae_evaluate(run.path)
+    assert code == 1
+    assert err.startswith(f"Error: {run.path}: the run is not finished; go on with it by cvae-train --run")
+
+
+def test_no_samples_are_refused(cvae_evaluate, run):
+    assert cvae_evaluate(run.path, "--samples", 0, "-q") == (1, "Error: samples must be at least 1; found 0\n")

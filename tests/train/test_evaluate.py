@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+
+from cvae_runtime import InputError, bernoulli_log_likelihood, gaussian_kl, posterior_noise, reparameterize, targets_of
+from cvae_train import Evaluation, evaluate, train
+from cvae_train import _evaluate as module
+from cvae_train._evaluate import aggregate_gap
+
+
+@pytest.fixture(scope="module")
+def result(tiny_config, tiny_data, tmp_path_factory):
+    return train(tiny_config, tiny_data, tmp_path_factory.mktemp("runs") / "tiny", quiet=True)
+
+
+@pytest.fixture(scope="module")
+def evaluation(result, tiny_data):
+    return evaluate(result.model, tiny_data.test, 128, samples=2000)
+
+
+def test_the_elbo_is_the_runs_last_and_the_sum_of_its_parts(evaluation, result):
+    assert evaluation.elbo == pytest.approx(result.history[-1].elbo, abs=1e-3)
+    assert evaluation.elbo == pytest.approx(evaluation.reconstruction - evaluation.kl, abs=1e-9)
+    assert evaluation.kl == pytest.approx(sum(evaluation.kl_per_dimension), rel=1e-9)
+    assert len(evaluation.kl_per_dimension) == 3
+
+
+def test_the_standard_error_is_that_of_the_mean(evaluation, result, tiny_data):
+    x = targets_of(tiny_data.test, 128)
+    mean, logvar = (tensor.numpy() for tensor in result.model.encode(x))
+    z = reparameterize(mean, logvar, posterior_noise(0, 0, 13, 3))
+    elbos = bernoulli_log_likelihood(x, result.model.sample(z).numpy()) - gaussian_kl(mean, logvar)
+    assert evaluation.elbo_stderr == pytest.approx(elbos.std(ddof=1) / np.sqrt(13), rel=1e-5)
+
+
+def test_the_nll_is_log_p_x_by_brute_force_over_the_prior(evaluation, result, tiny_data):
+    # Three latent dimensions and a barely trained model: p(x) can be had by averaging p(x|z) over prior draws.
+    z = np.random.default_rng(0).standard_normal((20_000, 3)).astype(np.float32)
+    probs = result.model.sample(z).numpy()
+    log_p = [bernoulli_log_likelihood(np.broadcast_to(x, probs.shape), probs) for x in targets_of(tiny_data.test, 128)]
+    nll = -np.mean([np.logaddexp.reduce(values) - np.log(len(values)) for values in log_p])
+    assert evaluation.nll == pytest.approx(nll, abs=0.05)
+    assert evaluation.nll <= -evaluation.elbo + 0.05
+
+
+@pytest.mark.parametrize("samples", [1, 7, 40])
+def test_the_nll_does_not_depend_on_how_it_is_cut(result, tiny_data, monkeypatch, samples):
+    # Other cuts draw other noise, so the comparison is of estimates.
+    estimates = []
+    for size in (5, 100):
+        done = []
+        monkeypatch.setattr(module, "_BATCH", size)
+        estimates.append(evaluate(result.model, tiny_data.test, 128, samples=samples, on_images=done.append).nll)
+        assert done[-1] == 13
+    assert estimates[0] == pytest.approx(estimates[1], abs=1.5 / np.sqrt(samples) + 0.2)
+
+
+def test_more_samples_give_a_tighter_bound(result, tiny_data):
+    loose, tight = (evaluate(result.model, tiny_data.test, 128, samples=k).nll for k in (1, 500))
+    assert tight <= loose + 0.05
+
+
+def test_no_samples_are_refused(result, tiny_data):
+    with pytest.raises(InputError, match="samples must be at least 1; found 0"):
+        evaluate(result.model, tiny_data.test, 128, samples=0)
+
+
+def test_the_aggregate_gap_is_a_gaussians_kl():
+    assert aggregate_gap(np.zeros((4, 2)), np.zeros((4, 2))) == pytest.approx(0.0, abs=1e-12)
+    # Means that spread by a variance of 3 around 1, with posteriors of variance 1: N(1, 4) against N(0, 1).
+    mean = np.array([[1.0 - np.sqrt(3.0)], [1.0 + np.sqrt(3.0)]])
+    assert aggregate_gap(mean, np.zeros((2, 1))) == pytest.approx(0.5 * (4.0 + 1.0 - 1.0 - np.log(4.0)))
+
+
+def make(active, binarize="static"):
+    return Evaluation(10, binarize, -80.0, 0.25, -50.0, 30.0, 78.0, 0.2, 500, [1.0, 0.0, 0.0, 0.0], active, 1.5)
+
+
+def test_collapse_is_warned_of():
+    assert make(2).warnings == []
+    (warning,) = make(1).warnings
+    assert warning == (
+        "posterior collapse: 3 of 4 latent dimensions carry nothing; "
+        "try --kl-warmup-epochs, --free-bits or fewer dimensions"
+    )
+    assert make(1).to_json()["warnings"] == make(1).warnings
+
+
+def test_the_table_says_which_data_set_its_numbers_belong_to():
+    lines = make(1).table().splitlines()
+    assert lines[0] == "10 test images, pixels binarized at 0.5; nats per image"
+    assert [line.split() for line in lines[1:4]] == [
+        ["ELBO", "-80.00", "+-", "0.25"],
+        ["reconstruction", "-50.00"],
+        ["KL", "30.00"],
+    ]
+    assert lines[4].split() == ["NLL,", "500", "importance", "samples", "78.00", "+-", "0.20"]
+    assert lines[5].split() == ["active", "units", "1", "of", "4"]
+    assert lines[-1].startswith("warning: posterior collapse")
+    assert (
+        make(4, "none").table().splitlines()[0].endswith("grey pixels: cross-entropy bounds, not ELBOs; nats per image")
+    )

@@ -1,0 +1,39 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cvae_train import CVAE, EpochRecord, Evaluation, ModelConfig
+from cvae_train._panel import draw_panel, manifold_latents, walk_latents
+
+HISTORY = [EpochRecord(epoch, -90.0 / epoch, -60.0, 30.0, -95.0, 1.0, 1.0) for epoch in (1, 2, 3)]
+
+
+def test_walks_move_the_fullest_dimensions_one_at_a_time():
+    start = np.arange(7, dtype=np.float32) / 10
+    walks = walk_latents(start, [0.0, 5.0, 1.0, 4.0, 2.0, 3.0, 0.5]).reshape(5, 10, 7)
+    for walk, dimension in zip(walks, [1, 3, 5, 4, 2], strict=True):
+        np.testing.assert_allclose(walk[:, dimension], np.linspace(-3, 3, 10), rtol=1e-6)
+        others = np.delete(np.arange(7), dimension)
+        assert (walk[:, others] == start[others]).all()
+
+
+def test_the_manifold_runs_over_the_prior_s_quantiles():
+    latents = manifold_latents().reshape(20, 20, 2)
+    edge = 1.6448536
+    np.testing.assert_allclose(latents[0, 0], [-edge, edge], rtol=1e-6)  # top left
+    np.testing.assert_allclose(latents[-1, -1], [edge, -edge], rtol=1e-6)
+    assert (np.diff(latents[0, :, 0]) > 0).all()
+    assert (latents[0, :, 1] == latents[0, 0, 1]).all()
+
+
+@pytest.mark.parametrize("latent_dim", [1, 2, 6])
+def test_the_panel_is_drawn_for_any_latent_size(latent_dim):
+    model = CVAE(ModelConfig(image_shape=(8, 8, 1), latent_dim=latent_dim, filters=(4,)))
+    images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1), np.uint8)
+    kls = [1.0] * latent_dim
+    evaluation = Evaluation(4, "static", -80.0, 0.25, -50.0, 30.0, 78.0, 0.2, 500, kls, latent_dim, 1.5)
+    with Image.open(io.BytesIO(draw_panel(model, images, 128, HISTORY, evaluation))) as picture:
+        assert (picture.format, picture.size) == ("PNG", (1440, 864))
+        assert np.asarray(picture.convert("L")).std() > 20

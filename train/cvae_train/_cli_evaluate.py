@@ -1,0 +1,53 @@
+"""``cvae-evaluate``: the command line over `evaluate`."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from cvae_runtime import cli, refuse_existing, write_file
+
+from ._run import RunFolder, write_json
+from ._tensorflow import import_tensorflow
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--samples", type=int, default=500, show_default=True, help="Importance samples an image, for the NLL.")
+@click.option("--images", type=click.IntRange(1), help="Of the test set, the first ones.  [default: all]")
+@click.option("--data", type=click.Path(path_type=Path), help="The run's images, if they were moved.")
+@click.option("--overwrite", is_flag=True, help="Replace an evaluation that is there.")
+@cli.common_options
+def command(
+    run: Path, samples: int, images: int | None, data: Path | None, overwrite: bool, quiet: bool, verbose: bool
+) -> None:
+    """Evaluate a finished run on its test set.
+
+    Prints the ELBO and its parts, the importance-weighted NLL, and what the latents carry, and writes the same to
+    evaluation.json and, with pictures, to evaluation.png in the run's folder.
+    """
+    folder = RunFolder(run)
+    for target in (folder.evaluation, folder.evaluation_picture):
+        refuse_existing(target, overwrite)
+    test = folder.load_data(data).test[:images]
+    import_tensorflow(verbose=verbose, extra="train")
+
+    from ._evaluate import evaluate
+    from ._panel import draw_panel
+    from ._train import load_run
+
+    result = load_run(run)
+    binarize_at = result.config.binarize_at
+    with click.progressbar(length=len(test), label="importance samples", file=sys.stderr, hidden=quiet) as bar:
+        evaluation = evaluate(
+            result.model, test, binarize_at, samples=samples, on_images=lambda done: bar.update(done - bar.pos)
+        )
+    write_json(folder.evaluation, evaluation.to_json())
+    write_file(folder.evaluation_picture, draw_panel(result.model, test, binarize_at, result.history, evaluation))
+    if not quiet:
+        print(evaluation.table(), file=sys.stderr)
+
+
+def main() -> None:
+    """Entry point of ``cvae-evaluate``."""
+    cli.run(command)

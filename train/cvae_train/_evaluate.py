@@ -1,0 +1,203 @@
+"""How good a trained model is: the ELBO and its parts, the likelihood, and what the latents are used for."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from cvae_runtime import InputError, bernoulli_log_likelihood, gaussian_kl, posterior_noise, reparameterize, targets_of
+
+from ._losses import log_likelihood, log_normal, preprocess
+from ._model import CVAE
+
+ACTIVE_VARIANCE = 0.01  # of the means over the test set (Burda, Grosse and Salakhutdinov, 2016)
+
+_SEED = 0
+_BATCH = 500  # images encoded, or latents decoded, at a time: bounds the memory
+
+Floats = NDArray[np.float64]
+OnImages = Callable[[int], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """A model over a test set; everything in nats per image unless said.
+
+    Attributes:
+        images: of the test set.
+        binarize: which data set these numbers belong to: "static", pixels cut at 0.5, or "none", grey values, where the
+            figures are cross-entropy bounds and comparable with no ELBO of binary images.
+        elbo, elbo_stderr: its mean over the images and the standard error of that mean.
+        reconstruction, kl: its parts.
+        nll, nll_stderr: minus the importance-weighted bound of log p(x) with ``samples`` draws.
+        samples: k.
+        kl_per_dimension: of each latent dimension; they sum to ``kl``.
+        active_units: dimensions whose mean varies over the images by more than 0.01.
+        aggregate_gap: KL of a Gaussian with the mean and covariance of the aggregate posterior, the average of
+            q(z|x) over the images, from the prior: a lower bound of how far samples start from what the decoder knows.
+    """
+
+    images: int
+    binarize: str
+    elbo: float
+    elbo_stderr: float
+    reconstruction: float
+    kl: float
+    nll: float
+    nll_stderr: float
+    samples: int
+    kl_per_dimension: Sequence[float]
+    active_units: int
+    aggregate_gap: float
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader should know before trusting the model."""
+        latent_dim = len(self.kl_per_dimension)
+        if 2 * self.active_units >= latent_dim:
+            return []
+        warning = (
+            f"posterior collapse: {latent_dim - self.active_units} of {latent_dim} latent dimensions carry nothing; "
+            f"try --kl-warmup-epochs, --free-bits or fewer dimensions"
+        )
+        return [warning]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return {**dataclasses.asdict(self), "warnings": self.warnings}
+
+    def table(self) -> str:
+        """The figures as lines of text."""
+        data = (
+            "pixels binarized at 0.5" if self.binarize == "static" else "grey pixels: cross-entropy bounds, not ELBOs"
+        )
+        lines = [
+            f"{self.images:,} test images, {data}; nats per image",
+            f"{'ELBO':36}{self.elbo:12.2f} +- {self.elbo_stderr:.2f}",
+            f"{'  reconstruction':36}{self.reconstruction:12.2f}",
+            f"{'  KL':36}{self.kl:12.2f}",
+            f"{f'NLL, {self.samples} importance samples':36}{self.nll:12.2f} +- {self.nll_stderr:.2f}",
+            f"{'active units':36}{self.active_units:9d} of {len(self.kl_per_dimension)}",
+            f"{'aggregate posterior from the prior':36}{self.aggregate_gap:12.2f}",
+        ]
+        return "\n".join([*lines, *(f"warning: {warning}" for warning in self.warnings)])
+
+
+def evaluate(
+    model: CVAE,
+    images: NDArray[np.uint8],
+    binarize_at: int | None,
+    *,
+    samples: int = 500,
+    on_images: OnImages = lambda _done: None,
+) -> Evaluation:
+    """Evaluate a model.
+
+    Args:
+        model: the trained network.
+        images: the test set, uint8 (N, H, W, C).
+        binarize_at: see `TrainConfig.binarize_at`.
+        samples: k of the importance-weighted bound; its cost grows with it.
+        on_images: is told how many images are done.
+
+    Raises:
+        InputError: fewer than 1 sample.
+    """
+    if samples < 1:
+        raise InputError(f"samples must be at least 1; found {samples}")
+    mean, logvar = _encode(model, images, binarize_at)
+    noise = posterior_noise(_SEED, 0, len(images), model.config.latent_dim)
+    probs = _decode(model, reparameterize(mean, logvar, noise))
+    reconstruction = bernoulli_log_likelihood(targets_of(images, binarize_at), probs)
+    elbos = reconstruction - gaussian_kl(mean, logvar)
+    bounds = _importance_weighted(model, images, mean, logvar, binarize_at, samples, on_images)
+    m, v = mean.astype(np.float64), logvar.astype(np.float64)
+    kl_per_dimension = (0.5 * (np.exp(v) + m**2 - 1.0 - v)).mean(axis=0)
+    return Evaluation(
+        images=len(images),
+        binarize="none" if binarize_at is None else "static",
+        elbo=float(elbos.mean()),
+        elbo_stderr=_stderr(elbos),
+        reconstruction=float(reconstruction.mean()),
+        kl=float(kl_per_dimension.sum()),
+        nll=float(-bounds.mean()),
+        nll_stderr=_stderr(bounds),
+        samples=samples,
+        kl_per_dimension=kl_per_dimension.tolist(),
+        active_units=int((m.var(axis=0) > ACTIVE_VARIANCE).sum()),
+        aggregate_gap=aggregate_gap(m, v),
+    )
+
+
+def aggregate_gap(mean: Floats, logvar: Floats) -> float:
+    """KL(N(m, S) || N(0, I)) with the mean m and covariance S of the average of q(z|x), from (N, L) each.
+
+    Of all distributions with these moments the Gaussian is the one of least KL, so it bounds the true one from below.
+    """
+    center = mean.mean(axis=0)
+    covariance = np.atleast_2d(np.cov(mean, rowvar=False, bias=True)) + np.diag(np.exp(logvar).mean(axis=0))
+    _, log_determinant = np.linalg.slogdet(covariance)
+    return float(0.5 * (np.trace(covariance) + center @ center - len(center) - log_determinant))
+
+
+def _stderr(values: Floats) -> float:
+    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+
+
+def _encode(model: CVAE, images: NDArray[np.uint8], binarize_at: int | None) -> tuple[Any, Any]:
+    run = tf.function(lambda batch: model.encode(preprocess(batch, binarize_at)), autograph=False)
+    parts = [run(tf.constant(images[start : start + _BATCH])) for start in range(0, len(images), _BATCH)]
+    mean, logvar = (np.concatenate([part[index] for part in parts]) for index in (0, 1))
+    return mean, logvar
+
+
+def _decode(model: CVAE, z: NDArray[np.float32]) -> NDArray[np.float32]:
+    run = tf.function(lambda batch: model.decode(batch, apply_sigmoid=True), autograph=False)
+    return np.concatenate([run(tf.constant(z[start : start + _BATCH])) for start in range(0, len(z), _BATCH)])
+
+
+def _importance_weighted(
+    model: CVAE,
+    images: NDArray[np.uint8],
+    mean: NDArray[np.float32],
+    logvar: NDArray[np.float32],
+    binarize_at: int | None,
+    samples: int,
+    on_images: OnImages,
+) -> Floats:
+    """log of the mean importance weight of each image, (N,); latents are decoded `_BATCH` at a time."""
+
+    @tf.function(
+        autograph=False,
+        input_signature=[
+            tf.TensorSpec([None, *images.shape[1:]], tf.uint8),
+            *[tf.TensorSpec([None, model.config.latent_dim], tf.float32)] * 2,
+            tf.TensorSpec([2], tf.int64),
+            tf.TensorSpec([], tf.int32),
+        ],
+    )
+    def log_weights(
+        batch: tf.Tensor, mean: tf.Tensor, logvar: tf.Tensor, seed: tf.Tensor, draws: tf.Tensor
+    ) -> tf.Tensor:
+        x = tf.repeat(preprocess(batch, binarize_at), draws, axis=0)
+        mean, logvar = tf.repeat(mean, draws, axis=0), tf.repeat(logvar, draws, axis=0)
+        z = model.reparameterize(mean, logvar, tf.random.stateless_normal(tf.shape(mean), seed))
+        zero = tf.zeros_like(z)
+        log_w = log_likelihood(x, model.decode(z)) + log_normal(z, zero, zero) - log_normal(z, mean, logvar)
+        return tf.reshape(log_w, [-1, draws])
+
+    bounds = np.full(len(images), -np.inf)
+    images_at_a_time, draws_at_a_time = max(1, _BATCH // samples), min(samples, _BATCH)
+    for start in range(0, len(images), images_at_a_time):
+        part = slice(start, start + images_at_a_time)
+        for first in range(0, samples, draws_at_a_time):
+            draws = min(draws_at_a_time, samples - first)
+            seed = tf.constant([_SEED, start * samples + first], tf.int64)
+            weights = log_weights(images[part], mean[part], logvar[part], seed, draws).numpy().astype(np.float64)
+            bounds[part] = np.logaddexp(bounds[part], np.logaddexp.reduce(weights, axis=1))
+        on_images(min(start + images_at_a_time, len(images)))
+    return bounds - math.log(samples)

@@ -1,0 +1,87 @@
+"""One picture of a run: the ELBO curve, what the latents carry, reconstructions, samples, and walks through the latents."""
+
+import io
+from collections.abc import Sequence
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvae_runtime import picture_grid, prior_latents, to_uint8
+
+from ._evaluate import Evaluation
+from ._history import EpochRecord
+from ._illustrate import draw_elbo_curve
+from ._losses import preprocess
+from ._model import CVAE
+
+PAIRS = 10
+SAMPLES = (5, 10)  # rows and columns
+WALKED, STEPS, REACH = 5, 10, 3.0  # dimensions, pictures each, standard deviations
+MANIFOLD = 20  # pictures a side, of the 5 to 95 % quantiles
+
+
+def draw_panel(
+    model: CVAE,
+    images: NDArray[np.uint8],
+    binarize_at: int | None,
+    history: Sequence[EpochRecord],
+    evaluation: Evaluation,
+) -> bytes:
+    """Draw the panel as PNG; with two latent dimensions it shows the manifold in the place of the walks."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12.0, 7.2), layout="constrained")
+    axes = figure.subplots(2, 3)
+    draw_elbo_curve(axes[0, 0], history)
+    _draw_kl(axes[0, 1], evaluation)
+    x = preprocess(images[:PAIRS], binarize_at).numpy()
+    _show(axes[0, 2], np.concatenate([x, _reconstruct(model, x)]), PAIRS, "reconstructions")
+    rows, columns = SAMPLES
+    latents = prior_latents(0, 0, rows * columns, model.config.latent_dim)
+    _show(axes[1, 0], model.sample(latents).numpy(), columns, "samples")
+    if model.config.latent_dim == 2:
+        _show(axes[1, 1], model.sample(manifold_latents()).numpy(), MANIFOLD, "manifold, 5 to 95 % quantiles")
+    else:
+        latents = walk_latents(model.encode(x[:1])[0].numpy()[0], evaluation.kl_per_dimension)
+        title = f"walks of -{REACH:g} to {REACH:g} along the fullest dimensions"
+        _show(axes[1, 1], model.sample(latents).numpy(), STEPS, title)
+    axes[1, 2].axis("off")
+    axes[1, 2].text(0.0, 1.0, evaluation.table(), family="monospace", fontsize=7, va="top", wrap=True)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    return buffer.getvalue()
+
+
+def walk_latents(start: NDArray[np.float32], kl_per_dimension: Sequence[float]) -> NDArray[np.float32]:
+    """From one latent (L,), the dimensions of the largest KL moved one at a time: (dimensions * STEPS, L)."""
+    fullest = np.argsort(kl_per_dimension)[::-1][:WALKED]
+    latents = np.tile(start, (len(fullest), STEPS, 1))
+    for row, dimension in enumerate(fullest):
+        latents[row, :, dimension] = np.linspace(-REACH, REACH, STEPS)
+    return latents.reshape(-1, len(start))
+
+
+def manifold_latents() -> NDArray[np.float32]:
+    """A square of two-dimensional latents at the prior's 5 to 95 % quantiles, row by row from the top: (400, 2)."""
+    quantiles = [NormalDist().inv_cdf(p) for p in np.linspace(0.05, 0.95, MANIFOLD)]
+    across, down = np.meshgrid(quantiles, quantiles[::-1])
+    return np.stack([across, down], axis=-1).reshape(-1, 2).astype(np.float32)
+
+
+def _reconstruct(model: CVAE, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    return model.decode(model.encode(x)[0], apply_sigmoid=True).numpy()
+
+
+def _draw_kl(axes: Any, evaluation: Evaluation) -> None:
+    values = sorted(evaluation.kl_per_dimension, reverse=True)
+    axes.bar(range(1, len(values) + 1), values, color="tab:blue")
+    axes.set(xlabel="latent dimension, fullest first", ylabel="KL (nats)")
+    axes.set_title(f"{evaluation.active_units} of {len(values)} dimensions are active")
+
+
+def _show(axes: Any, images: NDArray[np.float32], columns: int, title: str) -> None:
+    axes.imshow(picture_grid(to_uint8(images), columns).squeeze(), cmap="gray", vmin=0, vmax=255)
+    axes.set_title(title)
+    axes.axis("off")

@@ -157,3 +157,19 @@ def test_without_tensorflow_the_line_that_installs_it(tmp_path, archive):
         1,
         "Error: tensorflow is not installed; it comes with: pip install 'cvae-toolkit[train]'\n",
     )
+
+
+def test_a_recipe_of_ones_own(cvae_train, archive, tmp_path):
+    (tmp_path / "mine.toml").write_text("epochs = 1\nbatch_size = 7\n[model]\nlatent_dim = 2\nfilters = [3]\n")
+    code, err = cvae_train(archive, "--run", tmp_path / "run", "--config", tmp_path / "mine.toml", "--seed", 4, "-q")
+    assert (code, err) == (0, "")
+    recipe = RunFolder(tmp_path / "run").read_config()[0]
+    assert (recipe.epochs, recipe.batch_size, recipe.seed, recipe.model.filters) == (1, 7, 4, (3,))
+    again = (archive, "--run", tmp_path / "again", "--config", tmp_path / "run/config.json", "-q")
+    assert cvae_train(*again) == (0, "")
+    assert RunFolder(tmp_path / "again").read_config()[0] == recipe
+
+
+def test_a_preset_and_a_recipe_contradict_each_other(cvae_train):
+    code, err = cvae_train("--preset", "fast", "--config", "x.toml")
+    assert (code, err.splitlines()[-1]) == (2, "Error: --preset and --config are two recipes: give one of them")

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import re
 
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cvae_runtime import InputError
-from cvae_train import PRESETS, ModelConfig, TrainConfig
+from cvae_train import PRESETS, ModelConfig, TrainConfig, read_config
 
 
 def test_notebook_preset_is_the_2018_recipe():
@@ -90,13 +91,47 @@ def test_json_and_back_is_the_same_recipe():
     assert TrainConfig.from_json(config.to_json(), "here") == config
 
 
-def test_json_of_another_version_is_refused():
-    fields = TrainConfig().to_json()
-    with pytest.raises(InputError, match=r"run/config.json: not a training configuration of this version"):
-        TrainConfig.from_json({**fields, "magic": 1}, "run/config.json")
-    del fields["model"]["filters"]
-    with pytest.raises(InputError, match=r"run/config.json: not a training configuration of this version"):
-        TrainConfig.from_json(fields, "run/config.json")
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"magic": 1}, "run.json: unknown field magic; this version knows model, epochs, batch_size, "),
+        ({"model": {"depth": 1}}, "run.json: unknown field model.depth; this version knows image_shape, latent_dim, "),
+        ({"epochs": "ten"}, "run.json: epochs: expected a value like 100, found 'ten'"),
+        ({"epochs": 2.5}, "run.json: epochs: expected a value like 100, found 2.5"),
+        ({"deterministic": 1}, "run.json: deterministic: expected a value like True, found 1"),
+        ({"learning_rate": True}, "run.json: learning_rate: expected a value like 0.0001, found True"),
+        ({"clip_norm": "big"}, "run.json: clip_norm: expected a number, found 'big'"),
+        ({"model": 5}, "run.json: model: expected a value like {'image_shape': [28, 28, 1], "),
+        ({"model": {"filters": [4, "8"]}}, "run.json: model.filters: expected a value like [32, 64], found [4, '8']"),
+        ({"epochs": 0}, "run.json: epochs must be at least 1; found 0"),
+        (
+            {"model": {"image_shape": [28, 28]}},
+            "run.json: image_shape must be height, width and channels; found (28, 28)",
+        ),
+    ],
+)
+def test_fields_that_are_wrong_are_named(fields, message):
+    with pytest.raises(InputError) as caught:
+        TrainConfig.from_json(fields, "run.json")
+    assert str(caught.value).startswith(message)
+
+
+def test_a_recipe_is_read_from_toml_or_from_any_run_s_config(tmp_path):
+    (tmp_path / "mine.toml").write_text('epochs = 3\nlearning_rate = 1\nobjective = "stl"\n[model]\nlatent_dim = 2\n')
+    recipe = read_config(tmp_path / "mine.toml")
+    assert recipe == TrainConfig(model=ModelConfig(latent_dim=2), epochs=3, learning_rate=1, objective="stl")
+    (tmp_path / "config.json").write_text(json.dumps({"format": 1, "config": recipe.to_json(), "data": {}}))
+    assert read_config(tmp_path / "config.json") == recipe
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.toml", "epochs = "), ("a.json", "{"), ("a.json", "[]"), ("b.json", None)]
+)
+def test_what_is_no_recipe_is_refused(tmp_path, name, text):
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=f"{name}: expected an? (recipe as|object of settings)"):
+        read_config(tmp_path / name)
 
 
 def test_binarize_at_is_the_first_grey_level_of_white():

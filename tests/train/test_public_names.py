@@ -19,6 +19,7 @@ def test_public_names():
         "load_data",
         "load_run",
         "preprocess",
+        "read_config",
         "read_history",
         "train",
     ]

@@ -11,7 +11,7 @@ and check its arguments without waiting for it.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from ._config import PRESETS, ModelConfig, TrainConfig
+from ._config import PRESETS, ModelConfig, TrainConfig, read_config
 from ._data import Dataset, load_data
 from ._history import EpochRecord, read_history
 from ._run import DataInfo, RunFolder
@@ -52,6 +52,7 @@ __all__ = [
     "load_data",
     "load_run",
     "preprocess",
+    "read_config",
     "read_history",
     "train",
 ]

@@ -9,7 +9,7 @@ import click
 
 from cvae_runtime import cli
 
-from ._config import PRESETS, Binarize, Decay, Objective, Precision
+from ._config import PRESETS, Binarize, Decay, Objective, Precision, read_config
 from ._data import EMBEDDED, load_data
 from ._tensorflow import import_tensorflow
 
@@ -26,7 +26,8 @@ def _filters(_context: click.Context, _parameter: click.Parameter, value: str | 
 @click.command()
 @click.argument("data", default=EMBEDDED)
 @click.option("--run", "run", type=click.Path(path_type=Path), help="The run folder; default: runs/0001, counted up.")
-@click.option("--preset", type=click.Choice(sorted(PRESETS)), default="notebook", show_default=True, help="The recipe.")
+@click.option("--preset", type=click.Choice(sorted(PRESETS)), help="The recipe.  [default: notebook]")
+@click.option("--config", type=click.Path(path_type=Path), help="A recipe of your own: .toml, or a run's config.json.")
 @click.option("--epochs", type=int, help="Passes over the training set.")
 @click.option("--batch-size", type=int, help="Images a step.")
 @click.option("--learning-rate", type=float, help="Adam's; the highest of a schedule.")
@@ -47,31 +48,41 @@ def _filters(_context: click.Context, _parameter: click.Parameter, value: str | 
 @click.option("--overwrite", is_flag=True, help="Delete the run in the folder and begin anew.")
 @cli.common_options
 def command(
-    data: str, run: Path | None, preset: str, resume: bool, overwrite: bool, quiet: bool, verbose: bool, **changes: Any
+    data: str,
+    run: Path | None,
+    preset: str | None,
+    config: Path | None,
+    resume: bool,
+    overwrite: bool,
+    quiet: bool,
+    verbose: bool,
+    **changes: Any,
 ) -> None:
     """Train a convolutional VAE.
 
     DATA is a folder with MNIST's four IDX files, plain or .gz, or an .npz file with x_train and x_test; without it
-    the embedded MNIST is used. An option that is not given is the preset's.
+    the embedded MNIST is used. An option that is not given is the recipe's.
 
     The run folder gets config.json, history.csv, a picture of samples each epoch and a checkpoint; at the end
     cvae.gif, elbo.png and the weights. Ctrl-C keeps the last whole epoch, and --resume goes on from it.
     """
     if resume and overwrite:
         raise click.UsageError("--resume goes on with a run and --overwrite deletes it: give one of them")
+    if preset is not None and config is not None:
+        raise click.UsageError("--preset and --config are two recipes: give one of them")
     if run is None and (resume or overwrite):
         raise click.UsageError("--resume and --overwrite need --run DIR")
     changes = {name: value for name, value in changes.items() if value is not None}
     images = load_data(data)
-    config = PRESETS[preset]
+    recipe = PRESETS[preset or "notebook"] if config is None else read_config(config)
     shape = {name: changes.pop(name) for name in ("latent_dim", "filters") if name in changes}
-    model = dataclasses.replace(config.model, image_shape=images.image_shape, **shape)
-    config = dataclasses.replace(config, model=model, **changes)
+    model = dataclasses.replace(recipe.model, image_shape=images.image_shape, **shape)
+    recipe = dataclasses.replace(recipe, model=model, **changes)
     import_tensorflow(verbose=verbose)
 
     from ._train import train
 
-    result = train(config, images, run, resume=resume, overwrite=overwrite, quiet=quiet)
+    result = train(recipe, images, run, resume=resume, overwrite=overwrite, quiet=quiet)
     if not quiet:
         elbo = result.history[-1].elbo
         print(f"{result.path}: {len(result.history)} epochs, test ELBO {elbo:.2f} nats per image", file=sys.stderr)

@@ -1,8 +1,11 @@
 """What a run is: the model's shape and the recipe, as frozen data that a run's ``config.json`` repeats."""
 
 import dataclasses
+import json
 import math
+import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from cvae_runtime import InputError, check_seed
@@ -41,6 +44,8 @@ class ModelConfig:
             raise InputError(f"filters must be one or more positive numbers; found {self.filters}")
         if self.likelihood not in get_args(Likelihood):
             raise InputError(f"likelihood must be one of {get_args(Likelihood)}; found {self.likelihood!r}")
+        if len(self.image_shape) != 3:
+            raise InputError(f"image_shape must be height, width and channels; found {self.image_shape}")
         height, width, channels = self.image_shape
         if channels != 1:
             raise InputError(
@@ -174,18 +179,60 @@ class TrainConfig:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any], source: str) -> "TrainConfig":
-        """The opposite of `to_json`; ``source`` is what errors call it.
+        """The opposite of `to_json`; a field that is not there has its default, and ``source`` is what errors call it.
 
         Raises:
-            InputError: fields are missing, unknown or wrong.
+            InputError: a field is unknown, of the wrong type, or out of range.
         """
+        _check_types(fields, cls().to_json(), source, "")
+        model = dict(fields.get("model", {}))
+        model.update({name: tuple(model[name]) for name in ("image_shape", "filters") if name in model})
         try:
-            model = dict(fields["model"])
-            model["image_shape"] = tuple(model["image_shape"])
-            model["filters"] = tuple(model["filters"])
             return cls(**{**fields, "model": ModelConfig(**model)})
-        except (KeyError, TypeError) as error:
-            raise InputError(f"{source}: not a training configuration of this version: {error}") from error
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from error
+
+
+def _check_types(fields: Mapping[str, Any], examples: Mapping[str, Any], source: str, prefix: str) -> None:
+    """Raise `InputError` unless every field is known and of its example's type; an example of None is a number's."""
+    for name, value in fields.items():
+        if name not in examples:
+            known = ", ".join(examples)
+            raise InputError(f"{source}: unknown field {prefix}{name}; this version knows {known}")
+        example = examples[name]
+        if isinstance(example, dict) and isinstance(value, Mapping):
+            _check_types(value, example, source, f"{prefix}{name}.")
+        elif not _is_like(value, example):
+            kind = "a number" if example is None else f"a value like {example!r}"
+            raise InputError(f"{source}: {prefix}{name}: expected {kind}, found {value!r}")
+
+
+def _is_like(value: Any, example: Any) -> bool:
+    if isinstance(example, list):
+        return isinstance(value, list) and all(_is_like(item, example[0]) for item in value)
+    if example is None:
+        return value is None or _is_like(value, 0.0)
+    if isinstance(example, float):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is type(example)
+
+
+def read_config(path: Path) -> TrainConfig:
+    """Read a recipe: TOML with `TrainConfig`'s fields and a table ``[model]``, or the ``config.json`` of any run.
+
+    Raises:
+        InputError: it cannot be read, or a field is unknown or wrong; fields that are left out have their defaults.
+    """
+    try:
+        text = path.read_text()
+        fields = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: expected a recipe as .toml, or a run's config.json: {error}") from error
+    if path.suffix != ".toml" and isinstance(fields, dict):
+        fields = fields.get("config", fields)
+    if not isinstance(fields, dict):
+        raise InputError(f"{path}: expected an object of settings, found {type(fields).__name__}")
+    return TrainConfig.from_json(fields, str(path))
 
 
 # Recipes by name. A preset is plain data: `dataclasses.replace` changes what a command line changes.

@@ -45,7 +45,7 @@ def draw_panel(
         _show(axes[1, 1], model.sample(manifold_latents()).numpy(), MANIFOLD, "manifold, 5 to 95 % quantiles")
     else:
         latents = walk_latents(model.encode(x[:1])[0].numpy()[0], evaluation.kl_per_dimension)
-        title = f"walks of -{REACH:g} to {REACH:g} along the fullest dimensions"
+        title = f"{WALKED} latent dimensions from -{REACH:g} to {REACH:g}"
         _show(axes[1, 1], model.sample(latents).numpy(), STEPS, title)
     axes[1, 2].axis("off")
     axes[1, 2].text(0.0, 1.0, evaluation.table(), family="monospace", fontsize=7, va="top", wrap=True)

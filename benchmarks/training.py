@@ -64,7 +64,7 @@ def _loop(precision: str, *, towers: bool) -> Factory:
     from cvae_train._loop import Loop
 
     config = cvae_train.PRESETS["notebook"]
-    compute = choose_compute(precision) if towers else Compute()
+    compute = choose_compute(precision, BATCH) if towers else Compute()
     digits = _digits()
     loop = Loop(config, cvae_train.Dataset(digits, digits[:1]), compute)
     epochs = iter(range(1, 10**9))

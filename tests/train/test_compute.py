@@ -95,21 +95,32 @@ def test_computing_in_puts_the_layers_back():
 def test_auto_takes_bfloat16_where_the_processor_multiplies_it(monkeypatch, flags, chosen):
     monkeypatch.setattr(compute_module, "_cpu_flags", lambda: flags)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: [])
-    assert choose_compute("auto").precision == chosen
-    assert choose_compute("float32").precision == "float32"
+    assert choose_compute("auto", 10).precision == chosen
+    assert choose_compute("float32", 10).precision == "float32"
 
 
-def test_a_tower_a_core_where_tensorflow_was_not_used_before():
+@pytest.mark.parametrize(
+    ("cores", "batch_size", "towers", "threads"),
+    [(2, 100, 2, 1), (8, 100, 4, 2), (6, 100, 4, 1), (2, 49, 1, None), (1, 100, 1, None), (64, 10_000, 64, 1)],
+)
+def test_cores_are_shared_among_towers_that_have_enough_images(monkeypatch, cores, batch_size, towers, threads):
+    set_threads = []
+    monkeypatch.setattr(compute_module, "_set_threads", lambda *numbers: not set_threads.append(numbers))
+    monkeypatch.setattr(compute_module.os, "sched_getaffinity", lambda _process: set(range(cores)), raising=False)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: [])
+    assert choose_compute("float32", batch_size) == Compute(towers, "float32")
+    assert set_threads == ([] if threads is None else [(threads, towers)])
+
+
+def test_threads_can_be_had_only_where_tensorflow_was_not_used_before():
     code = (
-        "import os, cvae_train\n"
+        "import cvae_train\n"
         "cvae_train.import_tensorflow()\n"
-        "from cvae_train._compute import choose_compute\n"
+        "from cvae_train._compute import _set_threads\n"
         "import tensorflow as tf\n"
-        "cores = len(os.sched_getaffinity(0))\n"
-        "assert choose_compute('float32').towers == cores, choose_compute('float32')\n"
-        "assert cores == 1 or tf.config.threading.get_intra_op_parallelism_threads() == 1\n"
+        "assert _set_threads(1, 3)\n"
+        "tf.constant(1)\n"
+        "assert _set_threads(1, 3) and not _set_threads(1, 2)\n"
     )
-    late = code.replace("cores = ", "tf.constant(1); cores = ").replace(".towers == cores", ".towers == 1")
-    for program in (code, late.split("assert cores")[0]):
-        result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-        assert result.returncode == 0, result.stderr
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr

@@ -1,7 +1,7 @@
-"""How the hardware is used: towers, one a core, and the precision of a training step's layers.
+"""How the hardware is used: towers, one a core or a few, and the precision of a training step's layers.
 
 TensorFlow's CPU kernels share one operator among threads, which pays little on operators this small. A tower is a part of
-the batch with its own copy of the step's operators, each on one thread, so that cores work side by side for a whole step.
+the batch with its own copy of the step's operators, each on few threads, so that cores work side by side for a whole step.
 The gradients' sum is that of the undivided batch.
 """
 
@@ -17,6 +17,8 @@ import tensorflow as tf
 
 from ._config import Precision
 from ._tensorflow import hushed
+
+IMAGES_A_TOWER = 25  # at least: with fewer an operator's start costs more than its work
 
 _CPU_FLAGS = {"avx512_bf16", "amx_bf16"}  # instructions that multiply bfloat16
 
@@ -36,8 +38,8 @@ class Compute:
     precision: Precision = "float32"
 
 
-def choose_compute(precision: Precision) -> Compute:
-    """Choose by what the hardware has, and set TensorFlow's threads accordingly.
+def choose_compute(precision: Precision, batch_size: int) -> Compute:
+    """Choose by what the hardware has, and set TensorFlow's threads accordingly: a tower's operators share its cores.
 
     Threads can be set only before TensorFlow is first used in a process; later there is one tower, on as many threads
     as TensorFlow was given.
@@ -46,7 +48,9 @@ def choose_compute(precision: Precision) -> Compute:
     if precision == "auto":
         precision = "bfloat16" if gpus or _cpu_flags() & _CPU_FLAGS else "float32"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    towers = cores if not gpus and cores > 1 and _one_thread_an_operator(cores) else 1
+    towers = 1 if gpus else min(cores, max(1, batch_size // IMAGES_A_TOWER))
+    if towers > 1 and not _set_threads(cores // towers, towers):
+        towers = 1
     with hushed():
         tf.config.list_logical_devices()
     return Compute(towers, precision)
@@ -69,13 +73,16 @@ def computing_in(model: keras.Model, precision: Precision) -> Iterator[None]:
             layer.dtype_policy = policy
 
 
-def _one_thread_an_operator(cores: int) -> bool:
+def _set_threads(an_operator: int, operators: int) -> bool:
+    """Whether TensorFlow runs so many operators at a time on so many threads each."""
+    threading = tf.config.threading
     try:
-        tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(cores)
+        threading.set_intra_op_parallelism_threads(an_operator)
+        threading.set_inter_op_parallelism_threads(operators)
     except RuntimeError:  # TensorFlow was used before, and keeps its threads
         _log.info("TensorFlow is in use already: its threads stay as they are")
-        return tf.config.threading.get_intra_op_parallelism_threads() == 1
+        wanted = (an_operator, operators)
+        return (threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads()) == wanted
     return True
 
 

@@ -84,7 +84,7 @@ def train(
             f"give ModelConfig the data's image_shape"
         )
     folder = RunFolder(Path(run) if run is not None else _next_free(Path("runs")))
-    compute = choose_compute(config.precision)
+    compute = choose_compute(config.precision, config.batch_size)
     environment = describe_environment() | {"compute": dataclasses.asdict(compute)}
     folder.prepare(config, DataInfo.of(data), environment, resume=resume, overwrite=overwrite)
     if folder.finished:
@@ -93,7 +93,7 @@ def train(
         loop = Loop(config, data, compute)
         history = _continue(folder, loop)
         with Progress(config.epochs, loop.steps_per_epoch, quiet=quiet) as progress:
-            progress.say(f"{compute.precision} layers, batches split over {compute.towers} core(s)")
+            progress.say(f"{compute.precision} layers, batches in {compute.towers} tower(s)")
             for epoch in range(len(history) + 1, config.epochs + 1):
                 progress.begin(epoch)
                 record = _run_epoch(loop, epoch, progress)

@@ -3,10 +3,11 @@
 import argparse
 import importlib.metadata
 import json
-import os
 import platform
 import sys
 from pathlib import Path
+
+import cvae_runtime
 
 from . import inference, training
 
@@ -27,9 +28,13 @@ def environment() -> dict[str, object]:
         if cpuinfo.exists()
         else []
     )
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     processor = models[0] if models else platform.processor()
-    return {"python": platform.python_version(), "versions": versions, "processor": processor, "cores": cores}
+    return {
+        "python": platform.python_version(),
+        "versions": versions,
+        "processor": processor,
+        "cores": cvae_runtime.allowed_cores(),
+    }
 
 
 def main() -> None:

@@ -1,4 +1,5 @@
 import dataclasses
+import subprocess
 import sys
 
 import numpy as np
@@ -50,3 +51,9 @@ def console(monkeypatch, capsys):
         return caught.value.code, capsys.readouterr().err
 
     return run
+
+
+@pytest.fixture
+def fresh_python():
+    """A function that runs a program in an interpreter of its own: the finished process, its output as text."""
+    return lambda code: subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -8,15 +8,19 @@ import click
 from cvae_runtime import cli, require
 from cvae_train import import_tensorflow
 
-_OPSETS = (13, 21)  # of `_convert`, which imports TensorFlow; a test holds that they agree
+from ._settings import ATOL, DEFAULT_OPSET, OPSETS
+
+_OPSETS = (OPSETS.start, OPSETS.stop - 1)
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--onnx", "target", type=click.Path(path_type=Path), required=True, help="The bundle's folder.")
-@click.option("--opset", type=click.IntRange(*_OPSETS), default=15, show_default=True, help="Of the ONNX graphs.")
+@click.option(
+    "--opset", type=click.IntRange(*_OPSETS), default=DEFAULT_OPSET, show_default=True, help="Of the ONNX graphs."
+)
 @click.option("--data", type=click.Path(path_type=Path), help="The run's images, if they were moved.")
-@click.option("--atol", type=float, default=1e-5, show_default=True, help="Largest difference from TensorFlow.")
+@click.option("--atol", type=float, default=ATOL, show_default=True, help="Largest difference from TensorFlow.")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is there.")
 @cli.common_options
 def command(

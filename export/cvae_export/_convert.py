@@ -13,10 +13,9 @@ from onnx import version_converter
 
 from cvae_runtime import CvaeError, InputError
 
+from ._settings import OPSETS
 from .passes import run_passes
 
-OPSETS = range(13, 22)
-DEFAULT_OPSET = 15
 BATCH = "batch"
 
 _TF2ONNX_NEWEST = 18  # the newest opset that it writes; beyond, onnx converts

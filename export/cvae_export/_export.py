@@ -35,9 +35,10 @@ from cvae_runtime import (
 )
 from cvae_train import RunFolder, RunResult, load_run
 
-from ._convert import DEFAULT_OPSET, check_opset, to_onnx
+from ._convert import check_opset, to_onnx
 from ._functions import Function, decoder_function, encoder_function
-from ._verify import ATOL, ParityError, Run, Verification, grey_pictures, run_onnx, verify
+from ._settings import ATOL, DEFAULT_OPSET
+from ._verify import ParityError, Run, Verification, grey_pictures, run_onnx, verify
 from .passes import PORTABLE
 
 GOLDEN_NAME = "golden.json"

@@ -9,7 +9,14 @@ Importing this imports no ONNX Runtime; the first `load` does.
 
 from ._arrays import as_images, npy_bytes, npz_bytes, read_npy, read_npz
 from ._bundle import Bundle, packaged_bundle, read_bundle
-from ._elbo import bernoulli_log_likelihood, gaussian_kl, reparameterize, targets_of
+from ._elbo import (
+    EVALUATION_SEED,
+    bernoulli_log_likelihood,
+    gaussian_kl,
+    gaussian_kl_per_dimension,
+    reparameterize,
+    targets_of,
+)
 from ._errors import (
     BundleError,
     CvaeError,
@@ -39,9 +46,11 @@ from ._manifest import (
 from ._model import Model, load
 from ._pictures import encode_gif, encode_png, picture_grid, to_uint8
 from ._random import RNG_NAME, check_seed, posterior_noise, prior_latents
-from ._score import Posterior, Scores
+from ._scheduler import allowed_cores
+from ._score import Posterior, Scores, score_images
 
 __all__ = [
+    "EVALUATION_SEED",
     "MANIFEST_NAME",
     "RNG_NAME",
     "Bundle",
@@ -67,6 +76,7 @@ __all__ = [
     "TensorInfo",
     "Training",
     "Verified",
+    "allowed_cores",
     "as_images",
     "bernoulli_log_likelihood",
     "check_golden",
@@ -74,6 +84,7 @@ __all__ = [
     "encode_gif",
     "encode_png",
     "gaussian_kl",
+    "gaussian_kl_per_dimension",
     "load",
     "new_folder",
     "npy_bytes",
@@ -92,6 +103,7 @@ __all__ = [
     "refuse_existing",
     "reparameterize",
     "require",
+    "score_images",
     "targets_of",
     "to_uint8",
     "write_file",

@@ -31,12 +31,12 @@ def check_images(images: NDArray[np.uint8], shape: tuple[int, int, int]) -> NDAr
         raise InputError(f"images must be a NumPy array, {expected}; found {type(images).__name__}")
     if images.dtype != np.uint8:
         raise InputError(f"images must be {expected}, raw pixels 0 to 255; found {images.dtype}")
-    whole = images[..., np.newaxis] if images.ndim == 3 and shape[2] == 1 else images
-    if whole.ndim != 4 or whole.shape[1:] != shape:
+    batch = images[..., np.newaxis] if images.ndim == 3 and shape[2] == 1 else images
+    if batch.ndim != 4 or batch.shape[1:] != shape:
         raise InputError(f"images must be {expected}; found shape {images.shape}")
-    if len(whole) == 0:
+    if len(batch) == 0:
         raise InputError("images must hold at least one image; found none")
-    return whole
+    return batch
 
 
 def check_latents(z: NDArray[np.float32], latent_dim: int) -> NDArray[np.float32]:

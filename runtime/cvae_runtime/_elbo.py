@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 PROBABILITY_FLOOR = 1e-7
+EVALUATION_SEED = 0  # of the noise of every reported ELBO, so that two of them differ by their models alone
 
 Float64s = NDArray[np.float64]
 Float32s = NDArray[np.float32]
@@ -33,6 +34,13 @@ def bernoulli_log_likelihood(targets: NDArray[np.float32], probs: Float32s) -> F
     return sums
 
 
+def gaussian_kl_per_dimension(mean: Float32s, logvar: Float32s) -> Float64s:
+    """The summands of `gaussian_kl`: float64 (N, L), in nats."""
+    m, v = mean.astype(np.float64), logvar.astype(np.float64)
+    terms: Float64s = np.exp(v) + m * m - 1.0 - v
+    return 0.5 * terms
+
+
 def gaussian_kl(mean: Float32s, logvar: Float32s) -> Float64s:
     """KL(N(mean, exp(logvar)) || N(0, I)) = sum (exp(logvar) + mean^2 - 1 - logvar) / 2.
 
@@ -42,9 +50,8 @@ def gaussian_kl(mean: Float32s, logvar: Float32s) -> Float64s:
     Returns:
         float64 (N,), in nats.
     """
-    m, v = mean.astype(np.float64), logvar.astype(np.float64)
-    sums: Float64s = (np.exp(v) + m * m - 1.0 - v).sum(axis=1)
-    return 0.5 * sums
+    sums: Float64s = gaussian_kl_per_dimension(mean, logvar).sum(axis=1)
+    return sums
 
 
 def gaussian_log_density(z: Float32s, mean: Float32s, logvar: Float32s) -> Float64s:

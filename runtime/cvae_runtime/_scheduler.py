@@ -29,7 +29,7 @@ class Scheduler:
     def __init__(self, threads: int | None = None) -> None:
         if threads is not None and not (is_whole(threads) and 1 <= threads <= MAX_THREADS):
             raise InputError(f"threads must be 1 to {MAX_THREADS}; found {threads!r}")
-        self.threads = threads or _allowed_cores()
+        self.threads = threads or allowed_cores()
         self._closed = False
         self._pool = ThreadPoolExecutor(self.threads - 1, "cvae-runtime") if self.threads > 1 else None
 
@@ -78,7 +78,8 @@ class Scheduler:
             self._pool.shutdown()
 
 
-def _allowed_cores() -> int:
+def allowed_cores() -> int:
+    """How many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

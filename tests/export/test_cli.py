@@ -1,5 +1,3 @@
-import subprocess
-import sys
 
 import pytest
 
@@ -55,13 +53,13 @@ def test_no_run_is_one_line(cvae_export, tmp_path):
     assert err.endswith("; cvae-train --run makes one\n")
 
 
-def test_help_imports_neither_tensorflow_nor_onnx():
+def test_help_imports_neither_tensorflow_nor_onnx(fresh_python):
     code = (
         "import sys; sys.argv = ['cvae-export', '--help']\n"
         "from cvae_export._cli import main\n"
         "try: main()\n"
         "finally: assert not {'tensorflow', 'keras', 'onnx', 'onnxruntime', 'tf2onnx'} & set(sys.modules)"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    result = fresh_python(code)
     assert result.returncode == 0, result.stderr
     assert "Export a finished run as an ONNX bundle." in result.stdout

@@ -9,7 +9,9 @@ import pytest
 import cvae_runtime as cvae
 
 NAMES = [
-    *("MANIFEST_NAME", "RNG_NAME", "Bundle", "BundleError", "CvaeError", "Golden", "GoldenCase", "GoldenInfo"),
+    *("EVALUATION_SEED", "MANIFEST_NAME", "RNG_NAME"),
+    *("allowed_cores", "gaussian_kl_per_dimension", "score_images"),
+    *("Bundle", "BundleError", "CvaeError", "Golden", "GoldenCase", "GoldenInfo"),
     *("GoldenLatents", "GoldenResult", "GraphInfo", "InputError", "IntegrityError", "Manifest", "MissingExtraError"),
     *("Model", "ModelInfo", "Posterior", "Preprocessing", "ProviderError", "Scores", "TargetExistsError"),
     *("TensorInfo", "Training", "Verified", "as_images", "bernoulli_log_likelihood", "check_golden", "check_seed"),

@@ -1,6 +1,4 @@
 import dataclasses
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -134,25 +132,25 @@ def test_wrong_sizes_are_one_line(cvae_train, tmp_path):
     )
 
 
-def test_help_imports_no_tensorflow():
+def test_help_imports_no_tensorflow(fresh_python):
     code = (
         "import sys; sys.argv = ['cvae-train', '--help']\n"
         "from cvae_train._cli import main\n"
         "try: main()\n"
         "finally: assert not {'tensorflow', 'keras', 'matplotlib'} & set(sys.modules)"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    result = fresh_python(code)
     assert result.returncode == 0, result.stderr
     assert "Train a convolutional VAE." in result.stdout
 
 
-def test_without_tensorflow_the_line_that_installs_it(tmp_path, archive):
+def test_without_tensorflow_the_line_that_installs_it(tmp_path, archive, fresh_python):
     code = (
         "import sys; sys.modules['tensorflow'] = None\n"
         f"sys.argv = ['cvae-train', {str(archive)!r}, '--run', {str(tmp_path / 'run')!r}]\n"
         "from cvae_train._cli import main; main()"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    result = fresh_python(code)
     assert (result.returncode, result.stderr) == (
         1,
         "Error: tensorflow is not installed; it comes with: pip install 'cvae-toolkit[train]'\n",

@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -106,13 +103,13 @@ def test_auto_takes_bfloat16_where_the_processor_multiplies_it(monkeypatch, flag
 def test_cores_are_shared_among_towers_that_have_enough_images(monkeypatch, cores, batch_size, towers, threads):
     set_threads = []
     monkeypatch.setattr(compute_module, "_set_threads", lambda *numbers: not set_threads.append(numbers))
-    monkeypatch.setattr(compute_module.os, "sched_getaffinity", lambda _process: set(range(cores)), raising=False)
+    monkeypatch.setattr(compute_module, "allowed_cores", lambda: cores)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: [])
     assert choose_compute("float32", batch_size) == Compute(towers, "float32")
     assert set_threads == ([] if threads is None else [(threads, towers)])
 
 
-def test_threads_can_be_had_only_where_tensorflow_was_not_used_before():
+def test_threads_can_be_had_only_where_tensorflow_was_not_used_before(fresh_python):
     code = (
         "import cvae_train\n"
         "cvae_train.import_tensorflow()\n"
@@ -122,5 +119,5 @@ def test_threads_can_be_had_only_where_tensorflow_was_not_used_before():
         "tf.constant(1)\n"
         "assert _set_threads(1, 3) and not _set_threads(1, 2)\n"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    result = fresh_python(code)
     assert result.returncode == 0, result.stderr

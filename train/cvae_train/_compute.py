@@ -7,13 +7,14 @@ The gradients' sum is that of the undivided batch.
 
 import dataclasses
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import keras
 import tensorflow as tf
+
+from cvae_runtime import allowed_cores
 
 from ._config import Precision
 from ._tensorflow import hushed
@@ -47,7 +48,7 @@ def choose_compute(precision: Precision, batch_size: int) -> Compute:
     gpus = tf.config.list_physical_devices("GPU")
     if precision == "auto":
         precision = "bfloat16" if gpus or _cpu_flags() & _CPU_FLAGS else "float32"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = allowed_cores()
     towers = 1 if gpus else min(cores, max(1, batch_size // IMAGES_A_TOWER))
     if towers > 1 and not _set_threads(cores // towers, towers):
         towers = 1

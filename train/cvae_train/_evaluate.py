@@ -9,14 +9,20 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cvae_runtime import InputError, bernoulli_log_likelihood, gaussian_kl, posterior_noise, reparameterize, targets_of
+from cvae_runtime import (
+    EVALUATION_SEED,
+    InputError,
+    Posterior,
+    Preprocessing,
+    gaussian_kl_per_dimension,
+    score_images,
+)
 
 from ._losses import log_likelihood, log_normal, preprocess
 from ._model import CVAE
 
 ACTIVE_VARIANCE = 0.01  # of the means over the test set (Burda, Grosse and Salakhutdinov, 2016)
 
-_SEED = 0
 _BATCH = 500  # images encoded, or latents decoded, at a time: bounds the memory
 
 Floats = NDArray[np.float64]
@@ -110,19 +116,18 @@ def evaluate(
     if samples < 1:
         raise InputError(f"samples must be at least 1; found {samples}")
     mean, logvar = _encode(model, images, binarize_at)
-    noise = posterior_noise(_SEED, 0, len(images), model.config.latent_dim)
-    probs = _decode(model, reparameterize(mean, logvar, noise))
-    reconstruction = bernoulli_log_likelihood(targets_of(images, binarize_at), probs)
-    elbos = reconstruction - gaussian_kl(mean, logvar)
+    preprocessing = Preprocessing(scale=255, binarize_at=binarize_at)
+    posterior = Posterior(mean, logvar)
+    scores = score_images(images, posterior, lambda z: _decode(model, z), preprocessing, 1, EVALUATION_SEED, 0)
     bounds = _importance_weighted(model, images, mean, logvar, binarize_at, samples, on_images)
     m, v = mean.astype(np.float64), logvar.astype(np.float64)
-    kl_per_dimension = (0.5 * (np.exp(v) + m**2 - 1.0 - v)).mean(axis=0)
+    kl_per_dimension = gaussian_kl_per_dimension(mean, logvar).mean(axis=0)
     return Evaluation(
         images=len(images),
         binarize="none" if binarize_at is None else "static",
-        elbo=float(elbos.mean()),
-        elbo_stderr=_stderr(elbos),
-        reconstruction=float(reconstruction.mean()),
+        elbo=float(scores.elbo.mean()),
+        elbo_stderr=_stderr(scores.elbo),
+        reconstruction=float(scores.reconstruction.mean()),
         kl=float(kl_per_dimension.sum()),
         nll=float(-bounds.mean()),
         nll_stderr=_stderr(bounds),
@@ -196,7 +201,7 @@ def _importance_weighted(
         part = slice(start, start + images_at_a_time)
         for first in range(0, samples, draws_at_a_time):
             draws = min(draws_at_a_time, samples - first)
-            seed = tf.constant([_SEED, start * samples + first], tf.int64)
+            seed = tf.constant([EVALUATION_SEED, start * samples + first], tf.int64)
             weights = log_weights(images[part], mean[part], logvar[part], seed, draws).numpy().astype(np.float64)
             bounds[part] = np.logaddexp(bounds[part], np.logaddexp.reduce(weights, axis=1))
         on_images(min(start + images_at_a_time, len(images)))

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cvae_runtime import CvaeError, posterior_noise
+from cvae_runtime import EVALUATION_SEED, CvaeError, posterior_noise
 
 from ._compute import Compute, computing_in
 from ._config import TrainConfig
@@ -26,7 +26,6 @@ from ._objectives import Draws, elbo, surrogates
 CHUNK_SECONDS = 1.0  # aimed at; an answer to Ctrl-C should come within two
 TEST_BATCH = 500
 TEST_CHUNK = 10_000  # images; about a second of the default model
-EVALUATION_SEED = 0  # the noise of every reported ELBO, so that two of them differ by their models alone
 
 _PLAIN = Compute()
 _SHUFFLE, _NOISE = 0, 1  # tags that keep the random streams apart
@@ -76,6 +75,9 @@ class Loop:
         config: the recipe.
         data: images of the config's shape.
         compute: how the hardware is used.
+
+    Attributes:
+        steps_per_epoch: optimizer steps that an epoch takes, the last smaller one included.
     """
 
     def __init__(self, config: TrainConfig, data: Dataset, compute: Compute = _PLAIN) -> None:
@@ -83,8 +85,8 @@ class Loop:
         self.model = CVAE(config.model, config.seed)
         self.train_count = len(data.train)
         self._compute = compute
-        self._steps_per_epoch = math.ceil(self.train_count / config.batch_size)
-        self.optimizer = _make_optimizer(config, self._steps_per_epoch)
+        self.steps_per_epoch = math.ceil(self.train_count / config.batch_size)
+        self.optimizer = _make_optimizer(config, self.steps_per_epoch)
         self.optimizer.build(self.model.trainable_variables)
         self._chunk = 1  # steps; grows to CHUNK_SECONDS once the speed is known
         self._train_images = tf.constant(data.train)
@@ -103,7 +105,7 @@ class Loop:
         """
         order = self._shuffle(self._constant(epoch))
         total, first = 0.0, 0
-        while first < self._steps_per_epoch:
+        while first < self.steps_per_epoch:
             last, towers = self._next_chunk(first)
             start = time.perf_counter()
             elbos = self._train_steps(order, *map(self._constant, (epoch, first, last)), towers).numpy()
@@ -126,17 +128,12 @@ class Loop:
         towers = min(self._compute.towers, *((end - begin - 1) % TEST_BATCH + 1 for begin, end in chunks))
         sums = sum(self._test_sums(*map(self._constant, chunk), towers).numpy() for chunk in chunks) / count
         if not np.isfinite(sums).all():
-            raise DivergedError(epoch, self._steps_per_epoch)
+            raise DivergedError(epoch, self.steps_per_epoch)
         return float(sums[0]), float(sums[1])
 
     def decode(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities (N, H, W, C) of latents (N, L), decoded in one batch."""
         return self._decode(tf.constant(latents)).numpy()
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Optimizer steps that an epoch takes, the last smaller one included."""
-        return self._steps_per_epoch
 
     @staticmethod
     def _constant(number: int) -> tf.Tensor:
@@ -145,9 +142,9 @@ class Loop:
     def _next_chunk(self, first: int) -> tuple[int, int]:
         """Where a chunk that begins at a step ends, and how many towers it has: none may be without an image."""
         left = self.train_count % self.config.batch_size or self.config.batch_size
-        whole = self._steps_per_epoch - (left < self._compute.towers)  # steps that have an image for every tower
+        whole = self.steps_per_epoch - (left < self._compute.towers)  # steps that have an image for every tower
         if first == whole:
-            return self._steps_per_epoch, 1
+            return self.steps_per_epoch, 1
         return min(first + self._chunk, whole), min(self._compute.towers, self.config.batch_size)
 
     def _adapt_chunk(self, steps: int, seconds: float) -> None:
@@ -214,8 +211,8 @@ class Loop:
         """The weight of the KL at a step."""
         if not self.config.kl_warmup_epochs:
             return tf.constant(self.config.beta)
-        done = (epoch - 1) * self._steps_per_epoch + step
-        warmup = self.config.kl_warmup_epochs * self._steps_per_epoch
+        done = (epoch - 1) * self.steps_per_epoch + step
+        warmup = self.config.kl_warmup_epochs * self.steps_per_epoch
         return self.config.beta * tf.minimum(1.0, tf.cast(done, tf.float32) / warmup)
 
     @_compiled

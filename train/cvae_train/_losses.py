@@ -27,6 +27,11 @@ def log_normal(z: tf.Tensor, mean: tf.Tensor, logvar: tf.Tensor) -> tf.Tensor:
     return -0.5 * tf.reduce_sum(terms, axis=-1)
 
 
+def gaussian_kl_per_dimension(mean: tf.Tensor, logvar: tf.Tensor) -> tf.Tensor:
+    """The summands of `gaussian_kl`: (B, L)."""
+    return 0.5 * (tf.exp(logvar) + mean**2 - 1.0 - logvar)
+
+
 def gaussian_kl(mean: tf.Tensor, logvar: tf.Tensor) -> tf.Tensor:
     """KL(q(z|x) || N(0, I)) in closed form from (B, L): (B,)."""
-    return 0.5 * tf.reduce_sum(tf.exp(logvar) + mean**2 - 1.0 - logvar, axis=1)
+    return tf.reduce_sum(gaussian_kl_per_dimension(mean, logvar), axis=1)

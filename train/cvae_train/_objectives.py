@@ -15,7 +15,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from ._config import Objective
-from ._losses import log_normal
+from ._losses import gaussian_kl_per_dimension, log_normal
 
 
 class Draws(NamedTuple):
@@ -38,7 +38,7 @@ def surrogates(objective: Objective, draws: Draws, beta: tf.Tensor, free_bits: f
     if objective == "elbo":
         both = draws.log_p_x[0] - beta * _log_ratio(draws, draws.mean, draws.logvar)[0]
     elif objective == "analytic-kl":
-        kl = 0.5 * (tf.exp(draws.logvar) + draws.mean**2 - 1.0 - draws.logvar)
+        kl = gaussian_kl_per_dimension(draws.mean, draws.logvar)
         both = draws.log_p_x[0] - beta * tf.reduce_sum(tf.maximum(kl, free_bits), axis=1)
     elif objective == "stl":
         both = draws.log_p_x[0] - beta * _log_ratio_of_fixed_q(draws)[0]

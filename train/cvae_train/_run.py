@@ -11,14 +11,13 @@ evaluation.json, evaluation.png   by cvae-evaluate
 
 import dataclasses
 import json
-import os
 import platform
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from cvae_runtime import InputError, TargetExistsError, new_folder, write_file
+from cvae_runtime import InputError, TargetExistsError, allowed_cores, new_folder, write_file
 
 from ._config import TrainConfig
 from ._data import Dataset, load_data
@@ -194,7 +193,7 @@ def describe_environment() -> dict[str, Any]:
         "packages": {name: _version(name) for name in packages},
         "system": platform.system(),
         "machine": platform.machine(),
-        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cpus": allowed_cores(),
     }
 
 

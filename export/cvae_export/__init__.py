@@ -10,6 +10,8 @@ waiting for them.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from cvae_train import import_tensorflow
+
 if TYPE_CHECKING:
     from ._convert import ConversionError
     from ._export import ExportResult, export
@@ -29,4 +31,5 @@ __all__ = ["ConversionError", "ExportResult", "ParityError", "Verification", "ex
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import_tensorflow(extra="export")
     return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)

@@ -1,4 +1,3 @@
-
 import pytest
 
 from cvae_export._cli import command

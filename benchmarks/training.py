@@ -68,7 +68,7 @@ def _loop(precision: str, *, towers: bool) -> Factory:
     digits = _digits()
     loop = Loop(config, cvae_train.Dataset(digits, digits[:1]), compute)
     epochs = iter(range(1, 10**9))
-    return lambda _images: lambda: np.array([loop.train_epoch(next(epochs), lambda _done: None)])
+    return lambda _images: lambda: np.array([loop.train_epoch(next(epochs), lambda _done, _elbo: None)])
 
 
 def plain() -> Factory:

@@ -14,7 +14,7 @@ RECORD = EpochRecord(1, -3.0, -2.0, 1.0, -4.0, 0.5, 80.0)
 @pytest.fixture
 def loop(tiny_config, tiny_data):
     loop = Loop(tiny_config, tiny_data)
-    loop.train_epoch(1, lambda _: None)
+    loop.train_epoch(1, lambda *_: None)
     return loop
 
 

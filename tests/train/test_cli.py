@@ -28,7 +28,7 @@ def test_trains_and_says_where_and_how_well(cvae_train, archive, tmp_path):
     history = read_history(tmp_path / "run/history.csv")
     assert code == 0
     assert len(history) == 2
-    assert err.splitlines()[-1] == f"{tmp_path / 'run'}: 2 epochs, test ELBO {history[-1].elbo:.2f} nats per image"
+    assert err.splitlines()[-1] == f"{tmp_path / 'run'}: epoch 2, test ELBO {history[-1].elbo:.2f} nats per image"
 
 
 def test_options_change_the_presets_recipe(cvae_train, archive, tmp_path):

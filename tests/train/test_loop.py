@@ -5,9 +5,10 @@ import tensorflow as tf
 from cvae_runtime import bernoulli_log_likelihood, gaussian_kl, posterior_noise, reparameterize, targets_of
 from cvae_train import Dataset, DivergedError
 from cvae_train._loop import Loop
+from cvae_train._split import held_out
 
 
-def quiet(_done):
+def quiet(_done, _elbo):
     pass
 
 
@@ -28,8 +29,9 @@ def test_an_epoch_takes_every_image_once_in_an_order_of_its_own(replaced, tiny_d
 def test_batches_cover_the_set_with_a_smaller_last_one(replaced, tiny_data, batch_size, sizes):
     loop = Loop(replaced(batch_size=batch_size), tiny_data)
     done = []
-    loop.train_epoch(1, done.append)
-    assert done[-1] == len(sizes) == loop.steps_per_epoch
+    loop.train_epoch(1, lambda images, _elbo: done.append(images))
+    assert done[-1] == 40
+    assert loop.steps_per_epoch == len(sizes)
     assert loop.optimizer.iterations.numpy() == len(sizes)
 
 
@@ -178,3 +180,47 @@ def test_every_recipe_learns(replaced, tiny_data, changes):
         loop.train_epoch(epoch, quiet)
     after = loop.test_elbo(15)
     assert after[0] - after[1] > before[0] - before[1] + 5.0
+
+
+def test_the_validation_part_is_measured_and_not_trained_on(replaced, tiny_data):
+    loop = Loop(replaced(validation_fraction=0.25), tiny_data)
+    part = held_out([str(number) for number in range(40)], 0.25)
+    assert sorted(loop._shuffle(tf.constant(1)).numpy()) == np.flatnonzero(~part).tolist()
+    assert (loop.train_count, loop.steps_per_epoch) == (30, 2)
+    loop.train_epoch(1, quiet)
+    swapped = Loop(replaced(), Dataset(tiny_data.test, tiny_data.train[part]))
+    for mine, others in zip(loop.model.variables, swapped.model.variables, strict=True):
+        others.assign(mine)
+    reconstruction, kl = swapped.test_elbo(1)
+    assert loop.validation_elbo(1) == pytest.approx(reconstruction - kl, rel=1e-6)
+    assert swapped.validation_elbo(1) is None
+
+
+def test_what_is_measured_and_kept_is_the_average_of_the_weights(replaced, tiny_data):
+    loop = Loop(replaced(ema=0.5, batch_size=40), tiny_data)
+    seen = []
+    for epoch in (1, 2, 3):
+        loop.train_epoch(epoch, quiet)
+        seen.append(weights(loop))
+    with loop.averaged():
+        averages = weights(loop)
+    # Of the weights after each step: the first has no predecessor.
+    expected = [0.25 * a + 0.25 * b + 0.5 * c for a, b, c in zip(*seen, strict=True)]
+    for average, value in zip(averages, expected, strict=True):
+        np.testing.assert_allclose(average, value, atol=1e-6)
+    for after, before in zip(weights(loop), seen[-1], strict=True):
+        assert np.array_equal(after, before)
+
+
+def test_a_streamed_set_trains_exactly_as_one_in_memory(replaced, tiny_data, tmp_path):
+    for name in ("train", "test"):
+        np.save(tmp_path / f"{name}.npy", getattr(tiny_data, name))
+    streamed = Dataset(*(np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in ("train", "test")))
+    # Whatever a Dataset does with arrays, the loop is given maps here.
+    for name in ("train", "test"):
+        object.__setattr__(streamed, name, np.load(tmp_path / f"{name}.npy", mmap_mode="r"))
+    results = []
+    for data in (tiny_data, streamed):
+        loop = Loop(replaced(validation_fraction=0.25), data)
+        results.append([(loop.train_epoch(e, quiet), loop.test_elbo(e), loop.validation_elbo(e)) for e in (1, 2)])
+    assert results[0] == results[1]

@@ -12,6 +12,8 @@ from PIL import Image
 
 from cvae_runtime import InputError, TargetExistsError
 from cvae_train import Dataset, DivergedError, RunFolder, load_run, read_history, train
+from cvae_train._checkpoint import load_weights
+from cvae_train._loop import Loop
 
 UNTIMED = ("epoch", "elbo", "reconstruction", "kl", "train_elbo")
 
@@ -225,8 +227,8 @@ def test_progress_is_a_line_an_epoch_where_stderr_is_no_terminal(replaced, tiny_
     first, second = capsys.readouterr().err.splitlines()
     assert re.fullmatch(r"float32 layers, batches in \d+ tower\(s\)", first)
     assert second == (
-        f"epoch 1/1: test ELBO {record.elbo:.2f} (reconstruction {record.reconstruction:.2f}, KL {record.kl:.2f}) "
-        f"nats per image, {record.seconds:.1f} s, {record.images_per_second:,.0f} images/s"
+        f"epoch 1/1: test ELBO {record.elbo:.2f} (reconstruction {record.reconstruction:.2f}, KL {record.kl:.2f}), "
+        f"train {record.train_elbo:.2f} nats per image, {record.seconds:.1f} s, {record.images_per_second:,.0f} images/s"
     )
 
 
@@ -246,3 +248,52 @@ def test_the_folder_that_one_is_in_is_no_run_folder(tiny_config, tiny_data, tmp_
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"cannot write \.: expected a name"):
         train(tiny_config, tiny_data, ".", quiet=True)
+
+
+STOPPING = {"validation_fraction": 0.25, "patience": 2, "epochs": 40, "learning_rate": 0.03}
+
+
+def test_early_stopping_keeps_the_weights_of_the_best_validation_elbo(replaced, tiny_data, tmp_path, capsys):
+    result = train(replaced(**STOPPING), tiny_data, tmp_path / "run")
+    elbos = [record.validation_elbo for record in result.history]
+    best = int(np.argmax(elbos)) + 1
+    assert len(elbos) == best + 2 < 40
+    assert result.kept == result.history[best - 1]
+    assert capsys.readouterr().err.splitlines()[-1] == "no better validation ELBO for 2 epochs: stopped"
+    assert not (tmp_path / "run/best.npz").exists()
+    loop = Loop(replaced(**STOPPING), tiny_data)
+    load_weights(tmp_path / "run/weights.npz", loop.model)
+    assert loop.validation_elbo(1) == max(elbos)
+    again = train(replaced(**STOPPING), tiny_data, tmp_path / "run", resume=True, quiet=True)
+    assert again.kept == result.kept
+
+
+def test_a_run_that_was_to_stop_stops_when_it_is_resumed(replaced, tiny_data, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("cvae_train._train.write_gif", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train(replaced(**STOPPING), tiny_data, tmp_path / "run", quiet=True)
+    whole = train(replaced(**STOPPING), tiny_data, tmp_path / "whole", quiet=True)
+    resumed = train(replaced(**STOPPING), tiny_data, tmp_path / "run", resume=True, quiet=True)
+    assert untimed(resumed.history) == untimed(whole.history)
+    assert (tmp_path / "run/weights.npz").read_bytes() == (tmp_path / "whole/weights.npz").read_bytes()
+
+
+def _interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def test_a_resumed_run_goes_on_with_its_average(replaced, tiny_data, tmp_path, monkeypatch):
+    config = replaced(ema=0.9)
+    whole = train(config, tiny_data, tmp_path / "whole", quiet=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("cvae_train._train.write_gif", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, tiny_data, tmp_path / "run", quiet=True)
+    resumed = train(config, tiny_data, tmp_path / "run", resume=True, quiet=True)
+    assert untimed(resumed.history) == untimed(whole.history)
+    assert (tmp_path / "run/weights.npz").read_bytes() == (tmp_path / "whole/weights.npz").read_bytes()
+    loop = Loop(config, tiny_data)
+    load_weights(tmp_path / "run/weights.npz", loop.model)
+    reconstruction, kl = loop.test_elbo(1)
+    assert reconstruction - kl == whole.history[-1].elbo

@@ -34,6 +34,7 @@ def _filters(_context: click.Context, _parameter: click.Parameter, value: str | 
 @click.option("--warmup-steps", type=int, help="Steps over which the learning rate rises from 0.")
 @click.option("--decay", type=click.Choice(get_args(Decay)), help="Of the learning rate.")
 @click.option("--clip-norm", type=float, help="Largest global norm of the gradients.")
+@click.option("--ema", type=float, help="Decay of an average of the weights, which is kept instead of them.")
 @click.option("--objective", type=click.Choice(get_args(Objective)), help="What is maximized; see the guide.")
 @click.option("--samples", type=int, help="Draws an image, of iwae and dreg.")
 @click.option("--beta", type=float, help="Weight of the KL.")
@@ -43,6 +44,8 @@ def _filters(_context: click.Context, _parameter: click.Parameter, value: str | 
 @click.option("--latent-dim", type=int, help="Numbers in a latent.")
 @click.option("--filters", callback=_filters, help="Channels of the convolutions, such as 32,64.")
 @click.option("--binarize", type=click.Choice(get_args(Binarize)), help="Pixels as 0 and 1, cut at 0.5, or grey.")
+@click.option("--validation-fraction", type=float, help="Part of the training images to choose settings by.")
+@click.option("--patience", type=int, help="Epochs without a better validation ELBO before training stops early.")
 @click.option("--seed", type=int, help="Names the run: the same seed gives the same history.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder; begin it where there is none.")
 @click.option("--overwrite", is_flag=True, help="Delete the run in the folder and begin anew.")
@@ -84,8 +87,8 @@ def command(
 
     result = train(recipe, images, run, resume=resume, overwrite=overwrite, quiet=quiet)
     if not quiet:
-        elbo = result.history[-1].elbo
-        print(f"{result.path}: {len(result.history)} epochs, test ELBO {elbo:.2f} nats per image", file=sys.stderr)
+        kept = result.kept
+        print(f"{result.path}: epoch {kept.epoch}, test ELBO {kept.elbo:.2f} nats per image", file=sys.stderr)
 
 
 def main() -> None:

@@ -104,6 +104,8 @@ class TrainConfig:
         warmup_steps: steps over which the learning rate rises from 0.
         decay: "constant", or "cosine": it falls to 0 at the run's end (Loshchilov and Hutter, "SGDR", 2017).
         clip_norm: gradients of a larger global norm are scaled down to it; None: none are.
+        ema: decay a step of an exponential moving average of the weights (Polyak and Juditsky, 1992), which is what is
+            measured and kept; 0: the weights themselves are.
         epsilon: Adam's, added to the root of the second moment; 1e-8 is TensorFlow 1.x's.
         seed: unsigned 64-bit number that names the run: initial weights, shuffles and noise derive from it.
         binarize: "static" asks for pixels at or above 0.5 of the range as 1, the others as 0; "none" keeps grey.
@@ -115,6 +117,10 @@ class TrainConfig:
             inference with inverse autoregressive flow", 2016), for each image; of "analytic-kl".
         precision: "float32", "bfloat16" for the layers of a training step (weights, losses, evaluation stay float32),
             or "auto": bfloat16 where the hardware computes in it.
+        validation_fraction: part of the training images that is not trained on and measured each epoch: what settings
+            are chosen by, so that the test images say something of them.
+        patience: epochs without a better ELBO of the validation part after which training stops; the weights of the best
+            epoch are kept. 0: all epochs are run, and the last is kept.
         deterministic: run TensorFlow with op determinism, so that a seed gives the same run every time.
     """
 
@@ -126,6 +132,7 @@ class TrainConfig:
     warmup_steps: int = 0
     decay: Decay = "constant"
     clip_norm: float | None = None
+    ema: float = 0.0
     objective: Objective = "elbo"
     samples: int = 1
     beta: float = 1.0
@@ -134,10 +141,12 @@ class TrainConfig:
     precision: Precision = "float32"
     seed: int = 0
     binarize: Binarize = "static"
+    validation_fraction: float = 0.0
+    patience: int = 0
     deterministic: bool = True
 
     def __post_init__(self) -> None:
-        lows = {"epochs": 1, "batch_size": 1, "samples": 1, "warmup_steps": 0, "kl_warmup_epochs": 0}
+        lows = {"epochs": 1, "batch_size": 1, "samples": 1, "warmup_steps": 0, "kl_warmup_epochs": 0, "patience": 0}
         for name, low in lows.items():
             if getattr(self, name) < low:
                 raise InputError(f"{name} must be at least {low}; found {getattr(self, name)}")
@@ -148,6 +157,11 @@ class TrainConfig:
                 raise InputError(f"{name} must be a positive number; found {value}")
         if not 0.0 <= self.free_bits < math.inf:
             raise InputError(f"free_bits must be a number of at least 0; found {self.free_bits}")
+        for name in ("ema", "validation_fraction"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise InputError(f"{name} must be at least 0 and below 1; found {getattr(self, name)}")
+        if self.patience and not self.validation_fraction:
+            raise InputError("patience looks at the validation part; set validation_fraction, to 0.1 for example")
         choices = {"binarize": Binarize, "objective": Objective, "decay": Decay, "precision": Precision}
         for name, choice in choices.items():
             if getattr(self, name) not in get_args(choice):

@@ -3,7 +3,7 @@
 import csv
 import dataclasses
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cvae_runtime import InputError, write_file
@@ -21,6 +21,7 @@ class EpochRecord:
         train_elbo: mean of the training batches' ELBOs, each before its step, in nats per image.
         seconds: time of the training steps; evaluation and pictures are not in it.
         images_per_second: training images in that time.
+        validation_elbo: as elbo, over the validation part; None where there is none.
     """
 
     epoch: int
@@ -30,6 +31,7 @@ class EpochRecord:
     train_elbo: float
     seconds: float
     images_per_second: float
+    validation_elbo: float | None = None
 
 
 _FIELDS = [field.name for field in dataclasses.fields(EpochRecord)]
@@ -52,6 +54,25 @@ def read_history(path: Path) -> list[EpochRecord]:
     """
     try:
         rows = list(csv.DictReader(io.StringIO(path.read_text())))
-        return [EpochRecord(int(row["epoch"]), *(float(row[name]) for name in _FIELDS[1:])) for row in rows]
+        return [_read_row(row) for row in rows]
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as a history: {error!r}; expected the columns {_FIELDS}") from error
+
+
+def _read_row(row: Mapping[str, str]) -> EpochRecord:
+    epoch, *numbers = _FIELDS[:-1]
+    record = EpochRecord(int(row[epoch]), *(float(row[name]) for name in numbers))
+    validation = row.get("validation_elbo")  # runs of earlier versions have none
+    return dataclasses.replace(record, validation_elbo=float(validation)) if validation else record
+
+
+def kept_epoch(history: Sequence[EpochRecord], patience: int) -> int:
+    """The epoch whose weights a run keeps: the best of the validation part with early stopping, or else the last."""
+    if not patience:
+        return len(history)
+    return max(history, key=lambda record: (record.validation_elbo, -record.epoch)).epoch if history else 0
+
+
+def stops_early(history: Sequence[EpochRecord], patience: int) -> bool:
+    """Whether the validation part says that a run should end here; see `TrainConfig.patience`."""
+    return bool(patience) and len(history) - kept_epoch(history, patience) >= patience

@@ -67,6 +67,10 @@ def draw_elbo_curve(axes: Any, history: Sequence[EpochRecord]) -> None:
     low = min(min(record.elbo, record.train_elbo) for record in shown)
     axes.plot(epochs, [record.train_elbo for record in history], color="tab:gray", label="train", marker=".")
     axes.plot(epochs, [record.elbo for record in history], color="tab:blue", label="test", marker=".")
+    validated = [record for record in history if record.validation_elbo is not None]
+    if validated:
+        values = [record.validation_elbo for record in validated]
+        axes.plot([record.epoch for record in validated], values, color="tab:orange", label="validation", marker=".")
     axes.set(xlabel="epoch", ylabel="ELBO (nats per image)")
     axes.set_title(f"test ELBO {history[-1].elbo:.2f} after {epochs[-1]} epochs")
     axes.set_ylim(bottom=low - 1.0)

@@ -1,15 +1,17 @@
-"""The compiled loop: chunks of training steps, and the test ELBO, over images that are held on the device.
+"""The compiled loop: chunks of training steps, and the test ELBO, over images on the device or from a file.
 
 A chunk is one call of a ``tf.function`` that runs many steps. Python sees only the ends of chunks: there Ctrl-C acts,
 progress is shown and the losses are checked. Random numbers are stateless, a function of the seed, the epoch and the
 step, so that a run does not depend on how its epochs are cut into chunks.
 """
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -19,9 +21,12 @@ from cvae_runtime import EVALUATION_SEED, CvaeError, posterior_noise
 from ._compute import Compute, computing_in
 from ._config import TrainConfig
 from ._data import Dataset
+from ._feed import Feed, feed
 from ._losses import gaussian_kl, log_likelihood, preprocess
 from ._model import CVAE
 from ._objectives import Draws, elbo, surrogates
+from ._optimizer import averaged, make_optimizer
+from ._split import held_out
 
 CHUNK_SECONDS = 1.0  # aimed at; an answer to Ctrl-C should come within two
 TEST_BATCH = 500
@@ -33,7 +38,7 @@ _SHUFFLE, _NOISE = 0, 1  # tags that keep the random streams apart
 # Loops are written as tf.while_loop: AutoGraph, which would translate Python's, does not know Python 3.13.
 _compiled = tf.function(autograph=False)
 
-OnSteps = Callable[[int], None]
+OnImages = Callable[[int, float], None]  # is told how many images of the epoch are done, and the ELBO of the last ones
 
 
 class DivergedError(CvaeError):
@@ -47,25 +52,23 @@ class DivergedError(CvaeError):
         self.epoch, self.step = epoch, step
 
 
-def _parts(count: tf.Tensor, towers: int) -> list[slice]:
+def _shares(count: tf.Tensor, towers: int) -> list[slice]:
     """The towers' shares of ``count`` images."""
     return [slice(count * tower // towers, count * (tower + 1) // towers) for tower in range(towers)]
 
 
-def _make_optimizer(config: TrainConfig, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    rate: float | keras.optimizers.schedules.LearningRateSchedule = config.learning_rate
-    steps = config.epochs * steps_per_epoch
-    if config.decay == "cosine":
-        schedule = keras.optimizers.schedules.CosineDecay
-        if config.warmup_steps:
-            rest = max(1, steps - config.warmup_steps)
-            rate = schedule(0.0, rest, warmup_target=config.learning_rate, warmup_steps=config.warmup_steps)
-        else:
-            rate = schedule(config.learning_rate, steps)
-    elif config.warmup_steps:
-        rate = keras.optimizers.schedules.PolynomialDecay(0.0, config.warmup_steps, config.learning_rate)
-    # Named, or the second of a process would be adam_1, and its checkpoints other ones.
-    return keras.optimizers.Adam(rate, epsilon=config.epsilon, global_clipnorm=config.clip_norm, name="adam")
+@dataclasses.dataclass(frozen=True, eq=False)  # compared as it is by tf.function: by identity
+class _Part:
+    """Images to measure on: these numbers of a feed, and the noise of their draws."""
+
+    feed: Feed
+    numbers: tf.Tensor
+    noise: tf.Tensor
+
+    @classmethod
+    def of(cls, feed: Feed, numbers: NDArray[np.integer], latent_dim: int) -> "_Part":
+        noise = posterior_noise(EVALUATION_SEED, 0, len(numbers), latent_dim)
+        return cls(feed, tf.constant(numbers, tf.int32), tf.constant(noise))
 
 
 class Loop:
@@ -77,24 +80,30 @@ class Loop:
         compute: how the hardware is used.
 
     Attributes:
-        steps_per_epoch: optimizer steps that an epoch takes, the last smaller one included.
+        train_count: images that an epoch trains on.
+        steps_per_epoch: optimizer steps that it takes, the last smaller one included.
     """
 
     def __init__(self, config: TrainConfig, data: Dataset, compute: Compute = _PLAIN) -> None:
         self.config = config
         self.model = CVAE(config.model, config.seed)
-        self.train_count = len(data.train)
         self._compute = compute
+        self._train_feed = feed(data.train)
+        everything = np.arange(len(data.train))
+        validation = np.zeros(len(data.train), np.bool_)
+        if config.validation_fraction:
+            validation = held_out([str(number) for number in everything], config.validation_fraction)
+        self._train_numbers = tf.constant(everything[~validation], tf.int32)
+        self.train_count = len(self._train_numbers)
         self.steps_per_epoch = math.ceil(self.train_count / config.batch_size)
-        self.optimizer = _make_optimizer(config, self.steps_per_epoch)
+        self.optimizer = make_optimizer(config, self.steps_per_epoch)
         self.optimizer.build(self.model.trainable_variables)
         self._chunk = 1  # steps; grows to CHUNK_SECONDS once the speed is known
-        self._train_images = tf.constant(data.train)
-        self._test_images = tf.constant(data.test)
-        noise = posterior_noise(EVALUATION_SEED, 0, len(data.test), config.model.latent_dim)
-        self._test_noise = tf.constant(noise)
+        latent_dim = config.model.latent_dim
+        self._validation = _Part.of(self._train_feed, everything[validation], latent_dim) if validation.any() else None
+        self._test = _Part.of(feed(data.test), np.arange(len(data.test)), latent_dim)
 
-    def train_epoch(self, epoch: int, on_steps: OnSteps) -> float:
+    def train_epoch(self, epoch: int, on_images: OnImages) -> float:
         """Take every training image once, in an order that the seed and the epoch give.
 
         Returns:
@@ -103,19 +112,24 @@ class Loop:
         Raises:
             DivergedError: a step's loss is not finite.
         """
-        order = self._shuffle(self._constant(epoch))
+        images = self._train_feed.open(self._shuffle(self._constant(epoch)), self.config.batch_size)
         total, first = 0.0, 0
         while first < self.steps_per_epoch:
             last, towers = self._next_chunk(first)
             start = time.perf_counter()
-            elbos = self._train_steps(order, *map(self._constant, (epoch, first, last)), towers).numpy()
+            elbos = self._train_steps(images, *map(self._constant, (epoch, first, last)), towers).numpy()
             self._adapt_chunk(last - first, time.perf_counter() - start)
             if not np.isfinite(elbos).all():
                 raise DivergedError(epoch, first + int(np.argmin(np.isfinite(elbos))) + 1)
-            total += float(elbos.astype(np.float64).sum())
-            on_steps(last)
-            first = last
+            part = float(elbos.astype(np.float64).sum())
+            begin, end = first * self.config.batch_size, min(last * self.config.batch_size, self.train_count)
+            on_images(end, part / (end - begin))
+            total, first = total + part, last
         return total / self.train_count
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """A block in which the model has the weights that are measured and kept; see `TrainConfig.ema`."""
+        return averaged(self.optimizer, self.model.trainable_variables)
 
     def test_elbo(self, epoch: int) -> tuple[float, float]:
         """The mean reconstruction term and KL over the test set, one draw an image, in nats per image.
@@ -123,10 +137,25 @@ class Loop:
         Raises:
             DivergedError: they are not finite.
         """
-        count = len(self._test_images)
+        return self._measure(self._test, epoch)
+
+    def validation_elbo(self, epoch: int) -> float | None:
+        """The mean ELBO over the validation part, one draw an image, in nats per image; None where there is none.
+
+        Raises:
+            DivergedError: it is not finite.
+        """
+        if self._validation is None:
+            return None
+        reconstruction, kl = self._measure(self._validation, epoch)
+        return reconstruction - kl
+
+    def _measure(self, part: _Part, epoch: int) -> tuple[float, float]:
+        count = len(part.numbers)
+        images = part.feed.open(part.numbers, TEST_BATCH)
         chunks = [(begin, min(begin + TEST_CHUNK, count)) for begin in range(0, count, TEST_CHUNK)]
         towers = min(self._compute.towers, *((end - begin - 1) % TEST_BATCH + 1 for begin, end in chunks))
-        sums = sum(self._test_sums(*map(self._constant, chunk), towers).numpy() for chunk in chunks) / count
+        sums = sum(self._sums(part, images, *map(self._constant, chunk), towers).numpy() for chunk in chunks) / count
         if not np.isfinite(sums).all():
             raise DivergedError(epoch, self.steps_per_epoch)
         return float(sums[0]), float(sums[1])
@@ -160,18 +189,15 @@ class Loop:
 
     @_compiled
     def _shuffle(self, epoch: tf.Tensor) -> tf.Tensor:
-        order = tf.range(self.train_count, dtype=tf.int32)
-        return tf.random.experimental.stateless_shuffle(order, self._seed(_SHUFFLE, epoch))
+        return tf.random.experimental.stateless_shuffle(self._train_numbers, self._seed(_SHUFFLE, epoch))
 
     @_compiled
-    def _train_steps(
-        self, order: tf.Tensor, epoch: tf.Tensor, first: tf.Tensor, last: tf.Tensor, towers: int
-    ) -> tf.Tensor:
+    def _train_steps(self, opened: Any, epoch: tf.Tensor, first: tf.Tensor, last: tf.Tensor, towers: int) -> tf.Tensor:
         """The steps ``first .. last - 1`` of an epoch: the sum of the images' ELBOs of each."""
 
         def body(step: tf.Tensor, elbos: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             begin = step * self.config.batch_size
-            images = tf.gather(self._train_images, order[begin : begin + self.config.batch_size])
+            images = self._train_feed.take(opened, begin, begin + self.config.batch_size)
             return step + 1, elbos.write(step - first, self._train_step(images, epoch, step, towers))
 
         start = (first, tf.TensorArray(tf.float32, size=last - first))
@@ -184,7 +210,7 @@ class Loop:
         noise = tf.random.stateless_normal(shape, self._seed(_NOISE, epoch, step))
         x = preprocess(images, self.config.binarize_at)
         beta = self._beta(epoch, step)
-        parts = [self._tower(x[part], noise[:, part], beta) for part in _parts(count, towers)]
+        parts = [self._tower(x[part], noise[:, part], beta) for part in _shares(count, towers)]
         # Of sums, not of means: towers may hold different numbers of images.
         gradients = [tf.add_n(tower) / tf.cast(count, tf.float32) for tower in zip(*(g for g, _ in parts), strict=True)]
         self.optimizer.apply(gradients, self.model.trainable_variables)
@@ -216,10 +242,10 @@ class Loop:
         return self.config.beta * tf.minimum(1.0, tf.cast(done, tf.float32) / warmup)
 
     @_compiled
-    def _test_sums(self, first: tf.Tensor, last: tf.Tensor, towers: int) -> tf.Tensor:
-        """Reconstruction term and KL, summed over the test images ``first .. last - 1``."""
+    def _sums(self, part: _Part, opened: Any, first: tf.Tensor, last: tf.Tensor, towers: int) -> tf.Tensor:
+        """Reconstruction term and KL, summed over the images ``first .. last - 1`` of a part."""
 
-        def part_sums(images: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
+        def share_sums(images: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
             x = preprocess(images, self.config.binarize_at)
             mean, logvar = self.model.encode(x)
             logits = self.model.decode(self.model.reparameterize(mean, logvar, noise))
@@ -228,9 +254,9 @@ class Loop:
 
         def body(begin: tf.Tensor, sums: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             end = tf.minimum(begin + TEST_BATCH, last)
-            images, noise = self._test_images[begin:end], self._test_noise[begin:end]
-            parts = [part_sums(images[part], noise[part]) for part in _parts(end - begin, towers)]
-            return end, sums + tf.add_n(parts)
+            images, noise = part.feed.take(opened, begin, end), part.noise[begin:end]
+            shares = [share_sums(images[share], noise[share]) for share in _shares(end - begin, towers)]
+            return end, sums + tf.add_n(shares)
 
         return tf.while_loop(lambda begin, _: begin < last, body, (first, tf.zeros(2, tf.float64)))[1]
 

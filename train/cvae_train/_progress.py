@@ -14,13 +14,13 @@ class Progress:
 
     Args:
         epochs: how many the run has.
-        steps: how many an epoch has.
+        images: how many an epoch trains on.
         quiet: show nothing.
     """
 
-    def __init__(self, epochs: int, steps: int, *, quiet: bool) -> None:
+    def __init__(self, epochs: int, images: int, *, quiet: bool) -> None:
         self._epochs = epochs
-        self._steps = steps
+        self._images = images
         self._quiet = quiet
         self._bar: tqdm | None = None
 
@@ -40,19 +40,33 @@ class Progress:
     def begin(self, epoch: int) -> None:
         """An epoch begins."""
         if not self._quiet and sys.stderr.isatty():
-            self._bar = tqdm(total=self._steps, desc=f"epoch {epoch}/{self._epochs}", unit="step", leave=False)
+            self._bar = tqdm(
+                total=self._images,
+                desc=f"epoch {epoch}/{self._epochs}",
+                unit=" images",
+                leave=False,
+                dynamic_ncols=True,
+            )
+            self._later = self._epochs - epoch
 
-    def steps(self, done: int) -> None:
-        """So many steps of the epoch are done."""
+    def images(self, done: int, elbo: float) -> None:
+        """So many images of the epoch are done, and the last ones had this ELBO while they were trained on."""
         if self._bar is not None:
+            rate = self._bar.format_dict["rate"] or 0.0
+            left = (
+                f", run {tqdm.format_interval(self._later * self._images / rate)} more" if rate and self._later else ""
+            )
+            self._bar.set_postfix_str(f"train ELBO {elbo:.2f}{left}", refresh=False)
             self._bar.update(done - self._bar.n)
 
     def end(self, record: EpochRecord) -> None:
         """The epoch is whole and saved."""
         self._close()
+        validation = "" if record.validation_elbo is None else f"validation {record.validation_elbo:.2f}, "
         self.say(
             f"epoch {record.epoch}/{self._epochs}: test ELBO {record.elbo:.2f} "
-            f"(reconstruction {record.reconstruction:.2f}, KL {record.kl:.2f}) nats per image, "
+            f"(reconstruction {record.reconstruction:.2f}, KL {record.kl:.2f}), {validation}"
+            f"train {record.train_elbo:.2f} nats per image, "
             f"{record.seconds:.1f} s, {record.images_per_second:,.0f} images/s"
         )
 

@@ -4,6 +4,7 @@ config.json        the recipe and the data; written first
 environment.json   versions and machine
 history.csv        a row an epoch
 checkpoint.npz     the last whole epoch
+best.npz           with early stopping: the weights of the best epoch so far, renamed to weights.npz at the end
 samples/           image_at_epoch_0000.png and so on
 cvae.gif, elbo.png, weights.npz   written at the end, the weights last: where they are, the run is finished
 evaluation.json, evaluation.png   by cvae-evaluate
@@ -64,6 +65,10 @@ class RunFolder:
     @property
     def weights(self) -> Path:
         return self.path / "weights.npz"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "best.npz"
 
     @property
     def gif(self) -> Path:

@@ -12,7 +12,7 @@ from ._checkpoint import load_checkpoint, load_weights, save_checkpoint, save_we
 from ._compute import choose_compute
 from ._config import TrainConfig
 from ._data import Dataset, load_data
-from ._history import EpochRecord, read_history, write_history
+from ._history import EpochRecord, kept_epoch, read_history, stops_early, write_history
 from ._illustrate import SAMPLES, gif_epochs, sample_picture, write_elbo_curve, write_gif
 from ._loop import Loop
 from ._model import CVAE
@@ -36,6 +36,11 @@ class RunResult:
     config: TrainConfig
     history: Sequence[EpochRecord]
     model: CVAE
+
+    @property
+    def kept(self) -> EpochRecord:
+        """The record of the epoch whose weights the model has: the last one, but for early stopping."""
+        return self.history[kept_epoch(self.history, self.config.patience) - 1]
 
     def image(self, epoch: int) -> Any:
         """The samples drawn after an epoch (0: before training), as a PIL image; a notebook shows it.
@@ -92,15 +97,17 @@ def train(
     with op_determinism(config.deterministic):
         loop = Loop(config, data, compute)
         history = _continue(folder, loop)
-        with Progress(config.epochs, loop.steps_per_epoch, quiet=quiet) as progress:
+        with Progress(config.epochs, loop.train_count, quiet=quiet) as progress:
             progress.say(f"{compute.precision} layers, batches in {compute.towers} tower(s)")
-            for epoch in range(len(history) + 1, config.epochs + 1):
+            while len(history) < config.epochs and not stops_early(history, config.patience):
+                epoch = len(history) + 1
                 progress.begin(epoch)
-                record = _run_epoch(loop, epoch, progress)
-                history.append(record)
+                history.append(_run_epoch(loop, epoch, progress))
                 _save_epoch(folder, loop, history)
-                progress.end(record)
-        _finish(folder, loop.model, history)
+                progress.end(history[-1])
+            if len(history) < config.epochs:
+                progress.say(f"no better validation ELBO for {config.patience} epochs: stopped")
+        _finish(folder, loop, history)
     return RunResult(folder.path, config, history, loop.model)
 
 
@@ -131,27 +138,38 @@ def _continue(folder: RunFolder, loop: Loop) -> list[EpochRecord]:
 
 def _run_epoch(loop: Loop, epoch: int, progress: Progress) -> EpochRecord:
     start = time.perf_counter()
-    train_elbo = loop.train_epoch(epoch, progress.steps)
+    train_elbo = loop.train_epoch(epoch, progress.images)
     seconds = time.perf_counter() - start
-    reconstruction, kl = loop.test_elbo(epoch)
+    with loop.averaged():
+        reconstruction, kl = loop.test_elbo(epoch)
+        validation_elbo = loop.validation_elbo(epoch)
     rate = loop.train_count / seconds
-    return EpochRecord(epoch, reconstruction - kl, reconstruction, kl, train_elbo, seconds, rate)
+    return EpochRecord(epoch, reconstruction - kl, reconstruction, kl, train_elbo, seconds, rate, validation_elbo)
 
 
 def _save_epoch(folder: RunFolder, loop: Loop, history: Sequence[EpochRecord]) -> None:
     # The checkpoint is the truth that a resumed run starts from, so what belongs to the epoch is written before it
     # and what only repeats it after; both come out the same when they are written again.
-    latents = prior_latents(loop.config.seed, 0, SAMPLES, loop.config.model.latent_dim)
-    write_file(folder.sample(len(history)), sample_picture(loop.decode(latents)))
+    config, epoch = loop.config, len(history)
+    latents = prior_latents(config.seed, 0, SAMPLES, config.model.latent_dim)
+    with loop.averaged():
+        write_file(folder.sample(epoch), sample_picture(loop.decode(latents)))
+        if config.patience and kept_epoch(history, config.patience) == epoch:
+            save_weights(folder.best, loop.model)
     save_checkpoint(folder.checkpoint, loop.model, loop.optimizer, history)
     write_history(folder.history, history)
 
 
-def _finish(folder: RunFolder, model: CVAE, history: Sequence[EpochRecord]) -> None:
+def _finish(folder: RunFolder, loop: Loop, history: Sequence[EpochRecord]) -> None:
     write_history(folder.history, history)
     write_elbo_curve(folder.elbo_curve, history)
     write_gif(folder.gif, [folder.sample(epoch) for epoch in gif_epochs(len(history))])
-    save_weights(folder.weights, model)
+    if loop.config.patience:
+        folder.best.replace(folder.weights)
+    else:
+        with loop.averaged():
+            save_weights(folder.weights, loop.model)
+    load_weights(folder.weights, loop.model)
 
 
 def _next_free(folder: Path) -> Path:

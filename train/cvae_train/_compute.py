@@ -17,7 +17,6 @@ import tensorflow as tf
 from cvae_runtime import allowed_cores
 
 from ._config import Precision
-from ._tensorflow import hushed
 
 IMAGES_A_TOWER = 25  # at least: with fewer an operator's start costs more than its work
 
@@ -52,8 +51,6 @@ def choose_compute(precision: Precision, batch_size: int) -> Compute:
     towers = 1 if gpus else min(cores, max(1, batch_size // IMAGES_A_TOWER))
     if towers > 1 and not _set_threads(cores // towers, towers):
         towers = 1
-    with hushed():
-        tf.config.list_logical_devices()
     return Compute(towers, precision)
 
 

@@ -1,5 +1,6 @@
 """Images to the compiled loop: held on the device, or streamed from a memory-mapped file that is larger than memory."""
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -8,15 +9,17 @@ from numpy.typing import NDArray
 
 _AHEAD = 8  # batches that are read before they are wanted
 
+Share = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]  # of a number of images: where it begins and ends
+
 
 class Feed(Protocol):
     """Images by their numbers, in batches."""
 
-    def open(self, order: tf.Tensor, batch: int) -> Any:
-        """Make ready to give the images of these numbers, int32 (N,), in this order, ``batch`` at a time."""
+    def open(self, order: tf.Tensor, batch: int, share: Share) -> Any:
+        """Make ready to give the images of these numbers, int32 (N,), in this order: a share of every ``batch``."""
 
     def take(self, opened: Any, begin: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
-        """The images at the positions ``begin .. end - 1`` of the order, uint8 (B, H, W, C): the next batch."""
+        """The images at the positions ``begin .. end - 1`` of the order, uint8 (B, H, W, C): the next batch's share."""
 
 
 class Resident:
@@ -25,7 +28,7 @@ class Resident:
     def __init__(self, images: NDArray[np.uint8]) -> None:
         self._images = tf.constant(images)
 
-    def open(self, order: tf.Tensor, batch: int) -> tf.Tensor:  # noqa: ARG002
+    def open(self, order: tf.Tensor, batch: int, share: Share) -> tf.Tensor:  # noqa: ARG002
         """See `Feed`: the order itself."""
         return order
 
@@ -40,11 +43,13 @@ class Streamed:
     def __init__(self, images: NDArray[np.uint8]) -> None:
         self._images = images
 
-    def open(self, order: tf.Tensor, batch: int) -> Any:
+    def open(self, order: tf.Tensor, batch: int, share: Share) -> Any:
         """See `Feed`: an iterator."""
         shape = [None, *self._images.shape[1:]]
 
         def read(numbers: tf.Tensor) -> tf.Tensor:
+            begin, end = share(tf.shape(numbers)[0])
+            numbers = numbers[begin:end]
             return tf.ensure_shape(tf.numpy_function(lambda n: self._images[n], [numbers], tf.uint8), shape)
 
         numbers = tf.data.Dataset.from_tensor_slices(order).batch(batch)

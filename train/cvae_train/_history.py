@@ -3,8 +3,12 @@
 import csv
 import dataclasses
 import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cvae_runtime import InputError, write_file
 
@@ -35,6 +39,7 @@ class EpochRecord:
 
 
 _FIELDS = [field.name for field in dataclasses.fields(EpochRecord)]
+COLUMNS = len(_FIELDS)
 
 
 def write_history(path: Path, history: Sequence[EpochRecord]) -> None:
@@ -54,16 +59,29 @@ def read_history(path: Path) -> list[EpochRecord]:
     """
     try:
         rows = list(csv.DictReader(io.StringIO(path.read_text())))
-        return [_read_row(row) for row in rows]
+        return history_of(np.array([_read_row(row) for row in rows]).reshape(-1, COLUMNS))
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as a history: {error!r}; expected the columns {_FIELDS}") from error
 
 
-def _read_row(row: Mapping[str, str]) -> EpochRecord:
-    epoch, *numbers = _FIELDS[:-1]
-    record = EpochRecord(int(row[epoch]), *(float(row[name]) for name in numbers))
-    validation = row.get("validation_elbo")  # runs of earlier versions have none
-    return dataclasses.replace(record, validation_elbo=float(validation)) if validation else record
+def _read_row(row: Mapping[str, str]) -> list[float]:
+    # Runs of earlier versions have no validation column.
+    return [float(row[name]) for name in _FIELDS[:-1]] + [float(row.get("validation_elbo") or math.nan)]
+
+
+def history_table(history: Sequence[EpochRecord]) -> NDArray[np.float64]:
+    """A history as float64 (epochs, COLUMNS); NaN where there is no validation part."""
+    rows = [[math.nan if value is None else value for value in dataclasses.astuple(record)] for record in history]
+    return np.array(rows, np.float64).reshape(-1, COLUMNS)
+
+
+def history_of(table: NDArray[np.float64]) -> list[EpochRecord]:
+    """The opposite of `history_table`."""
+    records = [(EpochRecord(int(epoch), *numbers), validation) for epoch, *numbers, validation in table.tolist()]
+    return [
+        record if math.isnan(validation) else dataclasses.replace(record, validation_elbo=validation)
+        for record, validation in records
+    ]
 
 
 def kept_epoch(history: Sequence[EpochRecord], patience: int) -> int:

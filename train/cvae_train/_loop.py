@@ -6,6 +6,7 @@ step, so that a run does not depend on how its epochs are cut into chunks.
 """
 
 import dataclasses
+import itertools
 import math
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from cvae_runtime import EVALUATION_SEED, CvaeError, posterior_noise
 
+from ._cluster import Cluster
 from ._compute import Compute, computing_in
 from ._config import TrainConfig
 from ._data import Dataset
@@ -52,9 +54,10 @@ class DivergedError(CvaeError):
         self.epoch, self.step = epoch, step
 
 
-def _shares(count: tf.Tensor, towers: int) -> list[slice]:
-    """The towers' shares of ``count`` images."""
-    return [slice(count * tower // towers, count * (tower + 1) // towers) for tower in range(towers)]
+def _shares(begin: tf.Tensor, end: tf.Tensor, towers: int) -> list[slice]:
+    """The towers' shares of the images ``begin .. end - 1``."""
+    cuts = [begin + (end - begin) * tower // towers for tower in range(towers + 1)]
+    return [slice(*ends) for ends in itertools.pairwise(cuts)]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # compared as it is by tf.function: by identity
@@ -78,13 +81,17 @@ class Loop:
         config: the recipe.
         data: images of the config's shape.
         compute: how the hardware is used.
+        cluster: the devices, whose strategy's scope the loop is made in; this process's if not given.
 
     Attributes:
         train_count: images that an epoch trains on.
         steps_per_epoch: optimizer steps that it takes, the last smaller one included.
     """
 
-    def __init__(self, config: TrainConfig, data: Dataset, compute: Compute = _PLAIN) -> None:
+    def __init__(
+        self, config: TrainConfig, data: Dataset, compute: Compute = _PLAIN, cluster: Cluster | None = None
+    ) -> None:
+        self._cluster = cluster or Cluster(tf.distribute.get_strategy())
         self.config = config
         self.model = CVAE(config.model, config.seed)
         self._compute = compute
@@ -112,7 +119,7 @@ class Loop:
         Raises:
             DivergedError: a step's loss is not finite.
         """
-        images = self._train_feed.open(self._shuffle(self._constant(epoch)), self.config.batch_size)
+        images = self._open(self._train_feed, self._shuffle(self._constant(epoch)), self.config.batch_size)
         total, first = 0.0, 0
         while first < self.steps_per_epoch:
             last, towers = self._next_chunk(first)
@@ -152,9 +159,10 @@ class Loop:
 
     def _measure(self, part: _Part, epoch: int) -> tuple[float, float]:
         count = len(part.numbers)
-        images = part.feed.open(part.numbers, TEST_BATCH)
+        images = self._open(part.feed, part.numbers, TEST_BATCH)
         chunks = [(begin, min(begin + TEST_CHUNK, count)) for begin in range(0, count, TEST_CHUNK)]
-        towers = min(self._compute.towers, *((end - begin - 1) % TEST_BATCH + 1 for begin, end in chunks))
+        smallest = min((end - begin - 1) % TEST_BATCH + 1 for begin, end in chunks)
+        towers = max(1, min(self._compute.towers, smallest // self._cluster.replicas))
         sums = sum(self._sums(part, images, *map(self._constant, chunk), towers).numpy() for chunk in chunks) / count
         if not np.isfinite(sums).all():
             raise DivergedError(epoch, self.steps_per_epoch)
@@ -164,20 +172,26 @@ class Loop:
         """Probabilities (N, H, W, C) of latents (N, L), decoded in one batch."""
         return self._decode(tf.constant(latents)).numpy()
 
+    def _open(self, feed: Feed, order: tf.Tensor, batch: int) -> Any:
+        return feed.open(order, batch, self._cluster.local_share)
+
     @staticmethod
     def _constant(number: int) -> tf.Tensor:
         return tf.constant(number, tf.int32)  # as a tensor: a Python number would compile the function anew
 
     def _next_chunk(self, first: int) -> tuple[int, int]:
         """Where a chunk that begins at a step ends, and how many towers it has: none may be without an image."""
+        towers = max(1, min(self._compute.towers, self.config.batch_size // self._cluster.replicas))
         left = self.train_count % self.config.batch_size or self.config.batch_size
-        whole = self.steps_per_epoch - (left < self._compute.towers)  # steps that have an image for every tower
+        whole = self.steps_per_epoch - (left < towers * self._cluster.replicas)  # steps with an image for every tower
         if first == whole:
             return self.steps_per_epoch, 1
-        return min(first + self._chunk, whole), min(self._compute.towers, self.config.batch_size)
+        return min(first + self._chunk, whole), towers
 
     def _adapt_chunk(self, steps: int, seconds: float) -> None:
-        # At most fourfold a time, so that a first chunk that was slow or fast by chance does little harm.
+        # At most fourfold a time, so that a first chunk that was slow or fast by chance does little harm. The workers of a
+        # cluster go by one clock: their steps must be cut alike, for sums over them know each other by their numbers.
+        seconds = self._cluster.number_of_chief(seconds)
         self._chunk = max(1, min(int(steps * CHUNK_SECONDS / seconds), 4 * steps))
 
     def _seed(self, tag: int, *numbers: tf.Tensor) -> tf.Tensor:
@@ -196,28 +210,36 @@ class Loop:
         """The steps ``first .. last - 1`` of an epoch: the sum of the images' ELBOs of each."""
 
         def body(step: tf.Tensor, elbos: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-            begin = step * self.config.batch_size
-            images = self._train_feed.take(opened, begin, begin + self.config.batch_size)
-            return step + 1, elbos.write(step - first, self._train_step(images, epoch, step, towers))
+            return step + 1, elbos.write(step - first, self._train_step(opened, epoch, step, towers))
 
         start = (first, tf.TensorArray(tf.float32, size=last - first))
         return tf.while_loop(lambda step, _: step < last, body, start)[1].stack()
 
-    def _train_step(self, images: tf.Tensor, epoch: tf.Tensor, step: tf.Tensor, towers: int) -> tf.Tensor:
+    def _train_step(self, opened: Any, epoch: tf.Tensor, step: tf.Tensor, towers: int) -> tf.Tensor:
         """One step of the optimizer on a batch; the sum of its images' ELBOs before the step."""
-        count = tf.shape(images)[0]
+        first = step * self.config.batch_size
+        count = tf.minimum(self.config.batch_size, self.train_count - first)
+        here, stop = self._cluster.local_share(count)
+        images = self._train_feed.take(opened, first + here, first + stop)
         shape = (self.config.samples, count, self.config.model.latent_dim)
-        noise = tf.random.stateless_normal(shape, self._seed(_NOISE, epoch, step))
-        x = preprocess(images, self.config.binarize_at)
+        noise = tf.random.stateless_normal(shape, self._seed(_NOISE, epoch, step))[:, here:stop]
         beta = self._beta(epoch, step)
-        parts = [self._tower(x[part], noise[:, part], beta) for part in _shares(count, towers)]
-        # Of sums, not of means: towers may hold different numbers of images.
-        gradients = [tf.add_n(tower) / tf.cast(count, tf.float32) for tower in zip(*(g for g, _ in parts), strict=True)]
-        self.optimizer.apply(gradients, self.model.trainable_variables)
-        return tf.add_n([elbos for _, elbos in parts])
 
-    def _tower(self, x: tf.Tensor, noise: tf.Tensor, beta: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor]:
-        """Gradients of minus the sum of the objective over some images, and the sum of their ELBOs."""
+        def work(begin: tf.Tensor, end: tf.Tensor) -> list[tf.Tensor]:
+            x = preprocess(images, self.config.binarize_at)
+            parts = [
+                self._tower(x[share], noise[:, share], beta) for share in _shares(begin - here, end - here, towers)
+            ]
+            return [tf.add_n(terms) for terms in zip(*parts, strict=True)]
+
+        elbos, *sums = self._cluster.sum(count, work)
+        # Of sums, not of means: towers may hold different numbers of images.
+        gradients = [gradient / tf.cast(count, tf.float32) for gradient in sums]
+        self.optimizer.apply(gradients, self.model.trainable_variables)
+        return elbos
+
+    def _tower(self, x: tf.Tensor, noise: tf.Tensor, beta: tf.Tensor) -> list[tf.Tensor]:
+        """The sum of some images' ELBOs, and the gradients of minus the sum of their objectives."""
         model, samples = self.model, self.config.samples
         with tf.GradientTape(persistent=True) as tape, computing_in(model, self._compute.precision):
             mean, logvar = (tf.cast(tensor, tf.float32) for tensor in model.encode(x))
@@ -229,9 +251,9 @@ class Loop:
             losses = -tf.reduce_sum(for_decoder), -tf.reduce_sum(for_encoder)
         elbos = tf.reduce_sum(elbo(draws))
         if for_decoder is for_encoder:
-            return tape.gradient(losses[0], model.trainable_variables), elbos
+            return [elbos, *tape.gradient(losses[0], model.trainable_variables)]
         encoder, decoder = model.encoder.trainable_variables, model.decoder.trainable_variables
-        return tape.gradient(losses[1], encoder) + tape.gradient(losses[0], decoder), elbos
+        return [elbos, *tape.gradient(losses[1], encoder), *tape.gradient(losses[0], decoder)]
 
     def _beta(self, epoch: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         """The weight of the KL at a step."""
@@ -253,10 +275,16 @@ class Loop:
             return tf.reduce_sum(tf.cast(terms, tf.float64), axis=1)
 
         def body(begin: tf.Tensor, sums: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            end = tf.minimum(begin + TEST_BATCH, last)
-            images, noise = part.feed.take(opened, begin, end), part.noise[begin:end]
-            shares = [share_sums(images[share], noise[share]) for share in _shares(end - begin, towers)]
-            return end, sums + tf.add_n(shares)
+            count = tf.minimum(TEST_BATCH, last - begin)
+            here, stop = self._cluster.local_share(count)
+            images = part.feed.take(opened, begin + here, begin + stop)
+            noise = part.noise[begin + here : begin + stop]
+
+            def work(start: tf.Tensor, end: tf.Tensor) -> list[tf.Tensor]:
+                shares = _shares(start - here, end - here, towers)
+                return [tf.add_n([share_sums(images[share], noise[share]) for share in shares])]
+
+            return begin + count, sums + self._cluster.sum(count, work)[0]
 
         return tf.while_loop(lambda begin, _: begin < last, body, (first, tf.zeros(2, tf.float64)))[1]
 

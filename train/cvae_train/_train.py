@@ -6,13 +6,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cvae_runtime import InputError, prior_latents, write_file
 
 from ._checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
-from ._compute import choose_compute
+from ._cluster import Cluster, join_cluster
+from ._compute import Compute, choose_compute
 from ._config import TrainConfig
 from ._data import Dataset, load_data
-from ._history import EpochRecord, kept_epoch, read_history, stops_early, write_history
+from ._history import (
+    COLUMNS,
+    EpochRecord,
+    history_of,
+    history_table,
+    kept_epoch,
+    read_history,
+    stops_early,
+    write_history,
+)
 from ._illustrate import SAMPLES, gif_epochs, sample_picture, write_elbo_curve, write_gif
 from ._loop import Loop
 from ._model import CVAE
@@ -80,6 +92,7 @@ def train(
         InputError: data and config do not fit each other, or the folder holds a run of other settings.
         TargetExistsError: the folder holds a run and neither resume nor overwrite was given.
         DivergedError: the loss became infinite or not a number.
+        WorkerLostError: another worker of the cluster ended.
     """
     config = config or TrainConfig()
     data = data or load_data()
@@ -90,25 +103,58 @@ def train(
         )
     folder = RunFolder(Path(run) if run is not None else _next_free(Path("runs")))
     compute = choose_compute(config.precision, config.batch_size)
-    environment = describe_environment() | {"compute": dataclasses.asdict(compute)}
-    folder.prepare(config, DataInfo.of(data), environment, resume=resume, overwrite=overwrite)
-    if folder.finished:
-        return load_run(folder.path)
-    with op_determinism(config.deterministic):
-        loop = Loop(config, data, compute)
-        history = _continue(folder, loop)
-        with Progress(config.epochs, loop.train_count, quiet=quiet) as progress:
-            progress.say(f"{compute.precision} layers, batches in {compute.towers} tower(s)")
-            while len(history) < config.epochs and not stops_early(history, config.patience):
-                epoch = len(history) + 1
-                progress.begin(epoch)
-                history.append(_run_epoch(loop, epoch, progress))
+    cluster = join_cluster()
+    with cluster.watched(), op_determinism(config.deterministic):
+        return _train(config, data, folder, compute, cluster, resume=resume, overwrite=overwrite, quiet=quiet)
+
+
+def _train(
+    config: TrainConfig,
+    data: Dataset,
+    folder: RunFolder,
+    compute: Compute,
+    cluster: Cluster,
+    *,
+    resume: bool,
+    overwrite: bool,
+    quiet: bool,
+) -> RunResult:
+    info = DataInfo.of(data)
+    environment = describe_environment() | {"compute": dataclasses.asdict(compute), "workers": cluster.workers}
+    cluster.check_agreement(f"{config} {info.fingerprint} {compute.precision}")
+    cluster.on_chief(lambda: folder.prepare(config, info, environment, resume=resume, overwrite=overwrite))
+    if cluster.number_of_chief(cluster.chief and folder.finished):
+        return _finished(folder, config, cluster)
+    with cluster.strategy.scope():  # for its variables alone: Keras's optimizers work on all replicas from outside it
+        loop = Loop(config, data, compute, cluster)
+    history = _continue(folder, loop, cluster)
+    with Progress(config.epochs, loop.train_count, quiet=quiet or not cluster.chief) as progress:
+        progress.say(_describe(compute, cluster))
+        while len(history) < config.epochs and not stops_early(history, config.patience):
+            epoch = len(history) + 1
+            progress.begin(epoch)
+            history.append(_run_epoch(loop, epoch, progress))
+            if cluster.chief:
                 _save_epoch(folder, loop, history)
-                progress.end(history[-1])
-            if len(history) < config.epochs:
-                progress.say(f"no better validation ELBO for {config.patience} epochs: stopped")
+            progress.end(history[-1])
+        if len(history) < config.epochs:
+            progress.say(f"no better validation ELBO for {config.patience} epochs: stopped")
+    if cluster.chief:
         _finish(folder, loop, history)
+    cluster.share_variables(loop.model.variables)
     return RunResult(folder.path, config, history, loop.model)
+
+
+def _describe(compute: Compute, cluster: Cluster) -> str:
+    devices = f", {cluster.replicas} replicas on {cluster.workers} worker(s)" if cluster.replicas > 1 else ""
+    return f"{compute.precision} layers, batches in {compute.towers} tower(s){devices}"
+
+
+def _finished(folder: RunFolder, config: TrainConfig, cluster: Cluster) -> RunResult:
+    """The result of a run that was finished before."""
+    result = load_run(folder.path) if cluster.chief else RunResult(folder.path, config, [], CVAE(config.model))
+    cluster.share_variables(result.model.variables)
+    return dataclasses.replace(result, history=_share_history(result.history, cluster))
 
 
 def load_run(path: str | Path) -> RunResult:
@@ -128,12 +174,22 @@ def load_run(path: str | Path) -> RunResult:
     return RunResult(folder.path, config, read_history(folder.history), model)
 
 
-def _continue(folder: RunFolder, loop: Loop) -> list[EpochRecord]:
+def _continue(folder: RunFolder, loop: Loop, cluster: Cluster) -> list[EpochRecord]:
     """Put the folder's checkpoint into the loop, or save the loop as the first one: the epochs that are done."""
-    if folder.checkpoint.is_file():
-        return load_checkpoint(folder.checkpoint, loop.model, loop.optimizer)
-    _save_epoch(folder, loop, [])
-    return []
+    history: list[EpochRecord] = []
+    if cluster.chief and folder.checkpoint.is_file():
+        history = load_checkpoint(folder.checkpoint, loop.model, loop.optimizer)
+    elif cluster.chief:
+        _save_epoch(folder, loop, history)
+    cluster.share_variables([*loop.model.variables, *loop.optimizer.variables])
+    return _share_history(history, cluster)
+
+
+def _share_history(history: Sequence[EpochRecord], cluster: Cluster) -> list[EpochRecord]:
+    """The chief's history."""
+    table = np.zeros((int(cluster.number_of_chief(len(history))), COLUMNS))
+    table[: len(history)] = history_table(history)
+    return history_of(*cluster.of_chief([table]))
 
 
 def _run_epoch(loop: Loop, epoch: int, progress: Progress) -> EpochRecord:

@@ -5,6 +5,7 @@ def test_public_names():
     assert cvae_train.__all__ == [
         "CVAE",
         "PRESETS",
+        "Callback",
         "DataInfo",
         "Dataset",
         "DivergedError",
@@ -13,7 +14,9 @@ def test_public_names():
         "ModelConfig",
         "RunFolder",
         "RunResult",
+        "TensorBoard",
         "TrainConfig",
+        "WorkerLostError",
         "evaluate",
         "import_tensorflow",
         "load_data",

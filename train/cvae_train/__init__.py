@@ -11,6 +11,7 @@ and check its arguments without waiting for it.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ._callbacks import Callback
 from ._config import PRESETS, ModelConfig, TrainConfig, read_config
 from ._data import Dataset, load_data
 from ._history import EpochRecord, read_history
@@ -18,10 +19,12 @@ from ._run import DataInfo, RunFolder
 from ._tensorflow import import_tensorflow
 
 if TYPE_CHECKING:
+    from ._cluster import WorkerLostError
     from ._evaluate import Evaluation, evaluate
     from ._loop import DivergedError
     from ._losses import preprocess
     from ._model import CVAE
+    from ._tensorboard import TensorBoard
     from ._train import RunResult, load_run, train
 
 _NEED_TENSORFLOW = {
@@ -29,6 +32,8 @@ _NEED_TENSORFLOW = {
     "DivergedError": "_loop",
     "Evaluation": "_evaluate",
     "RunResult": "_train",
+    "TensorBoard": "_tensorboard",
+    "WorkerLostError": "_cluster",
     "evaluate": "_evaluate",
     "load_run": "_train",
     "preprocess": "_losses",
@@ -38,6 +43,7 @@ _NEED_TENSORFLOW = {
 __all__ = [
     "CVAE",
     "PRESETS",
+    "Callback",
     "DataInfo",
     "Dataset",
     "DivergedError",
@@ -46,7 +52,9 @@ __all__ = [
     "ModelConfig",
     "RunFolder",
     "RunResult",
+    "TensorBoard",
     "TrainConfig",
+    "WorkerLostError",
     "evaluate",
     "import_tensorflow",
     "load_data",

@@ -47,6 +47,7 @@ def _filters(_context: click.Context, _parameter: click.Parameter, value: str | 
 @click.option("--validation-fraction", type=float, help="Part of the training images to choose settings by.")
 @click.option("--patience", type=int, help="Epochs without a better validation ELBO before training stops early.")
 @click.option("--seed", type=int, help="Names the run: the same seed gives the same history.")
+@click.option("--tensorboard", is_flag=True, help="Write what tensorboard --logdir RUN shows.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder; begin it where there is none.")
 @click.option("--overwrite", is_flag=True, help="Delete the run in the folder and begin anew.")
 @cli.common_options
@@ -57,6 +58,7 @@ def command(
     config: Path | None,
     resume: bool,
     overwrite: bool,
+    tensorboard: bool,
     quiet: bool,
     verbose: bool,
     **changes: Any,
@@ -85,7 +87,12 @@ def command(
 
     from ._train import train
 
-    result = train(recipe, images, run, resume=resume, overwrite=overwrite, quiet=quiet)
+    callbacks = []
+    if tensorboard:
+        from ._tensorboard import TensorBoard
+
+        callbacks.append(TensorBoard(images.test))
+    result = train(recipe, images, run, resume=resume, overwrite=overwrite, quiet=quiet, callbacks=callbacks)
     if not quiet:
         kept = result.kept
         print(f"{result.path}: epoch {kept.epoch}, test ELBO {kept.elbo:.2f} nats per image", file=sys.stderr)

@@ -262,4 +262,14 @@ PRESETS: Mapping[str, TrainConfig] = {
         objective="analytic-kl",
         precision="auto",
     ),
+    # As far as the default network goes in an hour on two cores.
+    "best": TrainConfig(
+        epochs=450,
+        learning_rate=4e-3,
+        warmup_steps=200,
+        decay="cosine",
+        clip_norm=100.0,
+        objective="stl",
+        precision="auto",
+    ),
 }

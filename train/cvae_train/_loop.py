@@ -84,6 +84,7 @@ class Loop:
         cluster: the devices, whose strategy's scope the loop is made in; this process's if not given.
 
     Attributes:
+        model, optimizer: whose variables make the state.
         train_count: images that an epoch trains on.
         steps_per_epoch: optimizer steps that it takes, the last smaller one included.
     """
@@ -91,7 +92,7 @@ class Loop:
     def __init__(
         self, config: TrainConfig, data: Dataset, compute: Compute = _PLAIN, cluster: Cluster | None = None
     ) -> None:
-        self._cluster = cluster or Cluster(tf.distribute.get_strategy())
+        self.cluster = cluster or Cluster(tf.distribute.get_strategy())
         self.config = config
         self.model = CVAE(config.model, config.seed)
         self._compute = compute
@@ -162,7 +163,7 @@ class Loop:
         images = self._open(part.feed, part.numbers, TEST_BATCH)
         chunks = [(begin, min(begin + TEST_CHUNK, count)) for begin in range(0, count, TEST_CHUNK)]
         smallest = min((end - begin - 1) % TEST_BATCH + 1 for begin, end in chunks)
-        towers = max(1, min(self._compute.towers, smallest // self._cluster.replicas))
+        towers = max(1, min(self._compute.towers, smallest // self.cluster.replicas))
         sums = sum(self._sums(part, images, *map(self._constant, chunk), towers).numpy() for chunk in chunks) / count
         if not np.isfinite(sums).all():
             raise DivergedError(epoch, self.steps_per_epoch)
@@ -173,7 +174,7 @@ class Loop:
         return self._decode(tf.constant(latents)).numpy()
 
     def _open(self, feed: Feed, order: tf.Tensor, batch: int) -> Any:
-        return feed.open(order, batch, self._cluster.local_share)
+        return feed.open(order, batch, self.cluster.local_share)
 
     @staticmethod
     def _constant(number: int) -> tf.Tensor:
@@ -181,9 +182,9 @@ class Loop:
 
     def _next_chunk(self, first: int) -> tuple[int, int]:
         """Where a chunk that begins at a step ends, and how many towers it has: none may be without an image."""
-        towers = max(1, min(self._compute.towers, self.config.batch_size // self._cluster.replicas))
+        towers = max(1, min(self._compute.towers, self.config.batch_size // self.cluster.replicas))
         left = self.train_count % self.config.batch_size or self.config.batch_size
-        whole = self.steps_per_epoch - (left < towers * self._cluster.replicas)  # steps with an image for every tower
+        whole = self.steps_per_epoch - (left < towers * self.cluster.replicas)  # steps with an image for every tower
         if first == whole:
             return self.steps_per_epoch, 1
         return min(first + self._chunk, whole), towers
@@ -191,7 +192,7 @@ class Loop:
     def _adapt_chunk(self, steps: int, seconds: float) -> None:
         # At most fourfold a time, so that a first chunk that was slow or fast by chance does little harm. The workers of a
         # cluster go by one clock: their steps must be cut alike, for sums over them know each other by their numbers.
-        seconds = self._cluster.number_of_chief(seconds)
+        seconds = self.cluster.number_of_chief(seconds)
         self._chunk = max(1, min(int(steps * CHUNK_SECONDS / seconds), 4 * steps))
 
     def _seed(self, tag: int, *numbers: tf.Tensor) -> tf.Tensor:
@@ -219,7 +220,7 @@ class Loop:
         """One step of the optimizer on a batch; the sum of its images' ELBOs before the step."""
         first = step * self.config.batch_size
         count = tf.minimum(self.config.batch_size, self.train_count - first)
-        here, stop = self._cluster.local_share(count)
+        here, stop = self.cluster.local_share(count)
         images = self._train_feed.take(opened, first + here, first + stop)
         shape = (self.config.samples, count, self.config.model.latent_dim)
         noise = tf.random.stateless_normal(shape, self._seed(_NOISE, epoch, step))[:, here:stop]
@@ -232,7 +233,7 @@ class Loop:
             ]
             return [tf.add_n(terms) for terms in zip(*parts, strict=True)]
 
-        elbos, *sums = self._cluster.sum(count, work)
+        elbos, *sums = self.cluster.sum(count, work)
         # Of sums, not of means: towers may hold different numbers of images.
         gradients = [gradient / tf.cast(count, tf.float32) for gradient in sums]
         self.optimizer.apply(gradients, self.model.trainable_variables)
@@ -276,7 +277,7 @@ class Loop:
 
         def body(begin: tf.Tensor, sums: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             count = tf.minimum(TEST_BATCH, last - begin)
-            here, stop = self._cluster.local_share(count)
+            here, stop = self.cluster.local_share(count)
             images = part.feed.take(opened, begin + here, begin + stop)
             noise = part.noise[begin + here : begin + stop]
 
@@ -284,7 +285,7 @@ class Loop:
                 shares = _shares(start - here, end - here, towers)
                 return [tf.add_n([share_sums(images[share], noise[share]) for share in shares])]
 
-            return begin + count, sums + self._cluster.sum(count, work)[0]
+            return begin + count, sums + self.cluster.sum(count, work)[0]
 
         return tf.while_loop(lambda begin, _: begin < last, body, (first, tf.zeros(2, tf.float64)))[1]
 

@@ -8,6 +8,7 @@ best.npz           with early stopping: the weights of the best epoch so far, re
 samples/           image_at_epoch_0000.png and so on
 cvae.gif, elbo.png, weights.npz   written at the end, the weights last: where they are, the run is finished
 evaluation.json, evaluation.png   by cvae-evaluate
+tensorboard/       by --tensorboard
 """
 
 import dataclasses
@@ -85,6 +86,10 @@ class RunFolder:
     @property
     def evaluation_picture(self) -> Path:
         return self.path / "evaluation.png"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.path / "tensorboard"
 
     def sample(self, epoch: int) -> Path:
         return self.path / "samples" / f"image_at_epoch_{epoch:04d}.png"

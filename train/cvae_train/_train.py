@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cvae_runtime import InputError, prior_latents, write_file
 
+from ._callbacks import Callback
 from ._checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
 from ._cluster import Cluster, join_cluster
 from ._compute import Compute, choose_compute
@@ -76,6 +78,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     quiet: bool = False,
+    callbacks: Sequence[Callback] = (),
 ) -> RunResult:
     """Train a model and leave config, history, checkpoint, pictures and weights in a run folder.
 
@@ -87,6 +90,7 @@ def train(
             undisturbed training.
         overwrite: delete the run in that folder first.
         quiet: show no progress.
+        callbacks: are told of the run's progress.
 
     Raises:
         InputError: data and config do not fit each other, or the folder holds a run of other settings.
@@ -105,44 +109,28 @@ def train(
     compute = choose_compute(config.precision, config.batch_size)
     cluster = join_cluster()
     with cluster.watched(), op_determinism(config.deterministic):
-        return _train(config, data, folder, compute, cluster, resume=resume, overwrite=overwrite, quiet=quiet)
-
-
-def _train(
-    config: TrainConfig,
-    data: Dataset,
-    folder: RunFolder,
-    compute: Compute,
-    cluster: Cluster,
-    *,
-    resume: bool,
-    overwrite: bool,
-    quiet: bool,
-) -> RunResult:
-    info = DataInfo.of(data)
-    environment = describe_environment() | {"compute": dataclasses.asdict(compute), "workers": cluster.workers}
-    cluster.check_agreement(f"{config} {info.fingerprint} {compute.precision}")
-    cluster.on_chief(lambda: folder.prepare(config, info, environment, resume=resume, overwrite=overwrite))
-    if cluster.number_of_chief(cluster.chief and folder.finished):
-        return _finished(folder, config, cluster)
-    with cluster.strategy.scope():  # for its variables alone: Keras's optimizers work on all replicas from outside it
-        loop = Loop(config, data, compute, cluster)
-    history = _continue(folder, loop, cluster)
-    with Progress(config.epochs, loop.train_count, quiet=quiet or not cluster.chief) as progress:
-        progress.say(_describe(compute, cluster))
-        while len(history) < config.epochs and not stops_early(history, config.patience):
-            epoch = len(history) + 1
-            progress.begin(epoch)
-            history.append(_run_epoch(loop, epoch, progress))
-            if cluster.chief:
-                _save_epoch(folder, loop, history)
-            progress.end(history[-1])
-        if len(history) < config.epochs:
-            progress.say(f"no better validation ELBO for {config.patience} epochs: stopped")
-    if cluster.chief:
-        _finish(folder, loop, history)
-    cluster.share_variables(loop.model.variables)
-    return RunResult(folder.path, config, history, loop.model)
+        info = DataInfo.of(data)
+        environment = describe_environment() | {"compute": dataclasses.asdict(compute), "workers": cluster.workers}
+        cluster.check_agreement(f"{config} {info.fingerprint} {compute.precision}")
+        cluster.on_chief(lambda: folder.prepare(config, info, environment, resume=resume, overwrite=overwrite))
+        if cluster.number_of_chief(cluster.chief and folder.finished):
+            return _finished(folder, config, cluster)
+        with cluster.strategy.scope():  # for its variables alone: Keras's optimizers work on replicas from outside it
+            loop = Loop(config, data, compute, cluster)
+        history = _continue(folder, loop, cluster)
+        listeners = callbacks if cluster.chief else ()
+        for callback in listeners:
+            callback.begin(folder, config, tuple(history))
+        with Progress(config.epochs, loop.train_count, quiet=quiet or not cluster.chief) as progress:
+            progress.say(_describe(compute, cluster))
+            _run_epochs(folder, loop, history, progress, listeners)
+        if cluster.chief:
+            _finish(folder, loop, history)
+        cluster.share_variables(loop.model.variables)
+        result = RunResult(folder.path, config, history, loop.model)
+        for callback in listeners:
+            callback.end(result)
+        return result
 
 
 def _describe(compute: Compute, cluster: Cluster) -> str:
@@ -192,6 +180,24 @@ def _share_history(history: Sequence[EpochRecord], cluster: Cluster) -> list[Epo
     return history_of(*cluster.of_chief([table]))
 
 
+def _run_epochs(
+    folder: RunFolder, loop: Loop, history: list[EpochRecord], progress: Progress, listeners: Sequence[Callback]
+) -> None:
+    """Train until the last epoch or early stopping, and leave every epoch's record in ``history``."""
+    config = loop.config
+    while len(history) < config.epochs and not stops_early(history, config.patience):
+        epoch = len(history) + 1
+        progress.begin(epoch)
+        history.append(_run_epoch(loop, epoch, progress))
+        if loop.cluster.chief:
+            samples = _save_epoch(folder, loop, history)
+        progress.end(history[-1])
+        for callback in listeners:
+            callback.epoch(history[-1], samples)
+    if len(history) < config.epochs:
+        progress.say(f"no better validation ELBO for {config.patience} epochs: stopped")
+
+
 def _run_epoch(loop: Loop, epoch: int, progress: Progress) -> EpochRecord:
     start = time.perf_counter()
     train_elbo = loop.train_epoch(epoch, progress.images)
@@ -203,17 +209,20 @@ def _run_epoch(loop: Loop, epoch: int, progress: Progress) -> EpochRecord:
     return EpochRecord(epoch, reconstruction - kl, reconstruction, kl, train_elbo, seconds, rate, validation_elbo)
 
 
-def _save_epoch(folder: RunFolder, loop: Loop, history: Sequence[EpochRecord]) -> None:
+def _save_epoch(folder: RunFolder, loop: Loop, history: Sequence[EpochRecord]) -> NDArray[np.float32]:
+    """Save the last epoch of the history; its samples."""
     # The checkpoint is the truth that a resumed run starts from, so what belongs to the epoch is written before it
     # and what only repeats it after; both come out the same when they are written again.
     config, epoch = loop.config, len(history)
     latents = prior_latents(config.seed, 0, SAMPLES, config.model.latent_dim)
     with loop.averaged():
-        write_file(folder.sample(epoch), sample_picture(loop.decode(latents)))
+        samples = loop.decode(latents)
+        write_file(folder.sample(epoch), sample_picture(samples))
         if config.patience and kept_epoch(history, config.patience) == epoch:
             save_weights(folder.best, loop.model)
     save_checkpoint(folder.checkpoint, loop.model, loop.optimizer, history)
     write_history(folder.history, history)
+    return samples
 
 
 def _finish(folder: RunFolder, loop: Loop, history: Sequence[EpochRecord]) -> None:

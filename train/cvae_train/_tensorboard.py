@@ -1,0 +1,74 @@
+"""TensorBoard's event files: the history as scalars, the samples as pictures, and the test images in the projector."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from cvae_runtime import encode_png, picture_grid, require, to_uint8, write_file
+
+from ._callbacks import Callback
+from ._config import TrainConfig
+from ._history import EpochRecord
+from ._losses import preprocess
+from ._run import RunFolder
+from ._train import RunResult
+
+PROJECTED = 2500  # images: a sprite of 50 x 50, which a browser still shows at once
+
+_SCALARS = {
+    "elbo/test": "elbo",
+    "elbo/train": "train_elbo",
+    "elbo/validation": "validation_elbo",
+    "test/reconstruction": "reconstruction",
+    "test/kl": "kl",
+    "speed/images_per_second": "images_per_second",
+}
+
+
+class TensorBoard(Callback):
+    """Writes what ``tensorboard --logdir RUN`` shows, into the run's folder.
+
+    Args:
+        test_images: uint8 (N, H, W, C); the first 2,500 go to the projector, as the means of q(z|x).
+
+    Raises:
+        MissingExtraError: TensorBoard is not installed.
+    """
+
+    def __init__(self, test_images: NDArray[np.uint8]) -> None:
+        require("tensorboard", "tensorboard")
+        self._images = test_images[:PROJECTED]
+
+    def begin(self, folder: RunFolder, config: TrainConfig, history: Sequence[EpochRecord]) -> None:  # noqa: ARG002
+        """See `Callback`."""
+        self._folder = folder.tensorboard
+        self._writer = tf.summary.create_file_writer(str(self._folder))
+
+    def epoch(self, record: EpochRecord, samples: NDArray[np.float32]) -> None:
+        """See `Callback`."""
+        with self._writer.as_default(step=record.epoch):
+            for tag, name in _SCALARS.items():
+                if (value := getattr(record, name)) is not None:
+                    tf.summary.scalar(tag, value)
+            tf.summary.image("samples", picture_grid(to_uint8(samples))[np.newaxis])
+        self._writer.flush()
+
+    def end(self, result: RunResult) -> None:
+        """See `Callback`."""
+        from tensorboard.plugins import projector
+
+        self._writer.close()
+        means, _ = result.model.encode(preprocess(self._images, result.config.binarize_at))
+        lines = ("\t".join(f"{number:.6g}" for number in mean) for mean in means.numpy())
+        write_file(self._folder / "latents.tsv", "\n".join([*lines, ""]).encode())
+        write_file(self._folder / "sprite.png", encode_png(picture_grid(self._images, padding=0)))
+        config = projector.ProjectorConfig()
+        embedding = config.embeddings.add()
+        embedding.tensor_name = "means of q(z|x), test images"
+        embedding.tensor_path = "latents.tsv"
+        embedding.sprite.image_path = "sprite.png"
+        height, width, _ = result.config.model.image_shape
+        embedding.sprite.single_image_dim.extend([width, height])
+        projector.visualize_embeddings(str(self._folder), config)

@@ -1,9 +1,16 @@
 """The documents are true: their programs run, their links lead somewhere, the files they name are there."""
 
+import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
+
+from cvae_train import import_tensorflow
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
@@ -16,8 +23,49 @@ def python_blocks(document):
 @pytest.mark.parametrize("document", [path for path in DOCUMENTS if python_blocks(path)], ids=lambda path: path.name)
 def test_python_programs_run(document, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    trackers = {name: MagicMock() for name in ("mlflow", "wandb")}  # what the guides show and the project does not need
+    for name, tracker in trackers.items():
+        monkeypatch.setitem(sys.modules, name, tracker)
+    namespace = {"__name__": "document"}
     for block in python_blocks(document):
-        exec(compile(block, str(document), "exec"), {"__name__": "document"})
+        exec(compile(block, str(document), "exec"), namespace)
+    if "mlflow" in document.read_text():
+        assert trackers["mlflow"].log_metrics.call_args.kwargs == {"step": 1}
+        assert trackers["wandb"].log.call_args.kwargs == {"step": 1}
+        assert trackers["wandb"].finish.called
+        assert trackers["mlflow"].end_run.called
+
+
+def test_the_cluster_of_the_guide_is_understood(monkeypatch):
+    import_tensorflow()
+    from cvae_train._cluster import _read_tf_config
+
+    configs = re.findall(r"TF_CONFIG='(\{.*?\}\})'", (ROOT / "docs/scaling.md").read_text(), re.DOTALL)
+    found = []
+    for config in configs:
+        monkeypatch.setenv("TF_CONFIG", config.replace("'$JOB_COMPLETION_INDEX'", "1"))
+        found.append(_read_tf_config())
+    assert found == [(2, 0), (2, 1), (2, 1)]
+
+
+def test_the_slurm_job_of_the_guide_builds_a_cluster(tmp_path):
+    script = re.search(r"```bash\n(.*?)```", (ROOT / "docs/scaling.md").read_text(), re.DOTALL)[1]
+    fakes = {
+        "srun": 'SLURM_PROCID=1 SLURM_JOB_NODELIST="node[1-2]" exec "$@"',
+        "scontrol": 'test "$*" = "show hostnames node[1-2]" && printf "node1\nnode2\n"',
+        "cvae-train": 'echo "$TF_CONFIG"; echo "$@"',
+    }
+    for name, body in fakes.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    out = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, check=True).stdout
+    config, arguments = out.splitlines()
+    assert json.loads(config) == {
+        "cluster": {"worker": ["node1:2222", "node2:2222"]},
+        "task": {"type": "worker", "index": 1},
+    }
+    assert arguments.startswith("/shared/pictures --image-size 64 ")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -6,6 +6,7 @@ def test_public_names():
         "CVAE",
         "PRESETS",
         "DataInfo",
+        "DataOptions",
         "Dataset",
         "DivergedError",
         "EpochRecord",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ._config import PRESETS, ModelConfig, TrainConfig, read_config
 from ._data import Dataset, load_data
 from ._history import EpochRecord, read_history
+from ._options import DataOptions
 from ._run import DataInfo, RunFolder
 from ._tensorflow import import_tensorflow
 
@@ -39,6 +40,7 @@ __all__ = [
     "CVAE",
     "PRESETS",
     "DataInfo",
+    "DataOptions",
     "Dataset",
     "DivergedError",
     "EpochRecord",

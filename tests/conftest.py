@@ -56,4 +56,9 @@ def console(monkeypatch, capsys):
 @pytest.fixture
 def fresh_python():
     """A function that runs a program in an interpreter of its own: the finished process, its output as text."""
-    return lambda code: subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    def run(code, *arguments):
+        command = [sys.executable, "-c", code, *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    return run

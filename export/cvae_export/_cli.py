@@ -37,7 +37,7 @@ def command(
 
     from ._export import export
 
-    result = export(run, target, opset=opset, data=data, atol=atol, overwrite=overwrite)
+    result = export(run, target, opset=opset, data=data, atol=atol, overwrite=overwrite, quiet=quiet)
     if not quiet:
         elbo = result.verification.elbo
         count = result.manifest.training.test_images if result.manifest.training else 0

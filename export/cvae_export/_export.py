@@ -70,6 +70,7 @@ def export(
     data: str | Path | None = None,
     atol: float = ATOL,
     overwrite: bool = False,
+    quiet: bool = False,
 ) -> ExportResult:
     """Export a finished run as a bundle, verified over its whole test set.
 
@@ -80,6 +81,7 @@ def export(
         data: the images that the run was trained on, if they are no longer where its config says.
         atol: largest difference of outputs up to 1 from the trained model's; scaled by the largest value of others.
         overwrite: replace a bundle that is there.
+        quiet: show no progress.
 
     Raises:
         InputError: no finished run, no data, data of another fingerprint, or an opset out of range.
@@ -93,7 +95,7 @@ def export(
     result = load_run(run)
     source = RunFolder(result.path)
     _, info = source.read_config()
-    images = source.load_data(data)
+    test_images = source.load_test(data, quiet=quiet)
     binarize_at = result.config.binarize_at
     model = _describe_model(result)
     functions = {
@@ -107,9 +109,9 @@ def export(
         graphs[role], passes[role] = to_onnx(function, opset, PORTABLE, _OUTPUTS[role], metadata_props)
     exported = {role: run_onnx(graph) for role, graph in graphs.items()}
     reference = {role: _run_tensorflow(function) for role, function in functions.items()}
-    verification = verify(reference, exported, images.test, binarize_at, atol)
+    verification = verify(reference, exported, test_images, binarize_at, atol)
     verification.check()
-    golden = _golden(exported, model, images.test).to_json().encode()
+    golden = _golden(exported, model, test_images).to_json().encode()
     manifest = Manifest(
         model=model,
         training=Training(

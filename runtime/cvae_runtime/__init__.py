@@ -7,7 +7,7 @@
 Importing this imports no ONNX Runtime; the first `load` does.
 """
 
-from ._arrays import as_images, npy_bytes, npz_bytes, read_npy, read_npz
+from ._arrays import as_images, npy_bytes, npz_bytes, picture_shape, read_npy, read_npz, spans
 from ._bundle import Bundle, packaged_bundle, read_bundle
 from ._elbo import (
     EVALUATION_SEED,
@@ -30,7 +30,7 @@ from ._extras import require
 from ._files import new_folder, refuse_existing, write_file
 from ._golden import Golden, GoldenCase, GoldenLatents, GoldenResult, check_golden, parse_golden
 from ._idx import read_idx
-from ._image_files import read_images
+from ._image_files import encoded_shape, fit_picture, read_images, read_picture
 from ._manifest import (
     MANIFEST_NAME,
     GoldenInfo,
@@ -43,6 +43,7 @@ from ._manifest import (
     Verified,
     parse_manifest,
 )
+from ._memory import available_memory
 from ._model import Model, load
 from ._pictures import encode_gif, encode_png, picture_grid, to_uint8
 from ._random import RNG_NAME, check_seed, posterior_noise, prior_latents
@@ -78,11 +79,14 @@ __all__ = [
     "Verified",
     "allowed_cores",
     "as_images",
+    "available_memory",
     "bernoulli_log_likelihood",
     "check_golden",
     "check_seed",
     "encode_gif",
     "encode_png",
+    "encoded_shape",
+    "fit_picture",
     "gaussian_kl",
     "gaussian_kl_per_dimension",
     "load",
@@ -93,6 +97,7 @@ __all__ = [
     "parse_golden",
     "parse_manifest",
     "picture_grid",
+    "picture_shape",
     "posterior_noise",
     "prior_latents",
     "read_bundle",
@@ -100,10 +105,12 @@ __all__ = [
     "read_images",
     "read_npy",
     "read_npz",
+    "read_picture",
     "refuse_existing",
     "reparameterize",
     "require",
     "score_images",
+    "spans",
     "targets_of",
     "to_uint8",
     "write_file",

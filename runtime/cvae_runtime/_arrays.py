@@ -12,14 +12,22 @@ from numpy.typing import NDArray
 
 from ._errors import CvaeError, InputError
 
+_SPAN_BYTES = 1 << 24
 
-def read_npy(path: Path) -> NDArray[Any]:
+
+def read_npy(path: Path, *, mapped: bool = False) -> NDArray[Any]:
     """Read one ``.npy`` file; pickled objects are refused.
+
+    Args:
+        path: the file.
+        mapped: leave the values on the disk, as a read-only `numpy.memmap`.
 
     Raises:
         InputError: it cannot be read or is no ``.npy`` file.
     """
     with _numpy_errors(path), path.open("rb") as file:
+        if mapped:
+            return np.lib.format.open_memmap(path, mode="r")
         return np.lib.format.read_array(file, allow_pickle=False)
 
 
@@ -72,30 +80,48 @@ def as_images(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
 
     Args:
         array: uint8 with values 0 to 255, or float with values in [0, 1], which are scaled by 255 and rounded;
-            (N, H, W) for one channel, or (N, H, W, C) with C 1 or 3.
+            (N, H, W) for one channel, or (N, H, W, C) with C 1 or 3. A `numpy.memmap` of uint8 stays one.
         name: what errors call it.
 
     Raises:
         InputError: another dtype or shape, no pictures, values outside the range or not finite.
     """
-    shape = array.shape
-    if array.ndim == 3:
-        array = array[..., np.newaxis]
-    if array.ndim != 4 or array.shape[3] not in (1, 3):
-        raise InputError(
-            f"{name}: expected pictures of shape (N, H, W) or (N, H, W, C) with C 1 or 3, found shape {shape}"
-        )
-    if 0 in shape:
-        raise InputError(f"{name}: expected at least one picture, found an empty set of shape {shape}")
+    shape = picture_shape(array, name)
+    array = array.reshape(len(array), *shape)
     if array.dtype == np.uint8:
-        return np.ascontiguousarray(array)
-    if array.dtype.kind != "f":
-        raise InputError(f"{name}: expected uint8, or float in [0, 1], found {array.dtype}; convert it first")
+        # Contiguous, a file would be read as a whole or lose its type.
+        return array if isinstance(array, np.memmap) else np.ascontiguousarray(array)
     low, high = float(array.min()), float(array.max())
     if not (low >= 0.0 and high <= 1.0):  # written so that NaN fails it
         raise InputError(
             f"{name}: float pictures must lie in [0, 1], found {low:g} to {high:g}; divide 0-255 values by 255"
         )
-    # Half to even: 0.5 becomes 128, so that thresholding at 0.5 and at pixel 128 are the same.
-    pixels: NDArray[np.uint8] = np.rint(array * array.dtype.type(255)).astype(np.uint8)
+    pixels = np.empty(array.shape, np.uint8)
+    for span in spans(len(array), array[0].nbytes):
+        # Half to even: 0.5 becomes 128, so that thresholding at 0.5 and at pixel 128 are the same.
+        pixels[span] = np.rint(array[span] * array.dtype.type(255))
     return pixels
+
+
+def picture_shape(array: NDArray[Any], name: str) -> tuple[int, int, int]:
+    """(H, W, C) of the pictures in an array that `as_images` takes; it looks at no value.
+
+    Raises:
+        InputError: another dtype or shape than pictures have, or no pictures.
+    """
+    if array.ndim not in (3, 4) or array.shape[3:] not in ((), (1,), (3,)):
+        raise InputError(
+            f"{name}: expected pictures of shape (N, H, W) or (N, H, W, C) with C 1 or 3, found shape {array.shape}"
+        )
+    if 0 in array.shape:
+        raise InputError(f"{name}: expected at least one picture, found an empty set of shape {array.shape}")
+    if array.dtype != np.uint8 and array.dtype.kind != "f":
+        raise InputError(f"{name}: expected uint8, or float in [0, 1], found {array.dtype}; convert it first")
+    height, width, channels = (*array.shape[1:], 1)[:3]
+    return height, width, channels
+
+
+def spans(count: int, item_bytes: int) -> Iterator[slice]:
+    """Cut ``range(count)`` into slices of 16 MiB or one item: what is read at a time of more than memory holds."""
+    step = max(1, _SPAN_BYTES // item_bytes)
+    return (slice(start, min(start + step, count)) for start in range(0, count, step))

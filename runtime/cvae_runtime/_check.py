@@ -1,7 +1,6 @@
 """Checks what callers hand in, before any work is done."""
 
 import math
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from ._errors import BundleError, InputError
 from ._manifest import GraphInfo, ModelInfo, TensorInfo
+from ._memory import physical_memory
 
 _Needs = Mapping[str, tuple[str, tuple[int, ...]]]  # name to dtype and shape after the batch
 
@@ -58,7 +58,7 @@ def check_latents(z: NDArray[np.float32], latent_dim: int) -> NDArray[np.float32
 def check_memory(count: int, shape: tuple[int, int, int]) -> None:
     """Raise `InputError` if ``count`` float32 images of (H, W, C) are more than the machine's memory holds."""
     needed = count * math.prod(shape) * 4
-    held = _physical_memory()
+    held = physical_memory()
     if needed > held:
         raise InputError(
             f"{count:,} images take {needed / 2**30:,.1f} GiB, and this machine has {held / 2**30:,.1f} GiB; "
@@ -90,9 +90,3 @@ def check_session(session: Any, graph: GraphInfo, model: ModelInfo, source: str)
 
 def _describe(tensors: tuple[TensorInfo, ...]) -> str:
     return ", ".join(f"{t.name} {t.dtype} {list(t.shape)}" for t in tensors) or "none"
-
-
-def _physical_memory() -> int:
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return 1 << 40  # unknown: NumPy will say when it does not get what it asks for

@@ -2,11 +2,14 @@
 
 Nothing is changed unasked: a picture of another size, in colour, or with light and dark the other way round is
 resized, turned grey or inverted only when the caller says so. Transparent parts become white, as on paper; of an
-animation the first frame is taken; the turn that a camera stored beside the pixels is applied.
+animation the first frame is taken; the turn that a camera stored beside the pixels is applied; grey levels of 16 bits
+are divided by 257, so that white stays white, and rounded.
 """
 
+import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,11 @@ from ._arrays import as_images, read_npy
 from ._errors import InputError
 
 _EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB")
+_SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+_GREY_MODES = ("1", "L", "LA", *_SIXTEEN_BIT_MODES)
+
+_ORIENTATION = 0x0112  # EXIF's tag
+_ON_ITS_SIDE = (5, 6, 7, 8)
 
 
 def read_images(
@@ -45,31 +53,54 @@ def read_images(
     if not paths:
         raise InputError("expected at least one image file; found none")
     batches = []
-    for path in paths:
-        pictures = _read_npy_pictures(path) if path.suffix == ".npy" else [_open(path)]
-        batches.append(np.stack([_fit(picture, path, shape, resize, gray) for picture in pictures]))
+    # Pillow warns of much in pictures that are read all the same; what matters is refused.
+    with warnings.catch_warnings(action="ignore"):
+        for path in paths:
+            pictures = _read_npy_pictures(path) if path.suffix == ".npy" else [read_picture(path, str(path))]
+            for picture in pictures:
+                _check_fits(picture, path, shape, resize, gray)
+            batches.append(np.stack([fit_picture(picture, shape) for picture in pictures]))
     images = np.concatenate(batches)
     return np.bitwise_not(images) if invert else images
 
 
-def _open(path: Path) -> Any:
+def encoded_shape(file: Path | bytes, name: str) -> tuple[int, int, int]:
+    """(H, W, C) of the picture that `read_picture` makes of a file, told from the file's beginning.
+
+    Raises:
+        InputError: the beginning cannot be read as that of a picture, or the picture is of a kind that is refused.
+    """
+    from PIL import Image
+
+    with _opened(file, name) as picture:
+        width, height = picture.size
+        # PNG's own getexif would read all pixels first, to find what may stand behind them.
+        if Image.Image.getexif(picture).get(_ORIENTATION) in _ON_ITS_SIDE:
+            width, height = height, width
+        return height, width, 1 if picture.mode in _GREY_MODES else 3
+
+
+def read_picture(file: Path | bytes, name: str) -> Any:
+    """Read one picture; several threads may do so side by side.
+
+    Args:
+        file: where it lies, or its encoded bytes.
+        name: what errors call it.
+
+    Returns:
+        A PIL image of mode L or RGB, upright and opaque.
+
+    Raises:
+        InputError: it cannot be read, has more than 8 bits a channel (grey: 16), or is so large that reading it may
+            exhaust the memory.
+    """
     from PIL import Image, ImageOps
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as file:
-                if file.mode not in _EIGHT_BIT_MODES:
-                    raise InputError(
-                        f"{path}: expected 8 bits a channel, found mode {file.mode}; convert the picture to 8 bits"
-                    )
-                # Phones store the turn beside the pixels. Of an animation this is the first frame.
-                picture = ImageOps.exif_transpose(file)
-    except InputError:
-        raise
-    # Pillow's decoders raise nearly anything on damaged data.
-    except Exception as error:
-        raise InputError(f"{path}: cannot be read as a picture: {error}") from error
+    with _opened(file, name) as encoded:
+        # Phones store the turn beside the pixels. Of an animation this is the first frame.
+        picture = ImageOps.exif_transpose(encoded)
+    if picture.mode in _SIXTEEN_BIT_MODES:
+        return _to_eight_bits(picture, name)
     if picture.mode == "1":
         return picture.convert("L")
     if picture.mode in ("LA", "PA", "RGBA") or "transparency" in picture.info:
@@ -80,31 +111,87 @@ def _open(path: Path) -> Any:
     return picture if picture.mode == "L" else picture.convert("RGB")
 
 
-def _read_npy_pictures(path: Path) -> list[Any]:
-    from PIL import Image
+def fit_picture(picture: Any, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Bring a picture into a shape: turned grey or into RGB, scaled to cover H x W, the overhang cropped evenly.
 
-    array = read_npy(path)
-    if array.ndim == 2:
-        array = array[np.newaxis]
-    images = as_images(array, str(path))
-    return [Image.fromarray(image[..., 0] if image.shape[2] == 1 else image) for image in images]
+    Args:
+        picture: of `read_picture`, or uint8 (H, W, C).
+        shape: (H, W, C) that is wanted.
 
-
-def _fit(picture: Any, path: Path, shape: tuple[int, int, int], resize: bool, gray: bool) -> NDArray[np.uint8]:
+    Returns:
+        uint8 (H, W, C); a picture that has the shape already comes back with the same pixels.
+    """
     from PIL import Image, ImageOps
 
     height, width, channels = shape
-    if channels == 1 and picture.mode != "L":
-        if not gray:
-            raise InputError(f"{path}: the model takes grey pictures, found colour; say --gray to turn it grey")
-        picture = picture.convert("L")
-    elif channels == 3 and picture.mode == "L":
-        picture = picture.convert("RGB")  # the same picture: nothing is lost
+    picture = _to_pil(picture) if isinstance(picture, np.ndarray) else picture
+    mode = "L" if channels == 1 else "RGB"
+    if picture.mode != mode:
+        picture = picture.convert(mode)  # luma of ITU-R 601-2, or the same picture in three channels
     if picture.size != (width, height):
-        if not resize:
-            raise InputError(
-                f"{path}: the model takes {width}x{height} pixels (width x height), found "
-                f"{picture.width}x{picture.height}; say --resize to scale and crop it"
-            )
         picture = ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)
     return np.asarray(picture, np.uint8).reshape(shape)
+
+
+@contextmanager
+def _opened(file: Path | bytes, name: str) -> Iterator[Any]:
+    """A picture whose header is read; whatever goes wrong within the block is an `InputError` that names it."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as picture:
+            # Pillow warns, and refuses twice the limit. Its warning cannot be made an error here, among threads.
+            limit = Image.MAX_IMAGE_PIXELS
+            if limit is not None and picture.width * picture.height > limit:
+                raise InputError(
+                    f"{name}: expected at most {limit:,} pixels, found {picture.width}x{picture.height} "
+                    f"(width x height); make the picture smaller"
+                )
+            if picture.mode not in (*_EIGHT_BIT_MODES, *_SIXTEEN_BIT_MODES):
+                raise InputError(
+                    f"{name}: expected 8 bits a channel, or 16 of grey, found mode {picture.mode}; "
+                    f"convert the picture to 8 bits"
+                )
+            yield picture
+    except InputError:
+        raise
+    # Pillow's decoders raise nearly anything on damaged data.
+    except Exception as error:
+        raise InputError(f"{name}: cannot be read as a picture: {error}") from error
+
+
+def _to_eight_bits(picture: Any, name: str) -> Any:
+    levels = np.asarray(picture).astype(np.int64)
+    low, high = int(levels.min()), int(levels.max())
+    if low < 0 or high > 0xFFFF:
+        raise InputError(
+            f"{name}: expected 16 bits of grey, 0 to 65535, found {low} to {high}; convert the picture to 8 bits"
+        )
+    grey = (levels + 128) // 257
+    grey[levels == picture.info.get("transparency")] = 255
+    return _to_pil(grey.astype(np.uint8))
+
+
+def _to_pil(image: NDArray[np.uint8]) -> Any:
+    from PIL import Image
+
+    return Image.fromarray(image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image)
+
+
+def _read_npy_pictures(path: Path) -> list[Any]:
+    array = read_npy(path)
+    if array.ndim == 2:
+        array = array[np.newaxis]
+    return [_to_pil(image) for image in as_images(array, str(path))]
+
+
+def _check_fits(picture: Any, path: Path, shape: tuple[int, int, int], resize: bool, gray: bool) -> None:
+    """Raise `InputError` if a picture does not have the shape, and what would change that was not asked for."""
+    height, width, channels = shape
+    if channels == 1 and picture.mode != "L" and not gray:
+        raise InputError(f"{path}: the model takes grey pictures, found colour; say --gray to turn it grey")
+    if picture.size != (width, height) and not resize:
+        raise InputError(
+            f"{path}: the model takes {width}x{height} pixels (width x height), found "
+            f"{picture.width}x{picture.height}; say --resize to scale and crop it"
+        )

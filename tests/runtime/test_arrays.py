@@ -136,6 +136,41 @@ def test_every_grey_level_survives_as_a_float(dtype):
     np.testing.assert_array_equal(found[..., 0], levels)
 
 
+def test_a_mapped_file_stays_on_the_disk(tmp_path):
+    pixels = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    for name, array in {"c": pixels, "f": np.asfortranarray(pixels)}.items():
+        np.save(tmp_path / f"{name}.npy", array)
+        mapped = cvae.as_images(cvae.read_npy(tmp_path / f"{name}.npy", mapped=True), "pictures")
+        assert isinstance(mapped, np.memmap)
+        np.testing.assert_array_equal(mapped, pixels[..., np.newaxis])
+
+
+def test_a_mapped_file_is_refused_as_one_that_is_read(tmp_path):
+    path = tmp_path / "a.npy"
+    path.write_bytes(cvae.npy_bytes(ARRAY)[:-1])
+    assert not read_or_refuse(lambda: cvae.read_npy(path, mapped=True))
+    np.save(path, np.array([None]))
+    assert not read_or_refuse(lambda: cvae.read_npy(path, mapped=True))
+
+
+def test_floats_are_scaled_a_span_at_a_time(monkeypatch):
+    monkeypatch.setattr("cvae_runtime._arrays._SPAN_BYTES", 100)
+    grey = np.random.default_rng(0).random((9, 3, 4, 3), np.float32)
+    np.testing.assert_array_equal(cvae.as_images(grey, "pictures"), np.rint(grey * np.float32(255)))
+
+
+@given(st.integers(0, 100), st.integers(1, 1 << 26))
+def test_spans_cover_every_item_once_and_stay_small(count, item_bytes):
+    spans = list(cvae.spans(count, item_bytes))
+    assert [item for span in spans for item in range(count)[span]] == list(range(count))
+    assert all((span.stop - span.start) * item_bytes <= max(1 << 24, item_bytes) for span in spans)
+
+
+def test_the_shape_of_pictures_is_told_without_looking_at_them():
+    assert cvae.picture_shape(np.zeros((2, 3, 4)), "pictures") == (3, 4, 1)
+    assert cvae.picture_shape(np.full((2, 3, 4, 3), np.nan, np.float16), "pictures") == (3, 4, 3)
+
+
 def test_a_half_becomes_128_so_that_both_thresholds_agree():
     assert cvae.as_images(np.full((1, 1, 1), 0.5, np.float32), "pictures").item() == 128
 

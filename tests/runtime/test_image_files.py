@@ -116,11 +116,93 @@ def test_of_an_animation_the_first_frame_is_read(tmp_path):
     np.testing.assert_array_equal(cvae.read_images([tmp_path / "a.gif"], SHAPE, gray=True)[0, ..., 0], GREY)
 
 
-def test_sixteen_bits_are_refused_rather_than_guessed_at(tmp_path, refuses):
-    path = saved(tmp_path / "a.png", GREY.astype(np.uint16) * 257)
-    message = f"{path}: expected 8 bits a channel, found mode I;16; convert the picture to 8 bits"
-    with refuses(cvae.InputError, message):
+def test_sixteen_bits_of_grey_become_eight(tmp_path):
+    levels = np.array([[0, 128, 129, 32767], [32768, 65406, 65407, 65535]], np.uint16)
+    path = saved(tmp_path / "a.png", levels)
+    expected = np.rint(levels / 257).astype(np.uint8)
+    assert expected.ravel().tolist() == [0, 0, 1, 127, 128, 254, 255, 255]
+    np.testing.assert_array_equal(cvae.read_images([path], (2, 4, 1))[0, ..., 0], expected)
+    wide = saved(tmp_path / "a.tif", levels.astype(np.int32))  # mode I, of 32 bits
+    np.testing.assert_array_equal(cvae.read_images([wide], (2, 4, 1))[0, ..., 0], expected)
+
+
+def test_a_level_of_sixteen_bits_can_be_transparent(tmp_path):
+    path = saved(tmp_path / "a.png", GREY.astype(np.uint16) * 257, transparency=32 * 257)
+    np.testing.assert_array_equal(cvae.read_images([path], SHAPE)[0, ..., 0], np.where(GREY == 32, 255, GREY))
+
+
+@pytest.mark.parametrize(
+    ("array", "why"),
+    [
+        (np.float32([[0.5]]), "expected 8 bits a channel, or 16 of grey, found mode F; convert the picture to 8 bits"),
+        (np.int32([[7, 65536]]), "expected 16 bits of grey, 0 to 65535, found 7 to 65536; convert the picture to 8 bits"),
+        (np.int32([[-1, 7]]), "expected 16 bits of grey, 0 to 65535, found -1 to 7; convert the picture to 8 bits"),
+    ],
+)  # fmt: skip
+def test_more_bits_are_refused_rather_than_guessed_at(array, why, tmp_path, refuses):
+    path = saved(tmp_path / "a.tif", array)
+    with refuses(cvae.InputError, f"{path}: {why}"):
         cvae.read_images([path], SHAPE)
+
+
+PICTURES = {
+    "grey.png": "L",
+    "bits.png": "1",
+    "sixteen.png": "I;16",
+    "grey and transparent.png": "LA",
+    "palette.png": "P",
+    "transparent.png": "RGBA",
+    "colour.bmp": "RGB",
+    "colour.webp": "RGB",
+    "grey.jpg": "L",
+    "four colours.jpg": "CMYK",
+}
+
+
+@pytest.mark.parametrize("turn", [1, 3, 6, 8])
+@pytest.mark.parametrize("file", PICTURES)
+def test_the_shape_told_from_a_header_is_the_pictures(file, turn, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    Image.new(PICTURES[file], (5, 3)).save(tmp_path / file, exif=exif)
+    picture = cvae.read_picture(tmp_path / file, "it")
+    shape = (picture.height, picture.width, 1 if picture.mode == "L" else 3)
+    assert cvae.encoded_shape(tmp_path / file, "it") == shape
+    assert shape[:2] == ((5, 3) if turn in (6, 8) and file != "colour.bmp" else (3, 5))  # BMP has no EXIF
+    data = (tmp_path / file).read_bytes()
+    assert cvae.encoded_shape(data, "it") == shape
+    np.testing.assert_array_equal(np.asarray(cvae.read_picture(data, "it")), np.asarray(picture))
+
+
+def test_of_an_animated_webp_the_first_frame_is_read(tmp_path):
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:], lossless=True)
+    assert cvae.read_images([tmp_path / "a.webp"], (4, 4, 3))[0, 0, 0].tolist() == [255, 0, 0]
+    assert cvae.encoded_shape(tmp_path / "a.webp", "it") == (4, 4, 3)
+
+
+def test_a_palette_can_have_a_transparent_colour(tmp_path):
+    picture = Image.fromarray(np.array([[0, 1]], np.uint8)).convert("P")
+    picture.putpalette([10, 20, 30, 40, 50, 60])
+    picture.save(tmp_path / "a.png", transparency=0)
+    assert cvae.read_images([tmp_path / "a.png"], (1, 2, 3)).reshape(2, 3).tolist() == [[255, 255, 255], [40, 50, 60]]
+
+
+def test_bytes_that_are_no_picture_are_refused_by_their_name():
+    for read in (cvae.encoded_shape, cvae.read_picture):
+        with pytest.raises(
+            cvae.InputError, match=r"^record 7: cannot be read as a picture: cannot identify image file"
+        ):
+            read(b"", "record 7")
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 1), (4, 4, 3), (2, 6, 1), (2, 6, 3), (9, 1, 3)])
+def test_any_picture_is_brought_into_any_shape(shape):
+    for image in (GREY[..., np.newaxis], COLOUR):
+        fitted = cvae.fit_picture(image, shape)
+        assert (fitted.dtype, fitted.shape) == (np.uint8, shape)
+        if shape == image.shape:
+            np.testing.assert_array_equal(fitted, image)
 
 
 def test_a_missing_file_is_refused(tmp_path, refuses):
@@ -146,10 +228,14 @@ def test_a_png_cut_anywhere_is_refused_or_whole(tmp_path):
     assert set(outcomes[60:]) <= {" cannot be read as a picture", "whole"}
 
 
-def test_a_picture_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
+def test_a_picture_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch, refuses):
     path = saved(tmp_path / "a.png", GREY)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # Pillow warns beyond this and refuses beyond twice it
-    with pytest.raises(cvae.InputError, match=r"cannot be read as a picture: .*16 pixels.* exceeds limit of 10 pixels"):
+    why = "expected at most 10 pixels, found 4x4 (width x height); make the picture smaller"
+    with refuses(cvae.InputError, f"{path}: {why}"):
+        cvae.read_images([path], SHAPE)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 7)
+    with pytest.raises(cvae.InputError, match=r"cannot be read as a picture: .*16 pixels.* exceeds limit of 14 pixels"):
         cvae.read_images([path], SHAPE)
 
 

@@ -158,7 +158,7 @@ def test_a_count_that_is_none_is_refused(count, tiny_model, refuses):
 
 @pytest.mark.parametrize("count", [1 << 25, np.int64(1 << 25), 1 << 61, np.int64(1 << 61)])
 def test_more_images_than_memory_holds_are_refused(count, tiny_model, monkeypatch, refuses):
-    monkeypatch.setattr(_check, "_physical_memory", lambda: 1 << 30)
+    monkeypatch.setattr(_check, "physical_memory", lambda: 1 << 30)
     message = (
         f"{int(count):,} images take {int(count) * 64 / 2**30:,.1f} GiB, and this machine has 1.0 GiB; "
         f"make them in parts, with first= and a smaller count"

@@ -2,9 +2,11 @@ import dataclasses
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from cvae_train import PRESETS, ModelConfig, RunFolder, read_history
+from cvae_train import PRESETS, DataOptions, ModelConfig, RunFolder, read_history
 from cvae_train._cli import command
+from cvae_train._pixels import PixelStore
 
 
 @pytest.fixture
@@ -95,10 +97,15 @@ def test_ctrl_c_keeps_the_last_whole_epoch_and_exits_130(cvae_train, archive, tm
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--preset", "slow"), "Error: Invalid value for '--preset': 'slow' is not one of 'fast', 'notebook'."),
+        (("--preset", "slow"), "Error: Invalid value for '--preset': 'slow' is not one of 'best', 'fast', 'notebook'."),
         (("--resume",), "Error: --resume and --overwrite need --run DIR"),
         (("--run", "x", "--resume", "--overwrite"), "Error: --resume goes on with a run and --overwrite deletes it: give one of them"),
         (("--filters", "a,b"), "Error: Invalid value for '--filters': expected numbers with commas, such as 32,64; found 'a,b'"),
+        (("--image-size", "64by48"), "Error: Invalid value for '--image-size': expected WIDTHxHEIGHT or one number, in pixels; found '64by48'"),
+        (("--image-size", "1x2x3"), "Error: Invalid value for '--image-size': expected WIDTHxHEIGHT or one number, in pixels; found '1x2x3'"),
+        (("--channels", "2"), "Error: Invalid value for '--channels': '2' is not one of '1', '3'."),
+        (("--test-fraction", "1"), "Error: Invalid value for '--test-fraction': 1.0 is not in the range 0<x<1."),
+        (("--memory-limit", "-1"), "Error: Invalid value for '--memory-limit': -1 is not in the range x>=0."),
         (("--epochs", "many"), "Error: Invalid value for '--epochs': 'many' is not a valid integer."),
     ],
 )  # fmt: skip
@@ -113,8 +120,10 @@ def test_wrong_data_is_one_line_and_leaves_nothing(cvae_train, tmp_path):
     assert (code, err) == (
         1,
         (
-            f"Error: {tmp_path / 'nowhere'}: expected a folder with MNIST's four IDX files or an .npz file with x_train "
-            f"and x_test, found nothing; without DATA the embedded MNIST is used\n"
+            f"Error: {tmp_path / 'nowhere'}: expected an .npz file with x_train and x_test, an .npy file, a .tfrecord "
+            f"file, or a folder with MNIST's four IDX files (train-images-idx3-ubyte and so on), train.npy and test.npy, "
+            f".tfrecord files, or pictures (.bmp, .jpeg, .jpg, .png, .webp), found nothing; "
+            f"without DATA the embedded MNIST is used\n"
         ),
     )
     assert not (tmp_path / "run").exists()
@@ -130,6 +139,54 @@ def test_wrong_sizes_are_one_line(cvae_train, tmp_path):
             "the nearest that work are 8 and 12\n"
         ),
     )
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder of twenty colour pictures of 20x12 pixels, and one that cannot be read."""
+    rng = np.random.default_rng(4)
+    for number in range(20):
+        path = tmp_path / f"pictures/{number % 3}/{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (12, 20, 3), np.uint8)).save(path)
+    (tmp_path / "pictures/bad.jpg").write_text("x")
+    return tmp_path / "pictures"
+
+
+def test_options_say_how_pictures_are_read(cvae_train, pictures, tmp_path, caplog):
+    options = ("--image-size", "16x8", "--channels", 1, "--test-fraction", 0.25, "--skip-bad", "--memory-limit", 0)
+    command_line = (pictures, *options, "--run", tmp_path / "run", *SMALL)
+    assert cvae_train(*command_line)[0] == 0
+    assert caplog.messages[0].startswith(f"{pictures}: 1 of 21 pictures cannot be read and are left out:\n  bad.jpg: ")
+    config, info = RunFolder(tmp_path / "run").read_config()
+    assert config.model.image_shape == (8, 16, 1)
+    assert info.options == DataOptions((8, 16), 1, 0.25, skip_bad=True)
+    assert info.train_images + info.test_images == 20
+    assert cvae_train(*command_line, "--resume", "-q") == (0, "")
+    code, err = cvae_train(pictures, *options, "--image-size", 8, "--run", tmp_path / "run", *SMALL, "--resume", "-q")
+    assert code == 1
+    assert "  data.options.image_size: (8, 16) then, (8, 8) now" in err.splitlines()
+
+
+def test_pictures_that_cannot_be_read_end_it(cvae_train, pictures, tmp_path):
+    code, err = cvae_train(pictures, "--image-size", 8, "--channels", 1, "--run", tmp_path / "run", *SMALL)
+    assert (code, err.splitlines()) == (
+        1,
+        [
+            f"Error: {pictures}: 1 of 21 pictures cannot be read; mend or remove them, or say --skip-bad to train without them:",
+            f"  bad.jpg: cannot be read as a picture: cannot identify image file '{pictures}/bad.jpg'",
+        ],
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_memory_does_not_hold_lies_beside_the_run(cvae_train, archive, tmp_path, monkeypatch):
+    stores = []
+    monkeypatch.setattr(
+        "cvae_train._data.PixelStore", lambda *arguments: stores.append(arguments) or PixelStore(*arguments)
+    )
+    assert cvae_train(archive, "--run", tmp_path / "a/b/run", *SMALL, "--memory-limit", 3, "-q") == (0, "")
+    assert stores == [(3 << 20, tmp_path)]  # the innermost folder that is there
 
 
 def test_help_imports_no_tensorflow(fresh_python):

@@ -1,11 +1,14 @@
 import hashlib
+import sys
 
 import numpy as np
 import pytest
 
 from cvae_runtime import InputError
-from cvae_train import Dataset, load_data
+from cvae_train import DataOptions, Dataset, load_data
+from cvae_train._data import fingerprint_of, load_test
 from cvae_train._mnist import FILE_NAME, load_mnist, pack_mnist, unpack_mnist
+from cvae_train._split import held_out
 
 NAMES = ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte")
 
@@ -81,7 +84,7 @@ def test_idx_faults_name_the_file_what_was_expected_and_found(tmp_path, images, 
         load_data(tmp_path)
     write_idx(bad, images[:, :4])
     with pytest.raises(
-        InputError, match=r"expected test images of the training images' shape \(8, 8, 1\), found \(4, 8, 1\)"
+        InputError, match=r"expected pictures of one size, found 2 \(width x height\): 8x8 \(5\), 8x4 \(5\)"
     ):
         load_data(tmp_path)
 
@@ -136,6 +139,117 @@ def test_pickled_and_damaged_npz_are_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(InputError, match="cannot be read as a NumPy file"):
         load_data(path)
+
+
+@pytest.mark.parametrize("limit", [1 << 20, 0])
+@pytest.mark.parametrize("dtype", ["uint8", "float32", ">f8"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_of_an_npy_file_some_pictures_are_held_out_by_their_numbers(tmp_path, limit, dtype, order):
+    pixels = np.random.default_rng(2).integers(0, 256, (30, 4, 5, 3), np.uint8)
+    array = pixels if dtype == "uint8" else (pixels / 255).astype(dtype)
+    np.save(tmp_path / "set.npy", np.asarray(array, order=order))
+    data = load_data(tmp_path / "set.npy", memory_limit=limit, spill=tmp_path)
+    test = held_out([str(number) for number in range(30)], 0.1)
+    for part, expected in ((data.train, pixels[~test]), (data.test, pixels[test])):
+        assert isinstance(part, np.memmap) == (limit == 0)
+        np.testing.assert_array_equal(part, expected)
+
+
+@pytest.mark.parametrize("limit", [1 << 20, 0])
+def test_a_folder_of_two_npy_files_is_mapped(tmp_path, images, limit):
+    np.save(tmp_path / "train.npy", images)
+    np.save(tmp_path / "test.npy", images[:2] / 255)
+    data = load_data(tmp_path, memory_limit=limit, spill=tmp_path)
+    assert data.fingerprint == Dataset(images, images[:2]).fingerprint
+    assert isinstance(data.train, np.memmap) == isinstance(data.test, np.memmap) == (limit == 0)
+    if limit == 0:
+        assert data.train.filename == tmp_path / "train.npy"  # not copied
+    with pytest.raises(InputError, match=f"{tmp_path}: has a test part of its own; leave --test-fraction out"):
+        load_data(tmp_path, DataOptions(test_fraction=0.5))
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((3, 4)), r"set\.npy: expected pictures of shape .*, found shape \(3, 4\)"),
+        (np.float32(1), r"set\.npy: expected pictures of shape .*, found shape \(\)"),
+        (np.zeros((3, 4, 4), int), r"set\.npy: expected uint8, or float in \[0, 1\], found int64"),
+        (np.zeros((3, 4, 4)) + 9, r"set\.npy: float pictures must lie in \[0, 1\], found 9 to 9"),
+        (np.zeros((1, 4, 4)), r"set\.npy: expected at least two pictures, so that one can be held out, found 1"),
+        (np.array([None]), r"set\.npy: cannot be read as a NumPy file: "),
+    ],
+)
+def test_wrong_npy(tmp_path, array, message):
+    np.save(tmp_path / "set.npy", array)
+    with pytest.raises(InputError, match=message):
+        load_data(tmp_path / "set.npy")
+
+
+def test_arrays_are_brought_to_a_size_and_to_channels_too(tmp_path):
+    np.savez(tmp_path / "set.npz", x_train=np.full((3, 8, 8), 7, np.uint8), x_test=np.full((2, 4, 6, 3), 9, np.uint8))
+    data = load_data(tmp_path / "set.npz", DataOptions(image_size=(2, 3)))
+    assert (data.train.shape, data.test.shape) == ((3, 2, 3, 3), (2, 2, 3, 3))
+    assert (np.unique(data.train).tolist(), np.unique(data.test).tolist()) == ([7], [9])
+    assert load_data(tmp_path / "set.npz", DataOptions(image_size=(8, 8), channels=1)).image_shape == (8, 8, 1)
+
+
+@pytest.mark.parametrize("kind", ["npz", "npy", "idx"])
+def test_the_test_part_alone_is_the_same(tmp_path, images, write_idx, kind):
+    path = tmp_path
+    if kind == "npz":
+        path = tmp_path / "set.npz"
+        np.savez(path, x_train=images, x_test=images[2:])
+    elif kind == "npy":
+        path = tmp_path / "set.npy"
+        np.save(path, images)
+    else:
+        for name, part in zip(NAMES, (images, images[2:]), strict=True):
+            write_idx(tmp_path / name, part)
+    whole = load_data(path)
+    np.testing.assert_array_equal(load_test(path, DataOptions(), whole.image_shape), whole.test)
+
+
+def test_images_beyond_the_limit_lie_on_the_disk_from_any_source(tmp_path, images):
+    np.savez(tmp_path / "set.npz", x_train=images, x_test=images[:1])
+    plain, mapped = (load_data(tmp_path / "set.npz", memory_limit=limit, spill=tmp_path) for limit in (1 << 20, 64))
+    assert (type(mapped.train), type(mapped.test)) == (np.memmap, np.ndarray)  # the test image has 64 bytes
+    assert mapped.fingerprint == plain.fingerprint
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts and limits what a process takes for its data")
+def test_mapped_images_are_never_in_memory_as_a_whole(tmp_path, fresh_python):
+    """A process that may take 60 MiB more loads, checks and converts arrays of 64 and 128 MiB."""
+    pixels = np.arange(64 << 20, dtype=np.uint64).astype(np.uint8).reshape(-1, 128, 128, 1)
+    (tmp_path / "both").mkdir()
+    np.save(tmp_path / "both/train.npy", pixels)
+    np.save(tmp_path / "both/test.npy", (pixels[:2048] / np.float32(255)).astype(np.float32))
+    np.save(tmp_path / "one.npy", pixels)
+    program = f"""
+import re, resource
+import numpy as np
+from pathlib import Path
+from cvae_train import Dataset, load_data
+folder = Path({str(tmp_path)!r})
+taken = int(re.search(r"VmData:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) << 10
+resource.setrlimit(resource.RLIMIT_DATA, (taken + (60 << 20), resource.RLIM_INFINITY))
+try:
+    np.ones(64 << 20, np.uint8)
+except MemoryError:
+    print("limited")
+print(load_data(folder / "both", memory_limit=0, spill=folder).fingerprint)
+print(load_data(folder / "one.npy", memory_limit=0, spill=folder).fingerprint)
+mapped = np.lib.format.open_memmap(folder / "one.npy", mode="r")
+print(Dataset(mapped, mapped).fingerprint)
+"""
+    result = fresh_python(program)
+    assert result.returncode == 0, result.stderr
+    test = held_out([str(number) for number in range(len(pixels))], 0.1)
+    assert result.stdout.split() == [
+        "limited",
+        fingerprint_of(pixels, pixels[:2048]),
+        fingerprint_of(pixels[~test], pixels[test]),
+        fingerprint_of(pixels, pixels),
+    ]
 
 
 def test_other_sources_are_refused(tmp_path):

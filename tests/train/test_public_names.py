@@ -7,6 +7,7 @@ def test_public_names():
         "PRESETS",
         "Callback",
         "DataInfo",
+        "DataOptions",
         "Dataset",
         "DivergedError",
         "EpochRecord",

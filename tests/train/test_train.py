@@ -13,6 +13,7 @@ from PIL import Image
 from cvae_runtime import InputError, TargetExistsError
 from cvae_train import Dataset, DivergedError, RunFolder, load_run, read_history, train
 from cvae_train._checkpoint import load_weights
+from cvae_train._data import fingerprint_of
 from cvae_train._loop import Loop
 
 UNTIMED = ("epoch", "elbo", "reconstruction", "kl", "train_elbo")
@@ -58,6 +59,8 @@ def test_config_names_recipe_and_data(undisturbed, tiny_config, tiny_data):
         "fingerprint": tiny_data.fingerprint,
         "train_images": 40,
         "test_images": 13,
+        "test_fingerprint": fingerprint_of(tiny_data.test),
+        "options": {"image_size": None, "channels": None, "test_fraction": None, "skip_bad": False},
     }
     assert json.loads((undisturbed.path / "environment.json").read_text())["packages"]["tensorflow"]
 

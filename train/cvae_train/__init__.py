@@ -15,6 +15,7 @@ from ._callbacks import Callback
 from ._config import PRESETS, ModelConfig, TrainConfig, read_config
 from ._data import Dataset, load_data
 from ._history import EpochRecord, read_history
+from ._options import DataOptions
 from ._run import DataInfo, RunFolder
 from ._tensorflow import import_tensorflow
 
@@ -45,6 +46,7 @@ __all__ = [
     "PRESETS",
     "Callback",
     "DataInfo",
+    "DataOptions",
     "Dataset",
     "DivergedError",
     "EpochRecord",

@@ -10,10 +10,13 @@ import click
 from cvae_runtime import cli
 
 from ._config import PRESETS, Binarize, Decay, Objective, Precision, read_config
-from ._data import EMBEDDED, load_data
+from ._data import load_data
+from ._options import DataOptions
+from ._sources import EMBEDDED
 from ._tensorflow import import_tensorflow
 
 _RECIPE = PRESETS["notebook"]
+_FRACTION = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
 def _filters(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[int, ...] | None:
@@ -23,8 +26,39 @@ def _filters(_context: click.Context, _parameter: click.Parameter, value: str | 
         raise click.BadParameter(f"expected numbers with commas, such as 32,64; found {value!r}") from None
 
 
+def _image_size(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    try:
+        width, height = map(int, value.split("x") if "x" in value else (value, value))
+    except ValueError:
+        raise click.BadParameter(f"expected WIDTHxHEIGHT or one number, in pixels; found {value!r}") from None
+    return height, width
+
+
 @click.command()
 @click.argument("data", default=EMBEDDED)
+@click.option(
+    "--image-size",
+    callback=_image_size,
+    metavar="WxH",
+    help="Pixels, as 64x48 (width x height) or 64: scale to cover that and crop evenly.  [default: the one size of all]",
+)
+@click.option(
+    "--channels",
+    type=click.Choice(["1", "3"]),
+    help="1: turn colour grey; 3: grey into RGB.  [default: 1 if all are grey]",
+)
+@click.option(
+    "--test-fraction", type=_FRACTION, help="Held out where DATA has no test part of its own.  [default: 0.1]"
+)
+@click.option("--skip-bad", is_flag=True, help="Train without the pictures that cannot be read.")
+@click.option(
+    "--memory-limit",
+    type=click.IntRange(0),
+    metavar="MIB",
+    help="Images beyond it stay on disk and are streamed.  [default: a quarter of the memory that is available]",
+)
 @click.option("--run", "run", type=click.Path(path_type=Path), help="The run folder; default: runs/0001, counted up.")
 @click.option("--preset", type=click.Choice(sorted(PRESETS)), help="The recipe.  [default: notebook]")
 @click.option("--config", type=click.Path(path_type=Path), help="A recipe of your own: .toml, or a run's config.json.")
@@ -53,6 +87,11 @@ def _filters(_context: click.Context, _parameter: click.Parameter, value: str | 
 @cli.common_options
 def command(
     data: str,
+    image_size: tuple[int, int] | None,
+    channels: str | None,
+    test_fraction: float | None,
+    skip_bad: bool,
+    memory_limit: int | None,
     run: Path | None,
     preset: str | None,
     config: Path | None,
@@ -65,8 +104,10 @@ def command(
 ) -> None:
     """Train a convolutional VAE.
 
-    DATA is a folder with MNIST's four IDX files, plain or .gz, or an .npz file with x_train and x_test; without it
-    the embedded MNIST is used. An option that is not given is the recipe's.
+    DATA is a folder of pictures (PNG, JPEG, WebP, BMP; nested or not, perhaps in train/ and test/), a folder with
+    MNIST's four IDX files, an .npz file with x_train and x_test, an .npy file, or TFRecords with encoded pictures;
+    without it the embedded MNIST is used. The first five options say how images are read; of the others, one that is
+    not given is the recipe's.
 
     The run folder gets config.json, history.csv, a picture of samples each epoch and a checkpoint; at the end
     cvae.gif, elbo.png and the weights. Ctrl-C keeps the last whole epoch, and --resume goes on from it.
@@ -78,7 +119,14 @@ def command(
     if run is None and (resume or overwrite):
         raise click.UsageError("--resume and --overwrite need --run DIR")
     changes = {name: value for name, value in changes.items() if value is not None}
-    images = load_data(data)
+    images = load_data(
+        data,
+        DataOptions(image_size, None if channels is None else int(channels), test_fraction, skip_bad),
+        memory_limit=None if memory_limit is None else memory_limit << 20,
+        # Beside the run there is a disk, and room on it.
+        spill=None if run is None else next(folder for folder in run.absolute().parents if folder.is_dir()),
+        quiet=quiet,
+    )
     recipe = PRESETS[preset or "notebook"] if config is None else read_config(config)
     shape = {name: changes.pop(name) for name in ("latent_dim", "filters") if name in changes}
     model = dataclasses.replace(recipe.model, image_shape=images.image_shape, **shape)

@@ -29,7 +29,7 @@ def command(
     folder = RunFolder(run)
     for target in (folder.evaluation, folder.evaluation_picture):
         refuse_existing(target, overwrite)
-    test = folder.load_data(data).test[:images]
+    test = folder.load_test(data, quiet=quiet)[:images]
     import_tensorflow(verbose=verbose, extra="train")
 
     from ._evaluate import evaluate

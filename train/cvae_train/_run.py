@@ -19,26 +19,43 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cvae_runtime import InputError, TargetExistsError, allowed_cores, new_folder, write_file
 
 from ._config import TrainConfig
-from ._data import Dataset, load_data
+from ._data import Dataset, fingerprint_of, load_data, load_test
+from ._options import AS_THEY_ARE, DataOptions
 
 FORMAT = 1
 
 
 @dataclasses.dataclass(frozen=True)
 class DataInfo:
-    """Which images a run was trained on, see `Dataset`."""
+    """Which images a run was trained on, see `Dataset`.
+
+    Attributes:
+        test_fingerprint: of the test images alone; None in runs of before it was recorded.
+    """
 
     source: str
     fingerprint: str
     train_images: int
     test_images: int
+    test_fingerprint: str | None = None
+    options: DataOptions = AS_THEY_ARE
 
     @classmethod
     def of(cls, data: Dataset) -> "DataInfo":
-        return cls(data.source, data.fingerprint, len(data.train), len(data.test))
+        """Describe a data set."""
+        test_fingerprint = fingerprint_of(data.test)
+        return cls(data.source, data.fingerprint, len(data.train), len(data.test), test_fingerprint, data.options)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "DataInfo":
+        """The opposite of `dataclasses.asdict`, after JSON; fields that older runs lack have their defaults."""
+        return cls(**{**fields, "options": DataOptions.from_json(fields.get("options", {}))})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,34 +134,46 @@ class RunFolder:
                 f"{self.config}: expected format {FORMAT}, found {found}; it was written by another version"
             )
         try:
-            return TrainConfig.from_json(fields["config"], str(self.config)), DataInfo(**fields["data"])
-        except (KeyError, TypeError) as error:
+            return TrainConfig.from_json(fields["config"], str(self.config)), DataInfo.from_json(fields["data"])
+        except InputError:
+            raise
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(f"{self.config}: not a run's configuration: {error!r}") from error
 
-    def load_data(self, source: str | Path | None = None) -> Dataset:
-        """The images that the run was trained on, from ``source`` or where the run says they were.
+    def load_test(self, source: str | Path | None = None, *, quiet: bool = False) -> NDArray[np.uint8]:
+        """The images that the run was tested on, from ``source`` or where the run says they were.
+
+        Training images are not read: they may be gone.
+
+        Returns:
+            uint8 (M, H, W, C).
 
         Raises:
             InputError: they are not there, or are other images than the run's.
         """
-        _, info = self.read_config()
+        config, info = self.read_config()
         if source is None and info.source == "memory":
             raise InputError(
                 f"{self.path}: was trained on arrays in memory; save them as x_train and x_test in an .npz and say --data"
             )
         where = info.source if source is None else source
         try:
-            data = load_data(where)
+            if info.test_fingerprint is None:
+                data = load_data(where, info.options, spill=self.path, quiet=quiet)
+                test, expected, found = data.test, info.fingerprint, data.fingerprint
+            else:
+                test = load_test(where, info.options, config.model.image_shape, spill=self.path, quiet=quiet)
+                expected, found = info.test_fingerprint, fingerprint_of(test)
         except InputError as error:
             raise InputError(
                 f"{error}; the test images of {self.path} are needed: say where they are with --data"
             ) from error
-        if data.fingerprint != info.fingerprint:
+        if found != expected:
             raise InputError(
-                f"{where}: other images than {self.path} was trained on: expected the fingerprint {info.fingerprint}, "
-                f"found {data.fingerprint}; say --data with the right ones"
+                f"{where}: other images than {self.path} was trained on: expected the fingerprint {expected}, "
+                f"found {found}; say --data with the right ones"
             )
-        return data
+        return test
 
     def prepare(
         self, config: TrainConfig, data: DataInfo, environment: Mapping[str, Any], *, resume: bool, overwrite: bool
@@ -179,9 +208,7 @@ class RunFolder:
             write_json(folder.config, {"format": FORMAT, "config": config.to_json(), "data": dataclasses.asdict(data)})
 
     def _check_same(self, config: TrainConfig, data: DataInfo) -> None:
-        old_config, old_data = self.read_config()
-        old = _flatten({"config": old_config.to_json(), "data": {"fingerprint": old_data.fingerprint}})
-        new = _flatten({"config": config.to_json(), "data": {"fingerprint": data.fingerprint}})
+        old, new = _settings(*self.read_config()), _settings(config, data)
         differences = [f"  {key}: {old[key]} then, {new[key]} now" for key in old if old[key] != new[key]]
         if differences:
             raise InputError(
@@ -212,6 +239,11 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _settings(config: TrainConfig, data: DataInfo) -> dict[str, Any]:
+    images = {"fingerprint": data.fingerprint, "options": dataclasses.asdict(data.options)}
+    return _flatten({"config": config.to_json(), "data": images})
 
 
 def _flatten(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,0 +1,142 @@
+"""What every source of images gives: a training and a test part, each read when it is asked for."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvae_runtime import InputError, as_images, fit_picture, picture_shape, spans
+
+from ._options import TEST_FRACTION, DataOptions, Shape
+from ._pixels import PixelStore
+from ._split import held_out
+
+BAD_NAMED = 10
+
+_log = logging.getLogger("cvae_train")
+
+
+class Part(Protocol):
+    """The training or the test images of a source."""
+
+    @property
+    def bad(self) -> Mapping[str, str]:
+        """What is wrong with each picture that could not be read so far, by its name."""
+
+    def __len__(self) -> int:
+        """How many pictures there are, bad ones included."""
+
+    def shapes(self) -> Counter[Shape]:
+        """How many pictures have which shape (H, W, C); bad ones are left out."""
+
+    def read(self, shape: Shape, store: PixelStore) -> NDArray[np.uint8]:
+        """All pictures but bad ones, brought into a shape: uint8 (N, H, W, C)."""
+
+
+Parts = tuple[Part, Part]  # training and test
+
+
+def own_parts(train: Part, test: Part, options: DataOptions, path: str | Path) -> Parts:
+    """The parts of a source that says itself which pictures are for testing.
+
+    Raises:
+        InputError: the options ask for some to be held out.
+    """
+    if options.test_fraction is not None:
+        raise InputError(f"{path}: has a test part of its own; leave --test-fraction out")
+    return train, test
+
+
+def split_parts(
+    keys: Sequence[str], options: DataOptions, path: Path, choose: Callable[[NDArray[np.bool_]], Part]
+) -> Parts:
+    """Hold out some pictures of a source that does not say which are for testing.
+
+    Args:
+        keys: their names, see `held_out`.
+        options: say how many.
+        path: what errors call the source.
+        choose: makes a part of the pictures for which an array bool (len(keys),) is true.
+
+    Raises:
+        InputError: there are fewer than two.
+    """
+    try:
+        test = held_out(keys, TEST_FRACTION if options.test_fraction is None else options.test_fraction)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return choose(~test), choose(test)
+
+
+def settle_bad(parts: Sequence[Part], skip: bool, source: str) -> None:
+    """Refuse the pictures that could not be read, or say that they are left out.
+
+    Raises:
+        InputError: there are some and ``skip`` is false, or there are no others.
+    """
+    reasons = [reason for part in parts for reason in part.bad.values()]
+    if not reasons:
+        return
+    total = sum(map(len, parts))
+    lines = [f"  {reason}" for reason in reasons[:BAD_NAMED]]
+    if len(reasons) > BAD_NAMED:
+        lines.append(f"  and {len(reasons) - BAD_NAMED:,} more")
+    listed = "\n".join(lines)
+    problem = f"{source}: {len(reasons):,} of {total:,} pictures cannot be read"
+    if not skip or len(reasons) == total:
+        raise InputError(f"{problem}; mend or remove them, or say --skip-bad to train without them:\n{listed}")
+    _log.warning("%s and are left out:\n%s", problem, listed)
+
+
+class ArrayPart:
+    """Pictures of an array, in memory or mapped.
+
+    Args:
+        array: uint8 or float, as `as_images` takes it.
+        name: what errors call it.
+        chosen: bool (N,): true for the pictures that belong to the part; all do if not given.
+
+    Raises:
+        InputError: the array does not hold pictures.
+    """
+
+    bad: Mapping[str, str] = MappingProxyType({})
+
+    def __init__(self, array: NDArray[Any], name: str, chosen: NDArray[np.bool_] | None = None) -> None:
+        self._array, self._name = array, name
+        self._shape = picture_shape(array, name)
+        self._rows = None if chosen is None else np.flatnonzero(chosen)
+
+    def __len__(self) -> int:
+        return len(self._array if self._rows is None else self._rows)
+
+    def shapes(self) -> Counter[Shape]:
+        """How many pictures have which shape (H, W, C)."""
+        return Counter({self._shape: len(self)})
+
+    def read(self, shape: Shape, store: PixelStore) -> NDArray[np.uint8]:
+        """All pictures, brought into a shape: uint8 (N, H, W, C); a mapped array is read a span at a time.
+
+        Raises:
+            InputError: values out of range, or no room on the disk.
+        """
+        array = self._array
+        if array.dtype == np.uint8 or not isinstance(array, np.memmap):
+            array = as_images(array, self._name)
+            if self._rows is None and self._shape == shape:
+                return store.keep(array)
+        rows = np.arange(len(array)) if self._rows is None else self._rows
+        pixels = store.new(len(rows), shape)
+        for span in spans(len(rows), array[0].nbytes):
+            images = as_images(array[rows[span]], self._name)
+            if self._shape == shape:
+                pixels[span] = images
+            else:
+                for index, image in zip(range(span.start, span.stop), images, strict=True):
+                    pixels[index] = fit_picture(image, shape)
+        return pixels

@@ -109,6 +109,16 @@ def test_cores_are_shared_among_towers_that_have_enough_images(monkeypatch, core
     assert set_threads == ([] if threads is None else [(threads, towers)])
 
 
+@pytest.mark.parametrize("visible", [True, False])
+def test_a_gpu_that_tensorflow_cannot_use_is_not_passed_over_in_silence(monkeypatch, tmp_path, caplog, visible):
+    (tmp_path / "0000:01:00.0").mkdir()
+    monkeypatch.setattr(compute_module, "_NVIDIA", tmp_path)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: ["GPU:0"] if visible else [])
+    assert choose_compute("float32", 10).device == ("GPU" if visible else "CPU")
+    said = "this machine has an NVIDIA GPU that TensorFlow cannot use, so training runs on the CPU; "
+    assert [record.message.startswith(said) for record in caplog.records] == ([] if visible else [True])
+
+
 def test_threads_can_be_had_only_where_tensorflow_was_not_used_before(fresh_python):
     code = (
         "import cvae_train\n"

@@ -61,7 +61,7 @@ from cvae_train import ModelConfig, TrainConfig, load_data, train
 
 cvae_train.import_tensorflow()
 model = ModelConfig(image_shape=(32, 32, 1), latent_dim=2, filters=(2, 4))
-config = TrainConfig(model=model, epochs=1, batch_size=2000, learning_rate=1e-3)
+config = TrainConfig(model=model, epochs=1, batch_size=500, learning_rate=1e-3)
 status = Path("/proc/self/status").read_text()
 used = int(status.split("VmData:")[1].split()[0]) << 10
 limit = used + (250 << 20)

@@ -228,7 +228,7 @@ def test_progress_is_a_line_an_epoch_where_stderr_is_no_terminal(replaced, tiny_
     result = train(replaced(epochs=1), tiny_data, tmp_path / "run")
     record = result.history[0]
     first, second = capsys.readouterr().err.splitlines()
-    assert re.fullmatch(r"float32 layers, batches in \d+ tower\(s\)", first)
+    assert re.fullmatch(r"float32 layers on [CG]PU, batches in \d+ tower\(s\)", first)
     assert second == (
         f"epoch 1/1: test ELBO {record.elbo:.2f} (reconstruction {record.reconstruction:.2f}, KL {record.kl:.2f}), "
         f"train {record.train_elbo:.2f} nats per image, {record.seconds:.1f} s, {record.images_per_second:,.0f} images/s"

@@ -20,6 +20,8 @@ from ._config import Precision
 
 IMAGES_A_TOWER = 25  # at least: with fewer an operator's start costs more than its work
 
+_NVIDIA = Path("/proc/driver/nvidia/gpus")  # where Linux's driver lists them
+
 _CPU_FLAGS = {"avx512_bf16", "amx_bf16"}  # instructions that multiply bfloat16
 
 _log = logging.getLogger("cvae_train")
@@ -30,12 +32,14 @@ class Compute:
     """What was chosen.
 
     Attributes:
-        towers: parts that a batch is split into.
+        towers: parts that a device's share of a batch is split into.
         precision: "float32" or "bfloat16", of the layers in a training step.
+        device: "CPU" or "GPU".
     """
 
     towers: int = 1
     precision: Precision = "float32"
+    device: str = "CPU"
 
 
 def choose_compute(precision: Precision, batch_size: int) -> Compute:
@@ -45,13 +49,18 @@ def choose_compute(precision: Precision, batch_size: int) -> Compute:
     as TensorFlow was given.
     """
     gpus = tf.config.list_physical_devices("GPU")
+    if not gpus and _NVIDIA.exists() and any(_NVIDIA.iterdir()):
+        _log.warning(
+            "this machine has an NVIDIA GPU that TensorFlow cannot use, so training runs on the CPU; "
+            "pip install 'tensorflow[and-cuda]' brings what it needs, see https://www.tensorflow.org/install/pip"
+        )
     if precision == "auto":
         precision = "bfloat16" if gpus or _cpu_flags() & _CPU_FLAGS else "float32"
     cores = allowed_cores()
     towers = 1 if gpus else min(cores, max(1, batch_size // IMAGES_A_TOWER))
     if towers > 1 and not _set_threads(cores // towers, towers):
         towers = 1
-    return Compute(towers, precision)
+    return Compute(towers, precision, "GPU" if gpus else "CPU")
 
 
 @contextmanager

@@ -134,8 +134,11 @@ def train(
 
 
 def _describe(compute: Compute, cluster: Cluster) -> str:
-    devices = f", {cluster.replicas} replicas on {cluster.workers} worker(s)" if cluster.replicas > 1 else ""
-    return f"{compute.precision} layers, batches in {compute.towers} tower(s){devices}"
+    devices = f"{cluster.replicas} {compute.device}s of {cluster.workers} worker(s)"
+    return (
+        f"{compute.precision} layers on {compute.device if cluster.replicas == 1 else devices}, "
+        f"batches in {compute.towers} tower(s)"
+    )
 
 
 def _finished(folder: RunFolder, config: TrainConfig, cluster: Cluster) -> RunResult:

@@ -1,9 +1,9 @@
-"""What every console script shares: exit codes, messages, ``-v``, ``-q`` and ``--version``."""
+"""What every console script shares: exit codes, messages, ``-v``, ``-q`` and ``--version``, help in sections."""
 
 import logging
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -13,6 +13,30 @@ from ._errors import CvaeError
 INTERRUPTED = 130
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+class SectionedCommand(click.Command):
+    """A command of many options, whose help lists them under headings.
+
+    Args:
+        sections: headings and the names of the options below them; others come last.
+    """
+
+    def __init__(self, *arguments: Any, sections: Mapping[str, Sequence[str]], **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self._sections = sections
+
+    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options; click calls it."""
+        lines = {
+            parameter.name: line
+            for parameter in self.get_params(context)
+            if isinstance(parameter, click.Option) and (line := parameter.get_help_record(context)) is not None
+        }
+        parts = [(heading, [lines.pop(name) for name in names]) for heading, names in self._sections.items()]
+        for heading, part in [*parts, ("Other options", list(lines.values()))]:
+            with formatter.section(heading):
+                formatter.write_dl(part, col_max=26)
 
 
 def common_options(function: Decorated) -> Decorated:

@@ -164,3 +164,24 @@ def test_quiet_leaves_errors_only_and_verbose_adds_what_is_logged(flags, lines):
     found = result.stderr.splitlines()
     # Of a traceback only its first line is of interest.
     assert [line for line in found if not line.startswith((" ", "cvae_runtime._errors"))] == lines
+
+
+def test_help_lists_options_below_their_headings(monkeypatch, capsys):
+    @click.command(cls=cli.SectionedCommand, sections={"Colours": ("red", "blue"), "Sizes": ("wide",)})
+    @click.argument("name")
+    @click.option("--wide", is_flag=True, help="Wide.")
+    @click.option("--blue", is_flag=True, help="Blue.")
+    @click.option("--red", is_flag=True, help="Red.")
+    @click.option("--secret", is_flag=True, hidden=True)
+    @click.option("--more", is_flag=True, help="More.")
+    def command(**_options):
+        pass
+
+    monkeypatch.setattr(sys, "argv", ["paint", "--help"])
+    with pytest.raises(SystemExit):
+        cli.run(command)
+    assert capsys.readouterr().out.split("\n\n")[1:] == [
+        "Colours:\n  --red   Red.\n  --blue  Blue.",
+        "Sizes:\n  --wide  Wide.",
+        "Other options:\n  --more  More.\n  --help  Show this message and exit.\n",
+    ]

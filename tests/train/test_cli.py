@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from cvae_train import PRESETS, DataOptions, ModelConfig, RunFolder, read_history
-from cvae_train._cli import command
+from cvae_train._cli import _SECTIONS, command
 from cvae_train._pixels import PixelStore
 
 
@@ -228,3 +228,8 @@ def test_a_recipe_of_ones_own(cvae_train, archive, tmp_path):
 def test_a_preset_and_a_recipe_contradict_each_other(cvae_train):
     code, err = cvae_train("--preset", "fast", "--config", "x.toml")
     assert (code, err.splitlines()[-1]) == (2, "Error: --preset and --config are two recipes: give one of them")
+
+
+def test_the_help_s_sections_name_every_option():
+    named = [name for names in _SECTIONS.values() for name in names]
+    assert sorted(named) == sorted({option.name for option in command.params} - {"data", "quiet", "verbose", "version"})

@@ -15,7 +15,6 @@ from ._options import DataOptions
 from ._sources import EMBEDDED
 from ._tensorflow import import_tensorflow
 
-_RECIPE = PRESETS["notebook"]
 _FRACTION = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
@@ -36,7 +35,29 @@ def _image_size(_context: click.Context, _parameter: click.Parameter, value: str
     return height, width
 
 
-@click.command()
+_SECTIONS = {
+    "Images": ("image_size", "channels", "test_fraction", "skip_bad", "memory_limit"),
+    "Run": ("run", "resume", "overwrite", "seed", "tensorboard"),
+    "Recipe (what is not given is the preset's)": (
+        "preset",
+        "config",
+        "epochs",
+        "batch_size",
+        "learning_rate",
+        "warmup_steps",
+        "decay",
+        "clip_norm",
+        "ema",
+        "validation_fraction",
+        "patience",
+        "precision",
+    ),
+    "Model": ("latent_dim", "filters", "binarize"),
+    "Objective": ("objective", "samples", "beta", "kl_warmup_epochs", "free_bits"),
+}
+
+
+@click.command(cls=cli.SectionedCommand, sections=_SECTIONS)
 @click.argument("data", default=EMBEDDED)
 @click.option(
     "--image-size",
@@ -60,21 +81,29 @@ def _image_size(_context: click.Context, _parameter: click.Parameter, value: str
     help="Images beyond it stay on disk and are streamed.  [default: a quarter of the memory that is available]",
 )
 @click.option("--run", "run", type=click.Path(path_type=Path), help="The run folder; default: runs/0001, counted up.")
-@click.option("--preset", type=click.Choice(sorted(PRESETS)), help="The recipe.  [default: notebook]")
+@click.option(
+    "--preset",
+    type=click.Choice(sorted(PRESETS)),
+    help="notebook: of 2018. fast: its ELBO in minutes. best: an hour.  [default: notebook]",
+)
 @click.option("--config", type=click.Path(path_type=Path), help="A recipe of your own: .toml, or a run's config.json.")
 @click.option("--epochs", type=int, help="Passes over the training set.")
 @click.option("--batch-size", type=int, help="Images a step.")
 @click.option("--learning-rate", type=float, help="Adam's; the highest of a schedule.")
 @click.option("--warmup-steps", type=int, help="Steps over which the learning rate rises from 0.")
-@click.option("--decay", type=click.Choice(get_args(Decay)), help="Of the learning rate.")
+@click.option("--decay", type=click.Choice(get_args(Decay)), help="Of the learning rate, to 0 at the end with cosine.")
 @click.option("--clip-norm", type=float, help="Largest global norm of the gradients.")
 @click.option("--ema", type=float, help="Decay of an average of the weights, which is kept instead of them.")
-@click.option("--objective", type=click.Choice(get_args(Objective)), help="What is maximized; see the guide.")
-@click.option("--samples", type=int, help="Draws an image, of iwae and dreg.")
+@click.option("--objective", type=click.Choice(get_args(Objective)), help="What is maximized.")
+@click.option("--samples", type=int, help="Draws an image, for iwae and dreg.")
 @click.option("--beta", type=float, help="Weight of the KL.")
 @click.option("--kl-warmup-epochs", type=int, help="Epochs over which that weight rises from 0.")
-@click.option("--free-bits", type=float, help="Nats a latent dimension may keep, of analytic-kl.")
-@click.option("--precision", type=click.Choice(get_args(Precision)), help="Of the layers in a training step.")
+@click.option("--free-bits", type=float, help="Nats a latent dimension may keep, for analytic-kl.")
+@click.option(
+    "--precision",
+    type=click.Choice(get_args(Precision)),
+    help="Of the layers in a training step; auto: by the hardware.",
+)
 @click.option("--latent-dim", type=int, help="Numbers in a latent.")
 @click.option("--filters", callback=_filters, help="Channels of the convolutions, such as 32,64.")
 @click.option("--binarize", type=click.Choice(get_args(Binarize)), help="Pixels as 0 and 1, cut at 0.5, or grey.")
@@ -102,16 +131,20 @@ def command(
     verbose: bool,
     **changes: Any,
 ) -> None:
-    """Train a convolutional VAE.
+    """Train a convolutional variational autoencoder.
 
     DATA is a folder of pictures (PNG, JPEG, WebP, BMP; nested or not, perhaps in train/ and test/), a folder with
-    MNIST's four IDX files, an .npz file with x_train and x_test, an .npy file, or TFRecords with encoded pictures;
-    without it the embedded MNIST is used. The first five options say how images are read; of the others, one that is
-    not given is the recipe's.
+    MNIST's four IDX files, an .npz file with x_train and x_test, an .npy file, or TFRecords with encoded pictures.
+    Without it the embedded MNIST is used.
+
+    \b
+      cvae-train --preset fast --run my-run
+      cvae-train photos/ --image-size 64 --preset fast --run my-run
 
     The run folder gets config.json, history.csv, a picture of samples each epoch and a checkpoint; at the end
-    cvae.gif, elbo.png and the weights. Ctrl-C keeps the last whole epoch, and --resume goes on from it.
-    """
+    cvae.gif, elbo.png and the weights. Ctrl-C keeps the last whole epoch, and --resume goes on from it. The guide,
+    docs/training.md, tells more of every option.
+    """  # noqa: D301 - click's mark for lines that are left as they are
     if resume and overwrite:
         raise click.UsageError("--resume goes on with a run and --overwrite deletes it: give one of them")
     if preset is not None and config is not None:

@@ -198,7 +198,7 @@ def test_help_imports_no_tensorflow(fresh_python):
     )
     result = fresh_python(code)
     assert result.returncode == 0, result.stderr
-    assert "Train a convolutional VAE." in result.stdout
+    assert "Train a convolutional variational autoencoder." in result.stdout
 
 
 def test_without_tensorflow_the_line_that_installs_it(tmp_path, archive, fresh_python):

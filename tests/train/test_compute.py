@@ -81,9 +81,20 @@ def test_bfloat16_changes_a_step_by_its_rounding_and_no_variable_s_type(replaced
 
 def test_computing_in_puts_the_layers_back():
     model = CVAE(ModelConfig(image_shape=(8, 8, 1), latent_dim=3, filters=(4,)))
-    with computing_in(model, "bfloat16"):
+    with computing_in(model, Compute(1, "bfloat16", output_as_products=True)):
         assert model.encode(tf.zeros((1, 8, 8, 1)))[0].dtype == tf.bfloat16
+        assert model.decoder.layers[-1].as_products
     assert model.encode(tf.zeros((1, 8, 8, 1)))[0].dtype == tf.float32
+    assert not model.decoder.layers[-1].as_products
+
+
+def test_the_last_layer_as_products_is_the_same_step(replaced, tiny_data):
+    config = replaced(learning_rate=1e-3)
+    (elbo, weights), (other_elbo, other_weights) = (
+        trained_weights(config, tiny_data, Compute(2, output_as_products=products)) for products in (False, True)
+    )
+    assert other_elbo == pytest.approx(elbo, rel=1e-5)
+    np.testing.assert_allclose(other_weights, weights, atol=2e-4)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +116,7 @@ def test_cores_are_shared_among_towers_that_have_enough_images(monkeypatch, core
     monkeypatch.setattr(compute_module, "_set_threads", lambda *numbers: not set_threads.append(numbers))
     monkeypatch.setattr(compute_module, "allowed_cores", lambda: cores)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: [])
-    assert choose_compute("float32", batch_size) == Compute(towers, "float32")
+    assert choose_compute("float32", batch_size) == Compute(towers, "float32", output_as_products=True)
     assert set_threads == ([] if threads is None else [(threads, towers)])
 
 

@@ -17,6 +17,7 @@ import tensorflow as tf
 from cvae_runtime import allowed_cores
 
 from ._config import Precision
+from ._model import CVAE
 
 IMAGES_A_TOWER = 25  # at least: with fewer an operator's start costs more than its work
 
@@ -35,11 +36,13 @@ class Compute:
         towers: parts that a device's share of a batch is split into.
         precision: "float32" or "bfloat16", of the layers in a training step.
         device: "CPU" or "GPU".
+        output_as_products: whether a last layer of one channel is computed as `Output.as_products`.
     """
 
     towers: int = 1
     precision: Precision = "float32"
     device: str = "CPU"
+    output_as_products: bool = False
 
 
 def choose_compute(precision: Precision, batch_size: int) -> Compute:
@@ -60,22 +63,25 @@ def choose_compute(precision: Precision, batch_size: int) -> Compute:
     towers = 1 if gpus else min(cores, max(1, batch_size // IMAGES_A_TOWER))
     if towers > 1 and not _set_threads(cores // towers, towers):
         towers = 1
-    return Compute(towers, precision, "GPU" if gpus else "CPU")
+    return Compute(towers, precision, "GPU" if gpus else "CPU", output_as_products=not gpus)
 
 
 @contextmanager
-def computing_in(model: keras.Model, precision: Precision) -> Iterator[None]:
-    """Let a model's layers compute in a precision within the block; their variables stay float32.
+def computing_in(model: CVAE, compute: Compute) -> Iterator[None]:
+    """Let a model's layers compute within the block as was chosen for training; their variables stay float32.
 
-    It matters while a ``tf.function`` is traced: the graph keeps the precision.
+    It matters while a ``tf.function`` is traced: the graph keeps it.
     """
     layers = [layer for part in (model.encoder, model.decoder) for layer in (part, *part.layers)]
     policies = [layer.dtype_policy for layer in layers]
+    output = model.decoder.layers[-1]
     try:
         for layer in layers:
-            layer.dtype_policy = keras.DTypePolicy("mixed_bfloat16" if precision == "bfloat16" else "float32")
+            layer.dtype_policy = keras.DTypePolicy("mixed_bfloat16" if compute.precision == "bfloat16" else "float32")
+        output.as_products = compute.output_as_products and output.filters == 1
         yield
     finally:
+        output.as_products = False
         for layer, policy in zip(layers, policies, strict=True):
             layer.dtype_policy = policy
 

@@ -242,7 +242,7 @@ class Loop:
     def _tower(self, x: tf.Tensor, noise: tf.Tensor, beta: tf.Tensor) -> list[tf.Tensor]:
         """The sum of some images' ELBOs, and the gradients of minus the sum of their objectives."""
         model, samples = self.model, self.config.samples
-        with tf.GradientTape(persistent=True) as tape, computing_in(model, self._compute.precision):
+        with tf.GradientTape(persistent=True) as tape, computing_in(model, self._compute):
             mean, logvar = (tf.cast(tensor, tf.float32) for tensor in model.encode(x))
             z = model.reparameterize(mean, logvar, noise)
             logits = tf.cast(model.decode(tf.reshape(z, [-1, z.shape[-1]])), tf.float32)

@@ -9,7 +9,7 @@ import click
 
 from cvae_runtime import cli
 
-from ._config import PRESETS, Binarize, Decay, Objective, Precision, read_config
+from ._config import PRESETS, Binarize, Decay, Likelihood, Objective, Precision, read_config
 from ._data import EMBEDDED, load_data
 from ._tensorflow import import_tensorflow
 
@@ -42,6 +42,7 @@ def _filters(_context: click.Context, _parameter: click.Parameter, value: str | 
 @click.option("--precision", type=click.Choice(get_args(Precision)), help="Of the layers in a training step.")
 @click.option("--latent-dim", type=int, help="Numbers in a latent.")
 @click.option("--filters", callback=_filters, help="Channels of the convolutions, such as 32,64.")
+@click.option("--likelihood", type=click.Choice(get_args(Likelihood)), help="Of a pixel; the last is for 256 levels.")
 @click.option("--binarize", type=click.Choice(get_args(Binarize)), help="Pixels as 0 and 1, cut at 0.5, or grey.")
 @click.option("--seed", type=int, help="Names the run: the same seed gives the same history.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder; begin it where there is none.")
@@ -74,10 +75,19 @@ def command(
         raise click.UsageError("--resume and --overwrite need --run DIR")
     changes = {name: value for name, value in changes.items() if value is not None}
     images = load_data(data)
-    recipe = PRESETS[preset or "notebook"] if config is None else read_config(config)
-    shape = {name: changes.pop(name) for name in ("latent_dim", "filters") if name in changes}
+    recipe = PRESETS[preset or "notebook"]
+    if changes.get("likelihood") == "discretized-logistic":
+        changes.setdefault("binarize", "none")
+    if implied := "likelihood" not in changes and images.image_shape[2] == 3:
+        model = dataclasses.replace(recipe.model, likelihood="discretized-logistic")
+        recipe = dataclasses.replace(recipe, model=model, binarize="none")
+    if config is not None:
+        recipe = read_config(config, recipe)
+    shape = {name: changes.pop(name) for name in ("latent_dim", "filters", "likelihood") if name in changes}
     model = dataclasses.replace(recipe.model, image_shape=images.image_shape, **shape)
     recipe = dataclasses.replace(recipe, model=model, **changes)
+    if implied and not quiet:
+        print("3 channels: --likelihood discretized-logistic --binarize none", file=sys.stderr)
     import_tensorflow(verbose=verbose)
 
     from ._train import train

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from cvae_runtime import InputError, check_seed
 
 Binarize = Literal["static", "none"]
-Likelihood = Literal["bernoulli"]
+Likelihood = Literal["bernoulli", "discretized-logistic"]
 Objective = Literal["elbo", "analytic-kl", "stl", "iwae", "dreg"]
 Decay = Literal["constant", "cosine"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -26,10 +26,12 @@ class ModelConfig:
     """The network: the one of TensorFlow's 2018 convolutional VAE notebook by default.
 
     Attributes:
-        image_shape: (H, W, C) in pixels and channels; H and W divide by 2^len(filters). C is 1.
+        image_shape: (H, W, C) in pixels and channels; H and W divide by 2^len(filters). C is 1, or 3 for
+            "discretized-logistic".
         latent_dim: L, numbers in a latent.
         filters: channels of the encoder's convolutions, first to last; the decoder mirrors them.
-        likelihood: p(x|z): "bernoulli", independent pixels given as logits.
+        likelihood: p(x|z): "bernoulli", independent pixels given as logits; "discretized-logistic", independent pixels
+            of 256 levels (Salimans et al., "PixelCNN++", 2017), each with a location and a scale of its own.
     """
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
@@ -47,9 +49,12 @@ class ModelConfig:
         if len(self.image_shape) != 3:
             raise InputError(f"image_shape must be height, width and channels; found {self.image_shape}")
         height, width, channels = self.image_shape
-        if channels != 1:
+        if channels not in (1, 3):
+            raise InputError(f"pictures must have 1 or 3 channels; found {channels}")
+        if self.likelihood == "bernoulli" and channels != 1:
             raise InputError(
-                f"the {self.likelihood} likelihood is for pictures of 1 channel; found {channels}: turn them grey"
+                f"the bernoulli likelihood is for pictures of 1 channel; found {channels}: turn them grey, or take "
+                f"the likelihood discretized-logistic with binarize none"
             )
         for name, size in (("height", height), ("width", width)):
             if not self._works(size):
@@ -57,6 +62,10 @@ class ModelConfig:
                     f"an image {name} of {size} does not work with {len(self.filters)} layers of stride {STRIDE}: "
                     f"expected a multiple of {self._unit}, the nearest that work are {self._nearest(size)}"
                 )
+
+    def bits_per_dimension(self, elbo: float) -> float | None:
+        """Minus an ELBO in bits per pixel and channel; None unless the likelihood is one of 8-bit pixels."""
+        return -elbo / (math.prod(self.image_shape) * math.log(2.0)) if self.likelihood != "bernoulli" else None
 
     @property
     def base_shape(self) -> tuple[int, int]:
@@ -152,6 +161,11 @@ class TrainConfig:
         for name, choice in choices.items():
             if getattr(self, name) not in get_args(choice):
                 raise InputError(f"{name} must be one of {get_args(choice)}; found {getattr(self, name)!r}")
+        if self.model.likelihood == "discretized-logistic" and self.binarize != "none":
+            raise InputError(
+                f"the likelihood discretized-logistic is for pixels of 256 levels: set binarize to 'none'; "
+                f"found {self.binarize!r}"
+            )
         self._check_objective()
         check_seed(self.seed)
 
@@ -178,17 +192,23 @@ class TrainConfig:
         return fields
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any], source: str) -> "TrainConfig":
-        """The opposite of `to_json`; a field that is not there has its default, and ``source`` is what errors call it.
+    def from_json(cls, fields: Mapping[str, Any], source: str, base: "TrainConfig | None" = None) -> "TrainConfig":
+        """The opposite of `to_json`; a field that is not there is ``base``'s, the notebook's if that is not given.
+
+        Args:
+            fields: plain JSON values.
+            source: what errors call it.
+            base: the recipe that is changed.
 
         Raises:
             InputError: a field is unknown, of the wrong type, or out of range.
         """
+        base = base or cls()
         _check_types(fields, cls().to_json(), source, "")
         model = dict(fields.get("model", {}))
         model.update({name: tuple(model[name]) for name in ("image_shape", "filters") if name in model})
         try:
-            return cls(**{**fields, "model": ModelConfig(**model)})
+            return dataclasses.replace(base, **{**fields, "model": dataclasses.replace(base.model, **model)})
         except InputError as error:
             raise InputError(f"{source}: {error}") from error
 
@@ -217,11 +237,13 @@ def _is_like(value: Any, example: Any) -> bool:
     return type(value) is type(example)
 
 
-def read_config(path: Path) -> TrainConfig:
+def read_config(path: Path, base: TrainConfig | None = None) -> TrainConfig:
     """Read a recipe: TOML with `TrainConfig`'s fields and a table ``[model]``, or the ``config.json`` of any run.
 
+    Fields that are left out are ``base``'s, the notebook's if that is not given.
+
     Raises:
-        InputError: it cannot be read, or a field is unknown or wrong; fields that are left out have their defaults.
+        InputError: it cannot be read, or a field is unknown or wrong.
     """
     try:
         text = path.read_text()
@@ -232,7 +254,7 @@ def read_config(path: Path) -> TrainConfig:
         fields = fields.get("config", fields)
     if not isinstance(fields, dict):
         raise InputError(f"{path}: expected an object of settings, found {type(fields).__name__}")
-    return TrainConfig.from_json(fields, str(path))
+    return TrainConfig.from_json(fields, str(path), base)
 
 
 # Recipes by name. A preset is plain data: `dataclasses.replace` changes what a command line changes.

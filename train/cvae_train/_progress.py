@@ -47,12 +47,13 @@ class Progress:
         if self._bar is not None:
             self._bar.update(done - self._bar.n)
 
-    def end(self, record: EpochRecord) -> None:
+    def end(self, record: EpochRecord, bits_per_dimension: float | None = None) -> None:
         """The epoch is whole and saved."""
         self._close()
+        bits = "" if bits_per_dimension is None else f"{bits_per_dimension:.3f} bits per dimension, "
         self.say(
             f"epoch {record.epoch}/{self._epochs}: test ELBO {record.elbo:.2f} "
-            f"(reconstruction {record.reconstruction:.2f}, KL {record.kl:.2f}) nats per image, "
+            f"(reconstruction {record.reconstruction:.2f}, KL {record.kl:.2f}) nats per image, {bits}"
             f"{record.seconds:.1f} s, {record.images_per_second:,.0f} images/s"
         )
 

@@ -99,7 +99,7 @@ def train(
                 record = _run_epoch(loop, epoch, progress)
                 history.append(record)
                 _save_epoch(folder, loop, history)
-                progress.end(record)
+                progress.end(record, config.model.bits_per_dimension(record.elbo))
         _finish(folder, loop.model, history)
     return RunResult(folder.path, config, history, loop.model)
 

@@ -34,6 +34,26 @@ def tiny_data() -> Dataset:
     return Dataset(images[:40], images[40:])
 
 
+@pytest.fixture(scope="session")
+def rgb_config() -> TrainConfig:
+    """The same for pictures in colour."""
+    model = ModelConfig(image_shape=(8, 8, 3), latent_dim=4, filters=(4, 6), likelihood="discretized-logistic")
+    return TrainConfig(model=model, epochs=3, batch_size=16, learning_rate=1e-2, seed=5, binarize="none")
+
+
+@pytest.fixture(scope="session")
+def rgb_data() -> Dataset:
+    """40 training and 13 test images in colour: blobs on gradients from one side to the other."""
+    rng = np.random.default_rng(0)
+    images = np.empty((53, 8, 8, 3), np.uint8)
+    for image in images:
+        left, blob = rng.integers((0, 0, 100), (60, 60, 160)), rng.integers((180, 100, 0), (256, 200, 50))
+        image[:] = np.linspace(left, left + rng.integers(0, 90), 8)
+        row, column = rng.integers(0, 5, 2)
+        image[row : row + 3, column : column + 3] = blob
+    return Dataset(images[:40], images[40:])
+
+
 @pytest.fixture
 def replaced(tiny_config):
     """A function that changes fields of the tiny recipe."""

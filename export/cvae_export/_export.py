@@ -43,7 +43,6 @@ from .passes import PORTABLE
 
 GOLDEN_NAME = "golden.json"
 
-_OUTPUTS = {"encoder": ("mean", "logvar"), "decoder": ("probs",)}
 _PACKAGES = ("cvae-toolkit", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "numpy")
 
 
@@ -102,14 +101,15 @@ def export(
         "encoder": encoder_function(result.model, binarize_at),
         "decoder": decoder_function(result.model),
     }
+    outputs = {"encoder": ("mean", "logvar"), "decoder": model.decoder_outputs}
     graphs, passes = {}, {}
     for role, function in functions.items():
         metadata_props = {f"cvae.{key}": value for key, value in dataclasses.asdict(model).items()}
         metadata_props |= {"cvae.format": 1, "cvae.role": role}
-        graphs[role], passes[role] = to_onnx(function, opset, PORTABLE, _OUTPUTS[role], metadata_props)
+        graphs[role], passes[role] = to_onnx(function, opset, PORTABLE, outputs[role], metadata_props)
     exported = {role: run_onnx(graph) for role, graph in graphs.items()}
     reference = {role: _run_tensorflow(function) for role, function in functions.items()}
-    verification = verify(reference, exported, test_images, binarize_at, atol)
+    verification = verify(reference, exported, test_images, binarize_at, atol, model.likelihood)
     verification.check()
     golden = _golden(exported, model, test_images).to_json().encode()
     manifest = Manifest(

@@ -22,11 +22,11 @@ def encoder_function(model: CVAE, binarize_at: int | None) -> Function:
 
 
 def decoder_function(model: CVAE) -> Function:
-    """z float32 (N, L) to probs float32 (N, H, W, C), the expected image, in [0, 1]."""
+    """z float32 (N, L) to probs float32 (N, H, W, C), the expected image, in [0, 1], and log_scale where there is one."""
     z = tf.TensorSpec([None, model.config.latent_dim], tf.float32, name="z")
 
     @tf.function(autograph=False, input_signature=[z])
     def decoder(z: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"probs": model.decode(z, apply_sigmoid=True)}
+        return model.pixel_parameters(z)
 
     return decoder

@@ -18,8 +18,8 @@ from cvae_runtime import (
     EVALUATION_SEED,
     CvaeError,
     Verified,
-    bernoulli_log_likelihood,
     gaussian_kl,
+    log_likelihood,
     posterior_noise,
     reparameterize,
     targets_of,
@@ -128,6 +128,7 @@ def verify(
     test_images: NDArray[np.uint8],
     binarize_at: int | None,
     atol: float = ATOL,
+    likelihood: str = "bernoulli",
 ) -> Verification:
     """Compare exported graphs with the model.
 
@@ -136,6 +137,7 @@ def verify(
         test_images: uint8 (N, H, W, C), the whole test set.
         binarize_at: see the manifest's preprocessing.
         atol: tolerance of outputs up to 1; scaled by the largest absolute value of larger ones.
+        likelihood: of the model.
     """
     shape = test_images.shape[1:]
     images = np.concatenate([test_images, grey_pictures((shape[0], shape[1], shape[2]))])
@@ -148,10 +150,11 @@ def verify(
     decoded = _in_batches(reference["decoder"], {"z": z}, max(BATCHES))
     test = slice(len(test_images))
 
-    def elbos(codes: Arrays, probs: NDArray[np.float32]) -> NDArray[np.float64]:
-        return bernoulli_log_likelihood(targets, probs[test]) - gaussian_kl(codes["mean"][test], codes["logvar"][test])
+    def elbos(codes: Arrays, decoded: Arrays) -> NDArray[np.float64]:
+        log_p_x = log_likelihood(targets, {name: array[test] for name, array in decoded.items()}, likelihood)
+        return log_p_x - gaussian_kl(codes["mean"][test], codes["logvar"][test])
 
-    model_elbos = elbos(codes, decoded["probs"])
+    model_elbos = elbos(codes, decoded)
     expected: Mapping[str, tuple[Arrays, Arrays]] = {
         "encoder": ({"images": images}, codes),
         "decoder": ({"z": z}, decoded),
@@ -167,9 +170,9 @@ def verify(
         # `found` is now the last batch size's. An encoder is judged with the model's decoder, and the other way round.
         if role == "encoder":
             own_z = reparameterize(found["mean"], found["logvar"], noise)
-            changed = elbos(found, _in_batches(reference["decoder"], {"z": own_z}, max(BATCHES))["probs"])
+            changed = elbos(found, _in_batches(reference["decoder"], {"z": own_z}, max(BATCHES)))
         else:
-            changed = elbos(codes, found["probs"])
+            changed = elbos(codes, found)
         change = float((changed - model_elbos).mean())
         comparisons += [
             Comparison(role, name, difference, atol * max(1.0, float(np.abs(outputs[name]).max())), change)

@@ -12,8 +12,10 @@ from ._bundle import Bundle, packaged_bundle, read_bundle
 from ._elbo import (
     EVALUATION_SEED,
     bernoulli_log_likelihood,
+    discretized_logistic_log_likelihood,
     gaussian_kl,
     gaussian_kl_per_dimension,
+    log_likelihood,
     reparameterize,
     targets_of,
 )
@@ -83,6 +85,7 @@ __all__ = [
     "bernoulli_log_likelihood",
     "check_golden",
     "check_seed",
+    "discretized_logistic_log_likelihood",
     "encode_gif",
     "encode_png",
     "encoded_shape",
@@ -90,6 +93,7 @@ __all__ = [
     "gaussian_kl",
     "gaussian_kl_per_dimension",
     "load",
+    "log_likelihood",
     "new_folder",
     "npy_bytes",
     "npz_bytes",

@@ -71,7 +71,7 @@ def check_session(session: Any, graph: GraphInfo, model: ModelInfo, source: str)
     image, latent = model.image_shape, (model.latent_dim,)
     roles: dict[str, tuple[_Needs, _Needs]] = {
         "encoder": ({"images": ("uint8", image)}, {"mean": ("float32", latent), "logvar": ("float32", latent)}),
-        "decoder": ({"z": ("float32", latent)}, {"probs": ("float32", image)}),
+        "decoder": ({"z": ("float32", latent)}, dict.fromkeys(model.decoder_outputs, ("float32", image))),
     }
     needed_inputs, needed_outputs = roles[graph.role]
     for kind, told, tensors, need in (

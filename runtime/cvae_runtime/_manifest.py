@@ -18,6 +18,12 @@ from ._errors import BundleError
 FORMAT = 1
 MANIFEST_NAME = "manifest.json"
 
+# What a decoder gives for each likelihood that is known, float32 [batch, H, W, C] each.
+DECODER_OUTPUTS: Mapping[str, tuple[str, ...]] = {
+    "bernoulli": ("probs",),
+    "discretized-logistic": ("probs", "log_scale"),
+}
+
 Target = Literal["portable", "cpu"]
 Precision = Literal["float32", "float16", "int8"]
 
@@ -64,7 +70,7 @@ class ModelInfo:
         image_shape: (H, W, C).
         latent_dim: L.
         filters: channels of the encoder's convolutions.
-        likelihood: p(x|z), "bernoulli".
+        likelihood: p(x|z), "bernoulli" or "discretized-logistic"; other names are those of later versions.
         preprocessing: see there.
         rng: the name of the random numbers that its samples are specified by.
     """
@@ -75,6 +81,11 @@ class ModelInfo:
     likelihood: str
     preprocessing: Preprocessing
     rng: str
+
+    @property
+    def decoder_outputs(self) -> tuple[str, ...]:
+        """What a decoder must give: all that the likelihood needs, or "probs" for one that is not known."""
+        return DECODER_OUTPUTS.get(self.likelihood, ("probs",))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,6 +191,14 @@ def parse_manifest(text: str | bytes, source: str) -> Manifest:
         if not any((g.role, g.target, g.precision) == (role, "portable", "float32") for g in manifest.graphs):
             raise BundleError(
                 f"{source}: graphs: expected a portable float32 {role}, found none; export the bundle again"
+            )
+    needed = manifest.model.decoder_outputs
+    for n, graph in enumerate(manifest.graphs):
+        names = [tensor.name for tensor in graph.outputs]
+        if graph.role == "decoder" and not set(needed).issubset(names):
+            raise BundleError(
+                f"{source}: graphs[{n}].outputs: expected {' and '.join(needed)}, for the likelihood "
+                f"{manifest.model.likelihood!r}, found {', '.join(names) or 'none'}; export the bundle again"
             )
     return manifest
 

@@ -1,6 +1,7 @@
 """A loaded bundle: sample, encode, decode, reconstruct, score and interpolate, arrays in and arrays out."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, get_args
@@ -114,7 +115,7 @@ class Model:
         def latents(start: int, stop: int) -> Floats:
             return prior_latents(seed, first + start, stop - start, self.latent_dim) * scale
 
-        return self._decode(latents, count)
+        return self._decode(latents, count)["probs"]
 
     def check_generate(self, count: int, *, seed: int = 0, first: int = 0, temperature: float = 1.0) -> None:
         """Raise the `InputError` that `generate` would raise for these arguments."""
@@ -158,8 +159,7 @@ class Model:
         Raises:
             InputError: another dtype or shape, no latents, or values that are not finite.
         """
-        z = check_latents(z, self.latent_dim)
-        return self._decode(lambda start, stop: z[start:stop], len(z))
+        return self._decode_latents(z)["probs"]
 
     def reconstruct(self, images: Images, *, sample: bool = False, seed: int = 0, first: int = 0) -> Floats:
         """Encode and decode again.
@@ -206,9 +206,11 @@ class Model:
         self.check_rng()
         check_memory(samples, self.image_shape)  # an image's draws are decoded together
         check_range(seed, first * samples, len(images) * samples, self.latent_dim)
-        check_likelihood(self.manifest.model.likelihood)
-        preprocessing = self.manifest.model.preprocessing
-        return score_images(images, self.encode(images), self.decode, preprocessing, samples, seed, first)
+        model = self.manifest.model
+        check_likelihood(model.likelihood)
+        decode = partial(self._decode_latents, outputs=model.decoder_outputs)
+        posterior = self.encode(images)
+        return score_images(images, posterior, decode, model.likelihood, model.preprocessing, samples, seed, first)
 
     def interpolate(self, a: NDArray[Any], b: NDArray[Any], *, steps: int = 8, method: Method = "linear") -> Floats:
         """Decode the way from one latent to another.
@@ -243,15 +245,21 @@ class Model:
         vector: Floats = vectors[0]
         return vector
 
-    def _decode(self, latents: Any, count: int) -> Floats:
+    def _decode_latents(self, z: Floats, outputs: Sequence[str] = ("probs",)) -> dict[str, Floats]:
+        z = check_latents(z, self.latent_dim)
+        return self._decode(lambda start, stop: z[start:stop], len(z), outputs)
+
+    def _decode(self, latents: Any, count: int, outputs: Sequence[str] = ("probs",)) -> dict[str, Floats]:
         check_memory(count, self.image_shape)
-        probs = np.empty((count, *self.image_shape), np.float32)
+        decoded = {name: np.empty((count, *self.image_shape), np.float32) for name in outputs}
 
         def work(start: int, stop: int) -> None:
-            (probs[start:stop],) = self._decoder.run(["probs"], {"z": latents(start, stop)})
+            parts = self._decoder.run(outputs, {"z": latents(start, stop)})
+            for name, part in zip(outputs, parts, strict=True):
+                decoded[name][start:stop] = part
 
         self._scheduler.run(count, self._micro_batch("decoder"), work)
-        return probs
+        return decoded
 
     def _micro_batch(self, role: str) -> int:
         return _MICRO_BATCH[role, self.provider]

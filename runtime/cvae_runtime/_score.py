@@ -2,14 +2,14 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._elbo import bernoulli_log_likelihood, gaussian_kl, gaussian_log_density, reparameterize, targets_of
+from ._elbo import gaussian_kl, gaussian_log_density, log_likelihood, reparameterize, targets_of
 from ._errors import InputError
-from ._manifest import Preprocessing
+from ._manifest import DECODER_OUTPUTS, Preprocessing
 from ._random import posterior_noise
 
 _DECODED_AT_A_TIME = 4096  # latents; bounds the memory that many draws of many images take
@@ -43,16 +43,17 @@ class Scores:
 
 def check_likelihood(likelihood: str) -> None:
     """Raise `InputError` unless images can be scored under a likelihood of this name."""
-    if likelihood != "bernoulli":
+    if likelihood not in DECODER_OUTPUTS:
         raise InputError(
-            f"the bundle's likelihood is {likelihood!r}, and this version scores 'bernoulli' alone; update it"
+            f"the bundle's likelihood is {likelihood!r}, and this version scores {', '.join(DECODER_OUTPUTS)}; update it"
         )
 
 
 def score_images(
     images: NDArray[np.uint8],
     posterior: Posterior,
-    decode: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    decode: Callable[[NDArray[np.float32]], Mapping[str, NDArray[np.float32]]],
+    likelihood: str,
     preprocessing: Preprocessing,
     samples: int,
     seed: int,
@@ -63,11 +64,12 @@ def score_images(
     Args:
         images: uint8 (N, H, W, C).
         posterior: of these images.
-        decode: latents (M, L) to probs (M, H, W, C).
+        decode: latents (M, L) to the decoder's outputs by name, (M, H, W, C) each.
+        likelihood: of the model.
         preprocessing: of the model: what the likelihood is asked about.
         samples, seed, first: k, and which draws.
     """
-    reconstruction, log_likelihood = np.empty(len(images)), np.empty(len(images))
+    reconstruction, bound = np.empty(len(images)), np.empty(len(images))
     zero = np.zeros(posterior.mean.shape[1], np.float32)
     block = max(1, _DECODED_AT_A_TIME // samples)
     for start in range(0, len(images), block):
@@ -77,10 +79,10 @@ def score_images(
         logvar = posterior.logvar[part].repeat(samples, axis=0)
         targets = targets_of(images[part], preprocessing.binarize_at, preprocessing.scale).repeat(samples, axis=0)
         z = reparameterize(mean, logvar, posterior_noise(seed, (first + start) * samples, *mean.shape))
-        log_p = bernoulli_log_likelihood(targets, decode(z)).reshape(-1, samples)
+        log_p = log_likelihood(targets, decode(z), likelihood).reshape(-1, samples)
         log_prior_over_q = gaussian_log_density(z, zero, zero) - gaussian_log_density(z, mean, logvar)
         log_weights = log_p + log_prior_over_q.reshape(-1, samples)
         reconstruction[part] = log_p.mean(axis=1)
-        log_likelihood[part] = np.logaddexp.reduce(log_weights, axis=1) - math.log(samples)
+        bound[part] = np.logaddexp.reduce(log_weights, axis=1) - math.log(samples)
     kl = gaussian_kl(posterior.mean, posterior.logvar)
-    return Scores(reconstruction - kl, reconstruction, kl, log_likelihood)
+    return Scores(reconstruction - kl, reconstruction, kl, bound)

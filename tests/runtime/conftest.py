@@ -18,6 +18,7 @@ from cvae_runtime import _cli_generate, cli
 SHAPE, LATENT, BINARIZE_AT = (4, 4, 1), 3, 128
 ENCODER_IO = ([("images", "uint8", ("batch", *SHAPE))], [(n, "float32", ("batch", LATENT)) for n in ("mean", "logvar")])
 DECODER_IO = ([("z", "float32", ("batch", LATENT))], [("probs", "float32", ("batch", *SHAPE))])
+LOGISTIC_IO = (DECODER_IO[0], [(name, "float32", ("batch", *SHAPE)) for name in ("probs", "log_scale")])
 
 
 class Tiny:
@@ -57,6 +58,21 @@ class Tiny:
         ]
         return make_graph(nodes, *DECODER_IO, weights=self.decoder_weights, shape=np.array([-1, *SHAPE]))
 
+    def log_scale(self, z):
+        return (z.astype(np.float64) @ self.decoder_weights / 4.0 - 2.0).reshape(-1, *SHAPE)
+
+    def logistic_decoder(self):
+        nodes = [
+            helper.make_node("MatMul", ["z", "weights"], ["logits"]),
+            helper.make_node("Sigmoid", ["logits"], ["flat"]),
+            helper.make_node("Reshape", ["flat", "shape"], ["probs"]),
+            helper.make_node("Mul", ["logits", "quarter"], ["smaller"]),
+            helper.make_node("Sub", ["smaller", "two"], ["flat_scale"]),
+            helper.make_node("Reshape", ["flat_scale", "shape"], ["log_scale"]),
+        ]
+        numbers = {"quarter": np.float32(0.25), "two": np.float32(2.0)}
+        return make_graph(nodes, *LOGISTIC_IO, weights=self.decoder_weights, shape=np.array([-1, *SHAPE]), **numbers)
+
 
 def make_graph(nodes, inputs, outputs, **constants):
     """An ONNX file; inputs and outputs are (name, dtype, shape) each."""
@@ -82,7 +98,7 @@ class Bundles:
     """Writes tiny bundles."""
 
     make_graph, graph_info = staticmethod(make_graph), staticmethod(graph_info)
-    encoder_io, decoder_io = ENCODER_IO, DECODER_IO
+    encoder_io, decoder_io, logistic_io = ENCODER_IO, DECODER_IO, LOGISTIC_IO
 
     def __init__(self, tiny):
         self._tiny = tiny
@@ -91,7 +107,7 @@ class Bundles:
         info = cvae.ModelInfo(SHAPE, LATENT, (), "bernoulli", cvae.Preprocessing(255, BINARIZE_AT), cvae.RNG_NAME)
         graphs = (
             graph_info(encoder or self._tiny.encoder(), "encoder.onnx", "encoder", *ENCODER_IO),
-            graph_info(decoder or self._tiny.decoder(), "decoder.onnx", "decoder", *DECODER_IO),
+            graph_info(decoder or self._decoder(**model), "decoder.onnx", "decoder", *self._decoder_io(**model)),
         )
         golden_info = cvae.GoldenInfo("golden.json", len(golden), hashlib.sha256(golden).hexdigest())
         training = cvae.Training({"epochs": 1}, "noise", 11, -9.5, 0.25)
@@ -99,13 +115,19 @@ class Bundles:
 
     def write(self, folder, golden=b'{"cases": [], "rng": []}\n', encoder=None, decoder=None, **model):
         """Write a bundle whose manifest describes its files; ``model`` replaces fields of the manifest's model."""
-        encoder, decoder = encoder or self._tiny.encoder(), decoder or self._tiny.decoder()
+        encoder, decoder = encoder or self._tiny.encoder(), decoder or self._decoder(**model)
         files = {"encoder.onnx": encoder, "decoder.onnx": decoder, "golden.json": golden}
         text = self.manifest(golden, encoder, decoder, **model).to_json().encode()
         folder.mkdir(exist_ok=True)
         for name, data in {**files, cvae.MANIFEST_NAME: text}.items():
             (folder / name).write_bytes(data)
         return folder
+
+    def _decoder(self, likelihood="bernoulli", **_):
+        return self._tiny.logistic_decoder() if likelihood == "discretized-logistic" else self._tiny.decoder()
+
+    def _decoder_io(self, likelihood="bernoulli", **_):
+        return LOGISTIC_IO if likelihood == "discretized-logistic" else DECODER_IO
 
     def edit(self, folder, change):
         """Apply ``change`` to the JSON of a bundle's manifest."""

@@ -1,5 +1,6 @@
 """The ELBO's parts against their formulas, term by term."""
 
+import itertools
 import math
 
 import numpy as np
@@ -45,6 +46,67 @@ def test_a_certain_hit_costs_next_to_nothing(value):
     shape = (1, 1, 1, 1)
     found = cvae.bernoulli_log_likelihood(np.full(shape, value, np.float32), np.full(shape, value, np.float32))
     np.testing.assert_allclose(found, [math.log1p(-1e-7)], rtol=1e-9)
+
+
+def levels(count=256):
+    """Every level of a pixel as an image of its own: v/255, float32 (256, 1, 1, 1)."""
+    return cvae.targets_of(np.arange(count, dtype=np.uint8).reshape(-1, 1, 1, 1), None)
+
+
+def of_all_levels(location, log_scale):
+    fill = [np.full((256, 1, 1, 1), value, np.float32) for value in (location, log_scale)]
+    return cvae.discretized_logistic_log_likelihood(levels(), *fill)
+
+
+@pytest.mark.parametrize("log_scale", [-7.693, -5.0, -2.0, 0.0, 3.0])
+@pytest.mark.parametrize("location", [0.0, 1e-7, 0.3, 0.5019608, 0.998, 1.0])
+def test_the_probabilities_of_a_pixel_s_256_levels_sum_to_1(location, log_scale):
+    found = of_all_levels(location, log_scale)
+    assert math.fsum(np.exp(found)) == pytest.approx(1.0, abs=1e-12)
+    assert (found <= 0.0).all()
+    assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize(("location", "log_scale"), [(0.4, -3.0), (0.71, -2.0), (0.02, -1.0), (0.5, 0.5)])
+def test_a_level_s_probability_is_the_logistic_distribution_s_over_its_interval(location, log_scale):
+    m, s = float(np.float32(location)), math.exp(np.float32(log_scale))
+
+    def below(edge):
+        return 1.0 / (1.0 + math.exp(-(edge - m) / s))
+
+    edges = [0.0, *(below((v + 0.5) / 255) for v in range(255)), 1.0]  # what lies beyond the ends is theirs
+    expected = [math.log(high - low) for low, high in itertools.pairwise(edges)]
+    np.testing.assert_allclose(of_all_levels(location, log_scale), expected, rtol=1e-9)
+
+
+def test_levels_far_away_keep_their_logarithm_where_the_probability_underflows():
+    # A tail falls by 1 nat a scale: 1/510 beyond the interval's nearer edge, and the interval itself holds nearly all.
+    found = of_all_levels(0.0, -7.0)[200]
+    assert found == pytest.approx(-(200 - 0.5) / 255 * math.exp(7.0) + math.log1p(-math.exp(-math.exp(7.0) / 255)))
+
+
+def test_pixels_and_channels_are_summed_over_each_image():
+    rng = np.random.default_rng(0)
+    targets = cvae.targets_of(rng.integers(0, 256, (3, 4, 5, 3), np.uint8), None)
+    probs = rng.random((3, 4, 5, 3), np.float32)
+    log_scale = rng.uniform(-6.0, 0.0, (3, 4, 5, 3)).astype(np.float32)
+    found = cvae.discretized_logistic_log_likelihood(targets, probs, log_scale)
+    singly = cvae.discretized_logistic_log_likelihood(*(x.reshape(-1, 1, 1, 1) for x in (targets, probs, log_scale)))
+    assert (found.dtype, found.shape) == (np.float64, (3,))
+    np.testing.assert_allclose(found, [math.fsum(part) for part in singly.reshape(3, -1)], rtol=1e-13)
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "discretized-logistic"])
+def test_each_likelihood_has_its_formula_for_any_number_of_images(likelihood):
+    rng = np.random.default_rng(0)
+    targets, probs = rng.random((2, 300, 2, 2, 1), np.float32)
+    outputs = {"probs": probs, "log_scale": probs - 3}
+    found = cvae.log_likelihood(targets, outputs, likelihood)
+    if likelihood == "bernoulli":
+        expected = cvae.bernoulli_log_likelihood(targets, probs)
+    else:
+        expected = cvae.discretized_logistic_log_likelihood(targets, **outputs)
+    np.testing.assert_array_equal(found, expected)
 
 
 @given(LATENTS, LATENTS)

@@ -110,7 +110,6 @@ def test_a_graph_that_is_not_what_the_manifest_says_is_refused(tiny_bundle, bund
 
 
 def test_a_graph_without_the_output_that_is_used_is_refused(bundles, tiny, tiny_bundle, refuses):
-    text = (tiny_bundle / cvae.MANIFEST_NAME).read_text().replace('"probs"', '"image"')
     nodes = [
         helper.make_node("MatMul", ["z", "weights"], ["logits"]),
         helper.make_node("Reshape", ["logits", "shape"], ["image"]),
@@ -119,16 +118,26 @@ def test_a_graph_without_the_output_that_is_used_is_refused(bundles, tiny, tiny_
     shape = np.array([-1, 4, 4, 1])
     graph = bundles.make_graph(nodes, bundles.decoder_io[0], outputs, weights=tiny.decoder_weights, shape=shape)
     info = bundles.graph_info(graph, "decoder.onnx", "decoder", bundles.decoder_io[0], outputs)
-    (tiny_bundle / cvae.MANIFEST_NAME).write_text(text)
     (tiny_bundle / "decoder.onnx").write_bytes(graph)
     change = {"bytes": info.bytes, "sha256": info.sha256}
     bundles.edit(tiny_bundle, lambda manifest: manifest["graphs"][1].update(change))
     message = (
-        f"{tiny_bundle / 'decoder.onnx'}: expected the outputs image float32 ['batch', 4, 4, 1], among them probs float32 ['batch', 4, 4, 1]; "
+        f"{tiny_bundle / 'decoder.onnx'}: expected the outputs probs float32 ['batch', 4, 4, 1], among them probs float32 ['batch', 4, 4, 1]; "
         f"found image float32 ['batch', 4, 4, 1]; export the bundle again"
     )
     with refuses(cvae.BundleError, message):
         cvae.load(tiny_bundle, provider="cpu")
+
+
+def test_a_scale_that_the_likelihood_needs_is_demanded_of_the_graph(bundles, tiny, tmp_path, refuses):
+    path = bundles.write(tmp_path / "logistic", decoder=tiny.decoder(), likelihood="discretized-logistic")
+    probs, log_scale = (f"{name} float32 ['batch', 4, 4, 1]" for name in ("probs", "log_scale"))
+    message = (
+        f"{path / 'decoder.onnx'}: expected the outputs {probs}, {log_scale}, among them {probs}, {log_scale}; "
+        f"found {probs}; export the bundle again"
+    )
+    with refuses(cvae.BundleError, message):
+        cvae.load(path, provider="cpu")
 
 
 @pytest.mark.parametrize(("field", "value"), [("latent_dim", 4), ("image_shape", [4, 5, 1])])

@@ -18,6 +18,7 @@ VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 VALUES = [
     *(None, True, False, 0, 1, -1, 2, 255, 256, 1.0, 1.5, -2.5, 10**400, 1e300),
     *("", "x", "portable", "cpu", "float16", "int8", "encoder", "decoder", "decoder.onnx", "decoder.onnx\n"),
+    *("bernoulli", "discretized-logistic", "probs", "log_scale"),
     *("../decoder.onnx", ".hidden", "a/b", "a\\b", "é.onnx", "a" * 128, "a" * 129, "0" * 64, "0" * 64 + "\n", "A" * 64),
     *([], [1], [28, 28, 1], [28, 28, 1, 1], [28.0, 28, 1], ["batch", 3], [None], {}, {"a": 1}, {"a": "b"}, {"a": None}),
 ]
@@ -75,6 +76,12 @@ def document(manifest):
     return json.loads(manifest.to_json())
 
 
+@pytest.fixture(scope="module", params=["bernoulli", "discretized-logistic"])
+def any_document(request, bundles):
+    """A manifest of each likelihood."""
+    return json.loads(bundles.manifest(likelihood=request.param).to_json())
+
+
 def test_the_schema_is_a_schema():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
@@ -106,8 +113,8 @@ def test_every_field_is_needed(document):
 
 @settings(max_examples=400)
 @given(st.data())
-def test_reader_and_schema_agree_on_any_change(document, data):
-    value = document
+def test_reader_and_schema_agree_on_any_change(any_document, data):
+    value = any_document
     for _ in range(data.draw(st.integers(1, 2))):
         path = data.draw(st.sampled_from(list(places(value))))
         new = data.draw(st.sampled_from(VALUES))
@@ -116,10 +123,10 @@ def test_reader_and_schema_agree_on_any_change(document, data):
     judged(value)
 
 
-def test_reader_and_schema_agree_on_every_replacement(document):
-    # The second graph's fields are those of the first.
-    chosen = [path for path in places(document) if path[:2] != ("graphs", 1) or path[2:] in {(), ("role",)}]
-    outcomes = {judged(changed(document, path, replace(new))) for path in chosen for new in VALUES}
+def test_reader_and_schema_agree_on_every_replacement(any_document):
+    # The second graph's fields are those of the first, but for what a decoder must give.
+    chosen = [p for p in places(any_document) if p[:2] != ("graphs", 1) or p[2:3] in {(), ("role",), ("outputs",)}]
+    outcomes = {judged(changed(any_document, path, replace(new))) for path in chosen for new in VALUES}
     assert outcomes == {True, False}
 
 
@@ -173,6 +180,14 @@ def set_at(path, new):
         (
             set_at(("graphs", 1, "precision"), "float16"),
             "graphs: expected a portable float32 decoder, found none; export the bundle again",
+        ),
+        (
+            set_at(("model", "likelihood"), "discretized-logistic"),
+            "graphs[1].outputs: expected probs and log_scale, for the likelihood 'discretized-logistic', found probs; export the bundle again",
+        ),
+        (
+            set_at(("graphs", 1, "outputs"), []),
+            "graphs[1].outputs: expected probs, for the likelihood 'bernoulli', found none; export the bundle again",
         ),
         (
             set_at(("format",), 2),

@@ -10,7 +10,13 @@ import cvae_runtime as cvae
 
 NAMES = [
     *("EVALUATION_SEED", "MANIFEST_NAME", "RNG_NAME"),
-    *("allowed_cores", "gaussian_kl_per_dimension", "score_images"),
+    *(
+        "allowed_cores",
+        "discretized_logistic_log_likelihood",
+        "gaussian_kl_per_dimension",
+        "log_likelihood",
+        "score_images",
+    ),
     *("Bundle", "BundleError", "CvaeError", "Golden", "GoldenCase", "GoldenInfo"),
     *("GoldenLatents", "GoldenResult", "GraphInfo", "InputError", "IntegrityError", "Manifest", "MissingExtraError"),
     *("Model", "ModelInfo", "Posterior", "Preprocessing", "ProviderError", "Scores", "TargetExistsError"),

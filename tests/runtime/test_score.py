@@ -117,10 +117,33 @@ def test_draws_beyond_the_end_of_the_stream_are_refused(tiny_model, tiny):
         tiny_model.score(tiny.images[:2], samples=4, first=end - 1)
 
 
-def test_a_likelihood_that_is_not_known_is_refused(bundles, tiny, tmp_path):
-    path = bundles.write(tmp_path / "other", likelihood="discretized_logistic")
-    with (
-        cvae.load(path, provider="cpu") as model,
-        pytest.raises(cvae.InputError, match="discretized_logistic.*bernoulli"),
-    ):
-        model.score(tiny.images)
+def test_a_likelihood_that_is_not_known_is_refused(bundles, tiny, tmp_path, refuses):
+    path = bundles.write(tmp_path / "other", likelihood="mixture-of-logistics")
+    message = (
+        "the bundle's likelihood is 'mixture-of-logistics', and this version scores bernoulli, discretized-logistic; "
+        "update it"
+    )
+    with cvae.load(path, provider="cpu") as model:
+        assert model.generate(2).shape == (2, 4, 4, 1)
+        with refuses(cvae.InputError, message):
+            model.score(tiny.images)
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+def test_pixels_of_256_levels_are_scored_by_location_and_scale(samples, bundles, tiny, tmp_path):
+    likelihood = "discretized-logistic"
+    path = bundles.write(tmp_path / "logistic", likelihood=likelihood, preprocessing=cvae.Preprocessing(255, None))
+    with cvae.load(path, provider="cpu") as model:
+        scores, posterior = model.score(tiny.images, samples=samples, seed=3), model.encode(tiny.images)
+        mean, logvar = (side.repeat(samples, axis=0) for side in (posterior.mean, posterior.logvar))
+        z = cvae.reparameterize(mean, logvar, cvae.posterior_noise(3, 0, 11 * samples, 3))
+        np.testing.assert_allclose(model.decode(z), tiny.decode(z), atol=1e-6)
+    targets = cvae.targets_of(tiny.images, None).repeat(samples, axis=0)
+    log_p = cvae.discretized_logistic_log_likelihood(targets, tiny.decode(z), tiny.log_scale(z)).reshape(11, samples)
+    np.testing.assert_allclose(scores.reconstruction, log_p.mean(axis=1), rtol=1e-5)
+    kl = cvae.gaussian_kl(posterior.mean, posterior.logvar)
+    np.testing.assert_allclose(scores.elbo, log_p.mean(axis=1) - kl, rtol=1e-5)
+    ratios = [log_normal(z[n], mean[n], np.exp(logvar[n])) - log_normal(z[n], 0.0, np.ones(3)) for n in range(len(z))]
+    log_weights = log_p - np.reshape(ratios, (11, samples))
+    bound = np.logaddexp.reduce(log_weights, axis=1) - math.log(samples)
+    np.testing.assert_allclose(scores.log_likelihood, bound, rtol=1e-5)

@@ -1,8 +1,16 @@
 import numpy as np
 import pytest
 
-from cvae_runtime import InputError, bernoulli_log_likelihood, gaussian_kl, posterior_noise, reparameterize, targets_of
-from cvae_train import Evaluation, evaluate, train
+from cvae_runtime import (
+    InputError,
+    bernoulli_log_likelihood,
+    discretized_logistic_log_likelihood,
+    gaussian_kl,
+    posterior_noise,
+    reparameterize,
+    targets_of,
+)
+from cvae_train import CVAE, Evaluation, evaluate, train
 from cvae_train import _evaluate as module
 from cvae_train._evaluate import aggregate_gap
 
@@ -71,6 +79,29 @@ def test_the_aggregate_gap_is_a_gaussians_kl():
     assert aggregate_gap(mean, np.zeros((2, 1))) == pytest.approx(0.5 * (4.0 + 1.0 - 1.0 - np.log(4.0)))
 
 
+def test_pixels_of_256_levels_have_bits_per_dimension(rgb_config, rgb_data, tmp_path):
+    result = train(rgb_config, rgb_data, tmp_path / "rgb", quiet=True)
+    evaluation = evaluate(result.model, rgb_data.test, None, samples=50)
+    assert evaluation.elbo == pytest.approx(result.history[-1].elbo, rel=1e-5)
+    assert evaluation.bits_per_dimension == pytest.approx(-evaluation.elbo / (8 * 8 * 3 * np.log(2)))
+    assert evaluation.to_json()["bits_per_dimension"] == evaluation.bits_per_dimension
+    assert evaluation.nll < -evaluation.elbo
+    lines = evaluation.table().splitlines()
+    assert lines[0] == "13 test images, 8-bit pixels; nats per image"
+    assert lines[2].split() == ["bits", "per", "dimension", f"{evaluation.bits_per_dimension:.3f}"]
+
+
+def test_the_nll_of_256_levels_is_log_p_x_by_brute_force_over_the_prior(rgb_config, rgb_data):
+    # Untrained: the posterior is near the prior, so that averages over either converge.
+    model = CVAE(rgb_config.model, 3)
+    z = np.random.default_rng(0).standard_normal((4000, 4)).astype(np.float32)
+    parameters = {name: array.numpy() for name, array in model.pixel_parameters(z).items()}
+    targets = [np.broadcast_to(x, (4000, 8, 8, 3)) for x in targets_of(rgb_data.test[:4], None)]
+    log_p = [discretized_logistic_log_likelihood(x, **parameters) for x in targets]
+    nll = -np.mean([np.logaddexp.reduce(values) - np.log(4000) for values in log_p])
+    assert evaluate(model, rgb_data.test[:4], None, samples=4000).nll == pytest.approx(nll, abs=0.3)
+
+
 def make(active, binarize="static"):
     return Evaluation(10, binarize, -80.0, 0.25, -50.0, 30.0, 78.0, 0.2, 500, [1.0, 0.0, 0.0, 0.0], active, 1.5)
 
@@ -83,6 +114,7 @@ def test_collapse_is_warned_of():
         "try --kl-warmup-epochs, --free-bits or fewer dimensions"
     )
     assert make(1).to_json()["warnings"] == make(1).warnings
+    assert make(1).to_json()["bits_per_dimension"] is None
 
 
 def test_the_table_says_which_data_set_its_numbers_belong_to():

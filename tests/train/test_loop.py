@@ -1,9 +1,19 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from cvae_runtime import bernoulli_log_likelihood, gaussian_kl, posterior_noise, reparameterize, targets_of
+from cvae_runtime import (
+    bernoulli_log_likelihood,
+    discretized_logistic_log_likelihood,
+    gaussian_kl,
+    posterior_noise,
+    reparameterize,
+    targets_of,
+)
 from cvae_train import Dataset, DivergedError
+from cvae_train._compute import Compute
 from cvae_train._loop import Loop
 from cvae_train._split import held_out
 
@@ -96,6 +106,18 @@ def test_the_test_elbo_is_the_runtimes_definition(replaced, tiny_data):
     probs = loop.decode(reparameterize(mean, logvar, posterior_noise(0, 0, 13, 3)))
     assert reconstruction == pytest.approx(bernoulli_log_likelihood(x, probs).mean(), rel=1e-5)
     assert kl == pytest.approx(gaussian_kl(mean, logvar).mean(), rel=1e-5)
+
+
+def test_the_test_elbo_of_256_levels_is_the_runtimes_definition(rgb_config, rgb_data):
+    loop = Loop(rgb_config, rgb_data)
+    reconstruction, kl = loop.test_elbo(0)
+    x = targets_of(rgb_data.test, None)
+    mean, logvar = (t.numpy() for t in loop.model.encode(tf.constant(x)))
+    z = reparameterize(mean, logvar, posterior_noise(0, 0, 13, 4))
+    parameters = {name: array.numpy() for name, array in loop.model.pixel_parameters(z).items()}
+    assert reconstruction == pytest.approx(discretized_logistic_log_likelihood(x, **parameters).mean(), rel=1e-5)
+    assert kl == pytest.approx(gaussian_kl(mean, logvar).mean(), rel=1e-5)
+    np.testing.assert_array_equal(loop.decode(z), parameters["probs"])
 
 
 def test_the_test_elbo_covers_a_set_that_no_batch_divides(replaced, tiny_data, monkeypatch):
@@ -221,3 +243,23 @@ def test_a_streamed_set_trains_exactly_as_one_in_memory(replaced, tiny_data, tmp
         loop = Loop(replaced(validation_fraction=0.25), data)
         results.append([(loop.train_epoch(e, quiet), loop.test_elbo(e), loop.validation_elbo(e)) for e in (1, 2)])
     assert results[0] == results[1]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"objective": "analytic-kl", "precision": "bfloat16", "clip_norm": 100.0},
+        {"objective": "iwae", "samples": 3},
+    ],
+)
+def test_pictures_in_colour_are_learned(rgb_config, rgb_data, changes):
+    config = dataclasses.replace(rgb_config, **changes)
+    loop = Loop(config, rgb_data, Compute(2, config.precision))
+    bits = []
+    for epoch in range(40):
+        reconstruction, kl = loop.test_elbo(epoch)
+        bits.append(config.model.bits_per_dimension(reconstruction - kl))
+        loop.train_epoch(epoch + 1, quiet)
+    assert bits[0] == pytest.approx(8.0, abs=0.5)  # little more than to tell a level of 256
+    assert bits[-1] < bits[0] - 0.5

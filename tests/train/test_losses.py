@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cvae_runtime import bernoulli_log_likelihood
+from cvae_runtime import bernoulli_log_likelihood, discretized_logistic_log_likelihood, targets_of
 from cvae_runtime import gaussian_kl as numpy_gaussian_kl
 from cvae_train import TrainConfig, preprocess
-from cvae_train._losses import gaussian_kl, log_likelihood, log_normal
+from cvae_train._losses import gaussian_kl, log_likelihood, log_normal, pixel_parameters
 from cvae_train._objectives import Draws, surrogates
 
 
@@ -23,13 +23,64 @@ def test_log_likelihood_is_bernoullis(rng):
     x = (rng.random(logits.shape) < 0.5).astype(np.float32)
     p = 1.0 / (1.0 + np.exp(-logits.astype(np.float64)))
     expected = np.log(np.where(x == 1.0, p, 1.0 - p)).sum(axis=(1, 2, 3))
-    np.testing.assert_allclose(log_likelihood(x, logits), expected, rtol=1e-5)
+    np.testing.assert_allclose(log_likelihood(x, logits, "bernoulli"), expected, rtol=1e-5)
     np.testing.assert_allclose(bernoulli_log_likelihood(x, p.astype(np.float32)), expected, rtol=1e-5)
 
 
 def test_log_likelihood_of_extreme_logits_stays_finite():
     x, logits = tf.constant([[[[1.0]]], [[[0.0]]]]), tf.constant([[[[-100.0]]], [[[-100.0]]]])
-    np.testing.assert_allclose(log_likelihood(x, logits), [-100.0, 0.0], atol=1e-6)
+    np.testing.assert_allclose(log_likelihood(x, logits, "bernoulli"), [-100.0, 0.0], atol=1e-6)
+
+
+def test_the_parameters_of_256_levels_are_locations_first_and_bounded_scales():
+    output = tf.constant([[[[0.0, 4.0, -4.0, 0.0, 1.0, -100.0]]]])
+    parameters = pixel_parameters(output, "discretized-logistic")
+    assert list(parameters) == ["probs", "log_scale"]
+    np.testing.assert_allclose(parameters["probs"], [[[[0.5, 0.98201379, 0.01798621]]]], rtol=1e-6)
+    np.testing.assert_allclose(parameters["log_scale"], [[[[-2.0, -1.0, -7.0 - np.log(2.0)]]]], rtol=1e-6)
+    assert list(pixel_parameters(output, "bernoulli")) == ["probs"]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_log_likelihood_of_256_levels_is_the_runtimes(rng, channels):
+    x = targets_of(rng.integers(0, 256, (5, 6, 7, channels), np.uint8), None)
+    x[0], x[1] = 0.0, 1.0
+    output = 2 * floats(rng, 5, 6, 7, 2 * channels)
+    parameters = {name: array.numpy() for name, array in pixel_parameters(output, "discretized-logistic").items()}
+    expected = discretized_logistic_log_likelihood(x, **parameters)
+    np.testing.assert_allclose(log_likelihood(x, output, "discretized-logistic"), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [-60.0, -5.0, 0.0, 60.0])
+@pytest.mark.parametrize("location", [-200.0, 0.0, 200.0])
+def test_log_likelihood_of_256_levels_and_its_gradient_stay_finite(location, scale):
+    x = targets_of(np.arange(256, dtype=np.uint8).reshape(256, 1, 1, 1), None)
+    output = tf.tile(tf.constant([[[[location, scale]]]]), [256, 1, 1, 1])
+    with tf.GradientTape() as tape:
+        tape.watch(output)
+        value = log_likelihood(x, output, "discretized-logistic")
+    assert np.isfinite(value).all()
+    assert (value.numpy() <= 0.0).all()
+    assert np.isfinite(tape.gradient(value, output)).all()
+
+
+def test_the_gradient_of_256_levels_is_the_slope(rng):
+    x = targets_of(np.array([0, 3, 90, 254, 255], np.uint8).reshape(1, 1, 5, 1), None)
+    output = floats(rng, 1, 1, 5, 2)
+    variable = tf.Variable(output)
+    with tf.GradientTape() as tape:
+        value = log_likelihood(x, variable, "discretized-logistic")
+    gradient = tape.gradient(value, variable).numpy()
+
+    def runtimes(output):
+        m, s = 1.0 / (1.0 + np.exp(-output[..., :1])), output[..., 1:] - 2.0
+        return discretized_logistic_log_likelihood(x, m, s)[0]
+
+    for index in np.ndindex(output.shape):
+        step = np.zeros(output.shape)
+        step[index] = 1e-5
+        slope = (runtimes(output + step) - runtimes(output - step)) / 2e-5
+        assert gradient[index] == pytest.approx(slope, rel=1e-3, abs=1e-4)
 
 
 def test_log_normal_is_the_gaussian_density(rng):
@@ -64,7 +115,7 @@ def test_the_default_objective_is_the_notebooks_three_terms(rng):
     logits, z, mean, logvar = floats(rng, 2, 3, 3, 1), floats(rng, 2, 4), floats(rng, 2, 4), floats(rng, 2, 4)
     log_prior = -0.5 * (z.astype(np.float64) ** 2 + np.log(2 * np.pi)).sum(axis=1)
     log_q = -0.5 * ((z - mean) ** 2 / np.exp(logvar) + logvar + np.log(2 * np.pi)).sum(axis=1)
-    log_p_x = log_likelihood(x, logits)
+    log_p_x = log_likelihood(x, logits, "bernoulli")
     draws = Draws(log_p_x[tf.newaxis], z[tf.newaxis], mean, logvar)
     value, same = surrogates(TrainConfig().objective, draws, tf.constant(TrainConfig().beta), 0.0)
     np.testing.assert_allclose(value, log_p_x.numpy() + log_prior - log_q, rtol=1e-5)

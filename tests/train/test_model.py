@@ -94,6 +94,23 @@ def test_decode_gives_logits_or_probabilities(model):
     np.testing.assert_array_equal(model.sample(z), model.decode(z, apply_sigmoid=True))
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_pixel_of_256_levels_has_a_location_and_a_scale(channels):
+    config = ModelConfig(image_shape=(8, 12, channels), latent_dim=2, filters=(3,), likelihood="discretized-logistic")
+    model = CVAE(config)
+    z = tf.constant(np.random.default_rng(0).standard_normal((5, 2)).astype(np.float32))
+    output, parameters = model.decode(z), model.pixel_parameters(z)
+    assert output.shape == (5, 8, 12, 2 * channels)
+    assert {name: array.shape for name, array in parameters.items()} == {
+        "probs": (5, 8, 12, channels),
+        "log_scale": (5, 8, 12, channels),
+    }
+    np.testing.assert_array_equal(model.decode(z, apply_sigmoid=True), tf.sigmoid(output[..., :channels]))
+    np.testing.assert_array_equal(model.sample(z), parameters["probs"])
+    # Before training the scale is about that of all pixels of pictures: a standard deviation of a quarter.
+    assert np.pi / np.sqrt(3) * np.exp(parameters["log_scale"]).mean() == pytest.approx(0.25, abs=0.1)
+
+
 def test_sample_draws_a_hundred(model):
     tf.random.set_seed(0)
     assert model.sample().shape == (100, 28, 28, 1)

@@ -9,7 +9,7 @@ import click
 
 from cvae_runtime import cli
 
-from ._config import PRESETS, Binarize, Decay, Objective, Precision, read_config
+from ._config import PRESETS, Binarize, Decay, Likelihood, Objective, Precision, read_config
 from ._data import load_data
 from ._options import DataOptions
 from ._sources import EMBEDDED
@@ -52,7 +52,7 @@ _SECTIONS = {
         "patience",
         "precision",
     ),
-    "Model": ("latent_dim", "filters", "binarize"),
+    "Model": ("latent_dim", "filters", "likelihood", "binarize"),
     "Objective": ("objective", "samples", "beta", "kl_warmup_epochs", "free_bits"),
 }
 
@@ -106,6 +106,7 @@ _SECTIONS = {
 )
 @click.option("--latent-dim", type=int, help="Numbers in a latent.")
 @click.option("--filters", callback=_filters, help="Channels of the convolutions, such as 32,64.")
+@click.option("--likelihood", type=click.Choice(get_args(Likelihood)), help="Of a pixel; the last is for 256 levels.")
 @click.option("--binarize", type=click.Choice(get_args(Binarize)), help="Pixels as 0 and 1, cut at 0.5, or grey.")
 @click.option("--validation-fraction", type=float, help="Part of the training images to choose settings by.")
 @click.option("--patience", type=int, help="Epochs without a better validation ELBO before training stops early.")
@@ -161,7 +162,13 @@ def command(
         quiet=quiet,
     )
     recipe = PRESETS[preset or "notebook"] if config is None else read_config(config)
-    shape = {name: changes.pop(name) for name in ("latent_dim", "filters") if name in changes}
+    if changes.get("likelihood") == "discretized-logistic":
+        changes.setdefault("binarize", "none")
+    elif "likelihood" not in changes and images.image_shape[2] == 3 and recipe.model.likelihood == "bernoulli":
+        changes |= {"likelihood": "discretized-logistic", "binarize": "none"}
+        if not quiet:
+            print("3 channels: --likelihood discretized-logistic --binarize none", file=sys.stderr)
+    shape = {name: changes.pop(name) for name in ("latent_dim", "filters", "likelihood") if name in changes}
     model = dataclasses.replace(recipe.model, image_shape=images.image_shape, **shape)
     recipe = dataclasses.replace(recipe, model=model, **changes)
     import_tensorflow(verbose=verbose)

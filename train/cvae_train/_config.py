@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from cvae_runtime import InputError, check_seed
 
 Binarize = Literal["static", "none"]
-Likelihood = Literal["bernoulli"]
+Likelihood = Literal["bernoulli", "discretized-logistic"]
 Objective = Literal["elbo", "analytic-kl", "stl", "iwae", "dreg"]
 Decay = Literal["constant", "cosine"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -26,10 +26,12 @@ class ModelConfig:
     """The network: the one of TensorFlow's 2018 convolutional VAE notebook by default.
 
     Attributes:
-        image_shape: (H, W, C) in pixels and channels; H and W divide by 2^len(filters). C is 1.
+        image_shape: (H, W, C) in pixels and channels; H and W divide by 2^len(filters). C is 1, or 3 for
+            "discretized-logistic".
         latent_dim: L, numbers in a latent.
         filters: channels of the encoder's convolutions, first to last; the decoder mirrors them.
-        likelihood: p(x|z): "bernoulli", independent pixels given as logits.
+        likelihood: p(x|z): "bernoulli", independent pixels given as logits; "discretized-logistic", independent pixels
+            of 256 levels (Salimans et al., "PixelCNN++", 2017), each with a location and a scale of its own.
     """
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
@@ -47,9 +49,12 @@ class ModelConfig:
         if len(self.image_shape) != 3:
             raise InputError(f"image_shape must be height, width and channels; found {self.image_shape}")
         height, width, channels = self.image_shape
-        if channels != 1:
+        if channels not in (1, 3):
+            raise InputError(f"pictures must have 1 or 3 channels; found {channels}")
+        if self.likelihood == "bernoulli" and channels != 1:
             raise InputError(
-                f"the {self.likelihood} likelihood is for pictures of 1 channel; found {channels}: turn them grey"
+                f"the bernoulli likelihood is for pictures of 1 channel; found {channels}: turn them grey, or take "
+                f"the likelihood discretized-logistic with binarize none"
             )
         for name, size in (("height", height), ("width", width)):
             if not self._works(size):
@@ -57,6 +62,10 @@ class ModelConfig:
                     f"an image {name} of {size} does not work with {len(self.filters)} layers of stride {STRIDE}: "
                     f"expected a multiple of {self._unit}, the nearest that work are {self._nearest(size)}"
                 )
+
+    def bits_per_dimension(self, elbo: float) -> float | None:
+        """Minus an ELBO in bits per pixel and channel; None unless the likelihood is one of 8-bit pixels."""
+        return -elbo / (math.prod(self.image_shape) * math.log(2.0)) if self.likelihood != "bernoulli" else None
 
     @property
     def base_shape(self) -> tuple[int, int]:
@@ -166,6 +175,11 @@ class TrainConfig:
         for name, choice in choices.items():
             if getattr(self, name) not in get_args(choice):
                 raise InputError(f"{name} must be one of {get_args(choice)}; found {getattr(self, name)!r}")
+        if self.model.likelihood == "discretized-logistic" and self.binarize != "none":
+            raise InputError(
+                f"the likelihood discretized-logistic is for pixels of 256 levels: set binarize to 'none'; "
+                f"found {self.binarize!r}"
+            )
         self._check_objective()
         check_seed(self.seed)
 

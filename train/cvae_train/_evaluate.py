@@ -35,8 +35,8 @@ class Evaluation:
 
     Attributes:
         images: of the test set.
-        binarize: which data set these numbers belong to: "static", pixels cut at 0.5, or "none", grey values, where the
-            figures are cross-entropy bounds and comparable with no ELBO of binary images.
+        binarize: which data set these numbers belong to: "static", pixels cut at 0.5, or "none", 8-bit values. Under the
+            bernoulli likelihood the figures of the latter are cross-entropy bounds, comparable with no ELBO.
         elbo, elbo_stderr: its mean over the images and the standard error of that mean.
         reconstruction, kl: its parts.
         nll, nll_stderr: minus the importance-weighted bound of log p(x) with ``samples`` draws.
@@ -45,6 +45,8 @@ class Evaluation:
         active_units: dimensions whose mean varies over the images by more than 0.01.
         aggregate_gap: KL of a Gaussian with the mean and covariance of the aggregate posterior, the average of
             q(z|x) over the images, from the prior: a lower bound of how far samples start from what the decoder knows.
+        bits_per_dimension: minus the ELBO in bits per pixel and channel; None unless the likelihood is one of 8-bit
+            pixels.
     """
 
     images: int
@@ -59,6 +61,7 @@ class Evaluation:
     kl_per_dimension: Sequence[float]
     active_units: int
     aggregate_gap: float
+    bits_per_dimension: float | None = None
 
     @property
     def warnings(self) -> list[str]:
@@ -78,12 +81,18 @@ class Evaluation:
 
     def table(self) -> str:
         """The figures as lines of text."""
-        data = (
-            "pixels binarized at 0.5" if self.binarize == "static" else "grey pixels: cross-entropy bounds, not ELBOs"
-        )
+        bits = []
+        if self.bits_per_dimension is not None:
+            data = "8-bit pixels"
+            bits = [f"{'  bits per dimension':36}{self.bits_per_dimension:13.3f}"]
+        elif self.binarize == "static":
+            data = "pixels binarized at 0.5"
+        else:
+            data = "grey pixels: cross-entropy bounds, not ELBOs"
         lines = [
             f"{self.images:,} test images, {data}; nats per image",
             f"{'ELBO':36}{self.elbo:12.2f} +- {self.elbo_stderr:.2f}",
+            *bits,
             f"{'  reconstruction':36}{self.reconstruction:12.2f}",
             f"{'  KL':36}{self.kl:12.2f}",
             f"{f'NLL, {self.samples} importance samples':36}{self.nll:12.2f} +- {self.nll_stderr:.2f}",
@@ -118,14 +127,18 @@ def evaluate(
     mean, logvar = _encode(model, images, binarize_at)
     preprocessing = Preprocessing(scale=255, binarize_at=binarize_at)
     posterior = Posterior(mean, logvar)
-    scores = score_images(images, posterior, lambda z: _decode(model, z), preprocessing, 1, EVALUATION_SEED, 0)
+    likelihood = model.config.likelihood
+    scores = score_images(
+        images, posterior, lambda z: _decode(model, z), likelihood, preprocessing, 1, EVALUATION_SEED, 0
+    )
     bounds = _importance_weighted(model, images, mean, logvar, binarize_at, samples, on_images)
     m, v = mean.astype(np.float64), logvar.astype(np.float64)
     kl_per_dimension = gaussian_kl_per_dimension(mean, logvar).mean(axis=0)
+    elbo = float(scores.elbo.mean())
     return Evaluation(
         images=len(images),
         binarize="none" if binarize_at is None else "static",
-        elbo=float(scores.elbo.mean()),
+        elbo=elbo,
         elbo_stderr=_stderr(scores.elbo),
         reconstruction=float(scores.reconstruction.mean()),
         kl=float(kl_per_dimension.sum()),
@@ -135,6 +148,7 @@ def evaluate(
         kl_per_dimension=kl_per_dimension.tolist(),
         active_units=int((m.var(axis=0) > ACTIVE_VARIANCE).sum()),
         aggregate_gap=aggregate_gap(m, v),
+        bits_per_dimension=model.config.bits_per_dimension(elbo),
     )
 
 
@@ -160,9 +174,10 @@ def _encode(model: CVAE, images: NDArray[np.uint8], binarize_at: int | None) -> 
     return mean, logvar
 
 
-def _decode(model: CVAE, z: NDArray[np.float32]) -> NDArray[np.float32]:
-    run = tf.function(lambda batch: model.decode(batch, apply_sigmoid=True), autograph=False)
-    return np.concatenate([run(tf.constant(z[start : start + _BATCH])) for start in range(0, len(z), _BATCH)])
+def _decode(model: CVAE, z: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    run = tf.function(model.pixel_parameters, autograph=False)
+    parts = [run(tf.constant(z[start : start + _BATCH])) for start in range(0, len(z), _BATCH)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _importance_weighted(
@@ -192,8 +207,8 @@ def _importance_weighted(
         mean, logvar = tf.repeat(mean, draws, axis=0), tf.repeat(logvar, draws, axis=0)
         z = model.reparameterize(mean, logvar, tf.random.stateless_normal(tf.shape(mean), seed))
         zero = tf.zeros_like(z)
-        log_w = log_likelihood(x, model.decode(z)) + log_normal(z, zero, zero) - log_normal(z, mean, logvar)
-        return tf.reshape(log_w, [-1, draws])
+        log_p_x = log_likelihood(x, model.decode(z), model.config.likelihood)
+        return tf.reshape(log_p_x + log_normal(z, zero, zero) - log_normal(z, mean, logvar), [-1, draws])
 
     bounds = np.full(len(images), -np.inf)
     images_at_a_time, draws_at_a_time = max(1, _BATCH // samples), min(samples, _BATCH)

@@ -245,8 +245,8 @@ class Loop:
         with tf.GradientTape(persistent=True) as tape, computing_in(model, self._compute):
             mean, logvar = (tf.cast(tensor, tf.float32) for tensor in model.encode(x))
             z = model.reparameterize(mean, logvar, noise)
-            logits = tf.cast(model.decode(tf.reshape(z, [-1, z.shape[-1]])), tf.float32)
-            log_p_x = log_likelihood(tf.tile(x, [samples, 1, 1, 1]), logits)
+            output = tf.cast(model.decode(tf.reshape(z, [-1, z.shape[-1]])), tf.float32)
+            log_p_x = log_likelihood(tf.tile(x, [samples, 1, 1, 1]), output, model.config.likelihood)
             draws = Draws(tf.reshape(log_p_x, [samples, -1]), z, mean, logvar)
             for_decoder, for_encoder = surrogates(self.config.objective, draws, beta, self.config.free_bits)
             losses = -tf.reduce_sum(for_decoder), -tf.reduce_sum(for_encoder)
@@ -271,8 +271,9 @@ class Loop:
         def share_sums(images: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
             x = preprocess(images, self.config.binarize_at)
             mean, logvar = self.model.encode(x)
-            logits = self.model.decode(self.model.reparameterize(mean, logvar, noise))
-            terms = tf.stack([log_likelihood(x, logits), gaussian_kl(mean, logvar)])
+            output = self.model.decode(self.model.reparameterize(mean, logvar, noise))
+            log_p_x = log_likelihood(x, output, self.config.model.likelihood)
+            terms = tf.stack([log_p_x, gaussian_kl(mean, logvar)])
             return tf.reduce_sum(tf.cast(terms, tf.float64), axis=1)
 
         def body(begin: tf.Tensor, sums: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

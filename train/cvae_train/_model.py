@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from ._config import KERNEL, STRIDE, ModelConfig
+from ._losses import pixel_parameters
 
 
 class _Flatten(keras.layers.Layer):
@@ -42,7 +43,7 @@ class Output(keras.layers.Conv2DTranspose):
 
 
 class CVAE(keras.Model):
-    """A convolutional variational autoencoder (Kingma and Welling, 2014) with Bernoulli pixels.
+    """A convolutional variational autoencoder (Kingma and Welling, 2014).
 
     Args:
         config: the network's shape; the notebook's by default.
@@ -50,7 +51,8 @@ class CVAE(keras.Model):
 
     Attributes:
         encoder: (B, H, W, C) in [0, 1] to (B, 2L): mean and logvar side by side.
-        decoder: (B, L) to logits (B, H, W, C).
+        decoder: (B, L) to logits (B, H, W, C); of "discretized-logistic" (B, H, W, 2C), those of the locations first
+            and then what the scales come from.
     """
 
     def __init__(self, config: ModelConfig | None = None, seed: int = 0) -> None:
@@ -89,15 +91,14 @@ class CVAE(keras.Model):
             )
             for n, filters in enumerate(reversed(config.filters), 1)
         ]
+        channels = config.image_shape[2] * (1 if config.likelihood == "bernoulli" else 2)
         self.decoder = keras.Sequential(
             [
                 keras.Input((config.latent_dim,)),
                 keras.layers.Dense(int(np.prod(base)), activation="relu", kernel_initializer=glorot(), name="dense"),
                 keras.layers.Reshape(base),
                 *transposed,
-                Output(
-                    config.image_shape[2], KERNEL, 1, "same", kernel_initializer=glorot(), name="conv_transpose_out"
-                ),
+                Output(channels, KERNEL, 1, "same", kernel_initializer=glorot(), name="conv_transpose_out"),
             ],
             name="decoder",
         )
@@ -115,16 +116,19 @@ class CVAE(keras.Model):
         return mean + tf.exp(logvar * 0.5) * noise
 
     def decode(self, z: tf.Tensor, apply_sigmoid: bool = False) -> tf.Tensor:
-        """Latents (B, L) to logits (B, H, W, C), or to probabilities with ``apply_sigmoid``."""
-        logits = self.decoder(z)
-        return tf.sigmoid(logits) if apply_sigmoid else logits
+        """Latents (B, L) to the decoder's output, or to expected images (B, H, W, C) with ``apply_sigmoid``."""
+        return self.pixel_parameters(z)["probs"] if apply_sigmoid else self.decoder(z)
+
+    def pixel_parameters(self, z: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Latents (B, L) to the parameters of p(x|z), (B, H, W, C) each, by the names of a bundle's outputs."""
+        return pixel_parameters(self.decoder(z), self.config.likelihood)
 
     def sample(self, eps: tf.Tensor | None = None) -> tf.Tensor:
-        """Probabilities (B, H, W, C) of latents ``eps`` (B, L), or of 100 drawn from the prior."""
+        """Expected images (B, H, W, C) of latents ``eps`` (B, L), or of 100 drawn from the prior."""
         if eps is None:
             eps = tf.random.normal((100, self.config.latent_dim))
         return self.decode(eps, apply_sigmoid=True)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """The logits of reconstructions through the mean, (B, H, W, C)."""
+        """The decoder's output for reconstructions through the mean."""
         return self.decode(self.encode(x)[0])

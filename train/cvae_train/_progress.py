@@ -59,14 +59,15 @@ class Progress:
             self._bar.set_postfix_str(f"train ELBO {elbo:.2f}{left}", refresh=False)
             self._bar.update(done - self._bar.n)
 
-    def end(self, record: EpochRecord) -> None:
+    def end(self, record: EpochRecord, bits_per_dimension: float | None = None) -> None:
         """The epoch is whole and saved."""
         self._close()
         validation = "" if record.validation_elbo is None else f"validation {record.validation_elbo:.2f}, "
+        bits = "" if bits_per_dimension is None else f"{bits_per_dimension:.3f} bits per dimension, "
         self.say(
             f"epoch {record.epoch}/{self._epochs}: test ELBO {record.elbo:.2f} "
             f"(reconstruction {record.reconstruction:.2f}, KL {record.kl:.2f}), {validation}"
-            f"train {record.train_elbo:.2f} nats per image, "
+            f"train {record.train_elbo:.2f} nats per image, {bits}"
             f"{record.seconds:.1f} s, {record.images_per_second:,.0f} images/s"
         )
 

@@ -194,7 +194,7 @@ def _run_epochs(
         history.append(_run_epoch(loop, epoch, progress))
         if loop.cluster.chief:
             samples = _save_epoch(folder, loop, history)
-        progress.end(history[-1])
+        progress.end(history[-1], config.model.bits_per_dimension(history[-1].elbo))
         for callback in listeners:
             callback.epoch(history[-1], samples)
     if len(history) < config.epochs:

@@ -1,12 +1,18 @@
 """From a folder of pictures to a bundle, by the commands that a user gives."""
 
+import json
+import math
+
 import numpy as np
 import pytest
 from PIL import Image
 
 import cvae_export._cli
+import cvae_runtime
+import cvae_runtime._cli_generate
 import cvae_train._cli
 import cvae_train._cli_evaluate
+from cvae_train import RunFolder, read_history
 
 SMALL = ("--epochs", 1, "--batch-size", 16, "--filters", "4,6", "--latent-dim", 3, "--quiet")
 
@@ -42,3 +48,65 @@ def test_training_evaluating_and_exporting_on_pictures(console, pictures, tmp_pa
         code, err = console(*command)
         assert code == 1
         assert err.startswith(f"Error: {pictures}: other images than {run} was trained on: expected the fingerprint ")
+
+
+@pytest.fixture(scope="session")
+def colour_pictures(rgb_data, tmp_path_factory):
+    """A folder of nested pictures in colour of 8x8 pixels."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for number, image in enumerate([*rgb_data.train, *rgb_data.test]):
+        (folder / f"part-{number % 3}").mkdir(exist_ok=True)
+        Image.fromarray(image).save(folder / f"part-{number % 3}" / f"{number}.png")
+    return folder
+
+
+def test_pictures_in_colour_train_export_generate_reconstruct_and_score(console, colour_pictures, tmp_path):
+    run, bundle = tmp_path / "run", tmp_path / "bundle"
+    small = ("--epochs", 3, "--batch-size", 16, "--filters", "4,6", "--latent-dim", 3, "--learning-rate", 1e-2)
+    code, err = console(cvae_train._cli.command, "cvae-train", colour_pictures, "--run", run, *small)
+    first, *_, last_epoch, _ = err.splitlines()
+    history = read_history(run / "history.csv")
+    bits = -history[-1].elbo / (8 * 8 * 3 * math.log(2.0))
+    assert code == 0
+    assert first == "3 channels: --likelihood discretized-logistic --binarize none"
+    assert f" nats per image, {bits:.3f} bits per dimension, " in last_epoch
+
+    assert console(cvae_train._cli_evaluate.command, "cvae-evaluate", run, "--samples", 5, "-q") == (0, "")
+    evaluation = json.loads((run / "evaluation.json").read_text())
+    assert evaluation["elbo"] == pytest.approx(history[-1].elbo, rel=1e-5)
+    assert evaluation["bits_per_dimension"] == pytest.approx(bits, rel=1e-5)
+
+    code, err = console(cvae_export._cli.command, "cvae-export", run, "--onnx", bundle)
+    assert code == 0, err
+    assert [line.split()[1] for line in err.splitlines()[1:5]] == ["mean", "logvar", "probs", "log_scale"]
+    results = cvae_runtime.check_golden(cvae_runtime.read_bundle(bundle))
+    assert [result.agrees for result in results] == [True] * len(results)
+
+    with cvae_runtime.load(bundle, provider="cpu") as model:
+        assert model.manifest.model.likelihood == "discretized-logistic"
+        samples = model.generate(5, seed=3)
+        assert samples.shape == (5, 8, 8, 3)
+        assert 0.0 <= samples.min() < samples.max() <= 1.0
+        images = RunFolder(run).load_test(quiet=True)
+        assert model.reconstruct(images).shape == images.shape == (5, 8, 8, 3)
+        assert model.score(images).elbo.mean() == pytest.approx(history[-1].elbo, rel=1e-5)
+        assert model.manifest.training.test_elbo == pytest.approx(history[-1].elbo, rel=1e-5)
+
+    generate = (cvae_runtime._cli_generate.command, "cvae-generate", bundle)
+    assert console(*generate, "-n", 4, "--seed", 3, "-o", tmp_path / "s.png", "-q") == (0, "")
+    with Image.open(tmp_path / "s.png") as picture:
+        assert picture.mode == "RGB"
+        assert np.array_equal(np.asarray(picture)[1:17:2, 1:17:2], cvae_runtime.to_uint8(samples[0]))
+    assert console(
+        *generate, "--reconstruct", next(colour_pictures.rglob("*.png")), "-o", tmp_path / "r.png", "-q"
+    ) == (0, "")
+
+
+def test_grey_levels_train_and_export_under_the_same_likelihood(console, pictures, tmp_path):
+    run = tmp_path / "run"
+    options = ("--image-size", 8, "--likelihood", "discretized-logistic", "--run", run, *SMALL)
+    assert console(cvae_train._cli.command, "cvae-train", pictures, *options) == (0, "")
+    assert console(cvae_export._cli.command, "cvae-export", run, "--onnx", tmp_path / "bundle", "-q") == (0, "")
+    with cvae_runtime.load(tmp_path / "bundle", provider="cpu") as model:
+        assert model.manifest.model.preprocessing.binarize_at is None
+        assert model.generate(2).shape == (2, 8, 8, 1)

@@ -110,3 +110,15 @@ def test_grey_levels_train_and_export_under_the_same_likelihood(console, picture
     with cvae_runtime.load(tmp_path / "bundle", provider="cpu") as model:
         assert model.manifest.model.preprocessing.binarize_at is None
         assert model.generate(2).shape == (2, 8, 8, 1)
+
+
+def test_an_idx_folder_of_another_set_trains_exports_and_generates(console, write_idx, tmp_path):
+    rng = np.random.default_rng(0)
+    for name, count in (("train-images-idx3-ubyte.gz", 40), ("t10k-images-idx3-ubyte", 9)):
+        write_idx(tmp_path / name, rng.integers(0, 256, (count, 12, 8), np.uint8))
+    run, bundle = tmp_path / "run", tmp_path / "bundle"
+    assert console(cvae_train._cli.command, "cvae-train", tmp_path, "--run", run, *SMALL) == (0, "")
+    assert console(cvae_export._cli.command, "cvae-export", run, "--onnx", bundle, "-q") == (0, "")
+    generate = (bundle, "-n", 3, "--format", "npy", "-o", tmp_path / "s.npy", "-q")
+    assert console(cvae_runtime._cli_generate.command, "cvae-generate", *generate) == (0, "")
+    assert np.load(tmp_path / "s.npy").shape == (3, 12, 8, 1)

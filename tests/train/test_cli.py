@@ -136,7 +136,7 @@ def test_wrong_sizes_are_one_line(cvae_train, tmp_path):
         1,
         (
             "Error: an image height of 10 does not work with 2 layers of stride 2: expected a multiple of 4, "
-            "the nearest that work are 8 and 12\n"
+            "the nearest that work are 8 and 12; scale the pictures (cvae-train: --image-size), or take fewer layers\n"
         ),
     )
 

@@ -25,10 +25,10 @@ def test_presets_train_the_same_network():
 @pytest.mark.parametrize(
     ("shape", "filters", "message"),
     [
-        ((30, 28, 1), (32, 64), "image height of 30 does not work with 2 layers of stride 2: expected a multiple of 4, the nearest that work are 28 and 32"),
-        ((28, 27, 1), (32, 64), "image width of 27 does not work with 2 layers of stride 2: expected a multiple of 4, the nearest that work are 24 and 28"),
-        ((4, 8, 1), (4, 4), "image height of 4 does not work with 2 layers of stride 2: expected a multiple of 4, the nearest that work are 8"),
-        ((28, 28, 1), (8, 8, 8), "image height of 28 does not work with 3 layers of stride 2: expected a multiple of 8, the nearest that work are 24 and 32"),
+        ((30, 28, 1), (32, 64), "image height of 30 does not work with 2 layers of stride 2: expected a multiple of 4, the nearest that work are 28 and 32; scale the pictures (cvae-train: --image-size), or take fewer layers"),
+        ((28, 27, 1), (32, 64), "image width of 27 does not work with 2 layers of stride 2: expected a multiple of 4, the nearest that work are 24 and 28; scale the pictures (cvae-train: --image-size), or take fewer layers"),
+        ((4, 8, 1), (4, 4), "image height of 4 does not work with 2 layers of stride 2: expected a multiple of 4, the nearest that work are 8; scale the pictures (cvae-train: --image-size), or take fewer layers"),
+        ((28, 28, 1), (8, 8, 8), "image height of 28 does not work with 3 layers of stride 2: expected a multiple of 8, the nearest that work are 24 and 32; scale the pictures (cvae-train: --image-size), or take fewer layers"),
         ((28, 28, 3), (32, 64), "the bernoulli likelihood is for pictures of 1 channel; found 3: turn them grey, or take the likelihood discretized-logistic with binarize none"),
         ((28, 28, 2), (32, 64), "pictures must have 1 or 3 channels; found 2"),
     ],

@@ -60,7 +60,8 @@ class ModelConfig:
             if not self._works(size):
                 raise InputError(
                     f"an image {name} of {size} does not work with {len(self.filters)} layers of stride {STRIDE}: "
-                    f"expected a multiple of {self._unit}, the nearest that work are {self._nearest(size)}"
+                    f"expected a multiple of {self._unit}, the nearest that work are {self._nearest(size)}; scale the "
+                    f"pictures (cvae-train: --image-size), or take fewer layers"
                 )
 
     def bits_per_dimension(self, elbo: float) -> float | None:

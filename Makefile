@@ -17,7 +17,7 @@ help:
 	@echo 'make test    tests, formatting, linting, types'
 	@echo 'make lint    the checks without the tests'
 	@echo 'make format  format and fix what can be'
-	@echo 'make bundle  export assets/mnist into the package'
+	@echo 'make bundle  export assets/mnist into the package, evaluate it, draw the README's pictures'
 	@echo 'make clean   delete .venv, the demo and caches'
 
 $(BIN)/python:
@@ -60,6 +60,11 @@ format: $(VENV)/.test
 
 bundle: $(VENV)/.export
 	$(BIN)/cvae-export assets/mnist --onnx runtime/cvae_runtime/bundles/mnist --overwrite
+	$(BIN)/cvae-evaluate assets/mnist --overwrite
+	$(BIN)/cvae-generate -n 50 --seed 0 -o docs/images/samples.png --overwrite
+	$(BIN)/python scripts/first_digits.py 16 build-digits.npy
+	$(BIN)/cvae-generate --reconstruct build-digits.npy -o docs/images/reconstructions.png --overwrite
+	rm build-digits.npy
 
 clean:
 	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -1,5 +1,6 @@
 """The ELBO's parts against their formulas, term by term."""
 
+import itertools
 import math
 
 import numpy as np
@@ -74,7 +75,7 @@ def test_a_level_s_probability_is_the_logistic_distribution_s_over_its_interval(
         return 1.0 / (1.0 + math.exp(-(edge - m) / s))
 
     edges = [0.0, *(below((v + 0.5) / 255) for v in range(255)), 1.0]  # what lies beyond the ends is theirs
-    expected = [math.log(high - low) for low, high in zip(edges, edges[1:], strict=False)]
+    expected = [math.log(high - low) for low, high in itertools.pairwise(edges)]
     np.testing.assert_allclose(of_all_levels(location, log_scale), expected, rtol=1e-9)
 
 

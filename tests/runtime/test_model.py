@@ -1,5 +1,7 @@
 """A loaded bundle against NumPy, and what it says to arguments that it cannot use."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -51,6 +53,25 @@ def test_generate_decodes_the_prior_s_latents_times_the_temperature(tiny_model, 
 
 def test_generate_without_more_is_seed_0_from_0_at_temperature_1(tiny_model):
     assert (tiny_model.generate(9) == tiny_model.decode(cvae.prior_latents(0, 0, 9, 3))).all()
+
+
+def test_scales_are_fetched_for_scores_alone(bundles, tiny, tmp_path):
+    path = bundles.write(tmp_path / "logistic", likelihood="discretized-logistic")
+    with cvae.load(path, provider="cpu", threads=1) as model:
+        decoder, fetched = model._decoder, []
+
+        def run(names, inputs):
+            fetched.append(tuple(names))
+            return decoder.run(names, inputs)
+
+        model._decoder = SimpleNamespace(run=run)
+        model.generate(3)
+        model.reconstruct(tiny.images[:3])
+        model.interpolate(tiny.images[0], tiny.images[1], steps=3)
+        assert set(fetched) == {("probs",)}
+        fetched.clear()
+        model.score(tiny.images[:3])
+        assert set(fetched) == {("probs", "log_scale")}
 
 
 def test_reconstruct_goes_through_the_mean(tiny_model, tiny):

@@ -62,6 +62,66 @@ def test_every_option_reaches_its_field(cvae_train, archive, tmp_path, options, 
     assert getattr(RunFolder(tmp_path / "run").read_config()[0], field) == value
 
 
+@pytest.fixture
+def rgb_archive(tmp_path, rgb_data):
+    path = tmp_path / "rgb.npz"
+    np.savez(path, x_train=rgb_data.train, x_test=rgb_data.test)
+    return path
+
+
+IMPLIED = "3 channels: --likelihood discretized-logistic --binarize none"
+
+
+@pytest.mark.parametrize("recipe", [(), ("--preset", "fast"), ("--config", "silent.toml")])
+def test_pictures_in_colour_take_the_likelihood_of_256_levels(
+    cvae_train, rgb_archive, tmp_path, monkeypatch, recipe, rgb_config
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "silent.toml").write_text("beta = 2.0\n[model]\nlatent_dim = 9\n")
+    code, err = cvae_train(rgb_archive, "--run", "run", *SMALL, *recipe)
+    lines = err.splitlines()
+    assert (code, lines[0], lines.count(IMPLIED)) == (0, IMPLIED, 1)
+    record = read_history(tmp_path / "run/history.csv")[0]
+    assert f" nats per image, {rgb_config.model.bits_per_dimension(record.elbo):.3f} bits per dimension, " in lines[2]
+    config = RunFolder(tmp_path / "run").read_config()[0]
+    assert (config.model.likelihood, config.binarize) == ("discretized-logistic", "none")
+    assert (config.model.image_shape, config.model.latent_dim) == ((8, 8, 3), 3)
+    assert config.beta == (2.0 if "--config" in recipe else 1.0)
+    assert cvae_train(rgb_archive, "--run", "quiet", *SMALL, *recipe, "-q") == (0, "")
+
+
+@pytest.mark.parametrize("data", ["archive", "rgb_archive"])
+def test_the_likelihood_of_256_levels_is_not_binarized(cvae_train, request, tmp_path, data):
+    options = (*SMALL, "--likelihood", "discretized-logistic")
+    code, err = cvae_train(request.getfixturevalue(data), "--run", tmp_path / "run", *options)
+    assert (code, IMPLIED in err) == (0, False)
+    config = RunFolder(tmp_path / "run").read_config()[0]
+    assert (config.model.likelihood, config.binarize) == ("discretized-logistic", "none")
+
+
+BERNOULLI_IN_COLOUR = (
+    "the bernoulli likelihood is for pictures of 1 channel; found 3: turn them grey, or take the likelihood "
+    "discretized-logistic with binarize none\n"
+)
+BINARIZED_LEVELS = (
+    "the likelihood discretized-logistic is for pixels of 256 levels: set binarize to 'none'; found 'static'\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--likelihood", "bernoulli"), BERNOULLI_IN_COLOUR),
+        (("--binarize", "static"), BINARIZED_LEVELS),
+        (("--likelihood", "discretized-logistic", "--binarize", "static"), BINARIZED_LEVELS),
+    ],
+)
+def test_what_was_said_of_pictures_in_colour_is_not_replaced(cvae_train, rgb_archive, tmp_path, options, message):
+    code, err = cvae_train(rgb_archive, "--run", tmp_path / "run", *options)
+    assert (code, err.splitlines(keepends=True)[-1]) == (1, f"Error: {message}")
+    assert not (tmp_path / "run").exists()
+
+
 def test_quiet_prints_nothing(cvae_train, archive, tmp_path):
     assert cvae_train(archive, "--run", tmp_path / "run", *SMALL, "--quiet") == (0, "")
 

@@ -29,6 +29,21 @@ def test_the_sample_picture_is_a_4x4_grid_of_the_decoded_latents():
     assert centers.ravel().tolist() == np.rint(np.linspace(0, 255, 16)).tolist()
 
 
+def test_samples_in_colour_stay_in_colour_in_png_and_gif(tmp_path):
+    colours = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [200, 120, 40]], np.uint8)
+    probs = np.broadcast_to(colours.reshape(4, 1, 1, 3) / np.float32(255), (4, 5, 6, 3))
+    paths = [tmp_path / "0.png", tmp_path / "1.png"]
+    for path, images in zip(paths, (probs, probs[::-1]), strict=True):
+        path.write_bytes(sample_picture(images))
+    write_gif(tmp_path / "a.gif", paths)
+    with Image.open(paths[0]) as picture, Image.open(tmp_path / "a.gif") as gif:
+        assert (picture.mode, picture.size, gif.size) == ("RGB", (2 * 19 + 1, 2 * 16 + 1), (39, 33))
+        gif.seek(1)
+        for frame, order in ((picture, colours), (gif.convert("RGB"), colours[::-1])):
+            cells = [frame.getpixel((x, y)) for y in (8, 24) for x in (10, 29)]
+            np.testing.assert_allclose(cells, order, atol=2)
+
+
 def test_the_gif_holds_the_pictures(tmp_path):
     paths = []
     for level in (0, 100, 200):

@@ -5,7 +5,7 @@ import tensorflow as tf
 from cvae_runtime import bernoulli_log_likelihood, discretized_logistic_log_likelihood, targets_of
 from cvae_runtime import gaussian_kl as numpy_gaussian_kl
 from cvae_train import TrainConfig, preprocess
-from cvae_train._losses import gaussian_kl, log_likelihood, log_normal, pixel_parameters
+from cvae_train._losses import LOG_SCALES, gaussian_kl, log_likelihood, log_normal, pixel_parameters
 from cvae_train._objectives import Draws, surrogates
 
 
@@ -33,11 +33,12 @@ def test_log_likelihood_of_extreme_logits_stays_finite():
 
 
 def test_the_parameters_of_256_levels_are_locations_first_and_bounded_scales():
-    output = tf.constant([[[[0.0, 4.0, -4.0, 0.0, 1.0, -100.0]]]])
+    output = tf.constant([[[[0.0, 4.0, -4.0, 0.0, 100.0, -100.0]]]])
     parameters = pixel_parameters(output, "discretized-logistic")
     assert list(parameters) == ["probs", "log_scale"]
     np.testing.assert_allclose(parameters["probs"], [[[[0.5, 0.98201379, 0.01798621]]]], rtol=1e-6)
-    np.testing.assert_allclose(parameters["log_scale"], [[[[-2.0, -1.0, -7.0 - np.log(2.0)]]]], rtol=1e-6)
+    least, most = -7.0 - np.log(2.0), 3.0
+    np.testing.assert_allclose(parameters["log_scale"], [[[[(least + most) / 2, most, least]]]], rtol=1e-6)
     assert list(pixel_parameters(output, "bernoulli")) == ["probs"]
 
 
@@ -73,8 +74,10 @@ def test_the_gradient_of_256_levels_is_the_slope(rng):
     gradient = tape.gradient(value, variable).numpy()
 
     def runtimes(output):
-        m, s = 1.0 / (1.0 + np.exp(-output[..., :1])), output[..., 1:] - 2.0
-        return discretized_logistic_log_likelihood(x, m, s)[0]
+        m, s = np.split(1.0 / (1.0 + np.exp(-output)), 2, axis=-1)
+        return discretized_logistic_log_likelihood(x, m, low + (high - low) * s)[0]
+
+    low, high = LOG_SCALES
 
     for index in np.ndindex(output.shape):
         step = np.zeros(output.shape)

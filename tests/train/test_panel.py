@@ -28,6 +28,20 @@ def test_the_manifold_runs_over_the_prior_s_quantiles():
     assert (latents[0, :, 1] == latents[0, 0, 1]).all()
 
 
+def test_the_panel_of_pictures_in_colour_is_in_colour(rgb_config, rgb_data):
+    model = CVAE(rgb_config.model)
+    evaluation = Evaluation(13, "none", -900.0, 9.0, -890.0, 10.0, 880.0, 9.0, 500, [2.5] * 4, 4, 1.5, 6.76)
+    with Image.open(io.BytesIO(draw_panel(model, rgb_data.test, None, HISTORY, evaluation))) as picture:
+        reconstructions = np.asarray(picture.convert("RGB"), np.int16)[:400, 1000:]
+    # The originals' blobs are orange on blue; Matplotlib's frame and text are grey.
+    orange, blue = (
+        reconstructions[..., 0] - reconstructions[..., 2] > 100,
+        reconstructions[..., 2] - reconstructions[..., 0] > 50,
+    )
+    assert orange.sum() > 500
+    assert blue.sum() > 1000
+
+
 @pytest.mark.parametrize("latent_dim", [1, 2, 6])
 def test_the_panel_is_drawn_for_any_latent_size(latent_dim):
     model = CVAE(ModelConfig(image_shape=(8, 8, 1), latent_dim=latent_dim, filters=(4,)))

@@ -165,7 +165,7 @@ def command(
     if changes.get("likelihood") == "discretized-logistic":
         changes.setdefault("binarize", "none")
     elif "likelihood" not in changes and images.image_shape[2] == 3 and recipe.model.likelihood == "bernoulli":
-        changes |= {"likelihood": "discretized-logistic", "binarize": "none"}
+        changes = {"binarize": "none"} | changes | {"likelihood": "discretized-logistic"}
         if not quiet:
             print("3 channels: --likelihood discretized-logistic --binarize none", file=sys.stderr)
     shape = {name: changes.pop(name) for name in ("latent_dim", "filters", "likelihood") if name in changes}

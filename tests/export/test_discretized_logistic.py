@@ -1,0 +1,139 @@
+"""A model of pictures in colour from its training to its scores: every part has two outputs of the decoder to carry."""
+
+import dataclasses
+import json
+from importlib import resources
+
+import jsonschema
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import tensorflow as tf
+
+import cvae_runtime
+from cvae_export import ParityError, export
+from cvae_export._convert import OPSETS, to_onnx
+from cvae_export._export import _run_tensorflow
+from cvae_export._functions import decoder_function, encoder_function
+from cvae_export._verify import verify
+from cvae_export.passes import PORTABLE
+from cvae_runtime import (
+    check_golden,
+    discretized_logistic_log_likelihood,
+    gaussian_kl,
+    posterior_noise,
+    prior_latents,
+    reparameterize,
+    targets_of,
+)
+from cvae_train import Dataset, evaluate, train
+
+LIKELIHOOD, OUTPUTS = "discretized-logistic", ("probs", "log_scale")
+
+
+@pytest.fixture(scope="module")
+def trained(rgb_config, rgb_data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rgb")
+    np.savez(folder / "set.npz", x_train=rgb_data.train, x_test=rgb_data.test)
+    data = Dataset(rgb_data.train, rgb_data.test, str(folder / "set.npz"))
+    return train(dataclasses.replace(rgb_config, epochs=10), data, folder / "run", quiet=True)
+
+
+@pytest.fixture(scope="module")
+def exported(trained):
+    return export(trained.path, trained.path.parent / "bundle")
+
+
+@pytest.fixture(scope="module")
+def reference(trained):
+    functions = {"encoder": encoder_function(trained.model, None), "decoder": decoder_function(trained.model)}
+    return {role: _run_tensorflow(function) for role, function in functions.items()}
+
+
+def test_training_improves_the_elbo(trained):
+    assert trained.history[-1].elbo > trained.history[0].elbo + 20.0
+
+
+def test_the_bundle_says_what_its_decoder_gives(exported):
+    model = exported.manifest.model
+    assert (model.likelihood, model.image_shape, model.preprocessing.binarize_at) == (LIKELIHOOD, (8, 8, 3), None)
+    decoder = exported.manifest.graphs[1]
+    assert [(t.name, t.dtype, t.shape) for t in decoder.outputs] == [
+        (name, "float32", ("batch", 8, 8, 3)) for name in OUTPUTS
+    ]
+    assert set(decoder.verified.max_abs_difference) == set(OUTPUTS)
+    assert abs(decoder.verified.elbo_change) < 1e-3
+    schema = json.loads(resources.files(cvae_runtime).joinpath("manifest.schema.json").read_text())
+    jsonschema.validate(json.loads((exported.path / "manifest.json").read_text()), schema)
+    props = {p.key: json.loads(p.value) for p in onnx.load(exported.path / "decoder.onnx").metadata_props}
+    assert props["cvae.likelihood"] == LIKELIHOOD
+
+
+def test_golden_vectors_hold_both_outputs(exported):
+    results = check_golden(cvae_runtime.read_bundle(exported.path))
+    assert [(r.file, r.output) for r in results][2:4] == [("decoder.onnx", name) for name in OUTPUTS]
+    assert all(result.agrees for result in results)
+
+
+def test_the_runtime_draws_and_reconstructs_what_the_trained_model_does(exported, trained, rgb_data):
+    with cvae_runtime.load(exported.path, provider="cpu") as model:
+        samples, again = model.generate(9), model.reconstruct(rgb_data.test)
+        between = model.interpolate(rgb_data.test[0], rgb_data.test[1], steps=3)
+        z = prior_latents(0, 0, 9, 4)
+        np.testing.assert_array_equal(model.decode(z), samples)
+    np.testing.assert_allclose(samples, trained.model.sample(z), atol=1e-5)
+    mean, _ = trained.model.encode(rgb_data.test / np.float32(255))
+    np.testing.assert_allclose(again, trained.model.sample(mean), atol=1e-5)
+    assert (samples.shape, again.shape, between.shape) == ((9, 8, 8, 3), (13, 8, 8, 3), (3, 8, 8, 3))
+    for images in (samples, again, between):
+        assert (images.min() >= 0.0, images.max() <= 1.0, images.std() > 0.02) == (True, True, True)
+
+
+def test_every_part_has_the_same_elbo(exported, trained, rgb_data):
+    with cvae_runtime.load(exported.path, provider="cpu") as model:
+        scores = model.score(rgb_data.test)
+        tighter = model.score(rgb_data.test, samples=20).log_likelihood.mean()
+    elbo = scores.elbo.mean()
+    evaluation = evaluate(trained.model, rgb_data.test, None, samples=20)
+    assert elbo == pytest.approx(trained.history[-1].elbo, rel=1e-5)
+    assert elbo == pytest.approx(exported.manifest.training.test_elbo, rel=1e-6)
+    assert elbo == pytest.approx(evaluation.elbo, rel=1e-6)
+    assert evaluation.bits_per_dimension == pytest.approx(-elbo / (192 * np.log(2)), rel=1e-6)
+    assert tighter > elbo
+
+
+def test_the_verified_elbo_is_the_definition(reference, rgb_data):
+    verification = verify(reference, reference, rgb_data.test, None, likelihood=LIKELIHOOD)
+    verification.check()
+    codes = reference["encoder"]({"images": rgb_data.test})
+    z = reparameterize(codes["mean"], codes["logvar"], posterior_noise(0, 0, 13, 4))
+    log_p = discretized_logistic_log_likelihood(targets_of(rgb_data.test, None), **reference["decoder"]({"z": z}))
+    elbo = log_p.mean() - gaussian_kl(codes["mean"], codes["logvar"]).mean()
+    assert verification.elbo.mean == pytest.approx(elbo, rel=1e-6)
+    assert [(c.role, c.output) for c in verification.comparisons][2:] == [("decoder", name) for name in OUTPUTS]
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_a_difference_of_either_output_fails(reference, rgb_data, output):
+    def other(inputs):
+        outputs = reference["decoder"](inputs)
+        return outputs | {output: outputs[output] + np.float32(1e-3)}
+
+    with pytest.raises(ParityError, match=rf"decoder   {output}.*FAILS"):
+        verify(reference, {**reference, "decoder": other}, rgb_data.test, None, likelihood=LIKELIHOOD).check()
+
+
+@pytest.mark.parametrize("opset", OPSETS)
+def test_every_opset_gives_tensorflows_numbers_with_plain_operators(trained, opset):
+    function = decoder_function(trained.model)
+    graph, _ = to_onnx(function, opset, PORTABLE, OUTPUTS, {"cvae.role": "decoder"})
+    plain = {"Add", "ConvTranspose", "MatMul", "Mul", "Relu", "Reshape", "Sigmoid", "Slice", "Split", "Transpose"}
+    nodes = onnx.load_from_string(graph).graph.node
+    assert {(node.domain, node.op_type) for node in nodes} <= {("", name) for name in plain}
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    for batch in (1, 5):
+        z = prior_latents(0, 0, batch, 4)
+        expected = function(z=tf.constant(z))
+        for name, array in zip(OUTPUTS, session.run(OUTPUTS, {"z": z}), strict=True):
+            np.testing.assert_allclose(array, expected[name], atol=1e-5)

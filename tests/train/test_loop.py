@@ -261,5 +261,5 @@ def test_pictures_in_colour_are_learned(rgb_config, rgb_data, changes):
         reconstruction, kl = loop.test_elbo(epoch)
         bits.append(config.model.bits_per_dimension(reconstruction - kl))
         loop.train_epoch(epoch + 1, quiet)
-    assert bits[0] == pytest.approx(8.0, abs=0.5)  # little more than to tell a level of 256
+    assert bits[0] == pytest.approx(8.0, abs=1.0)  # about what it takes to tell a level of 256
     assert bits[-1] < bits[0] - 0.5

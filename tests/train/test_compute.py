@@ -81,17 +81,17 @@ def test_bfloat16_changes_a_step_by_its_rounding_and_no_variable_s_type(replaced
 
 def test_computing_in_puts_the_layers_back():
     model = CVAE(ModelConfig(image_shape=(8, 8, 1), latent_dim=3, filters=(4,)))
-    with computing_in(model, Compute(1, "bfloat16", output_as_products=True)):
+    with computing_in(model, Compute(1, "bfloat16", for_cpu=True)):
         assert model.encode(tf.zeros((1, 8, 8, 1)))[0].dtype == tf.bfloat16
-        assert model.decoder.layers[-1].as_products
+        assert model.decoder.layers[-1].for_cpu
     assert model.encode(tf.zeros((1, 8, 8, 1)))[0].dtype == tf.float32
-    assert not model.decoder.layers[-1].as_products
+    assert not model.decoder.layers[-1].for_cpu
 
 
-def test_the_last_layer_as_products_is_the_same_step(replaced, tiny_data):
+def test_the_forms_for_a_cpu_take_the_same_step(replaced, tiny_data):
     config = replaced(learning_rate=1e-3)
     (elbo, weights), (other_elbo, other_weights) = (
-        trained_weights(config, tiny_data, Compute(2, output_as_products=products)) for products in (False, True)
+        trained_weights(config, tiny_data, Compute(2, for_cpu=for_cpu)) for for_cpu in (False, True)
     )
     assert other_elbo == pytest.approx(elbo, rel=1e-5)
     np.testing.assert_allclose(other_weights, weights, atol=2e-4)
@@ -116,7 +116,7 @@ def test_cores_are_shared_among_towers_that_have_enough_images(monkeypatch, core
     monkeypatch.setattr(compute_module, "_set_threads", lambda *numbers: not set_threads.append(numbers))
     monkeypatch.setattr(compute_module, "allowed_cores", lambda: cores)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: [])
-    assert choose_compute("float32", batch_size) == Compute(towers, "float32", output_as_products=True)
+    assert choose_compute("float32", batch_size) == Compute(towers, "float32", for_cpu=True)
     assert set_threads == ([] if threads is None else [(threads, towers)])
 
 

@@ -3,7 +3,6 @@ import pytest
 import tensorflow as tf
 
 from cvae_train import CVAE, ModelConfig
-from cvae_train._model import Output
 
 
 @pytest.fixture(scope="module")
@@ -129,21 +128,3 @@ def test_a_seed_names_the_initial_weights():
         assert "bias" in a.path or not np.array_equal(a, c)
     kernels = [w.numpy().ravel()[:3].tolist() for w in first.weights if "kernel" in w.path]
     assert len({tuple(kernel) for kernel in kernels}) == len(kernels)  # each layer draws its own
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_the_output_as_products_has_the_same_sums_and_gradients(channels):
-    layer = Output(channels, 3, 1, "same")
-    rng = np.random.default_rng(0)
-    x = tf.Variable(rng.normal(size=(2, 5, 6, 4)).astype(np.float32))
-    layer.build(x.shape)
-    layer.bias.assign(rng.normal(size=channels))
-    weights = rng.normal(size=(2, 5, 6, channels)).astype(np.float32)
-    results = []
-    for layer.as_products in (False, True):
-        with tf.GradientTape() as tape:
-            y = layer(x)
-            loss = tf.reduce_sum(y * weights)
-        results.append([y, *tape.gradient(loss, [x, *layer.trainable_variables])])
-    for plain, products in zip(*results, strict=True):
-        np.testing.assert_allclose(products, plain, rtol=1e-4, atol=1e-4)

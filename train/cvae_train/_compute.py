@@ -18,6 +18,7 @@ from cvae_runtime import allowed_cores
 
 from ._config import Precision
 from ._model import CVAE
+from ._transposed import Transposed
 
 IMAGES_A_TOWER = 25  # at least: with fewer an operator's start costs more than its work
 
@@ -36,13 +37,13 @@ class Compute:
         towers: parts that a device's share of a batch is split into.
         precision: "float32" or "bfloat16", of the layers in a training step.
         device: "CPU" or "GPU".
-        output_as_products: whether a last layer of one channel is computed as `Output.as_products`.
+        for_cpu: whether the decoder's layers take the forms that a CPU trains faster, see `Transposed`.
     """
 
     towers: int = 1
     precision: Precision = "float32"
     device: str = "CPU"
-    output_as_products: bool = False
+    for_cpu: bool = False
 
 
 def choose_compute(precision: Precision, batch_size: int) -> Compute:
@@ -63,7 +64,7 @@ def choose_compute(precision: Precision, batch_size: int) -> Compute:
     towers = 1 if gpus else min(cores, max(1, batch_size // IMAGES_A_TOWER))
     if towers > 1 and not _set_threads(cores // towers, towers):
         towers = 1
-    return Compute(towers, precision, "GPU" if gpus else "CPU", output_as_products=not gpus)
+    return Compute(towers, precision, "GPU" if gpus else "CPU", for_cpu=not gpus)
 
 
 @contextmanager
@@ -74,14 +75,16 @@ def computing_in(model: CVAE, compute: Compute) -> Iterator[None]:
     """
     layers = [layer for part in (model.encoder, model.decoder) for layer in (part, *part.layers)]
     policies = [layer.dtype_policy for layer in layers]
-    output = model.decoder.layers[-1]
+    transposed = [layer for layer in layers if isinstance(layer, Transposed)]
     try:
         for layer in layers:
             layer.dtype_policy = keras.DTypePolicy("mixed_bfloat16" if compute.precision == "bfloat16" else "float32")
-        output.as_products = compute.output_as_products and output.filters == 1
+        for layer in transposed:
+            layer.for_cpu = compute.for_cpu
         yield
     finally:
-        output.as_products = False
+        for layer in transposed:
+            layer.for_cpu = False
         for layer, policy in zip(layers, policies, strict=True):
             layer.dtype_policy = policy
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from ._config import KERNEL, STRIDE, ModelConfig
 from ._losses import pixel_parameters
+from ._transposed import Transposed
 
 
 class _Flatten(keras.layers.Layer):
@@ -17,29 +18,6 @@ class _Flatten(keras.layers.Layer):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         return tf.reshape(x, [-1, self._size])
-
-
-class Output(keras.layers.Conv2DTranspose):
-    """The decoder's last layer: a transposed convolution of stride 1.
-
-    Attributes:
-        as_products: compute it as nine 1x1 convolutions, one a tap, whose results a fixed convolution shifts and adds:
-            the same sums. A CPU's direct form pads a single output channel to a register of 16, and takes 1.7 times
-            as long forward and back. For training graphs; exported ones keep the plain operator.
-    """
-
-    as_products = False
-
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        """(B, H, W, F) to (B, H, W, C)."""
-        if not self.as_products:
-            return super().call(x)
-        kernel, bias = (tf.cast(variable, x.dtype) for variable in (self.kernel, self.bias))  # kernel: (3, 3, C, F)
-        taps = KERNEL * KERNEL * self.filters
-        products = tf.nn.conv2d(x, tf.reshape(tf.transpose(kernel, [3, 0, 1, 2]), [1, 1, -1, taps]), 1, "SAME")
-        # A transposed convolution's tap looks the other way round.
-        shifts = np.eye(taps).reshape(KERNEL, KERNEL, self.filters, taps)[::-1, ::-1].swapaxes(2, 3)
-        return tf.nn.conv2d(products, tf.constant(shifts, x.dtype), 1, "SAME") + bias
 
 
 class CVAE(keras.Model):
@@ -80,7 +58,7 @@ class CVAE(keras.Model):
         )
         base = (*config.base_shape, config.filters[0])
         transposed = [
-            keras.layers.Conv2DTranspose(
+            Transposed(
                 filters,
                 KERNEL,
                 STRIDE,
@@ -98,7 +76,7 @@ class CVAE(keras.Model):
                 keras.layers.Dense(int(np.prod(base)), activation="relu", kernel_initializer=glorot(), name="dense"),
                 keras.layers.Reshape(base),
                 *transposed,
-                Output(channels, KERNEL, 1, "same", kernel_initializer=glorot(), name="conv_transpose_out"),
+                Transposed(channels, KERNEL, 1, "same", kernel_initializer=glorot(), name="conv_transpose_out"),
             ],
             name="decoder",
         )

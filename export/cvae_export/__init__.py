@@ -1,7 +1,7 @@
 """Export a trained model as a verified ONNX bundle.
 
     import cvae_export
-    cvae_export.export("runs/0001", "my-model").verification.table()
+    print(cvae_export.export("runs/0001", "my-model").table())
 
 TensorFlow and onnx are imported by the first use of a name, so that a command line can print its help without
 waiting for them.
@@ -15,17 +15,19 @@ from cvae_train import import_tensorflow
 if TYPE_CHECKING:
     from ._convert import ConversionError
     from ._export import ExportResult, export
-    from ._verify import ParityError, Verification
+    from ._settings import Settings
+    from ._verify import Comparison, ParityError
 
 _MODULES = {
     "ConversionError": "_convert",
     "ExportResult": "_export",
+    "Comparison": "_verify",
     "ParityError": "_verify",
-    "Verification": "_verify",
+    "Settings": "_settings",
     "export": "_export",
 }
 
-__all__ = ["ConversionError", "ExportResult", "ParityError", "Verification", "export"]
+__all__ = ["Comparison", "ConversionError", "ExportResult", "ParityError", "Settings", "export"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,30 +1,67 @@
 """``cvae-export``: the command line over `export`."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from cvae_runtime import cli, require
 from cvae_train import import_tensorflow
 
-from ._settings import ATOL, DEFAULT_OPSET, OPSETS
+from ._settings import ATOL, DEFAULT_OPSET, OPSETS, PRECISIONS, TARGETS, Settings
 
 _OPSETS = (OPSETS.start, OPSETS.stop - 1)
+
+
+class _Names(click.ParamType[tuple[str, ...]]):
+    """Names of a known few, separated by commas."""
+
+    name = "names"
+
+    def __init__(self, known: Sequence[str]) -> None:
+        self._known = known
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> tuple[str, ...]:
+        if not isinstance(value, str):
+            return tuple(value)
+        names = tuple(name.strip() for name in value.split(","))
+        if unknown := [name for name in names if name not in self._known]:
+            known = ", ".join(self._known)
+            self.fail(f"{', '.join(map(repr, unknown))}: choose among {known}, separated by commas", parameter, context)
+        return names
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--onnx", "target", type=click.Path(path_type=Path), required=True, help="The bundle's folder.")
 @click.option(
-    "--opset", type=click.IntRange(*_OPSETS), default=DEFAULT_OPSET, show_default=True, help="Of the ONNX graphs."
+    "--target",
+    "targets",
+    type=_Names(TARGETS),
+    default=",".join(TARGETS),
+    show_default=True,
+    help="What graphs are shaped for: any runtime, or ONNX Runtime on a CPU.",
+)
+@click.option(
+    "--precision",
+    "precisions",
+    type=_Names(PRECISIONS),
+    default="float32",
+    show_default=True,
+    help=f"Of encoder and decoder, any of {', '.join(PRECISIONS)}; float32 is always among them.",
+)
+@click.option("--keep-slow", is_flag=True, help="Write graphs too that are not faster than those they stand in for.")
+@click.option(
+    "--opset", type=click.IntRange(*_OPSETS), default=DEFAULT_OPSET, show_default=True, help="Of the portable graphs."
 )
 @click.option("--data", type=click.Path(path_type=Path), help="The run's images, if they were moved.")
 @click.option("--atol", type=float, default=ATOL, show_default=True, help="Largest difference from TensorFlow.")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is there.")
 @cli.common_options
 def command(
-    run: Path, target: Path, opset: int, data: Path | None, atol: float, overwrite: bool, quiet: bool, verbose: bool
+    run: Path, target: Path, data: Path | None, overwrite: bool, quiet: bool, verbose: bool, **settings: Any
 ) -> None:
     """Export a finished run as an ONNX bundle.
 
@@ -37,12 +74,15 @@ def command(
 
     from ._export import export
 
-    result = export(run, target, opset=opset, data=data, atol=atol, overwrite=overwrite, quiet=quiet)
+    result = export(run, target, Settings(**settings), data=data, overwrite=overwrite, quiet=quiet)
     if not quiet:
-        elbo = result.verification.elbo
-        count = result.manifest.training.test_images if result.manifest.training else 0
-        print(result.verification.table(), file=sys.stderr)
-        print(f"test ELBO {elbo.mean:.2f} +- {elbo.stderr:.2f} nats per image over {count:,} images", file=sys.stderr)
+        print(result.table(), file=sys.stderr)
+        for refused in result.refused:
+            print(f"{refused.file} is not written: {refused.reason}", file=sys.stderr)
+        if result.elbo is not None:
+            count = result.manifest.training.test_images if result.manifest.training else 0
+            elbo = f"{result.elbo.mean:.2f} +- {result.elbo.stderr:.2f}"
+            print(f"test ELBO {elbo} nats per image over {count:,} images", file=sys.stderr)
         print(f"{result.path}: {', '.join(graph.file for graph in result.manifest.graphs)}", file=sys.stderr)
 
 

@@ -11,9 +11,8 @@ import tensorflow as tf
 import tf2onnx
 from onnx import version_converter
 
-from cvae_runtime import CvaeError, InputError
+from cvae_runtime import CvaeError
 
-from ._settings import OPSETS
 from .passes import run_passes
 
 BATCH = "batch"
@@ -25,24 +24,35 @@ class ConversionError(CvaeError):
     """A function that cannot be written as an ONNX graph of the opset asked for."""
 
 
-def check_opset(opset: int) -> None:
-    """Raise `InputError` unless graphs of this opset can be written."""
-    if opset not in OPSETS:
-        raise InputError(f"opset must be {OPSETS.start} to {OPSETS.stop - 1}; found {opset}")
-
-
-def to_onnx(
-    function: tf.types.experimental.PolymorphicFunction,
-    opset: int,
-    passes: Sequence[ir.passes.InPlacePass],
-    outputs: Sequence[str],
-    metadata: Mapping[str, Any],
-) -> tuple[bytes, list[str]]:
-    """Convert a function with an explicit input signature.
+def convert(function: tf.types.experimental.PolymorphicFunction, opset: int) -> onnx.ModelProto:
+    """Convert a function with an explicit input signature, as tf2onnx does it.
 
     Args:
         function: takes tensors (None, ...), returns a dict of tensors (None, ...) by name.
         opset: of the ONNX graph.
+
+    Raises:
+        ConversionError: an operator is missing in the opset.
+    """
+    try:
+        proto, _ = tf2onnx.convert.from_function(
+            function, input_signature=function.input_signature, opset=min(opset, _TF2ONNX_NEWEST)
+        )
+        return version_converter.convert_version(proto, opset) if opset > _TF2ONNX_NEWEST else proto
+    except Exception as error:  # both raise nearly anything for what they cannot do
+        raise ConversionError(f"cannot convert to opset {opset}: {error}; try another --opset") from error
+
+
+def finish(
+    proto: onnx.ModelProto,
+    passes: Sequence[ir.passes.InPlacePass],
+    outputs: Sequence[str],
+    metadata: Mapping[str, Any],
+) -> tuple[bytes, tuple[str, ...]]:
+    """Run passes over a graph and make it ready to be shipped.
+
+    Args:
+        proto: what `convert` gave; it is left as it is.
         passes: rewrites to run on it.
         outputs: the names of the outputs in the order in which the graph is to list them.
         metadata: values for ``metadata_props``, stored as JSON.
@@ -51,16 +61,8 @@ def to_onnx(
         The ONNX file, and the names of the passes that changed it. Its first axes are named "batch".
 
     Raises:
-        ConversionError: an operator is missing in the opset, or onnx's full checker refuses the result.
+        ConversionError: onnx's full checker refuses the result.
     """
-    try:
-        proto, _ = tf2onnx.convert.from_function(
-            function, input_signature=function.input_signature, opset=min(opset, _TF2ONNX_NEWEST)
-        )
-        if opset > _TF2ONNX_NEWEST:
-            proto = version_converter.convert_version(proto, opset)
-    except Exception as error:  # both raise nearly anything for what they cannot do
-        raise ConversionError(f"cannot convert to opset {opset}: {error}; try another --opset") from error
     model = ir.from_proto(proto)
     applied = run_passes(model, passes)
     common_passes.RemoveUnusedNodesPass()(model)
@@ -73,10 +75,11 @@ def to_onnx(
     model.graph.name = str(metadata["cvae.role"])
     model.producer_name = "cvae-toolkit"
     model.metadata_props.update({key: json.dumps(value) for key, value in metadata.items()})
-    proto = ir.to_proto(model)
-    proto.ir_version = onnx.helper.find_min_ir_version_for(proto.opset_import)
+    finished = ir.to_proto(model)
+    finished.ir_version = onnx.helper.find_min_ir_version_for(finished.opset_import)
     try:
-        onnx.checker.check_model(proto, full_check=True)
+        onnx.checker.check_model(finished, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        opset = finished.opset_import[0].version
         raise ConversionError(f"onnx's checker refuses the graph at opset {opset}: {error}") from error
-    return proto.SerializeToString(deterministic=True), applied
+    return finished.SerializeToString(deterministic=True), tuple(applied)

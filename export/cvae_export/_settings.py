@@ -1,5 +1,47 @@
 """What an export may be asked for, and what it is otherwise: here, since the command line's help waits for no TensorFlow."""
 
+import dataclasses
+from collections.abc import Sequence
+from typing import get_args
+
+from cvae_runtime import InputError, Precision, Target
+
 OPSETS = range(13, 22)
 DEFAULT_OPSET = 15
 ATOL = 1e-5  # of outputs up to 1; of larger ones relative to the largest
+
+TARGETS: tuple[Target, ...] = get_args(Target)
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+ROLES = ("encoder", "decoder")  # that every bundle has
+EXTRA_ROLES: tuple[str, ...] = ()  # that it may have
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What is exported.
+
+    Attributes:
+        targets: what graphs are shaped for; "portable" is always among them.
+        precisions: of the encoder and the decoder; "float32" is always among them.
+        extras: roles beside encoder and decoder.
+        passes: names of the rewrites that may run; None: those that pay.
+        opset: of the portable graphs, 13 to 21; others take what their operators need.
+        atol: largest difference of outputs up to 1 from the model's; scaled by the largest value of others.
+        keep_slow: write graphs too that are not faster than those they stand in for.
+    """
+
+    targets: Sequence[Target] = TARGETS
+    precisions: Sequence[Precision] = ("float32",)
+    extras: Sequence[str] = ()
+    passes: Sequence[str] | None = None
+    opset: int = DEFAULT_OPSET
+    atol: float = ATOL
+    keep_slow: bool = False
+
+    def __post_init__(self) -> None:
+        for name, known in (("targets", TARGETS), ("precisions", PRECISIONS), ("extras", EXTRA_ROLES)):
+            found = getattr(self, name)
+            if unknown := [item for item in found if item not in known]:
+                raise InputError(f"{name} must be of {', '.join(known)}; found {', '.join(map(str, unknown))}")
+        if self.opset not in OPSETS:
+            raise InputError(f"opset must be {OPSETS.start} to {OPSETS.stop - 1}; found {self.opset}")

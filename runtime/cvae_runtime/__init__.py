@@ -39,7 +39,9 @@ from ._manifest import (
     GraphInfo,
     Manifest,
     ModelInfo,
+    Precision,
     Preprocessing,
+    Target,
     TensorInfo,
     Training,
     Verified,
@@ -48,6 +50,7 @@ from ._manifest import (
 from ._memory import available_memory
 from ._model import Model, load
 from ._pictures import encode_gif, encode_png, picture_grid, to_uint8
+from ._providers import PROVIDERS
 from ._random import RNG_NAME, check_seed, posterior_noise, prior_latents
 from ._scheduler import allowed_cores
 from ._score import Posterior, Scores, score_images
@@ -55,6 +58,7 @@ from ._score import Posterior, Scores, score_images
 __all__ = [
     "EVALUATION_SEED",
     "MANIFEST_NAME",
+    "PROVIDERS",
     "RNG_NAME",
     "Bundle",
     "BundleError",
@@ -72,9 +76,11 @@ __all__ = [
     "Model",
     "ModelInfo",
     "Posterior",
+    "Precision",
     "Preprocessing",
     "ProviderError",
     "Scores",
+    "Target",
     "TargetExistsError",
     "TensorInfo",
     "Training",

@@ -13,7 +13,7 @@ def test_prints_the_table_the_elbo_and_the_files(cvae_export, trained, tmp_path)
     code, err = cvae_export(trained.path, "--onnx", tmp_path / "bundle")
     lines = err.splitlines()
     assert code == 0
-    assert [line.split()[0] for line in lines[:4]] == ["graph", "encoder", "encoder", "decoder"]
+    assert [line.split()[0] for line in lines[:4]] == ["graph", "encoder.onnx", "encoder.onnx", "decoder.onnx"]
     assert lines[4].startswith(f"test ELBO {trained.history[-1].elbo:.2f} +- ")
     assert lines[4].endswith(" nats per image over 13 images")
     assert lines[5:] == [f"{tmp_path / 'bundle'}: encoder.onnx, decoder.onnx"]

@@ -8,8 +8,10 @@ import tensorflow as tf
 
 from cvae_export import ConversionError
 from cvae_export._cli import _OPSETS
-from cvae_export._convert import OPSETS, check_opset, to_onnx
-from cvae_export._functions import decoder_function, encoder_function
+from cvae_export._convert import convert, finish
+from cvae_export._functions import FUNCTIONS
+from cvae_export._settings import OPSETS, Settings
+from cvae_export._subject import subject_of_run
 from cvae_export.passes import PORTABLE
 from cvae_runtime import InputError
 
@@ -18,7 +20,8 @@ OUTPUTS = {"encoder": ("mean", "logvar"), "decoder": ("probs",)}
 
 @pytest.fixture(scope="module")
 def functions(trained):
-    return {"encoder": encoder_function(trained.model, 128), "decoder": decoder_function(trained.model)}
+    subject = subject_of_run(trained.path)
+    return {role: FUNCTIONS[role](subject) for role in OUTPUTS}
 
 
 def inputs(role, batch):
@@ -28,14 +31,14 @@ def inputs(role, batch):
     return {"z": rng.standard_normal((batch, 3)).astype(np.float32)}
 
 
-def convert(functions, role, opset):
-    return to_onnx(functions[role], opset, PORTABLE, OUTPUTS[role], {"cvae.role": role})
+def graph_of(functions, role, opset):
+    return finish(convert(functions[role], opset), PORTABLE, OUTPUTS[role], {"cvae.role": role})
 
 
 @pytest.mark.parametrize("role", OUTPUTS)
 @pytest.mark.parametrize("opset", OPSETS)
 def test_every_opset_gives_tensorflows_numbers(functions, role, opset):
-    graph, _ = convert(functions, role, opset)
+    graph, _ = graph_of(functions, role, opset)
     proto = onnx.load_from_string(graph)
     assert [(entry.domain, entry.version) for entry in proto.opset_import] == [("", opset)]
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
@@ -47,12 +50,12 @@ def test_every_opset_gives_tensorflows_numbers(functions, role, opset):
 
 
 def test_default_opset_needs_no_newer_ir_version_than_8(functions):
-    assert onnx.load_from_string(convert(functions, "decoder", 15)[0]).ir_version == 8
+    assert onnx.load_from_string(graph_of(functions, "decoder", 15)[0]).ir_version == 8
 
 
 @pytest.mark.parametrize("role", OUTPUTS)
 def test_names_batch_axis_and_metadata_are_for_embedders(functions, role):
-    graph, passes = convert(functions, role, 15)
+    graph, passes = graph_of(functions, role, 15)
     proto = onnx.load_from_string(graph)
     tensors = {
         value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
@@ -66,12 +69,12 @@ def test_names_batch_axis_and_metadata_are_for_embedders(functions, role):
     assert [value.name for value in proto.graph.output] == list(OUTPUTS[role])
     assert {entry.key: json.loads(entry.value) for entry in proto.metadata_props} == {"cvae.role": role}
     assert proto.producer_name == "cvae-toolkit"
-    assert passes == ([] if role == "encoder" else ["SymmetricPads"])
+    assert passes == (() if role == "encoder" else ("SymmetricPads",))
 
 
 @pytest.mark.parametrize("role", OUTPUTS)
 def test_portable_graphs_use_old_plain_operators(functions, role):
-    nodes = onnx.load_from_string(convert(functions, role, 15)[0]).graph.node
+    nodes = onnx.load_from_string(graph_of(functions, role, 15)[0]).graph.node
     plain = {"Add", "Cast", "Conv", "ConvTranspose", "GreaterOrEqual", "MatMul", "Relu", "Reshape", "Sigmoid", "Slice", "Split", "Transpose"}  # fmt: skip
     assert {node.op_type for node in nodes} <= plain
     assert {node.domain for node in nodes} == {""}
@@ -83,7 +86,7 @@ def test_portable_graphs_use_old_plain_operators(functions, role):
 @pytest.mark.parametrize("opset", [12, 22])
 def test_opsets_out_of_range_are_refused(opset):
     with pytest.raises(InputError) as caught:
-        check_opset(opset)
+        Settings(opset=opset)
     assert str(caught.value) == f"opset must be 13 to 21; found {opset}"
 
 
@@ -99,4 +102,4 @@ def test_an_operator_that_onnx_lacks_is_a_conversion_error():
     with pytest.raises(
         ConversionError, match="onnx's checker refuses the graph at opset 15: No Op registered for Betainc"
     ):
-        to_onnx(unsupported, 15, PORTABLE, ("probs",), {"cvae.role": "decoder"})
+        finish(convert(unsupported, 15), PORTABLE, ("probs",), {"cvae.role": "decoder"})

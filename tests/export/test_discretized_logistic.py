@@ -13,10 +13,13 @@ import tensorflow as tf
 
 import cvae_runtime
 from cvae_export import ParityError, export
-from cvae_export._convert import OPSETS, to_onnx
-from cvae_export._export import _run_tensorflow
-from cvae_export._functions import decoder_function, encoder_function
-from cvae_export._verify import verify
+from cvae_export._convert import convert, finish
+from cvae_export._functions import FUNCTIONS
+from cvae_export._graph import Graph
+from cvae_export._reference import Reference, run_tensorflow
+from cvae_export._settings import OPSETS
+from cvae_export._subject import subject_of_run
+from cvae_export._verify import BUDGETS, check, compare
 from cvae_export.passes import PORTABLE
 from cvae_runtime import (
     check_golden,
@@ -46,9 +49,13 @@ def exported(trained):
 
 
 @pytest.fixture(scope="module")
-def reference(trained):
-    functions = {"encoder": encoder_function(trained.model, None), "decoder": decoder_function(trained.model)}
-    return {role: _run_tensorflow(function) for role, function in functions.items()}
+def subject(trained):
+    return subject_of_run(trained.path)
+
+
+@pytest.fixture(scope="module")
+def reference(subject):
+    return Reference(subject)
 
 
 def test_training_improves_the_elbo(trained):
@@ -103,31 +110,36 @@ def test_every_part_has_the_same_elbo(exported, trained, rgb_data):
     assert tighter > elbo
 
 
-def test_the_verified_elbo_is_the_definition(reference, rgb_data):
-    verification = verify(reference, reference, rgb_data.test, None, likelihood=LIKELIHOOD)
-    verification.check()
-    codes = reference["encoder"]({"images": rgb_data.test})
-    z = reparameterize(codes["mean"], codes["logvar"], posterior_noise(0, 0, 13, 4))
-    log_p = discretized_logistic_log_likelihood(targets_of(rgb_data.test, None), **reference["decoder"]({"z": z}))
-    elbo = log_p.mean() - gaussian_kl(codes["mean"], codes["logvar"]).mean()
-    assert verification.elbo.mean == pytest.approx(elbo, rel=1e-6)
-    assert [(c.role, c.output) for c in verification.comparisons][2:] == [("decoder", name) for name in OUTPUTS]
+def test_the_verified_elbo_is_the_definition(reference, trained, rgb_data):
+    mean, logvar = (t.numpy() for t in trained.model.encode(rgb_data.test / np.float32(255)))
+    z = reparameterize(mean, logvar, posterior_noise(0, 0, 13, 4))
+    parameters = {name: array.numpy() for name, array in trained.model.pixel_parameters(z).items()}
+    log_p = discretized_logistic_log_likelihood(targets_of(rgb_data.test, None), **parameters)
+    assert reference.elbos.mean() == pytest.approx((log_p - gaussian_kl(mean, logvar)).mean(), rel=1e-6)
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_a_difference_of_either_output_fails(reference, rgb_data, output):
+def test_a_difference_of_either_output_fails(reference, subject, output):
+    right = run_tensorflow(FUNCTIONS["decoder"](subject))
+
     def other(inputs):
-        outputs = reference["decoder"](inputs)
+        outputs = right(inputs)
         return outputs | {output: outputs[output] + np.float32(1e-3)}
 
-    with pytest.raises(ParityError, match=rf"decoder   {output}.*FAILS"):
-        verify(reference, {**reference, "decoder": other}, rgb_data.test, None, likelihood=LIKELIHOOD).check()
+    def compared(run):
+        graph = Graph("decoder", "portable", "float32", b"", ())
+        return compare(graph, [run], reference.expected("decoder"), reference.elbos, BUDGETS["float32"])
+
+    assert list(compared(right).differences) == list(OUTPUTS)
+    check([compared(right)])
+    with pytest.raises(ParityError, match=rf"{output} .*FAILS"):
+        check([compared(other)])
 
 
 @pytest.mark.parametrize("opset", OPSETS)
-def test_every_opset_gives_tensorflows_numbers_with_plain_operators(trained, opset):
-    function = decoder_function(trained.model)
-    graph, _ = to_onnx(function, opset, PORTABLE, OUTPUTS, {"cvae.role": "decoder"})
+def test_every_opset_gives_tensorflows_numbers_with_plain_operators(subject, opset):
+    function = FUNCTIONS["decoder"](subject)
+    graph, _ = finish(convert(function, opset), PORTABLE, OUTPUTS, {"cvae.role": "decoder"})
     plain = {"Add", "ConvTranspose", "MatMul", "Mul", "Relu", "Reshape", "Sigmoid", "Slice", "Split", "Transpose"}
     nodes = onnx.load_from_string(graph).graph.node
     assert {(node.domain, node.op_type) for node in nodes} <= {("", name) for name in plain}

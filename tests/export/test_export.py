@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 import cvae_runtime
-from cvae_export import ParityError, export
+from cvae_export import ParityError, Settings, export
 from cvae_runtime import InputError, TargetExistsError, check_golden, prior_latents, read_bundle
 from cvae_train import Dataset, train
 
@@ -93,13 +93,13 @@ def test_grey_models_divide_instead_of_binarizing(trained_grey, tmp_path):
 
 
 def test_opset_is_what_was_asked_for(trained, tmp_path):
-    result = export(trained.path, tmp_path / "new", opset=21)
+    result = export(trained.path, tmp_path / "new", Settings(opset=21))
     assert {graph.opset for graph in result.manifest.graphs} == {21}
 
 
 def test_beyond_the_tolerance_nothing_is_put_in_place(trained, tmp_path):
     with pytest.raises(ParityError, match="nothing was written"):
-        export(trained.path, tmp_path / "bundle", atol=1e-12)
+        export(trained.path, tmp_path / "bundle", Settings(atol=1e-12))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -107,7 +107,7 @@ def test_a_failed_export_leaves_the_old_bundle(trained, tmp_path):
     export(trained.path, tmp_path / "bundle")
     before = {path.name: path.read_bytes() for path in (tmp_path / "bundle").iterdir()}
     with pytest.raises(ParityError):
-        export(trained.path, tmp_path / "bundle", atol=1e-12, overwrite=True)
+        export(trained.path, tmp_path / "bundle", Settings(atol=1e-12), overwrite=True)
     assert {path.name: path.read_bytes() for path in (tmp_path / "bundle").iterdir()} == before
 
 

@@ -152,11 +152,7 @@ class RunFolder:
             InputError: they are not there, or are other images than the run's.
         """
         config, info = self.read_config()
-        if source is None and info.source == "memory":
-            raise InputError(
-                f"{self.path}: was trained on arrays in memory; save them as x_train and x_test in an .npz and say --data"
-            )
-        where = info.source if source is None else source
+        where = self._source(source, info)
         try:
             if info.test_fingerprint is None:
                 data = load_data(where, info.options, spill=self.path, quiet=quiet)
@@ -174,6 +170,30 @@ class RunFolder:
                 f"found {found}; say --data with the right ones"
             )
         return test
+
+    def load_train(self, source: str | Path | None = None, *, quiet: bool = False) -> NDArray[np.uint8]:
+        """The images that the run was trained on, read like `load_test`'s.
+
+        Raises:
+            InputError: they are not there, or are other images than the run's.
+        """
+        _, info = self.read_config()
+        where = self._source(source, info)
+        data = load_data(where, info.options, spill=self.path, quiet=quiet)
+        if data.fingerprint != info.fingerprint:
+            raise InputError(
+                f"{where}: other images than {self.path} was trained on: expected the fingerprint {info.fingerprint}, "
+                f"found {data.fingerprint}; say --data with the right ones"
+            )
+        return data.train
+
+    def _source(self, source: str | Path | None, info: DataInfo) -> str | Path:
+        """Where images are read from: ``source``, or where the run says."""
+        if source is None and info.source == "memory":
+            raise InputError(
+                f"{self.path}: was trained on arrays in memory; save them as x_train and x_test in an .npz and say --data"
+            )
+        return info.source if source is None else source
 
     def prepare(
         self, config: TrainConfig, data: DataInfo, environment: Mapping[str, Any], *, resume: bool, overwrite: bool

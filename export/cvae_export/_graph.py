@@ -1,0 +1,56 @@
+"""A graph of a bundle: an ONNX file, and what it is."""
+
+import dataclasses
+import hashlib
+
+import onnx
+
+from cvae_runtime import GraphInfo, Precision, Target, TensorInfo, Verified
+
+
+@dataclasses.dataclass(frozen=True)
+class Graph:
+    """One ``.onnx`` file to be.
+
+    Attributes:
+        role, target, precision: see the manifest.
+        data: the file's bytes.
+        passes: the names of the rewrites that changed it.
+    """
+
+    role: str
+    target: Target
+    precision: Precision
+    data: bytes
+    passes: tuple[str, ...]
+
+    @property
+    def file(self) -> str:
+        """``<role>[_<target>][_<precision>].onnx``, without what goes without saying."""
+        target = "" if self.target == "portable" else f"_{self.target}"
+        precision = {"float32": "", "float16": "_fp16", "int8": "_int8"}[self.precision]
+        return f"{self.role}{target}{precision}.onnx"
+
+    def describe(self, verified: Verified) -> GraphInfo:
+        """What a manifest says of it."""
+        proto = onnx.load_from_string(self.data)
+        return GraphInfo(
+            role=self.role,
+            target=self.target,
+            precision=self.precision,
+            file=self.file,
+            bytes=len(self.data),
+            sha256=hashlib.sha256(self.data).hexdigest(),
+            opset=next(entry.version for entry in proto.opset_import if entry.domain == ""),
+            ir_version=proto.ir_version,
+            passes=self.passes,
+            inputs=tuple(_describe_tensor(value) for value in proto.graph.input),
+            outputs=tuple(_describe_tensor(value) for value in proto.graph.output),
+            verified=verified,
+        )
+
+
+def _describe_tensor(value: onnx.ValueInfoProto) -> TensorInfo:
+    tensor = value.type.tensor_type
+    shape = tuple(dimension.dim_param or dimension.dim_value for dimension in tensor.shape.dim)
+    return TensorInfo(value.name, onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name, shape)

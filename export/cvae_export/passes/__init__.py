@@ -3,13 +3,38 @@
 A pipeline is a visible tuple of passes, in the order in which they run.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import onnx_ir as ir
+import onnx_ir.passes.common as common_passes
 
+from ._bias_into_convolution import BiasIntoConvolution
+from ._dense_as_gemm import DenseAsGemm
+from ._dense_layout import DenseLayout
+from ._fold_constants import FoldConstants
+from ._moving_first import MovingFirst
+from ._output_phases import OutputPhases
+from ._output_rows import OutputRows
+from ._product_output import ProductOutput
+from ._rewrite import Writer, constant, only_user, sizes
+from ._strided_output import StridedOutput
 from ._symmetric_pads import SymmetricPads
 
-PORTABLE: tuple[ir.passes.InPlacePass, ...] = (SymmetricPads(),)
+Pipeline = tuple[ir.passes.InPlacePass, ...]
+
+# What any runtime can do with less work.
+LAYOUT: Pipeline = (FoldConstants(), MovingFirst(), BiasIntoConvolution(), DenseLayout())
+# Plain operators, for every runtime.
+PORTABLE: Pipeline = (*LAYOUT, SymmetricPads())
+# For ONNX Runtime's CPU provider in float32.
+CPU: Pipeline = (*LAYOUT, OutputPhases(), StridedOutput())
+# For the same in 8 bits, behind LAYOUT, before values are rounded.
+ROWS: Pipeline = (DenseAsGemm(), OutputRows(), ProductOutput())
+
+OPSET = {"portable": 1, "cpu": 18}  # the least that a target's passes write: Col2Im came with 18
+
+# The names by which passes are asked for.
+PASSES = tuple(dict.fromkeys(type(rewrite).__name__ for rewrite in (*PORTABLE, *CPU, *ROWS)))
 
 
 def run_passes(model: ir.Model, passes: Sequence[ir.passes.InPlacePass]) -> list[str]:
@@ -18,7 +43,42 @@ def run_passes(model: ir.Model, passes: Sequence[ir.passes.InPlacePass]) -> list
     Returns:
         The names of those that changed something.
     """
-    return [type(rewrite).__name__ for rewrite in passes if rewrite(model).modified]
+    common_passes.ShapeInferencePass()(model)
+    names = []
+    for rewrite in passes:
+        if rewrite(model).modified:
+            common_passes.ShapeInferencePass()(model)
+            names.append(type(rewrite).__name__)
+    return names
 
 
-__all__ = ["PORTABLE", "SymmetricPads", "run_passes"]
+def chosen(pipeline: Pipeline, names: Collection[str]) -> Pipeline:
+    """The passes of a pipeline that have these names."""
+    return tuple(rewrite for rewrite in pipeline if type(rewrite).__name__ in names)
+
+
+__all__ = [
+    "CPU",
+    "LAYOUT",
+    "OPSET",
+    "PASSES",
+    "PORTABLE",
+    "ROWS",
+    "BiasIntoConvolution",
+    "DenseAsGemm",
+    "DenseLayout",
+    "FoldConstants",
+    "MovingFirst",
+    "OutputPhases",
+    "OutputRows",
+    "Pipeline",
+    "ProductOutput",
+    "StridedOutput",
+    "SymmetricPads",
+    "Writer",
+    "chosen",
+    "constant",
+    "only_user",
+    "run_passes",
+    "sizes",
+]

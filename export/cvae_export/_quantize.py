@@ -1,0 +1,147 @@
+"""A graph's heavy layers in 8 bits: QuantizeLinear and DequantizeLinear round about them, which ONNX Runtime turns into integer arithmetic.
+
+Activations are unsigned with one scale and zero point, weights signed and symmetric with a scale for each output channel: what the integer dot
+products of x86 (VNNI) multiply without a detour. Where a layer's input was only moved about since the last layer (Reshape, Transpose, Concat), it is
+rounded before, so that bytes are moved. Sums stay in 32 bits, and those of a last matrix product come out in float32.
+
+A first dense layer, whose input is the graph's own in float32, keeps its arithmetic: rounding latents costs more nats than its few products are
+worth. Its weights are stored in 8 bits all the same.
+
+Source: Jacob et al., "Quantization and training of neural networks for efficient integer-arithmetic-only inference", 2018.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from .passes import Writer, constant
+
+MOVING = {"Concat", "Reshape", "Transpose"}
+
+# Operators with weights: the axes of output and input channels in them.
+_WEIGHTS = {"Conv": (0, 1), "Gemm": (1, 0), "MatMul": (1, 0)}
+_MULTIPLE = 4  # of input channels; ONNX Runtime's 8-bit kernels are slow with fewer
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """What is kept of an activation's values; those outside are clipped."""
+
+    low: float
+    high: float
+
+    @property
+    def scale(self) -> np.float32:
+        """The difference of neighbouring values."""
+        return np.float32((max(self.high, 0.0) - min(self.low, 0.0)) / 255.0 or 1.0)
+
+    @property
+    def zero_point(self) -> np.uint8:
+        """What stands for 0, which is always kept exactly: convolutions pad with it."""
+        return np.uint8(np.clip(np.rint(-min(self.low, 0.0) / self.scale), 0, 255))
+
+
+def is_heavy(node: ir.Node) -> bool:
+    """Whether a layer's arithmetic is to be in 8 bits."""
+    weights = constant(node.inputs[1]) if node.op_type in _WEIGHTS else None
+    return weights is not None and weights.shape[_WEIGHTS[node.op_type][1]] % _MULTIPLE == 0 and not _is_input(node)
+
+
+def sources(node: ir.Node) -> list[ir.Value]:
+    """Where a heavy layer's input comes from, before it was moved about."""
+    found, waiting = [], [node.inputs[0]]
+    while waiting:
+        value = waiting.pop()
+        assert value is not None
+        producer = value.producer()
+        if producer is not None and producer.op_type in MOVING and _is_for_heavy_alone(value):
+            waiting += producer.inputs if producer.op_type == "Concat" else producer.inputs[:1]
+        else:
+            found.append(value)
+    return found
+
+
+def quantize(model: ir.Model, ranges: Mapping[str, Range]) -> None:
+    """Put the heavy layers of a graph into 8 bits, in place.
+
+    Args:
+        model: float32.
+        ranges: of the input of every heavy layer, by the layer's name.
+    """
+    for node in [node for node in model.graph if node.op_type in ("Gemm", "MatMul") and _is_input(node)]:
+        _store_in_8_bits(model.graph, node)
+    layers = [node for node in model.graph if is_heavy(node)]
+    # Found before anything is changed: layers may take the same values.
+    for source, values in {source: ranges[str(node.name)] for node in layers for source in sources(node)}.items():
+        _round(model.graph, source, values)
+    for node in layers:
+        _compute_in_8_bits(model.graph, node, ranges[str(node.name)])
+
+
+def _is_for_heavy_alone(value: ir.Value) -> bool:
+    """Whether heavy layers, and what moves a value about for them, are all that takes it."""
+    return not value.is_graph_output() and all(
+        is_heavy(use.node) or (use.node.op_type in MOVING and _is_for_heavy_alone(use.node.outputs[0]))
+        for use in value.uses()
+    )
+
+
+def _is_input(node: ir.Node) -> bool:
+    """Whether a layer takes the graph's input as it is."""
+    return node.inputs[0] is not None and node.inputs[0].is_graph_input()
+
+
+def _round_weights(weights: NDArray[np.float32], axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """int8 values and the scale of each channel."""
+    others = tuple(other for other in range(weights.ndim) if other != axis)
+    scale = (np.abs(weights).max(axis=others) / 127.0).astype(np.float32)
+    scale[scale == 0.0] = 1.0
+    shape = [1] * weights.ndim
+    shape[axis] = -1
+    return np.rint(weights / scale.reshape(shape)).astype(np.int8), scale
+
+
+def _store_in_8_bits(graph: ir.Graph, node: ir.Node) -> None:
+    weights, scale = _round_weights(np.asarray(constant(node.inputs[1])), 1)
+    # As a Cast and a Mul, which runtimes compute once, when they load the graph.
+    write = Writer.before(graph, node)
+    node.replace_input_with(1, write("Mul", write("Cast", weights, to=ir.DataType.FLOAT), scale))
+
+
+def _round(graph: ir.Graph, source: ir.Value, values: Range) -> None:
+    """Give heavy layers, and what moves a value about for them, the value's bytes."""
+    users = [use for use in source.uses() if use.node.op_type in MOVING or (is_heavy(use.node) and use.idx == 0)]
+    producer = source.producer()
+    assert producer is not None
+    scale, zero_point = np.array(values.scale), np.array(values.zero_point)
+    rounded = Writer(graph, producer)("QuantizeLinear", source, scale, zero_point)
+    for use in users:
+        use.node.replace_input_with(use.idx, rounded)
+        if use.node.op_type in MOVING:
+            _become_bytes(use.node.outputs[0])
+
+
+def _compute_in_8_bits(graph: ir.Graph, node: ir.Node, values: Range) -> None:
+    """Say of a layer's input, weights and bias which numbers their integers stand for."""
+    write = Writer.before(graph, node)
+    scale, zero_point = np.array(values.scale), np.array(values.zero_point)
+    node.replace_input_with(0, write("DequantizeLinear", node.inputs[0], scale, zero_point))
+    axis, _ = _WEIGHTS[node.op_type]
+    weights, scales = _round_weights(np.asarray(constant(node.inputs[1])), axis)
+    zeros = np.zeros(len(scales), np.int8)
+    node.replace_input_with(1, write("DequantizeLinear", weights, scales, zeros, axis=axis))
+    if len(node.inputs) > 2 and node.inputs[2] is not None:
+        unit = (values.scale * scales).astype(np.float32)
+        bias = np.rint(np.asarray(constant(node.inputs[2])) / unit).astype(np.int32)
+        node.replace_input_with(2, write("DequantizeLinear", bias, unit, np.zeros(len(unit), np.int32), axis=0))
+
+
+def _become_bytes(value: ir.Value) -> None:
+    """Say of a value, and of what is only moved about of it, that it is of bytes."""
+    value.type = ir.TensorType(ir.DataType.UINT8)
+    for use in value.uses():
+        if use.node.op_type in MOVING:
+            _become_bytes(use.node.outputs[0])

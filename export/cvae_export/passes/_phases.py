@@ -1,0 +1,137 @@
+"""The arithmetic of a transposed convolution's output phases, shared by the rewrites that use it.
+
+Along one axis a transposed convolution of stride s with pads (p, p') takes n values to o values,
+
+    y[j] = sum of x[i] w[t] over all i, t with s i + t - p = j.
+
+The outputs of one phase a, j = s m + a, meet only the taps t = r + s u with r = (a + p) mod s, and there
+i = m + q - u with q = (a + p) div s: an ordinary convolution of the undilated x with every s-th tap, reversed
+(Shi et al., "Is the deconvolution layer the same as a convolutional layer?", arXiv 1609.07009). All phases together have the
+taps of the kernel, each once, so that no product with a zero is computed. Phases are made equally long, m = 0 .. ceil(o / s) - 1;
+what overhangs is cropped.
+"""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from ._rewrite import constant, sizes
+
+
+@dataclasses.dataclass(frozen=True)
+class Axis:
+    """One axis of a transposed convolution.
+
+    Attributes:
+        size, kernel, stride, begin: of input and kernel; the stride; the pad at the beginning.
+        output: size of the output.
+    """
+
+    size: int
+    kernel: int
+    stride: int
+    begin: int
+    output: int
+
+    @property
+    def phase_size(self) -> int:
+        """Values of each phase."""
+        return -(-self.output // self.stride)
+
+    def taps(self, phase: int) -> dict[int, int]:
+        """Which tap meets x[m + offset], by offset."""
+        q, r = divmod(phase + self.begin, self.stride)
+        return {q - u: r + self.stride * u for u in range(-(-(self.kernel - r) // self.stride))}
+
+    def window(self, phases: Sequence[int]) -> tuple[range, int, int]:
+        """The offsets that one convolution for these phases covers, and its pads: none is negative."""
+        offsets = [offset for phase in phases for offset in self.taps(phase)]
+        low = min(0, *offsets, 0)
+        high = max(self.size - self.phase_size, *offsets, low)
+        return range(low, high + 1), -low, self.phase_size + high - self.size
+
+
+@dataclasses.dataclass(frozen=True)
+class Transposed:
+    """A transposed convolution that has phases.
+
+    Attributes:
+        weights: (Cin, Cout, kh, kw).
+        bias: (Cout,).
+        axes: rows and columns.
+    """
+
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    axes: tuple[Axis, Axis]
+
+    @property
+    def strides(self) -> tuple[int, int]:
+        return self.axes[0].stride, self.axes[1].stride
+
+    @property
+    def channels(self) -> int:
+        return self.weights.shape[1]
+
+    def convolution(
+        self, rows: Sequence[int], columns: Sequence[int]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int]]:
+        """One convolution that gives these phases as blocks of channels, rows first: weights, bias and pads."""
+        (row_window, *row_pads), (column_window, *column_pads) = (
+            axis.window(phases) for axis, phases in zip(self.axes, (rows, columns), strict=True)
+        )
+        inputs, outputs = self.weights.shape[:2]
+        blocks = []
+        for row, column in itertools.product(rows, columns):
+            block = np.zeros((outputs, inputs, len(row_window), len(column_window)), np.float32)
+            for (i, t), (j, v) in itertools.product(self.axes[0].taps(row).items(), self.axes[1].taps(column).items()):
+                block[:, :, i - row_window.start, j - column_window.start] = self.weights[:, :, t, v].T
+            blocks.append(block)
+        pads = [row_pads[0], column_pads[0], row_pads[1], column_pads[1]]
+        return np.concatenate(blocks), np.tile(self.bias, len(blocks)), pads
+
+
+def unfit(node: ir.Node) -> str | None:
+    """Why a ConvTranspose has no phases that these rewrites could write, or None."""
+    weights, attributes = constant(node.inputs[1]), node.attributes
+    if weights is None or weights.ndim != 4 or weights.dtype != np.float32:
+        return "its weights are no float32 constant of two spatial axes"
+    if len(node.inputs) > 2 and node.inputs[2] is not None and constant(node.inputs[2]) is None:
+        return "its bias is computed"
+    if attributes.get_int("group", 1) != 1:
+        return "it has groups"
+    if set(attributes.get_ints("dilations", [1])) != {1}:
+        return "it is dilated"
+    if attributes.get_string("auto_pad", "NOTSET") != "NOTSET" or "output_shape" in attributes:
+        return "its pads are given by auto_pad or output_shape"
+    if node.inputs[0] is None or sizes(node.inputs[0]) is None:
+        return "the size of its input is not known"
+    return None
+
+
+def read(node: ir.Node) -> Transposed:
+    """A ConvTranspose for which `unfit` has no reason."""
+    weights, bias = constant(node.inputs[1]), constant(node.inputs[2]) if len(node.inputs) > 2 else None
+    spatial = sizes(node.inputs[0]) if node.inputs[0] is not None else None
+    assert weights is not None and spatial is not None  # noqa: PT018  # as `unfit` has seen
+    strides = node.attributes.get_ints("strides", [1, 1])
+    pads = node.attributes.get_ints("pads", [0, 0, 0, 0])
+    extra = node.attributes.get_ints("output_padding", [0, 0])
+    axes = [
+        Axis(n, k, s, begin, s * (n - 1) + k + more - begin - end)
+        for n, k, s, begin, end, more in zip(
+            spatial[1:], weights.shape[2:], strides, pads[:2], pads[2:], extra, strict=True
+        )
+    ]
+    bias = np.zeros(weights.shape[1], np.float32) if bias is None else bias
+    return Transposed(np.asarray(weights), np.asarray(bias), (axes[0], axes[1]))
+
+
+def upsamples(node: ir.Node) -> bool:
+    """Whether a ConvTranspose has more than one phase."""
+    return math.prod(node.attributes.get_ints("strides", [1])) > 1

@@ -1,0 +1,49 @@
+"""Rows put together and the stride 1 transposed convolution behind them as a matrix product and Col2Im.
+
+The transposed convolution of `_strided_output` is, pixel by pixel, a product of the stacked phases with a matrix of all its taps, whose
+results `Col2Im` moves to where they count and adds: the operator's definition. Written so, the product can be made in 8 bits (a
+transposed convolution cannot, in ONNX Runtime), and gives sums in full precision.
+"""
+
+import numpy as np
+import onnx_ir as ir
+
+from ._output_rows import LAST, stacked_rows
+from ._phases import read, unfit, upsamples
+from ._rewrite import NodeRewrite, Writer, replace, sizes
+from ._strided_output import spread_kernel
+
+
+class ProductOutput(NodeRewrite):
+    """Rewrite stacked rows and a ConvTranspose of stride 1 as MatMul and Col2Im."""
+
+    op_type = "ConvTranspose"
+
+    def check(self, node: ir.Node) -> str | None:
+        if upsamples(node):
+            return "it has a stride of its own"
+        found = stacked_rows(node.inputs[0])
+        return unfit(node) or (None if found and sizes(found[0][0]) else "its input is not stacked rows")
+
+    def rewrite(self, graph: ir.Graph, node: ir.Node) -> None:
+        found, layer = stacked_rows(node.inputs[0]), read(node)
+        assert found is not None  # as `check` has seen
+        rows, nodes = found
+        write = Writer(graph, node)
+        shape = sizes(rows[0])
+        assert shape is not None
+        channels, height, width = shape
+        strides = [len(rows), channels // layer.weights.shape[0]]
+        kernel = spread_kernel(layer.weights, strides)
+        stacked = write("Concat", *(write("Transpose", row, perm=LAST) for row in rows), axis=3)
+        pixels = write("Reshape", stacked, np.array([-1, height * width, kernel.shape[0]]))
+        products = write("MatMul", pixels, kernel.reshape(kernel.shape[0], -1))
+        image = write(
+            "Col2Im",
+            write("Transpose", products, perm=[0, 2, 1]),
+            np.array([axis.output for axis in layer.axes]),
+            np.array(kernel.shape[2:]),
+            strides=strides,
+            pads=list(node.attributes.get_ints("pads", [0, 0, 0, 0])),
+        )
+        replace(graph, node.outputs[0], write("Add", image, layer.bias.reshape(-1, 1, 1)), [node, *nodes])

@@ -1,0 +1,62 @@
+"""An interleaving and the stride 1 transposed convolution behind it as one transposed convolution with a stride.
+
+The interleaved map is u[s i + a] = x_a[i] for the phases a = 0 .. s-1 along an axis. A transposed convolution of stride 1,
+y[j] = sum of u[k] w[t] over k + t - p = j, then is
+
+    y[j] = sum over a, i, t with s i + (a + t) - p = j of x_a[i] w[t]:
+
+a transposed convolution of stride s of the phases as channels, whose kernel for phase a is w moved on by a, s - 1 taps longer, with the
+same pads. The products are the same, and the large map is never written. It pays where few channels come out, as those of an image.
+"""
+
+import itertools
+
+import numpy as np
+import onnx_ir as ir
+
+from ._interleave import interleaved
+from ._phases import read, unfit, upsamples
+from ._rewrite import NodeRewrite, Writer, constant, replace
+
+
+class StridedOutput(NodeRewrite):
+    """Rewrite interleaved phases and a ConvTranspose of stride 1 as one ConvTranspose of the phases as channels."""
+
+    op_type = "ConvTranspose"
+
+    def check(self, node: ir.Node) -> str | None:
+        if upsamples(node):
+            return "it has a stride of its own"
+        return unfit(node) or (None if interleaved(node.inputs[0]) else "its input is not interleaved phases")
+
+    def rewrite(self, graph: ir.Graph, node: ir.Node) -> None:
+        found = interleaved(node.inputs[0])
+        assert found is not None  # as `check` has seen
+        phases, nodes = found
+        write = Writer(graph, node)
+        output = write(
+            "ConvTranspose",
+            write("Concat", *phases, axis=1),
+            spread_kernel(read(node).weights, strides := strides_of(nodes[0])),
+            read(node).bias,
+            kernel_shape=[
+                kernel + stride - 1 for kernel, stride in zip(read(node).weights.shape[2:], strides, strict=True)
+            ],
+            strides=strides,
+            pads=list(node.attributes.get_ints("pads", [0, 0, 0, 0])),
+        )
+        replace(graph, node.outputs[0], output, [node, *nodes])
+
+
+def strides_of(col2im: ir.Node) -> list[int]:
+    """By how much a Col2Im interleaves."""
+    return [int(stride) for stride in np.asarray(constant(col2im.inputs[2]))]
+
+
+def spread_kernel(weights: np.ndarray, strides: list[int]) -> np.ndarray:
+    """A stride 1 kernel (C, Cout, kh, kw) for the phases as channels, (phases * C, Cout, kh + sh - 1, kw + sw - 1)."""
+    (inputs, outputs, *kernel), (height, width) = weights.shape, strides
+    spread = np.zeros((height, width, inputs, outputs, kernel[0] + height - 1, kernel[1] + width - 1), np.float32)
+    for row, column in itertools.product(range(height), range(width)):
+        spread[row, column, :, :, row : row + kernel[0], column : column + kernel[1]] = weights
+    return spread.reshape(-1, *spread.shape[3:])

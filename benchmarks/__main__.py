@@ -9,9 +9,9 @@ from pathlib import Path
 
 import cvae_runtime
 
-from . import inference, training
+from . import graphs, inference, training
 
-QUESTIONS = {"inference": inference, "training": training}
+QUESTIONS = {"graphs": graphs, "inference": inference, "training": training}
 
 
 def environment() -> dict[str, object]:
@@ -40,18 +40,22 @@ def environment() -> dict[str, object]:
 def main() -> None:
     """Run a benchmark and print its table on stdout, its progress on stderr."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Who is fastest, side by side.")
-    parser.add_argument("question", choices=sorted(QUESTIONS))
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write every round's figures there")
-    arguments = parser.parse_args()
-    question = QUESTIONS[arguments.question]
-    result, text = question.run(quick=arguments.quick, log=lambda line: print(line, file=sys.stderr, flush=True))
+    questions = parser.add_subparsers(dest="question", required=True)
+    for name, question in QUESTIONS.items():
+        options = questions.add_parser(name, help=str(question.__doc__).splitlines()[0])
+        options.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
+        options.add_argument("--json", type=Path, metavar="OUT", help="write every round's figures there")
+        if question is graphs:
+            graphs.add_options(options)
+    arguments = vars(parser.parse_args())
+    question, out = QUESTIONS[arguments.pop("question")], arguments.pop("json")
+    result, text = question.run(**arguments, log=lambda line: print(line, file=sys.stderr, flush=True))
     where = environment()
     print(f"{question.QUESTION}; {where['processor']}, {where['cores']} cores")
     print("median over interleaved rounds, half the spread, and in brackets how many times faster", question.OURS, "is")
     print(text)
-    if arguments.json:
-        arguments.json.write_text(json.dumps({"environment": where, "result": result.to_json()}, indent=2) + "\n")
+    if out:
+        out.write_text(json.dumps({"environment": where, "result": result.to_json()}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Measures contenders side by side: one process each, outputs checked first, rounds interleaved.
+"""Measures contenders side by side: outputs checked first, rounds interleaved, and a process each where asked for.
 
 A machine's clock drifts by more than contenders differ. So every round visits all of them in turn, one running at a
 time, and only ratios within a round are compared; the figure is the median over rounds.
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 Log = Callable[[str], None]
+Measure = Callable[[int, float], Sequence[float]]  # batch size and about how many seconds, to the seconds of every call
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,8 +73,19 @@ class _Process:
         if "unavailable" in answer:
             raise ContenderError(f"not installed: {answer['unavailable']}")
 
-    def ask(self, **request: Any) -> dict[str, Any]:
-        """Send a request and wait for the answer."""
+    def output(self, batch: int) -> np.ndarray:
+        """What it computes."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "output.npy"
+            self._ask(do="output", batch=batch, path=str(path))
+            return np.load(path)
+
+    def measure(self, batch: int, seconds: float) -> Sequence[float]:
+        """See `Measure`."""
+        times: Sequence[float] = self._ask(do="measure", batch=batch, seconds=seconds)["times"]
+        return times
+
+    def _ask(self, **request: Any) -> dict[str, Any]:
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(request) + "\n")
@@ -135,7 +147,7 @@ def compare(
     atol: float,
     log: Log,
 ) -> Result:
-    """Check and measure contenders.
+    """Check and measure contenders that have a process each.
 
     Args:
         contenders: who takes part.
@@ -155,41 +167,57 @@ def compare(
             processes.append(process)
             try:
                 process.start()
-                _check(process, reference, batches, atol)
+                for batch in batches:
+                    check_output(process.output(batch), reference(batch), batch, atol)
             except ContenderError as error:
                 skipped[contender.name] = str(error)
                 log(f"{contender.name}: {error}")
-        racing = [process for process in processes if process.name not in skipped]
-        rates: dict[str, dict[int, list[float]]] = {p.name: {batch: [] for batch in batches} for p in racing}
-        latencies: dict[str, dict[int, list[float]]] = {p.name: {batch: [] for batch in batches} for p in racing}
-        for number in range(rounds):
-            log(f"round {number + 1} of {rounds}")
-            # Everyone gets to go first: the first after a pause may find a cooler or a sleepier processor.
-            turn = number % len(racing) if racing else 0
-            for batch in batches:
-                for process in racing[turn:] + racing[:turn]:
-                    times = process.ask(do="measure", batch=batch, seconds=seconds)["times"]
-                    rates[process.name][batch].append(batch * len(times) / sum(times))
-                    latencies[process.name][batch].append(statistics.median(times))
+        racing = {process.name: process.measure for process in processes if process.name not in skipped}
+        result = race(racing, batches, rounds=rounds, seconds=seconds, log=log)
     finally:
         for process in processes:
             process.close()
-    return Result(rates, latencies, skipped)
+    return dataclasses.replace(result, skipped=skipped)
 
 
-def _check(process: _Process, reference: Callable[[int], np.ndarray], batches: Sequence[int], atol: float) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+def race(
+    contenders: Mapping[str, Measure],
+    batches: Sequence[int],
+    *,
+    rounds: int,
+    seconds: float,
+    log: Log,
+    items: int | None = None,
+) -> Result:
+    """Measure contenders in interleaved rounds.
+
+    Args:
+        contenders: by name.
+        batches, rounds, seconds, log: see `compare`.
+        items: how many a call does; the batch size if not given.
+    """
+    names = list(contenders)
+    rates: dict[str, dict[int, list[float]]] = {name: {batch: [] for batch in batches} for name in names}
+    latencies: dict[str, dict[int, list[float]]] = {name: {batch: [] for batch in batches} for name in names}
+    for number in range(rounds):
+        log(f"round {number + 1} of {rounds}")
+        # Everyone gets to go first: the first after a pause may find a cooler or a sleepier processor.
+        turn = number % len(names) if names else 0
         for batch in batches:
-            path = Path(folder) / f"{batch}.npy"
-            process.ask(do="output", batch=batch, path=str(path))
-            found, expected = np.load(path), reference(batch)
-            if found.shape != expected.shape:
-                raise ContenderError(
-                    f"wrong output at batch {batch}: expected shape {expected.shape}, found {found.shape}"
-                )
-            difference = float(np.abs(found - expected).max())
-            if not difference <= atol:
-                raise ContenderError(f"wrong output at batch {batch}: off by {difference:.2g}, more than {atol:.0e}")
+            for name in names[turn:] + names[:turn]:
+                times = contenders[name](batch, seconds)
+                rates[name][batch].append((items or batch) * len(times) / sum(times))
+                latencies[name][batch].append(statistics.median(times))
+    return Result(rates, latencies, {})
+
+
+def check_output(found: np.ndarray, expected: np.ndarray, batch: int, atol: float) -> None:
+    """Raise `ContenderError` if an output at a batch size is not what it must be."""
+    if found.shape != expected.shape:
+        raise ContenderError(f"wrong output at batch {batch}: expected shape {expected.shape}, found {found.shape}")
+    difference = float(np.abs(found - expected).max())
+    if not difference <= atol:
+        raise ContenderError(f"wrong output at batch {batch}: off by {difference:.2g}, more than {atol:.0e}")
 
 
 def table(result: Result, batches: Sequence[int], ours: str, column: str = "batch {}") -> str:

@@ -41,7 +41,7 @@ def main(name: str) -> None:
             _answer(answers, measure(works[batch], request["seconds"]))
 
 
-def measure(work: Work, seconds: float) -> dict[str, Any]:
+def measure(work: Callable[[], object], seconds: float) -> dict[str, Any]:
     """Call ``work`` for about so many seconds: the calls' times, in seconds."""
     clock = time.perf_counter
     work()  # what another contender left in the caches is not this one's

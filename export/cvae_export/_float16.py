@@ -1,0 +1,120 @@
+"""Graphs in float16: half the size, for GPUs and the web.
+
+In float16 are the products with weights, and what lies between them. What comes before the first (scaling, binarization)
+and after the last (biases, sigmoids) stays in float32: it takes no time, and near p = 1 float16 has steps of 2^-11, too
+coarse for log(1 - p). Inputs and outputs are those of the float32 graph.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import onnx_ir.passes.common as common_passes
+from numpy.typing import NDArray
+
+from ._convert import ConversionError
+from ._reference import Arrays
+from ._verify import run_onnx
+
+_PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_LARGEST = float(np.finfo(np.float16).max)
+
+
+def to_float16(graph: bytes, inputs: Iterable[Arrays] = ()) -> bytes:
+    """An ONNX file in float32 as one with weights and arithmetic in float16.
+
+    Args:
+        graph: the file.
+        inputs: batches, by names of inputs, on which activations are checked to be within float16's range. Running the
+            result need not show it: on a CPU, ONNX Runtime computes in float32.
+
+    Raises:
+        ConversionError: a weight or an activation is beyond float16's range, or onnx's full checker refuses the result.
+    """
+    float32 = onnx.shape_inference.infer_shapes(onnx.load_from_string(graph), strict_mode=True)
+    model = ir.from_proto(float32)
+    narrowed: dict[ir.Value, ir.Value] = {}  # values in float32, and what stands for them in float16
+    for node in _from_first_to_last_product(model.graph):
+        narrows = False
+        for index, value in enumerate(node.inputs):
+            if value is not None and value.dtype == ir.DataType.FLOAT and _takes_float16(node, index):
+                if value not in narrowed:
+                    narrowed[value] = _narrow(value, node)
+                node.replace_input_with(index, narrowed[value])
+                narrows = True
+        for value in node.outputs:
+            if narrows and value.dtype == ir.DataType.FLOAT:
+                narrowed[_widen(value, node)] = value
+    _check_activations(float32, [str(value.name) for value in narrowed if value.producer() is not None], inputs)
+    common_passes.RemoveUnusedNodesPass()(model)
+    proto = ir.to_proto(model)
+    try:
+        onnx.checker.check_model(proto, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ConversionError(f"cannot convert to float16: {str(error).strip()}; leave that precision out") from error
+    return proto.SerializeToString(deterministic=True)
+
+
+def _from_first_to_last_product(graph: ir.Graph) -> list[ir.Node]:
+    """The products, and all nodes between two of them, in the graph's order."""
+    reached: set[ir.Node] = set()
+    for node in graph:
+        if node.op_type in _PRODUCTS or not reached.isdisjoint(node.predecessors()):
+            reached.add(node)
+    reaching: set[ir.Node] = set()
+    for node in reversed(graph):
+        if node.op_type in _PRODUCTS or not reaching.isdisjoint(node.successors()):
+            reaching.add(node)
+    return [node for node in graph if node in reached and node in reaching]
+
+
+def _takes_float16(node: ir.Node, index: int) -> bool:
+    """Whether an input may be float16; the scales of Resize may not."""
+    assert node.graph is not None
+    inputs = onnx.defs.get_schema(node.op_type, node.graph.opset_imports[node.domain], node.domain).inputs
+    return "tensor(float16)" in inputs[min(index, len(inputs) - 1)].types
+
+
+def _narrow(value: ir.Value, node: ir.Node) -> ir.Value:
+    """A float32 value in float16, for a node and those behind it: another initializer, or a Cast before the node."""
+    assert node.graph is not None
+    half = ir.Value(name=f"{value.name}_float16", type=ir.TensorType(ir.DataType.FLOAT16), shape=value.shape)
+    if value.const_value is None:
+        node.graph.insert_before(node, ir.node("Cast", [value], {"to": ir.DataType.FLOAT16}, outputs=[half]))
+        return half
+    array = value.const_value.numpy()
+    _check_range(str(value.name), array)
+    half.const_value = ir.tensor(array.astype(np.float16), name=half.name)
+    node.graph.register_initializer(half)
+    return half
+
+
+def _widen(value: ir.Value, node: ir.Node) -> ir.Value:
+    """Make the output of a node float16; give it in float32, by a Cast behind the node, to all that use it."""
+    assert node.graph is not None
+    wide = ir.Value(name=value.name, type=value.type, shape=value.shape)
+    value.replace_all_uses_with(wide, replace_graph_outputs=True)
+    value.name, value.type = f"{value.name}_float16", ir.TensorType(ir.DataType.FLOAT16)
+    node.graph.insert_after(node, ir.node("Cast", [value], {"to": ir.DataType.FLOAT}, outputs=[wide]))
+    return wide
+
+
+def _check_activations(proto: onnx.ModelProto, names: Sequence[str], inputs: Iterable[Arrays]) -> None:
+    """Run a float32 graph that gives all these values, and check them."""
+    outputs = {output.name for output in proto.graph.output}
+    proto.graph.output.extend(
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names if name not in outputs
+    )
+    run = run_onnx(proto.SerializeToString())
+    for batch in inputs:
+        found = run(batch)
+        for name in names:
+            _check_range(name, found[name])
+
+
+def _check_range(name: str, array: NDArray[np.float32]) -> None:
+    if not (largest := float(np.abs(array).max(initial=0.0))) <= _LARGEST:  # written so that NaN fails
+        raise ConversionError(
+            f"float16 holds values up to {_LARGEST:g}, found {largest:g} in {name!r}; leave that precision out"
+        )

@@ -1,0 +1,193 @@
+import dataclasses
+import hashlib
+import json
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+import cvae_runtime
+from benchmarks import __main__ as command
+from benchmarks import graphs
+from benchmarks._profile import NodeTime, profile, profile_table
+
+
+def bundle_with(folder, **added):
+    """The packaged bundle's portable graphs, and decoders for the CPU: bytes, and how far the manifest says they are off."""
+    packaged = cvae_runtime.read_bundle()
+    portable = [g for g in packaged.manifest.graphs if (g.target, g.precision) == ("portable", "float32")]
+    portable = {graph.role: graph for graph in portable if graph.role in graphs.ROLES}
+    files, more = {graph.file: packaged.files[graph.file] for graph in portable.values()}, []
+    for precision, (data, difference) in added.items():
+        file = "decoder_cpu.onnx" if precision == "float32" else f"decoder_cpu_{precision}.onnx"
+        files[file] = data
+        described = {"file": file, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        verified = cvae_runtime.Verified({"probs": difference}, 0.0, None)
+        graph = dataclasses.replace(portable["decoder"], target="cpu", precision=precision, **described)
+        more.append(dataclasses.replace(graph, verified=verified))
+    # The portable graphs come last, as a manifest may list them.
+    manifest = dataclasses.replace(packaged.manifest, graphs=(*more, *portable.values()))
+    files["golden.json"] = packaged.files["golden.json"]
+    files[cvae_runtime.MANIFEST_NAME] = manifest.to_json().encode()
+    folder.mkdir()
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    return cvae_runtime.read_bundle().files["decoder.onnx"]
+
+
+@pytest.fixture(scope="module")
+def darker(decoder):
+    """A decoder whose probabilities are all a hundredth too small."""
+    proto = onnx.load_from_string(decoder)
+    last = next(node for node in proto.graph.node if "probs" in node.output)
+    last.output[:] = ["right"]
+    proto.graph.initializer.append(numpy_helper.from_array(np.float32(0.99), "factor"))
+    proto.graph.node.append(onnx.helper.make_node("Mul", ["right", "factor"], ["probs"]))
+    return proto.SerializeToString()
+
+
+@pytest.fixture(scope="module")
+def refused(decoder):
+    """A decoder with an operator that nobody has."""
+    proto = onnx.load_from_string(decoder)
+    proto.graph.node[0].op_type = "NoSuchOperator"
+    return proto.SerializeToString()
+
+
+@pytest.fixture
+def small(monkeypatch):
+    monkeypatch.setattr(graphs, "IMAGES", 12)
+    monkeypatch.setattr(graphs, "MICRO_BATCHES", (1, 8))
+
+
+def compare(folder, role, threads=2):
+    """A race of two rounds."""
+    bundle = cvae_runtime.read_bundle(folder)
+    contenders = {candidate.name: candidate for candidate in graphs.candidates([bundle], role)}
+    arrays, lines = graphs.inputs(bundle, role), []
+    result = graphs.compare(contenders, arrays, threads, rounds=2, seconds=0.0, log=lines.append)
+    return result, lines
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_every_graph_of_a_role_is_visited_in_every_round_at_every_micro_batch(tmp_path, decoder, threads):
+    folder = bundle_with(tmp_path / "bundle", float32=(decoder, 1e-6))
+    result, lines = compare(folder, "decoder", threads)
+    assert lines == ["checking decoder.onnx", "checking decoder_cpu.onnx", "round 1 of 2", "round 2 of 2"]
+    assert list(result.rates) == ["decoder.onnx", "decoder_cpu.onnx"]
+    for by_batch in result.rates.values():
+        assert {batch: len(rates) for batch, rates in by_batch.items()} == {1: 2, 8: 2}
+    assert list(compare(folder, "encoder", threads)[0].rates) == ["encoder.onnx"]
+
+
+@pytest.mark.usefixtures("small")
+def test_rates_are_of_images_whatever_the_micro_batch(monkeypatch, tmp_path, decoder):
+    monkeypatch.setattr(graphs, "measure", lambda work, _seconds: work() and {"times": [2.0, 4.0]})
+    result, _ = compare(bundle_with(tmp_path / "bundle", float32=(decoder, 1e-6)), "decoder")
+    assert result.rates["decoder.onnx"] == {1: [4.0, 4.0], 8: [4.0, 4.0]}
+
+
+@pytest.mark.usefixtures("small")
+def test_a_graph_may_be_off_by_twice_what_its_manifest_says(tmp_path, darker):
+    result, lines = compare(bundle_with(tmp_path / "bundle", float32=(darker, 1e-3), int8=(darker, 0.01)), "decoder")
+    assert list(result.rates) == ["decoder.onnx", "decoder_cpu_int8.onnx"]
+    (reason,) = result.skipped.values()
+    assert reason == "wrong output at batch 1: off by 0.01, more than 2e-03"
+    assert f"decoder_cpu.onnx: {reason}" in lines
+
+
+@pytest.mark.usefixtures("small")
+def test_a_graph_that_onnx_runtime_refuses_is_skipped_with_the_reason(tmp_path, refused):
+    result, _ = compare(bundle_with(tmp_path / "bundle", int8=(refused, 1.0)), "decoder")
+    assert list(result.rates) == ["decoder.onnx"]
+    assert result.skipped["decoder_cpu_int8.onnx"].startswith("ONNX Runtime refuses a graph: ")
+
+
+def test_graphs_of_several_bundles_are_named_after_them_and_the_first_portable_one_leads(tmp_path, decoder):
+    bundles = [
+        cvae_runtime.read_bundle(bundle_with(tmp_path / "plain")),
+        cvae_runtime.read_bundle(bundle_with(tmp_path / "mine", float32=(decoder, 1e-6))),
+    ]
+    names = [candidate.name for candidate in graphs.candidates(bundles, "decoder")]
+    assert names == ["plain/decoder.onnx", "mine/decoder.onnx", "mine/decoder_cpu.onnx"]
+
+
+def test_what_is_encoded_are_pictures_of_the_decoded_latents():
+    bundle = cvae_runtime.read_bundle()
+    z, images = graphs.inputs(bundle, "decoder")["z"], graphs.inputs(bundle, "encoder")["images"]
+    with cvae_runtime.load(provider="cpu") as model:
+        assert (images == cvae_runtime.to_uint8(model.decode(z))).all()
+    assert (z.shape, images.shape, images.dtype) == ((256, 50), (256, 28, 28, 1), "uint8")
+
+
+def test_a_profile_has_every_node_of_the_optimised_graph_in_order():
+    proto = onnx.parser.parse_model(
+        """
+        <ir_version: 8, opset_import: ["": 15]>
+        small (float[batch, 64] x) => (float[batch, 64] y) {
+            [first] a = Neg (x)
+            [second] b = Sigmoid (a)
+            [useless] c = Identity (b)
+            [third] y = Neg (c)
+        }
+        """
+    )
+    nodes = profile(proto.SerializeToString(), {"x": np.ones((4, 64), np.float32)}, calls=3)
+    assert [(node.operator, node.name) for node in nodes] == [("Neg", "first"), ("Sigmoid", "second"), ("Neg", "third")]
+    assert all(0.0 <= node.microseconds < 1e6 for node in nodes)
+
+
+def test_the_profile_is_summed_by_operator_and_told_by_node():
+    nodes = [NodeTime("Conv", "first", 6.0), NodeTime("Relu", "middle", 8.0), NodeTime("Conv", "last", 6.0)]
+    assert profile_table("decoder.onnx", nodes).splitlines() == [
+        "decoder.onnx: 20.0 us an image in 3 nodes; by operator, then node by node",
+        "  Conv                         12.00   60%",
+        "  Relu                          8.00   40%",
+        "",
+        "  Conv                          6.00   30%  first",
+        "  Relu                          8.00   40%  middle",
+        "  Conv                          6.00   30%  last",
+    ]
+
+
+@pytest.mark.usefixtures("small")
+def test_the_command_prints_tables_and_profiles_and_writes_every_round(monkeypatch, capsys, tmp_path, decoder, refused):
+    monkeypatch.setattr(graphs, "MICRO_BATCHES", (8,))
+    folder = bundle_with(tmp_path / "bundle", float32=(decoder, 1e-6), int8=(refused, 1.0))
+    options = ["--bundle", str(folder), "--profile", "--quick", "--json", str(tmp_path / "r.json")]
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "graphs", *options])
+    command.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("decoding and encoding, images a second; ")
+    assert lines[1].endswith("how many times faster the portable graph is")
+    names = ("decoder.onnx", "decoder_cpu.onnx", "decoder_cpu_int8.onnx")
+    rows = [f"{name}, {threads}" for threads in ("1 thread", "2 threads") for name in names]
+    assert [line[:36].strip() for line in lines if line.startswith("decoder") and " thread" in line] == rows
+    assert sum("skipped: ONNX Runtime refuses a graph: " in line for line in lines) == 2
+    assert [line.count("x)") for line in lines if line.startswith("decoder_cpu.onnx, ")] == [1, 1]
+    assert [line.split(":")[0] for line in lines if " us an image in " in line] == [
+        *("decoder.onnx", "decoder_cpu.onnx", "encoder.onnx")
+    ]
+    rates = json.loads((tmp_path / "r.json").read_text())["result"]["rates"]
+    assert set(rates) == {
+        *(row for row in rows if "int8" not in row),
+        "encoder.onnx, 1 thread",
+        "encoder.onnx, 2 threads",
+    }
+    assert len(rates["decoder_cpu.onnx, 2 threads"]["8"]) == 5
+
+
+def test_options_of_one_question_are_no_other_s(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "inference", "--profile"])
+    with pytest.raises(SystemExit) as caught:
+        command.main()
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith("error: unrecognized arguments: --profile")

@@ -14,15 +14,16 @@ from cvae_train import import_tensorflow
 
 if TYPE_CHECKING:
     from ._convert import ConversionError
+    from ._errors import ParityError
     from ._export import ExportResult, export
     from ._settings import Settings
-    from ._verify import Comparison, ParityError
+    from ._verify import Comparison
 
 _MODULES = {
     "ConversionError": "_convert",
     "ExportResult": "_export",
     "Comparison": "_verify",
-    "ParityError": "_verify",
+    "ParityError": "_errors",
     "Settings": "_settings",
     "export": "_export",
 }

@@ -61,7 +61,7 @@ def finish(
         The ONNX file, and the names of the passes that changed it. Its first axes are named "batch".
 
     Raises:
-        ConversionError: onnx's full checker refuses the result.
+        ConversionError: an operator is newer than the opset, or onnx's full checker refuses the result.
     """
     model = ir.from_proto(proto)
     applied = run_passes(model, passes)
@@ -76,6 +76,7 @@ def finish(
     model.producer_name = "cvae-toolkit"
     model.metadata_props.update({key: json.dumps(value) for key, value in metadata.items()})
     finished = ir.to_proto(model)
+    _refuse_newer_operators(finished)
     finished.ir_version = onnx.helper.find_min_ir_version_for(finished.opset_import)
     try:
         onnx.checker.check_model(finished, full_check=True)
@@ -83,3 +84,19 @@ def finish(
         opset = finished.opset_import[0].version
         raise ConversionError(f"onnx's checker refuses the graph at opset {opset}: {error}") from error
     return finished.SerializeToString(deterministic=True), tuple(applied)
+
+
+def _refuse_newer_operators(proto: onnx.ModelProto) -> None:
+    """Raise `ConversionError` if a graph uses standard operators that came after its opset; it names their opsets."""
+    opset = next(entry.version for entry in proto.opset_import if entry.domain == "")
+    used = {node.op_type for node in proto.graph.node if node.domain == ""}
+    first: dict[str, int] = {}
+    for schema in onnx.defs.get_all_schemas_with_history():
+        if schema.domain == "" and schema.name in used:
+            first[schema.name] = min(schema.since_version, first.get(schema.name, schema.since_version))
+    if newer := {name: version for name, version in sorted(first.items()) if version > opset}:
+        needs = ", ".join(f"{name} (opset {version})" for name, version in newer.items())
+        raise ConversionError(
+            f"the graph is to be of opset {opset}, and uses operators that came later: {needs}; "
+            f"say --opset {max(newer.values())}"
+        )

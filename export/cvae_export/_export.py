@@ -26,10 +26,11 @@ from cvae_runtime import (
 )
 
 from ._build import Refused, build
+from ._errors import ParityError
 from ._reference import Reference
 from ._settings import ATOL, Settings
 from ._subject import Subject, subject_of_run
-from ._verify import Comparison, MeanElbo, ParityError, run_onnx, table
+from ._verify import Comparison, MeanElbo, run_onnx, table
 
 GOLDEN_NAME = "golden.json"
 

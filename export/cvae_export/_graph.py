@@ -44,13 +44,14 @@ class Graph:
             opset=next(entry.version for entry in proto.opset_import if entry.domain == ""),
             ir_version=proto.ir_version,
             passes=self.passes,
-            inputs=tuple(_describe_tensor(value) for value in proto.graph.input),
-            outputs=tuple(_describe_tensor(value) for value in proto.graph.output),
+            inputs=tuple(tensor_info(value) for value in proto.graph.input),
+            outputs=tuple(tensor_info(value) for value in proto.graph.output),
             verified=verified,
         )
 
 
-def _describe_tensor(value: onnx.ValueInfoProto) -> TensorInfo:
+def tensor_info(value: onnx.ValueInfoProto) -> TensorInfo:
+    """An input or output as a manifest describes it."""
     tensor = value.type.tensor_type
     shape = tuple(dimension.dim_param or dimension.dim_value for dimension in tensor.shape.dim)
     return TensorInfo(value.name, onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name, shape)

@@ -13,8 +13,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from cvae_runtime import PROVIDERS, CvaeError, Precision, Verified
+from cvae_runtime import PROVIDERS, Precision, Verified
 
+from ._errors import ParityError
 from ._graph import Graph
 from ._reference import Expected, Run
 from ._settings import ATOL
@@ -40,12 +41,6 @@ BUDGETS: Mapping[Precision, Budget] = {
     "float16": Budget(1e-2, 0.02),
     "int8": Budget(None, 0.1),
 }
-
-
-class ParityError(CvaeError):
-    """An exported graph does not compute what the trained model does."""
-
-    exit_code = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,9 +155,9 @@ def compare(
     )
 
 
-def runs_of(graph: Graph) -> Iterator[Run]:
-    """A graph in ONNX Runtime on every provider that works here, at every optimisation level."""
-    names = ("cpu",) if graph.target == "cpu" else tuple(PROVIDERS)
+def runs_of(graph: Graph, providers: Sequence[str] = tuple(PROVIDERS)) -> Iterator[Run]:
+    """A graph in ONNX Runtime on every provider of these that works here, at every optimisation level."""
+    names = [name for name in providers if graph.target in ("portable", name)]
     available = [PROVIDERS[name] for name in names if PROVIDERS[name] in onnxruntime.get_available_providers()]
     for provider in available:
         for level in onnxruntime.GraphOptimizationLevel.__members__.values():

@@ -26,12 +26,15 @@ def check_provider(provider: str) -> None:
         raise InputError(f"provider must be one of auto, {', '.join(PROVIDERS)}; found {provider!r}")
 
 
-def open_sessions(graphs_for: Callable[[str], Sequence[bytes]], provider: str) -> tuple[list[Any], str]:
+def open_sessions(
+    graphs_for: Callable[[str], Sequence[bytes]], provider: str, level: str | None = None
+) -> tuple[list[Any], str]:
     """Open a session for each graph, all on one provider.
 
     Args:
         graphs_for: gives the ONNX files for a provider's name.
         provider: "cpu", "cuda", or "auto": CUDA where it works, else the CPU.
+        level: the name of an optimisation level, a member of ONNX Runtime's GraphOptimizationLevel; its default if None.
 
     Returns:
         The sessions, and the name of the provider that they run on.
@@ -47,15 +50,15 @@ def open_sessions(graphs_for: Callable[[str], Sequence[bytes]], provider: str) -
     if provider == "auto" and PROVIDERS["cuda"] not in available:
         provider = "cpu"
     if provider != "auto":
-        return [_open(onnxruntime, graph, provider, available) for graph in graphs_for(provider)], provider
+        return [_open(onnxruntime, graph, provider, available, level) for graph in graphs_for(provider)], provider
     try:
-        return [_open(onnxruntime, graph, "cuda", available) for graph in graphs_for("cuda")], "cuda"
+        return [_open(onnxruntime, graph, "cuda", available, level) for graph in graphs_for("cuda")], "cuda"
     except ProviderError as error:
         _log.warning("provider auto: running on the CPU, since CUDA does not work: %s", error)
-        return [_open(onnxruntime, graph, "cpu", available) for graph in graphs_for("cpu")], "cpu"
+        return [_open(onnxruntime, graph, "cpu", available, level) for graph in graphs_for("cpu")], "cpu"
 
 
-def _open(onnxruntime: Any, graph: bytes, provider: str, available: Sequence[str]) -> Any:
+def _open(onnxruntime: Any, graph: bytes, provider: str, available: Sequence[str], level: str | None) -> Any:
     name = PROVIDERS[provider]
     if name not in available:
         raise ProviderError(
@@ -64,6 +67,8 @@ def _open(onnxruntime: Any, graph: bytes, provider: str, available: Sequence[str
         )
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors; they also come as exceptions
+    if level is not None:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.__members__[level]
     # One thread a session: the scheduler runs micro-batches side by side, which is faster than ONNX Runtime's own
     # threads on these graphs, and gives the same bits whatever the number of threads.
     options.intra_op_num_threads = 1

@@ -5,6 +5,7 @@ import onnx
 import onnxruntime
 import pytest
 import tensorflow as tf
+from onnx.reference import ReferenceEvaluator
 
 from cvae_export import ConversionError
 from cvae_export._cli import _OPSETS
@@ -41,12 +42,13 @@ def test_every_opset_gives_tensorflows_numbers(functions, role, opset):
     graph, _ = graph_of(functions, role, opset)
     proto = onnx.load_from_string(graph)
     assert [(entry.domain, entry.version) for entry in proto.opset_import] == [("", opset)]
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    sessions = (onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"]), ReferenceEvaluator(proto))
     for batch in (1, 5):
         arrays = inputs(role, batch)
         expected = functions[role](**{name: tf.constant(array) for name, array in arrays.items()})
-        for name, array in zip(OUTPUTS[role], session.run(OUTPUTS[role], arrays), strict=True):
-            np.testing.assert_allclose(array, expected[name], atol=2e-6)
+        for session in sessions:
+            for name, array in zip(OUTPUTS[role], session.run(OUTPUTS[role], arrays), strict=True):
+                np.testing.assert_allclose(array, expected[name], atol=2e-6)
 
 
 def test_default_opset_needs_no_newer_ir_version_than_8(functions):
@@ -103,3 +105,30 @@ def test_an_operator_that_onnx_lacks_is_a_conversion_error():
         ConversionError, match="onnx's checker refuses the graph at opset 15: No Op registered for Betainc"
     ):
         finish(convert(unsupported, 15), PORTABLE, ("probs",), {"cvae.role": "decoder"})
+
+
+def test_operators_that_came_after_the_opset_are_named_with_the_opsets_that_they_need():
+    body = "(float[N, 3] z) => (float[N, 3] probs) { x = Mish (z) y = Relu (x) probs = Gelu (y) }"
+    proto = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 15]> decoder {body}')
+    with pytest.raises(ConversionError) as caught:
+        finish(proto, (), ("probs",), {"cvae.role": "decoder"})
+    assert str(caught.value) == (
+        "the graph is to be of opset 15, and uses operators that came later: Gelu (opset 20), Mish (opset 18); "
+        "say --opset 20"
+    )
+
+
+@pytest.mark.parametrize(("opset", "refused"), [(17, True), (18, False)])
+def test_a_bitwise_operator_needs_opset_18(opset, refused):
+    @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.uint32, name="seed")])
+    def function(seed):
+        return {"bits": tf.bitwise.bitwise_xor(seed, seed)}
+
+    def finished():
+        return finish(convert(function, opset), (), ("bits",), {"cvae.role": "sampler"})
+
+    if refused:
+        with pytest.raises(ConversionError, match=r": BitwiseXor \(opset 18\); say --opset 18$"):
+            finished()
+    else:
+        assert [node.op_type for node in onnx.load_from_string(finished()[0]).graph.node] == ["BitwiseXor"]

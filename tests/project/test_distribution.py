@@ -88,6 +88,13 @@ def test_digits_are_drawn_at_once(empty_environment, tmp_path):
     assert run(empty_environment / "python", "-c", code, cwd=tmp_path) == "(229, 229) True\n"
 
 
+def test_its_model_is_verified_and_inspected_there(empty_environment, tmp_path):
+    table = run(empty_environment / "cvae-verify", cwd=tmp_path)
+    assert ("decoder.onnx" in table, "FAILS" in table) == (True, False)
+    text = run(empty_environment / "cvae-inspect", cwd=tmp_path)
+    assert "  operators    unknown: pip install 'cvae-toolkit[export]'\n" in text
+
+
 def test_the_runtime_imports_no_training_stack_there(empty_environment):
     code = "import sys, cvae_runtime; print(sorted({name.split('.')[0] for name in sys.modules}))"
     names = set(json.loads(run(empty_environment / "python", "-c", code).replace("'", '"')))

@@ -2,9 +2,11 @@
 
 import base64
 import copy
+import dataclasses
 import json
 
 import numpy as np
+import onnxruntime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from hypothesis.extra.numpy import arrays
 from onnx import TensorProto, helper
 
 import cvae_runtime as cvae
+from cvae_runtime._providers import open_sessions
 
 Z = np.array([[0.5, -1.0, 2.0], [0.0, 0.0, 0.0]], np.float32)
 
@@ -72,6 +75,48 @@ def test_a_bundle_that_agrees_says_how_closely(check, tiny):
     ]
     assert results[0].difference == pytest.approx(1e-3, rel=0.01)
     assert results[3].difference == 0.0
+
+
+@pytest.mark.parametrize("level", onnxruntime.GraphOptimizationLevel.__members__)
+def test_graphs_run_at_the_optimisation_level_that_was_asked_for(level, monkeypatch):
+    levels, session = [], onnxruntime.InferenceSession
+
+    def spy(graph, options, **settings):
+        levels.append(options.graph_optimization_level.name)
+        return session(graph, options, **settings)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", spy)
+    results = cvae.check_golden(cvae.read_bundle(), level=level)
+    assert levels == [level] * len(cvae.read_bundle().manifest.graphs)
+    assert all(result.agrees for result in results)
+
+
+def test_graphs_that_are_shaped_for_another_provider_are_left_out(bundles, tiny, tmp_path, monkeypatch):
+    z = cvae.prior_latents(0, 0, 2, 3)
+    cases = tuple(
+        case_of({"probs": tiny.decode(z).astype(np.float32)}, file=f, z=z) for f in ("decoder.onnx", "x.onnx")
+    )
+    path = bundles.write(tmp_path / "tiny", cvae.Golden(cases, ()).to_json().encode())
+    data = tiny.decoder()
+    (path / "x.onnx").write_bytes(data)
+    info = bundles.graph_info(data, "x.onnx", "decoder", *bundles.decoder_io, target="cpu")
+    bundles.edit(path, lambda value: value["graphs"].append(json.loads(json.dumps(dataclasses.asdict(info)))))
+    bundle, asked = cvae.read_bundle(path), []
+
+    def on_the_cpu(graphs_for, provider, level):
+        asked.append(provider)
+        return open_sessions(graphs_for, "cpu", level)
+
+    monkeypatch.setattr("cvae_runtime._golden.open_sessions", on_the_cpu)
+    assert [result.file for result in cvae.check_golden(bundle)] == ["decoder.onnx", "x.onnx"]
+    assert [result.file for result in cvae.check_golden(bundle, "cuda")] == ["decoder.onnx"]
+    assert asked == ["cpu", "cpu", "cuda"]
+
+
+def test_a_provider_that_is_not_there_is_an_error(monkeypatch):
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(cvae.ProviderError, match=r"^provider cuda needs ONNX Runtime's CUDAExecutionProvider; "):
+        cvae.check_golden(cvae.read_bundle(), "cuda")
 
 
 def test_one_value_out_of_many_is_enough_to_disagree(check, tiny):

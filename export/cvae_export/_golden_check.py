@@ -1,0 +1,78 @@
+"""Golden vectors on everything that ONNX Runtime offers here: the part of the proof that needs no TensorFlow and no data."""
+
+import dataclasses
+import logging
+import math
+from collections.abc import Sequence
+
+from cvae_runtime import PROVIDERS, Bundle, BundleError, GoldenResult, ProviderError, check_golden, require
+
+_log = logging.getLogger("cvae_export")
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One output of one graph on one provider, at the optimisation level where it is worst.
+
+    Attributes:
+        result: the difference from the golden vector, and the tolerance.
+        provider, level: None for the random numbers, which need no ONNX Runtime.
+    """
+
+    result: GoldenResult
+    provider: str | None
+    level: str | None
+
+
+def check_everywhere(bundle: Bundle, provider: str | None = None) -> list[Check]:
+    """Run a bundle's golden vectors at every optimisation level of ONNX Runtime.
+
+    Args:
+        bundle: what is checked.
+        provider: what to run on; if not given, every provider that works here.
+
+    Raises:
+        BundleError: the vectors do not fit the bundle's graphs, or a graph has none.
+        ProviderError: the provider that was asked for is not there or does not work.
+    """
+    onnxruntime = require("onnxruntime", "cpu")
+    available = [name for name, full in PROVIDERS.items() if full in onnxruntime.get_available_providers()]
+    worst: dict[tuple[str, str, str | None], Check] = {}
+    for name in available if provider is None else [provider]:
+        for level in onnxruntime.GraphOptimizationLevel.__members__:
+            try:
+                results = check_golden(bundle, name, level)
+            except ProviderError as error:
+                if provider is not None:
+                    raise
+                _log.warning("not run on %s: %s", name, error)
+                break
+            for result in results:
+                check = Check(result, None, None) if result.file == "rng" else Check(result, name, level)
+                key = (result.file, result.output, check.provider)
+                worst[key] = max(worst.get(key, check), check, key=_badness)
+    checks = list(worst.values())
+    shaped = {
+        graph.file for graph in bundle.manifest.graphs if provider is None or graph.target in ("portable", provider)
+    }
+    if missing := sorted(shaped - {check.result.file for check in checks}):
+        raise BundleError(
+            f"{bundle.path / bundle.manifest.golden.file}: expected vectors of every graph, found none of "
+            f"{', '.join(missing)}; export the bundle again"
+        )
+    return checks
+
+
+def _badness(check: Check) -> float:
+    return math.inf if math.isnan(check.result.difference) else check.result.difference
+
+
+def table(checks: Sequence[Check]) -> str:
+    """Checks as lines of text."""
+    lines = [f"{'graph':26}{'output':34}{'provider':10}{'worst level':22}{'difference':>12}{'tolerance':>11}"]
+    for check in checks:
+        result = check.result
+        where = f"{check.provider or '-':10}{check.level or '-':22}"
+        verdict = "" if result.agrees else "  FAILS"
+        lines.append(f"{result.file:26}{result.output:34}{where}{result.difference:12.2e}{result.atol:11.1e}{verdict}")
+    return "\n".join(lines)

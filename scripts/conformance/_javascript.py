@@ -1,0 +1,36 @@
+"""Runtimes for JavaScript, run by Node.js; their packages are looked for in ./node_modules."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ._tools import Arrays, Run, Runtime, execute
+
+_JAVASCRIPT = """
+const [name, path] = process.argv.slice(1);
+const ort = require(name), fs = require("fs"), types = {float32: Float32Array, uint8: Uint8Array};
+const given = Object.entries(JSON.parse(fs.readFileSync(0)));
+const feeds = given.map(([n, t]) => [n, new ort.Tensor(t.dtype, types[t.dtype].from(t.data), t.shape)]);
+ort.InferenceSession.create(fs.readFileSync(path)).then((s) => s.run(Object.fromEntries(feeds))).then((results) => {
+  const found = Object.entries(results).map(([n, t]) => [n, {shape: t.dims, data: Array.from(t.data)}]);
+  console.log(JSON.stringify(Object.fromEntries(found)));
+}).catch((error) => { console.error(String(error)); process.exit(1); });
+"""
+
+
+def javascript(package: str) -> Runtime:
+    """The adapter of an npm package with ONNX Runtime's interface."""
+
+    def runtime(path: Path, outputs: Sequence[str]) -> Run:
+        def run(inputs: Arrays) -> Arrays:
+            given = {
+                n: {"dtype": a.dtype.name, "shape": a.shape, "data": a.ravel().tolist()} for n, a in inputs.items()
+            }
+            found = json.loads(execute("node", "-e", _JAVASCRIPT, package, path, input=json.dumps(given)))
+            return {n: np.array(found[n]["data"], np.float32).reshape(found[n]["shape"]) for n in outputs}
+
+        return run
+
+    return runtime

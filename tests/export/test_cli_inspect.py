@@ -1,0 +1,176 @@
+"""``cvae-inspect``: the text and the JSON of bundles and of single graphs, with onnx and without."""
+
+import json
+import sys
+
+import onnx
+import pytest
+
+import cvae_runtime
+from cvae_export import export
+from cvae_export._cli_inspect import command
+from cvae_export._inspect import describe, inspect_bundle
+from cvae_runtime import packaged_bundle, read_bundle
+
+PACKAGED = packaged_bundle()
+
+
+@pytest.fixture
+def inspect(monkeypatch, capsys):
+    """A function that runs the console script in this process: exit code, stdout, stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["cvae-inspect", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cvae_runtime.cli.run(command)
+        out, err = capsys.readouterr()
+        return caught.value.code, out, err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def grey(trained_grey, tmp_path_factory):
+    return export(trained_grey.path, tmp_path_factory.mktemp("bundles") / "grey").path
+
+
+def test_a_bundle_s_text_is_what_its_manifest_and_graphs_say(inspect):
+    code, out, err = inspect(PACKAGED)
+    manifest = read_bundle().manifest
+    assert (code, err) == (0, "")
+    header, *parts = out.split("\n\n")
+    assert header.splitlines()[:4] == [
+        f"{PACKAGED}: images 28x28x1, 50 latents, likelihood bernoulli",
+        (
+            f"test ELBO      {manifest.training.test_elbo:.2f} +- {manifest.training.test_elbo_stderr:.2f} nats per image, "
+            "over the 10,000 test images of mnist"
+        ),
+        "random         threefry2x32-20/box-muller",
+        f"golden         golden.json, {manifest.golden.bytes:,} bytes",
+    ]
+    assert f"onnx {manifest.versions['onnx']}" in header
+    assert [part.splitlines()[0] for part in parts][:2] == [
+        "encoder.onnx: encoder, portable, float32",
+        "decoder.onnx: decoder, portable, float32",
+    ]
+    assert [line for line in parts[0].splitlines() if line.startswith(("  input", "  output"))] == [
+        (
+            "  input        images       uint8    [batch, 28, 28, 1]   raw pixels 0 to 255, channels last; 128 and above become "
+            "1, others 0, inside the graph"
+        ),
+        *(
+            f"  output       {name:12} float32  [batch, 50]          within {difference:.1e} of the model's"
+            for name, difference in manifest.graphs[0].verified.max_abs_difference.items()
+        ),
+    ]
+    assert f"  size         {manifest.graphs[1].bytes:,} bytes, " in parts[1]
+    assert "  opset        15, IR version 8\n" in parts[1]
+    assert f"ELBO change  {manifest.graphs[1].verified.elbo_change:+.1e} nats per image\n" in parts[1]
+    assert "latents: standard normal draws for samples, or an encoder's means\n" in parts[1]
+    assert inspect() == (code, out, err)
+
+
+def test_a_bundle_s_json_is_its_manifest_and_what_onnx_counts(inspect):
+    report = json.loads(inspect(PACKAGED, "--json")[1])
+    manifest = json.loads((PACKAGED / "manifest.json").read_text())
+    for key in ("model", "training", "golden", "versions"):
+        assert report[key] == manifest[key]
+    for told, graph in zip(report["graphs"], manifest["graphs"], strict=True):
+        assert {key: told[key] for key in graph} == graph
+    encoder = report["graphs"][0]
+    nodes = [node.op_type for node in onnx.load(PACKAGED / "encoder.onnx").graph.node]
+    assert encoder["operators"] == {name: nodes.count(name) for name in sorted(set(nodes))}
+    assert encoder["parameters"] == 249_316  # what the network has, see README
+
+
+def test_grey_levels_are_said_to_be_divided(grey):
+    report = inspect_bundle(read_bundle(grey))
+    assert report["graphs"][0]["feed"] == {
+        "images": "raw pixels 0 to 255, channels last; divided by 255 inside the graph"
+    }
+
+
+def test_without_onnx_a_bundle_lacks_operators_and_parameters_alone(inspect, monkeypatch):
+    whole = json.loads(inspect(PACKAGED, "--json")[1])
+    monkeypatch.setitem(sys.modules, "onnx", None)  # importing it fails as if it were not there
+    code, out, err = inspect(PACKAGED, "--json")
+    for graph in whole["graphs"]:
+        graph.update(operators=None, parameters=None)
+    assert (code, json.loads(out), err) == (0, whole, "")
+    assert "  operators    unknown: pip install 'cvae-toolkit[export]'\n" in inspect(PACKAGED)[1]
+    code, out, err = inspect(PACKAGED / "encoder.onnx")
+    assert (code, out) == (1, "")
+    assert err == "Error: onnx is not installed; it comes with: pip install 'cvae-toolkit[export]'\n"
+
+
+def test_a_graph_alone_says_what_its_metadata_say(inspect):
+    path = PACKAGED / "encoder.onnx"
+    code, out, err = inspect(path)
+    lines = out.splitlines()
+    assert (code, err, lines[0]) == (0, "", str(path))
+    assert lines[1].endswith("raw pixels 0 to 255, channels last; 128 and above become 1, others 0, inside the graph")
+    assert '  cvae.preprocessing     {"scale": 255, "binarize_at": 128}' in lines
+    assert "  cvae.role              encoder" in lines
+    report = json.loads(inspect(path, "--json")[1])
+    assert (report["opset"], report["ir_version"], report["bytes"]) == (15, 8, path.stat().st_size)
+    assert report["inputs"] == [{"name": "images", "dtype": "uint8", "shape": ["batch", 28, 28, 1]}]
+    assert report["metadata"]["cvae.latent_dim"] == 50
+
+
+def test_a_graph_from_elsewhere_says_what_it_has(inspect, tmp_path):
+    proto = onnx.parser.parse_model(
+        '<ir_version: 8, opset_import: ["" : 15, "their.own" : 1]> agraph (float[N, 2] x) => (float[N, 2] y) '
+        "<float half = {0.5}, float[2] scale = {0.5, 0.25}, float[2, 2] w = {1, 2, 3, 4}, int8 zero = {0}> "
+        "{ q = QuantizeLinear (x, half, zero) d = DequantizeLinear <axis = 1> (q, scale) m = MatMul (d, w) "
+        "y = their.own.Thing (m) }"
+    )
+    proto.metadata_props.add(key="author", value="42")
+    proto.metadata_props.add(key="cvae.preprocessing", value="not JSON")
+    onnx.save(proto, tmp_path / "a.onnx")
+    report = json.loads(inspect(tmp_path / "a.onnx", "--json")[1])
+    assert report["operators"] == {"DequantizeLinear": 1, "MatMul": 1, "QuantizeLinear": 1, "their.own.Thing": 1}
+    assert report["parameters"] == 4  # the matrix; neither scales nor zero points
+    assert (report["feed"], report["metadata"]) == ({}, {"author": "42", "cvae.preprocessing": "not JSON"})
+    assert "  author                 42\n" in inspect(tmp_path / "a.onnx")[1]
+
+
+def test_a_model_from_elsewhere_has_no_elbo():
+    report = inspect_bundle(read_bundle())
+    report["training"] = None
+    report["graphs"][0]["verified"] |= {"elbo_change": None, "speed_ratio": 1.234}
+    text = describe(report)
+    assert "test ELBO      none: a model from elsewhere\n" in text
+    assert "  ELBO change  not measured\n  speed        1.23 times the plain graph\n" in text
+
+
+def test_what_is_no_onnx_file_is_refused(inspect, tmp_path):
+    (tmp_path / "text.onnx").write_text("this is no graph")
+    (tmp_path / "empty.onnx").write_bytes(b"")
+    (tmp_path / "cut.onnx").write_bytes((PACKAGED / "encoder.onnx").read_bytes()[:5000])
+    for name in ("text.onnx", "cut.onnx"):
+        code, out, err = inspect(tmp_path / name)
+        assert (code, out) == (1, "")
+        assert err.startswith(f"Error: {tmp_path / name}: not an ONNX file, or a damaged one: ")
+    message = "not an ONNX file: expected a graph with outputs, found none"
+    assert inspect(tmp_path / "empty.onnx") == (1, "", f"Error: {tmp_path / 'empty.onnx'}: {message}\n")
+    missing = "expected a bundle or an .onnx file: No such file or directory"
+    assert inspect(tmp_path / "no.onnx") == (1, "", f"Error: {tmp_path / 'no.onnx'}: {missing}\n")
+
+
+def test_a_folder_that_is_no_bundle_exits_5(inspect, tmp_path):
+    code, out, err = inspect(tmp_path)
+    assert (code, out) == (5, "")
+    assert err.startswith(f"Error: {tmp_path / 'manifest.json'}: cannot be read: ")
+
+
+def test_neither_help_nor_a_bundle_needs_tensorflow(fresh_python):
+    code = (
+        "import sys; sys.argv = ['cvae-inspect', *sys.argv[1:]]\n"
+        "from cvae_export._cli_inspect import main\n"
+        "try: main()\n"
+        "finally: assert not {'tensorflow', 'keras', 'tf2onnx', 'onnxruntime'} & set(sys.modules)"
+    )
+    for arguments, words in ((["--help"], "Print what an embedder asks first"), ([PACKAGED], "decoder.onnx")):
+        result = fresh_python(code, *arguments)
+        assert result.returncode == 0, result.stderr
+        assert words in result.stdout

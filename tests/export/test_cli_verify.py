@@ -1,0 +1,259 @@
+"""``cvae-verify``: what it finds and prints, its exit codes, and that golden vectors need no TensorFlow."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import shutil
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+import cvae_runtime
+from cvae_export import export
+from cvae_export._cli_verify import command
+from cvae_export._golden_check import check_everywhere
+from cvae_runtime import Golden, packaged_bundle, parse_golden, read_bundle
+from cvae_train import Dataset, train
+
+LEVELS = list(onnxruntime.GraphOptimizationLevel.__members__)
+
+
+@pytest.fixture(scope="module")
+def exported(trained, tmp_path_factory):
+    return export(trained.path, tmp_path_factory.mktemp("bundles") / "tiny").path
+
+
+@pytest.fixture
+def bundle(exported, tmp_path):
+    """A copy, to be changed."""
+    return shutil.copytree(exported, tmp_path / "bundle")
+
+
+@pytest.fixture
+def verify(monkeypatch, capsys):
+    """A function that runs the console script in this process: exit code, stdout, stderr. CUDA is not there."""
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["cvae-verify", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cvae_runtime.cli.run(command)
+        out, err = capsys.readouterr()
+        return caught.value.code, out, err
+
+    return run
+
+
+def replace_file(bundle, name, data):
+    """Put another file in a bundle and describe it in the manifest."""
+    (bundle / name).write_bytes(data)
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    for info in (*manifest["graphs"], manifest["golden"]):
+        if info["file"] == name:
+            info |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+
+
+def change_golden(bundle, change):
+    golden = parse_golden((bundle / "golden.json").read_bytes(), "golden.json")
+    replace_file(bundle, "golden.json", change(golden).to_json().encode())
+
+
+def a_bit_off(golden):
+    """Golden vectors whose decoder gives other pictures than the graph."""
+    encoder, decoder = golden.cases
+    outputs = {"probs": decoder.outputs["probs"] + np.float32(0.01)}
+    return dataclasses.replace(golden, cases=(encoder, dataclasses.replace(decoder, outputs=outputs)))
+
+
+def test_a_bundle_agrees_with_its_golden_vectors_on_everything(verify, bundle):
+    code, out, err = verify(bundle)
+    header, *lines = out.splitlines()
+    assert (code, err) == (0, "")
+    assert header.split() == ["graph", "output", "provider", "worst", "level", "difference", "tolerance"]
+    rows = [line.split() for line in lines]
+    assert [row[:3] for row in rows[:3]] == [
+        ["encoder.onnx", "mean", "cpu"],
+        ["encoder.onnx", "logvar", "cpu"],
+        ["decoder.onnx", "probs", "cpu"],
+    ]
+    assert all(row[3] in LEVELS for row in rows[:3])
+    assert [row[0] for row in rows[3:]] == ["rng"] * 3
+
+
+def test_the_packages_bundle_is_verified_if_none_is_given_and_quiet_prints_nothing(verify):
+    assert verify("--quiet") == (0, "", "")
+    assert "decoder.onnx" in verify()[1]
+
+
+def test_json_has_what_the_table_has(verify, bundle):
+    code, out, err = verify(bundle, "--json")
+    report = json.loads(out)
+    assert (code, err, report["model"]) == (0, "", [])
+    decoder, rng = report["golden"][2], report["golden"][3]
+    assert decoder["worst_level"] in LEVELS
+    assert {key: decoder[key] for key in ("graph", "output", "provider", "agrees")} == {
+        "graph": "decoder.onnx",
+        "output": "probs",
+        "provider": "cpu",
+        "agrees": True,
+    }
+    assert 0.0 <= decoder["difference"] < decoder["tolerance"] == pytest.approx(1e-4)
+    assert rng == {"graph": "rng", "output": "seed 0, in ulp", "provider": None, "worst_level": None, "difference": 0.0, "tolerance": 1.0, "agrees": True}  # fmt: skip
+
+
+def test_a_graph_that_disagrees_exits_3_with_the_table(verify, bundle):
+    change_golden(bundle, a_bit_off)
+    code, out, err = verify(bundle)
+    assert (code, err) == (3, f"Error: {bundle}: 1 of 6 outputs disagree with their golden vectors\n")
+    assert [line.split()[:2] for line in out.splitlines() if line.endswith("  FAILS")] == [["decoder.onnx", "probs"]]
+    assert verify(bundle, "-q")[::2] == (code, err)
+
+
+def test_an_output_that_is_nan_fails_and_is_null_in_json(verify, bundle):
+    def change(golden):
+        outputs = {"probs": golden.cases[1].outputs["probs"] * np.float32(np.nan)}
+        return dataclasses.replace(
+            golden, cases=(golden.cases[0], dataclasses.replace(golden.cases[1], outputs=outputs))
+        )
+
+    change_golden(bundle, change)
+    code, out, _ = verify(bundle, "--json")
+    assert code == 3
+    assert [(row["difference"], row["agrees"]) for row in json.loads(out)["golden"]][2] == (None, False)
+
+
+def test_a_fault_at_one_level_is_found_there(exported, monkeypatch):
+    calls = []
+
+    def check_golden(bundle, provider, level):
+        calls.append((provider, level))
+        off = 1.0 if level == "ORT_ENABLE_BASIC" else 0.0
+        results = cvae_runtime.check_golden(bundle)
+        return [dataclasses.replace(r, difference=r.difference + off) if r.file != "rng" else r for r in results]
+
+    monkeypatch.setattr("cvae_export._golden_check.check_golden", check_golden)
+    checks = check_everywhere(read_bundle(exported), "cpu")
+    assert calls == [("cpu", level) for level in LEVELS]
+    assert [(check.provider, check.level, check.result.agrees) for check in checks] == [
+        *[("cpu", "ORT_ENABLE_BASIC", False)] * 3,
+        *[(None, None, True)] * 3,
+    ]
+
+
+def test_a_bundle_whose_vectors_prove_nothing_is_refused(verify, bundle):
+    change_golden(bundle, lambda golden: Golden(golden.cases[:1], golden.rng))
+    message = "expected vectors of every graph, found none of decoder.onnx; export the bundle again"
+    assert verify(bundle) == (5, "", f"Error: {bundle / 'golden.json'}: {message}\n")
+
+
+def test_a_damaged_bundle_exits_5(verify, bundle):
+    data = bytearray((bundle / "decoder.onnx").read_bytes())
+    data[100] ^= 1
+    (bundle / "decoder.onnx").write_bytes(data)
+    code, out, err = verify(bundle)
+    assert (code, out) == (5, "")
+    assert err.startswith(f"Error: {bundle / 'decoder.onnx'}: expected SHA-256 ")
+
+
+def test_a_provider_that_is_not_there_exits_4(verify, bundle):
+    code, out, err = verify(bundle, "--provider", "cuda")
+    assert (code, out) == (4, "")
+    assert err.startswith("Error: provider cuda needs ONNX Runtime's CUDAExecutionProvider; the installed onnxruntime ")
+
+
+def test_a_provider_that_is_compiled_in_and_does_not_work_is_said_and_left_out(exported, monkeypatch, caplog):
+    providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
+    session = onnxruntime.InferenceSession
+    on_the_cpu = functools.partial(session, providers=providers[1:])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda graph, options, **_: on_the_cpu(graph, options))
+    checks = check_everywhere(read_bundle(exported))
+    assert {check.provider for check in checks} == {"cpu", None}
+    (record,) = caplog.records
+    assert record.getMessage().startswith("not run on cuda: provider cuda was asked for and ONNX Runtime fell back to ")
+
+
+def test_with_a_run_every_graph_is_compared_with_its_model(verify, bundle, trained):
+    code, out, err = verify(bundle, "--run", trained.path)
+    golden, model = out.split("\n\n")
+    assert (code, err) == (0, "")
+    assert golden.startswith("graph ")
+    assert [line.split()[:2] for line in model.splitlines()[1:]] == [
+        ["encoder.onnx", "mean"],
+        ["encoder.onnx", "logvar"],
+        ["decoder.onnx", "probs"],
+    ]
+    rows = json.loads(verify(bundle, "--run", trained.path, "--json")[1])["model"]
+    assert [(row["graph"], row["output"], row["agrees"]) for row in rows][2] == ("decoder.onnx", "probs", True)
+    assert rows[2]["difference"] < rows[2]["tolerance"] == pytest.approx(1e-5)
+    assert abs(rows[2]["elbo_change"]) < rows[2]["elbo_tolerance"] == 1e-3
+
+
+def test_a_graph_that_its_vectors_were_made_of_is_still_compared_with_the_model(verify, bundle, trained):
+    proto = onnx.load(bundle / "decoder.onnx")
+    weights = max(proto.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+    weights.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weights) * np.float32(1.01), weights.name))
+    replace_file(bundle, "decoder.onnx", proto.SerializeToString())
+
+    def of_the_changed_graph(golden):
+        session = onnxruntime.InferenceSession(bundle / "decoder.onnx", providers=["CPUExecutionProvider"])
+        (probs,) = session.run(["probs"], golden.cases[1].inputs)
+        decoder = dataclasses.replace(golden.cases[1], outputs={"probs": probs})
+        return dataclasses.replace(golden, cases=(golden.cases[0], decoder))
+
+    change_golden(bundle, of_the_changed_graph)
+    assert verify(bundle, "-q") == (0, "", "")
+    code, out, err = verify(bundle, "--run", trained.path)
+    assert code == 3
+    assert err == (
+        f"Error: {bundle}: 1 of 2 graphs do not compute what the model of {trained.path} does: it is not the model that "
+        f"was exported, or this machine's ONNX Runtime is wrong\n"
+    )
+    assert [line.split()[0] for line in out.splitlines() if line.endswith("  FAILS")] == ["decoder.onnx"]
+
+
+def test_another_models_run_is_refused(verify, bundle, replaced, tiny_data, tmp_path):
+    other = train(
+        replaced(epochs=1, binarize="none"), Dataset(tiny_data.train, tiny_data.test), tmp_path / "run", quiet=True
+    )
+    np.savez(tmp_path / "set.npz", x_train=tiny_data.train, x_test=tiny_data.test)
+    code, _, err = verify(bundle, "--run", other.path, "--data", tmp_path / "set.npz")
+    assert code == 1
+    assert err.startswith(f"Error: {other.path}: expected the model of {bundle}, ModelInfo(")
+    assert err.endswith("; name the run that was exported\n")
+
+
+def test_data_without_a_run_is_wrong_usage(verify, bundle):
+    code, _, err = verify(bundle, "--data", "x")
+    assert (code, err.splitlines()[-1]) == (2, "Error: --data is for --run")
+
+
+def test_golden_vectors_need_neither_tensorflow_nor_onnx(fresh_python):
+    code = (
+        "import sys\n"
+        "from cvae_export._cli_verify import main\n"
+        "sys.argv = ['cvae-verify', sys.argv[1]]\n"
+        "try: main()\n"
+        "finally: assert not {'tensorflow', 'keras', 'onnx', 'tf2onnx', 'onnx_ir'} & set(sys.modules)"
+    )
+    result = fresh_python(code, packaged_bundle())
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "decoder.onnx" in result.stdout
+
+
+def test_help_imports_no_onnxruntime(fresh_python):
+    code = (
+        "import sys; sys.argv = ['cvae-verify', '--help']\n"
+        "from cvae_export._cli_verify import main\n"
+        "try: main()\n"
+        "finally: assert not {'tensorflow', 'onnx', 'onnxruntime'} & set(sys.modules)"
+    )
+    result = fresh_python(code)
+    assert result.returncode == 0, result.stderr
+    assert "Verify a bundle again." in result.stdout

@@ -2,21 +2,37 @@
 
 A portable float32 graph of every role is what a bundle is: if one is off, nothing is exported. All others are offers: one
 that is off, or that is not faster than the graph it would stand in for, is left out with the reason.
+
+Which rewrites pay is measured here, too: from the ones that apply to a graph, each is left out in turn, and stays out if the
+graph is faster without it.
 """
 
 import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import onnx
 
-from ._convert import convert, finish
+from cvae_runtime import InputError, Precision, Target
+
+from ._convert import ConversionError, convert, finish
+from ._float16 import to_float16
 from ._functions import FUNCTIONS, outputs_of
 from ._graph import Graph
+from ._int8 import CALIBRATION_IMAGES, NotQuantizable, to_int8
 from ._reference import Reference
-from ._settings import ROLES, Settings
+from ._settings import PASSES, ROLES, Settings
+from ._speed import speed_ratio, works
 from ._verify import BUDGETS, Comparison, check, compare, runs_of
-from .passes import PORTABLE
+from .passes import CPU, LAYOUT, OPSET, PORTABLE, Pipeline, chosen
+
+# How many times faster a graph must be than the one that it stands in for.
+LEAST_SPEED: Mapping[Precision, float] = {"float32": 1.05, "float16": 1.3, "int8": 1.3}
+_PAYS = 1.02  # a graph without a rewrite must be faster by so much for the rewrite to stay out: more than chance
+
+Say = Callable[[str], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,45 +43,164 @@ class Refused:
     reason: str
 
 
-def build(reference: Reference, settings: Settings) -> tuple[list[Comparison], list[Refused]]:
+def build(
+    reference: Reference, settings: Settings, say: Say = lambda _: None
+) -> tuple[list[Comparison], list[Refused]]:
     """All graphs that the settings ask for, compared with the model.
 
+    Args:
+        reference: the model's own outputs.
+        settings: what is asked for.
+        say: is told what is being done.
+
     Raises:
+        InputError: 8 bits are asked for and there are no images to find ranges with.
         ConversionError: the opset lacks an operator.
-        ParityError: a portable float32 graph is off.
+        ParityError: a float32 graph is off.
     """
-    builder = _Builder(reference, settings)
-    roles = (*ROLES, *settings.extras)
-    required = [builder.compare(builder.portable(role)) for role in roles]
-    check(required)
-    return required, []
+    if "int8" in settings.precisions and reference.subject.calibration_images is None:
+        raise InputError(
+            "precision int8 needs images to measure the ranges of values on, and there are none; say --data"
+        )
+    builder = _Builder(reference, settings, say)
+    kept = [builder.compare(builder.portable(role)) for role in (*ROLES, *settings.extras)]
+    check(kept)
+    refused = []
+    for portable in kept[: len(ROLES)]:
+        fastest = portable.graph
+        for target, precision in _offers(settings):
+            offer = builder.offer(portable.graph, fastest, target, precision)
+            if isinstance(offer, Refused):
+                refused.append(offer)
+                continue
+            kept.append(offer)
+            if precision == "float32":
+                fastest = offer.graph
+    return kept, refused
+
+
+def _offers(settings: Settings) -> Sequence[tuple[Target, Precision]]:
+    """Graphs beside the portable float32 ones, those first that others are compared with."""
+    offers: list[tuple[Target, Precision]] = []
+    if "cpu" in settings.targets:
+        offers.append(("cpu", "float32"))
+    if "int8" in settings.precisions:
+        offers.append(("cpu", "int8"))
+    if "float16" in settings.precisions:
+        offers.append(("portable", "float16"))
+    return offers
 
 
 class _Builder:
-    def __init__(self, reference: Reference, settings: Settings) -> None:
+    def __init__(self, reference: Reference, settings: Settings, say: Say) -> None:
         self._reference = reference
         self._settings = settings
+        self._say = say
+        self._passes = PASSES if settings.passes is None else tuple(settings.passes)
+
+    def portable(self, role: str) -> Graph:
+        """The portable float32 graph of a role."""
+        plain = self._plain(role, self._settings.opset)
+        return Graph(role, "portable", "float32", *self._finish(role, plain, chosen(PORTABLE, self._passes)))
+
+    def compare(self, graph: Graph) -> Comparison:
+        """A graph against the model."""
+        self._say(f"{graph.file}: comparing with the model")
+        budget = BUDGETS[graph.precision]
+        if graph.precision == "float32":
+            budget = dataclasses.replace(budget, atol=self._settings.atol)
+        return compare(graph, runs_of(graph), self._reference.expected(graph.role), self._reference.elbos, budget)
+
+    def offer(self, portable: Graph, fastest: Graph, target: Target, precision: Precision) -> Comparison | Refused:
+        """A graph beside the portable one, or why there is none.
+
+        Args:
+            portable: of the same role.
+            fastest: of the same role, in float32.
+            target, precision: of the graph.
+
+        Raises:
+            ParityError: a float32 graph is off.
+        """
+        graph = Graph(portable.role, target, precision, b"", ())
+        self._say(f"{graph.file}: building")
+        try:
+            data, passes = self._write(portable, target, precision)
+        except (NotQuantizable, ConversionError) as error:
+            return Refused(graph.file, str(error))
+        if precision == "float32" and set(passes) == set(portable.passes):
+            return Refused(graph.file, f"no rewrite makes it another graph than {portable.file}")
+        graph = dataclasses.replace(graph, data=data, passes=passes)
+        speed = self._speed(graph, fastest)
+        least = LEAST_SPEED[precision]
+        if speed is not None and speed < least and not self._settings.keep_slow:
+            return Refused(
+                graph.file, f"it is {speed:.2f} times as fast as {fastest.file}, less than {least:g}; see --keep-slow"
+            )
+        comparison = dataclasses.replace(self.compare(graph), speed_ratio=speed)
+        if precision == "float32":
+            check([comparison])
+        if comparison.all_pass:
+            return comparison
+        change = comparison.elbo_change
+        if change is not None and not abs(change) <= comparison.elbo_tolerance:
+            reason = f"it changes the test ELBO by {change:+.3f} nats, more than {comparison.elbo_tolerance:g}"
+        else:
+            reason = f"it differs from the model by {max(comparison.differences.values()):.1e}, more than its tolerance"
+        return Refused(graph.file, reason)
+
+    def _write(self, portable: Graph, target: Target, precision: Precision) -> tuple[bytes, tuple[str, ...]]:
+        role, expected = portable.role, self._reference.expected(portable.role)
+        if precision == "float16":
+            batches = (expected.inputs(n, min(n + 256, expected.count)) for n in range(0, expected.count, 256))
+            return to_float16(portable.data, batches), portable.passes
+        plain = self._plain(role, max(self._settings.opset, OPSET[target]))
+        if precision == "int8":
+            calibration = self._calibration.expected(role)
+            return to_int8(plain, calibration, self._passes, lambda proto: self._finish(role, proto, ())[0])
+        pipeline = chosen(CPU, self._passes)
+        if self._settings.passes is None:
+            pipeline = self._that_pays(role, plain, pipeline)
+        return self._finish(role, plain, pipeline)
+
+    def _that_pays(self, role: str, plain: onnx.ModelProto, pipeline: Pipeline) -> Pipeline:
+        """A pipeline without the rewrites of this target without which the graph is faster."""
+        expected = self._reference.expected(role)
+        graph, applied = self._finish(role, plain, pipeline)
+        for rewrite in pipeline:
+            if rewrite in LAYOUT or type(rewrite).__name__ not in applied:
+                continue
+            without = tuple(other for other in pipeline if other is not rewrite)
+            other, others = self._finish(role, plain, without)
+            if speed_ratio(other, graph, expected) > _PAYS:
+                self._say(f"{role}: faster without {type(rewrite).__name__}, which is left out")
+                graph, applied, pipeline = other, others, without
+        return pipeline
+
+    def _speed(self, graph: Graph, fastest: Graph) -> float | None:
+        """How many times faster than the fastest float32 graph; None where the hardware that it is for is not at hand."""
+        provider = "cuda" if graph.precision == "float16" else "cpu"
+        if not works(provider, graph.data):
+            return None
+        return speed_ratio(graph.data, fastest.data, self._reference.expected(graph.role), provider)
+
+    @cached_property
+    def _calibration(self) -> Reference:
+        """The model's outputs of training images, taken evenly."""
+        subject = self._reference.subject
+        assert subject.calibration_images is not None  # as `build` has seen
+        images = subject.calibration_images()
+        taken = np.linspace(0, len(images) - 1, min(len(images), CALIBRATION_IMAGES)).astype(np.int64)
+        return Reference(dataclasses.replace(subject, test_images=np.asarray(images[taken])))
 
     @cached_property
     def _metadata(self) -> dict[str, Any]:
         info = dataclasses.asdict(self._reference.subject.info)
         return {"cvae.format": 1, **{f"cvae.{key}": value for key, value in info.items()}}
 
-    def portable(self, role: str) -> Graph:
-        """The portable float32 graph of a role."""
-        return self._finish(role, self._plain(role, self._settings.opset))
-
-    def compare(self, graph: Graph) -> Comparison:
-        """A graph against the model."""
-        budget = BUDGETS[graph.precision]
-        if graph.precision == "float32":
-            budget = dataclasses.replace(budget, atol=self._settings.atol)
-        return compare(graph, runs_of(graph), self._reference.expected(graph.role), self._reference.elbos, budget)
-
     def _plain(self, role: str, opset: int) -> onnx.ModelProto:
         return convert(FUNCTIONS[role](self._reference.subject), opset)
 
-    def _finish(self, role: str, proto: onnx.ModelProto) -> Graph:
+    def _finish(self, role: str, proto: onnx.ModelProto, passes: Pipeline) -> tuple[bytes, tuple[str, ...]]:
         outputs = outputs_of(role, self._reference.subject)
-        data, applied = finish(proto, PORTABLE, outputs, {**self._metadata, "cvae.role": role})
-        return Graph(role, "portable", "float32", data, applied)
+        return finish(proto, passes, outputs, {**self._metadata, "cvae.role": role})

@@ -10,7 +10,7 @@ import click
 from cvae_runtime import cli, require
 from cvae_train import import_tensorflow
 
-from ._settings import ATOL, DEFAULT_OPSET, OPSETS, PRECISIONS, TARGETS, Settings
+from ._settings import ATOL, DEFAULT_OPSET, OPSETS, PASSES, PRECISIONS, TARGETS, Settings
 
 _OPSETS = (OPSETS.start, OPSETS.stop - 1)
 
@@ -52,6 +52,11 @@ class _Names(click.ParamType[tuple[str, ...]]):
     show_default=True,
     help=f"Of encoder and decoder, any of {', '.join(PRECISIONS)}; float32 is always among them.",
 )
+@click.option(
+    "--passes",
+    type=_Names((*PASSES, "none")),
+    help="Rewrites that may run, or none for the graphs that tf2onnx makes; all, where they pay, if not given.",
+)
 @click.option("--keep-slow", is_flag=True, help="Write graphs too that are not faster than those they stand in for.")
 @click.option(
     "--opset", type=click.IntRange(*_OPSETS), default=DEFAULT_OPSET, show_default=True, help="Of the portable graphs."
@@ -74,6 +79,8 @@ def command(
 
     from ._export import export
 
+    if settings["passes"] is not None:
+        settings["passes"] = [name for name in settings["passes"] if name != "none"]
     result = export(run, target, Settings(**settings), data=data, overwrite=overwrite, quiet=quiet)
     if not quiet:
         print(result.table(), file=sys.stderr)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import sys
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -86,12 +87,12 @@ def export(
         ParityError: a graph differs from the trained model by more than its tolerance; nothing is written.
     """
     _check_target(Path(target), overwrite)
-    return _export(subject_of_run(run, data, quiet=quiet), Path(target), settings or Settings())
+    return _export(subject_of_run(run, data, quiet=quiet), Path(target), settings or Settings(), quiet=quiet)
 
 
-def _export(subject: Subject, target: Path, settings: Settings) -> ExportResult:
+def _export(subject: Subject, target: Path, settings: Settings, *, quiet: bool) -> ExportResult:
     reference = Reference(subject)
-    comparisons, refused = build(reference, settings)
+    comparisons, refused = build(reference, settings, (lambda _: None) if quiet else _say)
     graphs = [comparison.graph for comparison in comparisons]
     elbo = None if reference.elbos is None else MeanElbo.of(reference.elbos)
     golden = _golden(comparisons, reference).to_json().encode()
@@ -117,6 +118,10 @@ def _check_target(target: Path, overwrite: bool) -> None:
     refuse_existing(target, overwrite)
     if target.exists() and not (target / MANIFEST_NAME).is_file() and (not target.is_dir() or any(target.iterdir())):
         raise TargetExistsError(f"{target} exists and is no bundle, so it is not overwritten; choose another name")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _golden(comparisons: Sequence[Comparison], reference: Reference) -> Golden:

@@ -12,6 +12,19 @@ ATOL = 1e-5  # of outputs up to 1; of larger ones relative to the largest
 
 TARGETS: tuple[Target, ...] = get_args(Target)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+# The names of all rewrites; `passes` has them, and imports onnx.
+PASSES = (
+    "FoldConstants",
+    "MovingFirst",
+    "BiasIntoConvolution",
+    "DenseLayout",
+    "SymmetricPads",
+    "OutputPhases",
+    "StridedOutput",
+    "DenseAsGemm",
+    "OutputRows",
+    "ProductOutput",
+)
 ROLES = ("encoder", "decoder")  # that every bundle has
 EXTRA_ROLES: tuple[str, ...] = ()  # that it may have
 
@@ -24,7 +37,7 @@ class Settings:
         targets: what graphs are shaped for; "portable" is always among them.
         precisions: of the encoder and the decoder; "float32" is always among them.
         extras: roles beside encoder and decoder.
-        passes: names of the rewrites that may run; None: those that pay.
+        passes: names of the rewrites that may run; None: all, where they pay.
         opset: of the portable graphs, 13 to 21; others take what their operators need.
         atol: largest difference of outputs up to 1 from the model's; scaled by the largest value of others.
         keep_slow: write graphs too that are not faster than those they stand in for.
@@ -43,5 +56,7 @@ class Settings:
             found = getattr(self, name)
             if unknown := [item for item in found if item not in known]:
                 raise InputError(f"{name} must be of {', '.join(known)}; found {', '.join(map(str, unknown))}")
+        if unknown := [name for name in self.passes or () if name not in PASSES]:
+            raise InputError(f"passes must be of {', '.join(PASSES)}; found {', '.join(unknown)}")
         if self.opset not in OPSETS:
             raise InputError(f"opset must be {OPSETS.start} to {OPSETS.stop - 1}; found {self.opset}")

@@ -33,9 +33,6 @@ ROWS: Pipeline = (DenseAsGemm(), OutputRows(), ProductOutput())
 
 OPSET = {"portable": 1, "cpu": 18}  # the least that a target's passes write: Col2Im came with 18
 
-# The names by which passes are asked for.
-PASSES = tuple(dict.fromkeys(type(rewrite).__name__ for rewrite in (*PORTABLE, *CPU, *ROWS)))
-
 
 def run_passes(model: ir.Model, passes: Sequence[ir.passes.InPlacePass]) -> list[str]:
     """Run passes over a model in place.
@@ -61,7 +58,6 @@ __all__ = [
     "CPU",
     "LAYOUT",
     "OPSET",
-    "PASSES",
     "PORTABLE",
     "ROWS",
     "BiasIntoConvolution",

@@ -9,6 +9,14 @@ from cvae_train import Dataset, RunResult, import_tensorflow, train
 import_tensorflow()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _equally_fast():
+    """All graphs are as fast as each other, so that what is exported does not depend on the machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cvae_export._build.speed_ratio", lambda *_: 1.0)
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_archive(tiny_data, tmp_path_factory):
     """The tiny images as an .npz file."""

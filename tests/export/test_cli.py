@@ -1,6 +1,7 @@
 import pytest
 
 from cvae_export._cli import command
+from cvae_runtime import read_bundle
 
 
 @pytest.fixture
@@ -11,12 +12,46 @@ def cvae_export(console):
 
 def test_prints_the_table_the_elbo_and_the_files(cvae_export, trained, tmp_path):
     code, err = cvae_export(trained.path, "--onnx", tmp_path / "bundle")
-    lines = err.splitlines()
     assert code == 0
-    assert [line.split()[0] for line in lines[:4]] == ["graph", "encoder.onnx", "encoder.onnx", "decoder.onnx"]
-    assert lines[4].startswith(f"test ELBO {trained.history[-1].elbo:.2f} +- ")
-    assert lines[4].endswith(" nats per image over 13 images")
-    assert lines[5:] == [f"{tmp_path / 'bundle'}: encoder.onnx, decoder.onnx"]
+    progress, result = err.split("graph ", maxsplit=1)
+    assert progress.splitlines() == [
+        "encoder.onnx: comparing with the model",
+        "decoder.onnx: comparing with the model",
+        "encoder_cpu.onnx: building",
+        "decoder_cpu.onnx: building",
+    ]
+    lines = result.splitlines()[1:]
+    assert [line.split()[:2] for line in lines[:3]] == [
+        ["encoder.onnx", "mean"],
+        ["encoder.onnx", "logvar"],
+        ["decoder.onnx", "probs"],
+    ]
+    assert lines[3:5] == [
+        "encoder_cpu.onnx is not written: no rewrite makes it another graph than encoder.onnx",
+        "decoder_cpu.onnx is not written: it is 1.00 times as fast as decoder.onnx, less than 1.05; see --keep-slow",
+    ]
+    assert lines[5].startswith(f"test ELBO {trained.history[-1].elbo:.2f} +- ")
+    assert lines[5].endswith(" nats per image over 13 images")
+    assert lines[6:] == [f"{tmp_path / 'bundle'}: encoder.onnx, decoder.onnx"]
+
+
+def test_settings_go_from_the_command_line_to_the_export(cvae_export, trained, tmp_path):
+    arguments = ("--keep-slow", "--passes", "OutputPhases,SymmetricPads", "--precision", "float32,float16", "-q")
+    assert cvae_export(trained.path, "--onnx", tmp_path / "bundle", *arguments) == (0, "")
+    manifest = read_bundle(tmp_path / "bundle").manifest
+    assert {graph.file: graph.passes for graph in manifest.graphs} == {
+        "encoder.onnx": (),
+        "decoder.onnx": ("SymmetricPads",),
+        "encoder_fp16.onnx": (),
+        "decoder_cpu.onnx": ("OutputPhases",),
+        "decoder_fp16.onnx": ("SymmetricPads",),
+    }
+
+
+def test_passes_none_is_the_graph_that_tf2onnx_makes(cvae_export, trained, tmp_path):
+    assert cvae_export(trained.path, "--onnx", tmp_path / "bundle", "--passes", "none", "-q") == (0, "")
+    graphs = read_bundle(tmp_path / "bundle").manifest.graphs
+    assert {graph.file: graph.passes for graph in graphs} == {"encoder.onnx": (), "decoder.onnx": ()}
 
 
 def test_quiet_prints_nothing(cvae_export, trained, tmp_path):
@@ -26,7 +61,9 @@ def test_quiet_prints_nothing(cvae_export, trained, tmp_path):
 def test_a_graph_beyond_its_tolerance_exits_3(cvae_export, trained, tmp_path):
     code, err = cvae_export(trained.path, "--onnx", tmp_path / "bundle", "--atol", "1e-12")
     assert code == 3
-    assert err.startswith("Error: an exported graph differs from the trained model by more than its tolerance")
+    assert err.splitlines()[2].startswith(
+        "Error: an exported graph differs from the trained model by more than its tolerance"
+    )
     assert not (tmp_path / "bundle").exists()
 
 
@@ -37,6 +74,10 @@ def test_a_graph_beyond_its_tolerance_exits_3(cvae_export, trained, tmp_path):
         (
             ("run", "--onnx", "x", "--opset", "12"),
             "Error: Invalid value for '--opset': 12 is not in the range 13<=x<=21.",
+        ),
+        (
+            ("run", "--onnx", "x", "--precision", "float32,int4,bf16"),
+            "Error: Invalid value for '--precision': 'int4', 'bf16': choose among float32, float16, int8, separated by commas",
         ),
     ],
 )

@@ -78,7 +78,8 @@ def test_pictures_in_colour_train_export_generate_reconstruct_and_score(console,
 
     code, err = console(cvae_export._cli.command, "cvae-export", run, "--onnx", bundle)
     assert code == 0, err
-    assert [line.split()[1] for line in err.splitlines()[1:5]] == ["mean", "logvar", "probs", "log_scale"]
+    rows = err.split("graph ", maxsplit=1)[1].splitlines()[1:5]
+    assert [line.split()[1] for line in rows] == ["mean", "logvar", "probs", "log_scale"]
     results = cvae_runtime.check_golden(cvae_runtime.read_bundle(bundle))
     assert [result.agrees for result in results] == [True] * len(results)
 

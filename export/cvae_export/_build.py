@@ -14,6 +14,7 @@ from ._convert import convert, finish
 from ._functions import FUNCTIONS, outputs_of
 from ._graph import Graph
 from ._reference import Reference
+from ._sampler import SAMPLER_OPSET, sampler
 from ._settings import ROLES, Settings
 from ._verify import BUDGETS, Comparison, check, compare, runs_of
 from .passes import PORTABLE
@@ -35,7 +36,7 @@ def build(reference: Reference, settings: Settings) -> tuple[list[Comparison], l
         ParityError: a portable float32 graph is off.
     """
     builder = _Builder(reference, settings)
-    roles = (*ROLES, *settings.extras)
+    roles = (*ROLES, *dict.fromkeys(settings.extras))
     required = [builder.compare(builder.portable(role)) for role in roles]
     check(required)
     return required, []
@@ -63,7 +64,11 @@ class _Builder:
         return compare(graph, runs_of(graph), self._reference.expected(graph.role), self._reference.elbos, budget)
 
     def _plain(self, role: str, opset: int) -> onnx.ModelProto:
-        return convert(FUNCTIONS[role](self._reference.subject), opset)
+        subject = self._reference.subject
+        if role == "sampler":
+            decoder = self._plain("decoder", max(opset, SAMPLER_OPSET))
+            return sampler(decoder, subject.info.latent_dim)
+        return convert(FUNCTIONS[role](subject), opset)
 
     def _finish(self, role: str, proto: onnx.ModelProto) -> Graph:
         outputs = outputs_of(role, self._reference.subject)

@@ -13,7 +13,7 @@ ATOL = 1e-5  # of outputs up to 1; of larger ones relative to the largest
 TARGETS: tuple[Target, ...] = get_args(Target)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 ROLES = ("encoder", "decoder")  # that every bundle has
-EXTRA_ROLES: tuple[str, ...] = ()  # that it may have
+EXTRA_ROLES = ("reconstructor", "scorer", "sampler", "decoder_uint8", "encoder_float")  # that it may have
 
 
 @dataclasses.dataclass(frozen=True)

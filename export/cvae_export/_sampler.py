@@ -88,7 +88,8 @@ def _word(value: int) -> NDArray[np.uint32]:
 
 def _counters(build: _Builder, first: ir.Value, count: ir.Value, pairs: int) -> tuple[ir.Value, ir.Value]:
     """The words of the counters i * pairs + j of sample i and pair j: uint32 (count, pairs, 1), low and high."""
-    samples = build("Range", first, build("Add", first, count), np.array(1))
+    # From 0: runtimes compute the length of a range in floating point.
+    samples = build("Add", first, build("Range", np.array(0), count, np.array(1)))
     firsts = build("Unsqueeze", build("Mul", samples, np.array(pairs)), np.array([1, 2]))
     counters = build("Add", firsts, np.arange(pairs).reshape(pairs, 1))
     # A cast to a narrower integer keeps the low bits; only unsigned numbers can be shifted.
@@ -121,5 +122,5 @@ def _normals(build: _Builder, a: ir.Value, b: ir.Value, latent_dim: int) -> ir.V
     radius = build("Sqrt", build("Mul", build("Log", u), np.array(-2.0)))
     angle = build("Mul", v, np.array(2.0 * math.pi))
     pairs = build("Concat", *(build("Mul", radius, build(wave, angle)) for wave in ("Cos", "Sin")), axis=2)
-    flat = build("Reshape", build("Cast", pairs, to=onnx.TensorProto.FLOAT), np.array([0, -1]))
+    flat = build("Reshape", build("Cast", pairs, to=onnx.TensorProto.FLOAT), np.array([0, latent_dim + latent_dim % 2]))
     return build("Slice", flat, np.array([0]), np.array([latent_dim]), np.array([1])) if latent_dim % 2 else flat

@@ -22,11 +22,11 @@ from cvae_runtime import (
     posterior_noise,
     prior_latents,
     reparameterize,
-    score_images,
     targets_of,
 )
 
 from ._functions import FUNCTIONS, Function
+from ._scorer import model_scores
 from ._subject import Subject
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -36,7 +36,6 @@ _BATCH = 256
 _GREY_PICTURES = 64
 
 _SCORER_DRAWS = 3
-_LAST_PLACES = 2.0**-23  # two of a float32 just below 1
 # Samplers are compared where all words of seed and counter matter, and the temperature does.
 _SAMPLER_SEED, _SAMPLER_FIRST, _TEMPERATURE = 0x0123456789ABCDEF, 2**40, np.float32(0.75)
 
@@ -141,25 +140,12 @@ class Reference:
         return dataclasses.replace(self._decoder(), outputs=levels, elbos=None, rounding={"images": 0.5})
 
     def _scorer(self) -> Expected:
-        info, images = self.subject.info, self.images
-        noise = _draws(len(images), _SCORER_DRAWS, info.latent_dim)
+        images = self.images
+        noise = _draws(len(images), _SCORER_DRAWS, self.subject.info.latent_dim)
         posterior = Posterior(self._codes["mean"], self._codes["logvar"])
-
-        def scores(shrunk: float) -> dict[str, NDArray[np.float64]]:
-            def decode(z: NDArray[np.float32]) -> Arrays:
-                outputs = self._run("decoder", {"z": z})
-                probs = outputs["probs"].astype(np.float64)
-                return {**outputs, "probs": probs + shrunk * (0.5 - probs)}
-
-            found = score_images(
-                images, posterior, decode, info.likelihood, info.preprocessing, _SCORER_DRAWS, EVALUATION_SEED, first=0
-            )
-            return {"elbo": found.elbo, "log_likelihood": found.log_likelihood}
-
-        outputs = scores(0.0)
-        # A pixel that the model is sure of, wrongly, costs -log(1 - probs): float32 knows 1 - probs to 2^-24, where it
-        # may be 2^-23. So much is owed to the sigmoids of runtimes, an image at a time.
-        moved = scores(_LAST_PLACES)
+        outputs, rounding = model_scores(
+            self.subject.info, images, posterior, lambda z: self._run("decoder", {"z": z}), _SCORER_DRAWS
+        )
 
         def elbos(found: Arrays) -> NDArray[np.float64]:
             assert self.elbos is not None
@@ -171,7 +157,7 @@ class Reference:
             lambda start, stop: {"images": images[start:stop], "noise": noise[:, start:stop]},
             outputs,
             None if self.subject.test_images is None else elbos,
-            {name: np.abs(moved[name] - outputs[name]) for name in outputs},
+            rounding,
         )
 
     def _sampler(self) -> Expected:

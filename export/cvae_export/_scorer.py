@@ -4,15 +4,19 @@ Pixels and densities are computed in float64, as an ELBO is defined, from the en
 sums over thousands of pixels and the tails of narrow pixel distributions ask for it. What leaves is float32.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
-from cvae_runtime import PROBABILITY_FLOOR
+from cvae_runtime import EVALUATION_SEED, PROBABILITY_FLOOR, ModelInfo, Posterior, score_images
 from cvae_train import preprocess
 
 from ._subject import Subject
+
+_LAST_PLACES = 2.0**-23  # two of a float32 just below 1
 
 
 def scorer(subject: Subject) -> Any:
@@ -69,3 +73,33 @@ def _log_mean_exp(values: tf.Tensor) -> tf.Tensor:
     """Over the first axis. Plain operators, where TensorFlow's own asks what is finite."""
     largest = tf.reduce_max(values, axis=0)
     return largest + tf.math.log(tf.reduce_mean(tf.exp(values - largest), axis=0))
+
+
+def model_scores(
+    info: ModelInfo,
+    images: NDArray[np.uint8],
+    posterior: Posterior,
+    decode: Callable[[NDArray[np.float32]], Mapping[str, NDArray[np.float32]]],
+    samples: int,
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
+    """What a scorer must give, by the runtime's mathematics; other arguments are those of `score_images`.
+
+    Returns:
+        The scores, and how far rounding may move them, float64 (N,) by the scorer's outputs. A pixel that the model is
+        sure of, wrongly, costs -log(1 - probs): float32 knows 1 - probs to 2^-24, where it may be 2^-23. So much is
+        owed to the sigmoids of runtimes, an image at a time: what it changes to take all probs two last places inwards.
+    """
+
+    def scores(inwards: float) -> dict[str, NDArray[np.float64]]:
+        def moved(z: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+            outputs = decode(z)
+            probs = outputs["probs"].astype(np.float64)
+            return {**outputs, "probs": probs + inwards * (0.5 - probs)}
+
+        found = score_images(
+            images, posterior, moved, info.likelihood, info.preprocessing, samples, EVALUATION_SEED, first=0
+        )
+        return {"elbo": found.elbo, "log_likelihood": found.log_likelihood}
+
+    right, rounded = scores(0.0), scores(_LAST_PLACES)
+    return right, {name: np.abs(rounded[name] - right[name]) for name in right}

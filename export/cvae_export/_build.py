@@ -23,6 +23,7 @@ from ._functions import FUNCTIONS, outputs_of
 from ._graph import Graph
 from ._int8 import CALIBRATION_IMAGES, NotQuantizable, to_int8
 from ._reference import Reference
+from ._sampler import SAMPLER_OPSET, sampler
 from ._settings import PASSES, ROLES, Settings
 from ._speed import speed_ratio, works
 from ._verify import BUDGETS, Comparison, check, compare, runs_of
@@ -63,7 +64,7 @@ def build(
             "precision int8 needs images to measure the ranges of values on, and there are none; say --data"
         )
     builder = _Builder(reference, settings, say)
-    kept = [builder.compare(builder.portable(role)) for role in (*ROLES, *settings.extras)]
+    kept = [builder.compare(builder.portable(role)) for role in (*ROLES, *dict.fromkeys(settings.extras))]
     check(kept)
     refused = []
     for portable in kept[: len(ROLES)]:
@@ -199,7 +200,11 @@ class _Builder:
         return {"cvae.format": 1, **{f"cvae.{key}": value for key, value in info.items()}}
 
     def _plain(self, role: str, opset: int) -> onnx.ModelProto:
-        return convert(FUNCTIONS[role](self._reference.subject), opset)
+        subject = self._reference.subject
+        if role == "sampler":
+            decoder = self._plain("decoder", max(opset, SAMPLER_OPSET))
+            return sampler(decoder, subject.info.latent_dim)
+        return convert(FUNCTIONS[role](subject), opset)
 
     def _finish(self, role: str, proto: onnx.ModelProto, passes: Pipeline) -> tuple[bytes, tuple[str, ...]]:
         outputs = outputs_of(role, self._reference.subject)

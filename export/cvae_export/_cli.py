@@ -10,7 +10,7 @@ import click
 from cvae_runtime import cli, require
 from cvae_train import import_tensorflow
 
-from ._settings import ATOL, DEFAULT_OPSET, OPSETS, PASSES, PRECISIONS, TARGETS, Settings
+from ._settings import ATOL, DEFAULT_OPSET, EXTRA_ROLES, OPSETS, PASSES, PRECISIONS, TARGETS, Settings
 
 _OPSETS = (OPSETS.start, OPSETS.stop - 1)
 
@@ -51,6 +51,13 @@ class _Names(click.ParamType[tuple[str, ...]]):
     default="float32",
     show_default=True,
     help=f"Of encoder and decoder, any of {', '.join(PRECISIONS)}; float32 is always among them.",
+)
+@click.option(
+    "--with",
+    "extras",
+    type=_Names(EXTRA_ROLES),
+    default=(),
+    help=f"Graphs beside encoder and decoder, any of {', '.join(EXTRA_ROLES)}.",
 )
 @click.option(
     "--passes",

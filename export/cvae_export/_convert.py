@@ -17,6 +17,8 @@ from .passes import run_passes
 
 BATCH = "batch"
 
+_AXES = {"noise": ("samples", BATCH)}  # of inputs with others than the batch first
+
 _TF2ONNX_NEWEST = 18  # the newest opset that it writes; beyond, onnx converts
 
 
@@ -58,7 +60,8 @@ def finish(
         metadata: values for ``metadata_props``, stored as JSON.
 
     Returns:
-        The ONNX file, and the names of the passes that changed it. Its first axes are named "batch".
+        The ONNX file, and the names of the passes that changed it. First axes of any size are named "batch", the
+        first of noise "samples".
 
     Raises:
         ConversionError: an operator is newer than the opset, or onnx's full checker refuses the result.
@@ -71,7 +74,10 @@ def finish(
     model.graph.outputs[:] = [by_name[name] for name in outputs]
     for value in (*model.graph.inputs, *model.graph.outputs):
         if value.shape is not None:
-            value.shape = ir.Shape([BATCH, *value.shape[1:]])
+            names = _AXES.get(str(value.name), (BATCH,))
+            open_axes = zip(value.shape, names, strict=False)  # scalars have none, and a fixed size stays
+            named = [size if isinstance(size, int) else name for size, name in open_axes]
+            value.shape = ir.Shape([*named, *value.shape[len(named) :]])
     model.graph.name = str(metadata["cvae.role"])
     model.producer_name = "cvae-toolkit"
     model.metadata_props.update({key: json.dumps(value) for key, value in metadata.items()})

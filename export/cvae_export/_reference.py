@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cvae_runtime import (
     EVALUATION_SEED,
+    Posterior,
     gaussian_kl,
     log_likelihood,
     posterior_noise,
@@ -25,6 +26,7 @@ from cvae_runtime import (
 )
 
 from ._functions import FUNCTIONS, Function
+from ._scorer import model_scores
 from ._subject import Subject
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -32,6 +34,10 @@ Run = Callable[[Arrays], Arrays]
 
 _BATCH = 256
 _GREY_PICTURES = 64
+
+_SCORER_DRAWS = 3
+# Samplers are compared where all words of seed and counter matter, and the temperature does.
+_SAMPLER_SEED, _SAMPLER_FIRST, _TEMPERATURE = 0x0123456789ABCDEF, 2**40, np.float32(0.75)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,12 +50,15 @@ class Expected:
         outputs: the model's, of all items.
         elbos: of outputs that stand in for the model's: the ELBO of every test image, float64; None where the role
             has none, or where there are no test images.
+        rounding: by name, how far rounding alone may move an output, as a number or for each item; what is beyond
+            counts as a difference.
     """
 
     count: int
     inputs: Callable[[int, int], Arrays]
     outputs: Arrays
     elbos: Callable[[Arrays], NDArray[np.float64]] | None
+    rounding: Mapping[str, float | NDArray[np.float64]] = dataclasses.field(default_factory=dict)
 
     def run(self, run: Run, batch: int) -> dict[str, NDArray[Any]]:
         """The outputs of all items, ``batch`` at a time."""
@@ -82,29 +91,80 @@ class Reference:
 
     def expected(self, role: str) -> Expected:
         """What a graph of this role must compute."""
-        measured = self.subject.test_images is not None
-        if role == "encoder":
-            images = self.images
-            return Expected(
-                len(images),
-                lambda start, stop: {"images": images[start:stop]},
-                self._codes,
-                self._elbos_of_codes if measured else None,
-            )
-        z = self.z
-        return Expected(
-            len(z),
-            lambda start, stop: {"z": z[start:stop]},
-            self._decoded,
-            (lambda decoded: self._elbos(self._codes, decoded)) if measured else None,
-        )
+        return {
+            "encoder": self._encoder,
+            "decoder": self._decoder,
+            "reconstructor": self._reconstructor,
+            "scorer": self._scorer,
+            "sampler": self._sampler,
+            "decoder_uint8": self._decoder_uint8,
+            "encoder_float": self._encoder_float,
+        }[role]()
 
     def golden_inputs(self, role: str) -> Arrays:
         """A few inputs: two test images and one of all grey values, or four latents."""
-        if role == "encoder":
-            test = self.subject.test_images
-            return {"images": self.images[sorted({0, 1, 0 if test is None else len(test)})]}
-        return {"z": prior_latents(0, 0, 4, self.subject.info.latent_dim)}
+        test, latent_dim = self.subject.test_images, self.subject.info.latent_dim
+        images = self.images[sorted({0, 1, 0 if test is None else len(test)})]
+        match role:
+            case "encoder" | "reconstructor":
+                return {"images": images}
+            case "encoder_float":
+                return {"images": _as_floats(images)}
+            case "scorer":
+                # Test images alone: of the others the model is wrongly sure, and the last places of probs decide.
+                return {"images": self.images[:3], "noise": _draws(3, _SCORER_DRAWS, latent_dim)}
+            case "sampler":
+                return _sampler_inputs(0, 4)
+        return {"z": prior_latents(0, 0, 4, latent_dim)}
+
+    def _encoder(self) -> Expected:
+        images = self.images
+        elbos = None if self.subject.test_images is None else self._elbos_of_codes
+        return Expected(len(images), lambda start, stop: {"images": images[start:stop]}, self._codes, elbos)
+
+    def _encoder_float(self) -> Expected:
+        images = _as_floats(self.images)
+        return dataclasses.replace(self._encoder(), inputs=lambda start, stop: {"images": images[start:stop]})
+
+    def _reconstructor(self) -> Expected:
+        outputs = self._run("decoder", {"z": self._codes["mean"]})
+        return dataclasses.replace(self._encoder(), outputs=outputs, elbos=None)
+
+    def _decoder(self) -> Expected:
+        z = self.z
+        elbos = None if self.subject.test_images is None else lambda decoded: self._elbos(self._codes, decoded)
+        return Expected(len(z), lambda start, stop: {"z": z[start:stop]}, self._decoded, elbos)
+
+    def _decoder_uint8(self) -> Expected:
+        levels = {"images": 255.0 * self._decoded["probs"]}  # before rounding, which takes half a level at most
+        return dataclasses.replace(self._decoder(), outputs=levels, elbos=None, rounding={"images": 0.5})
+
+    def _scorer(self) -> Expected:
+        images = self.images
+        noise = _draws(len(images), _SCORER_DRAWS, self.subject.info.latent_dim)
+        posterior = Posterior(self._codes["mean"], self._codes["logvar"])
+        outputs, rounding = model_scores(
+            self.subject.info, images, posterior, lambda z: self._run("decoder", {"z": z}), _SCORER_DRAWS
+        )
+
+        def elbos(found: Arrays) -> NDArray[np.float64]:
+            assert self.elbos is not None
+            test = slice(len(self.elbos))
+            return self.elbos + found["elbo"][test] - outputs["elbo"][test]  # the same draws on both sides
+
+        return Expected(
+            len(images),
+            lambda start, stop: {"images": images[start:stop], "noise": noise[:, start:stop]},
+            outputs,
+            None if self.subject.test_images is None else elbos,
+            rounding,
+        )
+
+    def _sampler(self) -> Expected:
+        count = len(self.images)
+        z = prior_latents(_SAMPLER_SEED, _SAMPLER_FIRST, count, self.subject.info.latent_dim) * _TEMPERATURE
+        outputs = self._run("decoder", {"z": z})
+        return Expected(count, _sampler_inputs, outputs, None)
 
     @cached_property
     def _codes(self) -> Arrays:
@@ -143,6 +203,25 @@ def run_tensorflow(function: Function) -> Run:
         return {name: output.numpy() for name, output in outputs.items()}
 
     return run
+
+
+def _as_floats(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return images.astype(np.float32) / np.float32(255)
+
+
+def _draws(count: int, samples: int, latent_dim: int) -> NDArray[np.float32]:
+    """The posterior noise of images 0 .. count - 1 as a scorer takes it: float32 (samples, count, L)."""
+    noise = posterior_noise(EVALUATION_SEED, 0, count * samples, latent_dim)
+    return noise.reshape(count, samples, latent_dim).swapaxes(0, 1)
+
+
+def _sampler_inputs(start: int, stop: int) -> dict[str, NDArray[Any]]:
+    return {
+        "seed": np.array([_SAMPLER_SEED & 0xFFFFFFFF, _SAMPLER_SEED >> 32], np.uint32),
+        "first": np.array(_SAMPLER_FIRST + start),
+        "count": np.array(stop - start),
+        "temperature": np.array(_TEMPERATURE),
+    }
 
 
 def grey_pictures(shape: tuple[int, int, int], seed: int = 0) -> NDArray[np.uint8]:

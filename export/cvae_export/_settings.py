@@ -26,7 +26,7 @@ PASSES = (
     "ProductOutput",
 )
 ROLES = ("encoder", "decoder")  # that every bundle has
-EXTRA_ROLES: tuple[str, ...] = ()  # that it may have
+EXTRA_ROLES = ("reconstructor", "scorer", "sampler", "decoder_uint8", "encoder_float")  # that it may have
 
 
 @dataclasses.dataclass(frozen=True)

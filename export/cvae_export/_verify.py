@@ -63,7 +63,8 @@ class Comparison:
 
     Attributes:
         graph: which.
-        differences: per output the largest absolute one, over all images, providers, optimisation levels and batch sizes.
+        differences: per output the largest absolute one beyond what rounding explains, over all images, providers,
+            optimisation levels and batch sizes.
         tolerances: what they may be.
         elbo_change: test ELBO with this graph in the place of the model's part, minus the model's; the largest over
             providers and levels; nats per image. None where there is none.
@@ -97,7 +98,7 @@ class Comparison:
 def table(comparisons: Sequence[Comparison]) -> str:
     """Comparisons as lines of text."""
     lines = [
-        f"{'graph':26}{'output':10}{'largest difference':>20}{'tolerance':>11}{'ELBO change (nats)':>20}{'speed':>8}{'kB':>8}"
+        f"{'graph':26}{'output':16}{'largest difference':>20}{'tolerance':>11}{'ELBO change (nats)':>20}{'speed':>8}{'kB':>8}"
     ]
     for c in comparisons:
         change = f"{c.elbo_change:+20.6f}" if c.elbo_change is not None else f"{'-':>20}"
@@ -107,7 +108,7 @@ def table(comparisons: Sequence[Comparison]) -> str:
             limit = f"{tolerance:11.1e}" if math.isfinite(tolerance) else f"{'-':>11}"
             verdict = "" if c.passes(output) else "  FAILS"
             figures = f"{difference:20.2e}{limit}{change}{speed}{len(c.graph.data) / 1000:8.0f}"
-            lines.append(f"{c.graph.file:26}{output:10}{figures}{verdict}")
+            lines.append(f"{c.graph.file:26}{output:16}{figures}{verdict}")
     return "\n".join(lines)
 
 
@@ -139,8 +140,9 @@ def compare(
             found = expected.run(run, batch)
             for name, array in expected.outputs.items():
                 # In float64, for bytes would wrap round. NumPy's maximum passes NaN on, Python's may lose it.
-                difference = np.abs(found[name].astype(np.float64) - array).max()
-                differences[name] = float(np.maximum(differences[name], difference))
+                difference = np.abs(found[name].astype(np.float64) - array)
+                beyond = np.maximum(difference - expected.rounding.get(name, 0.0), 0.0).max()
+                differences[name] = float(np.maximum(differences[name], beyond))
         # `found` is now the last batch size's.
         if expected.elbos is not None and model_elbos is not None:
             changes.append(float((expected.elbos(found) - model_elbos).mean()))

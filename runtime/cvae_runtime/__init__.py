@@ -11,6 +11,7 @@ from ._arrays import as_images, npy_bytes, npz_bytes, picture_shape, read_npy, r
 from ._bundle import Bundle, packaged_bundle, read_bundle
 from ._elbo import (
     EVALUATION_SEED,
+    PROBABILITY_FLOOR,
     bernoulli_log_likelihood,
     discretized_logistic_log_likelihood,
     gaussian_kl,
@@ -58,6 +59,7 @@ from ._score import Posterior, Scores, score_images
 __all__ = [
     "EVALUATION_SEED",
     "MANIFEST_NAME",
+    "PROBABILITY_FLOOR",
     "PROVIDERS",
     "RNG_NAME",
     "Bundle",

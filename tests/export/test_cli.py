@@ -58,6 +58,14 @@ def test_quiet_prints_nothing(cvae_export, trained, tmp_path):
     assert cvae_export(trained.path, "--onnx", tmp_path / "bundle", "-q") == (0, "")
 
 
+def test_with_adds_graphs(cvae_export, trained, tmp_path):
+    code, err = cvae_export(trained.path, "--onnx", tmp_path / "bundle", "--with", "sampler, decoder_uint8")
+    assert code == 0
+    assert (
+        err.splitlines()[-1] == f"{tmp_path / 'bundle'}: encoder.onnx, decoder.onnx, sampler.onnx, decoder_uint8.onnx"
+    )
+
+
 def test_a_graph_beyond_its_tolerance_exits_3(cvae_export, trained, tmp_path):
     code, err = cvae_export(trained.path, "--onnx", tmp_path / "bundle", "--atol", "1e-12")
     assert code == 3
@@ -71,6 +79,10 @@ def test_a_graph_beyond_its_tolerance_exits_3(cvae_export, trained, tmp_path):
     ("arguments", "message"),
     [
         (("run",), "Error: Missing option '--onnx'."),
+        (
+            ("run", "--onnx", "x", "--with", "scorer,critic"),
+            "Error: Invalid value for '--with': 'critic': choose among reconstructor, scorer, sampler, decoder_uint8, encoder_float, separated by commas",
+        ),
         (
             ("run", "--onnx", "x", "--opset", "12"),
             "Error: Invalid value for '--opset': 12 is not in the range 13<=x<=21.",

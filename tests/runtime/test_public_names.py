@@ -9,7 +9,7 @@ import pytest
 import cvae_runtime as cvae
 
 NAMES = [
-    *("EVALUATION_SEED", "MANIFEST_NAME", "PROVIDERS", "RNG_NAME", "Precision", "Target"),
+    *("EVALUATION_SEED", "MANIFEST_NAME", "PROBABILITY_FLOOR", "PROVIDERS", "RNG_NAME", "Precision", "Target"),
     *(
         "allowed_cores",
         "discretized_logistic_log_likelihood",

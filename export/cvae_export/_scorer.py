@@ -1,0 +1,105 @@
+"""The scorer: `cvae_runtime.score_images` as a TensorFlow function that becomes a graph, with the caller's noise.
+
+Pixels and densities are computed in float64, as an ELBO is defined, from the encoder's and decoder's float32 outputs;
+sums over thousands of pixels and the tails of narrow pixel distributions ask for it. What leaves is float32.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from cvae_runtime import EVALUATION_SEED, PROBABILITY_FLOOR, ModelInfo, Posterior, score_images
+from cvae_train import preprocess
+
+from ._subject import Subject
+
+_LAST_PLACES = 2.0**-23  # two of a float32 just below 1
+
+
+def scorer(subject: Subject) -> Any:
+    """images uint8 (N, H, W, C) and noise float32 (K, N, L) to elbo and log_likelihood float32 (N,), in nats.
+
+    elbo is averaged over the K draws; log_likelihood is the importance-weighted bound over them.
+    """
+    info = subject.info
+    images = tf.TensorSpec([None, *info.image_shape], tf.uint8, name="images")
+    noise = tf.TensorSpec([None, None, info.latent_dim], tf.float32, name="noise")
+
+    @tf.function(autograph=False, input_signature=[images, noise])
+    def score(images: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
+        mean, logvar = subject.encode(subject.preprocess(images))
+        z = mean + tf.exp(logvar * 0.5) * noise
+        outputs = subject.decode(tf.reshape(z, [-1, info.latent_dim]))
+        pixels = tf.concat([tf.shape(noise)[:2], info.image_shape], 0)
+        parameters = {name: tf.reshape(tf.cast(output, tf.float64), pixels) for name, output in outputs.items()}
+        x = tf.cast(preprocess(images, info.preprocessing.binarize_at), tf.float64)
+        log_p_x = tf.reduce_sum(_log_likelihood(x, parameters, info.likelihood), axis=[2, 3, 4])
+        z, mean, logvar = (tf.cast(tensor, tf.float64) for tensor in (z, mean, logvar))
+        log_prior_over_q = 0.5 * tf.reduce_sum(logvar + (z - mean) ** 2 * tf.exp(-logvar) - z**2, axis=2)
+        kl = 0.5 * tf.reduce_sum(tf.exp(logvar) + mean**2 - 1.0 - logvar, axis=1)
+        scores = {
+            "elbo": tf.reduce_mean(log_p_x, axis=0) - kl,
+            "log_likelihood": _log_mean_exp(log_p_x + log_prior_over_q),
+        }
+        return {name: tf.cast(score, tf.float32) for name, score in scores.items()}
+
+    return score
+
+
+def _log_likelihood(x: tf.Tensor, parameters: Mapping[str, tf.Tensor], likelihood: str) -> tf.Tensor:
+    """log p of each pixel, see `cvae_runtime.log_likelihood`; all float64."""
+    if likelihood == "bernoulli":
+        p = tf.clip_by_value(parameters["probs"], PROBABILITY_FLOOR, 1.0 - PROBABILITY_FLOOR)
+        return x * tf.math.log(p) + (1.0 - x) * tf.math.log(1.0 - p)
+    x = tf.round(255.0 * x) / 255.0
+    m, s = parameters["probs"], tf.exp(parameters["log_scale"])
+    a, b = (x - 1 / 510 - m) / s, (x + 1 / 510 - m) / s
+    zero = tf.zeros([], tf.float64)
+    above_a = tf.where(x == 0.0, zero, -_softplus(a))
+    below_b = tf.where(x == 1.0, zero, -_softplus(-b))
+    between = tf.where((x == 0.0) | (x == 1.0), zero, tf.math.log(1.0 - tf.exp(-1 / (255.0 * s))))
+    return above_a + below_b + between
+
+
+def _softplus(x: tf.Tensor) -> tf.Tensor:
+    """log(1 + exp(x)) where x is in the thousands: runtimes' own Softplus overflows, in float64 beyond 709."""
+    return tf.maximum(x, 0.0) + tf.math.log(1.0 + tf.exp(-tf.abs(x)))
+
+
+def _log_mean_exp(values: tf.Tensor) -> tf.Tensor:
+    """Over the first axis. Plain operators, where TensorFlow's own asks what is finite."""
+    largest = tf.reduce_max(values, axis=0)
+    return largest + tf.math.log(tf.reduce_mean(tf.exp(values - largest), axis=0))
+
+
+def model_scores(
+    info: ModelInfo,
+    images: NDArray[np.uint8],
+    posterior: Posterior,
+    decode: Callable[[NDArray[np.float32]], Mapping[str, NDArray[np.float32]]],
+    samples: int,
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
+    """What a scorer must give, by the runtime's mathematics; other arguments are those of `score_images`.
+
+    Returns:
+        The scores, and how far rounding may move them, float64 (N,) by the scorer's outputs. A pixel that the model is
+        sure of, wrongly, costs -log(1 - probs): float32 knows 1 - probs to 2^-24, where it may be 2^-23. So much is
+        owed to the sigmoids of runtimes, an image at a time: what it changes to take all probs two last places inwards.
+    """
+
+    def scores(inwards: float) -> dict[str, NDArray[np.float64]]:
+        def moved(z: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+            outputs = decode(z)
+            probs = outputs["probs"].astype(np.float64)
+            return {**outputs, "probs": probs + inwards * (0.5 - probs)}
+
+        found = score_images(
+            images, posterior, moved, info.likelihood, info.preprocessing, samples, EVALUATION_SEED, first=0
+        )
+        return {"elbo": found.elbo, "log_likelihood": found.log_likelihood}
+
+    right, rounded = scores(0.0), scores(_LAST_PLACES)
+    return right, {name: np.abs(rounded[name] - right[name]) for name in right}

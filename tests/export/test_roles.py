@@ -1,0 +1,265 @@
+"""Graphs beside encoder and decoder: what they give is what the runtime computes from these two."""
+
+import dataclasses
+import json
+from importlib import resources
+
+import jsonschema
+import numpy as np
+import onnx
+import pytest
+import tensorflow as tf
+from onnx.reference import ReferenceEvaluator
+
+import cvae_runtime
+from cvae_export import ParityError, Settings, export
+from cvae_export._build import _Builder
+from cvae_export._convert import convert, finish
+from cvae_export._functions import FUNCTIONS, outputs_of
+from cvae_export._graph import Graph
+from cvae_export._reference import Reference, run_tensorflow
+from cvae_export._scorer import _log_likelihood
+from cvae_export._settings import EXTRA_ROLES, OPSETS
+from cvae_export._subject import subject_of_run
+from cvae_export._verify import BUDGETS, check, compare, run_onnx
+from cvae_export.passes import PORTABLE
+from cvae_runtime import check_golden, posterior_noise, read_bundle, to_uint8
+from cvae_train import CVAE, preprocess
+
+
+@pytest.fixture(scope="module")
+def subject(trained):
+    return subject_of_run(trained.path)
+
+
+@pytest.fixture(scope="module")
+def rgb_subject(subject, rgb_config, rgb_data):
+    """A model in colour, untrained."""
+    model = CVAE(rgb_config.model, seed=3)
+    info = dataclasses.replace(
+        subject.info,
+        image_shape=(8, 8, 3),
+        latent_dim=4,
+        likelihood="discretized-logistic",
+        preprocessing=cvae_runtime.Preprocessing(255, None),
+    )
+    return dataclasses.replace(
+        subject,
+        info=info,
+        preprocess=lambda images: preprocess(images, None),
+        preprocess_float=lambda images: preprocess(tf.round(images * 255.0), None),
+        encode=model.encode,
+        decode=model.pixel_parameters,
+        test_images=rgb_data.test,
+    )
+
+
+@pytest.fixture(scope="module")
+def grey_subject(trained_grey):
+    return subject_of_run(trained_grey.path)
+
+
+@pytest.fixture(scope="module", params=["grey_subject", "rgb_subject"])
+def reference(request):
+    return Reference(request.getfixturevalue(request.param))
+
+
+@pytest.fixture(scope="module")
+def exported(trained, tmp_path_factory):
+    return export(trained.path, tmp_path_factory.mktemp("bundles") / "all", Settings(extras=EXTRA_ROLES))
+
+
+@pytest.fixture(scope="module")
+def graphs(exported):
+    return {graph.role: run_onnx((exported.path / graph.file).read_bytes()) for graph in exported.manifest.graphs}
+
+
+@pytest.fixture(scope="module")
+def model(exported):
+    with cvae_runtime.load(exported.path, provider="cpu") as model:
+        yield model
+
+
+def test_the_manifest_describes_every_graph(exported):
+    image, code, one = ("batch", 8, 8, 1), ("batch", 3), ("batch",)
+    assert {
+        graph.file: [[(t.name, t.dtype, t.shape) for t in tensors] for tensors in (graph.inputs, graph.outputs)]
+        for graph in exported.manifest.graphs[2:]
+    } == {
+        "reconstructor.onnx": [[("images", "uint8", image)], [("probs", "float32", image)]],
+        "scorer.onnx": [
+            [("images", "uint8", image), ("noise", "float32", ("samples", "batch", 3))],
+            [("elbo", "float32", one), ("log_likelihood", "float32", one)],
+        ],
+        "sampler.onnx": [
+            [("seed", "uint32", (2,)), ("first", "int64", ()), ("count", "int64", ()), ("temperature", "float32", ())],
+            [("probs", "float32", image)],
+        ],
+        "decoder_uint8.onnx": [[("z", "float32", code)], [("images", "uint8", image)]],
+        "encoder_float.onnx": [
+            [("images", "float32", image)],
+            [("mean", "float32", code), ("logvar", "float32", code)],
+        ],
+    }
+    assert [graph.opset for graph in exported.manifest.graphs] == [15, 15, 15, 15, 18, 15, 15]
+    schema = json.loads(resources.files(cvae_runtime).joinpath("manifest.schema.json").read_text())
+    jsonschema.validate(json.loads((exported.path / "manifest.json").read_text()), schema)
+
+
+def test_elbo_changes_are_those_of_encoders_decoders_and_scorers(exported):
+    changes = {graph.role: graph.verified.elbo_change for graph in exported.manifest.graphs}
+    assert [role for role, change in changes.items() if change is not None] == [
+        "encoder",
+        "decoder",
+        "scorer",
+        "encoder_float",
+    ]
+    assert abs(changes["scorer"]) < 1e-4
+
+
+def test_golden_vectors_of_every_graph_agree(exported):
+    bundle = read_bundle(exported.path)
+    golden = cvae_runtime.parse_golden(bundle.files["golden.json"], "golden.json")
+    assert [case.file for case in golden.cases] == [graph.file for graph in exported.manifest.graphs]
+    assert all(result.agrees for result in check_golden(bundle))
+    sampler = golden.cases[4].inputs
+    assert {name: (array.dtype.name, array.tolist()) for name, array in sampler.items()} == {
+        "seed": ("uint32", [0x89ABCDEF, 0x01234567]),
+        "first": ("int64", 2**40),
+        "count": ("int64", 4),
+        "temperature": ("float32", 0.75),
+    }
+    assert [case.atol for case in golden.cases[4:6]] == [pytest.approx(1e-4), 1.0]
+
+
+def test_a_reconstructor_goes_through_the_mean(graphs, model, tiny_data):
+    found = graphs["reconstructor"]({"images": tiny_data.test})["probs"]
+    np.testing.assert_allclose(found, model.reconstruct(tiny_data.test), rtol=0, atol=1e-6)
+
+
+def test_a_sampler_gives_the_runtime_s_samples(graphs, model):
+    arguments = {"seed": np.array([7, 1], np.uint32), "first": np.array(40), "count": np.array(5)}
+    found = graphs["sampler"]({**arguments, "temperature": np.array(0.5, np.float32)})["probs"]
+    expected = model.generate(5, seed=7 + (1 << 32), first=40, temperature=0.5)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+
+
+def test_a_float_encoder_gives_the_codes_of_bytes_and_takes_the_nearest(graphs, model, tiny_data):
+    images = np.concatenate([tiny_data.test, np.arange(256, dtype=np.uint8).reshape(4, 8, 8, 1)])
+    posterior = model.encode(images)
+    for shift in (0.0, 0.49, -0.49):
+        floats = np.clip((images + np.float32(shift)) / np.float32(255), 0, 1).astype(np.float32)
+        found = graphs["encoder_float"]({"images": floats})
+        np.testing.assert_allclose(found["mean"], posterior.mean, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(found["logvar"], posterior.logvar, rtol=0, atol=1e-5)
+
+
+def test_images_of_bytes_are_rounded_as_the_runtime_rounds(subject):
+    halves = np.float32(np.arange(255) + 0.5) / np.float32(255)
+    edges = np.concatenate([halves, np.nextafter(halves, np.float32(0)), np.nextafter(halves, np.float32(1))])
+    assert (halves * np.float32(255) % 1 == 0.5).sum() > 100  # ties, which go to the even level
+    values = np.concatenate([edges, np.float32([0, 1, -0.1, 1.1])])
+    subject = dataclasses.replace(subject, decode=lambda z: {"probs": tf.reshape(z, [-1, 1, 1, 1])})
+    subject = dataclasses.replace(subject, info=dataclasses.replace(subject.info, latent_dim=1))
+    proto = convert(FUNCTIONS["decoder_uint8"](subject), 15)
+    graph, _ = finish(proto, PORTABLE, ("images",), {"cvae.role": "decoder_uint8"})
+    z = values[:, np.newaxis]
+    for found in (run_onnx(graph)({"z": z})["images"], ReferenceEvaluator(graph).run(["images"], {"z": z})[0]):
+        np.testing.assert_array_equal(found.ravel(), to_uint8(values))
+
+
+@pytest.mark.parametrize("samples", [1, 5])
+def test_a_scorer_gives_the_runtime_s_scores(graphs, model, tiny_data, samples):
+    noise = posterior_noise(3, 2 * samples, 13 * samples, 3).reshape(13, samples, 3).swapaxes(0, 1)
+    found = graphs["scorer"]({"images": tiny_data.test, "noise": noise})
+    expected = model.score(tiny_data.test, samples=samples, seed=3, first=2)
+    assert {array.dtype for array in found.values()} == {np.dtype(np.float32)}
+    np.testing.assert_allclose(found["elbo"], expected.elbo, rtol=1e-6, atol=1e-4)
+    np.testing.assert_allclose(found["log_likelihood"], expected.log_likelihood, rtol=1e-6, atol=1e-4)
+
+
+@pytest.mark.parametrize("role", ["reconstructor", "scorer", "decoder_uint8", "encoder_float"])
+@pytest.mark.parametrize("opset", [OPSETS.start, OPSETS.stop - 1])
+def test_every_opset_gives_the_models_numbers_with_plain_operators(reference, role, opset):
+    builder = _Builder(reference, Settings(opset=opset))
+    graph = builder.portable(role)
+    check([builder.compare(graph)])
+    nodes = onnx.load_from_string(graph.data).graph.node
+    assert {node.domain for node in nodes} == {""}
+    assert not {node.op_type for node in nodes} & {"If", "Loop", "Scan", "RandomNormal", "RandomNormalLike"}
+
+
+@pytest.mark.parametrize("role", EXTRA_ROLES)
+def test_onnx_s_reference_evaluator_gives_the_same_numbers(reference, role):
+    graph = _Builder(reference, Settings()).portable(role)
+    evaluator, names = ReferenceEvaluator(graph.data), list(outputs_of(role, reference.subject))
+    inputs = reference.golden_inputs(role)
+    found, expected = evaluator.run(names, inputs), run_onnx(graph.data)(inputs)
+    for name, array in zip(names, found, strict=True):
+        atol = 1.0 if array.dtype == np.uint8 else 1e-5
+        np.testing.assert_allclose(array, expected[name], rtol=1e-5, atol=atol)
+
+
+def test_pixel_likelihoods_hold_in_the_tails_of_narrow_distributions():
+    levels, places, scales = np.meshgrid([0, 1, 128, 254, 255], [0.0, 1e-6, 0.5, 1.0], [-7.69, -2.0, 3.0])
+    x = (levels.reshape(1, 5, 12, 1) / 255).astype(np.float32)
+    outputs = {
+        "probs": places.reshape(x.shape).astype(np.float32),
+        "log_scale": scales.reshape(x.shape).astype(np.float32),
+    }
+    parameters = {name: tf.constant(array, tf.float64) for name, array in outputs.items()}
+    for likelihood in ("bernoulli", "discretized-logistic"):
+        found = _log_likelihood(tf.constant(x, tf.float64), parameters, likelihood)
+        expected = cvae_runtime.log_likelihood(x, outputs, likelihood)
+        assert tf.reduce_sum(found).numpy() == pytest.approx(expected[0], rel=1e-9)
+
+
+def compared(subject, role, other):
+    """The role's own function against another of the same outputs."""
+    reference = Reference(subject)
+    graph = Graph(role, "portable", "float32", b"", ())
+    return compare(graph, [other], reference.expected(role), reference.elbos, BUDGETS["float32"])
+
+
+@pytest.mark.parametrize(
+    ("role", "output", "change"),
+    [
+        ("scorer", "elbo", lambda x: x + np.float32(0.1)),
+        ("scorer", "log_likelihood", lambda x: x + np.float32(np.log(3.0))),  # k forgotten
+        ("decoder_uint8", "images", lambda x: x - (x > 0)),  # rounded down
+        ("decoder_uint8", "images", lambda x: np.where(x == x.max(), x - 1, x)),
+        ("reconstructor", "probs", lambda x: x + np.float32(2e-5)),
+        ("encoder_float", "mean", lambda x: x * np.float32(1.001)),
+    ],
+)
+def test_any_difference_fails(subject, role, output, change):
+    right = run_tensorflow(FUNCTIONS[role](subject))
+
+    def other(inputs):
+        outputs = dict(right(inputs))
+        return outputs | {output: change(outputs[output])}
+
+    with pytest.raises(ParityError, match=f"{role}.onnx +{output} .*FAILS"):
+        check([compared(subject, role, other)])
+
+
+@pytest.mark.parametrize("role", ["scorer", "reconstructor", "encoder_float"])
+def test_a_wrong_threshold_fails(subject, role):
+    wrong = dataclasses.replace(
+        subject,
+        preprocess=lambda images: preprocess(images, 129),
+        preprocess_float=lambda images: preprocess(tf.round(images * 255.0), 129),
+    )
+    with pytest.raises(ParityError, match="FAILS"):
+        check([compared(subject, role, run_tensorflow(FUNCTIONS[role](wrong)))])
+
+
+def test_the_scorer_s_change_of_the_elbo_has_the_sign_of_a_change_for_the_worse(subject):
+    right = run_tensorflow(FUNCTIONS["scorer"](subject))
+    worse = compared(subject, "scorer", lambda inputs: {**right(inputs), "elbo": right(inputs)["elbo"] - 1})
+    assert worse.elbo_change == pytest.approx(-1.0, abs=1e-3)
+
+
+def test_a_role_asked_for_twice_is_built_once(trained, tmp_path):
+    result = export(trained.path, tmp_path / "bundle", Settings(extras=("decoder_uint8", "decoder_uint8")))
+    assert [graph.role for graph in result.manifest.graphs] == ["encoder", "decoder", "decoder_uint8"]

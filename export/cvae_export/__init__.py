@@ -14,7 +14,7 @@ from cvae_train import import_tensorflow
 
 if TYPE_CHECKING:
     from ._convert import ConversionError
-    from ._export import ExportResult, export
+    from ._export import ExportResult, export, export_models
     from ._settings import Settings
     from ._verify import Comparison, ParityError
 
@@ -25,9 +25,10 @@ _MODULES = {
     "ParityError": "_verify",
     "Settings": "_settings",
     "export": "_export",
+    "export_models": "_export",
 }
 
-__all__ = ["Comparison", "ConversionError", "ExportResult", "ParityError", "Settings", "export"]
+__all__ = ["Comparison", "ConversionError", "ExportResult", "ParityError", "Settings", "export", "export_models"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import get_args
+from typing import Literal, get_args
 
 from cvae_runtime import InputError, Precision, Target
 
@@ -14,6 +14,9 @@ TARGETS: tuple[Target, ...] = get_args(Target)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 ROLES = ("encoder", "decoder")  # that every bundle has
 EXTRA_ROLES: tuple[str, ...] = ()  # that it may have
+
+DecoderOutput = Literal["auto", "logits", "probs"]  # of a model from elsewhere
+DECODER_OUTPUTS: tuple[DecoderOutput, ...] = get_args(DecoderOutput)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ from cvae_train import import_tensorflow
 if TYPE_CHECKING:
     from ._convert import ConversionError
     from ._errors import ParityError
-    from ._export import ExportResult, export
+    from ._export import ExportResult, export, export_models
     from ._settings import Settings
     from ._verify import Comparison
 
@@ -26,9 +26,10 @@ _MODULES = {
     "ParityError": "_errors",
     "Settings": "_settings",
     "export": "_export",
+    "export_models": "_export",
 }
 
-__all__ = ["Comparison", "ConversionError", "ExportResult", "ParityError", "Settings", "export"]
+__all__ = ["Comparison", "ConversionError", "ExportResult", "ParityError", "Settings", "export", "export_models"]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,9 +10,21 @@ import click
 from cvae_runtime import cli, require
 from cvae_train import import_tensorflow
 
-from ._settings import ATOL, DEFAULT_OPSET, EXTRA_ROLES, OPSETS, PASSES, PRECISIONS, TARGETS, Settings
+from ._settings import (
+    ATOL,
+    DECODER_OUTPUTS,
+    DEFAULT_OPSET,
+    EXTRA_ROLES,
+    OPSETS,
+    PASSES,
+    PRECISIONS,
+    TARGETS,
+    Settings,
+)
 
 _OPSETS = (OPSETS.start, OPSETS.stop - 1)
+
+_ELSEWHERE = ("encoder", "decoder", "decoder_output", "input_range", "binarize_at")
 
 
 class _Names(click.ParamType[tuple[str, ...]]):
@@ -33,8 +45,38 @@ class _Names(click.ParamType[tuple[str, ...]]):
         return names
 
 
+class _Range(click.ParamType[tuple[float, float]]):
+    """Two numbers, separated by a comma."""
+
+    name = "low,high"
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> tuple[float, float]:
+        try:
+            low, high = map(float, value.split(","))
+        except ValueError:
+            self.fail(f"{value!r}: expected two numbers with a comma between, as 0,1", parameter, context)
+        return low, high
+
+
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--encoder",
+    type=click.Path(path_type=Path),
+    help="In the place of RUN: a .keras file or SavedModel folder, images to mean and logvar.",
+)
+@click.option("--decoder", type=click.Path(path_type=Path), help="Its decoder: likewise, latents to images.")
+@click.option(
+    "--decoder-output",
+    type=click.Choice(DECODER_OUTPUTS),
+    help="Of --decoder: logits, probs, or auto, the default, which looks at its last activation.",
+)
+@click.option("--input-range", type=_Range(), help="Of --encoder: what pixels 0 and 255 become; 0,1 if not given.")
+@click.option(
+    "--binarize-at", type=click.IntRange(1, 255), help="Of --encoder: the first pixel value that counts as 255."
+)
 @click.option("--onnx", "target", type=click.Path(path_type=Path), required=True, help="The bundle's folder.")
 @click.option(
     "--target",
@@ -68,35 +110,49 @@ class _Names(click.ParamType[tuple[str, ...]]):
 @click.option(
     "--opset", type=click.IntRange(*_OPSETS), default=DEFAULT_OPSET, show_default=True, help="Of the portable graphs."
 )
-@click.option("--data", type=click.Path(path_type=Path), help="The run's images, if they were moved.")
+@click.option(
+    "--data", type=click.Path(), help="The run's images, if they were moved; for --encoder any, as cvae-train's."
+)
 @click.option("--atol", type=float, default=ATOL, show_default=True, help="Largest difference from TensorFlow.")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is there.")
 @cli.common_options
 def command(
-    run: Path, target: Path, data: Path | None, overwrite: bool, quiet: bool, verbose: bool, **settings: Any
+    run: Path | None, target: Path, data: str | None, overwrite: bool, quiet: bool, verbose: bool, **options: Any
 ) -> None:
-    """Export a finished run as an ONNX bundle.
+    """Export a finished run, or a pair of Keras models, as an ONNX bundle.
 
     RUN is the folder that cvae-train made. Every test image goes through TensorFlow and through the exported
-    graphs; beyond the tolerance nothing is written and the exit code is 3.
+    graphs; beyond the tolerance nothing is written and the exit code is 3. Models from elsewhere are named by
+    --encoder and --decoder instead; without --data they are verified on seeded inputs.
     """
+    elsewhere = {name: value for name in _ELSEWHERE if (value := options.pop(name)) is not None}
+    if bool(elsewhere) != (run is None) or not (run or {"encoder", "decoder"} <= set(elsewhere)):
+        given = (["RUN"] if run else []) + [f"--{name.replace('_', '-')}" for name in elsewhere]
+        raise click.UsageError(
+            f"expected RUN, which knows its models, or --encoder and --decoder and what is said of them; "
+            f"found {', '.join(given) or 'neither'}"
+        )
     import_tensorflow(verbose=verbose, extra="export")
     for module in ("tf2onnx", "onnx", "onnx_ir", "onnxruntime"):
         require(module, "export")
 
-    from ._export import export
+    from ._export import export, export_models
 
-    if settings["passes"] is not None:
-        settings["passes"] = [name for name in settings["passes"] if name != "none"]
-    result = export(run, target, Settings(**settings), data=data, overwrite=overwrite, quiet=quiet)
+    if options["passes"] is not None:
+        options["passes"] = [name for name in options["passes"] if name != "none"]
+    settings = Settings(**options)
+    common: dict[str, Any] = {"data": data, "overwrite": overwrite, "quiet": quiet}
+    if run is None:
+        result = export_models(target=target, settings=settings, **elsewhere, **common)
+    else:
+        result = export(run, target, settings, **common)
     if not quiet:
         print(result.table(), file=sys.stderr)
         for refused in result.refused:
             print(f"{refused.file} is not written: {refused.reason}", file=sys.stderr)
         if result.elbo is not None:
-            count = result.manifest.training.test_images if result.manifest.training else 0
             elbo = f"{result.elbo.mean:.2f} +- {result.elbo.stderr:.2f}"
-            print(f"test ELBO {elbo} nats per image over {count:,} images", file=sys.stderr)
+            print(f"test ELBO {elbo} nats per image over {result.elbo.count:,} images", file=sys.stderr)
         print(f"{result.path}: {', '.join(graph.file for graph in result.manifest.graphs)}", file=sys.stderr)
 
 

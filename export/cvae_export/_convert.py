@@ -13,6 +13,7 @@ from onnx import version_converter
 
 from cvae_runtime import CvaeError
 
+from ._mends import HANDLERS, hushed, mend_short_kernels
 from .passes import run_passes
 
 BATCH = "batch"
@@ -37,9 +38,14 @@ def convert(function: tf.types.experimental.PolymorphicFunction, opset: int) -> 
         ConversionError: an operator is missing in the opset.
     """
     try:
-        proto, _ = tf2onnx.convert.from_function(
-            function, input_signature=function.input_signature, opset=min(opset, _TF2ONNX_NEWEST)
-        )
+        with hushed():
+            proto, _ = tf2onnx.convert.from_function(
+                function,
+                input_signature=function.input_signature,
+                opset=min(opset, _TF2ONNX_NEWEST),
+                custom_op_handlers=HANDLERS,
+            )
+        mend_short_kernels(proto)
         return version_converter.convert_version(proto, opset) if opset > _TF2ONNX_NEWEST else proto
     except Exception as error:  # both raise nearly anything for what they cannot do
         raise ConversionError(f"cannot convert to opset {opset}: {error}; try another --opset") from error

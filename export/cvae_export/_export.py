@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,11 +26,13 @@ from cvae_runtime import (
     refuse_existing,
     write_file,
 )
+from cvae_train import Dataset
 
 from ._build import Refused, build
+from ._elsewhere import subject_of_models
 from ._errors import ParityError
 from ._reference import Reference
-from ._settings import ATOL, Settings
+from ._settings import ATOL, DecoderOutput, Settings
 from ._subject import Subject, subject_of_run
 from ._verify import Comparison, MeanElbo, run_onnx, table
 
@@ -88,6 +91,53 @@ def export(
     """
     _check_target(Path(target), overwrite)
     return _export(subject_of_run(run, data, quiet=quiet), Path(target), settings or Settings(), quiet=quiet)
+
+
+def export_models(
+    encoder: Any,
+    decoder: Any,
+    target: str | Path,
+    settings: Settings | None = None,
+    *,
+    decoder_output: DecoderOutput = "auto",
+    input_range: tuple[float, float] = (0.0, 1.0),
+    binarize_at: int | None = None,
+    data: str | Path | Dataset | None = None,
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> ExportResult:
+    """Export a pair of Keras models that need not be this project's, verified on seeded inputs, or on images of yours.
+
+    Args:
+        encoder: images float32 (N, H, W, C) to mean and logvar (N, L): two outputs in this order or by these names,
+            perhaps with a draw behind them, which is left out, or one output of both side by side, (N, 2L). A Keras
+            model, or the path of a ``.keras`` file or of a SavedModel folder.
+        decoder: latents float32 (N, L) to images (N, H, W, C); likewise.
+        target: the bundle's folder; written whole or not at all.
+        settings: which graphs.
+        decoder_output: whether the decoder gives logits or probabilities; "auto" looks at its last activation.
+        input_range: what pixels 0 and 255 become in the encoder's input.
+        binarize_at: the first pixel value that counts as 255, the others counting as 0; None: no binarization.
+        data: images of the encoder's shape, as `cvae_train.load_data` takes or gives them; their test part is what the
+            graphs are verified on, and the ELBO measured.
+        overwrite: replace a bundle that is there.
+        quiet: show no progress.
+
+    Raises:
+        InputError: a model cannot be loaded or used, the two do not fit each other, or the images not them.
+        TargetExistsError, ConversionError, ParityError: as `export`.
+    """
+    _check_target(Path(target), overwrite)
+    subject = subject_of_models(
+        encoder,
+        decoder,
+        decoder_output=decoder_output,
+        input_range=input_range,
+        binarize_at=binarize_at,
+        data=data,
+        quiet=quiet,
+    )
+    return _export(subject, Path(target), settings or Settings(), quiet=quiet)
 
 
 def _export(subject: Subject, target: Path, settings: Settings, *, quiet: bool) -> ExportResult:

@@ -73,7 +73,8 @@ class Reference:
         subject: the model.
         images: test images, then pictures of all grey values, uint8 (N, H, W, C).
         noise: one draw an image, float32 (N, L).
-        z: latents that decoders are compared on.
+        z: latents that decoders are compared on: draws of the test images' codes, then of the prior. Not of the other
+            pictures' codes: what a decoder makes of latents that no picture has says nothing.
     """
 
     def __init__(self, subject: Subject) -> None:
@@ -82,7 +83,9 @@ class Reference:
         test = subject.test_images
         self.images = grey if test is None else np.concatenate([test, grey])
         self.noise = posterior_noise(EVALUATION_SEED, 0, len(self.images), subject.info.latent_dim)
-        self.z = reparameterize(self._codes["mean"], self._codes["logvar"], self.noise)
+        count = 0 if test is None else len(test)
+        codes = reparameterize(self._codes["mean"][:count], self._codes["logvar"][:count], self.noise[:count])
+        self.z = np.concatenate([codes, prior_latents(0, 0, len(grey), subject.info.latent_dim)])
 
     @cached_property
     def elbos(self) -> NDArray[np.float64] | None:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import get_args
+from typing import Literal, get_args
 
 from cvae_runtime import InputError, Precision, Target
 
@@ -27,6 +27,9 @@ PASSES = (
 )
 ROLES = ("encoder", "decoder")  # that every bundle has
 EXTRA_ROLES = ("reconstructor", "scorer", "sampler", "decoder_uint8", "encoder_float")  # that it may have
+
+DecoderOutput = Literal["auto", "logits", "probs"]  # of a model from elsewhere
+DECODER_OUTPUTS: tuple[DecoderOutput, ...] = get_args(DecoderOutput)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -45,16 +45,17 @@ BUDGETS: Mapping[Precision, Budget] = {
 
 @dataclasses.dataclass(frozen=True)
 class MeanElbo:
-    """Mean ELBO over the test set and its standard error, in nats per image."""
+    """Mean ELBO over ``count`` test images and its standard error, in nats per image."""
 
     mean: float
     stderr: float
+    count: int
 
     @classmethod
     def of(cls, elbos: NDArray[np.float64]) -> "MeanElbo":
         """Of the ELBOs of all test images."""
         stderr = float(elbos.std(ddof=1) / math.sqrt(len(elbos))) if len(elbos) > 1 else math.nan
-        return cls(float(elbos.mean()), stderr)
+        return cls(float(elbos.mean()), stderr, len(elbos))
 
 
 @dataclasses.dataclass(frozen=True)

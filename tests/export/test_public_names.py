@@ -2,7 +2,15 @@ import cvae_export
 
 
 def test_public_names():
-    assert cvae_export.__all__ == ["Comparison", "ConversionError", "ExportResult", "ParityError", "Settings", "export"]
+    assert cvae_export.__all__ == [
+        "Comparison",
+        "ConversionError",
+        "ExportResult",
+        "ParityError",
+        "Settings",
+        "export",
+        "export_models",
+    ]
     for name in cvae_export.__all__:
         assert getattr(cvae_export, name) is not None
     assert not hasattr(cvae_export, "something_else")

@@ -5,7 +5,14 @@ import pytest
 
 from cvae_export._reference import Reference, grey_pictures
 from cvae_export._subject import subject_of_run
-from cvae_runtime import bernoulli_log_likelihood, gaussian_kl, posterior_noise, reparameterize, targets_of
+from cvae_runtime import (
+    bernoulli_log_likelihood,
+    gaussian_kl,
+    posterior_noise,
+    prior_latents,
+    reparameterize,
+    targets_of,
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +48,13 @@ def test_inputs_are_test_images_then_pictures_of_all_grey_values(reference, tiny
     np.testing.assert_array_equal(images[:13], tiny_data.test)
     np.testing.assert_array_equal(images[13:], grey_pictures((8, 8, 1)))
     np.testing.assert_array_equal(expected.inputs(3, 5)["images"], tiny_data.test[3:5])
+
+
+def test_latents_are_draws_of_the_test_images_codes_then_of_the_prior(reference, trained, tiny_data):
+    mean, logvar = (t.numpy() for t in trained.model.encode((tiny_data.test >= 128).astype(np.float32)))
+    z = reference.expected("decoder").inputs(0, 77)["z"]
+    np.testing.assert_allclose(z[:13], reparameterize(mean, logvar, posterior_noise(0, 0, 13, 3)), atol=1e-5)
+    np.testing.assert_array_equal(z[13:], prior_latents(0, 0, 64, 3))
 
 
 def test_without_test_images_there_are_outputs_and_no_elbo(trained):

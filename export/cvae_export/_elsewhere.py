@@ -1,0 +1,93 @@
+"""A pair of Keras models that this project did not train, encoder and decoder, as a `Subject`."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from cvae_runtime import RNG_NAME, InputError, ModelInfo, Preprocessing, prior_latents
+from cvae_train import Dataset, load_data
+
+from ._network import network_of
+from ._pair import decode_of, encode_of, image_shape_of, latent_dim_of
+from ._reference import grey_pictures
+from ._settings import DECODER_OUTPUTS, DecoderOutput
+from ._subject import Subject
+
+
+def subject_of_models(
+    encoder: Any,
+    decoder: Any,
+    *,
+    decoder_output: DecoderOutput = "auto",
+    input_range: tuple[float, float] = (0.0, 1.0),
+    binarize_at: int | None = None,
+    data: str | Path | Dataset | None = None,
+    quiet: bool = False,
+) -> Subject:
+    """A pair of models as what is exported; for the arguments see `cvae_export.export_models`.
+
+    Raises:
+        InputError: a model cannot be loaded or used, the two do not fit each other, or the images not them.
+    """
+    if decoder_output not in DECODER_OUTPUTS:
+        raise InputError(f"decoder_output must be one of {', '.join(DECODER_OUTPUTS)}; found {decoder_output!r}")
+    preprocess = _preprocessing(input_range, binarize_at)
+    encoding, decoding = network_of(encoder, "encoder"), network_of(decoder, "decoder")
+    image_shape, latent_dim = image_shape_of(encoding), latent_dim_of(decoding)
+    encode = encode_of(encoding, preprocess(grey_pictures(image_shape)[:2]), latent_dim)
+    decode = decode_of(decoding, prior_latents(0, 0, 2, latent_dim), image_shape, decoder_output)
+    dataset = _load(data, image_shape, quiet=quiet)
+    return Subject(
+        info=ModelInfo(
+            image_shape=image_shape,
+            latent_dim=latent_dim,
+            filters=(),
+            likelihood="bernoulli",
+            preprocessing=Preprocessing(scale=255, binarize_at=binarize_at),
+            rng=RNG_NAME,
+        ),
+        preprocess=preprocess,
+        preprocess_float=lambda images: preprocess(tf.round(images * 255.0)),
+        encode=encode,
+        decode=decode,
+        test_images=None if dataset is None else dataset.test,
+        calibration_images=None if dataset is None else lambda: dataset.train,
+        training=None,
+    )
+
+
+def _preprocessing(input_range: tuple[float, float], binarize_at: int | None) -> Callable[[Any], tf.Tensor]:
+    """Pixels 0 to 255 to what the network sees: thresholded where that is asked for, and brought into the range."""
+    low, high = input_range
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise InputError(f"input_range must be what pixels 0 and 255 become, such as 0, 1; found {low:g}, {high:g}")
+    if binarize_at is not None and not 1 <= binarize_at <= 255:
+        raise InputError(
+            f"binarize_at must be the first pixel value that counts as 1, from 1 to 255; found {binarize_at}"
+        )
+    scale = (high - low) / (255.0 if binarize_at is None else 1.0)
+
+    def preprocess(pixels: Any) -> tf.Tensor:
+        values = tf.cast(pixels, tf.float32)
+        if binarize_at is not None:
+            values = tf.cast(values >= float(binarize_at), tf.float32)
+        if scale != 1.0:
+            values *= scale
+        return values if low == 0.0 else values + low
+
+    return preprocess
+
+
+def _load(data: str | Path | Dataset | None, image_shape: tuple[int, int, int], *, quiet: bool) -> Dataset | None:
+    if data is None:
+        return None
+    dataset = data if isinstance(data, Dataset) else load_data(data, quiet=quiet)
+    if dataset.image_shape != image_shape:
+        raise InputError(
+            f"{dataset.source}: expected images of {image_shape}, the encoder's input, found {dataset.image_shape}; "
+            f"give others, or leave out --data"
+        )
+    return dataset

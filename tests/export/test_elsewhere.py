@@ -1,0 +1,311 @@
+"""Models that this project did not train, from their files to the runtime's numbers."""
+
+import json
+import warnings
+from importlib import resources
+
+import jsonschema
+import keras
+import numpy as np
+import onnx
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+from keras import layers
+
+import cvae_runtime
+from cvae_export import export_models
+from cvae_export._cli import command
+from cvae_export._elsewhere import _preprocessing, subject_of_models
+from cvae_runtime import InputError, TargetExistsError, check_golden, read_bundle
+from cvae_train import Dataset
+
+
+class Draw(layers.Layer):
+    """z ~ N(mean, exp(logvar)), as Keras's VAE example has it inside its encoder."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.seed_generator = keras.random.SeedGenerator(1)
+
+    def call(self, codes):
+        mean, logvar = codes
+        noise = keras.random.normal(keras.ops.shape(mean), seed=self.seed_generator)
+        return mean + keras.ops.exp(logvar / 2) * noise
+
+
+def tutorial():
+    """The networks of TensorFlow's CVAE tutorial: one output of the encoder to be split, logits of the decoder."""
+    encoder = [keras.Input((28, 28, 1))]
+    encoder += [layers.Conv2D(filters, 3, 2, activation="relu") for filters in (32, 64)]
+    encoder += [layers.Flatten(), layers.Dense(2 + 2)]
+    decoder = [keras.Input((2,)), layers.Dense(7 * 7 * 32, activation="relu"), layers.Reshape((7, 7, 32))]
+    decoder += [layers.Conv2DTranspose(filters, 3, 2, padding="same", activation="relu") for filters in (64, 32)]
+    decoder += [layers.Conv2DTranspose(1, 3, padding="same")]
+    return keras.Sequential(encoder), keras.Sequential(decoder)
+
+
+def example():
+    """The networks of Keras's VAE example: mean, logvar and a draw of the encoder, probabilities of the decoder."""
+    x = keras.Input((28, 28, 1))
+    h = layers.Conv2D(32, 3, 2, padding="same", activation="relu")(x)
+    h = layers.Conv2D(64, 3, 2, padding="same", activation="relu")(h)
+    h = layers.Dense(16, activation="relu")(layers.Flatten()(h))
+    mean, logvar = layers.Dense(2, name="z_mean")(h), layers.Dense(2, name="z_log_var")(h)
+    z = keras.Input((2,))
+    h = layers.Reshape((7, 7, 64))(layers.Dense(7 * 7 * 64, activation="relu")(z))
+    h = layers.Conv2DTranspose(64, 3, 2, padding="same", activation="relu")(h)
+    h = layers.Conv2DTranspose(32, 3, 2, padding="same", activation="relu")(h)
+    pixels = layers.Conv2DTranspose(1, 3, padding="same", activation="sigmoid")(h)
+    return keras.Model(x, [mean, logvar, Draw()([mean, logvar])]), keras.Model(z, pixels)
+
+
+def normalised():
+    """Colour, batches normalised, dropout, other paddings and activations, pictures enlarged by repetition."""
+    x = keras.Input((8, 12, 3))
+    h = layers.LeakyReLU()(layers.BatchNormalization()(layers.Conv2D(4, 5, 2, padding="same")(x)))
+    h = layers.Dropout(0.5)(layers.Conv2D(6, 2, activation="swish")(layers.ZeroPadding2D(1)(h)))
+    h = layers.Dense(12)(layers.Flatten()(h))
+    h = layers.BatchNormalization()(h)
+    encoder = keras.Model(x, {"z_log_var": layers.Dense(3)(h), "z_mean": layers.Dense(3)(h)})
+    z = keras.Input((3,))
+    h = layers.Reshape((2, 3, 4))(layers.Dense(24, use_bias=False)(z))
+    h = layers.LeakyReLU()(layers.BatchNormalization()(layers.Conv2DTranspose(6, 4, 2, padding="same")(h)))
+    h = layers.Conv2D(5, 3, padding="same", activation="gelu")(layers.UpSampling2D()(layers.Dropout(0.5)(h)))
+    return encoder, keras.Model(z, layers.Activation("sigmoid")(layers.Conv2D(3, 3, padding="same")(h)))
+
+
+def seeded(pair):
+    """A pair with biases and moving averages that are not those of an untrained one."""
+    rng = np.random.default_rng(0)
+    for model in pair:
+        for variable in model.variables:
+            shape = variable.shape
+            if "float" not in variable.dtype:  # the state of random numbers
+                continue
+            scale = 0.3 if len(shape) == 1 else np.sqrt(2.0 / np.prod(shape[:-1]))
+            value = rng.standard_normal(shape) * scale
+            variable.assign(np.exp(value) if "variance" in variable.path else value)
+    return pair
+
+
+PAIRS = {"tutorial": tutorial, "example": example, "normalised": normalised}
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    return {name: seeded(pair()) for name, pair in PAIRS.items()}
+
+
+@pytest.fixture(scope="module")
+def saved(pairs, tmp_path_factory):
+    """Each pair as .keras files and as SavedModels: paths by name and form."""
+    paths = {}
+    for name, pair in pairs.items():
+        folder = tmp_path_factory.mktemp(name)
+        for role, model in zip(("encoder", "decoder"), pair, strict=True):
+            with warnings.catch_warnings(action="ignore"):  # Keras's own, while it saves
+                model.save(folder / f"{role}.keras")
+                model.export(folder / role, verbose=False)
+        paths[name, ".keras"] = (folder / "encoder.keras", folder / "decoder.keras")
+        paths[name, "SavedModel"] = (folder / "encoder", folder / "decoder")
+    return paths
+
+
+@pytest.fixture
+def cvae_export(console):
+    """A function that runs the console script in this process: its exit code and stderr."""
+    return lambda *arguments: console(command, "cvae-export", *arguments)
+
+
+def own_codes(encoder, images):
+    """Mean and logvar by Keras itself."""
+    outputs = encoder(images, training=False)
+    if isinstance(outputs, dict):
+        outputs = (outputs["z_mean"], outputs["z_log_var"])
+    return [np.asarray(code) for code in (tf.split(outputs, 2, axis=1) if tf.is_tensor(outputs) else outputs[:2])]
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("tutorial", ".keras"),
+        ("tutorial", "SavedModel"),
+        ("example", ".keras"),
+        ("example", "SavedModel"),
+        ("normalised", ".keras"),
+        ("normalised", "object"),
+    ],
+)
+def test_the_runtime_gives_the_models_own_numbers(pairs, saved, name, form, tmp_path):
+    encoder, decoder = pairs[name]
+    with keras.saving.custom_object_scope({"Draw": Draw} if form == ".keras" else {}):
+        result = export_models(*(pairs[name] if form == "object" else saved[name, form]), tmp_path / "bundle")
+    images = np.random.default_rng(1).integers(0, 256, (5, *encoder.input_shape[1:]), np.uint8)
+    mean, logvar = own_codes(encoder, images / np.float32(255))
+    pixels = decoder(mean, training=False)
+    probs = tf.sigmoid(pixels) if name == "tutorial" else pixels
+    with cvae_runtime.load(tmp_path / "bundle", provider="cpu") as model:
+        codes = model.encode(images)
+        np.testing.assert_allclose(codes.mean, mean, atol=2e-5)
+        np.testing.assert_allclose(codes.logvar, logvar, atol=2e-5)
+        np.testing.assert_allclose(model.decode(mean), probs, atol=1e-5)
+        np.testing.assert_allclose(model.reconstruct(images), probs, atol=2e-5)
+        assert np.ptp(probs) > 0.1
+    for graph in result.manifest.graphs:
+        nodes = onnx.load(tmp_path / "bundle" / graph.file).graph.node
+        assert not [node.op_type for node in nodes if "Random" in node.op_type]
+
+
+def test_the_manifest_says_that_nothing_is_known_of_the_training(pairs, tmp_path):
+    result = export_models(*pairs["normalised"], tmp_path / "bundle", input_range=(-1, 1), binarize_at=99)
+    manifest = read_bundle(tmp_path / "bundle").manifest
+    assert manifest == result.manifest
+    assert (manifest.training, result.elbo) == (None, None)
+    assert [graph.verified.elbo_change for graph in manifest.graphs] == [None, None]
+    model = manifest.model
+    assert (model.image_shape, model.latent_dim, model.filters, model.likelihood) == ((8, 12, 3), 3, (), "bernoulli")
+    assert (model.preprocessing.scale, model.preprocessing.binarize_at) == (255, 99)
+    schema = json.loads(resources.files(cvae_runtime).joinpath("manifest.schema.json").read_text())
+    jsonschema.validate(json.loads((tmp_path / "bundle/manifest.json").read_text()), schema)
+    assert all(result.agrees for result in check_golden(read_bundle(tmp_path / "bundle")))
+
+
+def test_images_measure_the_elbo(pairs, tmp_path):
+    rng = np.random.default_rng(2)
+    data = Dataset(*(rng.integers(0, 256, (count, 8, 12, 3), np.uint8) for count in (9, 6)))
+    result = export_models(*pairs["normalised"], tmp_path / "bundle", data=data)
+    with cvae_runtime.load(tmp_path / "bundle", provider="cpu") as model:
+        assert model.score(data.test).elbo.mean() == pytest.approx(result.elbo.mean, rel=1e-5)
+    assert (result.elbo.count, result.manifest.training) == (6, None)
+    assert all(abs(graph.verified.elbo_change) < 1e-3 for graph in result.manifest.graphs)
+    subject = subject_of_models(*pairs["normalised"], data=data)
+    np.testing.assert_array_equal(subject.calibration_images(), data.train)
+
+
+def test_images_of_another_shape_are_refused(pairs, tiny_archive, tmp_path):
+    with pytest.raises(InputError) as caught:
+        export_models(*pairs["normalised"], tmp_path / "bundle", data=tiny_archive)
+    assert str(caught.value) == (
+        f"{tiny_archive}: expected images of (8, 12, 3), the encoder's input, found (8, 8, 1); give others, or leave out --data"
+    )
+
+
+@given(low=st.floats(-300, 300, width=32), span=st.floats(0.125, 600, width=32))
+def test_pixels_fill_any_range(low, span):
+    pixels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
+    seen = _preprocessing((low, low + span), None)(pixels)
+    np.testing.assert_allclose(seen, low + pixels / 255 * span, rtol=1e-6, atol=1e-4)
+    assert seen.dtype == tf.float32
+
+
+@given(low=st.floats(-300, 300, width=32), span=st.floats(0.125, 600, width=32), binarize_at=st.integers(1, 255))
+def test_a_threshold_leaves_both_ends_of_the_range(low, span, binarize_at):
+    pixels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
+    seen = _preprocessing((low, low + span), binarize_at)(pixels)
+    np.testing.assert_allclose(seen, np.where(pixels >= binarize_at, low + span, low), rtol=1e-6, atol=1e-4)
+
+
+@pytest.mark.parametrize("input_range", [(0, 1), (-1, 1), (0, 255)])
+def test_the_encoder_sees_the_range_that_was_given(input_range):
+    x, z = keras.Input((8, 8, 1)), keras.Input((64,))
+    seen = layers.Flatten()(x)
+    encoder, decoder = keras.Model(x, [seen, seen]), keras.Model(z, layers.Reshape((8, 8, 1))(z))
+    subject = subject_of_models(encoder, decoder, input_range=input_range, decoder_output="logits")
+    pixels = np.arange(256, dtype=np.uint8).reshape(4, 8, 8, 1)
+    expected = {(0, 1): pixels / 255, (-1, 1): pixels / 127.5 - 1, (0, 255): pixels}[input_range].reshape(4, 64)
+    for images in (subject.preprocess(pixels), subject.preprocess_float(pixels / np.float32(255))):
+        np.testing.assert_allclose(subject.encode(images)[0], expected, rtol=3e-7, atol=3e-7)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"decoder_output": "pixels"}, "decoder_output must be one of auto, logits, probs; found 'pixels'"),
+        ({"input_range": (1, 0)}, "input_range must be what pixels 0 and 255 become, such as 0, 1; found 1, 0"),
+        ({"input_range": (0, np.inf)}, "input_range must be what pixels 0 and 255 become, such as 0, 1; found 0, inf"),
+        ({"binarize_at": 0}, "binarize_at must be the first pixel value that counts as 1, from 1 to 255; found 0"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(pairs, options, message):
+    with pytest.raises(InputError) as caught:
+        subject_of_models(*pairs["normalised"], **options)
+    assert str(caught.value) == message
+
+
+def test_an_existing_target_is_refused_before_models_are_loaded(tmp_path):
+    (tmp_path / "bundle").mkdir()
+    with pytest.raises(TargetExistsError, match="bundle exists already; choose another name or say --overwrite"):
+        export_models("encoder.keras", "decoder.keras", tmp_path / "bundle")
+
+
+def test_the_command_exports_a_pair_and_says_what_it_takes_the_decoder_for(cvae_export, saved, caplog, tmp_path):
+    encoder, decoder = saved["tutorial", ".keras"]
+    code, err = cvae_export("--encoder", encoder, "--decoder", decoder, "--onnx", tmp_path / "bundle")
+    assert code == 0
+    *table, last = err.splitlines()
+    assert caplog.messages == [f"decoder {decoder}: ends without an activation, so that its output is taken as logits"]
+    assert [line.split()[0] for line in table] == ["graph", "encoder.onnx", "encoder.onnx", "decoder.onnx"]
+    assert [line.split()[4] for line in table[1:]] == ["-"] * 3  # no change of an ELBO that is not measured
+    assert last == f"{tmp_path / 'bundle'}: encoder.onnx, decoder.onnx"
+
+
+def test_the_command_hands_on_what_is_said_of_the_pair(cvae_export, saved, tmp_path):
+    rng = np.random.default_rng(3)
+    parts = {name: rng.integers(0, 256, (4, 28, 28), np.uint8) for name in ("x_train", "x_test")}
+    np.savez(tmp_path / "set.npz", **parts)
+    pair = ("--encoder", saved["example", "SavedModel"][0], "--decoder", saved["example", "SavedModel"][1])
+    options = (
+        "--decoder-output",
+        "logits",
+        "--input-range",
+        "-1,1",
+        "--binarize-at",
+        100,
+        "--data",
+        tmp_path / "set.npz",
+    )
+    code, err = cvae_export(*pair, *options, "--onnx", tmp_path / "bundle")
+    assert (code, err.splitlines()[-2].split(" ")[-5:]) == (0, ["per", "image", "over", "4", "images"])
+    with cvae_runtime.load(tmp_path / "bundle", provider="cpu") as model:
+        assert model.manifest.model.preprocessing.binarize_at == 100
+        assert model.generate(4).min() >= 0.5  # a sigmoid of probabilities
+    assert cvae_export(*pair, "--onnx", tmp_path / "quiet", "-q") == (0, "")
+
+
+def test_a_layer_that_is_not_known_exits_1_with_the_way_out(cvae_export, saved, tmp_path):
+    encoder, decoder = saved["example", ".keras"]
+    code, err = cvae_export("--encoder", encoder, "--decoder", decoder, "--onnx", tmp_path / "bundle")
+    assert code == 1
+    assert err == (
+        f"Error: encoder {encoder}: cannot be loaded: Could not locate class 'Draw'; load it in Python, with the layers that it "
+        "is made of, and hand it to cvae_export.export_models, or save it by model.export('NAME')\n"
+    )
+
+
+USAGE = "Error: expected RUN, which knows its models, or --encoder and --decoder and what is said of them; found "
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), USAGE + "neither"),
+        (("--encoder", "e"), USAGE + "--encoder"),
+        (("--decoder", "d", "--binarize-at", 9), USAGE + "--decoder, --binarize-at"),
+        (("run", "--encoder", "e", "--decoder", "d"), USAGE + "RUN, --encoder, --decoder"),
+        (("run", "--input-range", "0,1"), USAGE + "RUN, --input-range"),
+        (
+            ("--input-range", "0-1"),
+            "Error: Invalid value for '--input-range': '0-1': expected two numbers with a comma between, as 0,1",
+        ),
+        (("--binarize-at", 256), "Error: Invalid value for '--binarize-at': 256 is not in the range 1<=x<=255."),
+        (
+            ("--decoder-output", "mean"),
+            "Error: Invalid value for '--decoder-output': 'mean' is not one of 'auto', 'logits', 'probs'.",
+        ),
+    ],
+)
+def test_usage_errors_exit_2(cvae_export, arguments, message):
+    code, err = cvae_export(*arguments, "--onnx", "bundle")
+    assert (code, err.splitlines()[-1]) == (2, message)

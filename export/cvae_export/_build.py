@@ -93,7 +93,7 @@ def _offers(settings: Settings) -> Sequence[tuple[Target, Precision]]:
 
 
 class _Builder:
-    def __init__(self, reference: Reference, settings: Settings, say: Say) -> None:
+    def __init__(self, reference: Reference, settings: Settings, say: Say = lambda _: None) -> None:
         self._reference = reference
         self._settings = settings
         self._say = say

@@ -38,7 +38,7 @@ def test_the_manifest_tells_what_an_embedder_asks(exported, tiny_config):
     assert exported.manifest.versions["tf2onnx"] == metadata.version("tf2onnx")
     encoder, decoder = exported.manifest.graphs
     assert (encoder.role, encoder.target, encoder.precision, encoder.opset, encoder.ir_version) == ("encoder", "portable", "float32", 15, 8)  # fmt: skip
-    assert encoder.passes == ("MovingFirst", "DenseLayout")
+    assert encoder.passes == ("MovingFirst",)
     assert decoder.passes == ("BiasIntoConvolution", "DenseLayout", "SymmetricPads")
     assert [(t.name, t.dtype, t.shape) for t in encoder.inputs] == [("images", "uint8", ("batch", 8, 8, 1))]
     assert [(t.name, t.dtype, t.shape) for t in decoder.outputs] == [("probs", "float32", ("batch", 8, 8, 1))]

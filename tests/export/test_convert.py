@@ -72,7 +72,7 @@ def test_names_batch_axis_and_metadata_are_for_embedders(functions, role):
     assert {entry.key: json.loads(entry.value) for entry in proto.metadata_props} == {"cvae.role": role}
     assert proto.producer_name == "cvae-toolkit"
     assert passes == (
-        ("MovingFirst", "DenseLayout") if role == "encoder" else ("BiasIntoConvolution", "DenseLayout", "SymmetricPads")
+        ("MovingFirst",) if role == "encoder" else ("BiasIntoConvolution", "DenseLayout", "SymmetricPads")
     )
 
 

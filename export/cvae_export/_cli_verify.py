@@ -12,6 +12,7 @@ from cvae_runtime import PROVIDERS, Bundle, InputError, cli, read_bundle, requir
 
 from ._errors import ParityError
 from ._golden_check import Check, check_everywhere, table
+from ._settings import EXTRA_ROLES, ROLES
 
 if TYPE_CHECKING:
     from ._verify import Comparison
@@ -72,7 +73,6 @@ def _compare(
     import_tensorflow(verbose=verbose, extra="export")
     require("onnx", "export")
 
-    from ._functions import FUNCTIONS
     from ._graph import Graph
     from ._reference import Reference
     from ._subject import subject_of_run
@@ -87,7 +87,7 @@ def _compare(
     reference = Reference(subject)
     comparisons = []
     for info in bundle.manifest.graphs:
-        if info.role not in FUNCTIONS:
+        if info.role not in (*ROLES, *EXTRA_ROLES):
             raise InputError(f"{info.file}: the role {info.role!r} is not known to this version; verify without --run")
         graph = Graph(info.role, info.target, info.precision, bundle.files[info.file], info.passes)
         runs = runs_of(graph, [*PROVIDERS] if provider is None else [provider])

@@ -9,6 +9,7 @@ import onnxruntime
 from cvae_runtime import PROVIDERS
 
 from ._reference import Arrays, Expected
+from ._verify import open_session
 
 MICRO_BATCH = 16
 _ROUNDS = 9
@@ -24,7 +25,7 @@ def speed_ratio(graph: bytes, other: bytes, expected: Expected, provider: str = 
         provider: what they run on.
     """
     inputs = expected.inputs(0, min(MICRO_BATCH, expected.count))
-    mine, others = _open(graph, provider), _open(other, provider)
+    mine, others = (open_session(data, PROVIDERS[provider]) for data in (graph, other))
     ratios = []
     for number in range(_ROUNDS + 1):
         pair = (mine, others) if number % 2 else (others, mine)  # each is the first in turn
@@ -36,15 +37,7 @@ def speed_ratio(graph: bytes, other: bytes, expected: Expected, provider: str = 
 def works(provider: str, graph: bytes) -> bool:
     """Whether a graph runs on a provider here; what is compiled in need not have a device."""
     name = PROVIDERS[provider]
-    return name in onnxruntime.get_available_providers() and _open(graph, provider).get_providers()[0] == name
-
-
-def _open(graph: bytes, provider: str) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(graph, options, providers=[PROVIDERS[provider]])
+    return name in onnxruntime.get_available_providers() and open_session(graph, name).get_providers()[0] == name
 
 
 def _seconds(session: Any, inputs: Arrays) -> float:

@@ -7,13 +7,14 @@ batch sizes.
 import dataclasses
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from cvae_runtime import PROVIDERS, Precision, Verified
+from cvae_runtime import PROVIDERS, Precision, Verified, allowed_cores
 
 from ._errors import ParityError
 from ._graph import Graph
@@ -134,19 +135,11 @@ def compare(
         model_elbos: the model's own ELBO of every test image.
         budget: how far it may be off.
     """
-    differences = dict.fromkeys(expected.outputs, 0.0)
-    changes = [0.0]
-    for run in runs:
-        for batch in BATCHES:
-            found = expected.run(run, batch)
-            for name, array in expected.outputs.items():
-                # In float64, for bytes would wrap round. NumPy's maximum passes NaN on, Python's may lose it.
-                difference = np.abs(found[name].astype(np.float64) - array)
-                beyond = np.maximum(difference - expected.rounding.get(name, 0.0), 0.0).max()
-                differences[name] = float(np.maximum(differences[name], beyond))
-        # `found` is now the last batch size's.
-        if expected.elbos is not None and model_elbos is not None:
-            changes.append(float((expected.elbos(found) - model_elbos).mean()))
+    with ThreadPoolExecutor(allowed_cores()) as pool:
+        found = list(pool.map(lambda run: _measure(run, expected, model_elbos), runs))
+    # NumPy's maximum passes NaN on, Python's may lose it.
+    differences = {name: float(np.max([of_run[name] for of_run, _ in found])) for name in expected.outputs}
+    changes = [0.0, *(change for _, change in found if change is not None)]
     atol = math.inf if budget.atol is None else budget.atol
     largest = {name: max(1.0, float(np.abs(array).max())) for name, array in expected.outputs.items()}
     return Comparison(
@@ -158,27 +151,49 @@ def compare(
     )
 
 
+def _measure(
+    run: Run, expected: Expected, model_elbos: NDArray[np.float64] | None
+) -> tuple[dict[str, float], float | None]:
+    """The largest differences of one run over all batch sizes, and its change of the ELBO."""
+    differences = dict.fromkeys(expected.outputs, 0.0)
+    for batch in BATCHES:
+        found = expected.run(run, batch)
+        for name, array in expected.outputs.items():
+            # In float64, for bytes would wrap round.
+            difference = np.abs(found[name].astype(np.float64) - array)
+            beyond = np.maximum(difference - expected.rounding.get(name, 0.0), 0.0).max()
+            differences[name] = float(np.maximum(differences[name], beyond))
+    # `found` is now the last batch size's.
+    if expected.elbos is None or model_elbos is None:
+        return differences, None
+    return differences, float((expected.elbos(found) - model_elbos).mean())
+
+
 def runs_of(graph: Graph, providers: Sequence[str] = tuple(PROVIDERS)) -> Iterator[Run]:
     """A graph in ONNX Runtime on every provider of these that works here, at every optimisation level."""
     names = [name for name in providers if graph.target in ("portable", name)]
     available = [PROVIDERS[name] for name in names if PROVIDERS[name] in onnxruntime.get_available_providers()]
     for provider in available:
         for level in onnxruntime.GraphOptimizationLevel.__members__.values():
-            session = _open(graph.data, provider, level)
+            session = open_session(graph.data, provider, level)
             if session.get_providers()[0] == provider:  # otherwise compiled in, but with no device
                 yield _run(session)
 
 
 def run_onnx(graph: bytes) -> Run:
     """A function that runs an ONNX file on the CPU with ONNX Runtime's defaults."""
-    return _run(_open(graph, PROVIDERS["cpu"], onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL))
+    return _run(open_session(graph, PROVIDERS["cpu"]))
 
 
-def _open(graph: bytes, provider: str, level: Any) -> Any:
+def open_session(graph: bytes, provider: str, level: Any = None) -> Any:
+    """A session as cvae_runtime opens it, at an optimisation level; ONNX Runtime's default level if not given."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    options.graph_optimization_level = level
-    settings = {"use_tf32": "0"} if provider == PROVIDERS.get("cuda") else {}
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    if level is not None:
+        options.graph_optimization_level = level
+    settings = {"use_tf32": "0"} if provider == PROVIDERS["cuda"] else {}
     return onnxruntime.InferenceSession(graph, options, providers=[(provider, settings)])
 
 

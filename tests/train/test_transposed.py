@@ -32,6 +32,23 @@ def test_the_forms_for_a_cpu_have_the_same_sums_and_gradients(filters, stride, a
         np.testing.assert_allclose(found, expected, atol=tolerance * float(tf.reduce_max(tf.abs(expected))))
 
 
+def test_a_bias_s_gradient_in_bfloat16_is_a_sum_in_float32():
+    bfloat16 = keras.DTypePolicy("mixed_bfloat16")
+    layer = Transposed(4, 3, 2, "same", activation="relu", dtype=bfloat16)
+    rng = np.random.default_rng(0)
+    x = tf.constant(rng.normal(size=(50, 14, 14, 4)).astype(np.float32))
+    layer.build(x.shape)
+    layer.for_cpu = True
+    weights = np.abs(rng.normal(size=(50, 28, 28, 4))).astype(np.float32)  # no cancelling: a sum of 39,200
+    with tf.GradientTape() as tape:
+        y = layer(x)
+        loss = tf.reduce_sum(tf.cast(y, tf.float32) * weights)
+    (gradient,) = tape.gradient(loss, [layer.bias])
+    rounded = np.asarray(tf.cast(tf.cast(weights, tf.bfloat16), tf.float64))
+    expected = (rounded * (np.asarray(tf.cast(y, tf.float32)) > 0.0)).sum(axis=(0, 1, 2))
+    np.testing.assert_allclose(gradient, expected, rtol=2.0**-8)
+
+
 def test_the_forms_are_other_operators_where_they_pay():
     def operators(layer, dtype):
         layer.build((None, 6, 6, 4))

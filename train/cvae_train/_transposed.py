@@ -8,7 +8,8 @@ them. Which operators are slow was measured on TensorFlow 2.21 with oneDNN, on o
   for which the convolution's own operator takes several times as long.
 - In bfloat16, bias, ReLU and the bias's gradient run element by element with conversions to float32 and back. TensorFlow
   fuses bias and ReLU with a convolution that has none of these costs, so an identity convolution is there to be fused
-  with, in a third of the time, and the bias's gradient is a product with ones.
+  with, in a third of the time. The bias's gradient is a product with ones, summed in float32: the plain operator sums in
+  bfloat16, which loses most of it over an image's pixels.
 """
 
 import keras

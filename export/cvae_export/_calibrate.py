@@ -15,7 +15,7 @@ def activations(model: ir.Model, names: Sequence[str], inputs: Arrays) -> Mappin
 
     Args:
         model: it is left as it is.
-        names: of values, not of the graph's own outputs.
+        names: of values that it computes.
         inputs: as the graph takes them.
     """
     copy = ir.from_proto(ir.to_proto(model))

@@ -7,6 +7,7 @@ the activations' scale and the weights' (Xiao et al., "SmoothQuant", 2023).
 """
 
 import dataclasses
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,10 +16,13 @@ from numpy.typing import NDArray
 
 from ._calibrate import activations
 from ._reference import Arrays
-from .passes import constant, only_user, sizes
+from .passes import Writer, constant, only_user, sizes
 
 _HOMOGENEOUS = {"LeakyRelu", "Relu"}
 _PERCENTILE = 99.9  # of a channel's values; the largest would let single ones decide
+
+# The axes of outputs and inputs in the weights of a layer.
+_AXES = {"Conv": (0, 1), "ConvTranspose": (1, 0), "MatMul": (1, 0)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,14 +30,14 @@ class _Pair:
     """Two layers and what lies between.
 
     Attributes:
-        first, bias: the layer whose outputs are scaled, and the Add of its bias if that is a node of its own.
+        first, bias: the layer whose outputs are scaled; the node that adds its bias, and as which input, if it has one.
         activation: the value between.
         second: the layer that takes it.
         channels: of the activation.
     """
 
     first: ir.Node
-    bias: ir.Node | None
+    bias: tuple[ir.Node, int] | None
     activation: ir.Value
     second: ir.Node
     channels: int
@@ -48,56 +52,68 @@ def equalize(model: ir.Model, inputs: Arrays) -> None:
     for pair in pairs:
         values = np.abs(found[str(pair.activation.name)])
         by_channel = values.reshape(len(values), pair.channels, -1).swapaxes(0, 1).reshape(pair.channels, -1)
-        _scale(pair, np.percentile(by_channel, _PERCENTILE, axis=1))
+        _scale(model.graph, pair, np.percentile(by_channel, _PERCENTILE, axis=1))
 
 
 def _pairs(model: ir.Model) -> Iterator[_Pair]:
     for node in model.graph:
-        if node.op_type not in _HOMOGENEOUS or node.inputs[0] is None:
-            continue
-        before, bias = node.inputs[0].producer(), None
-        if before is not None and before.op_type == "Add" and constant(before.inputs[1]) is not None:
-            bias, before = before, before.inputs[0].producer() if before.inputs[0] is not None else None
-        after = only_user(node.outputs[0])
-        shape = sizes(node.outputs[0])
-        if after is not None and after.op_type == "Reshape":
-            # Units become an image with its channels first, or the other way round.
-            shape = sizes(after.outputs[0]) if shape is not None and len(shape) == 1 else shape
-            after = only_user(after.outputs[0])
-        if before is None or after is None or shape is None or only_user(before.outputs[0]) is None:
-            continue
-        if all(layer.op_type in _AXES and constant(layer.inputs[1]) is not None for layer in (before, after)):
-            if before.op_type != "MatMul" and bias is not None:
-                continue
-            yield _Pair(before, bias, node.outputs[0], after, shape[0])
+        if node.op_type in _HOMOGENEOUS and (pair := _pair(node)) is not None:
+            yield pair
 
 
-# The axes of outputs and inputs in the weights of a layer.
-_AXES = {"Conv": (0, 1), "ConvTranspose": (1, 0), "MatMul": (1, 0)}
+def _pair(function: ir.Node) -> _Pair | None:
+    """The layers that a function lies between, if nothing else sees what is scaled."""
+    given, activation = function.inputs[0], function.outputs[0]
+    first, bias = None if given is None or only_user(given) is None else given.producer(), None
+    if first is not None and first.op_type == "Add" and first.inputs[0] is not None:
+        bias, first = (first, 1), first.inputs[0].producer()
+        if first is None or first.op_type != "MatMul":
+            return None
+    elif first is not None and len(first.inputs) > 2 and first.inputs[2] is not None:
+        bias = first, 2
+    taken, second = activation, only_user(activation)
+    if second is not None and second.op_type == "Reshape":
+        # Units become an image with its channels first, or the other way round.
+        taken = second.outputs[0]
+        second = only_user(taken)
+    if first is None or second is None or only_user(first.outputs[0]) is None or second.inputs[0] is not taken:
+        return None
+    if not (_is_layer(first, activation) and _is_layer(second, taken)):
+        return None
+    before, after = sizes(activation) or [], sizes(taken) or []
+    channels = min(before[0], after[0])
+    if math.prod(before) != math.prod(after) or before[0] % channels or after[0] % channels:
+        return None
+    if bias is not None and np.asarray(constant(bias[0].inputs[bias[1]])).shape != (before[0],):
+        return None
+    return _Pair(first, bias, activation, second, channels)
 
 
-def _scale(pair: _Pair, sizes_of_channels: NDArray[np.float64]) -> None:
+def _is_layer(node: ir.Node, value: ir.Value) -> bool:
+    """Whether a node has constant weights for each channel of a value that it gives or takes."""
+    weights = constant(node.inputs[1]) if node.op_type in _AXES else None
+    if weights is None or node.attributes.get_int("group", 1) != 1:
+        return False
+    return len(sizes(value) or []) == weights.ndim - 1
+
+
+def _scale(graph: ir.Graph, pair: _Pair, activation: NDArray[np.float64]) -> None:
+    """Share the difficulty, given the size of each channel's values."""
     output_axis, input_axis = _AXES[pair.first.op_type][0], _AXES[pair.second.op_type][1]
-    weights = _along(pair.second.inputs[1], input_axis)
+    weights = np.moveaxis(np.asarray(constant(pair.second.inputs[1])), input_axis, 0)
     largest = np.abs(weights).reshape(pair.channels, -1).max(axis=1)
-    usable = (sizes_of_channels > 0.0) & (largest > 0.0)  # a channel that is never on has nothing to share
-    scale = np.where(usable, np.sqrt(np.where(usable, sizes_of_channels, 1.0) / np.where(usable, largest, 1.0)), 1.0)
-    _multiply(pair.first.inputs[1], output_axis, 1.0 / scale)
-    for value in (pair.bias.inputs[1] if pair.bias else None, *pair.first.inputs[2:]):
-        if value is not None:
-            _multiply(value, 0, 1.0 / scale)
-    _multiply(pair.second.inputs[1], input_axis, scale)
+    usable = (activation > 0.0) & (largest > 0.0)  # a channel that is never on has nothing to share
+    scale = np.sqrt(np.divide(activation, largest, out=np.ones(pair.channels), where=usable))
+    _multiply(graph, pair.first, 1, output_axis, 1.0 / scale)
+    if pair.bias is not None:
+        _multiply(graph, *pair.bias, 0, 1.0 / scale)
+    _multiply(graph, pair.second, 1, input_axis, scale)
 
 
-def _along(value: ir.Value | None, axis: int) -> NDArray[np.float32]:
-    return np.moveaxis(np.asarray(constant(value)), axis, 0)
-
-
-def _multiply(value: ir.Value | None, axis: int, factors: NDArray[np.float64]) -> None:
-    """Multiply a constant along an axis; a factor counts for all units of its channel."""
-    assert value is not None
-    array = np.asarray(constant(value))
+def _multiply(graph: ir.Graph, node: ir.Node, index: int, axis: int, factors: NDArray[np.float64]) -> None:
+    """Multiply a constant input along an axis, for this node alone; a factor counts for all units of its channel."""
+    array = np.asarray(constant(node.inputs[index]))
     each = np.repeat(factors, array.shape[axis] // len(factors))
     shape = [1] * array.ndim
     shape[axis] = -1
-    value.const_value = ir.tensor((array * each.reshape(shape)).astype(np.float32), name=value.name)
+    node.replace_input_with(index, Writer(graph, node).constant((array * each.reshape(shape)).astype(np.float32)))

@@ -79,19 +79,23 @@ class _Values:
 
 
 def _values(model: ir.Model, inputs: Arrays) -> list[_Values]:
-    """What goes into heavy layers, those with the same sources together."""
-    layers: dict[tuple[str, ...], list[str]] = {}
+    """What goes into heavy layers, those that share a source together: it is rounded once."""
+    groups: list[tuple[set[str], list[str]]] = []
     for node in model.graph:
         if is_heavy(node):
-            layers.setdefault(tuple(sorted(str(value.name) for value in sources(node))), []).append(str(node.name))
-    found = activations(model, sorted({name for names in layers for name in names}), inputs) if layers else {}
+            names, layers = {str(value.name) for value in sources(node)}, [str(node.name)]
+            for group in [group for group in groups if group[0] & names]:
+                groups.remove(group)
+                names, layers = names | group[0], [*group[1], *layers]
+            groups.append((names, layers))
+    found = activations(model, sorted(set().union(*(names for names, _ in groups))), inputs) if groups else {}
     result = []
-    for names, group in layers.items():
-        together = np.concatenate([found[name].ravel() for name in names])
+    for names, layers in groups:
+        together = np.concatenate([found[name].ravel() for name in sorted(names)])
         low, high = (
             dict(zip(_KEPT, np.percentile(together, kept).tolist(), strict=True)) for kept in (100.0 - _KEPT, _KEPT)
         )
-        result.append(_Values(group, low, high))
+        result.append(_Values(layers, low, high))
     return result
 
 

@@ -11,7 +11,7 @@ Source: Jacob et al., "Quantization and training of neural networks for efficien
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -24,6 +24,7 @@ MOVING = {"Concat", "Reshape", "Transpose"}
 # Operators with weights: the axes of output and input channels in them.
 _WEIGHTS = {"Conv": (0, 1), "Gemm": (1, 0), "MatMul": (1, 0)}
 _MULTIPLE = 4  # of input channels; ONNX Runtime's 8-bit kernels are slow with fewer
+_BIAS_LIMIT = 2.0**30  # of integers; with products added to it a bias is to stay within 32 bits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,8 +47,10 @@ class Range:
 
 def is_heavy(node: ir.Node) -> bool:
     """Whether a layer's arithmetic is to be in 8 bits."""
-    weights = constant(node.inputs[1]) if node.op_type in _WEIGHTS else None
-    return weights is not None and weights.shape[_WEIGHTS[node.op_type][1]] % _MULTIPLE == 0 and not _is_input(node)
+    weights = _weights(node)
+    if weights is None or weights.shape[_WEIGHTS[node.op_type][1]] % _MULTIPLE or _comes_from_input(node.inputs[0]):
+        return False
+    return len(node.inputs) < 3 or node.inputs[2] is None or constant(node.inputs[2]) is not None
 
 
 def sources(node: ir.Node) -> list[ir.Value]:
@@ -57,8 +60,8 @@ def sources(node: ir.Node) -> list[ir.Value]:
         value = waiting.pop()
         assert value is not None
         producer = value.producer()
-        if producer is not None and producer.op_type in MOVING and _is_for_heavy_alone(value):
-            waiting += producer.inputs if producer.op_type == "Concat" else producer.inputs[:1]
+        if producer is not None and _carries(producer):
+            waiting += _moved(producer)
         else:
             found.append(value)
     return found
@@ -71,8 +74,9 @@ def quantize(model: ir.Model, ranges: Mapping[str, Range]) -> None:
         model: float32.
         ranges: of the input of every heavy layer, by the layer's name.
     """
-    for node in [node for node in model.graph if node.op_type in ("Gemm", "MatMul") and _is_input(node)]:
-        _store_in_8_bits(model.graph, node)
+    for node in list(model.graph):
+        if node.op_type != "Conv" and _weights(node) is not None and _comes_from_input(node.inputs[0]):
+            _store_in_8_bits(model.graph, node)
     layers = [node for node in model.graph if is_heavy(node)]
     # Found before anything is changed: layers may take the same values.
     for source, values in {source: ranges[str(node.name)] for node in layers for source in sources(node)}.items():
@@ -81,23 +85,45 @@ def quantize(model: ir.Model, ranges: Mapping[str, Range]) -> None:
         _compute_in_8_bits(model.graph, node, ranges[str(node.name)])
 
 
-def _is_for_heavy_alone(value: ir.Value) -> bool:
-    """Whether heavy layers, and what moves a value about for them, are all that takes it."""
-    return not value.is_graph_output() and all(
-        is_heavy(use.node) or (use.node.op_type in MOVING and _is_for_heavy_alone(use.node.outputs[0]))
-        for use in value.uses()
+def _weights(node: ir.Node) -> NDArray[np.generic] | None:
+    """The constant weights of a layer, with axes as `_WEIGHTS` has them; None if it is another node."""
+    weights = constant(node.inputs[1]) if node.op_type in _WEIGHTS else None
+    if weights is None or (node.op_type != "Conv" and weights.ndim != 2):
+        return None
+    plain = {"transA": 0, "transB": 0, "alpha": 1.0, "beta": 1.0}
+    changed = node.op_type == "Gemm" and any(plain.get(name) != a.value for name, a in node.attributes.items())
+    return None if changed else weights
+
+
+def _moved(node: ir.Node) -> Sequence[ir.Value | None]:
+    """What a node moves about."""
+    return node.inputs if node.op_type == "Concat" else node.inputs[:1]
+
+
+def _carries(node: ir.Node) -> bool:
+    """Whether a node only moves computed values about, for heavy layers alone."""
+    return (
+        node.op_type in MOVING
+        and all(value is not None and value.producer() is not None for value in _moved(node))
+        and not node.outputs[0].is_graph_output()
+        and all(is_heavy(use.node) or _carries(use.node) for use in node.outputs[0].uses())
     )
 
 
-def _is_input(node: ir.Node) -> bool:
-    """Whether a layer takes the graph's input as it is."""
-    return node.inputs[0] is not None and node.inputs[0].is_graph_input()
+def _comes_from_input(value: ir.Value | None) -> bool:
+    """Whether a value is the graph's input, as it is or moved about."""
+    if value is None or value.is_graph_input():
+        return value is not None
+    producer = value.producer()
+    return producer is not None and producer.op_type in MOVING and any(map(_comes_from_input, _moved(producer)))
 
 
-def _round_weights(weights: NDArray[np.float32], axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """int8 values and the scale of each channel."""
+def _round_weights(
+    weights: NDArray[np.float32], axis: int, least: float | NDArray[np.float32] = 0.0
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """int8 values and the scale of each channel, which is not below ``least``."""
     others = tuple(other for other in range(weights.ndim) if other != axis)
-    scale = (np.abs(weights).max(axis=others) / 127.0).astype(np.float32)
+    scale = np.maximum(np.abs(weights).max(axis=others) / 127.0, least).astype(np.float32)
     scale[scale == 0.0] = 1.0
     shape = [1] * weights.ndim
     shape[axis] = -1
@@ -113,7 +139,7 @@ def _store_in_8_bits(graph: ir.Graph, node: ir.Node) -> None:
 
 def _round(graph: ir.Graph, source: ir.Value, values: Range) -> None:
     """Give heavy layers, and what moves a value about for them, the value's bytes."""
-    users = [use for use in source.uses() if use.node.op_type in MOVING or (is_heavy(use.node) and use.idx == 0)]
+    users = [use for use in source.uses() if is_heavy(use.node) or _carries(use.node)]
     producer = source.producer()
     assert producer is not None
     scale, zero_point = np.array(values.scale), np.array(values.zero_point)
@@ -130,13 +156,15 @@ def _compute_in_8_bits(graph: ir.Graph, node: ir.Node, values: Range) -> None:
     scale, zero_point = np.array(values.scale), np.array(values.zero_point)
     node.replace_input_with(0, write("DequantizeLinear", node.inputs[0], scale, zero_point))
     axis, _ = _WEIGHTS[node.op_type]
-    weights, scales = _round_weights(np.asarray(constant(node.inputs[1])), axis)
+    bias = constant(node.inputs[2]) if len(node.inputs) > 2 else None
+    least = 0.0 if bias is None else np.abs(bias) / (values.scale * _BIAS_LIMIT)
+    weights, scales = _round_weights(np.asarray(constant(node.inputs[1])), axis, least)
     zeros = np.zeros(len(scales), np.int8)
     node.replace_input_with(1, write("DequantizeLinear", weights, scales, zeros, axis=axis))
-    if len(node.inputs) > 2 and node.inputs[2] is not None:
+    if bias is not None:
         unit = (values.scale * scales).astype(np.float32)
-        bias = np.rint(np.asarray(constant(node.inputs[2])) / unit).astype(np.int32)
-        node.replace_input_with(2, write("DequantizeLinear", bias, unit, np.zeros(len(unit), np.int32), axis=0))
+        integers = np.rint(bias / unit).astype(np.int32)
+        node.replace_input_with(2, write("DequantizeLinear", integers, unit, np.zeros(len(unit), np.int32), axis=0))
 
 
 def _become_bytes(value: ir.Value) -> None:

@@ -6,6 +6,7 @@ bias by itself. Only the order of a sum changes.
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from ._rewrite import NodeRewrite, Writer, constant, only_user, replace
 
@@ -16,24 +17,34 @@ class BiasIntoConvolution(NodeRewrite):
     op_type = "Add"
 
     def check(self, node: ir.Node) -> str | None:
-        layer = node.inputs[0].producer() if node.inputs[0] is not None else None
-        added = constant(node.inputs[1])
-        if layer is None or layer.op_type not in ("Conv", "ConvTranspose") or only_user(layer.outputs[0]) is not node:
+        layer = _layer(node)
+        if layer is None:
             return "not behind a convolution that is for it alone"
-        if added is None or (added.size > 1 and (added.ndim < 3 or added.shape[-3] != added.size)):
-            return "what is added is no constant of one number for each channel"
-        return "the convolution has a bias" if len(layer.inputs) > 2 and layer.inputs[2] is not None else None
+        if len(layer.inputs) > 2 and layer.inputs[2] is not None:
+            return "the convolution has a bias"
+        return "what is added is no constant of one number for each channel" if _bias(node, layer) is None else None
 
     def rewrite(self, graph: ir.Graph, node: ir.Node) -> None:
-        assert node.inputs[0] is not None
-        layer = node.inputs[0].producer()
-        assert layer is not None
-        weights, added = np.asarray(constant(layer.inputs[1])), np.asarray(constant(node.inputs[1]))
-        groups = layer.attributes.get_int("group", 1)
-        channels = weights.shape[0] if layer.op_type == "Conv" else weights.shape[1] * groups
-        bias = np.broadcast_to(added.ravel(), channels)
-        attributes = {name: attribute.value for name, attribute in layer.attributes.items()}
-        write = Writer(graph, node)
-        replace(
-            graph, node.outputs[0], write(layer.op_type, layer.inputs[0], weights, bias, **attributes), [node, layer]
-        )
+        layer = _layer(node)
+        assert layer is not None  # as `check` has seen
+        output = Writer(graph, node).copy(layer, *layer.inputs[:2], _bias(node, layer))
+        replace(graph, node.outputs[0], output, [node, layer])
+
+
+def _layer(node: ir.Node) -> ir.Node | None:
+    layer = None if node.inputs[0] is None else node.inputs[0].producer()
+    if layer is None or layer.op_type not in ("Conv", "ConvTranspose") or only_user(layer.outputs[0]) is not node:
+        return None
+    return layer
+
+
+def _bias(node: ir.Node, layer: ir.Node) -> NDArray[np.generic] | None:
+    """What is added for each channel, (C,); None if it is anything else."""
+    weights, added = constant(layer.inputs[1]), constant(node.inputs[1])
+    if weights is None or added is None:
+        return None
+    groups = layer.attributes.get_int("group", 1)
+    channels = weights.shape[0] if layer.op_type == "Conv" else weights.shape[1] * groups
+    one = (1, channels, *(1 for _ in weights.shape[2:]))  # number for each channel
+    fits = added.ndim <= len(one) and np.broadcast_shapes(added.shape, one) == one
+    return np.broadcast_to(added, one).ravel() if fits else None

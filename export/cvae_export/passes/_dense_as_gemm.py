@@ -1,6 +1,5 @@
 """A matrix product and the addition of a bias behind it as Gemm, which ONNX Runtime can compute in 8 bits as a whole."""
 
-import numpy as np
 import onnx_ir as ir
 
 from ._rewrite import NodeRewrite, Writer, constant, only_user, replace, sizes
@@ -13,14 +12,13 @@ class DenseAsGemm(NodeRewrite):
 
     def check(self, node: ir.Node) -> str | None:
         weights, add = constant(node.inputs[1]), only_user(node.outputs[0])
-        if weights is None or node.inputs[0] is None or len(sizes(node.inputs[0]) or []) != 1:
-            return "it is no product of vectors with a constant"
+        if weights is None or weights.ndim != 2 or node.inputs[0] is None or len(sizes(node.inputs[0]) or []) != 1:
+            return "it is no product of vectors with a constant matrix"
         bias = constant(add.inputs[1]) if add is not None and add.op_type == "Add" else None
-        return None if bias is not None and bias.ndim == 1 else "no constant vector is added to it"
+        fits = bias is not None and bias.shape in ((1,), weights.shape[1:])
+        return None if fits else "no constant vector is added to it"
 
     def rewrite(self, graph: ir.Graph, node: ir.Node) -> None:
         add = only_user(node.outputs[0])
         assert add is not None  # as `check` has seen
-        bias = np.asarray(constant(add.inputs[1]))
-        output = Writer(graph, add)("Gemm", node.inputs[0], np.asarray(constant(node.inputs[1])), bias)
-        replace(graph, add.outputs[0], output, [add, node])
+        replace(graph, add.outputs[0], Writer(graph, add)("Gemm", *node.inputs, add.inputs[1]), [add, node])

@@ -43,7 +43,8 @@ def _permutation(node: ir.Node) -> list[int] | None:
 def _dense_before(node: ir.Node) -> tuple[ir.Node, list[ir.Node], ir.Node] | None:
     """Reshape, element-wise nodes and bias, last first, and MatMul, of which a transposed value is made."""
     reshape = node.inputs[0].producer() if node.inputs[0] is not None else None
-    if reshape is None or reshape.op_type != "Reshape" or sizes(reshape.outputs[0]) is None:
+    shape = None if reshape is None else sizes(reshape.outputs[0])
+    if reshape is None or reshape.op_type != "Reshape" or shape is None:
         return None
     between: list[ir.Node] = []
     node_before = reshape
@@ -53,8 +54,8 @@ def _dense_before(node: ir.Node) -> tuple[ir.Node, list[ir.Node], ir.Node] | Non
             return None
         if before.op_type == "MatMul":
             weights = constant(before.inputs[1])
-            alone = only_user(before.outputs[0]) is not None
-            return (reshape, between, before) if alone and weights is not None and weights.ndim == 2 else None
+            fits = weights is not None and weights.ndim == 2 and weights.shape[1] == math.prod(shape)
+            return (reshape, between, before) if fits and only_user(before.outputs[0]) is not None else None
         added = constant(before.inputs[1]) if before.op_type == "Add" else None
         if before.op_type not in ELEMENTWISE and (added is None or added.ndim != 1):
             return None
@@ -69,10 +70,10 @@ def _dense_behind(node: ir.Node) -> tuple[ir.Node, ir.Node] | None:
     if reshape is None or reshape.op_type != "Reshape" or shape is None:
         return None
     dense = only_user(reshape.outputs[0])
-    weights = None if dense is None or dense.op_type != "MatMul" else constant(dense.inputs[1])
-    if dense is None or dense.inputs[0] is not reshape.outputs[0]:
+    if dense is None or dense.op_type != "MatMul" or sizes(reshape.outputs[0]) != [math.prod(shape)]:
         return None
-    return (reshape, dense) if weights is not None and weights.shape[0] == math.prod(shape) else None
+    weights = constant(dense.inputs[1])
+    return (reshape, dense) if weights is not None and weights.ndim == 2 else None
 
 
 def _order(shape: list[int], permutation: list[int]) -> NDArray[np.int64]:

@@ -7,6 +7,7 @@ from onnx.reference import ReferenceEvaluator
 
 from ._rewrite import Writer, constant, replace
 
+_RANDOM = {"Bernoulli", "Dropout", "Multinomial", "RandomNormalLike", "RandomUniformLike"}
 _LIMIT = 1 << 20  # elements; a graph is not to grow by what a node would make of little
 
 
@@ -23,13 +24,21 @@ class FoldConstants(ir.passes.InPlacePass):
 
 def _check(node: ir.Node) -> str | None:
     """Why a node is not folded, or None if it is."""
-    if node.domain != "" or len(node.outputs) != 1 or node.op_type.startswith("Random"):
-        return "not a function of constants with one output"
+    if node.domain != "" or len(node.outputs) != 1 or node.op_type in _RANDOM or _has_subgraph(node):
+        return "not a function of its inputs with one output"
+    if node.outputs[0].is_graph_output():
+        return "its output is the graph's"
     if node.op_type == "Constant":
         return None
     if not node.inputs or any(value is not None and constant(value) is None for value in node.inputs):
         return "something that goes in is computed"
-    return "its output is the graph's" if node.outputs[0].is_graph_output() else None
+    return None
+
+
+def _has_subgraph(node: ir.Node) -> bool:
+    return any(
+        attribute.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for attribute in node.attributes.values()
+    )
 
 
 def _rewrite(model: ir.Model, node: ir.Node) -> bool:

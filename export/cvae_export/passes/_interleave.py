@@ -12,7 +12,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ._phases import Transposed
-from ._rewrite import Writer, constant, only_user
+from ._rewrite import Writer, chain, constant, sizes
 
 
 def interleave(write: Writer, phases: Sequence[ir.Value], layer: Transposed) -> ir.Value:
@@ -27,29 +27,24 @@ def interleave(write: Writer, phases: Sequence[ir.Value], layer: Transposed) -> 
     return write("Col2Im", flat, shape, np.array(strides), strides=list(strides))
 
 
-def crop(write: Writer, whole: ir.Value, layer: Transposed) -> ir.Value:
-    """The map without what overhangs where the output is no multiple of the stride."""
-    ends = [axis.output for axis in layer.axes]
-    if ends == [axis.stride * axis.phase_size for axis in layer.axes]:
-        return whole
-    return write("Slice", whole, np.array([0, 0]), np.array(ends), np.array([2, 3]))
-
-
-def interleaved(value: ir.Value | None) -> tuple[list[ir.Value], list[ir.Node]] | None:
-    """The phases that `interleave` made a value of, and its nodes, last first; None if it is of another kind."""
-    nodes = []
-    for op_type in ("Col2Im", "Reshape", "Concat"):
-        node = None if value is None else value.producer()
-        if node is None or node.op_type != op_type or only_user(node.outputs[0]) is None:
-            return None
-        nodes.append(node)
-        value = node.inputs[0]
-    block, strides = constant(nodes[0].inputs[2]), nodes[0].attributes.get_ints("strides", [1, 1])
-    stacked = nodes[2]
-    if block is None or list(block) != list(strides) or stacked.attributes.get_int("axis", 0) != 2:
+def interleaved(value: ir.Value | None) -> tuple[list[ir.Value], list[int], list[ir.Node]] | None:
+    """How `interleave` made a value: phases, strides, and nodes, last first; None if it did not, or if anything else uses a part."""
+    nodes = chain(value, "Col2Im", "Reshape", "Concat")
+    columns = [] if nodes is None else [chain(part, "Reshape") for part in nodes[2].inputs]
+    reshapes = [column[0] for column in columns if column is not None]
+    phases = [reshape.inputs[0] for reshape in reshapes if reshape.inputs[0] is not None]
+    shapes = [sizes(phase) for phase in phases]
+    if nodes is None or not shapes or shapes[0] is None or len(shapes[0]) != 3 or shapes != [shapes[0]] * len(columns):
         return None
-    reshapes = [part.producer() for part in stacked.inputs if part is not None]
-    phases = [node.inputs[0] for node in reshapes if node is not None and node.op_type == "Reshape"]
-    if len(phases) != math.prod(strides):
-        return None
-    return [phase for phase in phases if phase is not None], [*nodes, *(node for node in reshapes if node is not None)]
+    col2im, flat, stacked = nodes
+    strides = list(col2im.attributes.get_ints("strides", [1, 1]))
+    channels, *size = shapes[0]
+    area, count = math.prod(size), math.prod(strides)
+    as_written = (
+        len(phases) == count
+        and sizes(stacked.outputs[0]) == [channels, count, area]
+        and sizes(flat.outputs[0]) == [channels * count, area]
+        and np.array_equal(np.asarray(constant(col2im.inputs[1])), np.multiply(size, strides))
+        and np.array_equal(np.asarray(constant(col2im.inputs[2])), strides)
+    )
+    return (phases, strides, [*nodes, *reshapes]) if as_written else None

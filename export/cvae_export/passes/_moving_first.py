@@ -31,8 +31,7 @@ class MovingFirst(NodeRewrite):
     def rewrite(self, graph: ir.Graph, node: ir.Node) -> None:
         before = _before(node)
         write = Writer(graph, node)
-        moving = {name: attribute.value for name, attribute in node.attributes.items()}
-        value = write(node.op_type, before[0].inputs[0], *node.inputs[1:], **moving)
+        value = write.copy(node, before[0].inputs[0])
         for element in before:
             value = write.copy(element, value)
         replace(graph, node.outputs[0], value, [node, *reversed(before)])
@@ -40,17 +39,17 @@ class MovingFirst(NodeRewrite):
 
 def _before(node: ir.Node) -> list[ir.Node]:
     """The chain of element-wise nodes in front of a node, first first, each for the next alone."""
-    chain: list[ir.Node] = []
+    nodes: list[ir.Node] = []
     while True:
-        value = (chain[0] if chain else node).inputs[0]
+        value = (nodes[0] if nodes else node).inputs[0]
         before = value.producer() if value is not None else None
         if value is None or before is None or only_user(value) is None or not _is_elementwise(before):
-            return chain
-        chain.insert(0, before)
+            return nodes
+        nodes.insert(0, before)
 
 
 def _is_elementwise(node: ir.Node) -> bool:
     if node.op_type in (*ELEMENTWISE, "Cast"):
         return True
     number = constant(node.inputs[1]) if node.op_type in _WITH_A_NUMBER and len(node.inputs) == 2 else None
-    return number is not None and number.size == 1
+    return number is not None and number.size == 1 and number.ndim <= 1  # more axes might become the result's

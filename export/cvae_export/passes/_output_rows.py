@@ -6,69 +6,52 @@ concatenation of whole rows in the layout with channels last, which ONNX Runtime
 that are written here cancel with those that it puts round its convolutions. Nothing leaves 8 bits on the way to the next layer.
 """
 
+import itertools
+from collections.abc import Sequence
+
 import numpy as np
 import onnx_ir as ir
 
-from ._interleave import crop
-from ._phases import Transposed, read, unfit, upsamples
-from ._rewrite import NodeRewrite, Writer, constant, elementwise_users, only_user, replace
+from ._phases import PhaseRewrite, Transposed
+from ._rewrite import Writer, chain, sizes
 
 LAST, FIRST = [0, 2, 3, 1], [0, 3, 1, 2]  # to channels last, and back
 
 
-class OutputRows(NodeRewrite):
+class OutputRows(PhaseRewrite):
     """Rewrite ConvTranspose with a stride as a Conv for each row phase, their rows concatenated in turn."""
 
-    op_type = "ConvTranspose"
+    def groups(self, layer: Transposed) -> Sequence[tuple[Sequence[int], Sequence[int]]]:
+        rows, columns = (range(stride) for stride in layer.strides)
+        return [([row], columns) for row in rows]
 
-    def check(self, node: ir.Node) -> str | None:
-        return unfit(node) if upsamples(node) else "stride 1: there is one phase"
-
-    def rewrite(self, graph: ir.Graph, node: ir.Node) -> None:
-        layer, write = read(node), Writer(graph, node)
-        behind = list(elementwise_users(node.outputs[0]))
-        rows = []
-        for row in range(layer.strides[0]):
-            weights, bias, pads = layer.convolution([row], range(layer.strides[1]))
-            value = write("Conv", node.inputs[0], weights, bias, kernel_shape=list(weights.shape[2:]), pads=pads)
-            for activation in behind:
-                value = write.copy(activation, value)
-            rows.append(value)
-        whole = _stack(write, rows, layer)
-        last = [node, *behind][-1]
-        replace(graph, last.outputs[0], crop(write, whole, layer), [*reversed(behind), node])
+    def join(self, write: Writer, parts: Sequence[ir.Value], layer: Transposed) -> ir.Value:
+        """Of row phases (N, sw * C, h, w)."""
+        height, width = (axis.phase_size for axis in layer.axes)
+        (row_stride, column_stride), channels = layer.strides, layer.channels
+        shape = np.array([-1, height, 1, width * column_stride * channels])
+        lines = [write("Reshape", write("Transpose", part, perm=LAST), shape) for part in parts]
+        whole = np.array([-1, row_stride * height, column_stride * width, channels])
+        return write("Transpose", write("Reshape", write("Concat", *lines, axis=2), whole), perm=FIRST)
 
 
-def _stack(write: Writer, rows: list[ir.Value], layer: Transposed) -> ir.Value:
-    """Row phases (N, sw * C, h, w) as (N, C, sh * h, sw * w)."""
-    height, width = (axis.phase_size for axis in layer.axes)
-    (row_stride, column_stride), channels = layer.strides, layer.channels
-    shape = np.array([-1, height, 1, width * column_stride * channels])
-    lines = [write("Reshape", write("Transpose", row, perm=LAST), shape) for row in rows]
-    whole = np.array([-1, row_stride * height, column_stride * width, channels])
-    return write("Transpose", write("Reshape", write("Concat", *lines, axis=2), whole), perm=FIRST)
-
-
-def stacked_rows(value: ir.Value | None) -> tuple[list[ir.Value], list[ir.Node]] | None:
-    """The row phases that `OutputRows` made a value of, and the nodes, last first; None if it is of another kind."""
-    nodes = []
-    for op_type in ("Transpose", "Reshape", "Concat"):
-        node = None if value is None else value.producer()
-        if node is None or node.op_type != op_type or only_user(node.outputs[0]) is None:
-            return None
-        nodes.append(node)
-        value = node.inputs[0]
-    rows = []
-    if nodes[2].attributes.get_int("axis", 0) != 2:
+def stacked_rows(value: ir.Value | None) -> tuple[list[ir.Value], list[int], list[ir.Node]] | None:
+    """How `OutputRows` made a value: row phases, strides, and nodes, last first; None if it did not, or if anything else uses a part."""
+    nodes = chain(value, "Transpose", "Reshape", "Concat")
+    lines = [] if nodes is None else [chain(part, "Reshape", "Transpose") for part in nodes[2].inputs]
+    found = [line for line in lines if line is not None]
+    rows = [transpose.inputs[0] for _, transpose in found if transpose.inputs[0] is not None]
+    shapes = [sizes(row) for row in rows]
+    if nodes is None or not shapes or shapes[0] is None or len(shapes[0]) != 3 or shapes != [shapes[0]] * len(lines):
         return None
-    for line in nodes[2].inputs:
-        reshape = line.producer() if line is not None else None
-        transpose = reshape.inputs[0].producer() if reshape is not None and reshape.inputs[0] is not None else None
-        if reshape is None or transpose is None or transpose.op_type != "Transpose" or transpose.inputs[0] is None:
-            return None
-        lines = constant(reshape.inputs[1])
-        if reshape.op_type != "Reshape" or lines is None or lines.size != 4 or lines[2] != 1:
-            return None
-        nodes += [reshape, transpose]
-        rows.append(transpose.inputs[0])
-    return rows, nodes
+    first, image, stacked = nodes
+    all_channels, height, width = shapes[0]
+    *_, channels = sizes(image.outputs[0]) or [0]
+    strides = [len(rows), all_channels // (channels or all_channels)]
+    as_written = (
+        sizes(stacked.outputs[0]) == [height, len(rows), width * all_channels]
+        and sizes(image.outputs[0]) == [height * strides[0], width * strides[1], channels]
+        and list(first.attributes.get_ints("perm", [])) == FIRST
+        and all(list(last.attributes.get_ints("perm", [])) == LAST for _, last in found)
+    )
+    return (rows, strides, [*nodes, *itertools.chain(*found)]) if as_written else None

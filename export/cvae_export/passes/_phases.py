@@ -11,6 +11,7 @@ taps of the kernel, each once, so that no product with a zero is computed. Phase
 what overhangs is cropped.
 """
 
+import abc
 import dataclasses
 import itertools
 import math
@@ -20,7 +21,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from ._rewrite import constant, sizes
+from ._rewrite import NodeRewrite, Writer, constant, elementwise_users, replace, sizes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,8 +52,8 @@ class Axis:
     def window(self, phases: Sequence[int]) -> tuple[range, int, int]:
         """The offsets that one convolution for these phases covers, and its pads: none is negative."""
         offsets = [offset for phase in phases for offset in self.taps(phase)]
-        low = min(0, *offsets, 0)
-        high = max(self.size - self.phase_size, *offsets, low)
+        low = min([0, *offsets])
+        high = max([low, self.size - self.phase_size, *offsets])
         return range(low, high + 1), -low, self.phase_size + high - self.size
 
 
@@ -96,6 +97,43 @@ class Transposed:
         return np.concatenate(blocks), np.tile(self.bias, len(blocks)), pads
 
 
+class PhaseRewrite(NodeRewrite):
+    """Rewrite ConvTranspose with a stride as convolutions, each for some phases, and what puts these together.
+
+    Element-wise operators behind the layer move in front of that, where they fuse with the convolutions.
+    """
+
+    op_type = "ConvTranspose"
+
+    @abc.abstractmethod
+    def groups(self, layer: Transposed) -> Sequence[tuple[Sequence[int], Sequence[int]]]:
+        """The phases along rows and columns that each convolution gives."""
+
+    @abc.abstractmethod
+    def join(self, write: Writer, parts: Sequence[ir.Value], layer: Transposed) -> ir.Value:
+        """The map (N, C, sh * h, sw * w) of what the convolutions give."""
+
+    def check(self, node: ir.Node) -> str | None:
+        return unfit(node) if upsamples(node) else "stride 1: there is one phase"
+
+    def rewrite(self, graph: ir.Graph, node: ir.Node) -> None:
+        layer, write = read(node), Writer(graph, node)
+        behind = list(elementwise_users(node.outputs[0]))
+        parts = []
+        for rows, columns in self.groups(layer):
+            weights, bias, pads = layer.convolution(rows, columns)
+            part = write("Conv", node.inputs[0], weights, bias, kernel_shape=list(weights.shape[2:]), pads=pads)
+            for activation in behind:
+                part = write.copy(activation, part)
+            parts.append(part)
+        whole = self.join(write, parts, layer)
+        ends = [axis.output for axis in layer.axes]
+        if ends != [axis.stride * axis.phase_size for axis in layer.axes]:  # no multiple of the stride
+            whole = write("Slice", whole, np.array([0, 0]), np.array(ends), np.array([2, 3]))
+        last = [node, *behind][-1]
+        replace(graph, last.outputs[0], whole, [*reversed(behind), node])
+
+
 def unfit(node: ir.Node) -> str | None:
     """Why a ConvTranspose has no phases that these rewrites could write, or None."""
     weights, attributes = constant(node.inputs[1]), node.attributes
@@ -117,15 +155,15 @@ def unfit(node: ir.Node) -> str | None:
 def read(node: ir.Node) -> Transposed:
     """A ConvTranspose for which `unfit` has no reason."""
     weights, bias = constant(node.inputs[1]), constant(node.inputs[2]) if len(node.inputs) > 2 else None
-    spatial = sizes(node.inputs[0]) if node.inputs[0] is not None else None
-    assert weights is not None and spatial is not None  # noqa: PT018  # as `unfit` has seen
+    size = sizes(node.inputs[0]) if node.inputs[0] is not None else None
+    assert weights is not None and size is not None  # noqa: PT018  # as `unfit` has seen
     strides = node.attributes.get_ints("strides", [1, 1])
     pads = node.attributes.get_ints("pads", [0, 0, 0, 0])
     extra = node.attributes.get_ints("output_padding", [0, 0])
     axes = [
         Axis(n, k, s, begin, s * (n - 1) + k + more - begin - end)
         for n, k, s, begin, end, more in zip(
-            spatial[1:], weights.shape[2:], strides, pads[:2], pads[2:], extra, strict=True
+            size[1:], weights.shape[2:], strides, pads[:2], pads[2:], extra, strict=True
         )
     ]
     bias = np.zeros(weights.shape[1], np.float32) if bias is None else bias

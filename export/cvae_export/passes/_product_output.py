@@ -5,12 +5,14 @@ results `Col2Im` moves to where they count and adds: the operator's definition. 
 transposed convolution cannot, in ONNX Runtime), and gives sums in full precision.
 """
 
+import math
+
 import numpy as np
 import onnx_ir as ir
 
 from ._output_rows import LAST, stacked_rows
 from ._phases import read, unfit, upsamples
-from ._rewrite import NodeRewrite, Writer, replace, sizes
+from ._rewrite import NodeRewrite, Writer, replace
 from ._strided_output import spread_kernel
 
 
@@ -22,22 +24,18 @@ class ProductOutput(NodeRewrite):
     def check(self, node: ir.Node) -> str | None:
         if upsamples(node):
             return "it has a stride of its own"
-        found = stacked_rows(node.inputs[0])
-        return unfit(node) or (None if found and sizes(found[0][0]) else "its input is not stacked rows")
+        return unfit(node) or (None if stacked_rows(node.inputs[0]) else "its input is not stacked rows")
 
     def rewrite(self, graph: ir.Graph, node: ir.Node) -> None:
         found, layer = stacked_rows(node.inputs[0]), read(node)
         assert found is not None  # as `check` has seen
-        rows, nodes = found
-        write = Writer(graph, node)
-        shape = sizes(rows[0])
-        assert shape is not None
-        channels, height, width = shape
-        strides = [len(rows), channels // layer.weights.shape[0]]
+        rows, strides, nodes = found
+        area = math.prod(axis.size // stride for axis, stride in zip(layer.axes, strides, strict=True))
         kernel = spread_kernel(layer.weights, strides)
+        write = Writer(graph, node)
         stacked = write("Concat", *(write("Transpose", row, perm=LAST) for row in rows), axis=3)
-        pixels = write("Reshape", stacked, np.array([-1, height * width, kernel.shape[0]]))
-        products = write("MatMul", pixels, kernel.reshape(kernel.shape[0], -1))
+        pixels = write("Reshape", stacked, np.array([-1, area, len(kernel)]))
+        products = write("MatMul", pixels, kernel.reshape(len(kernel), -1))
         image = write(
             "Col2Im",
             write("Transpose", products, perm=[0, 2, 1]),

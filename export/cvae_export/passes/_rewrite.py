@@ -3,6 +3,7 @@
 import abc
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -34,10 +35,8 @@ class NodeRewrite(ir.passes.InPlacePass):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         modified = False
         for node in list(model.graph):
-            if (
-                node.graph is None or node.op_type not in self._operators or node.domain != ""
-            ):  # removed, or of another kind
-                continue
+            if node.graph is None or node.op_type not in self._operators or node.domain != "":
+                continue  # removed, or of another kind
             if reason := self.check(node):
                 _log.info("%s leaves %s as it is: %s", type(self).__name__, node.name or node.op_type, reason)
                 continue
@@ -83,10 +82,10 @@ class Writer:
         self._graph.register_initializer(value)
         return value
 
-    def copy(self, node: ir.Node, value: ir.Value) -> ir.Value:
-        """The output of a copy of an element-wise node for another value."""
-        attributes = {name: attribute.value for name, attribute in node.attributes.items()}
-        return self(node.op_type, value, *node.inputs[1:], **attributes)
+    def copy(self, node: ir.Node, *inputs: ir.Value | NDArray[np.generic] | None, **attributes: object) -> ir.Value:
+        """The output of a copy of a node, with these as its first inputs, and with these attributes."""
+        same = {name: attribute.value for name, attribute in node.attributes.items()}
+        return self(node.op_type, *inputs, *node.inputs[len(inputs) :], **{**same, **attributes})
 
     def _insert_behind(self, node: ir.Node) -> None:
         self._graph.insert_after(self._at, node)
@@ -106,15 +105,29 @@ def replace(graph: ir.Graph, old: ir.Value, new: ir.Value, nodes: Sequence[ir.No
     graph.remove(nodes, safe=True)
 
 
-def constant(value: ir.Value | None) -> NDArray[np.generic] | None:
-    """The array of a constant; None if the value is computed, or absent."""
-    return None if value is None or value.const_value is None else value.const_value.numpy()
+def constant(value: ir.Value | None) -> NDArray[Any] | None:
+    """The array of a constant; None if the value is computed, given by the caller or by default, or absent."""
+    if value is None or value.const_value is None or value.is_graph_input():
+        return None
+    return value.const_value.numpy()
 
 
 def only_user(value: ir.Value) -> ir.Node | None:
     """The node that a value is for, if it is for one alone."""
     uses = list(value.uses())
     return uses[0].node if len(uses) == 1 and not value.is_graph_output() else None
+
+
+def chain(value: ir.Value | None, *op_types: str) -> list[ir.Node] | None:
+    """The nodes that make a value, last first, if they are of these operators and each is for the next alone."""
+    nodes: list[ir.Node] = []
+    for op_type in op_types:
+        node = None if value is None or only_user(value) is None else value.producer()
+        if node is None or node.op_type != op_type or node.domain != "":
+            return None
+        nodes.append(node)
+        value = node.inputs[0]
+    return nodes
 
 
 def elementwise_users(value: ir.Value) -> Iterator[ir.Node]:

@@ -16,7 +16,7 @@ import onnx_ir as ir
 
 from ._interleave import interleaved
 from ._phases import read, unfit, upsamples
-from ._rewrite import NodeRewrite, Writer, constant, replace
+from ._rewrite import NodeRewrite, Writer, replace
 
 
 class StridedOutput(NodeRewrite):
@@ -30,27 +30,21 @@ class StridedOutput(NodeRewrite):
         return unfit(node) or (None if interleaved(node.inputs[0]) else "its input is not interleaved phases")
 
     def rewrite(self, graph: ir.Graph, node: ir.Node) -> None:
-        found = interleaved(node.inputs[0])
+        found, layer = interleaved(node.inputs[0]), read(node)
         assert found is not None  # as `check` has seen
-        phases, nodes = found
+        phases, strides, nodes = found
+        kernel = spread_kernel(layer.weights, strides)
         write = Writer(graph, node)
         output = write(
             "ConvTranspose",
             write("Concat", *phases, axis=1),
-            spread_kernel(read(node).weights, strides := strides_of(nodes[0])),
-            read(node).bias,
-            kernel_shape=[
-                kernel + stride - 1 for kernel, stride in zip(read(node).weights.shape[2:], strides, strict=True)
-            ],
+            kernel,
+            layer.bias,
+            kernel_shape=list(kernel.shape[2:]),
             strides=strides,
             pads=list(node.attributes.get_ints("pads", [0, 0, 0, 0])),
         )
         replace(graph, node.outputs[0], output, [node, *nodes])
-
-
-def strides_of(col2im: ir.Node) -> list[int]:
-    """By how much a Col2Im interleaves."""
-    return [int(stride) for stride in np.asarray(constant(col2im.inputs[2]))]
 
 
 def spread_kernel(weights: np.ndarray, strides: list[int]) -> np.ndarray:

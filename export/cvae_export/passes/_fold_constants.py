@@ -7,7 +7,7 @@ from onnx.reference import ReferenceEvaluator
 
 from ._rewrite import Writer, constant, replace
 
-_RANDOM = {"Bernoulli", "Dropout", "Multinomial", "RandomNormalLike", "RandomUniformLike"}
+_RANDOM = ("Bernoulli", "Dropout", "Multinomial", "Random")  # and whatever begins so
 _LIMIT = 1 << 20  # elements; a graph is not to grow by what a node would make of little
 
 
@@ -24,7 +24,7 @@ class FoldConstants(ir.passes.InPlacePass):
 
 def _check(node: ir.Node) -> str | None:
     """Why a node is not folded, or None if it is."""
-    if node.domain != "" or len(node.outputs) != 1 or node.op_type in _RANDOM or _has_subgraph(node):
+    if node.domain != "" or len(node.outputs) != 1 or node.op_type.startswith(_RANDOM) or _has_subgraph(node):
         return "not a function of its inputs with one output"
     if node.outputs[0].is_graph_output():
         return "its output is the graph's"

@@ -4,9 +4,9 @@ import onnx_ir as ir
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx.reference import ReferenceEvaluator
 
-from cvae_export.passes import PORTABLE, SymmetricPads, run_passes
+from cvae_export.passes import PORTABLE, SymmetricPads
+from tests.export.tiny_graphs import assert_left_alone, evaluate, rewritten
 
 TWO_LAYERS = """
 <ir_version: 8, opset_import: ["" : 15]>
@@ -18,18 +18,6 @@ decoder (float[batch,2,3,4] x, float[2,3,3,3] w, float[3] b, float[3,1,3,3] v) =
 """
 
 
-def evaluate(model, inputs):
-    return ReferenceEvaluator(model).run(None, inputs)[0]
-
-
-def rewritten(proto):
-    model = ir.from_proto(proto)
-    names = run_passes(model, PORTABLE)
-    result = ir.to_proto(model)
-    onnx.checker.check_model(result, full_check=True)
-    return result, names
-
-
 def random_inputs(proto, rng, batch=2):
     shapes = {
         value.name: [dim.dim_value or batch for dim in value.type.tensor_type.shape.dim] for value in proto.graph.input
@@ -39,7 +27,7 @@ def random_inputs(proto, rng, batch=2):
 
 def test_every_transposed_convolution_gets_equal_pads_and_the_same_output():
     proto = onnx.parser.parse_model(TWO_LAYERS)
-    result, names = rewritten(proto)
+    result, names = rewritten(proto, *PORTABLE)
     assert names == ["SymmetricPads"]
     assert [node.op_type for node in result.graph.node] == ["ConvTranspose", "Slice", "Relu", "ConvTranspose", "Slice"]
     for node in result.graph.node:
@@ -77,18 +65,22 @@ def test_any_pads_strides_kernels_and_dilations(data):
     inputs = [info("x", float32, ["batch", 2, *size]), info("w", float32, [2, 3, *kernel]), info("b", float32, [3])]
     graph = onnx.helper.make_graph([node], "one", inputs, [info("y", float32, ["batch", 3, *shape])])
     proto = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 15)], ir_version=8)
-    result, names = rewritten(proto)
+    result, names = rewritten(proto, *PORTABLE)
     assert names == ([] if begin == end else ["SymmetricPads"])
     arrays = random_inputs(proto, np.random.default_rng(1))
     # The reference evaluator crops a full map too: only cropping moves, so not a bit may change.
     np.testing.assert_array_equal(evaluate(result, arrays), evaluate(proto, arrays))
 
 
-def test_symmetric_pads_are_left_alone():
-    proto = onnx.parser.parse_model(TWO_LAYERS.replace("[0, 0, 1, 1]", "[1, 1, 1, 1]").replace("[0, 1, 1, 0]", "[0, 1, 0, 1]").replace("[batch,1,12,16]", "[batch,1,h,w]"))  # fmt: skip
-    model = ir.from_proto(proto)
-    assert not SymmetricPads()(model).modified
-    assert [node.op_type for node in model.graph] == ["ConvTranspose", "Relu", "ConvTranspose"]
+def test_symmetric_pads_are_left_alone(caplog):
+    proto = onnx.parser.parse_model(
+        TWO_LAYERS.replace("[0, 0, 1, 1]", "[1, 1, 1, 1]")
+        .replace("[0, 1, 1, 0]", "[0, 1, 0, 1]")
+        .replace("[batch,1,12,16]", "[batch,1,h,w]")
+        .replace("a =", "[it] a =")
+        .replace("y =", "[it] y =")
+    )
+    assert_left_alone(proto, SymmetricPads(), caplog, *["its pads are symmetric"] * 2)
 
 
 def test_pads_that_are_not_stated_are_refused():

@@ -37,7 +37,7 @@ class Range:
     @property
     def scale(self) -> np.float32:
         """The difference of neighbouring values."""
-        return np.float32((max(self.high, 0.0) - min(self.low, 0.0)) / 255.0 or 1.0)
+        return np.float32((max(self.high, 0.0) - min(self.low, 0.0)) / 255.0) or np.float32(1.0)
 
     @property
     def zero_point(self) -> np.uint8:

@@ -9,9 +9,10 @@ from cvae_export._convert import convert, finish
 from cvae_export._functions import FUNCTIONS, outputs_of
 from cvae_export._int8 import NotQuantizable, to_int8
 from cvae_export._reference import Reference
+from cvae_export._settings import PASSES
 from cvae_export._subject import subject_of_run
 from cvae_export._verify import run_onnx
-from cvae_export.passes import OPSET, PASSES
+from cvae_export.passes import OPSET
 from cvae_train import Dataset, train
 from tests.export.tiny_graphs import normal, operators, parse
 

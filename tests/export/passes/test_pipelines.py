@@ -6,8 +6,9 @@ import pytest
 
 from cvae_export._convert import convert
 from cvae_export._functions import FUNCTIONS
+from cvae_export._settings import PASSES
 from cvae_export._subject import subject_of_run
-from cvae_export.passes import CPU, LAYOUT, OPSET, PASSES, PORTABLE, ROWS, chosen
+from cvae_export.passes import CPU, LAYOUT, OPSET, PORTABLE, ROWS, chosen
 from cvae_train import CVAE, ModelConfig, preprocess
 from tests.export.tiny_graphs import assert_same, attributes, normal, operators, rewritten
 

@@ -103,11 +103,11 @@ def test_a_cpu_graph_takes_the_opset_that_its_operators_need(reference):
 
 
 def test_a_cpu_graph_that_is_off_ends_the_export(reference, monkeypatch):
-    from cvae_export.passes import _output_phases
+    from cvae_export.passes import _phases
 
-    real = _output_phases.read
+    real = _phases.read
     monkeypatch.setattr(
-        _output_phases, "read", lambda node: dataclasses.replace(real(node), weights=1.001 * real(node).weights)
+        _phases, "read", lambda node: dataclasses.replace(real(node), weights=1.001 * real(node).weights)
     )
     with pytest.raises(ParityError, match=r"decoder_cpu.onnx +probs .*FAILS"):
         built(reference, keep_slow=True)

@@ -6,7 +6,7 @@ import pytest
 
 from cvae_export._convert import convert
 from cvae_export._functions import FUNCTIONS
-from cvae_export._settings import PASSES
+from cvae_export._settings import PASSES, ROLES
 from cvae_export._subject import subject_of_run
 from cvae_export.passes import CPU, LAYOUT, OPSET, PORTABLE, ROWS, chosen
 from cvae_train import CVAE, ModelConfig, preprocess
@@ -46,7 +46,7 @@ def subjects(trained, trained_grey, rgb_config):
 
 @pytest.fixture(
     scope="module",
-    params=[(name, role) for name in ("tiny", "grey", "colour", "deep") for role in FUNCTIONS],
+    params=[(name, role) for name in ("tiny", "grey", "colour", "deep") for role in ROLES],
     ids=" ".join,
 )
 def case(request, subjects):

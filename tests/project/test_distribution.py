@@ -38,7 +38,10 @@ def test_the_wheel_holds_three_packages_and_their_data(built):
         "cvae_runtime/manifest.schema.json",
         *(
             f"cvae_runtime/bundles/mnist/{name}"
-            for name in ("encoder.onnx", "decoder.onnx", "golden.json", "manifest.json")
+            for name in (
+                *("encoder.onnx", "decoder.onnx", "decoder_cpu.onnx", "decoder_cpu_int8.onnx"),
+                *("golden.json", "manifest.json"),
+            )
         ),
         "cvae_train/py.typed",
         "cvae_train/mnist.xz",

@@ -154,3 +154,18 @@ def test_an_unfinished_run_is_refused(run, tmp_path):
     (run / "weights.npz").unlink()
     with pytest.raises(InputError, match="the run is not finished; go on with it by cvae-train --run"):
         export(run, tmp_path / "bundle")
+
+
+def test_golden_tolerances_are_far_below_what_outputs_are(trained, tmp_path):
+    result = export(
+        trained.path, tmp_path / "all", Settings(precisions=("float32", "float16", "int8"), keep_slow=True), quiet=True
+    )
+    golden = cvae_runtime.parse_golden((result.path / "golden.json").read_bytes(), "golden.json")
+    atol = {case.file: case.atol for case in golden.cases if case.file.startswith("decoder")}
+    assert atol == {
+        "decoder.onnx": pytest.approx(1e-4),
+        "decoder_cpu.onnx": pytest.approx(1e-4),
+        "decoder_cpu_int8.onnx": 0.05,
+        "decoder_fp16.onnx": 0.05,
+    }
+    assert all(check.agrees for check in check_golden(read_bundle(result.path)))

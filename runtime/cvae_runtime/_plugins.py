@@ -19,15 +19,19 @@ def plugin_devices(onnxruntime: Any, provider: str, name: str) -> list[Any] | No
     Raises:
         Exception: ONNX Runtime refuses the package.
     """
-    package = _PACKAGES.get(provider)
-    if package is None or not hasattr(onnxruntime, "get_ep_devices"):
-        return None
-    try:
-        module = importlib.import_module(package)
-    except ModuleNotFoundError:
+    module = plugin_package(provider) if hasattr(onnxruntime, "get_ep_devices") else None
+    if module is None:
         return None
     _register(onnxruntime, module)
     return [device for device in onnxruntime.get_ep_devices() if device.ep_name == name]
+
+
+def plugin_package(provider: str) -> ModuleType | None:
+    """The package of a provider, imported; None where it is not installed."""
+    try:
+        return importlib.import_module(_PACKAGES[provider]) if provider in _PACKAGES else None
+    except ModuleNotFoundError:
+        return None
 
 
 @functools.cache

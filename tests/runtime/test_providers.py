@@ -260,6 +260,14 @@ def test_without_onnx_runtime_the_first_load_says_what_installs_it(monkeypatch, 
         cvae.load()
 
 
+def test_a_folder_that_pip_left_is_not_taken_for_a_module(tmp_path, monkeypatch, refuses):
+    (tmp_path / "left_over").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    message = "left_over is there in part only; it comes with: pip install --force-reinstall --no-deps left_over"
+    with refuses(cvae.MissingExtraError, message):
+        cvae.require("left_over", "cpu")
+
+
 def test_what_an_installed_module_lacks_itself_is_not_blamed_on_the_extra(tmp_path, monkeypatch):
     (tmp_path / "broken_extra.py").write_text("import not_there_at_all")
     monkeypatch.syspath_prepend(tmp_path)

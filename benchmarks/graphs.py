@@ -77,7 +77,7 @@ def inputs(bundle: cvae_runtime.Bundle, role: str) -> Arrays:
 
 def run_candidate(candidate: Candidate, arrays: Arrays, scheduler: Scheduler) -> Callable[[int], Arrays]:
     """Open a graph: a function that runs it on all inputs, in micro-batches of a size."""
-    (session,), _ = open_sessions(lambda _: [candidate.data], "cpu")
+    (session,) = open_sessions(lambda _: [candidate.data], "cpu").sessions
 
     def call(size: int) -> Arrays:
         found = {t.name: np.empty((IMAGES, *t.shape[1:]), t.dtype) for t in candidate.info.outputs}

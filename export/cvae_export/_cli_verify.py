@@ -90,7 +90,7 @@ def _compare(
         if info.role not in (*ROLES, *EXTRA_ROLES):
             raise InputError(f"{info.file}: the role {info.role!r} is not known to this version; verify without --run")
         graph = Graph(info.role, info.target, info.precision, bundle.files[info.file], info.passes)
-        runs = runs_of(graph, [*PROVIDERS] if provider is None else [provider])
+        runs = runs_of(graph) if provider is None else runs_of(graph, [provider])
         comparisons.append(
             compare(graph, runs, reference.expected(info.role), reference.elbos, BUDGETS[info.precision])
         )

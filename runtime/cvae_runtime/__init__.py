@@ -9,6 +9,7 @@ Importing this imports no ONNX Runtime; the first `load` does.
 
 from ._arrays import as_images, npy_bytes, npz_bytes, picture_shape, read_npy, read_npz, spans
 from ._bundle import Bundle, packaged_bundle, read_bundle
+from ._cores import allowed_cores
 from ._elbo import (
     EVALUATION_SEED,
     PROBABILITY_FLOOR,
@@ -53,7 +54,6 @@ from ._model import Model, load
 from ._pictures import encode_gif, encode_png, picture_grid, to_uint8
 from ._providers import PROVIDERS
 from ._random import RNG_NAME, check_seed, posterior_noise, prior_latents
-from ._scheduler import allowed_cores
 from ._score import Posterior, Scores, score_images
 
 __all__ = [

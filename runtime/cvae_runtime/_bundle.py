@@ -22,11 +22,13 @@ class Bundle:
         path: its folder.
         manifest: what it says of itself.
         files: the bytes of every file that the manifest names; these are what was hashed, and what is opened.
+        sha256: of the manifest's bytes; it holds the hashes of the files, and so names the bundle.
     """
 
     path: Path
     manifest: Manifest
     files: Mapping[str, bytes]
+    sha256: str
 
 
 def packaged_bundle() -> Path:
@@ -52,7 +54,8 @@ def read_bundle(path: str | Path | None = None) -> Bundle:
             f"{folder}: expected a bundle, a folder with {MANIFEST_NAME}, found {found}; cvae-export makes one"
         )
     source = folder / MANIFEST_NAME
-    manifest = parse_manifest(_read(source, None), str(source))
+    text = _read(source, None)
+    manifest = parse_manifest(text, str(source))
     files: dict[str, bytes] = {}
     described: list[GraphInfo | GoldenInfo] = [*manifest.graphs, manifest.golden]
     for info in described:
@@ -65,7 +68,7 @@ def read_bundle(path: str | Path | None = None) -> Bundle:
         files[info.file] = data
     for graph in manifest.graphs:
         refuse_external_data(files[graph.file], str(folder / graph.file))
-    return Bundle(folder, manifest, files)
+    return Bundle(folder, manifest, files, hashlib.sha256(text).hexdigest())
 
 
 def _read(path: Path, size: int | None) -> bytes:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from . import cli
 from ._arrays import read_npy
 from ._check import check_latents
+from ._files import refuse_existing, write_file
 from ._image_files import read_images
 from ._manifest import Precision
 from ._model import Model, load
@@ -69,6 +71,7 @@ class _Command(click.Command):
 @click.option("--format", "form", type=click.Choice(FORMATS), help="Default: by the output's name, else png.")
 @click.option("--dtype", type=click.Choice(["float32", "uint8"]), help="Of npy and npz.  [default: float32]")
 @click.option("--separate", is_flag=True, help="A file an image, in the folder that --output names.")
+@click.option("--receipt", type=click.Path(path_type=Path), help="Write what ran, and where, as JSON.")
 @click.option("--overwrite", is_flag=True, help="Replace what is there.")
 @click.option("-o", "--output", default="samples.png", show_default=True, help="The file, or - for stdout.")
 @cli.common_options
@@ -84,11 +87,16 @@ def command(bundle: Path | None, **options: Any) -> None:
     output = Output(
         request.output, request.form, separate=request.separate, overwrite=request.overwrite, dtype=request.dtype
     )
+    if request.receipt is not None:
+        refuse_existing(request.receipt, request.overwrite)
     with load(bundle, provider=request.provider, precision=request.precision, threads=request.threads) as model:
         if request.reconstruct:
             _reconstruct(model, request, output)
         else:
             _generate(model, request, output)
+        if request.receipt is not None:
+            receipt = model.receipt() | {"request": request.as_json()}
+            write_file(request.receipt, (json.dumps(receipt, indent=1) + "\n").encode())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +118,7 @@ class _Request:
     form: str | None
     dtype: Any
     separate: bool
+    receipt: Path | None
     overwrite: bool
     output: str
     quiet: bool
@@ -124,6 +133,18 @@ class _Request:
             raise click.UsageError(f"--count, --first and --temperature are for samples, not for --{sources[0]}")
         if not self.reconstruct and (self.resize or self.gray or self.invert):
             raise click.UsageError("--resize, --gray and --invert are for --reconstruct")
+        if self.receipt is not None and self.receipt == Path(self.output):
+            raise click.UsageError("--receipt and --output name the same file")
+
+    def as_json(self) -> dict[str, Any]:
+        """What was asked for, as values of JSON, for the receipt."""
+        if self.latents is not None:
+            return {"latents": str(self.latents)}
+        if self.reconstruct:
+            return {"reconstruct": [str(path) for path in self.reconstruct]}
+        count = 16 if self.count is None else self.count
+        temperature = 1.0 if self.temperature is None else self.temperature
+        return {"seed": self.seed, "first": self.first, "count": count, "temperature": temperature}
 
 
 def _generate(model: Model, request: _Request, output: Output) -> None:

@@ -131,7 +131,7 @@ def check_golden(bundle: Bundle, provider: str = "cpu", level: str | None = None
 def _run_case(bundle: Bundle, case: GoldenCase, source: str, provider: str, level: str | None) -> list[NDArray[Any]]:
     if case.file not in bundle.files:
         raise BundleError(f"{source}: names the graph {case.file}, which the bundle does not have")
-    (session,), _ = open_sessions(lambda _: [bundle.files[case.file]], provider, level)
+    (session,) = open_sessions(lambda _: [bundle.files[case.file]], provider, level).sessions
     try:
         outputs: list[NDArray[Any]] = session.run(list(case.outputs), dict(case.inputs))
     except Exception as error:  # ONNX Runtime's exceptions have no common base but this

@@ -4,10 +4,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-# Of the two versions of Linux's control groups: where they are mounted, and the files with the limit and the usage.
-_GROUPS = {
-    "": ("sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
-    "memory": ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+from ._control_groups import control_groups
+
+# Of the two versions of Linux's control groups: the files with the limit and the usage, and what is cached of files.
+_NAMES = {
+    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    2: ("memory.max", "memory.current", "inactive_file"),
 }
 
 
@@ -23,7 +25,7 @@ def available_memory(root: Path = Path("/")) -> int:
 
     Where a system does not tell (others than Linux), it is the physical memory.
     """
-    return min([physical_memory(), *_system(root), *_control_groups(root)])
+    return min([physical_memory(), *_system(root), *_left(root)])
 
 
 def _system(root: Path) -> Iterator[int]:
@@ -32,20 +34,14 @@ def _system(root: Path) -> Iterator[int]:
     return (int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
 
 
-def _control_groups(root: Path) -> Iterator[int]:
+def _left(root: Path) -> Iterator[int]:
     """What each of the process's control groups has left; files that are not there set no limit."""
-    groups = root / "proc/self/cgroup"
-    for line in groups.read_text().splitlines() if groups.exists() else []:
-        _, controllers, group = line.split(":", 2)
-        for controller in {"", "memory"} & set(controllers.split(",")):
-            mount, limit, usage, cache = _GROUPS[controller]
-            # A container often sees its own group as the root, under a path that only its host has.
-            for path in (Path(group), *Path(group).parents):
-                folder = root / mount / path.relative_to("/")
-                try:
-                    used = int((folder / usage).read_text())
-                    stat = dict(entry.split() for entry in (folder / "memory.stat").read_text().splitlines())
-                    # The system drops what it cached of files when memory is asked for.
-                    yield max(0, int((folder / limit).read_text()) - used + int(stat.get(cache, 0)))
-                except (OSError, ValueError):  # ValueError: "max"
-                    continue
+    for version, folder in control_groups("memory", root):
+        limit, usage, cache = _NAMES[version]
+        try:
+            used = int((folder / usage).read_text())
+            stat = dict(entry.split() for entry in (folder / "memory.stat").read_text().splitlines())
+            # The system drops what it cached of files when memory is asked for.
+            yield max(0, int((folder / limit).read_text()) - used + int(stat.get(cache, 0)))
+        except (OSError, ValueError):  # ValueError: "max"
+            continue

@@ -1,6 +1,6 @@
 """A loaded bundle: sample, encode, decode, reconstruct, score and interpolate, arrays in and arrays out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -13,10 +13,12 @@ from ._bundle import Bundle, read_bundle
 from ._check import check_images, check_latents, check_memory, check_session, check_temperature
 from ._elbo import reparameterize
 from ._errors import InputError
+from ._graph_choice import choose_graph
 from ._interpolate import Method, interpolate_latents
-from ._manifest import GraphInfo, Manifest, Precision
+from ._manifest import GraphInfo, Precision
 from ._providers import Provider, check_provider, open_sessions
 from ._random import RNG_NAME, check_range, posterior_noise, prior_latents
+from ._receipt import make_receipt
 from ._scheduler import Scheduler
 from ._score import Posterior, Scores, check_likelihood, score_images
 from ._whole import whole
@@ -24,9 +26,10 @@ from ._whole import whole
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-# Images a call of a session takes. On a CPU small ones keep a layer's activations in the core's cache; a GPU wants
-# work for all its cores at once. The CPU's were measured with `python -m benchmarks inference`.
-_MICRO_BATCH = {("decoder", "cpu"): 8, ("encoder", "cpu"): 32, ("decoder", "cuda"): 256, ("encoder", "cuda"): 256}
+# Images a call of a session takes. On a CPU small ones keep a layer's activations in the core's cache; another provider
+# wants work for all its cores at once. The CPU's were measured with `python -m benchmarks inference`.
+_MICRO_BATCH = {("decoder", "cpu"): 8, ("encoder", "cpu"): 32}
+_MICRO_BATCH_ELSEWHERE = 256
 
 
 def load(
@@ -35,6 +38,7 @@ def load(
     provider: Provider = "auto",
     precision: Precision = "float32",
     threads: int | None = None,
+    provider_options: Mapping[str, Any] | None = None,
 ) -> "Model":
     """Load a bundle.
 
@@ -43,16 +47,17 @@ def load(
         provider: what to run on. "auto" may fall back to the CPU and says so in the log; a name never does.
         precision: of the graphs; a role without a graph at it uses float32.
         threads: how many run on the CPU at a time; as many as the process may use cores if not given.
+        provider_options: of a provider asked for by name, in ONNX Runtime's own names: ``{"device_id": 1}``.
 
     Raises:
         BundleError, IntegrityError: the bundle cannot be used.
         ProviderError: the provider is not there or does not work.
         InputError: an unknown provider or precision, or one that the bundle has no graph for.
     """
-    check_provider(provider)
+    check_provider(provider, provider_options)
     if precision not in get_args(Precision):
         raise InputError(f"precision must be one of {', '.join(get_args(Precision))}; found {precision!r}")
-    return Model(read_bundle(path), provider, precision, threads)
+    return Model(read_bundle(path), provider, precision, threads, provider_options)
 
 
 class Model:
@@ -65,18 +70,30 @@ class Model:
         latent_dim: L.
     """
 
-    def __init__(self, bundle: Bundle, provider: Provider, precision: Precision, threads: int | None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        provider: Provider,
+        precision: Precision,
+        threads: int | None,
+        provider_options: Mapping[str, Any] | None = None,
+    ) -> None:
 
         def graphs_for(name: str) -> list[GraphInfo]:
-            return [_choose(bundle.manifest, role, precision, name) for role in ("encoder", "decoder")]
+            return [choose_graph(bundle.manifest, role, precision, name) for role in ("encoder", "decoder")]
 
         self._scheduler = Scheduler(threads)
-        sessions, self.provider = open_sessions(
-            lambda name: [bundle.files[graph.file] for graph in graphs_for(name)], provider
+        opened = open_sessions(
+            lambda name: [bundle.files[graph.file] for graph in graphs_for(name)], provider, options=provider_options
         )
-        for session, graph in zip(sessions, graphs_for(self.provider), strict=True):
+        graphs = graphs_for(opened.provider)
+        for session, graph in zip(opened.sessions, graphs, strict=True):
             check_session(session, graph, bundle.manifest.model, str(bundle.path / graph.file))
-        self._encoder, self._decoder = sessions
+        self._encoder, self._decoder = opened.sessions
+        self.provider = opened.provider
+        self._receipt = partial(
+            make_receipt, bundle.path, bundle.sha256, graphs, opened, requested=provider, precision=precision
+        )
         self.manifest = bundle.manifest
         self.image_shape: tuple[int, int, int] = bundle.manifest.model.image_shape
         self.latent_dim = bundle.manifest.model.latent_dim
@@ -92,6 +109,11 @@ class Model:
     def close(self) -> None:
         """End the threads; the model cannot be used afterwards."""
         self._scheduler.close()
+
+    def receipt(self) -> dict[str, Any]:
+        """Say, in values of JSON, what the model runs on and why; ``docs/providers.md`` tells its form."""
+        micro_batches = [self._micro_batch(role) for role in ("encoder", "decoder")]
+        return self._receipt(threads=self._scheduler.threads, micro_batches=micro_batches)
 
     def generate(self, count: int, *, seed: int = 0, first: int = 0, temperature: float = 1.0) -> Floats:
         """Draw samples ``first .. first + count - 1`` of the stream that ``seed`` names.
@@ -262,7 +284,7 @@ class Model:
         return decoded
 
     def _micro_batch(self, role: str) -> int:
-        return _MICRO_BATCH[role, self.provider]
+        return _MICRO_BATCH.get((role, self.provider), _MICRO_BATCH_ELSEWHERE)
 
     def check_rng(self) -> None:
         """Raise `InputError` if the bundle specifies random numbers that this version does not know."""
@@ -271,16 +293,3 @@ class Model:
                 f"the bundle specifies the random numbers {rng!r}, this version knows {RNG_NAME!r}; "
                 f"draw latents yourself and decode them"
             )
-
-
-def _choose(manifest: Manifest, role: str, precision: Precision, provider: str) -> GraphInfo:
-    """The graph for a role: at the precision if there is one, shaped for the provider if there is one."""
-    there = sorted({graph.precision for graph in manifest.graphs})
-    if precision not in there:
-        raise InputError(f"precision {precision}: the bundle has graphs in {', '.join(there)}; choose one of these")
-    for wanted in (precision, "float32"):
-        graphs: Sequence[GraphInfo] = [g for g in manifest.graphs if (g.role, g.precision) == (role, wanted)]
-        fitting = [graph for graph in graphs if graph.target in ("portable", provider)]
-        if fitting:
-            return min(fitting, key=lambda graph: graph.target == "portable")
-    raise AssertionError(f"a manifest without a float32 {role} is refused when it is read")

@@ -6,11 +6,11 @@ GIL). Micro-batches are cut at multiples of a fixed size from the call's start, 
 a result has the same bits on any number of them.
 """
 
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 
+from ._cores import allowed_cores
 from ._errors import InputError
 from ._whole import is_whole
 
@@ -76,10 +76,3 @@ class Scheduler:
         self._closed = True
         if self._pool is not None:
             self._pool.shutdown()
-
-
-def allowed_cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -1,6 +1,7 @@
 import dataclasses
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from cvae_export import ParityError
@@ -8,7 +9,8 @@ from cvae_export._functions import FUNCTIONS
 from cvae_export._graph import Graph
 from cvae_export._reference import Reference, run_tensorflow
 from cvae_export._subject import subject_of_run
-from cvae_export._verify import BUDGETS, MeanElbo, check, compare, table
+from cvae_export._verify import BUDGETS, MeanElbo, check, compare, runs_of, table
+from cvae_runtime import PROVIDERS, packaged_bundle
 from cvae_train import preprocess
 
 
@@ -119,3 +121,26 @@ def test_the_standard_error_is_that_of_the_mean():
     elbo = MeanElbo.of(np.array([-1.0, -3.0]))
     assert (elbo.mean, elbo.stderr, elbo.count) == (-2.0, pytest.approx(1.0), 2)
     assert np.isnan(MeanElbo.of(np.array([-1.0])).stderr)
+
+
+@pytest.mark.parametrize("fails", ["raises", "falls-back"])
+def test_a_provider_that_is_compiled_in_and_does_not_work_is_left_out(monkeypatch, capsys, fails):
+    session = onnxruntime.InferenceSession
+
+    def open_session(graph, options, providers, enable_fallback):
+        if providers[0][0] != PROVIDERS["cpu"] and fails == "raises" and enable_fallback == 0:
+            raise RuntimeError("no device")
+        return session(graph, options, providers=[PROVIDERS["cpu"]])
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: list(PROVIDERS.values()))
+    monkeypatch.setattr(onnxruntime, "InferenceSession", open_session)
+    graph = Graph("decoder", "portable", "float32", (packaged_bundle() / "decoder.onnx").read_bytes(), ())
+    levels = len(onnxruntime.GraphOptimizationLevel.__members__)
+    assert len(list(runs_of(graph, [*PROVIDERS]))) == levels
+    assert list(runs_of(graph, ["tensorrt", "coreml"])) == []
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_graph_that_the_cpu_refuses_is_not_left_out():
+    with pytest.raises(Exception, match="No graph was found in the protobuf"):
+        list(runs_of(Graph("decoder", "portable", "float32", b"\x08\x08", ())))

@@ -98,6 +98,11 @@ def test_its_model_is_verified_and_inspected_there(empty_environment, tmp_path):
     assert "  operators    unknown: pip install 'cvae-toolkit[export]'\n" in text
 
 
+def test_the_doctor_finds_the_cpu_there(empty_environment, tmp_path):
+    out = run(empty_environment / "cvae-doctor", cwd=tmp_path)
+    assert "\ncpu           works, golden vectors differ" in out
+
+
 def test_the_runtime_imports_no_training_stack_there(empty_environment):
     code = "import sys, cvae_runtime; print(sorted({name.split('.')[0] for name in sys.modules}))"
     names = set(json.loads(run(empty_environment / "python", "-c", code).replace("'", '"')))

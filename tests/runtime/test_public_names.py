@@ -57,13 +57,14 @@ def test_a_public_name_is_documented(name):
 
 def test_the_model_s_methods_are_those_of_the_design():
     methods = {name for name in vars(cvae.Model) if not name.startswith("_")}
-    assert methods >= {"generate", "encode", "decode", "reconstruct", "score", "interpolate", "close"}
+    assert methods >= {"generate", "encode", "decode", "reconstruct", "score", "interpolate", "receipt", "close"}
     signature = inspect.signature(cvae.load)
     assert {name: p.default for name, p in signature.parameters.items()} == {
         "path": None,
         "provider": "auto",
         "precision": "float32",
         "threads": None,
+        "provider_options": None,
     }
 
 

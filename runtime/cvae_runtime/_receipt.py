@@ -1,0 +1,85 @@
+"""What a model runs on, for whoever has to repeat its results."""
+
+import importlib.metadata
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ._extras import require
+from ._manifest import GraphInfo
+from ._providers import PROVIDERS, Opened, nodes_by_provider
+
+
+def make_receipt(
+    path: Path,
+    sha256: str,
+    graphs: Sequence[GraphInfo],
+    opened: Opened,
+    *,
+    requested: str,
+    precision: str,
+    threads: int,
+    micro_batches: Sequence[int],
+) -> dict[str, Any]:
+    """Describe open sessions as `Model.receipt` does: what was asked for, what runs and why, and with what versions.
+
+    Args:
+        path, sha256: of the bundle.
+        graphs: what the sessions were opened from.
+        opened: the sessions.
+        requested: the provider that was asked for.
+        precision: the precision that was asked for.
+        threads: how many run at a time.
+        micro_batches: images a call of each session takes.
+    """
+    options = opened.sessions[0].get_provider_options()
+    return {
+        "bundle": {"path": str(path), "manifest_sha256": sha256},
+        "provider": {
+            "requested": requested,
+            "actual": opened.provider,
+            "why": opened.why,
+            "options": options.get(PROVIDERS[opened.provider], {}),
+        },
+        "precision": precision,
+        "threads": threads,
+        "graphs": {
+            graph.role: {
+                "file": graph.file,
+                "precision": graph.precision,
+                "why": None
+                if graph.precision == precision
+                else f"the bundle has no {precision} {graph.role} for this provider",
+                "micro_batch": micro_batch,
+                "providers": session.get_providers(),
+                "nodes": nodes_by_provider(session),
+            }
+            for graph, session, micro_batch in zip(graphs, opened.sessions, micro_batches, strict=True)
+        },
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of what takes part; None for what is not there."""
+    try:
+        onnxruntime = require("onnxruntime", "cpu").__version__
+    except ImportError:
+        onnxruntime = None
+    return {
+        "cvae-toolkit": distribution_version("cvae-toolkit"),
+        "onnxruntime": onnxruntime,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def distribution_version(name: str) -> str | None:
+    """The version of an installed distribution; None where it is not there."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -18,7 +18,7 @@ from ._whole import whole
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-_TRAVERSED = 10  # dimensions of a traversal, unless the caller names them
+TRAVERSED = 10  # dimensions of a traversal, unless the caller names them
 
 
 class Explorer(ABC):
@@ -80,7 +80,7 @@ class Explorer(ABC):
         steps, span = whole("steps", steps, 2), check_span(span)
         latent = self._as_latent(start, "the start")
         chosen = check_dimensions(
-            self.rank_dimensions(start)[:_TRAVERSED] if dimensions is None else dimensions, self.latent_dim
+            self.rank_dimensions(start)[:TRAVERSED] if dimensions is None else dimensions, self.latent_dim
         )
         check_memory(len(chosen) * steps, self.image_shape)
         return self._decode_grid(traversal_latents(latent, chosen, steps, span))
@@ -90,8 +90,8 @@ class Explorer(ABC):
 
         Args:
             steps: pictures along either side, at least 2.
-            dimensions: that of the rows and that of the columns; if not given, the two that `rank_dimensions` puts
-                first for the latent 0, the lower one for the rows: of a model with two, 0 and 1.
+            dimensions: that of the rows and that of the columns; if not given, the first two of `rank_dimensions` in
+                ascending order: 0 and 1 of a model with two.
 
         Returns:
             float32 (steps, steps, H, W, C), in [0, 1].
@@ -102,19 +102,20 @@ class Explorer(ABC):
         steps = whole("steps", steps, 2)
         check_memory(steps * steps, self.image_shape)
         if dimensions is None:
-            dimensions = sorted(self.rank_dimensions(np.zeros(self.latent_dim, np.float32))[:2])
+            dimensions = sorted(self.rank_dimensions()[:2])
         chosen = check_dimensions(dimensions, self.latent_dim)
         if len(chosen) != 2:
             raise InputError(f"a manifold is drawn over 2 latent dimensions; found {len(chosen)}")
         return self._decode_grid(manifold_latents(self.latent_dim, chosen, steps))
 
-    def rank_dimensions(self, start: NDArray[Any]) -> list[int]:
+    def rank_dimensions(self, start: NDArray[Any] | None = None) -> list[int]:
         """Order the latent dimensions by how much they say about a picture: where its posterior is narrowest first.
 
         A dimension that a model leaves unused has the prior for its posterior, and comes last.
 
         Args:
-            start: an image, uint8 (H, W, C) or (H, W), or a latent, float32 (L,), which stands for its picture.
+            start: an image, uint8 (H, W, C) or (H, W), or a latent, float32 (L,), which stands for its picture; the
+                latent 0, the middle of the prior, if not given.
 
         Returns:
             All L of them, by growing logvar.
@@ -122,6 +123,7 @@ class Explorer(ABC):
         Raises:
             InputError: an array of another dtype or shape.
         """
+        start = np.zeros(self.latent_dim, np.float32) if start is None else start
         latent = self._as_latent(start, "the start")
         image = start if start.dtype == np.uint8 else to_uint8(self.decode(latent[np.newaxis]))[0]
         ranked: list[int] = self.encode(image[np.newaxis]).logvar[0].argsort(kind="stable").tolist()

@@ -17,7 +17,7 @@ help:
 	@echo 'make test    tests, formatting, linting, types'
 	@echo 'make lint    the checks without the tests'
 	@echo 'make format  format and fix what can be'
-	@echo 'make bundle  export assets/mnist into the package, evaluate it, draw the README's pictures'
+	@echo 'make bundle  export assets/mnist into the package, evaluate it, draw the pictures of README and gallery'
 	@echo 'make clean   delete .venv, the demo and caches'
 
 $(BIN)/python:
@@ -65,6 +65,7 @@ bundle: $(VENV)/.export
 	$(BIN)/python scripts/first_digits.py 16 build-digits.npy
 	$(BIN)/cvae-generate --reconstruct build-digits.npy -o docs/images/reconstructions.png --overwrite
 	rm build-digits.npy
+	$(BIN)/python scripts/gallery.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -1,10 +1,10 @@
-"""``cvae-generate``: samples and reconstructions as pictures or arrays."""
+"""``cvae-generate``: samples, reconstructions and explorations as pictures or arrays."""
 
 import dataclasses
 import functools
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from . import cli
 from ._arrays import read_npy
 from ._check import check_latents
+from ._cli_explore import Exploration, explore, explore_options
 from ._files import refuse_existing, write_file
 from ._image_files import read_images
 from ._manifest import Precision
@@ -62,6 +63,7 @@ class _Command(click.Command):
     metavar="IMAGE...",
     help="Reconstruct image files or .npy arrays: originals above reconstructions.",
 )
+@explore_options
 @click.option("--resize", is_flag=True, help="Scale and crop images to the model's size.")
 @click.option("--gray", is_flag=True, help="Turn colour images grey.")
 @click.option("--invert", is_flag=True, help="Swap light and dark, for dark digits on white paper.")
@@ -71,12 +73,15 @@ class _Command(click.Command):
 @click.option("--format", "form", type=click.Choice(FORMATS), help="Default: by the output's name, else png.")
 @click.option("--dtype", type=click.Choice(["float32", "uint8"]), help="Of npy and npz.  [default: float32]")
 @click.option("--separate", is_flag=True, help="A file an image, in the folder that --output names.")
+@click.option("--gif", is_flag=True, help="An animation: --format gif, in samples.gif by default.")
+@click.option("--scale", type=click.IntRange(1, 16), help="Enlarge pictures.  [default: 2 in grids of small images]")
+@click.option("--labels", is_flag=True, help="Write indices below samples, dimensions beside rows of --traverse.")
 @click.option("--receipt", type=click.Path(path_type=Path), help="Write what ran, and where, as JSON.")
 @click.option("--overwrite", is_flag=True, help="Replace what is there.")
-@click.option("-o", "--output", default="samples.png", show_default=True, help="The file, or - for stdout.")
+@click.option("-o", "--output", help="The file, or - for stdout.  [default: samples.png]")
 @cli.common_options
 def command(bundle: Path | None, **options: Any) -> None:
-    """Draw samples of a model, or reconstruct images.
+    """Draw samples of a model, reconstruct images, or explore what it has learnt.
 
     BUNDLE is a folder that cvae-export made; without it the MNIST model of the package is used.
 
@@ -85,13 +90,21 @@ def command(bundle: Path | None, **options: Any) -> None:
     request = _Request(**options)
     request.check()
     output = Output(
-        request.output, request.form, separate=request.separate, overwrite=request.overwrite, dtype=request.dtype
+        request.target,
+        "gif" if request.gif else request.form,
+        separate=request.separate,
+        overwrite=request.overwrite,
+        dtype=request.dtype,
+        scale=request.scale,
+        labels=request.labels,
     )
     if request.receipt is not None:
         refuse_existing(request.receipt, request.overwrite)
     with load(bundle, provider=request.provider, precision=request.precision, threads=request.threads) as model:
         if request.reconstruct:
             _reconstruct(model, request, output)
+        elif request.job:
+            explore(model, request, request.seed, request.reader(model.image_shape), output)
         else:
             _generate(model, request, output)
         if request.receipt is not None:
@@ -100,7 +113,7 @@ def command(bundle: Path | None, **options: Any) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Request:
+class _Request(Exploration):
     """The command line's options, by their names."""
 
     count: int | None
@@ -118,23 +131,39 @@ class _Request:
     form: str | None
     dtype: Any
     separate: bool
+    gif: bool
+    scale: int | None
+    labels: bool
     receipt: Path | None
     overwrite: bool
-    output: str
+    output: str | None
     quiet: bool
     verbose: bool
 
     def check(self) -> None:
         """Raise `click.UsageError` for options that contradict each other."""
-        sources = [name for name in ("latents", "reconstruct") if getattr(self, name)]
-        if len(sources) == 2:
-            raise click.UsageError("--latents and --reconstruct are two jobs: give one of them")
+        jobs = ("latents", "reconstruct", "interpolate", "traverse", "manifold")
+        sources = [name for name in jobs if getattr(self, name) not in (None, False, ())]
+        if len(sources) >= 2:
+            raise click.UsageError(f"--{sources[0]} and --{sources[1]} are two jobs: give one of them")
         if sources and (self.count is not None or self.temperature is not None or self.first):
             raise click.UsageError(f"--count, --first and --temperature are for samples, not for --{sources[0]}")
-        if not self.reconstruct and (self.resize or self.gray or self.invert):
-            raise click.UsageError("--resize, --gray and --invert are for --reconstruct")
-        if self.receipt is not None and self.receipt == Path(self.output):
+        if (self.resize or self.gray or self.invert) and not {"reconstruct", "interpolate", "traverse"} & {*sources}:
+            raise click.UsageError("--resize, --gray and --invert are for --reconstruct, --interpolate and --traverse")
+        if self.labels and {"reconstruct", "interpolate", "manifold"} & {*sources}:
+            raise click.UsageError(f"--labels is for samples and --traverse, not for --{sources[0]}")
+        if self.gif and self.form not in (None, "gif"):
+            raise click.UsageError(f"--gif and --format {self.form} contradict each other: give one of them")
+        self.check_exploration()
+        if self.receipt is not None and self.receipt == Path(self.target):
             raise click.UsageError("--receipt and --output name the same file")
+
+    @property
+    def target(self) -> str:
+        """The file that is written."""
+        if self.output is not None:
+            return self.output
+        return "samples.gif" if self.gif else "samples.png"
 
     def as_json(self) -> dict[str, Any]:
         """What was asked for, as values of JSON, for the receipt."""
@@ -142,9 +171,16 @@ class _Request:
             return {"latents": str(self.latents)}
         if self.reconstruct:
             return {"reconstruct": [str(path) for path in self.reconstruct]}
+        if self.job:
+            value = getattr(self, self.job)
+            return {"seed": self.seed, self.job: list(value) if isinstance(value, tuple) else value}
         count = 16 if self.count is None else self.count
         temperature = 1.0 if self.temperature is None else self.temperature
         return {"seed": self.seed, "first": self.first, "count": count, "temperature": temperature}
+
+    def reader(self, shape: tuple[int, int, int]) -> Callable[[Sequence[Path]], NDArray[np.uint8]]:
+        """Reads image files for a model of image shape (H, W, C)."""
+        return functools.partial(read_images, shape=shape, resize=self.resize, gray=self.gray, invert=self.invert)
 
 
 def _generate(model: Model, request: _Request, output: Output) -> None:
@@ -169,9 +205,7 @@ def _generate(model: Model, request: _Request, output: Output) -> None:
 
 
 def _reconstruct(model: Model, request: _Request, output: Output) -> None:
-    originals = read_images(
-        request.reconstruct, model.image_shape, resize=request.resize, gray=request.gray, invert=request.invert
-    )
+    originals = request.reader(model.image_shape)(request.reconstruct)
     output.check(2 * len(originals))
     reconstructions = model.reconstruct(originals)
     if output.is_array:

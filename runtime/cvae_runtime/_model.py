@@ -1,4 +1,4 @@
-"""A loaded bundle: sample, encode, decode, reconstruct, score and interpolate, arrays in and arrays out."""
+"""A loaded bundle: sample, encode, decode, reconstruct, score and explore, arrays in and arrays out."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -13,8 +13,8 @@ from ._bundle import Bundle, read_bundle
 from ._check import check_images, check_latents, check_memory, check_session, check_temperature
 from ._elbo import reparameterize
 from ._errors import InputError
+from ._explore import Explorer
 from ._graph_choice import choose_graph
-from ._interpolate import Method, interpolate_latents
 from ._manifest import GraphInfo, Precision
 from ._providers import Provider, check_provider, open_sessions
 from ._random import RNG_NAME, check_range, posterior_noise, prior_latents
@@ -60,7 +60,7 @@ def load(
     return Model(read_bundle(path), provider, precision, threads, provider_options)
 
 
-class Model:
+class Model(Explorer):
     """A bundle that is ready to run; `load` makes one. A context manager: `close` ends its threads.
 
     Attributes:
@@ -233,39 +233,6 @@ class Model:
         decode = partial(self._decode_latents, outputs=model.decoder_outputs)
         posterior = self.encode(images)
         return score_images(images, posterior, decode, model.likelihood, model.preprocessing, samples, seed, first)
-
-    def interpolate(self, a: NDArray[Any], b: NDArray[Any], *, steps: int = 8, method: Method = "linear") -> Floats:
-        """Decode the way from one latent to another.
-
-        Args:
-            a, b: latents, float32 (L,), or images, uint8 (H, W, C) or (H, W), which are encoded to their means.
-            steps: pictures, both ends included; at least 2.
-            method: "linear", or "spherical" (Shoemake, "Animating rotation with quaternion curves", 1985), which
-                keeps the length that latents of the prior have.
-
-        Returns:
-            float32 (steps, H, W, C), in [0, 1].
-
-        Raises:
-            InputError: arrays of another dtype or shape, fewer than 2 steps, an unknown method.
-        """
-        steps = whole("steps", steps, 2)
-        check_memory(steps, self.image_shape)
-        return self.decode(interpolate_latents(self._as_latent(a), self._as_latent(b), steps, method))
-
-    def _as_latent(self, end: Any) -> Floats:
-        shapes = {(self.latent_dim,), self.image_shape} | (
-            {self.image_shape[:2]} if self.image_shape[2] == 1 else set()
-        )
-        if not isinstance(end, np.ndarray) or end.shape not in shapes:
-            found = f"shape {end.shape}" if isinstance(end, np.ndarray) else type(end).__name__
-            raise InputError(
-                f"an end must be a latent, float32 ({self.latent_dim},), or an image, uint8 {self.image_shape}; found {found}"
-            )
-        one = end[np.newaxis]
-        vectors = self.encode(one).mean if end.dtype == np.uint8 else check_latents(one, self.latent_dim)
-        vector: Floats = vectors[0]
-        return vector
 
     def _decode_latents(self, z: Floats, outputs: Sequence[str] = ("probs",)) -> dict[str, Floats]:
         z = check_latents(z, self.latent_dim)

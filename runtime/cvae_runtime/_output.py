@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ._arrays import npy_bytes, npz_bytes
 from ._errors import InputError
 from ._files import refuse_existing, write_file
+from ._labels import label_cells, label_rows
 from ._pictures import encode_gif, encode_png, picture_grid, to_uint8
 
 FORMATS = ("png", "gif", "npy", "npz")
@@ -20,6 +21,7 @@ _PICTURE_LIMIT = 10_000  # images in one picture
 _SCALE_UP_TO = 64  # pixels; smaller images are drawn larger in a grid
 _GRID_SCALE = 2
 _FRAME_MILLISECONDS = 200
+_ROW = 20  # images; a longer row goes on below
 
 
 class Output:
@@ -31,9 +33,21 @@ class Output:
         separate: a file an image.
         overwrite: replace files that are there.
         dtype: of arrays: "float32", in [0, 1], or "uint8".
+        scale: each pixel becomes a square of this many; if None, 2 in grids of small images, else 1.
+        labels: draw the labels that images come with.
     """
 
-    def __init__(self, name: str, form: str | None, *, separate: bool, overwrite: bool, dtype: str | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        form: str | None,
+        *,
+        separate: bool,
+        overwrite: bool,
+        dtype: str | None,
+        scale: int | None = None,
+        labels: bool = False,
+    ) -> None:
         self._stdout = name == "-"
         self._path = Path(name)
         ending = self._path.suffix[1:].lower()
@@ -46,6 +60,11 @@ class Output:
         self._uint8 = dtype == "uint8"
         if separate and (self._stdout or self.form in ("gif", "npz")):
             raise InputError("--separate writes png or npy files into a folder; name one with --output")
+        if self.is_array and (scale is not None or labels):
+            raise InputError(f"--scale and --labels are for pictures; a {self.form} holds numbers")
+        if separate and labels:
+            raise InputError("--labels is for one picture; separate files have their numbers in their names")
+        self._scale, self._labels = scale, labels
 
     @property
     def is_array(self) -> bool:
@@ -72,23 +91,49 @@ class Output:
             refuse_existing(self._path, self._overwrite)
 
     def write(self, images: NDArray[np.float32], arrays: Mapping[str, NDArray[Any]], first: int = 0) -> None:
-        """Write images, float32 (N, H, W, C); an npz gets ``arrays``, and separate names count from ``first``."""
+        """Write images, float32 (N, H, W, C); an npz gets ``arrays``, separate names and labels count from ``first``."""
         if self._separate:
             self._write_separate(images, first)
         elif self.form == "npz":
             self._write(npz_bytes({**arrays, "images": self._convert(images)}, compress=True))
         elif self.form == "npy":
             self._write(npy_bytes(self._convert(images)))
-        elif self.form == "gif":
-            scale = _scale(images.shape[1:])
-            self._write(encode_gif([_enlarge(image, scale) for image in to_uint8(images)], _FRAME_MILLISECONDS))
         else:
-            self._write(encode_png(picture_grid(to_uint8(images), scale=_scale(images.shape[1:]))))
+            cells = self._cells(images, [str(index) for index in range(first, first + len(images))])
+            self._write(
+                encode_gif(list(cells), _FRAME_MILLISECONDS) if self.form == "gif" else encode_png(picture_grid(cells))
+            )
+
+    def write_rows(
+        self,
+        images: NDArray[np.float32],
+        arrays: Mapping[str, NDArray[Any]],
+        *,
+        labels: Sequence[str] = (),
+        padding: int = 1,
+    ) -> None:
+        """Write images that change along rows, float32 (rows, columns, H, W, C) or one row of them, (columns, H, W, C).
+
+        A png has them as they stand, with a label before each row; a gif shows one column after another, there and
+        back. An npz gets ``arrays``.
+        """
+        rows = images if images.ndim == 5 else images[np.newaxis]
+        if self._separate:
+            self.write(rows.reshape(-1, *rows.shape[2:]), arrays)
+        elif self.is_array:
+            self.write(images, arrays)
+        elif self.form == "gif":
+            frames = [picture_grid(self._cells(column, labels), padding=padding) for column in rows.swapaxes(0, 1)]
+            self._write(encode_gif(frames + frames[-2:0:-1], _FRAME_MILLISECONDS))
+        else:
+            columns = rows.shape[1] if len(rows) > 1 else min(rows.shape[1], _ROW)
+            grid = picture_grid(self._cells(rows.reshape(-1, *rows.shape[2:])), columns, padding)
+            self._write(encode_png(label_rows(grid, labels, padding) if self._labels else grid))
 
     def write_pairs(self, originals: NDArray[np.uint8], reconstructions: NDArray[np.uint8]) -> None:
         """Draw each original above its reconstruction, uint8 (N, H, W, C) each."""
         pairs = np.stack([originals, reconstructions], axis=1)  # (N, 2, H, W, C)
-        scale = _scale(originals.shape[1:])
+        scale = self._scale or _scale(originals.shape[1:])
         if self._separate:
             self._write_files([encode_png(picture_grid(pair, columns=1, scale=scale)) for pair in pairs], 0)
         elif self.form == "gif":
@@ -105,7 +150,12 @@ class Output:
         if self.form == "npy":
             self._write_files([npy_bytes(image) for image in self._convert(images)], first)
         else:
-            self._write_files([encode_png(image) for image in to_uint8(images)], first)
+            self._write_files([encode_png(_enlarge(image, self._scale or 1)) for image in to_uint8(images)], first)
+
+    def _cells(self, images: NDArray[np.float32], labels: Sequence[str] = ()) -> NDArray[np.uint8]:
+        """Images, (N, H, W, C), as they are drawn: enlarged, with their labels below if these were asked for."""
+        cells = _enlarge(to_uint8(images), self._scale or _scale(images.shape[1:]))
+        return label_cells(cells, labels) if self._labels and labels else cells
 
     def _write_files(self, contents: list[bytes], first: int) -> None:
         try:
@@ -130,8 +180,8 @@ def _scale(shape: tuple[int, ...]) -> int:
     return _GRID_SCALE if max(shape[:2]) <= _SCALE_UP_TO else 1
 
 
-def _enlarge(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
-    return image.repeat(scale, axis=0).repeat(scale, axis=1)
+def _enlarge(images: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
+    return images.repeat(scale, axis=-3).repeat(scale, axis=-2)
 
 
 def _pad(row: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 from unittest.mock import MagicMock
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from cvae_train import import_tensorflow
 
@@ -34,6 +36,22 @@ def test_python_programs_run(document, tmp_path, monkeypatch):
         assert trackers["wandb"].log.call_args.kwargs == {"step": 1}
         assert trackers["wandb"].finish.called
         assert trackers["mlflow"].end_run.called
+
+
+def test_the_gallery_shows_what_its_commands_draw(tmp_path):
+    command = [sys.executable, ROOT / "scripts/gallery.py", tmp_path]
+    path = os.pathsep.join([str(ROOT / "runtime"), os.environ.get("PYTHONPATH", "")])
+    subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=True)
+    text = (ROOT / "docs/gallery.md").read_text()
+    names = re.findall(r"^!\[.+\]\(images/(.+)\)$", text, re.MULTILINE)
+    assert sorted(names) == sorted(path.name for path in (tmp_path / "images").iterdir())
+    for name in names:
+        with Image.open(ROOT / "docs/images" / name) as shown, Image.open(tmp_path / "images" / name) as drawn:
+            assert getattr(shown, "n_frames", 1) == getattr(drawn, "n_frames", 1)
+            assert shown.size == drawn.size
+            levels = [np.asarray(picture.convert("L"), np.float64) for picture in (shown, drawn)]
+        # Grey levels may be rounded the other way on another machine, and letters have other edges.
+        assert np.abs(levels[0] - levels[1]).mean() < 0.5
 
 
 def test_the_cluster_of_the_guide_is_understood(monkeypatch):

@@ -91,25 +91,6 @@ def test_reconstruct_by_a_sample_is_one_draw_of_the_posterior(tiny_model, tiny):
     np.testing.assert_allclose(found[5:], part, atol=1e-6)
 
 
-@pytest.mark.parametrize("method", ["linear", "spherical"])
-def test_interpolate_decodes_the_way_between_latents(method, tiny_model):
-    a, b = cvae.prior_latents(4, 0, 2, 3)
-    images = tiny_model.interpolate(a, b, steps=5, method=method)
-    assert (images.dtype, images.shape) == (np.float32, (5, 4, 4, 1))
-    np.testing.assert_allclose(images[[0, -1]], tiny_model.decode(np.stack([a, b])), atol=1e-6)
-    if method == "linear":
-        np.testing.assert_allclose(images[2], tiny_model.decode((a + b)[np.newaxis] / 2)[0], atol=1e-6)
-
-
-def test_interpolate_encodes_images_to_their_means(tiny_model, tiny):
-    a, b = tiny.images[:2]
-    means = tiny_model.encode(tiny.images[:2]).mean
-    expected = tiny_model.interpolate(means[0], means[1])
-    assert len(expected) == 8
-    np.testing.assert_allclose(tiny_model.interpolate(a, b[..., 0]), expected, atol=1e-6)
-    np.testing.assert_allclose(tiny_model.interpolate(means[0], b), expected, atol=1e-6)
-
-
 @pytest.mark.parametrize("size", [8, 100])
 def test_numbers_of_numpy_are_as_good_as_python_s(size, tiny_model):
     expected = tiny_model.generate(size, seed=3, first=5, temperature=0.5)
@@ -218,24 +199,3 @@ def test_a_stream_ends_where_the_posterior_s_begins(tiny_model, refuses):
     message = f"first + count must be at most {end} for latents of 3; found {end - 1} + 2"
     with refuses(cvae.InputError, message):
         tiny_model.generate(2, first=end - 1)
-
-
-@pytest.mark.parametrize("steps", [1, 0, 2.0, True])
-def test_a_way_of_fewer_than_two_pictures_is_refused(steps, tiny_model, refuses):
-    a = np.zeros(3, np.float32)
-    with refuses(cvae.InputError, f"steps must be a whole number of at least 2; found {steps!r}"):
-        tiny_model.interpolate(a, a, steps=steps)
-
-
-@pytest.mark.parametrize(
-    ("end", "expected", "found"),
-    [
-        (np.zeros((1, 3), np.float32), r"\(3,\)", r"shape \(1, 3\)"),
-        (np.zeros(4, np.float32), r"\(3,\)", r"shape \(4,\)"),
-        (np.zeros((5, 4), np.uint8), r"\(4, 4, 1\)", r"shape \(5, 4\)"),
-        (np.zeros(3), "float32", "float64"),
-    ],
-)
-def test_an_end_of_another_form_is_refused_in_the_caller_s_terms(end, expected, found, tiny_model):
-    with pytest.raises(cvae.InputError, match=f"{expected}.*found {found}"):
-        tiny_model.interpolate(end, end)

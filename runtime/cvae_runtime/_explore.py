@@ -1,0 +1,150 @@
+"""What can be seen of a model with its encoder and decoder alone: ways between latents, single dimensions, grids."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._check import check_latents, check_memory
+from ._errors import InputError
+from ._interpolate import Method, interpolate_latents
+from ._pictures import to_uint8
+from ._score import Posterior
+from ._traverse import check_dimensions, check_span, manifold_latents, traversal_latents
+from ._whole import whole
+
+Images = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+TRAVERSED = 10  # dimensions of a traversal, unless the caller names them
+
+
+class Explorer(ABC):
+    """The part of a `Model` that needs only `encode` and `decode`.
+
+    Attributes:
+        image_shape: (H, W, C).
+        latent_dim: L.
+    """
+
+    image_shape: tuple[int, int, int]
+    latent_dim: int
+
+    @abstractmethod
+    def encode(self, images: Images) -> Posterior:
+        """Encode raw pixels, uint8 (N, H, W, C) or (N, H, W)."""
+
+    @abstractmethod
+    def decode(self, z: Floats) -> Floats:
+        """Decode latents, float32 (N, L), into images, float32 (N, H, W, C)."""
+
+    def interpolate(self, a: NDArray[Any], b: NDArray[Any], *, steps: int = 8, method: Method = "linear") -> Floats:
+        """Decode the way from one latent to another.
+
+        Args:
+            a, b: latents, float32 (L,), or images, uint8 (H, W, C) or (H, W), which are encoded to their means.
+            steps: pictures, both ends included; at least 2.
+            method: "linear", or "spherical" (Shoemake, "Animating rotation with quaternion curves", 1985), which
+                keeps the length that latents of the prior have.
+
+        Returns:
+            float32 (steps, H, W, C), in [0, 1].
+
+        Raises:
+            InputError: arrays of another dtype or shape, fewer than 2 steps, an unknown method.
+        """
+        steps = whole("steps", steps, 2)
+        check_memory(steps, self.image_shape)
+        start, end = self._as_latent(a, "an end"), self._as_latent(b, "an end")
+        return self.decode(interpolate_latents(start, end, steps, method))
+
+    def traverse(
+        self, start: NDArray[Any], dimensions: Sequence[int] | None = None, *, steps: int = 7, span: float = 3.0
+    ) -> Floats:
+        """Vary one latent dimension at a time and decode.
+
+        Args:
+            start: a latent, float32 (L,), or an image, uint8 (H, W, C) or (H, W), which is encoded to its mean.
+            dimensions: D distinct ones of 0 to L - 1; the first 10 of `rank_dimensions` if not given.
+            steps: pictures a dimension, at least 2; if odd, the middle one is that of ``start`` itself.
+            span: how far the dimension goes below and above its value; the prior's standard deviation is 1.
+
+        Returns:
+            float32 (D, steps, H, W, C), in [0, 1].
+
+        Raises:
+            InputError: an array of another dtype or shape, a number out of range.
+        """
+        steps, span = whole("steps", steps, 2), check_span(span)
+        latent = self._as_latent(start, "the start")
+        chosen = check_dimensions(
+            self.rank_dimensions(start)[:TRAVERSED] if dimensions is None else dimensions, self.latent_dim
+        )
+        check_memory(len(chosen) * steps, self.image_shape)
+        return self._decode_grid(traversal_latents(latent, chosen, steps, span))
+
+    def manifold(self, steps: int = 20, *, dimensions: Sequence[int] | None = None) -> Floats:
+        """Decode a grid over two latent dimensions, from the prior's 5 % quantile to its 95 %, with 0 in all others.
+
+        Args:
+            steps: pictures along either side, at least 2.
+            dimensions: that of the rows and that of the columns; if not given, the first two of `rank_dimensions` in
+                ascending order: 0 and 1 of a model with two.
+
+        Returns:
+            float32 (steps, steps, H, W, C), in [0, 1].
+
+        Raises:
+            InputError: a number out of range, other than two dimensions.
+        """
+        steps = whole("steps", steps, 2)
+        check_memory(steps * steps, self.image_shape)
+        if dimensions is None:
+            dimensions = sorted(self.rank_dimensions()[:2])
+        chosen = check_dimensions(dimensions, self.latent_dim)
+        if len(chosen) != 2:
+            raise InputError(f"a manifold is drawn over 2 latent dimensions; found {len(chosen)}")
+        return self._decode_grid(manifold_latents(self.latent_dim, chosen, steps))
+
+    def rank_dimensions(self, start: NDArray[Any] | None = None) -> list[int]:
+        """Order the latent dimensions by how much they say about a picture: where its posterior is narrowest first.
+
+        A dimension that a model leaves unused has the prior for its posterior, and comes last.
+
+        Args:
+            start: an image, uint8 (H, W, C) or (H, W), or a latent, float32 (L,), which stands for its picture; the
+                latent 0, the middle of the prior, if not given.
+
+        Returns:
+            All L of them, by growing logvar.
+
+        Raises:
+            InputError: an array of another dtype or shape.
+        """
+        start = np.zeros(self.latent_dim, np.float32) if start is None else start
+        latent = self._as_latent(start, "the start")
+        image = start if start.dtype == np.uint8 else to_uint8(self.decode(latent[np.newaxis]))[0]
+        ranked: list[int] = self.encode(image[np.newaxis]).logvar[0].argsort(kind="stable").tolist()
+        return ranked
+
+    def _as_latent(self, value: Any, name: str) -> Floats:
+        shapes = {(self.latent_dim,), self.image_shape} | (
+            {self.image_shape[:2]} if self.image_shape[2] == 1 else set()
+        )
+        if not isinstance(value, np.ndarray) or value.shape not in shapes:
+            found = f"shape {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
+            raise InputError(
+                f"{name} must be a latent, float32 ({self.latent_dim},), or an image, uint8 {self.image_shape}; "
+                f"found {found}"
+            )
+        one = value[np.newaxis]
+        vectors = self.encode(one).mean if value.dtype == np.uint8 else check_latents(one, self.latent_dim)
+        vector: Floats = vectors[0]
+        return vector
+
+    def _decode_grid(self, latents: Floats) -> Floats:
+        """Decode (rows, columns, L) into (rows, columns, H, W, C)."""
+        images = self.decode(latents.reshape(-1, self.latent_dim))
+        return images.reshape(*latents.shape[:2], *self.image_shape)

@@ -13,10 +13,16 @@ import pytest
 import cvae_runtime as cvae
 from cvae_runtime import _cli_doctor, _doctor, cli
 from cvae_runtime._doctor import Problem, Trial, diagnose
-from cvae_runtime._providers import PROVIDERS, REMEDIES
+from cvae_runtime._providers import PROVIDERS, REMEDIES, _preload
 
 CPU, CUDA, OPENVINO = (PROVIDERS[name] for name in ("cpu", "cuda", "openvino"))
 InferenceSession = onnxruntime.InferenceSession
+
+
+@pytest.fixture(autouse=True)
+def _libraries_are_looked_for_anew():
+    """Libraries are loaded once in a process, and other tests were in it."""
+    _preload.cache_clear()
 
 
 @pytest.fixture(autouse=True)

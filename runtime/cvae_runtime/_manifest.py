@@ -115,7 +115,7 @@ class Verified:
     Attributes:
         max_abs_difference: per output, the largest over the test set.
         elbo_change: of the test ELBO, nats per image; None where there was no test set.
-        speed_ratio: time of the plain graph over this one's; None where it was not measured.
+        speed_ratio: time of the float32 graph that it stands in for over its own; None where it was not measured.
     """
 
     max_abs_difference: Mapping[str, float]

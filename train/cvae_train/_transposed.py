@@ -5,10 +5,10 @@ them. Which operators are slow was measured on TensorFlow 2.21 with oneDNN, on o
 
 - A last layer of one channel is padded to a register of 16. As nine 1x1 convolutions, one a tap, whose results a fixed
   convolution shifts and adds, it takes less forward and back; and of those the filter's gradient is a matrix product,
-  for which the convolution's own operator takes several times as long.
+  for which the convolution's own operator takes longer.
 - In bfloat16, bias, ReLU and the bias's gradient run element by element with conversions to float32 and back. TensorFlow
   fuses bias and ReLU with a convolution that has none of these costs, so an identity convolution is there to be fused
-  with, in a third of the time. The bias's gradient is a product with ones, summed in float32: the plain operator sums in
+  with, which takes less time. The bias's gradient is a product with ones, summed in float32: the plain operator sums in
   bfloat16, which loses most of it over an image's pixels.
 """
 

@@ -64,14 +64,25 @@ def replaced(tiny_config):
 
 
 @pytest.fixture
-def console(monkeypatch, capsys):
-    """A function that runs a command as its console script does, in this process: its exit code and stderr."""
+def whole_console(monkeypatch, capsys):
+    """A function that runs a command as its console script does, in this process: its exit code, stdout and stderr."""
 
     def run(command, name, *arguments):
         monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
         with pytest.raises(SystemExit) as caught:
             cli.run(command)
-        return caught.value.code, capsys.readouterr().err
+        return caught.value.code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def console(whole_console):
+    """The same without stdout."""
+
+    def run(*arguments):
+        code, _, err = whole_console(*arguments)
+        return code, err
 
     return run
 

@@ -26,8 +26,8 @@ from ._reference import Reference
 from ._sampler import SAMPLER_OPSET, sampler
 from ._settings import PASSES, ROLES, Settings
 from ._speed import speed_ratio, works
-from ._verify import BUDGETS, Comparison, check, compare, runs_of
-from .passes import CPU, LAYOUT, OPSET, PORTABLE, Pipeline, chosen
+from ._verify import BATCHES, BUDGETS, Comparison, check, compare, runs_of
+from .passes import CPU, CPU_OPSET, LAYOUT, PORTABLE, Pipeline, chosen
 
 # How many times faster a graph must be than the one that it stands in for.
 LEAST_SPEED: Mapping[Precision, float] = {"float32": 1.05, "float16": 1.3, "int8": 1.3}
@@ -126,7 +126,7 @@ class _Builder:
         graph = Graph(portable.role, target, precision, b"", ())
         self._say(f"{graph.file}: building")
         try:
-            data, passes = self._write(portable, target, precision)
+            data, passes = self._write(portable, precision)
         except (NotQuantizable, ConversionError) as error:
             return Refused(graph.file, str(error))
         if precision == "float32" and set(passes) == set(portable.passes):
@@ -150,12 +150,11 @@ class _Builder:
             reason = f"it differs from the model by {max(comparison.differences.values()):.1e}, more than its tolerance"
         return Refused(graph.file, reason)
 
-    def _write(self, portable: Graph, target: Target, precision: Precision) -> tuple[bytes, tuple[str, ...]]:
+    def _write(self, portable: Graph, precision: Precision) -> tuple[bytes, tuple[str, ...]]:
         role, expected = portable.role, self._reference.expected(portable.role)
         if precision == "float16":
-            batches = (expected.inputs(n, min(n + 256, expected.count)) for n in range(0, expected.count, 256))
-            return to_float16(portable.data, batches), portable.passes
-        plain = self._plain(role, max(self._settings.opset, OPSET[target]))
+            return to_float16(portable.data, expected.batches(max(BATCHES))), portable.passes
+        plain = self._plain(role, max(self._settings.opset, CPU_OPSET))
         if precision == "int8":
             calibration = self._calibration.expected(role)
             return to_int8(plain, calibration, self._passes, lambda proto: self._finish(role, proto, ())[0])

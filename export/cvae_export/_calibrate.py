@@ -1,28 +1,28 @@
-"""What values a graph's activations take on calibration inputs."""
+"""What values a graph computes on the way, for inputs that it is likely to get."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx_ir as ir
-import onnxruntime
 from numpy.typing import NDArray
 
-from ._reference import Arrays
+from ._reference import Arrays, Run
+from ._verify import run_onnx
 
 
-def activations(model: ir.Model, names: Sequence[str], inputs: Arrays) -> Mapping[str, NDArray[np.float32]]:
-    """The values of these names in a graph, for named inputs.
+def run_for(model: ir.Model, names: Sequence[str]) -> Run:
+    """A function that gives the values of these names, for named inputs.
 
     Args:
         model: it is left as it is.
         names: of values that it computes.
-        inputs: as the graph takes them.
     """
     copy = ir.from_proto(ir.to_proto(model))
     by_name = {value.name: value for node in copy.graph for value in node.outputs}
     copy.graph.outputs[:] = [by_name[name] for name in names]
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    graph = ir.to_proto(copy).SerializeToString()
-    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    return dict(zip(names, session.run(list(names), dict(inputs)), strict=True))
+    return run_onnx(ir.to_proto(copy).SerializeToString())
+
+
+def activations(model: ir.Model, names: Sequence[str], inputs: Arrays) -> Mapping[str, NDArray[np.float32]]:
+    """The values of these names, see `run_for`, for inputs as the graph takes them."""
+    return run_for(model, names)(inputs)

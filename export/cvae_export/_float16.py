@@ -13,9 +13,9 @@ import onnx_ir as ir
 import onnx_ir.passes.common as common_passes
 from numpy.typing import NDArray
 
+from ._calibrate import run_for
 from ._convert import ConversionError
 from ._reference import Arrays
-from ._verify import run_onnx
 
 _PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _LARGEST = float(np.finfo(np.float16).max)
@@ -46,7 +46,9 @@ def to_float16(graph: bytes, inputs: Iterable[Arrays] = ()) -> bytes:
         for value in node.outputs:
             if narrows and value.dtype == ir.DataType.FLOAT:
                 narrowed[_widen(value, node)] = value
-    _check_activations(float32, [str(value.name) for value in narrowed if value.producer() is not None], inputs)
+    _check_activations(
+        ir.from_proto(float32), [str(value.name) for value in narrowed if value.producer() is not None], inputs
+    )
     common_passes.RemoveUnusedNodesPass()(model)
     proto = ir.to_proto(model)
     try:
@@ -100,17 +102,14 @@ def _widen(value: ir.Value, node: ir.Node) -> ir.Value:
     return wide
 
 
-def _check_activations(proto: onnx.ModelProto, names: Sequence[str], inputs: Iterable[Arrays]) -> None:
-    """Run a float32 graph that gives all these values, and check them."""
-    outputs = {output.name for output in proto.graph.output}
-    proto.graph.output.extend(
-        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names if name not in outputs
-    )
-    run = run_onnx(proto.SerializeToString())
+def _check_activations(model: ir.Model, names: Sequence[str], inputs: Iterable[Arrays]) -> None:
+    """Check these values of a float32 graph."""
+    if not names:  # a graph of a single product has none between
+        return
+    run = run_for(model, names)
     for batch in inputs:
-        found = run(batch)
-        for name in names:
-            _check_range(name, found[name])
+        for name, array in run(batch).items():
+            _check_range(name, array)
 
 
 def _check_range(name: str, array: NDArray[np.float32]) -> None:

@@ -14,26 +14,15 @@ from ._subject import Subject
 Function = Any  # tf.types.experimental.PolymorphicFunction, which has no types for a checker
 
 
-def _encoder(subject: Subject) -> Function:
-    """images uint8 (N, H, W, C) to mean and logvar float32 (N, L); scaling and binarization included."""
+def _encoder(subject: Subject, dtype: tf.DType, preprocess: Callable[[tf.Tensor], tf.Tensor]) -> Function:
+    """images (N, H, W, C) to mean and logvar float32 (N, L); scaling and binarization included."""
 
-    @tf.function(autograph=False, input_signature=[_images(subject, tf.uint8)])
+    @tf.function(autograph=False, input_signature=[_images(subject, dtype)])
     def encoder(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        mean, logvar = subject.encode(subject.preprocess(images))
+        mean, logvar = subject.encode(preprocess(images))
         return {"mean": mean, "logvar": logvar}
 
     return encoder
-
-
-def _encoder_float(subject: Subject) -> Function:
-    """The encoder of images float32 (N, H, W, C) in [0, 1], for runtimes that take no bytes."""
-
-    @tf.function(autograph=False, input_signature=[_images(subject, tf.float32)])
-    def encoder_float(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        mean, logvar = subject.encode(subject.preprocess_float(images))
-        return {"mean": mean, "logvar": logvar}
-
-    return encoder_float
 
 
 def _decoder(subject: Subject) -> Function:
@@ -77,12 +66,13 @@ def _latents(subject: Subject) -> tf.TensorSpec:
 
 
 FUNCTIONS: Mapping[str, Callable[[Subject], Function]] = {
-    "encoder": _encoder,
+    "encoder": lambda subject: _encoder(subject, tf.uint8, subject.preprocess),
     "decoder": _decoder,
     "reconstructor": _reconstructor,
     "scorer": scorer,
     "decoder_uint8": _decoder_uint8,
-    "encoder_float": _encoder_float,
+    # Of pixels in [0, 1], for runtimes that take no bytes.
+    "encoder_float": lambda subject: _encoder(subject, tf.float32, subject.preprocess_float),
 }
 
 

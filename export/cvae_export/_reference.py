@@ -6,7 +6,7 @@ among the images.
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -60,9 +60,14 @@ class Expected:
     elbos: Callable[[Arrays], NDArray[np.float64]] | None
     rounding: Mapping[str, float | NDArray[np.float64]] = dataclasses.field(default_factory=dict)
 
+    def batches(self, batch: int) -> Iterator[Arrays]:
+        """The inputs of all items, ``batch`` at a time."""
+        for start in range(0, self.count, batch):
+            yield self.inputs(start, min(start + batch, self.count))
+
     def run(self, run: Run, batch: int) -> dict[str, NDArray[Any]]:
         """The outputs of all items, ``batch`` at a time."""
-        parts = [run(self.inputs(start, min(start + batch, self.count))) for start in range(0, self.count, batch)]
+        parts = [run(inputs) for inputs in self.batches(batch)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

@@ -165,6 +165,11 @@ class _Request(Exploration):
             return self.output
         return "samples.gif" if self.gif else "samples.png"
 
+    @property
+    def samples(self) -> tuple[int, float]:
+        """How many samples, and at which temperature."""
+        return 16 if self.count is None else self.count, 1.0 if self.temperature is None else self.temperature
+
     def as_json(self) -> dict[str, Any]:
         """What was asked for, as values of JSON, for the receipt."""
         if self.latents is not None:
@@ -174,8 +179,7 @@ class _Request(Exploration):
         if self.job:
             value = getattr(self, self.job)
             return {"seed": self.seed, self.job: list(value) if isinstance(value, tuple) else value}
-        count = 16 if self.count is None else self.count
-        temperature = 1.0 if self.temperature is None else self.temperature
+        count, temperature = self.samples
         return {"seed": self.seed, "first": self.first, "count": count, "temperature": temperature}
 
     def reader(self, shape: tuple[int, int, int]) -> Callable[[Sequence[Path]], NDArray[np.uint8]]:
@@ -191,8 +195,7 @@ def _generate(model: Model, request: _Request, output: Output) -> None:
         images = blocks(lambda start, stop: model.decode(latents[start:stop]), len(latents))
         output.write(images, {"images": images, "latents": latents})
         return
-    count = 16 if request.count is None else request.count
-    temperature = 1.0 if request.temperature is None else request.temperature
+    count, temperature = request.samples
     output.check(whole("count", count, 1))
     model.check_generate(count, seed=request.seed, first=request.first, temperature=temperature)
 

@@ -6,7 +6,6 @@ import sys
 import onnx
 import pytest
 
-import cvae_runtime
 from cvae_export import export
 from cvae_export._cli_inspect import command
 from cvae_export._inspect import describe, inspect_bundle
@@ -16,17 +15,9 @@ PACKAGED = packaged_bundle()
 
 
 @pytest.fixture
-def inspect(monkeypatch, capsys):
+def inspect(whole_console):
     """A function that runs the console script in this process: exit code, stdout, stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["cvae-inspect", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cvae_runtime.cli.run(command)
-        out, err = capsys.readouterr()
-        return caught.value.code, out, err
-
-    return run
+    return lambda *arguments: whole_console(command, "cvae-inspect", *arguments)
 
 
 @pytest.fixture(scope="module")

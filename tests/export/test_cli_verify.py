@@ -5,7 +5,6 @@ import functools
 import hashlib
 import json
 import shutil
-import sys
 
 import numpy as np
 import onnx
@@ -34,18 +33,10 @@ def bundle(exported, tmp_path):
 
 
 @pytest.fixture
-def verify(monkeypatch, capsys):
+def verify(monkeypatch, whole_console):
     """A function that runs the console script in this process: exit code, stdout, stderr. CUDA is not there."""
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["cvae-verify", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cvae_runtime.cli.run(command)
-        out, err = capsys.readouterr()
-        return caught.value.code, out, err
-
-    return run
+    return lambda *arguments: whole_console(command, "cvae-verify", *arguments)
 
 
 def replace_file(bundle, name, data):

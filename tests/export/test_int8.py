@@ -12,7 +12,7 @@ from cvae_export._reference import Reference
 from cvae_export._settings import PASSES
 from cvae_export._subject import subject_of_run
 from cvae_export._verify import run_onnx
-from cvae_export.passes import OPSET
+from cvae_export.passes import CPU_OPSET
 from cvae_train import Dataset, train
 from tests.export.tiny_graphs import normal, operators, parse
 
@@ -27,7 +27,7 @@ def reference(tiny_config, tiny_data, tiny_archive, tmp_path_factory):
 
 
 def in_8_bits(reference, role, names=PASSES):
-    proto = convert(FUNCTIONS[role](reference.subject), OPSET["cpu"])
+    proto = convert(FUNCTIONS[role](reference.subject), CPU_OPSET)
     outputs = outputs_of(role, reference.subject)
     return to_int8(
         proto, reference.expected(role), names, lambda graph: finish(graph, (), outputs, {"cvae.role": role})[0]

@@ -165,10 +165,7 @@ class RunFolder:
                 f"{error}; the test images of {self.path} are needed: say where they are with --data"
             ) from error
         if found != expected:
-            raise InputError(
-                f"{where}: other images than {self.path} was trained on: expected the fingerprint {expected}, "
-                f"found {found}; say --data with the right ones"
-            )
+            raise self._other_images(where, expected, found)
         return test
 
     def load_train(self, source: str | Path | None = None, *, quiet: bool = False) -> NDArray[np.uint8]:
@@ -181,10 +178,7 @@ class RunFolder:
         where = self._source(source, info)
         data = load_data(where, info.options, spill=self.path, quiet=quiet)
         if data.fingerprint != info.fingerprint:
-            raise InputError(
-                f"{where}: other images than {self.path} was trained on: expected the fingerprint {info.fingerprint}, "
-                f"found {data.fingerprint}; say --data with the right ones"
-            )
+            raise self._other_images(where, info.fingerprint, data.fingerprint)
         return data.train
 
     def _source(self, source: str | Path | None, info: DataInfo) -> str | Path:
@@ -194,6 +188,12 @@ class RunFolder:
                 f"{self.path}: was trained on arrays in memory; save them as x_train and x_test in an .npz and say --data"
             )
         return info.source if source is None else source
+
+    def _other_images(self, where: str | Path, expected: str, found: str) -> InputError:
+        return InputError(
+            f"{where}: other images than {self.path} was trained on: expected the fingerprint {expected}, "
+            f"found {found}; say --data with the right ones"
+        )
 
     def prepare(
         self, config: TrainConfig, data: DataInfo, environment: Mapping[str, Any], *, resume: bool, overwrite: bool

@@ -8,7 +8,7 @@ from cvae_export._convert import convert
 from cvae_export._functions import FUNCTIONS
 from cvae_export._settings import PASSES, ROLES
 from cvae_export._subject import subject_of_run
-from cvae_export.passes import CPU, LAYOUT, OPSET, PORTABLE, ROWS, chosen
+from cvae_export.passes import CPU, CPU_OPSET, LAYOUT, PORTABLE, ROWS, chosen
 from cvae_train import CVAE, ModelConfig, preprocess
 from tests.export.tiny_graphs import assert_same, attributes, normal, operators, rewritten
 
@@ -52,7 +52,7 @@ def subjects(trained, trained_grey, rgb_config):
 def case(request, subjects):
     """The plain graph of a role, and of which model it is."""
     name, role = request.param
-    return name, role, convert(FUNCTIONS[role](subjects[name]), OPSET["cpu"])
+    return name, role, convert(FUNCTIONS[role](subjects[name]), CPU_OPSET)
 
 
 @pytest.mark.parametrize("pipeline", [PORTABLE, CPU, LAYOUT + ROWS], ids=["portable", "cpu", "rows"])

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -19,14 +18,19 @@ from ._manifest import Precision
 from ._model import Model, load
 from ._output import FORMATS, Output
 from ._pictures import to_uint8
+from ._progress import progress
 from ._providers import PROVIDERS
+from ._shard_formats import SHARD_FORMATS
+from ._shards import ShardSettings, write_shards
 from ._whole import whole
 
 _Make = Callable[[int, int], NDArray[np.float32]]
 
+_DEFAULT_COUNT = 16
 _BLOCK = 4096  # images between two moves of the progress bar
 _BAR_FROM = 20_000  # images; fewer are done within about a second
 _SEVERAL = "--reconstruct"
+_FORMATS = dict.fromkeys([*FORMATS, *SHARD_FORMATS])
 
 
 class _Command(click.Command):
@@ -66,11 +70,17 @@ class _Command(click.Command):
 @click.option("--provider", type=click.Choice(["auto", *PROVIDERS]), default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(get_args(Precision)), default="float32", show_default=True)
 @click.option("--threads", type=int, help="How many run at a time.  [default: all cores]")
-@click.option("--format", "form", type=click.Choice(FORMATS), help="Default: by the output's name, else png.")
-@click.option("--dtype", type=click.Choice(["float32", "uint8"]), help="Of npy and npz.  [default: float32]")
+@click.option("--format", "form", type=click.Choice(list(_FORMATS)), help="Default: by the output's name, else png.")
+@click.option("--dtype", type=click.Choice(["float32", "uint8"]), help="Of arrays.  [default: float32]")
 @click.option("--separate", is_flag=True, help="A file an image, in the folder that --output names.")
+@click.option("--shard-size", type=int, help="Write a folder of files of this many samples: npy, parquet or tar.")
+@click.option("--resume", is_flag=True, help="Go on with a folder of shards at those that are missing.")
 @click.option("--overwrite", is_flag=True, help="Replace what is there.")
-@click.option("-o", "--output", default="samples.png", show_default=True, help="The file, or - for stdout.")
+@click.option(
+    "-o",
+    "--output",
+    help="The file, - for stdout, or the folder for files.  [default: samples.png; samples with --shard-size]",
+)
 @cli.common_options
 def command(bundle: Path | None, **options: Any) -> None:
     """Draw samples of a model, or reconstruct images.
@@ -81,11 +91,11 @@ def command(bundle: Path | None, **options: Any) -> None:
     """
     request = _Request(**options)
     request.check()
-    output = Output(
-        request.output, request.form, separate=request.separate, overwrite=request.overwrite, dtype=request.dtype
-    )
+    output = None if request.shard_size is not None else request.checked_output()
     with load(bundle, provider=request.provider, precision=request.precision, threads=request.threads) as model:
-        if request.reconstruct:
+        if output is None:
+            _write_shards(model, request)
+        elif request.reconstruct:
             _reconstruct(model, request, output)
         else:
             _generate(model, request, output)
@@ -110,8 +120,10 @@ class _Request:
     form: str | None
     dtype: Any
     separate: bool
+    shard_size: Any
+    resume: bool
     overwrite: bool
-    output: str
+    output: str | None
     quiet: bool
     verbose: bool
 
@@ -124,6 +136,46 @@ class _Request:
             raise click.UsageError(f"--count, --first and --temperature are for samples, not for --{sources[0]}")
         if not self.reconstruct and (self.resize or self.gray or self.invert):
             raise click.UsageError("--resize, --gray and --invert are for --reconstruct")
+        if self.shard_size is None:
+            if self.resume:
+                raise click.UsageError("--resume is for shards: say --shard-size")
+            if self.form is not None and self.form not in FORMATS:
+                raise click.UsageError(f"--format {self.form} is written in shards: say --shard-size")
+        else:
+            self._check_shards()
+
+    def _check_shards(self) -> None:
+        if self.latents or self.reconstruct or self.separate:
+            raise click.UsageError("--shard-size is for samples, not for --latents, --reconstruct or --separate")
+        if self.form is not None and self.form not in SHARD_FORMATS:
+            raise click.UsageError(f"shards are {', '.join(SHARD_FORMATS)}; found --format {self.form}")
+        if self.form == "tar" and self.dtype is not None:
+            raise click.UsageError("--dtype is for arrays; a tar holds pictures")
+        if self.output == "-":
+            raise click.UsageError("shards are files in a folder: name it with --output")
+        if self.resume and self.overwrite:
+            raise click.UsageError("--resume goes on and --overwrite begins anew: give one of them")
+
+    def checked_output(self) -> Output:
+        """Where images go that are not written in shards."""
+        name = "samples.png" if self.output is None else self.output
+        return Output(name, self.form, separate=self.separate, overwrite=self.overwrite, dtype=self.dtype)
+
+
+def _write_shards(model: Model, request: _Request) -> None:
+    form = request.form or "npy"
+    settings = ShardSettings.of(
+        model,
+        count=_DEFAULT_COUNT if request.count is None else request.count,
+        seed=request.seed,
+        first=request.first,
+        temperature=1.0 if request.temperature is None else request.temperature,
+        shard_size=request.shard_size,
+        form=form,
+        dtype="uint8" if form == "tar" else request.dtype or "float32",
+    )
+    folder = Path(request.output or "samples")
+    write_shards(model, folder, settings, resume=request.resume, overwrite=request.overwrite, quiet=request.quiet)
 
 
 def _generate(model: Model, request: _Request, output: Output) -> None:
@@ -134,7 +186,7 @@ def _generate(model: Model, request: _Request, output: Output) -> None:
         images = blocks(lambda start, stop: model.decode(latents[start:stop]), len(latents))
         output.write(images, {"images": images, "latents": latents})
         return
-    count = 16 if request.count is None else request.count
+    count = _DEFAULT_COUNT if request.count is None else request.count
     temperature = 1.0 if request.temperature is None else request.temperature
     output.check(whole("count", count, 1))
     model.check_generate(count, seed=request.seed, first=request.first, temperature=temperature)
@@ -164,11 +216,11 @@ def _in_blocks(make: _Make, count: int, shape: tuple[int, int, int], *, quiet: b
     if quiet or count < _BAR_FROM:
         return make(0, count)
     images = np.empty((count, *shape), np.float32)
-    with click.progressbar(length=count, label="images", file=sys.stderr) as bar:
+    with progress(count, "images") as advance:
         for start in range(0, count, _BLOCK):
             stop = min(start + _BLOCK, count)
             images[start:stop] = make(start, stop)
-            bar.update(stop - start)
+            advance(stop - start)
     return images
 
 

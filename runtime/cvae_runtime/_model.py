@@ -1,6 +1,7 @@
 """A loaded bundle: sample, encode, decode, reconstruct, score and interpolate, arrays in and arrays out."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +17,7 @@ from ._errors import InputError
 from ._interpolate import Method, interpolate_latents
 from ._manifest import GraphInfo, Manifest, Precision
 from ._providers import Provider, check_provider, open_sessions
-from ._random import RNG_NAME, check_range, posterior_noise, prior_latents
+from ._random import RNG_NAME, check_range, posterior_noise, prior_latents, stream_end
 from ._scheduler import Scheduler
 from ._score import Posterior, Scores, check_likelihood, score_images
 from ._whole import whole
@@ -27,6 +28,8 @@ Floats = NDArray[np.float32]
 # Images a call of a session takes. On a CPU small ones keep a layer's activations in the core's cache; a GPU wants
 # work for all its cores at once. The CPU's were measured with `python -m benchmarks inference`.
 _MICRO_BATCH = {("decoder", "cpu"): 8, ("encoder", "cpu"): 32, ("decoder", "cuda"): 256, ("encoder", "cuda"): 256}
+
+_STREAM_BYTES = 4 << 20  # of a batch: enough that its end, where threads wait for each other, is a small part of it
 
 
 def load(
@@ -63,6 +66,7 @@ class Model:
         provider: the execution provider that it runs on.
         image_shape: (H, W, C).
         latent_dim: L.
+        graphs: the graph that runs, by its role.
     """
 
     def __init__(self, bundle: Bundle, provider: Provider, precision: Precision, threads: int | None) -> None:
@@ -74,7 +78,8 @@ class Model:
         sessions, self.provider = open_sessions(
             lambda name: [bundle.files[graph.file] for graph in graphs_for(name)], provider
         )
-        for session, graph in zip(sessions, graphs_for(self.provider), strict=True):
+        self.graphs = {graph.role: graph for graph in graphs_for(self.provider)}
+        for session, graph in zip(sessions, self.graphs.values(), strict=True):
             check_session(session, graph, bundle.manifest.model, str(bundle.path / graph.file))
         self._encoder, self._decoder = sessions
         self.manifest = bundle.manifest
@@ -119,11 +124,64 @@ class Model:
 
     def check_generate(self, count: int, *, seed: int = 0, first: int = 0, temperature: float = 1.0) -> None:
         """Raise the `InputError` that `generate` would raise for these arguments."""
+        self._check_samples(count, seed, first, temperature)
+        check_memory(int(count), self.image_shape)
+
+    def stream(
+        self, count: int, *, seed: int = 0, first: int = 0, batch: int | None = None, temperature: float = 1.0
+    ) -> Iterator[Floats]:
+        """Draw samples ``first .. first + count - 1`` of the stream that ``seed`` names, a batch at a time.
+
+        Micro-batches are cut at multiples of `micro_batch` in the sample's index, and decoded whole. So a sample has the
+        same bits wherever a stream begins, ends or is cut into batches; those of `generate` where ``first`` is such a
+        multiple, and ``count`` too or the sample not in the last micro-batch, and within 1e-6 of them elsewhere.
+
+        Args:
+            count: how many, at least 1; memory limits only a batch.
+            seed, first, temperature: as for `generate`.
+            batch: samples at a time; some MiB of them if not given.
+
+        Returns:
+            Yields float32 (batch, H, W, C), in [0, 1], the last one maybe shorter; each is the caller's own.
+
+        Raises:
+            InputError: a number out of range, or a batch that memory does not hold; before the first batch.
+        """
+        self._check_samples(count, seed, first, temperature)
+        if batch is None:
+            batch = max(self.micro_batch * self._scheduler.threads, _STREAM_BYTES // (4 * math.prod(self.image_shape)))
+        batch, first, end = whole("batch", batch, 1), int(first), int(first) + int(count)
+        check_memory(min(batch, int(count)), self.image_shape)
+        spans = ((start, min(start + batch, end)) for start in range(first, end, batch))
+        return (self._samples(start, stop, int(seed), np.float32(temperature)) for start, stop in spans)
+
+    def _check_samples(self, count: int, seed: int, first: int, temperature: float) -> None:
         whole("count", count, 1)
         check_temperature(temperature)
         self.check_rng()
         check_range(seed, first, count, self.latent_dim)
-        check_memory(int(count), self.image_shape)
+
+    def _samples(self, first: int, end: int, seed: int, scale: np.float32) -> Floats:
+        """Samples ``first .. end - 1`` of whole micro-batches; the stream's very last one may be shorter."""
+        images = np.empty((end - first, *self.image_shape), np.float32)
+        size = self.micro_batch
+        origin = first - first % size
+
+        def work(start: int, _stop: int) -> None:
+            start += origin
+            stop = min(start + size, stream_end(self.latent_dim))
+            z = prior_latents(seed, start, stop - start, self.latent_dim) * scale
+            (probs,) = self._decoder.run(["probs"], {"z": z})
+            low, high = max(start, first), min(stop, end)
+            images[low - first : high - first] = probs[low - start : high - start]
+
+        self._scheduler.run(end - origin, size, work)
+        return images
+
+    @property
+    def micro_batch(self) -> int:
+        """How many samples a call of the decoder takes."""
+        return self._micro_batch("decoder")
 
     def encode(self, images: Images) -> Posterior:
         """Encode raw pixels; scaling and binarization are inside the model.

@@ -39,7 +39,7 @@ def _write_tar(file: BinaryIO, indices: range, batches: Batches) -> None:
     with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for batch in batches:
             for image in batch:
-                data = encode_png(image)
+                data = encode_png(image, optimize=False)
                 member = tarfile.TarInfo(f"{next(names):0{_INDEX_DIGITS}d}.png")
                 member.size = len(data)
                 archive.addfile(member, BytesIO(data))

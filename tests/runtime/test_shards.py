@@ -7,7 +7,7 @@ import tarfile
 import tracemalloc
 
 import numpy as np
-import pyarrow as arrow
+import pyarrow as pa
 import pytest
 from PIL import Image
 from pyarrow import parquet
@@ -79,9 +79,9 @@ def test_a_tar_has_a_picture_a_sample_and_nothing_of_its_maker(write, tiny_model
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
 def test_parquet_has_the_index_and_the_image_with_its_shape(dtype, write, tiny_model):
     folder = write(form="parquet", dtype=dtype, first=7)
-    table = arrow.concat_tables([parquet.read_table(folder / f"part-0000{i}.parquet") for i in range(3)])
-    tensor = arrow.fixed_shape_tensor(arrow.type_for_alias(dtype), (4, 4, 1), permutation=(0, 1, 2))
-    assert table.schema == arrow.schema([("index", arrow.int64()), ("image", tensor)])
+    table = pa.concat_tables([parquet.read_table(folder / f"part-0000{i}.parquet") for i in range(3)])
+    tensor = pa.fixed_shape_tensor(pa.type_for_alias(dtype), (4, 4, 1), permutation=(0, 1, 2))
+    assert table.schema == pa.schema([("index", pa.int64()), ("image", tensor)])
     assert table["index"].to_pylist() == list(range(7, 32))
     (images,) = tiny_model.stream(25, first=7)
     expected = cvae.to_uint8(images) if dtype == "uint8" else images

@@ -96,9 +96,9 @@ def test_random_numbers_of_another_kind_are_refused(bundles, tmp_path, refuses):
         "the bundle specifies the random numbers 'dice', this version knows 'threefry2x32-20/box-muller'; "
         "draw latents yourself and decode them"
     )
-    with cvae.load(bundles.write(tmp_path / "dice", rng="dice"), provider="cpu") as model:
-        with refuses(cvae.InputError, message):
-            model.stream(1)
+    path = bundles.write(tmp_path / "dice", rng="dice")
+    with cvae.load(path, provider="cpu") as model, refuses(cvae.InputError, message):
+        model.stream(1)
 
 
 def test_a_closed_model_s_stream_says_so(tiny_bundle, refuses):

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import json
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -16,13 +15,16 @@ from . import cli
 from ._arrays import read_npy
 from ._check import check_latents
 from ._cli_explore import Exploration, explore, explore_options
+from ._cli_shards import Sharding, shard_options
 from ._files import refuse_existing, write_file
 from ._image_files import read_images
 from ._manifest import Precision
 from ._model import Model, load
 from ._output import FORMATS, Output
 from ._pictures import to_uint8
+from ._progress import progress
 from ._providers import PROVIDERS
+from ._shard_formats import SHARD_FORMATS
 from ._whole import whole
 
 _Make = Callable[[int, int], NDArray[np.float32]]
@@ -30,6 +32,7 @@ _Make = Callable[[int, int], NDArray[np.float32]]
 _BLOCK = 4096  # images between two moves of the progress bar
 _BAR_FROM = 20_000  # images; fewer are done within about a second
 _SEVERAL = "--reconstruct"
+_FORMATS = list(dict.fromkeys([*FORMATS, *SHARD_FORMATS]))
 
 
 class _Command(click.Command):
@@ -70,15 +73,20 @@ class _Command(click.Command):
 @click.option("--provider", type=click.Choice(["auto", *PROVIDERS]), default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(get_args(Precision)), default="float32", show_default=True)
 @click.option("--threads", type=int, help="How many run at a time.  [default: all cores]")
-@click.option("--format", "form", type=click.Choice(FORMATS), help="Default: by the output's name, else png.")
-@click.option("--dtype", type=click.Choice(["float32", "uint8"]), help="Of npy and npz.  [default: float32]")
+@click.option("--format", "form", type=click.Choice(_FORMATS), help="Default: by the output's name, else png.")
+@click.option("--dtype", type=click.Choice(["float32", "uint8"]), help="Of arrays.  [default: float32]")
 @click.option("--separate", is_flag=True, help="A file an image, in the folder that --output names.")
+@shard_options
 @click.option("--gif", is_flag=True, help="An animation: --format gif, in samples.gif by default.")
 @click.option("--scale", type=click.IntRange(1, 16), help="Enlarge pictures.  [default: 2 in grids of small images]")
 @click.option("--labels", is_flag=True, help="Write indices below samples, dimensions beside rows of --traverse.")
 @click.option("--receipt", type=click.Path(path_type=Path), help="Write what ran, and where, as JSON.")
 @click.option("--overwrite", is_flag=True, help="Replace what is there.")
-@click.option("-o", "--output", help="The file, or - for stdout.  [default: samples.png]")
+@click.option(
+    "-o",
+    "--output",
+    help="The file, - for stdout, or the folder for files.  [default: samples.png; samples with --shard-size]",
+)
 @cli.common_options
 def command(bundle: Path | None, **options: Any) -> None:
     """Draw samples of a model, reconstruct images, or explore what it has learnt.
@@ -89,19 +97,13 @@ def command(bundle: Path | None, **options: Any) -> None:
     """
     request = _Request(**options)
     request.check()
-    output = Output(
-        request.target,
-        "gif" if request.gif else request.form,
-        separate=request.separate,
-        overwrite=request.overwrite,
-        dtype=request.dtype,
-        scale=request.scale,
-        labels=request.labels,
-    )
+    output = None if request.shard_size is not None else request.checked_output()
     if request.receipt is not None:
         refuse_existing(request.receipt, request.overwrite)
     with load(bundle, provider=request.provider, precision=request.precision, threads=request.threads) as model:
-        if request.reconstruct:
+        if output is None:
+            _write_shards(model, request)
+        elif request.reconstruct:
             _reconstruct(model, request, output)
         elif request.job:
             explore(model, request, request.seed, request.reader(model.image_shape), output)
@@ -113,7 +115,7 @@ def command(bundle: Path | None, **options: Any) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Request(Exploration):
+class _Request(Exploration, Sharding):
     """The command line's options, by their names."""
 
     count: int | None
@@ -155,15 +157,31 @@ class _Request(Exploration):
         if self.gif and self.form not in (None, "gif"):
             raise click.UsageError(f"--gif and --format {self.form} contradict each other: give one of them")
         self.check_exploration()
+        pictures = [name for name in ("separate", "gif", "scale", "labels") if getattr(self, name)]
+        if self.shard_size is not None and (others := sources + pictures):
+            raise click.UsageError(f"--shard-size is for samples in files of many, not for --{others[0]}")
+        self.check_sharding(self.form, self.dtype, self.output, overwrite=self.overwrite)
         if self.receipt is not None and self.receipt == Path(self.target):
             raise click.UsageError("--receipt and --output name the same file")
 
     @property
     def target(self) -> str:
-        """The file that is written."""
+        """The file, or the folder of shards, that is written."""
         if self.output is not None:
             return self.output
-        return "samples.gif" if self.gif else "samples.png"
+        return "samples" if self.shard_size is not None else "samples.gif" if self.gif else "samples.png"
+
+    def checked_output(self) -> Output:
+        """Where images go that are not written in shards."""
+        return Output(
+            self.target,
+            "gif" if self.gif else self.form,
+            separate=self.separate,
+            overwrite=self.overwrite,
+            dtype=self.dtype,
+            scale=self.scale,
+            labels=self.labels,
+        )
 
     @property
     def samples(self) -> tuple[int, float]:
@@ -185,6 +203,20 @@ class _Request(Exploration):
     def reader(self, shape: tuple[int, int, int]) -> Callable[[Sequence[Path]], NDArray[np.uint8]]:
         """Reads image files for a model of image shape (H, W, C)."""
         return functools.partial(read_images, shape=shape, resize=self.resize, gray=self.gray, invert=self.invert)
+
+
+def _write_shards(model: Model, request: _Request) -> None:
+    count, temperature = request.samples
+    samples = {"count": count, "seed": request.seed, "first": request.first, "temperature": temperature}
+    request.write(
+        model,
+        Path(request.target),
+        request.form,
+        request.dtype,
+        overwrite=request.overwrite,
+        quiet=request.quiet,
+        **samples,
+    )
 
 
 def _generate(model: Model, request: _Request, output: Output) -> None:
@@ -222,11 +254,11 @@ def _in_blocks(make: _Make, count: int, shape: tuple[int, int, int], *, quiet: b
     if quiet or count < _BAR_FROM:
         return make(0, count)
     images = np.empty((count, *shape), np.float32)
-    with click.progressbar(length=count, label="images", file=sys.stderr) as bar:
+    with progress(count, "images") as advance:
         for start in range(0, count, _BLOCK):
             stop = min(start + _BLOCK, count)
             images[start:stop] = make(start, stop)
-            bar.update(stop - start)
+            advance(stop - start)
     return images
 
 

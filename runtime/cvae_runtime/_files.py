@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from ._errors import InputError, TargetExistsError
 
@@ -29,10 +30,23 @@ def refuse_existing(target: Path, overwrite: bool, *, remedy: str = "--overwrite
 
 def write_file(target: Path, data: bytes) -> None:
     """Write ``data`` to ``target``, whole or not at all, replacing what is there."""
+    with new_file(target) as file:
+        file.write(data)
+
+
+@contextmanager
+def new_file(target: Path) -> Iterator[BinaryIO]:
+    """Yield a temporary file beside ``target`` that takes its place when the block ends well.
+
+    When the block raises, or the process is killed, ``target`` is as before.
+
+    Raises:
+        InputError: it cannot be written, which any `OSError` of the block is taken for.
+    """
     temporary = _temporary_name(target)
     try:
         with temporary.open("xb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
@@ -43,6 +57,12 @@ def write_file(target: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(target.absolute().parent)
+
+
+def remove_temporary(folder: Path) -> None:
+    """Remove the temporary files that processes which were killed have left in ``folder``."""
+    for path in folder.glob(".*.????????.tmp"):
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from ._random import RNG_NAME, check_range, posterior_noise, prior_latents
 from ._receipt import make_receipt
 from ._scheduler import Scheduler
 from ._score import Posterior, Scores, check_likelihood, score_images
+from ._stream import Streamer
 from ._whole import whole
 
 Images = NDArray[np.uint8]
@@ -60,7 +61,7 @@ def load(
     return Model(read_bundle(path), provider, precision, threads, provider_options)
 
 
-class Model(Explorer):
+class Model(Explorer, Streamer):
     """A bundle that is ready to run; `load` makes one. A context manager: `close` ends its threads.
 
     Attributes:
@@ -68,6 +69,8 @@ class Model(Explorer):
         provider: the execution provider that it runs on.
         image_shape: (H, W, C).
         latent_dim: L.
+        sha256: of the bundle's manifest, which holds that of every file.
+        graphs: the graph that runs, by its role.
     """
 
     def __init__(
@@ -86,15 +89,22 @@ class Model(Explorer):
         opened = open_sessions(
             lambda name: [bundle.files[graph.file] for graph in graphs_for(name)], provider, options=provider_options
         )
-        graphs = graphs_for(opened.provider)
-        for session, graph in zip(opened.sessions, graphs, strict=True):
+        self.graphs = {graph.role: graph for graph in graphs_for(opened.provider)}
+        for session, graph in zip(opened.sessions, self.graphs.values(), strict=True):
             check_session(session, graph, bundle.manifest.model, str(bundle.path / graph.file))
         self._encoder, self._decoder = opened.sessions
         self.provider = opened.provider
         self._receipt = partial(
-            make_receipt, bundle.path, bundle.sha256, graphs, opened, requested=provider, precision=precision
+            make_receipt,
+            bundle.path,
+            bundle.sha256,
+            list(self.graphs.values()),
+            opened,
+            requested=provider,
+            precision=precision,
         )
         self.manifest = bundle.manifest
+        self.sha256 = bundle.sha256
         self.image_shape: tuple[int, int, int] = bundle.manifest.model.image_shape
         self.latent_dim = bundle.manifest.model.latent_dim
 
@@ -141,11 +151,25 @@ class Model(Explorer):
 
     def check_generate(self, count: int, *, seed: int = 0, first: int = 0, temperature: float = 1.0) -> None:
         """Raise the `InputError` that `generate` would raise for these arguments."""
+        self.check_samples(count, seed=seed, first=first, temperature=temperature)
+        check_memory(int(count), self.image_shape)
+
+    def check_samples(self, count: int, *, seed: int = 0, first: int = 0, temperature: float = 1.0) -> None:
+        """Raise `InputError` for samples that are not there, however much memory they take."""
         whole("count", count, 1)
         check_temperature(temperature)
         self.check_rng()
         check_range(seed, first, count, self.latent_dim)
-        check_memory(int(count), self.image_shape)
+
+    @property
+    def threads(self) -> int:
+        """How many micro-batches run at a time on the CPU."""
+        return self._scheduler.threads
+
+    @property
+    def micro_batch(self) -> int:
+        """How many samples a call of the decoder takes."""
+        return self._micro_batch("decoder")
 
     def encode(self, images: Images) -> Posterior:
         """Encode raw pixels; scaling and binarization are inside the model.

@@ -88,9 +88,14 @@ def check_seed(seed: int) -> None:
 def check_range(seed: int, first: int, count: int, latent_dim: int) -> None:
     """Raise `InputError` unless a stream of latents has the numbers ``first .. first + count - 1``."""
     check_seed(seed)
-    end = _POSTERIOR_COUNTERS // _pairs(whole("latent_dim", latent_dim, 1))
+    end = stream_end(whole("latent_dim", latent_dim, 1))
     if whole("first", first, 0) + whole("count", count, 0) > end:
         raise InputError(f"first + count must be at most {end} for latents of {latent_dim}; found {first} + {count}")
+
+
+def stream_end(latent_dim: int) -> int:
+    """How many latents of L values a stream has."""
+    return _POSTERIOR_COUNTERS // _pairs(latent_dim)
 
 
 def _pairs(latent_dim: int) -> int:

@@ -147,7 +147,7 @@ def test_help_names_every_option(run):
     samples = ("count", "seed", "first", "temperature", "latents")
     images = ("reconstruct", "resize", "gray", "invert")
     model = ("provider", "precision", "threads")
-    target = ("format", "dtype", "separate", "overwrite", "output")
+    target = ("format", "dtype", "separate", "shard-size", "resume", "overwrite", "output")
     names = (*samples, *images, *model, *target, "quiet", "verbose", "version", "help")
     assert [name for name in names if f"--{name}" not in out.decode()] == []
 

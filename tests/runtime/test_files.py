@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import cvae_runtime as cvae
+from cvae_runtime import _files
 
 
 def names(folder):
@@ -176,3 +177,35 @@ def test_a_folder_in_a_folder_that_is_not_there_is_refused(tmp_path, refuses):
     message = f"cannot write {target}: No such file or directory; check space and permissions"
     with refuses(cvae.InputError, message), cvae.new_folder(target):
         pytest.fail("the block must not begin")
+
+
+def test_a_file_gets_its_name_when_the_block_has_ended(tmp_path):
+    target = tmp_path / "a.npy"
+    target.write_bytes(b"old")
+    with _files.new_file(target) as file:
+        file.write(b"ne")
+        file.write(b"w")
+        assert target.read_bytes() == b"old"
+    assert (names(tmp_path), target.read_bytes()) == (["a.npy"], b"new")
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
+def test_a_file_whose_block_fails_leaves_what_was_there(error, tmp_path):
+    target = tmp_path / "a.npy"
+    target.write_bytes(b"old")
+
+    def fill():
+        with _files.new_file(target) as file:
+            file.write(b"new")
+            raise error
+
+    with pytest.raises(type(error)):
+        fill()
+    assert (names(tmp_path), target.read_bytes()) == (["a.npy"], b"old")
+
+
+def test_temporary_files_alone_are_removed(tmp_path):
+    for name in ("part-00000.npy", ".hidden", "a.tmp", ".part-00001.npy.0123abcd.tmp", ".shards.json.89abcdef.tmp"):
+        (tmp_path / name).touch()
+    _files.remove_temporary(tmp_path)
+    assert names(tmp_path) == [".hidden", "a.tmp", "part-00000.npy"]

@@ -1,0 +1,68 @@
+"""What a shard can be: an array, a table, or an archive of pictures, each written a batch at a time.
+
+The same samples give the same bytes: there are no dates and no owners in them.
+"""
+
+import tarfile
+from collections.abc import Callable, Iterable, Mapping
+from io import BytesIO
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._extras import require
+from ._pictures import encode_png
+
+_INDEX_DIGITS = 8  # of a picture's name in an archive; more where an index has more
+
+Batches = Iterable[NDArray[Any]]
+ShardWriter = Callable[[BinaryIO, range, Batches], None]
+
+
+def _write_npy(file: BinaryIO, indices: range, batches: Batches) -> None:
+    """One array (N, H, W, C)."""
+    for number, batch in enumerate(batches):
+        if number == 0:
+            header = {
+                "descr": np.lib.format.dtype_to_descr(batch.dtype),
+                "fortran_order": False,
+                "shape": (len(indices), *batch.shape[1:]),
+            }
+            np.lib.format.write_array_header_1_0(file, header)
+        file.write(batch.data)
+
+
+def _write_tar(file: BinaryIO, indices: range, batches: Batches) -> None:
+    """A PNG file a sample, named by its index."""
+    names = iter(indices)
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for batch in batches:
+            for image in batch:
+                data = encode_png(image, optimize=False)
+                member = tarfile.TarInfo(f"{next(names):0{_INDEX_DIGITS}d}.png")
+                member.size = len(data)
+                archive.addfile(member, BytesIO(data))
+
+
+def _write_parquet(file: BinaryIO, indices: range, batches: Batches) -> None:
+    """The columns ``index``, int64, and ``image``, a fixed-size list of values with the shape (H, W, C); a row group a batch."""
+    arrow, parquet = require("pyarrow", "parquet"), require("pyarrow.parquet", "parquet")
+    writer = None
+    start = indices.start
+    try:
+        for batch in batches:
+            index = np.arange(start, start + len(batch), dtype=np.int64)
+            images = arrow.FixedShapeTensorArray.from_numpy_ndarray(batch)
+            table = arrow.table({"index": index, "image": images})
+            if writer is None:
+                # Grey levels compress to a fraction; a dictionary of them or of floats would only cost time.
+                writer = parquet.ParquetWriter(file, table.schema, use_dictionary=False, compression="zstd")
+            writer.write_table(table)
+            start += len(batch)
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+SHARD_FORMATS: Mapping[str, ShardWriter] = {"npy": _write_npy, "parquet": _write_parquet, "tar": _write_tar}

@@ -1,0 +1,186 @@
+"""Any number of samples as a folder of shards, made a batch at a time and resumed at those that are missing.
+
+A shard gets its name when it is whole and on the disk, so a name says that it is done. What the samples are made with
+lies beside the shards, so that a folder never mixes two streams.
+"""
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from ._errors import InputError
+from ._extras import require
+from ._files import new_file, new_folder, refuse_existing, remove_temporary, write_file
+from ._model import Model
+from ._pictures import to_uint8
+from ._progress import progress
+from ._shard_formats import SHARD_FORMATS
+from ._whole import whole
+
+SETTINGS_NAME = "shards.json"
+
+_NUMBER_DIGITS = 5  # of a shard's name; more where there are more shards
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardSettings:
+    """What decides the bytes of a folder of shards; ``shards.json`` holds these fields.
+
+    Attributes:
+        count, seed, first, temperature: which samples, as for `Model.stream`.
+        shard_size: samples in a shard; the last one may hold fewer.
+        format: one of `SHARD_FORMATS`.
+        dtype: of the values, "float32", in [0, 1], or "uint8", grey levels.
+        image_shape: (H, W, C).
+        micro_batch: micro-batches are cut at multiples of this in the sample's index.
+        provider: the execution provider.
+        graph: the decoder's file in the bundle.
+        bundle: SHA-256 of the bundle's manifest, which holds that of every file.
+        rng: name of the random numbers.
+    """
+
+    count: int
+    seed: int
+    first: int
+    temperature: float
+    shard_size: int
+    format: str
+    dtype: str
+    image_shape: tuple[int, int, int]
+    micro_batch: int
+    provider: str
+    graph: str
+    bundle: str
+    rng: str
+
+    @classmethod
+    def of(
+        cls,
+        model: Model,
+        *,
+        count: int,
+        seed: int,
+        first: int,
+        temperature: float,
+        shard_size: int,
+        form: str,
+        dtype: str,
+    ) -> Self:
+        """Settings of samples of a model; raises `InputError` for a number out of range."""
+        model.check_samples(count, seed=seed, first=first, temperature=temperature)
+        return cls(
+            count=count,
+            seed=seed,
+            first=first,
+            temperature=float(temperature),
+            shard_size=whole("shard size", shard_size, 1),
+            format=form,
+            dtype=dtype,
+            image_shape=model.image_shape,
+            micro_batch=model.micro_batch,
+            provider=model.provider,
+            graph=model.graphs["decoder"].file,
+            bundle=model.sha256,
+            rng=model.manifest.model.rng,
+        )
+
+    def to_json(self) -> str:
+        """The text of ``shards.json``."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    def shards(self) -> dict[str, range]:
+        """The samples' indices by the shards' names."""
+        end, number = self.first + self.count, -(-self.count // self.shard_size)
+        digits = max(_NUMBER_DIGITS, len(str(number - 1)))
+        starts = range(self.first, end, self.shard_size)
+        return {
+            f"part-{i:0{digits}d}.{self.format}": range(start, min(start + self.shard_size, end))
+            for i, start in enumerate(starts)
+        }
+
+
+def write_shards(
+    model: Model, folder: Path, settings: ShardSettings, *, resume: bool, overwrite: bool, quiet: bool = False
+) -> None:
+    """Write a folder of shards, or those that it lacks.
+
+    Args:
+        model: the one that the settings are of.
+        folder: gets ``part-00000.npy`` and so on, and ``shards.json``.
+        settings: what to write.
+        resume: go on where the folder is there; one that is finished is left as it is.
+        overwrite: remove the shards that are there.
+        quiet: print nothing to stderr.
+
+    Raises:
+        TargetExistsError: the folder is there, and neither resume nor overwrite was asked for.
+        InputError: the folder is none of shards, or of other settings; or it cannot be written.
+        MissingExtraError: the format needs a package that is not installed.
+    """
+    if settings.format == "parquet":
+        require("pyarrow", "parquet")
+    _begin(folder, settings, resume=resume, overwrite=overwrite)
+    shards = settings.shards()
+    there = {path.name for path in folder.iterdir()}
+    missing = {name: indices for name, indices in shards.items() if name not in there}
+    if not missing:
+        return
+    done = settings.count - sum(map(len, missing.values()))
+    try:
+        with progress(settings.count, "images", done=done, quiet=quiet) as advance:
+            for name in list(missing):
+                _write_shard(model, folder / name, missing[name], settings)
+                advance(len(missing.pop(name)))
+    except (InputError, KeyboardInterrupt):
+        if not quiet:
+            written = f"{len(shards) - len(missing):,} of {len(shards):,} shards"
+            print(f"{folder} holds {written}; repeat with --resume to go on", file=sys.stderr)
+        raise
+
+
+def _write_shard(model: Model, path: Path, indices: range, settings: ShardSettings) -> None:
+    batches = model.stream(len(indices), seed=settings.seed, first=indices.start, temperature=settings.temperature)
+    with new_file(path) as file:
+        write = SHARD_FORMATS[settings.format]
+        write(file, indices, batches if settings.dtype == "float32" else map(to_uint8, batches))
+
+
+def _begin(folder: Path, settings: ShardSettings, *, resume: bool, overwrite: bool) -> None:
+    """Make the folder, or see that it may be gone on with."""
+    refuse_existing(folder, resume or overwrite, remedy="--resume or --overwrite")
+    begun = _read_settings(folder)
+    if not resume or begun is None:
+        with new_folder(folder) as new:
+            write_file(new / SETTINGS_NAME, settings.to_json().encode())
+        return
+    now = json.loads(settings.to_json())
+    differences = [
+        f"{name} was {begun.get(name)!r} and is now {now.get(name)!r}"
+        for name in {**now, **begun}
+        if begun.get(name) != now.get(name)
+    ]
+    if differences:
+        raise InputError(
+            f"{folder} was begun with other settings: {'; '.join(differences)}; "
+            f"repeat the first ones, or begin anew with --overwrite"
+        )
+    remove_temporary(folder)
+
+
+def _read_settings(folder: Path) -> Mapping[str, Any] | None:
+    """What ``shards.json`` of a folder says; None where there is no folder yet, or an empty one."""
+    if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
+        return None
+    try:
+        settings = json.loads((folder / SETTINGS_NAME).read_bytes())
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{folder}: expected a folder of shards with a {SETTINGS_NAME} that can be read; found {error}; name another folder"
+        ) from error
+    if not isinstance(settings, dict):
+        raise InputError(f"{folder / SETTINGS_NAME}: expected a JSON object; found {type(settings).__name__}")
+    return settings

@@ -1,0 +1,195 @@
+"""``cvae-generate --shard-size``: kills, full disks, Ctrl-C, and what it says."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cvae_runtime as cvae
+from cvae_runtime import _cli_generate, _files
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(cvae.__file__).parents[1]), *sys.path])}
+# Ends the process at a call of fsync, when a file is written and has not got its name: by a signal of one's choice.
+KILLED_AT = """
+import os, sys
+calls, fsync = 0, os.fsync
+def killing(descriptor):
+    global calls
+    calls += 1
+    if calls == {call}:
+        os.kill(os.getpid(), {signal})
+    fsync(descriptor)
+os.fsync = killing
+from cvae_runtime._cli_generate import main
+main()
+"""
+# No file may be larger than this: what a full disk is to a process.
+LIMITED_TO = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))
+from cvae_runtime._cli_generate import main
+main()
+"""
+SHARDS = ["--shard-size", "100", "--provider", "cpu"]
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+@pytest.fixture
+def python(tmp_path):
+    """Run a program as ``cvae-generate``, in a process of its own: its exit code and stderr."""
+
+    def python(program, *arguments):
+        command = [sys.executable, "-c", program, *map(str, arguments)]
+        result = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+        assert result.stdout == ""
+        return result.returncode, result.stderr
+
+    return python
+
+
+def test_shards_go_to_a_folder_and_lines_say_how_far_it_is(run, tiny_bundle, tiny_model):
+    expected = "images: 100 of 250\nimages: 200 of 250\nimages: 250 of 250\n"
+    assert run(tiny_bundle, "-n", 250, "--seed", 3, "--first", 5, "--temperature", 0.5, *SHARDS) == (0, b"", expected)
+    parts = [cvae.read_npy(Path(f"samples/part-0000{i}.npy")) for i in range(3)]
+    (images,) = tiny_model.stream(250, seed=3, first=5, temperature=0.5)
+    np.testing.assert_array_equal(np.concatenate(parts), images)
+
+
+def test_quiet_prints_nothing(run, tiny_bundle):
+    assert run(tiny_bundle, "-q", "-n", 250, "--format", "tar", *SHARDS, "-o", "out") == (0, b"", "")
+    assert sorted(contents("out")) == ["part-00000.tar", "part-00001.tar", "part-00002.tar", "shards.json"]
+
+
+@pytest.mark.parametrize("form", ["npy", "tar", "parquet"])
+def test_killed_twice_and_resumed_it_has_the_bytes_of_an_undisturbed_run(form, python, run, tmp_path):
+    arguments = ["-n", 1000, "--seed", 7, "--first", 3, "--format", form, *SHARDS, "--resume", "-o"]
+    assert run("-q", *arguments, "undisturbed")[0] == 0
+    written = []
+    for call in (8, 5):  # each shard takes two: the file's and the folder's; the settings three
+        code, _ = python(KILLED_AT.format(call=call, signal=int(signal.SIGKILL)), *arguments, "killed")
+        assert code == -signal.SIGKILL
+        written.append(len(list((tmp_path / "killed").glob(f"part-*.{form}"))))
+        assert len(list((tmp_path / "killed").glob(f".part-*.{form}.*.tmp"))) == 1
+    assert written == [2, 4]
+    code, _, err = run(*arguments, "killed")
+    assert (code, err.splitlines()[0], err.splitlines()[-1]) == (
+        0,
+        "images: 500 of 1,000",
+        "images: 1,000 of 1,000",
+    )
+    assert contents("killed") == contents("undisturbed")
+    assert run(*arguments, "killed") == (0, b"", "")  # finished
+
+
+def test_ctrl_c_is_130_says_how_to_go_on_and_leaves_no_half_shard(python, tiny_bundle, tmp_path):
+    program = KILLED_AT.format(call=8, signal=int(signal.SIGINT))
+    code, err = python(program, tiny_bundle, "-n", 1000, *SHARDS, "-o", "out")
+    assert code == 130
+    assert err.endswith("\nout holds 2 of 10 shards; repeat with --resume to go on\n\ninterrupted\n")
+    assert sorted(contents(tmp_path / "out")) == ["part-00000.npy", "part-00001.npy", "shards.json"]
+
+
+def test_a_disk_that_is_full_is_1_and_leaves_no_half_shard(run, tiny_bundle, tmp_path, monkeypatch):
+    write = _files.os.fsync
+    calls = []
+
+    def full(descriptor):
+        calls.append(descriptor)
+        if len(calls) == 8:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(descriptor)
+
+    monkeypatch.setattr(_files.os, "fsync", full)
+    code, out, err = run(tiny_bundle, "-n", 1000, *SHARDS, "-o", "out")
+    assert (code, out) == (1, b"")
+    assert err.splitlines()[-2:] == [
+        "out holds 2 of 10 shards; repeat with --resume to go on",
+        "Error: cannot write out/part-00002.npy: No space left on device; check space and permissions",
+    ]
+    assert sorted(contents("out")) == ["part-00000.npy", "part-00001.npy", "shards.json"]
+    assert run("-q", tiny_bundle, "-n", 1000, *SHARDS, "-o", "out", "--resume") == (0, b"", "")
+    assert len(contents(tmp_path / "out")) == 11
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of a file's size are POSIX's")
+@pytest.mark.parametrize("form", ["npy", "tar", "parquet"])
+def test_a_file_that_cannot_grow_is_1_in_every_format(form, python, tiny_bundle, tmp_path):
+    arguments = [tiny_bundle, "-q", "-n", 200, "--format", form, *SHARDS, "-o", "out"]
+    assert python(LIMITED_TO.format(size=1500), *arguments) == (
+        1,
+        f"Error: cannot write out/part-00000.{form}: File too large; check space and permissions\n",
+    )
+    assert sorted(contents(tmp_path / "out")) == ["shards.json"]
+
+
+def test_a_folder_that_cannot_be_made_is_1(run, tiny_bundle):
+    Path("file").write_bytes(b"")
+    for name, message in [
+        ("none/out", "cannot write none/out: the folder none does not exist; create it first"),
+        ("file", "file exists already; choose another name or say --resume or --overwrite"),
+    ]:
+        assert run(tiny_bundle, *SHARDS, "-o", name) == (1, b"", f"Error: {message}\n")
+
+
+def test_other_settings_are_1_and_overwrite_begins_anew(run, tiny_bundle):
+    arguments = ["-q", tiny_bundle, "-n", 250, *SHARDS, "-o", "out"]
+    assert run(*arguments) == (0, b"", "")
+    message = "out exists already; choose another name or say --resume or --overwrite"
+    assert run(*arguments) == (1, b"", f"Error: {message}\n")
+    message = (
+        "out was begun with other settings: seed was 0 and is now 3; "
+        "repeat the first ones, or begin anew with --overwrite"
+    )
+    assert run(*arguments, "--seed", 3, "--resume") == (1, b"", f"Error: {message}\n")
+    before = contents("out")
+    assert run(*arguments, "--seed", 3, "--overwrite") == (0, b"", "")
+    assert contents("out").keys() == before.keys()
+    assert contents("out")["part-00000.npy"] != before["part-00000.npy"]
+
+
+def test_numbers_out_of_range_are_1_and_make_no_folder(run, tiny_bundle, tmp_path):
+    for arguments, message in [
+        (["--shard-size", 0], "shard size must be a whole number of at least 1; found 0"),
+        (["--shard-size", 5, "-n", 0], "count must be a whole number of at least 1; found 0"),
+        (["--shard-size", 5, "--first", -1], "first must be a whole number of at least 0; found -1"),
+    ]:
+        assert run(tiny_bundle, *arguments) == (1, b"", f"Error: {message}\n")
+    assert list(tmp_path.iterdir()) == [tiny_bundle]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--resume"], "--resume is for shards: say --shard-size"),
+        (["--format", "tar"], "--format tar is written in shards: say --shard-size"),
+        (["--format", "parquet"], "--format parquet is written in shards: say --shard-size"),
+        ([*SHARDS, "--format", "png"], "shards are npy, parquet, tar; found --format png"),
+        ([*SHARDS, "--format", "tar", "--dtype", "uint8"], "--dtype is for arrays; a tar holds pictures"),
+        ([*SHARDS, "--separate"], "--shard-size is for samples in files of many, not for --separate"),
+        ([*SHARDS, "--latents", "z.npy"], "--shard-size is for samples in files of many, not for --latents"),
+        ([*SHARDS, "--manifold"], "--shard-size is for samples in files of many, not for --manifold"),
+        ([*SHARDS, "-o", "-"], "shards are files in a folder: name it with --output"),
+        ([*SHARDS, "--resume", "--overwrite"], "--resume goes on and --overwrite begins anew: give one of them"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_usage_is_2(arguments, message, run, tiny_bundle, tmp_path):
+    code, out, err = run(tiny_bundle, *arguments)
+    assert (code, out) == (2, b"")
+    assert err.endswith(f"Error: {message}\n")
+    assert list(tmp_path.iterdir()) == [tiny_bundle]
+
+
+def test_the_bar_of_one_array_is_lines_too(run, tiny_bundle, monkeypatch):
+    monkeypatch.setattr(_cli_generate, "_BAR_FROM", 50)
+    monkeypatch.setattr(_cli_generate, "_BLOCK", 30)
+    expected = "images: 30 of 50\nimages: 50 of 50\n"
+    assert run(tiny_bundle, "-n", 50, "-o", "a.npy") == (0, b"", expected)

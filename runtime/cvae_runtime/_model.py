@@ -9,10 +9,10 @@ from typing import Any, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ._bundle import Bundle, read_bundle
+from ._bundle import Bundle, packaged_bundle, read_bundle
 from ._check import check_images, check_latents, check_memory, check_session, check_temperature
 from ._elbo import reparameterize
-from ._errors import InputError
+from ._errors import InputError, IntegrityError
 from ._explore import Explorer
 from ._graph_choice import choose_graph
 from ._manifest import GraphInfo, Precision
@@ -61,6 +61,28 @@ def load(
     return Model(read_bundle(path), provider, precision, threads, provider_options)
 
 
+def _load_again(
+    path: str | None,
+    sha256: str,
+    provider: Provider,
+    precision: Precision,
+    threads: int | None,
+    provider_options: Mapping[str, Any] | None,
+) -> "Model":
+    """What a pickled model becomes: the same bundle, loaded here.
+
+    Raises:
+        IntegrityError: another bundle lies there now; and see `load`.
+    """
+    bundle = read_bundle(path)
+    if bundle.sha256 != sha256:
+        raise IntegrityError(
+            f"{bundle.path}: expected the bundle of the pickled model, whose manifest has SHA-256 {sha256}, found "
+            f"{bundle.sha256}; put that bundle there, or load this one"
+        )
+    return Model(bundle, provider, precision, threads, provider_options)
+
+
 class Model(Explorer, Streamer):
     """A bundle that is ready to run; `load` makes one. A context manager: `close` ends its threads.
 
@@ -86,6 +108,9 @@ class Model(Explorer, Streamer):
             return [choose_graph(bundle.manifest, role, precision, name) for role in ("encoder", "decoder")]
 
         self._scheduler = Scheduler(threads)
+        # The package lies elsewhere on other machines.
+        path = None if bundle.path == packaged_bundle() else str(bundle.path.absolute())
+        self._loaded_as = (path, bundle.sha256, provider, precision, threads, provider_options)
         opened = open_sessions(
             lambda name: [bundle.files[graph.file] for graph in graphs_for(name)], provider, options=provider_options
         )
@@ -94,6 +119,7 @@ class Model(Explorer, Streamer):
             check_session(session, graph, bundle.manifest.model, str(bundle.path / graph.file))
         self._encoder, self._decoder = opened.sessions
         self.provider = opened.provider
+        self._scheduler.survives_fork = self.provider == "cpu"
         self._receipt = partial(
             make_receipt,
             bundle.path,
@@ -107,6 +133,11 @@ class Model(Explorer, Streamer):
         self.sha256 = bundle.sha256
         self.image_shape: tuple[int, int, int] = bundle.manifest.model.image_shape
         self.latent_dim = bundle.manifest.model.latent_dim
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as where the bundle lies and how it was loaded; whoever unpickles it loads it again."""
+        self._scheduler.check_open()
+        return _load_again, self._loaded_as
 
     def __enter__(self) -> Self:
         return self

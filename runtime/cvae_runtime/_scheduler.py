@@ -6,73 +6,141 @@ GIL). Micro-batches are cut at multiples of a fixed size from the call's start, 
 a result has the same bits on any number of them.
 """
 
+import os
 import threading
+import weakref
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from operator import length_hint
 
 from ._cores import allowed_cores
-from ._errors import InputError
+from ._errors import InputError, ProviderError
+from ._fork import uninterrupted
 from ._whole import is_whole
 
 MAX_THREADS = 1024
 
 Work = Callable[[int, int], None]
 
+_NAME = "cvae-runtime"  # of the pools' threads
+
 
 class Scheduler:
-    """A pool of threads that serves one model.
+    """A pool of threads that serves one model, called from any number of threads.
+
+    A call works itself, and takes threads of the pool as they are free. It never waits for one that another call has,
+    and work calls no scheduler, so that calls cannot wait for each other in a ring. A forked child gets its own pool.
 
     Args:
         threads: how many run at a time, the caller's included; as many as the process may use cores if not given.
+
+    Attributes:
+        survives_fork: whether the work can be done in a forked child; set it to False for devices, which cannot.
     """
 
     def __init__(self, threads: int | None = None) -> None:
         if threads is not None and not (is_whole(threads) and 1 <= threads <= MAX_THREADS):
             raise InputError(f"threads must be 1 to {MAX_THREADS}; found {threads!r}")
         self.threads = threads or allowed_cores()
-        self._closed = False
-        self._pool = ThreadPoolExecutor(self.threads - 1, "cvae-runtime") if self.threads > 1 else None
+        self.survives_fork = True
+        self._closed = self._forked = False
+        self._make_pool()
+        _schedulers.add(self)
+
+    def _make_pool(self) -> None:
+        self._pool = ThreadPoolExecutor(self.threads - 1, _NAME) if self.threads > 1 else None
+        self._lock = threading.Lock()
+        self._busy: list[Future[None]] = []
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked child, where the pool's threads are not."""
+        self._forked = True
+        self._make_pool()
 
     def run(self, count: int, size: int, work: Work) -> None:
         """Call ``work(start, stop)`` for the spans of ``size`` that make up ``range(count)``, in any order.
 
         Raises:
             InputError: the scheduler is closed.
+            ProviderError: this is a forked child, where the work cannot be done.
             Exception: the first that a call raised; calls not yet begun are dropped.
         """
-        if self._closed:
-            raise InputError("the model is closed; load it again")
+        self.check_open()
+        if self._forked and not self.survives_fork:
+            raise ProviderError(
+                "the model was loaded before this process was forked, and its provider works in no forked process; "
+                "load it in each worker, or start workers by spawn"
+            )
         starts = iter(range(0, count, size))
         lock = threading.Lock()
         stop = threading.Event()
+        helpers: list[Future[None]] = []
 
-        def drain() -> None:
+        def drain(recruit: Callable[[], None] | None = None) -> None:
             try:
                 while not stop.is_set():
                     with lock:
                         start = next(starts, None)
                     if start is None:
                         return
-                    work(start, min(start + size, count))
+                    if recruit is not None:
+                        recruit()
+                    with uninterrupted:
+                        work(start, min(start + size, count))
             except BaseException:  # Ctrl-C too: what runs is awaited, nothing more is begun
                 stop.set()
                 raise
 
-        helpers = min(self.threads, -(-count // size)) - 1
-        futures = [self._pool.submit(drain) for _ in range(helpers)] if self._pool is not None else []
+        def recruit() -> None:
+            if left := length_hint(starts):
+                helpers.extend(self._recruit(left, drain))
+
         try:
-            drain()
-            for future in futures:
-                future.result()
+            drain(recruit)
+            for helper in helpers:
+                if not helper.cancel():
+                    helper.result()
         except BaseException:
             stop.set()
-            for future in futures:
-                future.cancel()
-            wait(futures)
+            wait([helper for helper in helpers if not helper.cancel()])
             raise
 
+    def _recruit(self, wanted: int, task: Callable[[], None]) -> list[Future[None]]:
+        """Start ``task`` on as many threads of the pool as are free, ``wanted`` at most."""
+        begun: list[Future[None]] = []
+        if self._pool is None:
+            return begun
+        with self._lock:
+            self._busy = [future for future in self._busy if not future.done()]
+            for _ in range(min(wanted, self.threads - 1 - len(self._busy))):
+                try:
+                    future = self._pool.submit(task)
+                except RuntimeError:  # closed meanwhile, the interpreter ends, or no more threads: the caller goes on
+                    break
+                begun.append(future)
+                self._busy.append(future)
+        return begun
+
+    def check_open(self) -> None:
+        """Raise `InputError` if it is closed."""
+        if self._closed:
+            raise InputError("the model is closed; load it again")
+
     def close(self) -> None:
-        """End the threads; nothing can be run afterwards."""
+        """End the threads; nothing can be run afterwards. Calls under way are finished."""
         self._closed = True
         if self._pool is not None:
-            self._pool.shutdown()
+            # A thread of a pool, where Python may have collected garbage that closes a model, cannot wait for itself.
+            self._pool.shutdown(wait=not threading.current_thread().name.startswith(_NAME))
+
+
+_schedulers: weakref.WeakSet[Scheduler] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for scheduler in _schedulers:
+        scheduler.after_fork()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,7 +1,10 @@
 """Loading: which graph is chosen, what a bundle's graphs must be, and what a closed model does."""
 
 import dataclasses
+import hashlib
 import json
+import multiprocessing
+import pickle
 
 import numpy as np
 import onnxruntime
@@ -184,6 +187,66 @@ def test_a_closed_model_says_that_it_is(threads, tiny_bundle, tiny):
         with pytest.raises(cvae.CvaeError, match="closed"):
             call()
     model.close()  # a second time is fine
+
+
+@pytest.mark.parametrize("threads", [None, 3])
+def test_a_pickled_model_is_loaded_again_as_it_was(threads, tiny_bundle, monkeypatch):
+    monkeypatch.chdir(tiny_bundle.parent)
+    with cvae.load("tiny", provider="cpu", threads=threads) as model:
+        pickled = pickle.dumps(model)
+        monkeypatch.chdir("/")
+        with pickle.loads(pickled) as again:
+            expected = model.receipt()
+            expected["bundle"]["path"] = str(tiny_bundle)
+            assert again.receipt() == expected
+            assert (again.generate(40, seed=3) == model.generate(40, seed=3)).all()
+    assert len(pickled) < 1000  # no weights
+
+
+def test_what_a_model_was_asked_for_is_pickled_rather_than_what_it_got(tiny_bundle, monkeypatch):
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with cvae.load(tiny_bundle) as model:
+        monkeypatch.setattr("cvae_runtime._scheduler.allowed_cores", lambda: 7)
+        with pickle.loads(pickle.dumps(model)) as again:
+            assert again.receipt()["provider"]["requested"] == "auto"
+            assert again.receipt()["threads"] == 7
+
+
+def test_the_packaged_model_is_pickled_without_a_path():
+    with cvae.load(provider="cpu", precision="int8") as model:
+        pickled = pickle.dumps(model)
+        assert str(cvae.packaged_bundle()).encode() not in pickled
+        with pickle.loads(pickled) as again:
+            assert again.receipt() == model.receipt()
+
+
+def test_a_pickled_model_is_not_another_bundle(tiny_bundle, bundles, refuses):
+    with cvae.load(tiny_bundle, provider="cpu") as model:
+        pickled = pickle.dumps(model)
+    before = hashlib.sha256((tiny_bundle / "manifest.json").read_bytes()).hexdigest()
+    bundles.edit(tiny_bundle, lambda manifest: manifest["training"].update(test_elbo=-9.0))
+    after = hashlib.sha256((tiny_bundle / "manifest.json").read_bytes()).hexdigest()
+    message = (
+        f"{tiny_bundle}: expected the bundle of the pickled model, whose manifest has SHA-256 {before}, found {after}; "
+        f"put that bundle there, or load this one"
+    )
+    with refuses(cvae.IntegrityError, message):
+        pickle.loads(pickled)
+
+
+def test_a_closed_model_is_not_pickled(tiny_bundle, refuses):
+    with cvae.load(tiny_bundle, provider="cpu") as model:
+        pass
+    with refuses(cvae.InputError, "the model is closed; load it again"):
+        pickle.dumps(model)
+
+
+def test_a_model_goes_to_a_spawned_worker(tiny_bundle):
+    # As a pool does it; the function is importable there, which one of a test is not.
+    with cvae.load(tiny_bundle, provider="cpu") as model:
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            images = pool.apply(cvae.Model.generate, (model, 20), {"seed": 5})
+        assert (images == model.generate(20, seed=5)).all()
 
 
 def test_the_packaged_model_has_the_same_bits_on_any_number_of_threads(packaged_model):

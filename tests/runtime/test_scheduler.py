@@ -112,6 +112,134 @@ def test_work_goes_on_after_an_error(scheduler):
     assert sorted(spans) == [(start, min(start + 7, 100)) for start in range(0, 100, 7)]
 
 
+def started(function):
+    """Run ``function`` on a thread of its own: the thread, and what it returned or raised."""
+    outcome = []
+
+    def call():
+        try:
+            outcome.append(function())
+        except BaseException as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    return thread, outcome
+
+
+def test_a_call_waits_for_no_other_call_s_helpers():
+    scheduler = Scheduler(2)
+    both, go_on = threading.Barrier(3, timeout=30.0), threading.Event()
+
+    def long_work(_start, _stop):
+        both.wait()
+        go_on.wait(60.0)
+
+    long_call, _ = started(lambda: scheduler.run(2, 1, long_work))  # has the only helper
+    both.wait()
+    spans = []
+    short_call, _ = started(lambda: scheduler.run(9, 2, lambda *span: spans.append(span)))
+    short_call.join(30.0)
+    ended = not short_call.is_alive()
+    go_on.set()
+    long_call.join(30.0)
+    scheduler.close()
+    assert ended
+    assert spans == [(0, 2), (2, 4), (4, 6), (6, 8), (8, 9)]
+
+
+def test_a_helper_that_gets_free_helps_a_call_that_has_begun():
+    scheduler = Scheduler(2)
+    both, go_on, together = threading.Barrier(3, timeout=30.0), threading.Event(), threading.Barrier(2, timeout=30.0)
+
+    def first_work(_start, _stop):
+        both.wait()
+        go_on.wait(60.0)
+
+    first_call, _ = started(lambda: scheduler.run(2, 1, first_work))
+    both.wait()
+    names = set()
+
+    def second_work(start, _stop):
+        if start == 0:
+            go_on.set()
+            first_call.join(30.0)
+        elif start < 3:
+            names.add(threading.current_thread().name)
+            together.wait()  # one thread alone would wait for ever
+
+    scheduler.run(3, 1, second_work)
+    scheduler.close()
+    assert len(names) == 2
+
+
+def test_a_call_under_way_is_finished_when_the_scheduler_is_closed(scheduler):
+    spans = []
+
+    def work(start, stop):
+        if not spans:
+            closing, _ = started(scheduler.close)
+            while not scheduler._closed:
+                threading.Event().wait(0.001)
+            del closing
+        spans.append((start, stop))
+
+    scheduler.run(50, 3, work)
+    assert sorted(spans) == [(start, min(start + 3, 50)) for start in range(0, 50, 3)]
+
+
+def test_a_call_that_closing_overtakes_is_finished_by_its_caller(scheduler, monkeypatch):
+    submit, threads = scheduler._pool.submit, set()
+
+    def late(task):
+        scheduler.close()
+        return submit(task)
+
+    monkeypatch.setattr(scheduler._pool, "submit", late)
+    scheduler.run(8, 2, lambda *_: threads.add(threading.current_thread()))
+    assert threads == {threading.current_thread()}
+
+
+def test_what_closes_it_while_others_use_it_breaks_nothing(refuses):
+    for _ in range(50):
+        scheduler = Scheduler(3)
+        counts = []
+
+        def use(scheduler=scheduler, counts=counts):
+            while True:
+                spans = []
+                scheduler.run(7, 1, lambda *span: spans.append(span))  # noqa: B023
+                counts.append(len(spans))
+
+        users = [started(use) for _ in range(3)]
+        while len(counts) < 5:
+            threading.Event().wait(0.0005)
+        closers = [started(scheduler.close) for _ in range(2)]
+        for thread, _ in users + closers:
+            thread.join(30.0)
+        assert [outcome for _, outcome in closers] == [[None], [None]]
+        assert set(counts) == {7}
+        for _, (error,) in users:
+            with refuses(cvae.InputError, "the model is closed; load it again"):
+                raise error
+
+
+def test_a_thread_of_the_pool_may_close_it(scheduler):
+    # Python collects garbage on any thread, and what it collects may hold a model and close it.
+    outcome, closed = [], threading.Event()
+    caller = threading.current_thread()
+
+    def work(_start, _stop):
+        if threading.current_thread() is caller:
+            closed.wait(30.0)
+        elif not closed.is_set():
+            outcome.append(scheduler.close())
+            closed.set()
+
+    scheduler.run(6, 1, work)
+    assert outcome in ([None], [None, None])
+
+
 def test_calls_from_several_threads_at_once_all_end(scheduler):
     found = {}
 

@@ -131,7 +131,7 @@ def test_what_is_missing_is_made_and_nothing_else(form, write):
     assert (folder / f"part-00000.{form}").stat().st_mtime_ns == kept
 
 
-def test_a_finished_folder_is_left_alone_and_a_new_one_is_begun(write, tiny_model, monkeypatch):
+def test_a_finished_folder_is_left_alone_and_a_new_one_is_begun(write, monkeypatch):
     folder = write(resume=True)
     (folder.parent / "empty").mkdir()
     assert contents(write("empty", resume=True)) == contents(folder)

@@ -1,4 +1,4 @@
-"""A loaded bundle: sample, encode, decode, reconstruct, score and explore, arrays in and arrays out."""
+"""A loaded bundle: encode, decode, reconstruct and score, arrays in and arrays out; sampling and exploring beside it."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -9,28 +9,27 @@ from typing import Any, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from ._bound_engine import make_engine
 from ._bundle import Bundle, packaged_bundle, read_bundle
-from ._check import check_images, check_latents, check_memory, check_session, check_temperature
+from ._check import check_images, check_latents, check_memory, check_session
 from ._elbo import reparameterize
 from ._errors import InputError, IntegrityError
 from ._explore import Explorer
 from ._graph_choice import choose_graph
 from ._manifest import GraphInfo, Precision
+from ._micro_batch import micro_batch_of
 from ._providers import Provider, check_provider, open_sessions
-from ._random import RNG_NAME, check_range, posterior_noise, prior_latents
+from ._random import check_range, posterior_noise
 from ._receipt import make_receipt
+from ._sampling import Dtype, Latents, Sampler
 from ._scheduler import Scheduler
 from ._score import Posterior, Scores, check_likelihood, score_images
-from ._stream import Streamer
 from ._whole import whole
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-# Images a call of a session takes. On a CPU small ones keep a layer's activations in the core's cache; another provider
-# wants work for all its cores at once. The CPU's were measured with `python -m benchmarks inference`.
-_MICRO_BATCH = {("decoder", "cpu"): 8, ("encoder", "cpu"): 32}
-_MICRO_BATCH_ELSEWHERE = 256
+_TUNED_ON = 512  # items a call
 
 
 def load(
@@ -68,6 +67,7 @@ def _load_again(
     precision: Precision,
     threads: int | None,
     provider_options: Mapping[str, Any] | None,
+    micro_batches: Mapping[str, int],
 ) -> "Model":
     """What a pickled model becomes: the same bundle, loaded here.
 
@@ -80,10 +80,10 @@ def _load_again(
             f"{bundle.path}: expected the bundle of the pickled model, whose manifest has SHA-256 {sha256}, found "
             f"{bundle.sha256}; put that bundle there, or load this one"
         )
-    return Model(bundle, provider, precision, threads, provider_options)
+    return Model(bundle, provider, precision, threads, provider_options, micro_batches)
 
 
-class Model(Explorer, Streamer):
+class Model(Explorer, Sampler):
     """A bundle that is ready to run; `load` makes one. A context manager: `close` ends its threads.
 
     Attributes:
@@ -91,6 +91,7 @@ class Model(Explorer, Streamer):
         provider: the execution provider that it runs on.
         image_shape: (H, W, C).
         latent_dim: L.
+        threads: how many micro-batches run at a time on the CPU.
         sha256: of the bundle's manifest, which holds that of every file.
         graphs: the graph that runs, by its role.
     """
@@ -102,12 +103,14 @@ class Model(Explorer, Streamer):
         precision: Precision,
         threads: int | None,
         provider_options: Mapping[str, Any] | None = None,
+        micro_batches: Mapping[str, int] | None = None,
     ) -> None:
 
         def graphs_for(name: str) -> list[GraphInfo]:
             return [choose_graph(bundle.manifest, role, precision, name) for role in ("encoder", "decoder")]
 
         self._scheduler = Scheduler(threads)
+        self.threads = self._scheduler.threads
         # The package lies elsewhere on other machines.
         path = None if bundle.path == packaged_bundle() else str(bundle.path.absolute())
         self._loaded_as = (path, bundle.sha256, provider, precision, threads, provider_options)
@@ -117,9 +120,19 @@ class Model(Explorer, Streamer):
         self.graphs = {graph.role: graph for graph in graphs_for(opened.provider)}
         for session, graph in zip(opened.sessions, self.graphs.values(), strict=True):
             check_session(session, graph, bundle.manifest.model, str(bundle.path / graph.file))
-        self._encoder, self._decoder = opened.sessions
         self.provider = opened.provider
         self._scheduler.survives_fork = self.provider == "cpu"
+        self._engines = {
+            role: make_engine(
+                session,
+                (micro_batches or {}).get(role) or micro_batch_of(graph, bundle.manifest.model, self.provider),
+                self._scheduler,
+                self.provider,
+                provider_options,
+            )
+            for session, (role, graph) in zip(opened.sessions, self.graphs.items(), strict=True)
+        }
+        self._encoder, self._decoder = self._engines["encoder"], self._engines["decoder"]
         self._receipt = partial(
             make_receipt,
             bundle.path,
@@ -137,7 +150,7 @@ class Model(Explorer, Streamer):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as where the bundle lies and how it was loaded; whoever unpickles it loads it again."""
         self._scheduler.check_open()
-        return _load_again, self._loaded_as
+        return _load_again, (*self._loaded_as, self._micro_batches())
 
     def __enter__(self) -> Self:
         return self
@@ -153,54 +166,31 @@ class Model(Explorer, Streamer):
 
     def receipt(self) -> dict[str, Any]:
         """Say, in values of JSON, what the model runs on and why; ``docs/providers.md`` tells its form."""
-        micro_batches = [self._micro_batch(role) for role in ("encoder", "decoder")]
-        return self._receipt(threads=self._scheduler.threads, micro_batches=micro_batches)
-
-    def generate(self, count: int, *, seed: int = 0, first: int = 0, temperature: float = 1.0) -> Floats:
-        """Draw samples ``first .. first + count - 1`` of the stream that ``seed`` names.
-
-        Args:
-            count: how many, at least 1.
-            seed: unsigned 64-bit number. A sample is a function of seed and index alone.
-            first: index of the first sample.
-            temperature: factor on the latents; below 1 samples are more typical, above 1 more varied.
-
-        Returns:
-            float32 (count, H, W, C), the expected image of each sample, in [0, 1].
-
-        Raises:
-            InputError: a number out of range, or more than memory holds.
-        """
-        self.check_generate(count, seed=seed, first=first, temperature=temperature)
-        count, first = int(count), int(first)
-        scale = np.float32(temperature)
-
-        def latents(start: int, stop: int) -> Floats:
-            return prior_latents(seed, first + start, stop - start, self.latent_dim) * scale
-
-        return self._decode(latents, count)["probs"]
-
-    def check_generate(self, count: int, *, seed: int = 0, first: int = 0, temperature: float = 1.0) -> None:
-        """Raise the `InputError` that `generate` would raise for these arguments."""
-        self.check_samples(count, seed=seed, first=first, temperature=temperature)
-        check_memory(int(count), self.image_shape)
-
-    def check_samples(self, count: int, *, seed: int = 0, first: int = 0, temperature: float = 1.0) -> None:
-        """Raise `InputError` for samples that are not there, however much memory they take."""
-        whole("count", count, 1)
-        check_temperature(temperature)
-        self.check_rng()
-        check_range(seed, first, count, self.latent_dim)
-
-    @property
-    def threads(self) -> int:
-        """How many micro-batches run at a time on the CPU."""
-        return self._scheduler.threads
+        return self._receipt(threads=self.threads, micro_batches=list(self._micro_batches().values()))
 
     @property
     def micro_batch(self) -> int:
-        """How many samples a call of the decoder takes."""
-        return self._micro_batch("decoder")
+        """How many samples a call of the decoder takes at most."""
+        return self._decoder.micro_batch
+
+    def tune(self, seconds: float = 2.0) -> dict[str, int]:
+        """Measure which micro-batches are the fastest on this machine, and use them from now on.
+
+        Samples may change in the last bits; a pickled model takes its micro-batches along.
+
+        Args:
+            seconds: how long about.
+
+        Returns:
+            The micro-batch of the encoder and of the decoder, by role.
+        """
+        inputs: dict[str, NDArray[Any]] = {
+            "encoder": np.zeros((_TUNED_ON, *self.image_shape), np.uint8),
+            "decoder": np.zeros((_TUNED_ON, self.latent_dim), np.float32),
+        }
+        for role, engine in self._engines.items():
+            engine.tune(inputs[role], seconds / len(inputs))
+        return self._micro_batches()
 
     def encode(self, images: Images) -> Posterior:
         """Encode raw pixels; scaling and binarization are inside the model.
@@ -218,10 +208,7 @@ class Model(Explorer, Streamer):
         mean = np.empty((len(images), self.latent_dim), np.float32)
         logvar = np.empty_like(mean)
 
-        def work(start: int, stop: int) -> None:
-            mean[start:stop], logvar[start:stop] = self._encoder.run(["mean", "logvar"], {"images": images[start:stop]})
-
-        self._scheduler.run(len(images), self._micro_batch("encoder"), work)
+        self._encoder.run(len(images), lambda start, stop: images[start:stop], {"mean": mean, "logvar": logvar})
         return Posterior(mean, logvar)
 
     def decode(self, z: Floats) -> Floats:
@@ -293,25 +280,19 @@ class Model(Explorer, Streamer):
         z = check_latents(z, self.latent_dim)
         return self._decode(lambda start, stop: z[start:stop], len(z), outputs)
 
-    def _decode(self, latents: Any, count: int, outputs: Sequence[str] = ("probs",)) -> dict[str, Floats]:
+    def _decode(
+        self,
+        latents: Latents,
+        count: int,
+        outputs: Sequence[str] = ("probs",),
+        *,
+        dtype: Dtype = "float32",
+        whole: bool = False,
+    ) -> dict[str, NDArray[Any]]:
         check_memory(count, self.image_shape)
-        decoded = {name: np.empty((count, *self.image_shape), np.float32) for name in outputs}
-
-        def work(start: int, stop: int) -> None:
-            parts = self._decoder.run(outputs, {"z": latents(start, stop)})
-            for name, part in zip(outputs, parts, strict=True):
-                decoded[name][start:stop] = part
-
-        self._scheduler.run(count, self._micro_batch("decoder"), work)
+        decoded = {name: np.empty((count, *self.image_shape), dtype) for name in outputs}
+        self._decoder.run(count, latents, decoded, whole=whole)
         return decoded
 
-    def _micro_batch(self, role: str) -> int:
-        return _MICRO_BATCH.get((role, self.provider), _MICRO_BATCH_ELSEWHERE)
-
-    def check_rng(self) -> None:
-        """Raise `InputError` if the bundle specifies random numbers that this version does not know."""
-        if (rng := self.manifest.model.rng) != RNG_NAME:
-            raise InputError(
-                f"the bundle specifies the random numbers {rng!r}, this version knows {RNG_NAME!r}; "
-                f"draw latents yourself and decode them"
-            )
+    def _micro_batches(self) -> dict[str, int]:
+        return {role: engine.micro_batch for role, engine in self._engines.items()}

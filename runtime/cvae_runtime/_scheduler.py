@@ -71,6 +71,10 @@ class Scheduler:
                 "the model was loaded before this process was forked, and its provider works in no forked process; "
                 "load it in each worker, or start workers by spawn"
             )
+        if count <= size:  # alone, with the least latency
+            with uninterrupted:
+                work(0, count)
+            return
         starts = iter(range(0, count, size))
         lock = threading.Lock()
         stop = threading.Event()

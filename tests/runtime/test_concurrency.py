@@ -112,16 +112,16 @@ except KeyboardInterrupt:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
 def test_ctrl_c_ends_the_command_with_130_and_leaves_nothing(tmp_path):
     code = """
-from cvae_runtime import _cli_generate, _model
-run = _model.Scheduler.run
+from cvae_runtime import _cli_generate, _scheduler
+run = _scheduler.Scheduler.run
 def told(*arguments):
-    _model.Scheduler.run = run
+    _scheduler.Scheduler.run = run
     print("begun", end="", file=sys.stderr, flush=True)
     return run(*arguments)
-_model.Scheduler.run = told
+_scheduler.Scheduler.run = told
 sys.argv[0] = "cvae-generate"
 _cli_generate.main()
 """
-    code, out, err = interrupted(code, "-n", 1_000_000, "-o", tmp_path / "big.npy", wait_for="images\nbegun")
+    code, out, err = interrupted(code, "-n", 1_000_000, "-o", tmp_path / "big.npy", wait_for="begun")
     assert (code, out, err.strip()) == (130, "", "interrupted")
     assert list(tmp_path.iterdir()) == []

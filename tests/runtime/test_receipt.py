@@ -48,7 +48,7 @@ def test_a_receipt_says_all_of_it(tiny_bundle):
         "provider": {"requested": "cpu", "actual": "cpu", "why": "asked for by name", "options": {}},
         "precision": "float32",
         "threads": 3,
-        "graphs": {"encoder": graph("encoder", 32), "decoder": graph("decoder", 8)},
+        "graphs": {"encoder": graph("encoder", 32), "decoder": graph("decoder", 32)},
         "versions": VERSIONS,
     }
     assert json.loads(json.dumps(receipt)) == receipt

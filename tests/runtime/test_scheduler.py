@@ -17,7 +17,7 @@ def scheduler():
     made.close()
 
 
-@given(st.integers(0, 200), st.integers(1, 60), st.integers(1, 5))
+@given(st.integers(1, 200), st.integers(1, 60), st.integers(1, 5))
 def test_every_index_is_covered_once_by_spans_that_threads_do_not_change(count, size, threads):
     spans = []
     scheduler = Scheduler(threads)

@@ -57,10 +57,10 @@ def test_an_npy_shard_has_the_bytes_of_any_npy_file(write, tiny_model):
 
 
 def test_a_shard_is_written_a_batch_at_a_time(write, tiny_model, monkeypatch):
-    whole = contents(write("whole", size=50, count=100))
-    monkeypatch.setattr(cvae._stream, "_BATCH_BYTES", 7 * 64)  # raised to 8 for each of 2 threads
-    assert len(next(tiny_model.stream(50))) == 16
-    assert contents(write("cut", size=50, count=100)) == whole
+    whole = contents(write("whole", size=90, count=180))
+    monkeypatch.setattr(cvae._sampling, "_BATCH_BYTES", 7 * 64)  # raised to 32 for each of 2 threads
+    assert len(next(tiny_model.stream(90))) == 64
+    assert contents(write("cut", size=90, count=180)) == whole
 
 
 def test_a_tar_has_a_picture_a_sample_and_nothing_of_its_maker(write, tiny_model):
@@ -105,7 +105,7 @@ def test_the_settings_lie_beside_the_shards(write, bundles):
         "format": "npy",
         "dtype": "float32",
         "image_shape": [4, 4, 1],
-        "micro_batch": 8,
+        "micro_batch": 32,
         "provider": "cpu",
         "graph": "decoder.onnx",
         "bundle": hashlib.sha256(manifest).hexdigest(),
@@ -203,7 +203,7 @@ def test_without_pyarrow_parquet_names_the_extra_and_makes_no_folder(write, tmp_
 
 
 def test_memory_does_not_grow_with_the_shards(packaged_model, tmp_path, monkeypatch):
-    monkeypatch.setattr(cvae._stream, "_BATCH_BYTES", 1 << 19)
+    monkeypatch.setattr(cvae._sampling, "_BATCH_BYTES", 1 << 19)
     settings = settings_of(packaged_model, count=8000, size=4000)
     tracemalloc.start()
     try:

@@ -34,7 +34,7 @@ def test_batches_have_the_size_asked_for_and_are_the_caller_s_own(tiny_model):
 
 def test_the_batch_is_some_mib_but_for_large_images_a_micro_batch_for_each_thread(packaged_model, monkeypatch):
     assert len(next(packaged_model.stream(5000))) == (4 << 20) // (4 * 28 * 28) // 8 * 8
-    monkeypatch.setattr(cvae._stream, "_BATCH_BYTES", 1)
+    monkeypatch.setattr(cvae._sampling, "_BATCH_BYTES", 1)
     assert len(next(packaged_model.stream(5000))) == 2 * packaged_model.micro_batch == 16
 
 
@@ -63,9 +63,7 @@ def test_memory_does_not_grow_with_the_count(packaged_model):
 def test_memory_limits_a_batch_and_not_the_count(tiny_model, refuses, monkeypatch):
     monkeypatch.setattr(_check, "physical_memory", lambda: 64 * (10 + 2 * tiny_model.micro_batch))
     assert len(next(tiny_model.stream(1 << 40, batch=10))) == 10
-    message = (
-        "27 images take 0.0 GiB, and this machine has 0.0 GiB; make them in parts, with first= and a smaller count"
-    )
+    message = f"{11 + 2 * tiny_model.micro_batch} images take 0.0 GiB, and this machine has 0.0 GiB; make them in parts, with first= and a smaller count"
     with refuses(cvae.InputError, message):
         tiny_model.stream(1 << 40, batch=11)
 

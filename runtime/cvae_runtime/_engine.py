@@ -1,0 +1,85 @@
+"""One graph of a bundle in an open session, called in micro-batches on threads."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._micro_batch import cut
+from ._pictures import to_uint8
+from ._scheduler import Scheduler
+from ._tune import fastest
+
+Array = NDArray[Any]
+
+
+class Engine:
+    """Calls a session whose one input has any number of items.
+
+    Results go straight into the caller's arrays. On a CPU ONNX Runtime's IOBinding would save no time: binding the
+    memory costs as much as the copy that it avoids.
+
+    Attributes:
+        micro_batch: items that a call of the session takes at most.
+    """
+
+    def __init__(self, session: Any, micro_batch: int, scheduler: Scheduler) -> None:
+        self._session = session
+        self._input: str = session.get_inputs()[0].name
+        self._scheduler = scheduler
+        self._threads = scheduler.threads
+        self.micro_batch = micro_batch
+
+    def run(
+        self,
+        count: int,
+        inputs: Callable[[int, int], Array],
+        outputs: Mapping[str, Array],
+        *,
+        whole: bool = False,
+    ) -> None:
+        """Compute all of ``outputs``, (count, ...) each, by the graph's names; uint8 ones get grey levels.
+
+        Args:
+            count: items.
+            inputs: gives the items from start to stop; called on the threads that then compute.
+            outputs: are written.
+            whole: cut the items into micro-batches of `micro_batch` from the first on, whatever runs them.
+
+        Raises:
+            InputError: the model is closed.
+        """
+        plan = cut(count, self.micro_batch, self._threads, whole=whole)
+
+        def work(start: int, stop: int) -> None:
+            block = inputs(start, stop)
+            for low in range(start, stop, plan.micro_batch):
+                high = min(low + plan.micro_batch, stop)
+                self._call(block[low - start : high - start], {name: out[low:high] for name, out in outputs.items()})
+
+        self._scheduler.run(count, plan.block, work)
+
+    def tune(self, items: Array, seconds: float) -> None:
+        """Measure which micro-batch is the fastest for calls of these items, and take it."""
+        outputs = {
+            output.name: np.empty((len(items), *output.shape[1:]), np.float32) for output in self._session.get_outputs()
+        }
+
+        def rate(size: int) -> float:
+            self.micro_batch = size
+            start = time.perf_counter()
+            self.run(len(items), lambda low, high: items[low:high], outputs)
+            return len(items) / (time.perf_counter() - start)
+
+        self.micro_batch = fastest(rate, [1 << power for power in range(len(items).bit_length())], seconds)
+
+    def _call(self, items: Array, outputs: Mapping[str, Array]) -> None:
+        for part, out in zip(self._session.run(list(outputs), {self._input: items}), outputs.values(), strict=True):
+            store(part, out)
+
+
+def store(part: Array, out: Array) -> None:
+    """Copy, or round to grey levels where ``out`` has these."""
+    out[...] = part if part.dtype == out.dtype else to_uint8(part)

@@ -1,11 +1,12 @@
 """An engine for a GPU: bound memory of few sizes on the device."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from ._checked_session import CheckedSession
 from ._engine import Array, Engine, store
 from ._extras import require
 from ._scheduler import Scheduler
@@ -24,7 +25,13 @@ class BoundEngine(Engine):
     """
 
     def __init__(
-        self, session: Any, micro_batch: int, scheduler: Scheduler, *, device: str = "cuda", device_id: int = 0
+        self,
+        session: CheckedSession,
+        micro_batch: int,
+        scheduler: Scheduler,
+        *,
+        device: str = "cuda",
+        device_id: int = 0,
     ) -> None:
         super().__init__(session, micro_batch, scheduler)
         self._threads = 1  # a device has cores for a whole micro-batch: smaller ones would gain nothing
@@ -36,36 +43,29 @@ class BoundEngine(Engine):
         made: dict[Any, Any] = self._buffers.__dict__  # of this thread
         key = (size, *outputs)
         if key not in made:
-            made[key] = self._bind(size, items, outputs)
+            made[key] = self._bind(size, items, list(outputs))
         binding, rows, device_input, device_outputs = made[key]
         rows[: len(items)] = items  # what is below is of an earlier call, and dropped again
-        device_input.update_inplace(rows)
-        self._session.run_with_iobinding(binding)
-        for found, out in zip(device_outputs, outputs.values(), strict=True):
-            store(found.numpy()[: len(items)], out)
+        try:
+            device_input.update_inplace(rows)
+            self._session.session.run_with_iobinding(binding)
+            found = [output.numpy() for output in device_outputs]
+        except Exception as error:  # ONNX Runtime's exceptions have no common base but this
+            raise self._session.failure(error) from error
+        self._session.check(found, size, list(outputs))
+        for part, out in zip(found, outputs.values(), strict=True):
+            store(part[: len(items)], out)
 
-    def _bind(self, size: int, items: Array, outputs: Mapping[str, Array]) -> tuple[Any, Array, Any, list[Any]]:
+    def _bind(self, size: int, items: Array, outputs: Sequence[str]) -> tuple[Any, Array, Any, list[Any]]:
         """Allocate for a size: the binding, the host's rows, the device's input and its outputs, float32."""
         value = require("onnxruntime", "gpu").OrtValue
         rows = np.zeros((size, *items.shape[1:]), items.dtype)
         device_input = value.ortvalue_from_numpy(rows, *self._device)
-        binding = self._session.io_binding()
-        binding.bind_ortvalue_input(self._input, device_input)
+        binding = self._session.session.io_binding()
+        binding.bind_ortvalue_input(self._session.input, device_input)
         found = []
-        for name, out in outputs.items():
-            found.append(value.ortvalue_from_shape_and_type((size, *out.shape[1:]), np.float32, *self._device))
+        for name in outputs:
+            shape = size, *self._session.shapes[name]
+            found.append(value.ortvalue_from_shape_and_type(shape, np.float32, *self._device))
             binding.bind_ortvalue_output(name, found[-1])
         return binding, rows, device_input, found
-
-
-def make_engine(
-    session: Any,
-    micro_batch: int,
-    scheduler: Scheduler,
-    provider: str,
-    provider_options: Mapping[str, Any] | None = None,
-) -> Engine:
-    """The engine for a session on a provider: bound memory where that has ONNX Runtime's allocator of its device."""
-    if provider in ("cuda", "tensorrt"):
-        return BoundEngine(session, micro_batch, scheduler, device_id=int((provider_options or {}).get("device_id", 0)))
-    return Engine(session, micro_batch, scheduler)

@@ -7,11 +7,13 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from ._control_flow import refuse_control_flow
 from ._errors import BundleError, IntegrityError
 from ._external_data import refuse_external_data
 from ._manifest import MANIFEST_NAME, GoldenInfo, GraphInfo, Manifest, parse_manifest
 
 _MANIFEST_LIMIT = 16 << 20  # bytes; a manifest takes some kilobytes
+_FILE_LIMIT = (2 << 30) - 1  # bytes; protobuf messages, and so ONNX files, have no more
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,16 +38,18 @@ def packaged_bundle() -> Path:
     return Path(__file__).parent / "bundles" / "mnist"
 
 
-def read_bundle(path: str | Path | None = None) -> Bundle:
+def read_bundle(path: str | Path | None = None, sha256: str | None = None) -> Bundle:
     """Read and check a bundle.
 
     Args:
         path: its folder; the packaged MNIST bundle if not given.
+        sha256: that its manifest must have, and so the whole of it; see `Bundle`.
 
     Raises:
         BundleError: no bundle lies there, its manifest is wrong or of another format version, or a graph is not
-            self-contained.
-        IntegrityError: a file is missing, is a link, or has another size or hash than the manifest says.
+            self-contained and plain.
+        IntegrityError: a file is missing, is a link, or has another size or hash than the manifest says, or the manifest
+            than was asked for.
     """
     folder = packaged_bundle() if path is None else Path(path)
     if not folder.is_dir():
@@ -55,6 +59,11 @@ def read_bundle(path: str | Path | None = None) -> Bundle:
         )
     source = folder / MANIFEST_NAME
     text = _read(source, None)
+    digest = hashlib.sha256(text).hexdigest()
+    if sha256 not in (None, digest):
+        raise IntegrityError(
+            f"{source}: expected SHA-256 {sha256}, found {digest}; this is another bundle: put the expected one there"
+        )
     manifest = parse_manifest(text, str(source))
     files: dict[str, bytes] = {}
     described: list[GraphInfo | GoldenInfo] = [*manifest.graphs, manifest.golden]
@@ -68,7 +77,8 @@ def read_bundle(path: str | Path | None = None) -> Bundle:
         files[info.file] = data
     for graph in manifest.graphs:
         refuse_external_data(files[graph.file], str(folder / graph.file))
-    return Bundle(folder, manifest, files, hashlib.sha256(text).hexdigest())
+        refuse_control_flow(files[graph.file], str(folder / graph.file))
+    return Bundle(folder, manifest, files, digest)
 
 
 def _read(path: Path, size: int | None) -> bytes:
@@ -85,8 +95,8 @@ def _read(path: Path, size: int | None) -> bytes:
         os.close(descriptor)
         raise IntegrityError(f"{path}: expected a regular file; get the bundle again")
     with os.fdopen(descriptor, "rb") as file:
-        if size is None and status.st_size > _MANIFEST_LIMIT:
-            raise BundleError(f"{path}: expected at most {_MANIFEST_LIMIT:,} bytes, found {status.st_size:,}")
+        if status.st_size > (limit := _MANIFEST_LIMIT if size is None else _FILE_LIMIT):
+            raise BundleError(f"{path}: expected at most {limit:,} bytes, found {status.st_size:,}")
         if size is not None and status.st_size != size:
             raise IntegrityError(f"{path}: expected {size:,} bytes, found {status.st_size:,}; get the bundle again")
         return file.read(status.st_size)

@@ -78,7 +78,10 @@ def check_session(session: Any, graph: GraphInfo, model: ModelInfo, source: str)
         ("inputs", graph.inputs, session.get_inputs(), needed_inputs),
         ("outputs", graph.outputs, session.get_outputs(), needed_outputs),
     ):
-        found = tuple(TensorInfo(t.name, _ORT_TYPES.get(t.type, t.type), tuple(t.shape)) for t in tensors)
+        try:
+            found = tuple(TensorInfo(t.name, _ORT_TYPES.get(t.type, t.type), tuple(t.shape)) for t in tensors)
+        except UnicodeDecodeError as error:
+            raise BundleError(f"{source}: the {kind} have names that are not UTF-8; export the bundle again") from error
         by_name = {tensor.name: (tensor.dtype, tensor.shape[1:]) for tensor in found}
         if found != told or any(by_name.get(name) != tensor for name, tensor in need.items()):
             needs = tuple(TensorInfo(name, dtype, ("batch", *shape)) for name, (dtype, shape) in need.items())

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._checked_session import CheckedSession
 from ._micro_batch import cut
 from ._pictures import to_uint8
 from ._scheduler import Scheduler
@@ -25,9 +26,8 @@ class Engine:
         micro_batch: items that a call of the session takes at most.
     """
 
-    def __init__(self, session: Any, micro_batch: int, scheduler: Scheduler) -> None:
+    def __init__(self, session: CheckedSession, micro_batch: int, scheduler: Scheduler) -> None:
         self._session = session
-        self._input: str = session.get_inputs()[0].name
         self._scheduler = scheduler
         self._threads = scheduler.threads
         self.micro_batch = micro_batch
@@ -63,9 +63,7 @@ class Engine:
 
     def tune(self, items: Array, seconds: float) -> None:
         """Measure which micro-batch is the fastest for calls of these items, and take it."""
-        outputs = {
-            output.name: np.empty((len(items), *output.shape[1:]), np.float32) for output in self._session.get_outputs()
-        }
+        outputs = {name: np.empty((len(items), *shape), np.float32) for name, shape in self._session.shapes.items()}
 
         def rate(size: int) -> float:
             self.micro_batch = size
@@ -76,7 +74,7 @@ class Engine:
         self.micro_batch = fastest(rate, [1 << power for power in range(len(items).bit_length())], seconds)
 
     def _call(self, items: Array, outputs: Mapping[str, Array]) -> None:
-        for part, out in zip(self._session.run(list(outputs), {self._input: items}), outputs.values(), strict=True):
+        for part, out in zip(self._session.run(items, list(outputs)), outputs.values(), strict=True):
             store(part, out)
 
 

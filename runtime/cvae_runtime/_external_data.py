@@ -36,7 +36,7 @@ def refuse_external_data(model: bytes, source: str) -> None:
 def _has_external_data(message: memoryview, kind: str, depth: int) -> bool:
     if depth > _MAX_DEPTH:
         raise ValueError(f"messages nested deeper than {_MAX_DEPTH}")
-    for field, value in _fields(message):
+    for field, value in fields(message):
         if kind == "Tensor":
             if field == _EXTERNAL_DATA or (field == _DATA_LOCATION and value != 0):
                 return True
@@ -47,7 +47,7 @@ def _has_external_data(message: memoryview, kind: str, depth: int) -> bool:
     return False
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """The fields of one message: numbers for varints, bytes for everything else."""
     position = 0
     while position < len(message):

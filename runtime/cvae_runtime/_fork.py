@@ -2,7 +2,7 @@
 
 A forked process has the thread that forked and no other. A lock that another thread held at that moment, such as those
 of ONNX Runtime's memory arena, stays locked in the child for ever, and the first call that wants it hangs. So a fork
-waits until no thread is inside a session, about as long as a micro-batch takes.
+waits until no thread opens or runs a session on the CPU, about as long as a micro-batch takes.
 """
 
 import os
@@ -13,7 +13,7 @@ _PATIENCE = 60.0  # seconds
 
 
 class Uninterrupted:
-    """``with uninterrupted:`` around a call of a session; forks and such blocks wait for each other."""
+    """``with uninterrupted:`` around what opens or runs a session; forks and such blocks wait for each other."""
 
     def __init__(self) -> None:
         self._inside: set[int] = set()

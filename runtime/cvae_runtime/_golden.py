@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from ._bundle import Bundle
 from ._errors import BundleError
 from ._providers import open_sessions
-from ._random import prior_latents
+from ._random import check_range, prior_latents
+
+_DTYPES = (
+    "bool",
+    *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
+    "float16",
+    "float32",
+    "float64",
+)
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -131,7 +139,11 @@ def check_golden(bundle: Bundle, provider: str = "cpu", level: str | None = None
 def _run_case(bundle: Bundle, case: GoldenCase, source: str, provider: str, level: str | None) -> list[NDArray[Any]]:
     if case.file not in bundle.files:
         raise BundleError(f"{source}: names the graph {case.file}, which the bundle does not have")
-    (session,) = open_sessions(lambda _: [bundle.files[case.file]], provider, level).sessions
+    if not case.outputs:  # to ONNX Runtime, none means all
+        raise BundleError(f"{source}: a case of {case.file} has no outputs; export the bundle again")
+    (session,) = open_sessions(
+        lambda _: [bundle.files[case.file]], provider, level, sources_for=lambda _: [str(bundle.path / case.file)]
+    ).sessions
     try:
         outputs: list[NDArray[Any]] = session.run(list(case.outputs), dict(case.inputs))
     except Exception as error:  # ONNX Runtime's exceptions have no common base but this
@@ -156,7 +168,12 @@ def _parse_case(case: Mapping[str, Any]) -> GoldenCase:
 
 def _parse_latents(item: Mapping[str, Any]) -> GoldenLatents:
     seed, first, count, latent_dim = (int(item[name]) for name in ("seed", "first", "count", "latent_dim"))
-    return GoldenLatents(seed, first, count, latent_dim, _to_array(item["z"]))
+    z = _to_array(item["z"])
+    check_range(seed, first, count, latent_dim)
+    # Before they are drawn: a count may be any.
+    if z.dtype != np.float32 or z.shape != (count, latent_dim):
+        raise ValueError(f"z must be float32 {(count, latent_dim)}; found {z.dtype} {z.shape}")
+    return GoldenLatents(seed, first, count, latent_dim, z)
 
 
 def _to_text(array: NDArray[Any]) -> dict[str, Any]:
@@ -170,6 +187,8 @@ def _texts(arrays: Arrays) -> dict[str, Any]:
 
 
 def _to_array(value: Mapping[str, Any]) -> NDArray[Any]:
+    if value["dtype"] not in _DTYPES:  # NumPy reads such a text as a small language
+        raise ValueError(f"dtype must be one of {', '.join(_DTYPES)}; found {value['dtype']!r}")
     dtype = np.dtype(value["dtype"]).newbyteorder("<")
     if not isinstance(value["shape"], list):
         raise TypeError("shape must be a list")

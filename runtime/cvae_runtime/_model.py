@@ -9,16 +9,14 @@ from typing import Any, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ._bound_engine import make_engine
 from ._bundle import Bundle, packaged_bundle, read_bundle
-from ._check import check_images, check_latents, check_memory, check_session
+from ._check import check_images, check_latents, check_memory
 from ._elbo import reparameterize
-from ._errors import InputError, IntegrityError
+from ._engines import open_engines
+from ._errors import BundleError, InputError
 from ._explore import Explorer
-from ._graph_choice import choose_graph
-from ._manifest import GraphInfo, Precision
-from ._micro_batch import micro_batch_of
-from ._providers import Provider, check_provider, open_sessions
+from ._manifest import Precision
+from ._providers import Provider, check_provider
 from ._random import check_range, posterior_noise
 from ._receipt import make_receipt
 from ._sampling import Dtype, Latents, Sampler
@@ -60,27 +58,9 @@ def load(
     return Model(read_bundle(path), provider, precision, threads, provider_options)
 
 
-def _load_again(
-    path: str | None,
-    sha256: str,
-    provider: Provider,
-    precision: Precision,
-    threads: int | None,
-    provider_options: Mapping[str, Any] | None,
-    micro_batches: Mapping[str, int],
-) -> "Model":
-    """What a pickled model becomes: the same bundle, loaded here.
-
-    Raises:
-        IntegrityError: another bundle lies there now; and see `load`.
-    """
-    bundle = read_bundle(path)
-    if bundle.sha256 != sha256:
-        raise IntegrityError(
-            f"{bundle.path}: expected the bundle of the pickled model, whose manifest has SHA-256 {sha256}, found "
-            f"{bundle.sha256}; put that bundle there, or load this one"
-        )
-    return Model(bundle, provider, precision, threads, provider_options, micro_batches)
+def _load_again(path: str | None, sha256: str, *asked: Any) -> "Model":
+    """What a pickled model becomes: the same bundle, loaded here as `Model` was asked to."""
+    return Model(read_bundle(path, sha256), *asked)
 
 
 class Model(Explorer, Sampler):
@@ -105,42 +85,17 @@ class Model(Explorer, Sampler):
         provider_options: Mapping[str, Any] | None = None,
         micro_batches: Mapping[str, int] | None = None,
     ) -> None:
-
-        def graphs_for(name: str) -> list[GraphInfo]:
-            return [choose_graph(bundle.manifest, role, precision, name) for role in ("encoder", "decoder")]
-
         self._scheduler = Scheduler(threads)
         self.threads = self._scheduler.threads
         # The package lies elsewhere on other machines.
         path = None if bundle.path == packaged_bundle() else str(bundle.path.absolute())
         self._loaded_as = (path, bundle.sha256, provider, precision, threads, provider_options)
-        opened = open_sessions(
-            lambda name: [bundle.files[graph.file] for graph in graphs_for(name)], provider, options=provider_options
-        )
-        self.graphs = {graph.role: graph for graph in graphs_for(opened.provider)}
-        for session, graph in zip(opened.sessions, self.graphs.values(), strict=True):
-            check_session(session, graph, bundle.manifest.model, str(bundle.path / graph.file))
-        self.provider = opened.provider
-        self._scheduler.survives_fork = self.provider == "cpu"
-        self._engines = {
-            role: make_engine(
-                session,
-                (micro_batches or {}).get(role) or micro_batch_of(graph, bundle.manifest.model, self.provider),
-                self._scheduler,
-                self.provider,
-                provider_options,
-            )
-            for session, (role, graph) in zip(opened.sessions, self.graphs.items(), strict=True)
-        }
-        self._encoder, self._decoder = self._engines["encoder"], self._engines["decoder"]
+        self._engines = open_engines(bundle, self._scheduler, provider, precision, provider_options, micro_batches)
+        self._encoder, self._decoder = self._engines.encoder, self._engines.decoder
+        self.provider = self._engines.opened.provider
+        self.graphs = self._engines.graphs
         self._receipt = partial(
-            make_receipt,
-            bundle.path,
-            bundle.sha256,
-            list(self.graphs.values()),
-            opened,
-            requested=provider,
-            precision=precision,
+            make_receipt, bundle.path, bundle.sha256, self._engines, requested=provider, precision=precision
         )
         self.manifest = bundle.manifest
         self.sha256 = bundle.sha256
@@ -150,7 +105,7 @@ class Model(Explorer, Sampler):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as where the bundle lies and how it was loaded; whoever unpickles it loads it again."""
         self._scheduler.check_open()
-        return _load_again, (*self._loaded_as, self._micro_batches())
+        return _load_again, (*self._loaded_as, self._engines.micro_batches)
 
     def __enter__(self) -> Self:
         return self
@@ -166,7 +121,7 @@ class Model(Explorer, Sampler):
 
     def receipt(self) -> dict[str, Any]:
         """Say, in values of JSON, what the model runs on and why; ``docs/providers.md`` tells its form."""
-        return self._receipt(threads=self.threads, micro_batches=list(self._micro_batches().values()))
+        return self._receipt(threads=self.threads)
 
     @property
     def micro_batch(self) -> int:
@@ -184,13 +139,9 @@ class Model(Explorer, Sampler):
         Returns:
             The micro-batch of the encoder and of the decoder, by role.
         """
-        inputs: dict[str, NDArray[Any]] = {
-            "encoder": np.zeros((_TUNED_ON, *self.image_shape), np.uint8),
-            "decoder": np.zeros((_TUNED_ON, self.latent_dim), np.float32),
-        }
-        for role, engine in self._engines.items():
-            engine.tune(inputs[role], seconds / len(inputs))
-        return self._micro_batches()
+        self._encoder.tune(np.zeros((_TUNED_ON, *self.image_shape), np.uint8), seconds / 2)
+        self._decoder.tune(np.zeros((_TUNED_ON, self.latent_dim), np.float32), seconds / 2)
+        return self._engines.micro_batches
 
     def encode(self, images: Images) -> Posterior:
         """Encode raw pixels; scaling and binarization are inside the model.
@@ -223,7 +174,7 @@ class Model(Explorer, Sampler):
         Raises:
             InputError: another dtype or shape, no latents, or values that are not finite.
         """
-        return self._decode_latents(z)["probs"]
+        return self._decode_array(check_latents(z, self.latent_dim))["probs"]
 
     def reconstruct(self, images: Images, *, sample: bool = False, seed: int = 0, first: int = 0) -> Floats:
         """Encode and decode again.
@@ -248,7 +199,7 @@ class Model(Explorer, Sampler):
         if not sample:
             return self.decode(posterior.mean)
         noise = posterior_noise(seed, first, len(posterior.mean), self.latent_dim)
-        return self.decode(reparameterize(posterior.mean, posterior.logvar, noise))
+        return self._decode_draws(reparameterize(posterior.mean, posterior.logvar, noise))["probs"]
 
     def score(self, images: Images, *, samples: int = 1, seed: int = 0, first: int = 0) -> Scores:
         """Compute each image's ELBO and importance-weighted bound of log p(x), in nats.
@@ -272,13 +223,20 @@ class Model(Explorer, Sampler):
         check_range(seed, first * samples, len(images) * samples, self.latent_dim)
         model = self.manifest.model
         check_likelihood(model.likelihood)
-        decode = partial(self._decode_latents, outputs=model.decoder_outputs)
+        decode = partial(self._decode_draws, outputs=model.decoder_outputs)
         posterior = self.encode(images)
         return score_images(images, posterior, decode, model.likelihood, model.preprocessing, samples, seed, first)
 
-    def _decode_latents(self, z: Floats, outputs: Sequence[str] = ("probs",)) -> dict[str, Floats]:
-        z = check_latents(z, self.latent_dim)
+    def _decode_array(self, z: Floats, outputs: Sequence[str] = ("probs",)) -> dict[str, Floats]:
         return self._decode(lambda start, stop: z[start:stop], len(z), outputs)
+
+    def _decode_draws(self, z: Floats, outputs: Sequence[str] = ("probs",)) -> dict[str, Floats]:
+        if not np.isfinite(z).all():
+            raise BundleError(
+                f"{self._loaded_as[0] or packaged_bundle()}: expected draws of q(z|x) that float32 holds; the encoder's "
+                f"logvar is too large; export the bundle again"
+            )
+        return self._decode_array(z, outputs)
 
     def _decode(
         self,
@@ -293,6 +251,3 @@ class Model(Explorer, Sampler):
         decoded = {name: np.empty((count, *self.image_shape), dtype) for name in outputs}
         self._decoder.run(count, latents, decoded, whole=whole)
         return decoded
-
-    def _micro_batches(self) -> dict[str, int]:
-        return {role: engine.micro_batch for role, engine in self._engines.items()}

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from ._errors import BundleError, InputError, ProviderError
 from ._extras import require
+from ._fork import uninterrupted
 from ._plugins import plugin_devices
 
 PROVIDERS = {
@@ -72,6 +73,7 @@ def open_sessions(
     provider: str,
     level: str | None = None,
     options: Mapping[str, Any] | None = None,
+    sources_for: Callable[[str], Sequence[str]] | None = None,
 ) -> Opened:
     """Open a session for each graph, all on one provider.
 
@@ -81,6 +83,7 @@ def open_sessions(
             unasked: TensorRT compiles for minutes, and none was measured to be faster on these graphs.
         level: the name of an optimisation level, a member of ONNX Runtime's GraphOptimizationLevel; its default if None.
         options: of the provider, in ONNX Runtime's own names.
+        sources_for: gives what errors call these files.
 
     Raises:
         ProviderError: the provider asked for by name is not there or does not work.
@@ -91,7 +94,10 @@ def open_sessions(
     onnxruntime = require("onnxruntime", "cpu")
 
     def opened(name: str, why: str) -> Opened:
-        sessions = [_open(onnxruntime, graph, name, level, options or {}) for graph in graphs_for(name)]
+        graphs = graphs_for(name)
+        sources = sources_for(name) if sources_for is not None else [""] * len(graphs)
+        pairs = zip(graphs, sources, strict=True)
+        sessions = [_open(onnxruntime, graph, name, level, options or {}, source) for graph, source in pairs]
         return Opened(sessions, name, why)
 
     if provider != "auto":
@@ -122,7 +128,9 @@ def nodes_by_provider(session: Any) -> dict[str, int] | None:
     return found
 
 
-def _open(onnxruntime: Any, graph: bytes, provider: str, level: str | None, asked: Mapping[str, Any]) -> Any:
+def _open(
+    onnxruntime: Any, graph: bytes, provider: str, level: str | None, asked: Mapping[str, Any], source: str
+) -> Any:
     name = PROVIDERS[provider]
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors; they also come as exceptions
@@ -132,11 +140,14 @@ def _open(onnxruntime: Any, graph: bytes, provider: str, level: str | None, aske
     # threads on these graphs, and gives the same bits whatever the number of threads.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
+    # Always without ONNX Runtime's own fall-back, which prints to stdout and hides the reason.
     if provider == "cpu":
         try:
-            return onnxruntime.InferenceSession(graph, options, providers=[(name, {})])
+            with uninterrupted:
+                return onnxruntime.InferenceSession(graph, options, providers=[(name, {})], enable_fallback=0)
         except Exception as error:  # ONNX Runtime's exceptions have no common base but this
-            raise BundleError(f"ONNX Runtime refuses a graph: {error}; export the bundle again") from error
+            where = f"{source}: " if source else ""
+            raise BundleError(f"{where}ONNX Runtime refuses a graph: {error}; export the bundle again") from error
 
     settings = {**_OPTIONS.get(provider, {}), **{key: str(value) for key, value in asked.items()}}
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
@@ -144,7 +155,6 @@ def _open(onnxruntime: Any, graph: bytes, provider: str, level: str | None, aske
     try:
         if name in (available := onnxruntime.get_available_providers()):
             missing = _preload(onnxruntime) if provider in ("cuda", "tensorrt") else ""
-            # Without ONNX Runtime's own fall-back, which prints to stdout and hides the reason.
             session = onnxruntime.InferenceSession(graph, options, providers=[(name, settings)], enable_fallback=0)
         elif (devices := plugin_devices(onnxruntime, provider, name)) is None:
             raise ProviderError(

@@ -2,39 +2,35 @@
 
 import importlib.metadata
 import platform
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ._engines import Engines
 from ._extras import require
-from ._manifest import GraphInfo
-from ._providers import PROVIDERS, Opened, nodes_by_provider
+from ._providers import PROVIDERS, nodes_by_provider
 
 
 def make_receipt(
     path: Path,
     sha256: str,
-    graphs: Sequence[GraphInfo],
-    opened: Opened,
+    engines: Engines,
     *,
     requested: str,
     precision: str,
     threads: int,
-    micro_batches: Sequence[int],
 ) -> dict[str, Any]:
     """Describe open sessions as `Model.receipt` does: what was asked for, what runs and why, and with what versions.
 
     Args:
         path, sha256: of the bundle.
-        graphs: what the sessions were opened from.
-        opened: the sessions.
+        engines: what computes.
         requested: the provider that was asked for.
         precision: the precision that was asked for.
         threads: how many run at a time.
-        micro_batches: images a call of each session takes.
     """
+    opened = engines.opened
     options = opened.sessions[0].get_provider_options()
     return {
         "bundle": {"path": str(path), "manifest_sha256": sha256},
@@ -47,17 +43,17 @@ def make_receipt(
         "precision": precision,
         "threads": threads,
         "graphs": {
-            graph.role: {
+            role: {
                 "file": graph.file,
                 "precision": graph.precision,
                 "why": None
                 if graph.precision == precision
                 else f"the bundle has no {precision} {graph.role} for this provider",
-                "micro_batch": micro_batch,
+                "micro_batch": engines.micro_batches[role],
                 "providers": session.get_providers(),
                 "nodes": nodes_by_provider(session),
             }
-            for graph, session, micro_batch in zip(graphs, opened.sessions, micro_batches, strict=True)
+            for (role, graph), session in zip(engines.graphs.items(), opened.sessions, strict=True)
         },
         "versions": versions(),
     }

@@ -68,6 +68,18 @@ def test_a_manifest_of_megabytes_is_refused(tiny_bundle, refuses):
         cvae.read_bundle(tiny_bundle)
 
 
+@pytest.mark.parametrize("claimed", [True, False])
+def test_a_file_of_gigabytes_is_refused_without_reading_it(claimed, tiny_bundle, bundles, refuses):
+    size = 4 << 30
+    if claimed:
+        bundles.edit(tiny_bundle, lambda manifest: manifest["graphs"][1].update(bytes=size))
+    with (tiny_bundle / "decoder.onnx").open("r+b") as file:
+        file.truncate(size)  # a hole, which takes no space
+    message = f"{tiny_bundle / 'decoder.onnx'}: expected at most 2,147,483,647 bytes, found 4,294,967,296"
+    with refuses(cvae.BundleError, message):
+        cvae.read_bundle(tiny_bundle)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_missing_file_is_refused(name, tiny_bundle, refuses):
     (tiny_bundle / name).unlink()

@@ -1,5 +1,9 @@
 """Engines: results in the caller's arrays, the same whichever engine and however they are cut; tuning."""
 
+import contextlib
+import copy
+from types import SimpleNamespace
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -7,15 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cvae_runtime as cvae
-from cvae_runtime import _tune
-from cvae_runtime._bound_engine import BoundEngine, make_engine
+from cvae_runtime import _engines, _tune
+from cvae_runtime._bound_engine import BoundEngine
+from cvae_runtime._checked_session import CheckedSession
 from cvae_runtime._engine import Engine
+from cvae_runtime._providers import Opened
 from cvae_runtime._scheduler import Scheduler
 
 
 @pytest.fixture(scope="module")
-def session(tiny):
-    return onnxruntime.InferenceSession(tiny.decoder(), providers=["CPUExecutionProvider"])
+def session(tiny, bundles):
+    """The tiny decoder's."""
+    session = onnxruntime.InferenceSession(tiny.decoder(), providers=["CPUExecutionProvider"])
+    return CheckedSession(session, bundles.manifest().graphs[1], "cpu", "decoder.onnx")
 
 
 @pytest.fixture(scope="module")
@@ -78,12 +86,33 @@ def test_grey_levels_are_those_of_to_uint8(kind, session, scheduler):
     np.testing.assert_array_equal(decoded(engine, z, np.uint8), cvae.to_uint8(decoded(engine, z)))
 
 
-def test_gpus_are_run_by_bound_memory_on_the_device_that_was_asked_for(session, scheduler):
-    engine = make_engine(session, 16, scheduler, "cuda", {"device_id": "1"})
-    assert (type(engine), engine._device) == (BoundEngine, ("cuda", 1))
-    assert make_engine(session, 16, scheduler, "tensorrt")._device == ("cuda", 0)
-    for other in ("cpu", "openvino", "coreml", "directml", "webgpu"):
-        assert type(make_engine(session, 16, scheduler, other)) is Engine
+@pytest.mark.parametrize(
+    ("provider", "kind"), [("cuda", BoundEngine), ("tensorrt", BoundEngine), ("openvino", Engine), ("coreml", Engine)]
+)
+def test_gpus_are_run_by_bound_memory_on_the_device_that_was_asked_for(provider, kind, tiny_bundle, monkeypatch):
+    def on_the_cpu(graphs_for, _provider, **_options):
+        return Opened([onnxruntime.InferenceSession(graph) for graph in graphs_for("cpu")], provider, "a stand-in")
+
+    monkeypatch.setattr(_engines, "open_sessions", on_the_cpu)
+    with contextlib.closing(Scheduler(1)) as scheduler:
+        opened = _engines.open_engines(
+            cvae.read_bundle(tiny_bundle), scheduler, provider, "float32", {"device_id": "1"}
+        )
+    assert (type(opened.encoder), type(opened.decoder)) == (kind, kind)
+    assert opened.micro_batches == {"encoder": 256, "decoder": 256}
+    assert vars(opened.decoder).get("_device", ("cuda", 1)) == ("cuda", 1)
+
+
+def test_a_failing_device_is_said_and_the_cpu_recommended(session, scheduler, refuses):
+    def fails(_binding):
+        raise RuntimeError("CUDA error 2: out of\n memory")
+
+    broken = SimpleNamespace(io_binding=session.session.io_binding, run_with_iobinding=fails)
+    checked = copy.copy(session)
+    checked.session, checked._provider = broken, "cuda"
+    message = "decoder.onnx: ONNX Runtime fails: CUDA error 2: out of memory; try provider cpu"
+    with refuses(cvae.ProviderError, message):
+        decoded(BoundEngine(checked, 16, scheduler, device="cpu"), cvae.prior_latents(0, 0, 3, 3))
 
 
 def test_latents_are_made_for_blocks_of_micro_batches_and_whole_ones_are_never_cut(session, scheduler):

@@ -3,6 +3,7 @@
 import os
 import threading
 
+import onnxruntime
 import pytest
 
 import cvae_runtime as cvae
@@ -142,6 +143,18 @@ def test_work_is_inside():
     scheduler.close()
     assert inside == [True] * 6
     assert uninterrupted._inside == set()
+
+
+def test_opening_a_session_is_inside(tiny_bundle, monkeypatch):
+    session, inside = onnxruntime.InferenceSession, []
+
+    def opened(*arguments, **settings):
+        inside.append(threading.get_ident() in uninterrupted._inside)
+        return session(*arguments, **settings)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", opened)
+    cvae.load(tiny_bundle, provider="cpu").close()
+    assert inside == [True, True]
 
 
 def test_a_child_has_none_of_the_parent_s_threads_inside():

@@ -103,9 +103,9 @@ def test_graphs_that_are_shaped_for_another_provider_are_left_out(bundles, tiny,
     bundles.edit(path, lambda value: value["graphs"].append(json.loads(json.dumps(dataclasses.asdict(info)))))
     bundle, asked = cvae.read_bundle(path), []
 
-    def on_the_cpu(graphs_for, provider, level):
+    def on_the_cpu(graphs_for, provider, level, **sources):
         asked.append(provider)
-        return open_sessions(graphs_for, "cpu", level)
+        return open_sessions(graphs_for, "cpu", level, **sources)
 
     monkeypatch.setattr("cvae_runtime._golden.open_sessions", on_the_cpu)
     assert [result.file for result in cvae.check_golden(bundle)] == ["decoder.onnx", "x.onnx"]
@@ -163,6 +163,12 @@ def test_latents_of_another_shape_than_stated_are_refused(check):
     z = cvae.prior_latents(7, 0, 1, 3)
     with pytest.raises(cvae.BundleError, match=r"golden\.json: .*\(2, 3\).*\(1, 3\)"):
         check(rng=[cvae.GoldenLatents(7, 0, 2, 3, z)])
+
+
+def test_a_case_without_outputs_is_refused(check, tmp_path, refuses):
+    message = f"{tmp_path / 'tiny' / 'golden.json'}: a case of decoder.onnx has no outputs; export the bundle again"
+    with refuses(cvae.BundleError, message):
+        check(case_of({}))
 
 
 def test_a_graph_that_the_bundle_does_not_have_is_named(check, tmp_path, refuses):
@@ -223,6 +229,8 @@ def test_every_field_is_needed(path, document):
     [
         ((*ARRAY, "dtype"), "float31"),
         ((*ARRAY, "dtype"), "object"),
+        ((*ARRAY, "dtype"), "f4,("),  # a SyntaxError of NumPy's
+        ((*ARRAY, "dtype"), "S4"),
         ((*ARRAY, "dtype"), "float64"),  # half as many as the shape says
         ((*ARRAY, "shape"), [3, 3]),
         ((*ARRAY, "shape"), "2x3"),
@@ -235,6 +243,11 @@ def test_every_field_is_needed(path, document):
         ((*CASE, "inputs"), []),
         ((*RNG, "seed"), "0x7"),
         ((*RNG, "count"), {}),
+        ((*RNG, "count"), 1 << 40),  # more than memory holds
+        ((*RNG, "count"), -1),
+        ((*RNG, "first"), 1 << 63),
+        ((*RNG, "latent_dim"), 1e308),
+        ((*RNG, "z", "dtype"), "int32"),
         (("cases",), 5),
     ],
     ids=lambda value: str(value)[:40],

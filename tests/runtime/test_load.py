@@ -227,8 +227,8 @@ def test_a_pickled_model_is_not_another_bundle(tiny_bundle, bundles, refuses):
     bundles.edit(tiny_bundle, lambda manifest: manifest["training"].update(test_elbo=-9.0))
     after = hashlib.sha256((tiny_bundle / "manifest.json").read_bytes()).hexdigest()
     message = (
-        f"{tiny_bundle}: expected the bundle of the pickled model, whose manifest has SHA-256 {before}, found {after}; "
-        f"put that bundle there, or load this one"
+        f"{tiny_bundle / 'manifest.json'}: expected SHA-256 {before}, found {after}; this is another bundle: "
+        f"put the expected one there"
     )
     with refuses(cvae.IntegrityError, message):
         pickle.loads(pickled)

@@ -58,13 +58,13 @@ def test_generate_without_more_is_seed_0_from_0_at_temperature_1(tiny_model):
 def test_scales_are_fetched_for_scores_alone(bundles, tiny, tmp_path):
     path = bundles.write(tmp_path / "logistic", likelihood="discretized-logistic")
     with cvae.load(path, provider="cpu", threads=1) as model:
-        decoder, fetched = model._decoder._session, []
+        decoder, fetched = model._decoder._session.session, []
 
         def run(names, inputs):
             fetched.append(tuple(names))
             return decoder.run(names, inputs)
 
-        model._decoder._session = SimpleNamespace(run=run)
+        model._decoder._session.session = SimpleNamespace(run=run)
         model.generate(3)
         model.reconstruct(tiny.images[:3])
         model.interpolate(tiny.images[0], tiny.images[1], steps=3)

@@ -56,7 +56,7 @@ class FakeOnnxRuntime:
     def InferenceSession(self, graph, options, providers=None, enable_fallback=1):
         ((name, settings),) = providers or [(options.plugin[0][0], options.plugin[1])]
         self.opened.append((graph, name, settings, options.intra_op_num_threads, options.inter_op_num_threads))
-        assert enable_fallback == (1 if name == CPU or self._devices is not None else 0)
+        assert enable_fallback == (1 if self._devices is not None and name != CPU else 0)
         if name != CPU and isinstance(self._runs_on, Exception):
             raise self._runs_on
         runs_on = [CPU] if CPU in (name, self._runs_on) else [self._runs_on, CPU]

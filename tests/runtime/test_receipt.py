@@ -84,16 +84,9 @@ def test_options_and_nodes_are_the_session_s_own(bundles):
         get_provider_graph_assignment_info=lambda: parts,
     )
     opened = Opened([session], "cuda", "CUDA works here")
-    receipt = make_receipt(
-        Path("b"),
-        "12ab",
-        bundles.manifest().graphs[1:],
-        opened,
-        requested="auto",
-        precision="float32",
-        threads=1,
-        micro_batches=[256],
-    )
+    graphs = {"decoder": bundles.manifest().graphs[1]}
+    engines = SimpleNamespace(graphs=graphs, opened=opened, micro_batches={"decoder": 256})
+    receipt = make_receipt(Path("b"), "12ab", engines, requested="auto", precision="float32", threads=1)
     assert receipt["provider"]["options"] == {"device_id": "1"}
     assert receipt["graphs"] == {
         "decoder": {**graph("decoder", 256), "providers": [CUDA, CPU], "nodes": {CUDA: 4, CPU: 1}}

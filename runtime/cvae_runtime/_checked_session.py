@@ -1,0 +1,65 @@
+"""Sessions whose failures are told as this project's errors, naming the file."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._errors import BundleError, ProviderError
+from ._manifest import GraphInfo
+
+
+class CheckedSession:
+    """An ONNX Runtime session that gives what its graph's manifest says, or raises.
+
+    ONNX Runtime opens graphs that fail when they run, and takes shapes that a graph declares as a hint.
+
+    Args:
+        session: what `check_session` has passed.
+        graph: what it was opened from.
+        provider: what it runs on.
+        source: what errors call the graph.
+
+    Attributes:
+        session: that of ONNX Runtime.
+        input: its input's name.
+        shapes: those of its outputs by name, without the batch.
+    """
+
+    def __init__(self, session: Any, graph: GraphInfo, provider: str, source: str) -> None:
+        self.session, self._provider, self._source = session, provider, source
+        self.input = graph.inputs[0].name
+        self.shapes: dict[str, Any] = {tensor.name: tensor.shape[1:] for tensor in graph.outputs}
+        self._finite = graph.role == "encoder"  # of any pixels; what a decoder makes of extreme latents is its own
+
+    def run(self, items: NDArray[Any], outputs: Sequence[str]) -> list[NDArray[Any]]:
+        """The outputs of these names.
+
+        Raises:
+            BundleError: the graph fails on the CPU, or gives other shapes than it says, or no finite posterior.
+            ProviderError: it fails on another provider.
+        """
+        try:
+            found: list[NDArray[Any]] = self.session.run(outputs, {self.input: items})
+        except Exception as error:  # ONNX Runtime's exceptions have no common base but this
+            raise self.failure(error) from error
+        self.check(found, len(items), outputs)
+        return found
+
+    def failure(self, error: Exception) -> Exception:
+        """What to raise for what ONNX Runtime raised."""
+        what = f"{self._source}: ONNX Runtime fails: {' '.join(str(error).split())}"
+        if self._provider == "cpu":
+            return BundleError(f"{what}; export the bundle again")
+        return ProviderError(f"{what}; try provider cpu")
+
+    def check(self, found: Sequence[NDArray[Any]], rows: int, outputs: Sequence[str]) -> None:
+        """Raise `BundleError` unless these are the outputs that the graph promises."""
+        for name, array in zip(outputs, found, strict=True):
+            if array.shape != (expected := (rows, *self.shapes[name])):
+                raise BundleError(
+                    f"{self._source}: expected {name} of shape {expected}, found {array.shape}; export the bundle again"
+                )
+            if self._finite and not np.isfinite(array).all():
+                raise BundleError(f"{self._source}: expected a finite {name}, found NaN or infinity; export it again")

@@ -1,0 +1,265 @@
+"""Damage a bundle in many ways and see that each is refused or runs: python scripts/hostile_bundles.py COUNT [--seed 0] [BUNDLE].
+
+Every damaged bundle must raise `BundleError` or `IntegrityError` with the path of the file, or load and compute. Whatever else happens is
+printed with its number, which with the seed makes it again: another exception, a crash of the process, a hang. Then it exits 3.
+Bundles are tried in processes of their own, some hundreds in each.
+"""
+
+import argparse
+import collections
+import hashlib
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import cvae_runtime as cvae
+
+PART = 250  # bundles a process tries
+PATIENCE = 300  # seconds that a part may take; a bundle takes some milliseconds
+
+LIKELIHOODS = ("bernoulli", "discretized-logistic")
+GOLDEN = "golden.json"
+Files = dict[str, bytes]
+
+# Values that stand in some places of a manifest or of golden vectors at most.
+_VALUES: list[Any] = [
+    None,
+    True,
+    -1,
+    0,
+    1.5,
+    1e308,
+    10**400,
+    "",
+    "../decoder.onnx",
+    "/etc/passwd",
+    "a\0b",
+    "\ud800",
+    [],
+    {},
+    [[]] * 9,
+]
+_TEXTS = [
+    b"NaN",
+    b"-Infinity",
+    b"1e999",
+    b"9" * 5000,
+    b"[" * 100_000,
+    b'{"a":' * 20_000,
+    b'"\\ud800"',
+    b"\xff\xfe",
+    b"\0",
+]
+_HUGE = 4 << 30
+
+
+def damaged_bytes(data: bytes, rng: random.Random) -> bytes:
+    """Some bytes flipped, changed, cut, doubled, put in or taken out."""
+    changed = bytearray(data)
+    for _ in range(rng.choice((1, 1, 1, 2, 8))):
+        at, length = rng.randrange(len(changed) + 1), rng.choice((1, 1, 4, 30))
+        match rng.randrange(6):
+            case 0:
+                changed[at : at + 1] = bytes([rng.randrange(256)])
+            case 1 if at < len(changed):
+                changed[at] ^= 1 << rng.randrange(8)
+            case 2:
+                changed[at : at + length] = b""
+            case 3:
+                changed[at:at] = rng.randbytes(length)
+            case 4:
+                changed[at:at] = changed[at : at + length]
+            case _:
+                changed[at : at + length] = rng.choice((b"\xff", b"\0", b"\x80")) * length
+    return bytes(changed[: rng.randrange(len(changed) + 1)]) if rng.random() < 0.1 else bytes(changed)
+
+
+def _places(value: Any) -> list[tuple[Any, Any]]:
+    """Every (container, key) of a JSON value."""
+    keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else []
+    return [place for key in keys for place in [(value, key), *_places(value[key])]]
+
+
+def damaged_json(text: bytes, rng: random.Random) -> bytes:
+    """A JSON text with values changed, taken out, exchanged or repeated, or with what is no JSON in it."""
+    value = json.loads(text)
+    for _ in range(rng.choice((1, 1, 3))):
+        container, key = rng.choice(_places(value))
+        other, name = rng.choice(_places(value))
+        match rng.randrange(6):
+            case 0:
+                container[key] = rng.choice(_VALUES)
+            case 1:
+                del container[key]
+            case 2:
+                container[key] = json.loads(json.dumps(other[name]))
+            case 3 if isinstance(container[key], int):
+                container[key] = rng.choice((_HUGE, container[key] + 1, -container[key], float(container[key]), 2**63))
+            case 4:
+                value[next(iter(value))] = rng.choice((0, 2, 1.0, "1", 10**30))
+            case _:
+                container[key] = [container[key]]
+    result = json.dumps(value).encode()
+    match rng.randrange(6):
+        case 0:  # what is no JSON, or too much of it, where a value stood
+            at = result.rfind(b": ", 0, rng.randrange(len(result)) + 9) + 2
+            return result[:at] + rng.choice(_TEXTS) + result[at + 1 :]
+        case 1:  # the same keys again
+            return result[:-1] + b", " + json.dumps(value).encode()[1:]
+    return result
+
+
+def rehashed(files: Files) -> Files:
+    """The files with a manifest that has their sizes and hashes, where it still has places for them."""
+    try:
+        manifest = json.loads(files[cvae.MANIFEST_NAME])
+        for info in [*manifest["graphs"], manifest["golden"]]:
+            data = files[info["file"]]
+            info.update(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return files
+    return {**files, cvae.MANIFEST_NAME: json.dumps(manifest).encode()}
+
+
+def write_damaged(files: Files, folder: Path, rng: random.Random) -> None:
+    """Write a bundle with one kind of damage to an empty folder."""
+    name = rng.choice(sorted(files))
+    graph = rng.choice([name for name in sorted(files) if name.endswith(".onnx")])
+    replace: Callable[[Path], None] | None = None
+    match rng.randrange(10):
+        case 0:
+            files = {**files, name: damaged_bytes(files[name], rng)}
+        case 1 | 2:
+            files = {**files, cvae.MANIFEST_NAME: damaged_json(files[cvae.MANIFEST_NAME], rng)}
+        case 3:
+            files = rehashed({**files, cvae.MANIFEST_NAME: damaged_json(files[cvae.MANIFEST_NAME], rng)})
+        case 4 if rng.random() < 0.7:
+            files = rehashed({**files, GOLDEN: damaged_json(files[GOLDEN], rng)})
+        case 4:
+            files = rehashed({**files, graph: files[rng.choice(sorted(files))]})
+        case 5:
+            replace = rng.choice(
+                (
+                    Path.unlink,
+                    lambda path: (
+                        path.unlink(),
+                        path.symlink_to(rng.choice(("/dev/zero", "/etc/passwd", path.name, "none"))),
+                    )[1],
+                    lambda path: (path.unlink(), os.mkfifo(path))[1],
+                    lambda path: (path.unlink(), path.mkdir())[1],
+                    lambda path: os.truncate(path, rng.choice((0, 1, _HUGE))),  # a hole, which takes no space
+                )
+            )
+        case _:
+            files = rehashed({**files, graph: damaged_bytes(files[graph], rng)})
+    for file, data in files.items():
+        (folder / file).write_bytes(data)
+    if replace is not None:
+        replace(folder / name)
+
+
+def clear(folder: Path) -> None:
+    """Make a folder an empty one."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+
+
+def attempt(folder: Path, *, run: bool = True) -> str:
+    """Load a bundle, or read it only, and compute: "runs" or "refused"; all else is raised.
+
+    Raises:
+        AssertionError: a refusal does not name a path of the bundle.
+    """
+    try:
+        if not run:
+            bundle = cvae.read_bundle(folder)
+            cvae.parse_golden(bundle.files[bundle.manifest.golden.file], str(folder))
+            return "runs"
+        with warnings.catch_warnings(), cvae.load(folder, provider="cpu", threads=1) as model:
+            warnings.simplefilter("ignore")  # of infinite numbers: weights may be any
+            images = np.zeros((2, *model.image_shape), np.uint8)
+            model.reconstruct(images)
+            # Other random numbers and likelihoods are those of later versions, refused by `InputError`.
+            if (known := model.manifest.model).rng == cvae.RNG_NAME:
+                model.generate(2)
+                model.reconstruct(images, sample=True)
+                if known.likelihood in LIKELIHOODS:
+                    model.score(images)
+            cvae.check_golden(cvae.read_bundle(folder))
+    except cvae.BundleError as error:
+        if str(folder) not in str(error):
+            raise AssertionError(f"names no file: {error}") from error
+        return "refused"
+    return "runs"
+
+
+def _try_part(bundle: Path, seed: int, numbers: range) -> None:
+    files = {path.name: path.read_bytes() for path in bundle.iterdir()}
+    for number in numbers:
+        with tempfile.TemporaryDirectory() as folder:
+            write_damaged(files, Path(folder), random.Random(f"{seed}/{number}"))  # noqa: S311  # no secrets
+            try:
+                outcome = attempt(Path(folder))
+            except Exception as error:
+                outcome = f"{type(error).__name__}: {' '.join(str(error).replace(folder, '').split())[:300]}"
+        print(f"{number}\t{outcome}", flush=True)
+
+
+def main() -> None:
+    """Try bundles and say what became of them."""
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("count", type=int)
+    parser.add_argument("bundle", nargs="?", type=Path, default=cvae.packaged_bundle())
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0, help="number of the first bundle")
+    parser.add_argument("--part", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    numbers = range(arguments.first, arguments.first + arguments.count)
+    if arguments.part:
+        _try_part(arguments.bundle, arguments.seed, numbers)
+        return
+    outcomes: collections.Counter[str] = collections.Counter()
+    begin = numbers.start
+    while begin < numbers.stop:
+        count = min(PART, numbers.stop - begin)
+        command = [sys.executable, __file__, str(count), str(arguments.bundle), "--part", "--seed", str(arguments.seed)]
+        with tempfile.TemporaryFile("w+") as out:
+            try:
+                code = subprocess.run(
+                    [*command, "--first", str(begin)],
+                    stdout=out,
+                    stderr=subprocess.DEVNULL,
+                    timeout=PATIENCE,
+                    check=False,
+                ).returncode
+                ended = f"the process ended with {code}"
+            except subprocess.TimeoutExpired:
+                ended = f"nothing within {PATIENCE} seconds"
+            out.seek(0)
+            lines = [line.rstrip("\n").split("\t", 1) for line in out]
+        if len(lines) < count:
+            lines.append([str(begin + len(lines)), ended])
+        begin += len(lines)
+        for number, outcome in lines:
+            outcomes[outcome if outcome in ("runs", "refused") else "wrong"] += 1
+            if outcome not in ("runs", "refused"):
+                print(f"bundle {number}: {outcome}", flush=True)
+    print(
+        f"{numbers.stop - numbers.start:,} bundles: "
+        + ", ".join(f"{n:,} {outcome}" for outcome, n in sorted(outcomes.items()))
+    )
+    sys.exit(3 if outcomes["wrong"] else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""Hostile bundles by the thousand: each is refused by an error that names the file, or is a bundle that runs."""
+
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
+
+import cvae_runtime as cvae
+from cvae_runtime._checked_session import CheckedSession
+from scripts import hostile_bundles
+
+
+@pytest.fixture(scope="module")
+def files(bundles, tiny, tmp_path_factory):
+    z = cvae.prior_latents(0, 0, 2, tiny.latent_dim)
+    case = cvae.GoldenCase("decoder.onnx", {"z": z}, {"probs": tiny.decode(z).astype(np.float32)}, 1e-5)
+    golden = cvae.Golden((case,), (cvae.GoldenLatents(0, 0, *z.shape, z),)).to_json().encode()
+    folder = bundles.write(tmp_path_factory.mktemp("whole") / "tiny", golden)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def damaged(files, number, folder):
+    folder = folder / "damaged"
+    hostile_bundles.clear(folder)
+    hostile_bundles.write_damaged(files, folder, random.Random(number))
+    return folder
+
+
+@settings(max_examples=1500)
+@given(number=st.integers(0, 2**32))
+def test_a_damaged_bundle_is_read_or_refused(number, files, scratch):
+    assert hostile_bundles.attempt(damaged(files, number, scratch), run=False) in ("refused", "runs")
+
+
+@settings(max_examples=400)
+@given(number=st.integers(0, 2**32))
+def test_a_damaged_bundle_runs_or_is_refused(number, files, scratch):
+    assert hostile_bundles.attempt(damaged(files, number, scratch)) in ("refused", "runs")
+
+
+def test_the_campaign_tells_what_became_of_them(tiny_bundle):
+    # In processes of their own, so that a crash or a hang is an outcome, too.
+    command = [sys.executable, hostile_bundles.__file__, "300", str(tiny_bundle), "--seed", "5"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert done.stdout.startswith("300 bundles: ")
+    assert " refused, " in done.stdout
+    assert done.stdout.endswith(" runs\n")
+
+
+def test_a_whole_bundle_runs(tiny_bundle):
+    assert hostile_bundles.attempt(tiny_bundle) == "runs"
+    (tiny_bundle / "decoder.onnx").unlink()
+    assert hostile_bundles.attempt(tiny_bundle) == "refused"
+
+
+def decoder_with(bundles, tmp_path, *nodes, **constants):
+    """A bundle whose decoder's manifest says what a decoder's should, whatever it computes."""
+    return bundles.write(tmp_path / "tiny", decoder=bundles.make_graph(list(nodes), *bundles.decoder_io, **constants))
+
+
+def test_a_graph_that_fails_when_it_runs_is_the_bundle_s_fault(bundles, tmp_path):
+    node = helper.make_node("Reshape", ["z", "shape"], ["probs"])  # 3 values are no 16
+    path = decoder_with(bundles, tmp_path, node, shape=np.array([-1, 4, 4, 1]))
+    with cvae.load(path, provider="cpu") as model, pytest.raises(cvae.BundleError) as caught:
+        model.generate(2)
+    assert str(caught.value).startswith(f"{path / 'decoder.onnx'}: ONNX Runtime fails: [ONNXRuntimeError] ")
+    assert str(caught.value).endswith("; export the bundle again")
+
+
+def test_a_shape_that_is_not_the_one_declared_is_refused(bundles, tmp_path, refuses):
+    # One image for any number of latents: NumPy would repeat it without a word.
+    nodes = [
+        helper.make_node("ReduceMean", ["z"], ["mean"], axes=[0, 1], keepdims=0),
+        helper.make_node("Mul", ["mean", "zero"], ["nothing"]),  # so that the shape is not known before it runs
+        helper.make_node("Cast", ["nothing"], ["more"], to=TensorProto.INT64),
+        helper.make_node("Add", ["shape", "more"], ["computed"]),
+        helper.make_node("Expand", ["mean", "computed"], ["probs"]),
+    ]
+    path = decoder_with(bundles, tmp_path, *nodes, shape=np.array([1, 4, 4, 1]), zero=np.float32(0.0))
+    message = (
+        f"{path / 'decoder.onnx'}: expected probs of shape (2, 4, 4, 1), found (1, 4, 4, 1); export the bundle again"
+    )
+    with cvae.load(path, provider="cpu") as model:
+        assert model.generate(1).shape == (1, 4, 4, 1)
+        with refuses(cvae.BundleError, message):
+            model.generate(2)
+
+
+def encoder_with(bundles, folder, mean, logvar):
+    nodes = [
+        helper.make_node("Cast", ["images"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("Flatten", ["pixels"], ["flat"], axis=1),
+        helper.make_node("MatMul", ["flat", "zeros"], ["nothing"]),
+        helper.make_node("Add", ["nothing", "a"], ["mean"]),
+        helper.make_node("Add", ["nothing", "b"], ["logvar"]),
+    ]
+    constants = {"zeros": np.zeros((16, 3), np.float32), "a": np.float32(mean), "b": np.float32(logvar)}
+    return bundles.write(folder, encoder=bundles.make_graph(nodes, *bundles.encoder_io, **constants))
+
+
+@pytest.mark.parametrize("name", ["mean", "logvar"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_posterior_that_is_not_finite_is_refused(name, value, bundles, tiny, tmp_path, refuses):
+    path = encoder_with(bundles, tmp_path / "tiny", **{"mean": 0.0, "logvar": 0.0, name: value})
+    message = f"{path / 'encoder.onnx'}: expected a finite {name}, found NaN or infinity; export it again"
+    with cvae.load(path, provider="cpu") as model:
+        for call in (model.encode, model.reconstruct, model.score):
+            with refuses(cvae.BundleError, message):
+                call(tiny.images)
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered in exp")
+def test_draws_that_float32_does_not_hold_are_the_bundle_s_fault(bundles, tiny, tmp_path, refuses):
+    path = encoder_with(bundles, tmp_path / "tiny", 0.0, 200.0)
+    message = f"{path}: expected draws of q(z|x) that float32 holds; the encoder's logvar is too large; export the bundle again"
+    with cvae.load(path, provider="cpu") as model:
+        assert (model.encode(tiny.images).logvar == 200.0).all()
+        for call in (model.score, lambda images: model.reconstruct(images, sample=True)):
+            with refuses(cvae.BundleError, message):
+                call(tiny.images)
+
+
+def test_a_failure_elsewhere_than_on_the_cpu_is_the_provider_s(bundles, refuses):
+    class Session:
+        def run(self, _outputs, _inputs):
+            raise RuntimeError("out of\n memory")
+
+    session = CheckedSession(Session(), bundles.manifest().graphs[1], "cuda", "b/decoder.onnx")
+    message = "b/decoder.onnx: ONNX Runtime fails: out of memory; try provider cpu"
+    with refuses(cvae.ProviderError, message):
+        session.run(["probs"], {"z": np.zeros((1, 3), np.float32)})
+
+
+def test_a_graph_that_is_refused_is_named_and_nothing_is_printed(bundles, tiny, tiny_bundle, capfd):
+    # A name that is not UTF-8 makes ONNX Runtime's own fall-back print to stdout.
+    path = bundles.write(tiny_bundle, decoder=tiny.decoder().replace(b"Sigmoid", b"Sigm\xf4id"))
+    with pytest.raises(cvae.BundleError) as caught:
+        cvae.load(path, provider="cpu")
+    assert str(caught.value).startswith(f"{path / 'decoder.onnx'}: ONNX Runtime refuses a graph: ")
+    assert capfd.readouterr().out == ""
+
+
+def test_names_that_are_no_text_are_refused(bundles, tiny, tiny_bundle, refuses):
+    path = bundles.write(tiny_bundle, decoder=tiny.decoder().replace(b"batch", b"b\xe3tch"))
+    message = f"{path / 'decoder.onnx'}: the inputs have names that are not UTF-8; export the bundle again"
+    with refuses(cvae.BundleError, message):
+        cvae.load(path, provider="cpu")

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import cvae_runtime
 
-from . import graphs, inference, training
+from . import graphs, inference, startup, training
 
-QUESTIONS = {"graphs": graphs, "inference": inference, "training": training}
+PACKAGES = ("cvae-toolkit", "numpy", "onnxruntime", "tensorflow", "torch", "jax", "openvino")
+QUESTIONS = {"graphs": graphs, "inference": inference, "training": training, "startup": startup}
 
 
 def environment() -> dict[str, object]:
     """Where a figure comes from: versions, processor and the cores that this process may use."""
     versions = {}
-    for name in ("cvae-toolkit", "numpy", "onnxruntime", "tensorflow", "torch"):
+    for name in PACKAGES:
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
@@ -45,14 +46,14 @@ def main() -> None:
         options = questions.add_parser(name, help=str(question.__doc__).splitlines()[0])
         options.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
         options.add_argument("--json", type=Path, metavar="OUT", help="write every round's figures there")
-        if question is graphs:
-            graphs.add_options(options)
+        if hasattr(question, "add_options"):
+            question.add_options(options)
     arguments = vars(parser.parse_args())
     question, out = QUESTIONS[arguments.pop("question")], arguments.pop("json")
     result, text = question.run(**arguments, log=lambda line: print(line, file=sys.stderr, flush=True))
     where = environment()
     print(f"{question.QUESTION}; {where['processor']}, {where['cores']} cores")
-    print("median over interleaved rounds, half the spread, and in brackets how many times faster", question.OURS, "is")
+    print(question.LEGEND)
     print(text)
     if out:
         out.write_text(json.dumps({"environment": where, "result": result.to_json()}, indent=2) + "\n")

@@ -27,10 +27,14 @@ class Contender:
     Attributes:
         name: in the table.
         factory: "module:function"; see `_worker`.
+        arguments: of the factory.
+        atol: how far its output may be from the reference, where that is not the same for all.
     """
 
     name: str
     factory: str
+    arguments: tuple[str, ...] = ()
+    atol: float | None = None
 
 
 class ContenderError(Exception):
@@ -44,7 +48,7 @@ class _Process:
         self.name = contender.name
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process, and is closed with it
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks._worker", contender.factory],
+            [sys.executable, "-m", "benchmarks._worker", contender.factory, *contender.arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -146,6 +150,7 @@ def compare(
     seconds: float,
     atol: float,
     log: Log,
+    beside: Mapping[str, Measure] | None = None,
 ) -> Result:
     """Check and measure contenders that have a process each.
 
@@ -157,6 +162,7 @@ def compare(
         seconds: how long a visit is.
         atol: how far an output may be from the reference; a contender beyond it is not measured.
         log: gets a line of progress now and then.
+        beside: what else is measured in every round, in this process, by its name.
     """
     skipped: dict[str, str] = {}
     processes: list[_Process] = []
@@ -168,12 +174,12 @@ def compare(
             try:
                 process.start()
                 for batch in batches:
-                    check_output(process.output(batch), reference(batch), batch, atol)
+                    check_output(process.output(batch), reference(batch), batch, contender.atol or atol)
             except ContenderError as error:
                 skipped[contender.name] = str(error)
                 log(f"{contender.name}: {error}")
         racing = {process.name: process.measure for process in processes if process.name not in skipped}
-        result = race(racing, batches, rounds=rounds, seconds=seconds, log=log)
+        result = race({**racing, **(beside or {})}, batches, rounds=rounds, seconds=seconds, log=log)
     finally:
         for process in processes:
             process.close()
@@ -218,6 +224,11 @@ def check_output(found: np.ndarray, expected: np.ndarray, batch: int, atol: floa
     difference = float(np.abs(found - expected).max())
     if not difference <= atol:
         raise ContenderError(f"wrong output at batch {batch}: off by {difference:.2g}, more than {atol:.0e}")
+
+
+def legend(ours: str) -> str:
+    """What a `table` holds, as a line of text."""
+    return f"median over interleaved rounds, half the spread, and in brackets how many times faster {ours} is"
 
 
 def table(result: Result, batches: Sequence[int], ours: str, column: str = "batch {}") -> str:

@@ -1,7 +1,7 @@
-"""The process of one contender: ``python -m benchmarks._worker MODULE:FACTORY``.
+"""The process of one contender: ``python -m benchmarks._worker MODULE:FACTORY [ARGUMENT...]``.
 
-It answers JSON lines on stdin with JSON lines on stdout. The factory is called once and returns a function that does
-the work on one batch size and gives back what it computed.
+It answers JSON lines on stdin with JSON lines on stdout. The factory is called once, with the arguments, and returns a
+function from a batch size to the work on such a batch, which gives back what it computed.
 """
 
 import importlib
@@ -9,21 +9,21 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
 import numpy as np
 
-Work = Callable[[], np.ndarray]
+Work = Callable[[], np.ndarray | Sequence[np.ndarray]]
 Factory = Callable[[int], Work]
 
 
-def main(name: str) -> None:
+def main(name: str, *arguments: str) -> None:
     """Serve requests until stdin ends."""
     answers = _private_stdout()
     module, factory_name = name.split(":")
     try:
-        factory: Factory = getattr(importlib.import_module(module), factory_name)()
+        factory: Factory = getattr(importlib.import_module(module), factory_name)(*arguments)
     except ImportError as error:
         _answer(answers, {"unavailable": str(error)})
         return
@@ -35,7 +35,8 @@ def main(name: str) -> None:
         if batch not in works:
             works[batch] = factory(batch)
         if request["do"] == "output":
-            np.save(request["path"], works[batch]())
+            found = works[batch]()
+            np.save(request["path"], found if isinstance(found, np.ndarray) else np.concatenate(found, axis=-1))
             _answer(answers, {})
         else:
             _answer(answers, measure(works[batch], request["seconds"]))
@@ -67,4 +68,4 @@ def _answer(answers: TextIO, value: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -17,12 +17,13 @@ import cvae_runtime
 from cvae_runtime._providers import open_sessions
 from cvae_runtime._scheduler import Scheduler
 
-from ._harness import ContenderError, Log, Result, check_output, race, table
+from ._harness import ContenderError, Log, Result, check_output, legend, race, table
 from ._profile import profile, profile_table
 from ._worker import measure
 
 QUESTION = "decoding and encoding, images a second"
 OURS = "the portable graph"
+LEGEND = legend(OURS)
 ROLES = ("decoder", "encoder")
 THREADS = (1, 2)
 MICRO_BATCHES = (1, 8, 16, 32)

@@ -10,11 +10,12 @@ import numpy as np
 
 import cvae_train
 
-from ._harness import Contender, Log, Result, compare, table
+from ._harness import Contender, Log, Result, compare, legend, table
 from ._worker import Factory
 
 QUESTION = "training, images a second"
 OURS = "towers, bfloat16"
+LEGEND = legend(OURS)
 IMAGES, BATCH = 2000, 100
 ATOL = 25.0  # nats; a sum in the place of a mean, or a wrong sign, is off by hundreds
 

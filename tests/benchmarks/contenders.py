@@ -54,3 +54,7 @@ def dying():
         return work
 
     return at
+
+
+def between(low, high):
+    return lambda batch: lambda: [np.full((batch, 1), float(low)), np.full((batch, 1), float(high))]

@@ -57,6 +57,47 @@ def test_contenders_that_fail_are_skipped_with_the_reason(name, reason):
     assert f"{name}: {reason}" in lines
 
 
+def test_a_contender_has_arguments_and_a_tolerance_of_its_own_and_its_arrays_are_compared_side_by_side():
+    near = Contender("near", "tests.benchmarks.contenders:between", ("6.9", "7.1"), atol=0.2)
+    far = Contender("far", "tests.benchmarks.contenders:between", ("6.9", "7.3"), atol=0.2)
+    strict = Contender("strict", "tests.benchmarks.contenders:between", ("6.9", "7.1"))
+    result = compare(
+        [near, far, strict],
+        lambda batch: np.full((batch, 2), 7.0),
+        (2,),
+        rounds=1,
+        seconds=0.0,
+        atol=1e-6,
+        log=lambda _: None,
+    )
+    assert list(result.rates) == ["near"]
+    assert dict(result.skipped) == {
+        "far": "wrong output at batch 2: off by 0.3, more than 2e-01",
+        "strict": "wrong output at batch 2: off by 0.1, more than 1e-06",
+    }
+
+
+def test_what_is_measured_beside_has_its_place_in_every_round():
+    visits = []
+
+    def beside(batch, seconds):
+        visits.append((batch, seconds))
+        return [0.5]
+
+    result = compare(
+        [contender("fast")],
+        lambda batch: np.full((batch, 2), 7.0),
+        (2, 4),
+        rounds=2,
+        seconds=0.01,
+        atol=1e-6,
+        log=lambda _: None,
+        beside={"beside": beside},
+    )
+    assert visits == [(2, 0.01), (4, 0.01)] * 2
+    assert result.rates["beside"] == {2: [4.0, 4.0], 4: [8.0, 8.0]}
+
+
 def test_what_a_contender_prints_does_not_disturb_its_answers():
     result, _ = race("chatty", rounds=1)
     assert not result.skipped

@@ -1,0 +1,62 @@
+"""The packaged model's weights for frameworks other than TensorFlow, which is not imported."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+
+import cvae_train
+from benchmarks.peers import ASSETS
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """A layer's kernel as Keras has it, (H, W, in, out), of a transposed convolution (H, W, out, in), and its bias."""
+
+    kernel: np.ndarray
+    bias: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """The layers in their order, the dense ones apart.
+
+    Attributes:
+        up: transposed convolutions of stride 2, ``last`` the one of stride 1.
+        base: (H, W, C) of what the decoder's dense layer gives.
+        binarize_at: the first pixel value that counts as 1.
+    """
+
+    down: list[Layer]
+    code: Layer
+    dense: Layer
+    up: list[Layer]
+    last: Layer
+    base: tuple[int, int, int]
+    binarize_at: int
+
+
+def read_network(run: Path = ASSETS) -> Network:
+    """Read a finished run's weights."""
+    with np.load(cvae_train.RunFolder(run).weights) as weights:
+        arrays = dict(weights)
+    config = cvae_train.RunFolder(run).read_config()[0]
+    assert config.binarize_at is not None
+
+    def layer(name: str) -> Layer:
+        return Layer(arrays[f"{name}/kernel"], arrays[f"{name}/bias"])
+
+    def numbered(name: str) -> list[Layer]:
+        found = sorted(key for key in arrays if re.fullmatch(rf"{name}_\d+/kernel", key))
+        return [layer(key.removesuffix("/kernel")) for key in found]
+
+    return Network(
+        numbered("encoder/conv"),
+        layer("encoder/dense"),
+        layer("decoder/dense"),
+        numbered("decoder/conv_transpose"),
+        layer("decoder/conv_transpose_out"),
+        (*config.model.base_shape, config.model.filters[0]),
+        config.binarize_at,
+    )

@@ -1,0 +1,103 @@
+"""PyTorch: the network in ``torch.nn.functional``, channels last, in inference mode, on its own threads, one a core.
+
+Of a full transposed convolution of stride 2 Keras's "same" keeps all but the last row and column, PyTorch's
+``padding=1, output_padding=1`` all but the first. So the decoder is computed mirrored, kernels and all, and its picture
+mirrored back: cutting full ones to size takes up to three times as long. A last transposed convolution of stride 1 is a
+convolution with the mirrored kernel.
+"""
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from benchmarks._worker import Factory, Work
+from benchmarks.peers import inputs
+from benchmarks.peers._network import Layer, read_network
+
+_LAST = torch.channels_last
+
+
+def _kernel(layer: Layer, order: tuple[int, ...], *, mirrored: bool) -> torch.Tensor:
+    kernel = np.flip(layer.kernel, (0, 1)) if mirrored else layer.kernel
+    return torch.from_numpy(kernel.transpose(order).copy()).contiguous(memory_format=_LAST)
+
+
+def _bias(layer: Layer) -> torch.Tensor:
+    return torch.from_numpy(layer.bias)
+
+
+class _Decoder(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        network = read_network()
+        self.base = height, width, channels = network.base
+        mirrored = [
+            np.flip(array.reshape(-1, height, width, channels), (1, 2)).reshape(-1, network.dense.bias.size).copy()
+            for array in (network.dense.kernel, network.dense.bias)
+        ]
+        self.kernel, self.bias = torch.from_numpy(mirrored[0]), torch.from_numpy(mirrored[1][0])
+        self.up = [(_kernel(layer, (3, 2, 0, 1), mirrored=True), _bias(layer)) for layer in network.up]
+        # Mirrored twice, as a transposed convolution's and as all are here: not at all.
+        self.last = _kernel(network.last, (2, 3, 0, 1), mirrored=False), _bias(network.last)
+
+    def forward(self, z: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        x = functional.relu(torch.addmm(self.bias, z, self.kernel)).view(-1, *self.base).permute(0, 3, 1, 2)
+        for kernel, bias in self.up:
+            x = functional.relu(functional.conv_transpose2d(x, kernel, bias, 2, 1, 1))
+        kernel, bias = self.last
+        x = torch.sigmoid(functional.conv2d(x, kernel, bias, padding=1))
+        return (x.permute(0, 2, 3, 1).flip(1, 2),)
+
+
+class _Encoder(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        network = read_network()
+        self.binarize_at = network.binarize_at
+        self.down = [(_kernel(layer, (3, 2, 0, 1), mirrored=False), _bias(layer)) for layer in network.down]
+        self.kernel, self.bias = torch.from_numpy(network.code.kernel), _bias(network.code)
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        x = (images >= self.binarize_at).float().permute(0, 3, 1, 2)
+        for kernel, bias in self.down:
+            x = functional.relu(functional.conv2d(x, kernel, bias, 2))
+        flat = x.permute(0, 2, 3, 1).reshape(len(x), -1)
+        return torch.addmm(self.bias, flat, self.kernel).chunk(2, dim=1)
+
+
+class _Reconstructor(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.decoder = _Encoder(), _Decoder()
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return self.decoder(self.encoder(images)[0])
+
+
+_MODULES = {"decoding": _Decoder, "encoding": _Encoder, "reconstruction": _Reconstructor}
+
+
+def _peer(task: str, folder: str, *, compiled: bool) -> Factory:
+    module = _MODULES[task]().eval()
+    call = torch.compile(module, dynamic=False) if compiled else module
+
+    def at(batch: int) -> Work:
+        x = torch.from_numpy(inputs(task, folder, batch))
+
+        @torch.inference_mode()
+        def work() -> list[np.ndarray]:
+            return [output.numpy() for output in call(x)]
+
+        return work
+
+    return at
+
+
+def eager(task: str, folder: str) -> Factory:
+    """Operator by operator."""
+    return _peer(task, folder, compiled=False)
+
+
+def compiled(task: str, folder: str) -> Factory:
+    """Through ``torch.compile``, once for each batch size."""
+    return _peer(task, folder, compiled=True)

@@ -1,5 +1,6 @@
 """Sessions whose failures are told as this project's errors, naming the file."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -61,5 +62,6 @@ class CheckedSession:
                 raise BundleError(
                     f"{self._source}: expected {name} of shape {expected}, found {array.shape}; export the bundle again"
                 )
-            if self._finite and not np.isfinite(array).all():
+            # The sum of squares takes a quarter of the time, and tells of all but numbers above 1e19.
+            if self._finite and not (math.isfinite(np.vdot(array, array)) or np.isfinite(array).all()):
                 raise BundleError(f"{self._source}: expected a finite {name}, found NaN or infinity; export it again")

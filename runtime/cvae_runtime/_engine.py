@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ._checked_session import CheckedSession
 from ._micro_batch import cut
 from ._pictures import to_uint8
+from ._quick import QuickPath
 from ._scheduler import Scheduler
 from ._tune import fastest
 
@@ -26,9 +27,12 @@ class Engine:
         micro_batch: items that a call of the session takes at most.
     """
 
-    def __init__(self, session: CheckedSession, micro_batch: int, scheduler: Scheduler) -> None:
+    def __init__(
+        self, session: CheckedSession, micro_batch: int, scheduler: Scheduler, quick: QuickPath | None = None
+    ) -> None:
         self._session = session
         self._scheduler = scheduler
+        self._quick = quick
         self._threads = scheduler.threads
         self.micro_batch = micro_batch
 
@@ -51,6 +55,10 @@ class Engine:
         Raises:
             InputError: the model is closed.
         """
+        if self._quick is not None and count <= self.micro_batch and not whole:
+            self._scheduler.check_open()
+            if self._quick.run(lambda session: _call(session, inputs(0, count), outputs)):
+                return
         plan = cut(count, self.micro_batch, self._threads, whole=whole)
 
         def work(start: int, stop: int) -> None:
@@ -74,10 +82,19 @@ class Engine:
         self.micro_batch = fastest(rate, [1 << power for power in range(len(items).bit_length())], seconds)
 
     def _call(self, items: Array, outputs: Mapping[str, Array]) -> None:
-        for part, out in zip(self._session.run(items, list(outputs)), outputs.values(), strict=True):
-            store(part, out)
+        _call(self._session, items, outputs)
+
+    def drop(self) -> None:
+        """Let go of threads that are kept for calls to come."""
+        if self._quick is not None:
+            self._quick.drop()
 
 
 def store(part: Array, out: Array) -> None:
     """Copy, or round to grey levels where ``out`` has these."""
     out[...] = part if part.dtype == out.dtype else to_uint8(part)
+
+
+def _call(session: CheckedSession, items: Array, outputs: Mapping[str, Array]) -> None:
+    for part, out in zip(session.run(items, list(outputs)), outputs.values(), strict=True):
+        store(part, out)

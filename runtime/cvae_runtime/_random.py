@@ -17,7 +17,8 @@ RNG_NAME = "threefry2x32-20/box-muller"
 
 _POSTERIOR_COUNTERS = 1 << 63
 _KEY_PARITY = np.uint32(0x1BD11BDA)
-_ROTATIONS = (13, 15, 26, 6, 17, 29, 16, 24)
+# To the left by so many bits, and to the right by what is left of 32.
+_ROTATIONS = [(np.uint32(bits), np.uint32(32 - bits)) for bits in (13, 15, 26, 6, 17, 29, 16, 24)]
 
 Words = NDArray[np.uint32]
 
@@ -36,12 +37,16 @@ def threefry2x32(low: Words, high: Words, key: tuple[int, int]) -> tuple[Words, 
     keys[2] = keys[0] ^ keys[1] ^ _KEY_PARITY
     # Additions are modulo 2^32: on arrays NumPy wraps without a warning.
     a, b = low + keys[0], high + keys[1]
+    shifted = np.empty_like(b)
     for group in range(5):
-        for rotation in _ROTATIONS[:4] if group % 2 == 0 else _ROTATIONS[4:]:
-            a = a + b
-            b = ((b << np.uint32(rotation)) | (b >> np.uint32(32 - rotation))) ^ a
-        a = a + keys[(group + 1) % 3]
-        b = b + (keys[(group + 2) % 3 : (group + 2) % 3 + 1] + np.uint32(group + 1))
+        for left, right in _ROTATIONS[:4] if group % 2 == 0 else _ROTATIONS[4:]:
+            np.add(a, b, a)
+            np.left_shift(b, left, shifted)
+            np.right_shift(b, right, b)
+            np.bitwise_or(b, shifted, b)
+            np.bitwise_xor(b, a, b)
+        np.add(a, keys[(group + 1) % 3], a)
+        np.add(b, keys[(group + 2) % 3 : (group + 2) % 3 + 1] + np.uint32(group + 1), b)
     return a, b
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from ._model import Model
+from ._sampling import Dtype
 from ._shard_formats import SHARD_FORMATS
 from ._shards import ShardSettings, write_shards
 from .cli import Decorated
@@ -53,7 +54,7 @@ class Sharding:
         model: Model,
         folder: Path,
         form: str | None,
-        dtype: str | None,
+        dtype: Dtype | None,
         *,
         overwrite: bool,
         quiet: bool,

@@ -2,8 +2,7 @@
 
 ONNX Runtime's CPU provider walks the images of a transposed convolution one after another, with a threaded product for
 each. Single-threaded sessions called from as many threads as there are cores do about twice as much (calls release the
-GIL). Micro-batches are cut at multiples of a fixed size from the call's start, never by the number of threads, so that
-a result has the same bits on any number of them.
+GIL). How a call is cut is decided in `_micro_batch`.
 """
 
 import os

@@ -16,8 +16,8 @@ from ._errors import InputError
 from ._extras import require
 from ._files import new_file, new_folder, refuse_existing, remove_temporary, write_file
 from ._model import Model
-from ._pictures import to_uint8
 from ._progress import progress
+from ._sampling import Dtype
 from ._shard_formats import SHARD_FORMATS
 from ._whole import whole
 
@@ -49,7 +49,7 @@ class ShardSettings:
     temperature: float
     shard_size: int
     format: str
-    dtype: str
+    dtype: Dtype
     image_shape: tuple[int, int, int]
     micro_batch: int
     provider: str
@@ -68,7 +68,7 @@ class ShardSettings:
         temperature: float,
         shard_size: int,
         form: str,
-        dtype: str,
+        dtype: Dtype,
     ) -> Self:
         """Settings of samples of a model; raises `InputError` for a number out of range."""
         model.check_samples(count, seed=seed, first=first, temperature=temperature)
@@ -143,10 +143,15 @@ def write_shards(
 
 
 def _write_shard(model: Model, path: Path, indices: range, settings: ShardSettings) -> None:
-    batches = model.stream(len(indices), seed=settings.seed, first=indices.start, temperature=settings.temperature)
+    batches = model.stream(
+        len(indices),
+        seed=settings.seed,
+        first=indices.start,
+        temperature=settings.temperature,
+        dtype=settings.dtype,
+    )
     with new_file(path) as file:
-        write = SHARD_FORMATS[settings.format]
-        write(file, indices, batches if settings.dtype == "float32" else map(to_uint8, batches))
+        SHARD_FORMATS[settings.format](file, indices, batches)
 
 
 def _begin(folder: Path, settings: ShardSettings, *, resume: bool, overwrite: bool) -> None:

@@ -38,6 +38,13 @@ def test_the_batch_is_some_mib_but_for_large_images_a_micro_batch_for_each_threa
     assert len(next(packaged_model.stream(5000))) == 2 * packaged_model.micro_batch == 16
 
 
+def test_grey_levels_are_those_of_to_uint8(tiny_model):
+    found = tiny_model.generate(50, seed=3, dtype="uint8")
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, cvae.to_uint8(tiny_model.generate(50, seed=3)))
+    np.testing.assert_array_equal(joined(tiny_model.stream(50, seed=3, batch=7, dtype="uint8")), found)
+
+
 def test_numbers_of_numpy_are_numbers(tiny_model):
     found = tiny_model.stream(np.int8(100), seed=np.uint64(3), first=np.int8(100), batch=np.int8(100))
     np.testing.assert_array_equal(joined(found), tiny_model.generate(204, seed=3)[100:200])
@@ -74,6 +81,7 @@ def test_memory_limits_a_batch_and_not_the_count(tiny_model, refuses, monkeypatc
         ({"count": 0}, "count must be a whole number of at least 1; found 0"),
         ({"count": 1, "batch": 0}, "batch must be a whole number of at least 1; found 0"),
         ({"count": 1, "batch": 2.0}, "batch must be a whole number of at least 1; found 2.0"),
+        ({"count": 1, "dtype": "float16"}, "dtype must be one of float32, uint8; found 'float16'"),
         ({"count": 1, "seed": -1}, "seed must be an unsigned 64-bit number, 0 to 18446744073709551615; found -1"),
         ({"count": 1, "first": -1}, "first must be a whole number of at least 0; found -1"),
         ({"count": 1, "temperature": -1}, "temperature must be a finite number of at least 0; found -1"),

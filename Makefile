@@ -64,7 +64,9 @@ bundle: $(VENV)/.export
 	$(BIN)/cvae-generate -n 50 --seed 0 -o docs/images/samples.png --overwrite
 	$(BIN)/python scripts/first_digits.py 16 build-digits.npy
 	$(BIN)/cvae-generate --reconstruct build-digits.npy -o docs/images/reconstructions.png --overwrite
-	rm build-digits.npy
+	$(BIN)/python scripts/first_digits.py 10000 build-digits.npy
+	$(BIN)/cvae-encode -q build-digits.npy -o build-codes.npz --top-anomalies 20 --anomalies docs/images/anomalies.png --overwrite
+	rm build-digits.npy build-codes.npz
 	$(BIN)/python scripts/gallery.py
 
 clean:

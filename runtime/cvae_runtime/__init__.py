@@ -51,6 +51,7 @@ from ._manifest import (
 )
 from ._memory import available_memory
 from ._model import Model, load
+from ._picture_folder import PICTURE_SUFFIXES, find_pictures
 from ._pictures import encode_gif, encode_png, picture_grid, to_uint8
 from ._providers import PROVIDERS
 from ._random import RNG_NAME, check_seed, posterior_noise, prior_latents
@@ -59,6 +60,7 @@ from ._score import Posterior, Scores, score_images
 __all__ = [
     "EVALUATION_SEED",
     "MANIFEST_NAME",
+    "PICTURE_SUFFIXES",
     "PROBABILITY_FLOOR",
     "PROVIDERS",
     "RNG_NAME",
@@ -97,6 +99,7 @@ __all__ = [
     "encode_gif",
     "encode_png",
     "encoded_shape",
+    "find_pictures",
     "fit_picture",
     "gaussian_kl",
     "gaussian_kl_per_dimension",

@@ -5,7 +5,7 @@ import functools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 import numpy as np
@@ -15,15 +15,14 @@ from . import cli
 from ._arrays import read_npy
 from ._check import check_latents
 from ._cli_explore import Exploration, explore, explore_options
+from ._cli_options import image_options, model_options
 from ._cli_shards import Sharding, shard_options
 from ._files import refuse_existing, write_file
 from ._image_files import read_images
-from ._manifest import Precision
 from ._model import Model, load
 from ._output import FORMATS, Output
 from ._pictures import to_uint8
 from ._progress import progress
-from ._providers import PROVIDERS
 from ._shard_formats import SHARD_FORMATS
 from ._whole import whole
 
@@ -67,12 +66,8 @@ class _Command(click.Command):
     help="Reconstruct image files or .npy arrays: originals above reconstructions.",
 )
 @explore_options
-@click.option("--resize", is_flag=True, help="Scale and crop images to the model's size.")
-@click.option("--gray", is_flag=True, help="Turn colour images grey.")
-@click.option("--invert", is_flag=True, help="Swap light and dark, for dark digits on white paper.")
-@click.option("--provider", type=click.Choice(["auto", *PROVIDERS]), default="auto", show_default=True)
-@click.option("--precision", type=click.Choice(get_args(Precision)), default="float32", show_default=True)
-@click.option("--threads", type=int, help="How many run at a time.  [default: all cores]")
+@image_options
+@model_options
 @click.option("--format", "form", type=click.Choice(_FORMATS), help="Default: by the output's name, else png.")
 @click.option("--dtype", type=click.Choice(["float32", "uint8"]), help="Of arrays.  [default: float32]")
 @click.option("--separate", is_flag=True, help="A file an image, in the folder that --output names.")

@@ -20,6 +20,17 @@ _UINT8 = 0x08
 _READ_AT_A_TIME = 1 << 24  # bytes
 
 
+def is_idx(path: Path) -> bool:
+    """Whether a file is one of IDX by its beginning, which no picture shares, or by a name that ends in ``.gz``."""
+    if path.suffix == ".gz":
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(3) == bytes([0, 0, _UINT8])
+    except OSError:
+        return False  # whoever reads it will say why
+
+
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     """Read one IDX file of unsigned bytes.
 

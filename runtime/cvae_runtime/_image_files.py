@@ -56,11 +56,41 @@ def read_images(
     # Pillow warns of much in pictures that are read all the same; what matters is refused.
     with warnings.catch_warnings(action="ignore"):
         for path in paths:
-            pictures = _read_npy_pictures(path) if path.suffix == ".npy" else [read_picture(path, str(path))]
-            for picture in pictures:
+            if path.suffix == ".npy":
+                batches.append(fit_images(_read_npy_pictures(path), path, shape, resize=resize, gray=gray))
+            else:
+                picture = read_picture(path, str(path))
                 _check_fits(picture, path, shape, resize, gray)
-            batches.append(np.stack([fit_picture(picture, shape) for picture in pictures]))
+                batches.append(fit_picture(picture, shape)[np.newaxis])
     images = np.concatenate(batches)
+    return np.bitwise_not(images) if invert else images
+
+
+def fit_images(
+    images: NDArray[np.uint8],
+    path: Path,
+    shape: tuple[int, int, int],
+    *,
+    resize: bool = False,
+    gray: bool = False,
+    invert: bool = False,
+) -> NDArray[np.uint8]:
+    """Bring the pictures of an array into a shape, as `read_images` does with those of files.
+
+    Args:
+        images: uint8 (N, H, W, C), N at least 1.
+        path: what errors call them.
+        shape, resize, gray, invert: see `read_images`.
+
+    Returns:
+        uint8 (N, H, W, C); the same array if there is nothing to change.
+
+    Raises:
+        InputError: they do not fit, and the matching option was not given.
+    """
+    if images.shape[1:] != shape:
+        _check_fits(_to_pil(images[0]), path, shape, resize, gray)
+        images = np.stack([fit_picture(image, shape) for image in images])
     return np.bitwise_not(images) if invert else images
 
 
@@ -178,11 +208,9 @@ def _to_pil(image: NDArray[np.uint8]) -> Any:
     return Image.fromarray(image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image)
 
 
-def _read_npy_pictures(path: Path) -> list[Any]:
+def _read_npy_pictures(path: Path) -> NDArray[np.uint8]:
     array = read_npy(path)
-    if array.ndim == 2:
-        array = array[np.newaxis]
-    return [_to_pil(image) for image in as_images(array, str(path))]
+    return as_images(array[np.newaxis] if array.ndim == 2 else array, str(path))
 
 
 def _check_fits(picture: Any, path: Path, shape: tuple[int, int, int], resize: bool, gray: bool) -> None:

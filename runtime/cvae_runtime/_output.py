@@ -133,7 +133,7 @@ class Output:
     def write_pairs(self, originals: NDArray[np.uint8], reconstructions: NDArray[np.uint8]) -> None:
         """Draw each original above its reconstruction, uint8 (N, H, W, C) each."""
         pairs = np.stack([originals, reconstructions], axis=1)  # (N, 2, H, W, C)
-        scale = self._scale or _scale(originals.shape[1:])
+        scale = self._scale or grid_scale(originals.shape[1:])
         if self._separate:
             self._write_files([encode_png(picture_grid(pair, columns=1, scale=scale)) for pair in pairs], 0)
         elif self.form == "gif":
@@ -154,7 +154,7 @@ class Output:
 
     def _cells(self, images: NDArray[np.float32], labels: Sequence[str] = ()) -> NDArray[np.uint8]:
         """Images, (N, H, W, C), as they are drawn: enlarged, with their labels below if these were asked for."""
-        cells = _enlarge(to_uint8(images), self._scale or _scale(images.shape[1:]))
+        cells = _enlarge(to_uint8(images), self._scale or grid_scale(images.shape[1:]))
         return label_cells(cells, labels) if self._labels and labels else cells
 
     def _write_files(self, contents: list[bytes], first: int) -> None:
@@ -176,7 +176,8 @@ class Output:
         return to_uint8(images) if self._uint8 else images
 
 
-def _scale(shape: tuple[int, ...]) -> int:
+def grid_scale(shape: tuple[int, ...]) -> int:
+    """How much larger images of (H, W, C) are drawn in a grid."""
     return _GRID_SCALE if max(shape[:2]) <= _SCALE_UP_TO else 1
 
 

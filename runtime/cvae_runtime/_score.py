@@ -25,7 +25,7 @@ class Posterior:
 
 @dataclasses.dataclass(frozen=True)
 class Scores:
-    """How well a model explains images: float64 (N,) each, in nats per image.
+    """How well a model explains images: float64 (N,) each but the last, in nats per image.
 
     Attributes:
         elbo: reconstruction - kl, a lower bound of log p(x).
@@ -33,12 +33,14 @@ class Scores:
         kl: KL(q(z|x) || N(0, I)), in closed form.
         log_likelihood: the importance-weighted bound over the k draws (Burda, Grosse and Salakhutdinov, "Importance
             weighted autoencoders", 2016); it grows with k towards log p(x).
+        posterior: the images' codes, what `Model.encode` gives.
     """
 
     elbo: NDArray[np.float64]
     reconstruction: NDArray[np.float64]
     kl: NDArray[np.float64]
     log_likelihood: NDArray[np.float64]
+    posterior: Posterior
 
 
 def check_likelihood(likelihood: str) -> None:
@@ -85,4 +87,4 @@ def score_images(
         reconstruction[part] = log_p.mean(axis=1)
         bound[part] = np.logaddexp.reduce(log_weights, axis=1) - math.log(samples)
     kl = gaussian_kl(posterior.mean, posterior.logvar)
-    return Scores(reconstruction - kl, reconstruction, kl, bound)
+    return Scores(reconstruction - kl, reconstruction, kl, bound, posterior)

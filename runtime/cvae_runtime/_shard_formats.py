@@ -4,7 +4,7 @@ The same samples give the same bytes: there are no dates and no owners in them.
 """
 
 import tarfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from io import BytesIO
 from typing import Any, BinaryIO
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._extras import require
+from ._parquet import write_tables
 from ._pictures import encode_png
 
 _INDEX_DIGITS = 8  # of a picture's name in an archive; more where an index has more
@@ -47,22 +48,16 @@ def _write_tar(file: BinaryIO, indices: range, batches: Batches) -> None:
 
 def _write_parquet(file: BinaryIO, indices: range, batches: Batches) -> None:
     """The columns ``index``, int64, and ``image``, a fixed-size list of values with the shape (H, W, C); a row group a batch."""
-    arrow, parquet = require("pyarrow", "parquet"), require("pyarrow.parquet", "parquet")
-    writer = None
-    start = indices.start
-    try:
+    arrow = require("pyarrow", "parquet")
+
+    def tables() -> Iterator[Any]:
+        start = indices.start
         for batch in batches:
             index = np.arange(start, start + len(batch), dtype=np.int64)
-            images = arrow.FixedShapeTensorArray.from_numpy_ndarray(batch)
-            table = arrow.table({"index": index, "image": images})
-            if writer is None:
-                # Grey levels compress to a fraction; a dictionary of them or of floats would only cost time.
-                writer = parquet.ParquetWriter(file, table.schema, use_dictionary=False, compression="zstd")
-            writer.write_table(table)
+            yield arrow.table({"index": index, "image": arrow.FixedShapeTensorArray.from_numpy_ndarray(batch)})
             start += len(batch)
-    finally:
-        if writer is not None:
-            writer.close()
+
+    write_tables(file, tables())
 
 
 SHARD_FORMATS: Mapping[str, ShardWriter] = {"npy": _write_npy, "parquet": _write_parquet, "tar": _write_tar}

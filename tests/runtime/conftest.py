@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import sys
@@ -13,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import cvae_runtime as cvae
-from cvae_runtime import _cli_generate, cli
+from cvae_runtime import _cli_encode, _cli_generate, cli
 
 SHAPE, LATENT, BINARIZE_AT = (4, 4, 1), 3, 128
 ENCODER_IO = ([("images", "uint8", ("batch", *SHAPE))], [(n, "float32", ("batch", LATENT)) for n in ("mean", "logvar")])
@@ -183,18 +184,30 @@ def refuses():
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsysbinary):
-    """Run ``cvae-generate`` in an empty folder: its exit code, stdout as bytes, stderr as text."""
+def run_as(tmp_path, monkeypatch, capsysbinary):
+    """Run a command as a console script of a name in an empty folder: its exit code, stdout as bytes, stderr as text."""
     monkeypatch.chdir(tmp_path)
     # So that "auto" gives the CPU's bits, and CUDA is not there, on every machine.
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     monkeypatch.setattr(sys.modules["__main__"], "__package__", None)  # or click says "python -m pytest"
 
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["cvae-generate", *map(str, arguments)])
+    def run_as(command, name, *arguments):
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
         with pytest.raises(SystemExit) as caught:
-            cli.run(_cli_generate.command)
+            cli.run(command)
         out, err = capsysbinary.readouterr()
         return caught.value.code, out, err.decode()
 
-    return run
+    return run_as
+
+
+@pytest.fixture
+def run(run_as):
+    """Run ``cvae-generate``."""
+    return functools.partial(run_as, _cli_generate.command, "cvae-generate")
+
+
+@pytest.fixture
+def encode(run_as):
+    """Run ``cvae-encode``."""
+    return functools.partial(run_as, _cli_encode.command, "cvae-encode")

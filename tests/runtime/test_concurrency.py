@@ -18,7 +18,9 @@ INTERRUPTIBLE = "import signal, sys; signal.signal(signal.SIGINT, signal.default
 
 
 def fields(result):
-    return [getattr(result, field.name) for field in dataclasses.fields(result)]
+    """The arrays of a result, and of those that it holds."""
+    values = [getattr(result, field.name) for field in dataclasses.fields(result)]
+    return [array for value in values for array in (fields(value) if dataclasses.is_dataclass(value) else [value])]
 
 
 def calls_of(model, images):

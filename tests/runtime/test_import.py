@@ -37,9 +37,10 @@ def test_importing_it_imports_numpy_and_nothing_else():
     assert found - sys.stdlib_module_names == {"cvae_runtime", "numpy"}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["--help", "-n", "3"]], ids=" ".join)
-def test_help_imports_neither_onnx_runtime_nor_pillow_nor_tensorflow(arguments):
-    found = modules_after("import cvae_runtime._cli_generate; cvae_runtime._cli_generate.main()", *arguments)
+@pytest.mark.parametrize("script", ["generate", "encode"])
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["--help", "--seed", "3"]], ids=" ".join)
+def test_help_imports_neither_onnx_runtime_nor_pillow_nor_tensorflow(script, arguments):
+    found = modules_after(f"import cvae_runtime._cli_{script} as script; script.main()", *arguments)
     assert found - sys.stdlib_module_names == {"cvae_runtime", "numpy", "click"}
 
 

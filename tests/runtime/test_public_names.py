@@ -9,7 +9,16 @@ import pytest
 import cvae_runtime as cvae
 
 NAMES = [
-    *("EVALUATION_SEED", "MANIFEST_NAME", "PROBABILITY_FLOOR", "PROVIDERS", "RNG_NAME", "Precision", "Target"),
+    *(
+        "EVALUATION_SEED",
+        "MANIFEST_NAME",
+        "PICTURE_SUFFIXES",
+        "PROBABILITY_FLOOR",
+        "PROVIDERS",
+        "RNG_NAME",
+        "Precision",
+        "Target",
+    ),
     *(
         "allowed_cores",
         "discretized_logistic_log_likelihood",
@@ -23,7 +32,7 @@ NAMES = [
     *("TensorInfo", "Training", "Verified", "as_images", "bernoulli_log_likelihood", "check_golden", "check_seed"),
     *("encode_gif", "encode_png", "gaussian_kl", "load", "new_folder", "npy_bytes", "npz_bytes", "packaged_bundle"),
     *("parse_golden", "parse_manifest", "picture_grid", "posterior_noise", "prior_latents", "read_bundle", "read_idx"),
-    *("available_memory", "encoded_shape", "fit_picture", "picture_shape", "read_picture", "spans"),
+    *("available_memory", "encoded_shape", "find_pictures", "fit_picture", "picture_shape", "read_picture", "spans"),
     *("read_images", "read_npy", "read_npz", "refuse_existing", "reparameterize", "require", "targets_of", "to_uint8"),
     "write_file",
 ]

@@ -6,12 +6,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from cvae_runtime import InputError, picture_shape, read_idx, read_npy, read_npz
+from cvae_runtime import PICTURE_SUFFIXES, InputError, picture_shape, read_idx, read_npy, read_npz
 
 from ._mnist import load_mnist
 from ._options import DataOptions
 from ._parts import ArrayPart, Parts, own_parts, split_parts
-from ._picture_folder import SUFFIXES, picture_folder
+from ._picture_folder import picture_folder
 from ._tfrecord import tfrecords
 
 EMBEDDED = "mnist"
@@ -41,7 +41,7 @@ def open_source(source: str | Path, options: DataOptions, quiet: bool) -> tuple[
     raise InputError(
         f"{path}: expected an .npz file with x_train and x_test, an .npy file, a .tfrecord file, or a folder with "
         f"MNIST's four IDX files ({_IDX_NAMES[0]} and so on), train.npy and test.npy, .tfrecord files, or pictures "
-        f"({', '.join(SUFFIXES)}), found {found}; without DATA the embedded MNIST is used"
+        f"({', '.join(PICTURE_SUFFIXES)}), found {found}; without DATA the embedded MNIST is used"
     )
 
 

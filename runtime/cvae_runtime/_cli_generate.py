@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from . import cli
 from ._arrays import read_npy
 from ._check import check_latents
+from ._cli_engine import EngineChoice, engine_options
 from ._cli_explore import Exploration, explore, explore_options
 from ._cli_options import image_options, model_options
 from ._cli_shards import Sharding, shard_options
@@ -72,6 +73,7 @@ class _Command(click.Command):
 @click.option("--dtype", type=click.Choice(["float32", "uint8"]), help="Of arrays.  [default: float32]")
 @click.option("--separate", is_flag=True, help="A file an image, in the folder that --output names.")
 @shard_options
+@engine_options
 @click.option("--gif", is_flag=True, help="An animation: --format gif, in samples.gif by default.")
 @click.option("--scale", type=click.IntRange(1, 16), help="Enlarge pictures.  [default: 2 in grids of small images]")
 @click.option("--labels", is_flag=True, help="Write indices below samples, dimensions beside rows of --traverse.")
@@ -97,7 +99,7 @@ def command(bundle: Path | None, **options: Any) -> None:
         refuse_existing(request.receipt, request.overwrite)
     with load(bundle, provider=request.provider, precision=request.precision, threads=request.threads) as model:
         if output is None:
-            _write_shards(model, request)
+            _write_shards(model, bundle, request)
         elif request.reconstruct:
             _reconstruct(model, request, output)
         elif request.job:
@@ -110,7 +112,7 @@ def command(bundle: Path | None, **options: Any) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Request(Exploration, Sharding):
+class _Request(Exploration, Sharding, EngineChoice):
     """The command line's options, by their names."""
 
     count: int | None
@@ -156,6 +158,7 @@ class _Request(Exploration, Sharding):
         if self.shard_size is not None and (others := sources + pictures):
             raise click.UsageError(f"--shard-size is for samples in files of many, not for --{others[0]}")
         self.check_sharding(self.form, self.dtype, self.output, overwrite=self.overwrite)
+        self.check_engine(parts=self.shard_size is not None, receipt=self.receipt is not None)
         if self.receipt is not None and self.receipt == Path(self.target):
             raise click.UsageError("--receipt and --output name the same file")
 
@@ -200,7 +203,7 @@ class _Request(Exploration, Sharding):
         return functools.partial(read_images, shape=shape, resize=self.resize, gray=self.gray, invert=self.invert)
 
 
-def _write_shards(model: Model, request: _Request) -> None:
+def _write_shards(model: Model, bundle: Path | None, request: _Request) -> None:
     count, temperature = request.samples
     samples = {"count": count, "seed": request.seed, "first": request.first, "temperature": temperature}
     request.write(
@@ -210,6 +213,7 @@ def _write_shards(model: Model, request: _Request) -> None:
         request.dtype,
         overwrite=request.overwrite,
         quiet=request.quiet,
+        engine=request.engine_of(model, bundle, request.precision, request.threads),
         **samples,
     )
 

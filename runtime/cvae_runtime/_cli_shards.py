@@ -9,7 +9,7 @@ import click
 from ._model import Model
 from ._sampling import Dtype
 from ._shard_formats import SHARD_FORMATS
-from ._shards import ShardSettings, write_shards
+from ._shards import ShardEngine, ShardSettings, write_shards
 from .cli import Decorated
 
 
@@ -58,6 +58,7 @@ class Sharding:
         *,
         overwrite: bool,
         quiet: bool,
+        engine: ShardEngine | None,
         **samples: Any,
     ) -> None:
         """Write the samples that `Model.stream` is asked for by ``samples``."""
@@ -69,4 +70,4 @@ class Sharding:
             dtype="uint8" if form == "tar" else dtype or "float32",
             **samples,
         )
-        write_shards(model, folder, settings, resume=self.resume, overwrite=overwrite, quiet=quiet)
+        write_shards(model, folder, settings, resume=self.resume, overwrite=overwrite, quiet=quiet, engine=engine)

@@ -4,15 +4,18 @@ A shard gets its name when it is whole and on the disk, so a name says that it i
 lies beside the shards, so that a folder never mixes two streams.
 """
 
+import contextlib
 import dataclasses
+import functools
 import json
 import os
+import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from ._errors import InputError
+from ._errors import CvaeError, InputError
 from ._extras import require
 from ._files import new_file, new_folder, refuse_existing, remove_temporary, write_file
 from ._model import Model
@@ -22,6 +25,10 @@ from ._shard_formats import SHARD_FORMATS
 from ._whole import whole
 
 SETTINGS_NAME = "shards.json"
+
+# Makes parts by calls of ``work(model, name, indices)`` and yields their names as they are done.
+Work = Callable[[Model, str, range], None]
+ShardEngine = Callable[[Work, Mapping[str, range]], Generator[str, None, None]]
 
 _NUMBER_DIGITS = 5  # of a shard's name; more where there are more shards
 
@@ -104,7 +111,14 @@ class ShardSettings:
 
 
 def write_shards(
-    model: Model, folder: Path, settings: ShardSettings, *, resume: bool, overwrite: bool, quiet: bool = False
+    model: Model,
+    folder: Path,
+    settings: ShardSettings,
+    *,
+    resume: bool,
+    overwrite: bool,
+    quiet: bool = False,
+    engine: ShardEngine | None = None,
 ) -> None:
     """Write a folder of shards, or those that it lacks.
 
@@ -115,6 +129,7 @@ def write_shards(
         resume: go on where the folder is there; one that is finished is left as it is.
         overwrite: remove the shards that are there.
         quiet: print nothing to stderr.
+        engine: makes the shards on other machines, which share the folder; one after another here if not given.
 
     Raises:
         TargetExistsError: the folder is there, and neither resume nor overwrite was asked for.
@@ -130,19 +145,42 @@ def write_shards(
     if not missing:
         return
     done = settings.count - sum(map(len, missing.values()))
+    if engine is None:
+        engine, work = functools.partial(_one_by_one, model), functools.partial(_write_shard, folder, settings)
+    else:
+        work = functools.partial(_write_shared_shard, folder.absolute(), settings)
     try:
-        with progress(settings.count, "images", done=done, quiet=quiet) as advance:
-            for name in list(missing):
-                _write_shard(model, folder / name, missing[name], settings)
+        with (
+            progress(settings.count, "images", done=done, quiet=quiet) as advance,
+            contextlib.closing(engine(work, dict(missing))) as names,
+        ):
+            for name in names:
                 advance(len(missing.pop(name)))
-    except (InputError, KeyboardInterrupt):
+        remove_temporary(folder)  # of workers that were killed and whose work others did again
+    except (CvaeError, KeyboardInterrupt):
         if not quiet:
             written = f"{len(shards) - len(missing):,} of {len(shards):,} shards"
             print(f"{folder} holds {written}; repeat with --resume to go on", file=sys.stderr)
         raise
 
 
-def _write_shard(model: Model, path: Path, indices: range, settings: ShardSettings) -> None:
+def _one_by_one(model: Model, work: Work, shards: Mapping[str, range]) -> Generator[str, None, None]:
+    for name, indices in shards.items():
+        work(model, name, indices)
+        yield name
+
+
+def _write_shared_shard(folder: Path, settings: ShardSettings, model: Model, name: str, indices: range) -> None:
+    path = folder / SETTINGS_NAME
+    if not path.is_file() or path.read_bytes() != settings.to_json().encode():
+        raise InputError(
+            f"{path}: expected on {platform.node()} what this command wrote there; "
+            f"name an output folder that all machines of the cluster share"
+        )
+    _write_shard(folder, settings, model, name, indices)
+
+
+def _write_shard(folder: Path, settings: ShardSettings, model: Model, name: str, indices: range) -> None:
     batches = model.stream(
         len(indices),
         seed=settings.seed,
@@ -150,7 +188,7 @@ def _write_shard(model: Model, path: Path, indices: range, settings: ShardSettin
         temperature=settings.temperature,
         dtype=settings.dtype,
     )
-    with new_file(path) as file:
+    with new_file(folder / name) as file:
         SHARD_FORMATS[settings.format](file, indices, batches)
 
 

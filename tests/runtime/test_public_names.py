@@ -49,9 +49,9 @@ def test_what_is_imported_is_what_is_public():
     assert sorted(imported) == sorted(cvae.__all__)
 
 
-def test_modules_but_the_shared_command_line_are_private():
+def test_modules_but_the_shared_command_line_and_ray_are_private():
     names = {path.stem for path in Path(cvae.__file__).parent.glob("*.py")} - {"__init__"}
-    assert {name for name in names if not name.startswith("_")} == {"cli"}
+    assert {name for name in names if not name.startswith("_")} == {"cli", "ray"}
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if not name.isupper() and name not in ("Precision", "Target")])

@@ -1,0 +1,185 @@
+"""Any number of samples and codes on any number of machines: Ray Datasets (``pip install 'cvae-toolkit[ray]'``).
+
+    import cvae_runtime.ray
+    samples = cvae_runtime.ray.generate(1_000_000, seed=7)    # a Ray Dataset of index and image
+    samples.write_parquet("/shared/digits")
+    codes = cvae_runtime.ray.encode("/shared/pictures")       # adds mean, logvar and elbo
+
+A sample is a function of seed and index. So it has the same bits on one machine and on many, and what is lost with a
+machine is computed again.
+"""
+
+import itertools
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ._codes import Columns, code_batch, code_columns
+from ._errors import InputError
+from ._extras import require
+from ._manifest import Precision
+from ._model import load
+from ._providers import Provider, check_provider
+from ._random import check_range
+from ._ray_model import RemoteModel
+from ._sampling import Dtype
+from ._whole import whole
+
+for _module in ("pyarrow", "pandas"):  # what Ray Data needs of ray[data], which ray alone does not bring
+    require(_module, "ray")
+_data = require("ray.data", "ray")
+
+__all__ = ["encode", "generate"]
+
+_BATCH_BYTES = 16 << 20  # of a batch of float32 images
+_BATCH_MULTIPLE = 256  # holds every size of micro-batches, so that few are cut
+_MOST_TASKS = 5_000  # that Ray Data plans well; with more batches a task makes several
+
+
+def generate(
+    count: int,
+    *,
+    bundle: str | Path | None = None,
+    seed: int = 0,
+    first: int = 0,
+    temperature: float = 1.0,
+    batch: int | None = None,
+    dtype: Dtype = "float32",
+    provider: Provider = "cpu",
+    precision: Precision = "float32",
+    threads: int = 1,
+    workers: int | None = None,
+) -> Any:
+    """Draw samples ``first .. first + count - 1`` of the stream that ``seed`` names, on a Ray cluster.
+
+    Nothing runs before the Dataset is used. Each sample has the bits that `Model.stream` gives it on one machine of the
+    kind of the cluster's. Rows come in the order in which they are done, and ``index`` tells which they are; in the
+    stream's order where ``ray.data.DataContext.get_current().execution_options.preserve_order`` is set.
+
+    Args:
+        count, seed, first, temperature: as for `Model.stream`.
+        bundle: its folder on this machine alone; the cluster gets its bytes. The package's if not given.
+        batch: samples that are made at a time; some 16 MiB if not given.
+        dtype: of the images, "float32", in [0, 1], or "uint8", grey levels.
+        provider: what to run on, by name; "cuda" takes a GPU a task.
+        precision: of the graphs.
+        threads: of a task, which takes as many cores.
+        workers: how many tasks run at a time at most; as many as the cluster has room for if not given.
+
+    Returns:
+        ``ray.data.Dataset`` with the columns ``index``, int64, and ``image``, a tensor (H, W, C).
+
+    Raises:
+        InputError: a number out of range, an unknown provider, precision or dtype.
+        BundleError, IntegrityError: the bundle cannot be used.
+    """
+    _check_provider(provider)
+    with load(bundle, provider="cpu", precision=precision, threads=threads) as model:  # only to check and to measure
+        model.check_samples(count, seed=seed, first=first, temperature=temperature, dtype=dtype)
+        size = _default_batch(model.image_shape) if batch is None else whole("batch", batch, 1)
+    remote = RemoteModel.put(bundle, provider, precision, threads)
+    batches = -(-int(count) // size)
+    numbers = _data.range(batches, override_num_blocks=min(batches, _MOST_TASKS))
+    return numbers.map_batches(
+        _samples,
+        batch_size=1,
+        fn_kwargs={
+            "remote": remote,
+            "samples": range(int(first), int(first) + int(count)),
+            "size": size,
+            "seed": int(seed),
+            "temperature": float(temperature),
+            "dtype": dtype,
+        },
+        compute=_tasks(workers),
+        **remote.resources,
+    )
+
+
+def encode(
+    images: Any,
+    *,
+    bundle: str | Path | None = None,
+    samples: int = 1,
+    seed: int = 0,
+    provider: Provider = "cpu",
+    precision: Precision = "float32",
+    threads: int = 1,
+    workers: int | None = None,
+) -> Any:
+    """Encode and score images on a Ray cluster.
+
+    Nothing runs before the Dataset is used. An image's noise is a function of seed and index alone; how a block of the
+    Dataset is cut changes the rest by rounding, less than 1e-6 of a code.
+
+    Args:
+        images: ``ray.data.Dataset`` with the columns ``index``, int64, and ``image``, uint8, a tensor (H, W, C); or the
+            path of Parquet files with them, as ``cvae-generate --format parquet --dtype uint8`` writes them.
+        bundle, provider, precision, threads, workers: as for `generate`.
+        samples, seed: as for `Model.score`.
+
+    Returns:
+        The ``ray.data.Dataset`` with more columns: ``mean`` and ``logvar``, float32 (L,), and ``elbo``, float64; with
+        more than one sample ``log_likelihood``, float64, too.
+
+    Raises:
+        InputError: a number out of range, an unknown provider or precision. Images that do not fit are an error of
+            whoever uses the Dataset.
+        BundleError, IntegrityError: the bundle cannot be used.
+    """
+    _check_provider(provider)
+    with load(bundle, provider="cpu", precision=precision, threads=threads) as model:  # only to check and to measure
+        check_range(seed, 0, whole("samples", samples, 1), model.latent_dim)
+        size = code_batch(model.image_shape)
+    remote = RemoteModel.put(bundle, provider, precision, threads)
+    dataset = _data.read_parquet(str(images)) if isinstance(images, str | Path) else images
+    return dataset.map_batches(
+        _codes,
+        batch_size=size,
+        batch_format="numpy",
+        fn_kwargs={"remote": remote, "samples": int(samples), "seed": int(seed)},
+        compute=_tasks(workers),
+        **remote.resources,
+    )
+
+
+def _check_provider(provider: str) -> None:
+    check_provider(provider)
+    if provider == "auto":
+        raise InputError("provider must be one by name on a cluster, whose machines may differ; found 'auto'")
+
+
+def _tasks(workers: int | None) -> Any:
+    return _data.TaskPoolStrategy(None if workers is None else whole("workers", workers, 1))
+
+
+def _samples(
+    numbers: Columns, *, remote: RemoteModel, samples: range, size: int, seed: int, temperature: float, dtype: Dtype
+) -> Columns:
+    """The batch of the one number in ``numbers``."""
+    start = int(numbers["id"][0]) * size
+    indices = samples[start : start + size]
+    (images,) = remote.load().stream(
+        len(indices), seed=seed, first=indices.start, batch=len(indices), temperature=temperature, dtype=dtype
+    )
+    index = np.arange(indices.start, indices.stop, dtype=np.int64)
+    return {"index": index, "image": images}
+
+
+def _codes(batch: Columns, *, remote: RemoteModel, samples: int, seed: int) -> Columns:
+    if not {"index", "image"} <= batch.keys():
+        raise InputError(f"expected the columns index and image; found {', '.join(batch)}")
+    index, images = batch["index"], batch["image"]
+    # Noise is drawn for consecutive images; where shards are missing, or rows were shuffled, there are several runs.
+    cuts = [0, *(np.flatnonzero(np.diff(index) != 1) + 1), len(index)]
+    runs = [
+        code_columns(remote.load(), images[start:stop], int(index[start]), samples=samples, seed=seed)
+        for start, stop in itertools.pairwise(cuts)
+    ]
+    return batch | {name: np.concatenate([run[name] for run in runs]) for name in runs[0]}
+
+
+def _default_batch(image_shape: tuple[int, int, int]) -> int:
+    return _BATCH_MULTIPLE * max(1, _BATCH_BYTES // (4 * math.prod(image_shape)) // _BATCH_MULTIPLE)

@@ -11,6 +11,11 @@ from ._output import grid_scale
 from ._pictures import picture_grid
 
 
+def strangest_rows(elbo: NDArray[np.float64], limit: int) -> NDArray[np.intp]:
+    """Which of (N,) are the lowest, strangest first, as many as the limit; of equal ones the earlier."""
+    return np.argsort(elbo, kind="stable")[:limit]
+
+
 class Strangest:
     """The images of the lowest ELBO, strangest first, of all that were offered; of equal ones the earlier.
 
@@ -32,9 +37,9 @@ class Strangest:
 
     def offer(self, index: NDArray[np.int64], elbo: NDArray[np.float64], images: NDArray[np.uint8]) -> None:
         """Look at the next images, (N,), (N,) and (N, H, W, C)."""
-        low = np.argsort(elbo, kind="stable")[: self._limit]
+        low = strangest_rows(elbo, self._limit)
         together = np.concatenate([self.elbo, elbo[low]])
-        kept = np.argsort(together, kind="stable")[: self._limit]
+        kept = strangest_rows(together, self._limit)
         self.elbo = together[kept]
         self.index = np.concatenate([self.index, index[low]])[kept]
         self.images = np.concatenate([self.images, images[low]])[kept]

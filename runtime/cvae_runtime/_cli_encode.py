@@ -1,6 +1,8 @@
 """``cvae-encode``: a table of codes and ELBOs of any number of images, and a picture of the strangest."""
 
+import contextlib
 import dataclasses
+import functools
 import itertools
 import json
 from collections.abc import Callable, Iterator
@@ -8,20 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
 from . import cli
 from ._anomalies import Strangest, draw_pairs
+from ._cli_engine import EngineChoice, engine_options
 from ._cli_options import image_options, model_options
 from ._code_formats import CODE_FORMATS
-from ._codes import Columns, code_batch, code_columns
+from ._codes import Columns, code_batch
+from ._encoding import Encoding, Part
 from ._errors import InputError
 from ._extras import require
 from ._files import new_file, refuse_existing, write_file
-from ._image_source import ImageSource, open_images
 from ._model import Model, load
 from ._pictures import encode_png, to_uint8
 from ._progress import progress
+from ._shards import one_by_one
 
 _MOST_ANOMALIES = 1000  # of one picture
 
@@ -41,6 +44,7 @@ _MOST_ANOMALIES = 1000  # of one picture
     "--anomalies", type=click.Path(path_type=Path), help="Their picture.  [default: anomalies.png beside the output]"
 )
 @model_options
+@engine_options
 @click.option("--format", "form", type=click.Choice(list(CODE_FORMATS)), help="Default: by the output's name.")
 @click.option("--receipt", type=click.Path(path_type=Path), help="Write what ran, and where, as JSON.")
 @click.option("--overwrite", is_flag=True, help="Replace what is there.")
@@ -64,14 +68,14 @@ def command(paths: tuple[Path, ...], **options: Any) -> None:
         precision=request.precision,
         threads=request.threads,
     ) as model:
-        _encode(model, request)
+        _encode(model, paths[0] if len(paths) == 2 else None, request)
         if request.receipt is not None:
             receipt = model.receipt() | {"request": request.as_json()}
             write_file(request.receipt, (json.dumps(receipt, indent=1) + "\n").encode())
 
 
 @dataclasses.dataclass(frozen=True)
-class _Request:
+class _Request(EngineChoice):
     """The command line's arguments, by their names."""
 
     images: Path
@@ -94,6 +98,7 @@ class _Request:
 
     def check(self) -> None:
         """Raise an error for options that contradict each other, and for files that cannot be written."""
+        self.check_engine(parts=True, receipt=self.receipt is not None)
         if self.anomalies is not None and self.top_anomalies is None:
             raise click.UsageError("--anomalies names the picture of --top-anomalies: say how many")
         if str(self.output) == "-":
@@ -124,19 +129,33 @@ class _Request:
         """Where the strangest images are drawn."""
         return self.output.with_name("anomalies.png") if self.anomalies is None else self.anomalies
 
+    def encoding(self) -> Encoding:
+        """What is to be encoded, by whoever is to do it."""
+        # Resolved, for processes that run elsewhere.
+        path = self.images if self.engine == "local" else self.images.absolute()
+        strangest = self.top_anomalies or 0
+        return Encoding(path, self.resize, self.gray, self.invert, self.samples, self.seed, strangest)
+
     def as_json(self) -> dict[str, Any]:
         """What was asked for, as values of JSON, for the receipt."""
         names = ("resize", "gray", "invert", "samples", "seed")
         return {"images": str(self.images), **{name: getattr(self, name) for name in names}}
 
 
-def _encode(model: Model, request: _Request) -> None:
+def _encode(model: Model, bundle: Path | None, request: _Request) -> None:
     shape = model.image_shape
-    source = open_images(request.images, shape, resize=request.resize, gray=request.gray, invert=request.invert)
-    strangest = Strangest(request.top_anomalies or 0, shape)
-    quiet = request.quiet or source.count <= code_batch(shape)
-    with new_file(request.output) as file, progress(source.count, "images", quiet=quiet) as advance:
-        CODE_FORMATS[request.table_format](file, _tables(model, source, request, strangest, advance))
+    encoding = request.encoding()
+    source = encoding.open(shape)
+    parts = encoding.parts(source.count, code_batch(shape))
+    engine = request.engine_of(model, bundle, request.precision, request.threads, ordered=True)
+    strangest = Strangest(encoding.strangest, shape)
+    quiet = request.quiet or len(parts) == 1
+    with (
+        new_file(request.output) as file,
+        progress(source.count, "images", quiet=quiet) as advance,
+        contextlib.closing((engine or functools.partial(one_by_one, model))(encoding, parts)) as done,
+    ):
+        CODE_FORMATS[request.table_format](file, _tables(done, strangest, advance))
     if request.top_anomalies is not None:
         reconstructions = to_uint8(model.reconstruct(strangest.images))
         labels = [str(index) for index in strangest.index]
@@ -147,21 +166,13 @@ def _encode(model: Model, request: _Request) -> None:
 
 
 def _tables(
-    model: Model, source: ImageSource, request: _Request, strangest: Strangest, advance: Callable[[int], None]
+    parts: Iterator[tuple[str, Part]], strangest: Strangest, advance: Callable[[int], None]
 ) -> Iterator[Columns]:
     """The table's columns, a batch of images at a time."""
-    size = code_batch(model.image_shape)
-    widest = max(map(len, source.names or [""]))
-    for start in range(0, source.count, size):
-        stop = min(start + size, source.count)
-        images = source.read(start, stop)
-        columns: Columns = {"index": np.arange(start, stop, dtype=np.int64)}
-        if source.names is not None:
-            columns["path"] = np.array(source.names[start:stop], f"<U{widest}")
-        columns |= code_columns(model, images, start, samples=request.samples, seed=request.seed)
-        strangest.offer(columns["index"], columns["elbo"], images)
+    for _, (columns, rows, images) in parts:
+        strangest.offer(columns["index"][rows], columns["elbo"][rows], images)
         yield columns
-        advance(stop - start)
+        advance(len(columns["index"]))
 
 
 def main() -> None:

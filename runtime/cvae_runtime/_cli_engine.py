@@ -27,7 +27,7 @@ def engine_options(function: Decorated) -> Decorated:
             type=click.Choice(["local", "ray"]),
             default="local",
             show_default=True,
-            help="Who makes shards: this process, or the machines of a Ray cluster, which share the output folder.",
+            help="Who does the work: this process, or the machines of a Ray cluster, which see the same files.",
         ),
     ):
         function = option(function)
@@ -53,18 +53,18 @@ class EngineChoice:
             raise click.UsageError("--receipt tells what this process runs on: it is for --engine local")
 
     def engine_of(
-        self, model: Model, bundle: Path | None, precision: Precision, threads: int | None
+        self, model: Model, bundle: Path | None, precision: Precision, threads: int | None, *, ordered: bool = False
     ) -> ShardEngine | None:
         """What does the parts; None for this process.
 
         Args:
             model: what was loaded here; the cluster's tasks take the same provider.
             bundle, precision, threads: what it was loaded by; a task of the cluster has one thread if not given.
+            ordered: whether results must come in the parts' order.
         """
         if self.engine == "local":
             return None
         from ._ray_engine import on_cluster
 
-        return functools.partial(
-            on_cluster, self.address, self.workers, bundle, model.provider, precision, threads or 1
-        )
+        where = self.address, self.workers, bundle, model.provider, precision, threads or 1
+        return functools.partial(on_cluster, *where, ordered=ordered)

@@ -64,8 +64,10 @@ def on_cluster(
     threads: int,
     work: Work,
     parts: Mapping[str, range],
-) -> Generator[str, None, None]:
-    """Do each part in a task, on whichever machine has room; yield the names as they are done.
+    *,
+    ordered: bool = False,
+) -> Generator[tuple[str, Any], None, None]:
+    """Do each part in a task, on whichever machine has room; yield the names and results as they are done.
 
     Args:
         address: of the cluster; see `_cluster`.
@@ -73,6 +75,7 @@ def on_cluster(
         bundle, provider, precision, threads: of the model that ``work`` gets; a task takes as many cores as threads.
         work: called as ``work(model, name, indices)``; must leave a whole result or none, since it may be begun twice.
         parts: indices by names.
+        ordered: yield them in the order of ``parts``.
 
     Raises:
         InputError: there is no such cluster.
@@ -89,10 +92,9 @@ def on_cluster(
                     running[task.remote(remote, work, name, indices)] = name
                 if not running:
                     return
-                (done, *_), _ = ray.wait(list(running), num_returns=1)
+                (done, *_), _ = ray.wait(list(running)[: 1 if ordered else None], num_returns=1)
                 name = running.pop(done)
-                _result(done, name)
-                yield name
+                yield name, _result(done, name)
         finally:
             for left in running:
                 ray.cancel(left)
@@ -104,13 +106,13 @@ def _room(threads: int) -> int:
     return 2 * max(1, int(ray.cluster_resources().get("CPU", 0)) // threads)
 
 
-def _do(remote: RemoteModel, work: Work, name: str, indices: range) -> None:
-    work(remote.load(), name, indices)
+def _do(remote: RemoteModel, work: Work, name: str, indices: range) -> Any:
+    return work(remote.load(), name, indices)
 
 
-def _result(done: Any, name: str) -> None:
+def _result(done: Any, name: str) -> Any:
     try:
-        ray.get(done)
+        return ray.get(done)
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, CvaeError):
             raise error.cause from None

@@ -26,9 +26,9 @@ from ._whole import whole
 
 SETTINGS_NAME = "shards.json"
 
-# Makes parts by calls of ``work(model, name, indices)`` and yields their names as they are done.
-Work = Callable[[Model, str, range], None]
-ShardEngine = Callable[[Work, Mapping[str, range]], Generator[str, None, None]]
+# Does parts of a job by calls of ``work(model, name, indices)``, and yields their names and results as they are done.
+Work = Callable[[Model, str, range], Any]
+ShardEngine = Callable[[Work, Mapping[str, range]], Generator[tuple[str, Any], None, None]]
 
 _NUMBER_DIGITS = 5  # of a shard's name; more where there are more shards
 
@@ -146,15 +146,15 @@ def write_shards(
         return
     done = settings.count - sum(map(len, missing.values()))
     if engine is None:
-        engine, work = functools.partial(_one_by_one, model), functools.partial(_write_shard, folder, settings)
+        engine, work = functools.partial(one_by_one, model), functools.partial(_write_shard, folder, settings)
     else:
         work = functools.partial(_write_shared_shard, folder.absolute(), settings)
     try:
         with (
             progress(settings.count, "images", done=done, quiet=quiet) as advance,
-            contextlib.closing(engine(work, dict(missing))) as names,
+            contextlib.closing(engine(work, dict(missing))) as done_parts,
         ):
-            for name in names:
+            for name, _ in done_parts:
                 advance(len(missing.pop(name)))
         remove_temporary(folder)  # of workers that were killed and whose work others did again
     except (CvaeError, KeyboardInterrupt):
@@ -164,10 +164,10 @@ def write_shards(
         raise
 
 
-def _one_by_one(model: Model, work: Work, shards: Mapping[str, range]) -> Generator[str, None, None]:
-    for name, indices in shards.items():
-        work(model, name, indices)
-        yield name
+def one_by_one(model: Model, work: Work, parts: Mapping[str, range]) -> Generator[tuple[str, Any], None, None]:
+    """Do each part in this process."""
+    for name, indices in parts.items():
+        yield name, work(model, name, indices)
 
 
 def _write_shared_shard(folder: Path, settings: ShardSettings, model: Model, name: str, indices: range) -> None:

@@ -9,10 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import cvae_runtime as cvae
 from cvae_runtime import _ray_engine
+from cvae_runtime._encoding import Encoding
 from cvae_runtime._ray_engine import on_cluster
 from cvae_runtime._shards import ShardSettings, write_shards
 
@@ -190,3 +192,26 @@ def test_wrong_usage_is_2(arguments, message, run, tmp_path):
     assert (code, out) == (2, b"")
     assert err.endswith(f"Error: {message}\n")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("form", ["npz", "parquet"])
+def test_a_table_of_codes_is_that_of_one_machine(form, encode, tiny_bundle, monkeypatch):
+    monkeypatch.setattr("cvae_runtime._cli_encode.code_batch", lambda _shape: 32)  # 16 parts of few images
+    np.save("images.npy", np.random.default_rng(3).integers(0, 256, (500, 4, 4, 1), np.uint8))
+    arguments = [tiny_bundle, "images.npy", "--samples", 2, "--seed", 5, "--top-anomalies", 7, "--provider", "cpu"]
+    code, local, _ = encode(*arguments, "-o", f"local.{form}", "--anomalies", "local.png")
+    assert (code, len(local.splitlines())) == (0, 7)
+    ray = ["--engine", "ray", "--workers", 3]
+    code, out, err = encode(*arguments, "-o", f"ray.{form}", "--anomalies", "ray.png", *ray)
+    assert (code, out, err.splitlines()[-1]) == (0, local, "images: 500 of 500")
+    assert Path(f"ray.{form}").read_bytes() == Path(f"local.{form}").read_bytes()
+    assert Path("ray.png").read_bytes() == Path("local.png").read_bytes()
+
+
+def test_other_images_on_another_machine_are_refused(tiny_model, tmp_path, refuses):
+    np.save(tmp_path / "images.npy", np.zeros((5, 4, 4, 1), np.uint8))
+    encoding = Encoding(tmp_path / "images.npy", False, False, False, 1, 0, 0)
+    assert encoding.parts(5, 2) == {"0 of 5": range(2), "2 of 5": range(2, 4), "4 of 5": range(4, 5)}
+    message = f"{tmp_path / 'images.npy'}: found 5 images, expected 4 of 6; all machines of a cluster must see the same"
+    with refuses(cvae.InputError, message):
+        encoding(tiny_model, "4 of 6", range(4, 6))

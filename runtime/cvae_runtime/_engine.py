@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 from ._checked_session import CheckedSession
 from ._micro_batch import cut
 from ._pictures import to_uint8
-from ._quick import QuickPath
 from ._scheduler import Scheduler
 from ._tune import fastest
 
 Array = NDArray[Any]
+
+# Latents are made in the calling thread where there are no more: NumPy's calls take as long for a few as for hundreds,
+# and one after another in any number of threads.
+_AT_ONCE = 256
 
 
 class Engine:
@@ -27,12 +30,9 @@ class Engine:
         micro_batch: items that a call of the session takes at most.
     """
 
-    def __init__(
-        self, session: CheckedSession, micro_batch: int, scheduler: Scheduler, quick: QuickPath | None = None
-    ) -> None:
+    def __init__(self, session: CheckedSession, micro_batch: int, scheduler: Scheduler) -> None:
         self._session = session
         self._scheduler = scheduler
-        self._quick = quick
         self._threads = scheduler.threads
         self.micro_batch = micro_batch
 
@@ -55,14 +55,11 @@ class Engine:
         Raises:
             InputError: the model is closed.
         """
-        if self._quick is not None and count <= self.micro_batch and not whole:
-            self._scheduler.check_open()
-            if self._quick.run(lambda session: _call(session, inputs(0, count), outputs)):
-                return
         plan = cut(count, self.micro_batch, self._threads, whole=whole)
+        given = inputs(0, count) if count <= _AT_ONCE else None
 
         def work(start: int, stop: int) -> None:
-            block = inputs(start, stop)
+            block = inputs(start, stop) if given is None else given[start:stop]
             for low in range(start, stop, plan.micro_batch):
                 high = min(low + plan.micro_batch, stop)
                 self._call(block[low - start : high - start], {name: out[low:high] for name, out in outputs.items()})
@@ -82,19 +79,10 @@ class Engine:
         self.micro_batch = fastest(rate, [1 << power for power in range(len(items).bit_length())], seconds)
 
     def _call(self, items: Array, outputs: Mapping[str, Array]) -> None:
-        _call(self._session, items, outputs)
-
-    def drop(self) -> None:
-        """Let go of threads that are kept for calls to come."""
-        if self._quick is not None:
-            self._quick.drop()
+        for part, out in zip(self._session.run(items, list(outputs)), outputs.values(), strict=True):
+            store(part, out)
 
 
 def store(part: Array, out: Array) -> None:
     """Copy, or round to grey levels where ``out`` has these."""
     out[...] = part if part.dtype == out.dtype else to_uint8(part)
-
-
-def _call(session: CheckedSession, items: Array, outputs: Mapping[str, Array]) -> None:
-    for part, out in zip(session.run(items, list(outputs)), outputs.values(), strict=True):
-        store(part, out)

@@ -12,8 +12,7 @@ from ._engine import Engine
 from ._graph_choice import choose_graph
 from ._manifest import GraphInfo, Precision
 from ._micro_batch import micro_batch_of
-from ._providers import Opened, Provider, open_on_cpu, open_sessions
-from ._quick import MAX_THREADS, QuickPath
+from ._providers import Opened, Provider, open_sessions
 from ._scheduler import Scheduler
 
 _ROLES = ("encoder", "decoder")
@@ -79,14 +78,7 @@ def open_engines(
         size = (micro_batches or {}).get(graph.role) or micro_batch_of(graph, model, opened.provider)
         if opened.provider in ("cuda", "tensorrt"):
             return BoundEngine(checked, size, scheduler, device_id=int((provider_options or {}).get("device_id", 0)))
-        if opened.provider != "cpu" or scheduler.threads == 1:
-            return Engine(checked, size, scheduler)
-        threads, data = min(scheduler.threads, MAX_THREADS), bundle.files[graph.file]
-
-        def threaded() -> CheckedSession:
-            return CheckedSession(open_on_cpu(data, threads, source), graph, opened.provider, source)
-
-        return Engine(checked, size, scheduler, QuickPath(threaded))
+        return Engine(checked, size, scheduler)
 
     encoder, decoder = map(engine, opened.sessions, graphs.values())
     return Engines(encoder, decoder, graphs, opened)

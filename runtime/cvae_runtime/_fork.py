@@ -7,18 +7,9 @@ waits until no thread opens or runs a session on the CPU, about as long as a mic
 
 import os
 import threading
-import weakref
 from types import TracebackType
-from typing import Protocol
 
 _PATIENCE = 60.0  # seconds
-
-
-class Droppable(Protocol):
-    """Something to be let go before a fork."""
-
-    def drop(self) -> None:
-        """Let it go; it may come back later."""
 
 
 class Uninterrupted:
@@ -26,7 +17,6 @@ class Uninterrupted:
 
     def __init__(self) -> None:
         self._inside: set[int] = set()
-        self.at_fork: weakref.WeakSet[Droppable] = weakref.WeakSet()  # what has threads that no child would have
         self.after_in_child()
 
     def __enter__(self) -> None:
@@ -49,8 +39,6 @@ class Uninterrupted:
         self._forks += 1
         # Not for itself: a signal's handler may fork. And not for ever: Ctrl-C may have kept a thread from signing off.
         self._changed.wait_for(lambda: not self._inside - {threading.get_ident()}, _PATIENCE)
-        for holder in self.at_fork:
-            holder.drop()
 
     def after_in_parent(self) -> None:
         """Let them in again."""

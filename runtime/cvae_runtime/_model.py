@@ -118,8 +118,6 @@ class Model(Explorer, Sampler):
     def close(self) -> None:
         """End the threads; the model cannot be used afterwards."""
         self._scheduler.close()
-        self._encoder.drop()
-        self._decoder.drop()
 
     def receipt(self) -> dict[str, Any]:
         """Say, in values of JSON, what the model runs on and why; ``docs/providers.md`` tells its form."""

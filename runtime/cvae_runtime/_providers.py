@@ -115,15 +115,6 @@ def open_sessions(
     return result
 
 
-def open_on_cpu(graph: bytes, threads: int, source: str) -> Any:
-    """Open a session on the CPU that divides a call's work between so many threads.
-
-    Raises:
-        BundleError: ONNX Runtime refuses the graph, which errors call ``source``.
-    """
-    return _open(require("onnxruntime", "cpu"), graph, "cpu", None, {}, source, threads)
-
-
 def nodes_by_provider(session: Any) -> dict[str, int] | None:
     """How many of its graph's nodes each execution provider of a session took; None where the session does not tell.
 
@@ -144,16 +135,15 @@ def _open(
     level: str | None,
     asked: Mapping[str, Any],
     source: str,
-    threads: int = 1,
 ) -> Any:
     name = PROVIDERS[provider]
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors; they also come as exceptions
     if level is not None:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.__members__[level]
-    # One thread a session, unless told otherwise: the scheduler runs micro-batches side by side, which is faster than ONNX Runtime's own
+    # One thread a session: the scheduler runs micro-batches side by side, which is faster than ONNX Runtime's own
     # threads on these graphs, and gives the same bits whatever the number of threads.
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     # Always without ONNX Runtime's own fall-back, which prints to stdout and hides the reason.
     if provider == "cpu":

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._checked_session import CheckedSession
+from ._fork import uninterrupted
 from ._micro_batch import cut
 from ._pictures import to_uint8
 from ._scheduler import Scheduler
@@ -55,6 +56,11 @@ class Engine:
         Raises:
             InputError: the model is closed.
         """
+        if 2 * count <= self.micro_batch + 1:  # one part, done here without more ado: what one image waits for
+            self._scheduler.check_open()
+            with uninterrupted:
+                self._call(inputs(0, count), outputs)
+            return
         plan = cut(count, self.micro_batch, self._threads, whole=whole)
         given = inputs(0, count) if count <= _AT_ONCE else None
 

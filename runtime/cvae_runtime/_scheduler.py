@@ -65,15 +65,6 @@ class Scheduler:
             Exception: the first that a call raised; calls not yet begun are dropped.
         """
         self.check_open()
-        if self._forked and not self.survives_fork:
-            raise ProviderError(
-                "the model was loaded before this process was forked, and its provider works in no forked process; "
-                "load it in each worker, or start workers by spawn"
-            )
-        if count <= size:  # alone, with the least latency
-            with uninterrupted:
-                work(0, count)
-            return
         starts = iter(range(0, count, size))
         lock = threading.Lock()
         stop = threading.Event()
@@ -125,9 +116,14 @@ class Scheduler:
         return begun
 
     def check_open(self) -> None:
-        """Raise `InputError` if it is closed."""
+        """Raise what `run` would raise before any work."""
         if self._closed:
             raise InputError("the model is closed; load it again")
+        if self._forked and not self.survives_fork:
+            raise ProviderError(
+                "the model was loaded before this process was forked, and its provider works in no forked process; "
+                "load it in each worker, or start workers by spawn"
+            )
 
     def close(self) -> None:
         """End the threads; nothing can be run afterwards. Calls under way are finished."""

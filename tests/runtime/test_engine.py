@@ -115,22 +115,29 @@ def test_a_failing_device_is_said_and_the_cpu_recommended(session, scheduler, re
         decoded(BoundEngine(checked, 16, scheduler, device="cpu"), cvae.prior_latents(0, 0, 3, 3))
 
 
-def test_latents_are_made_for_blocks_of_micro_batches_and_whole_ones_are_never_cut(session, scheduler):
+def test_latents_are_made_for_blocks_and_few_at_once(session, scheduler):
     asked = []
 
     def latents(start, stop):
         asked.append((start, stop))
         return cvae.prior_latents(0, start, stop - start, 3)
 
-    engine, out = Engine(session, 8, scheduler), np.empty((256, 4, 4, 1), np.float32)
-    engine.run(256, latents, {"probs": out})
-    assert sorted(asked) == [(start, start + 32) for start in range(0, 256, 32)]
+    engine, out = Engine(session, 8, scheduler), np.empty((512, 4, 4, 1), np.float32)
+    engine.run(512, latents, {"probs": out})
+    assert sorted(asked) == [(start, start + 64) for start in range(0, 512, 64)]
+    np.testing.assert_array_equal(out, decoded(engine, cvae.prior_latents(0, 0, 512, 3)))
     asked.clear()
-    engine.run(12, latents, {"probs": out[:12]})
-    assert sorted(asked) == [(0, 6), (6, 12)]
-    asked.clear()
-    engine.run(12, latents, {"probs": out[:12]}, whole=True)
-    assert sorted(asked) == [(0, 8), (8, 12)]
+    engine.run(256, latents, {"probs": out[:256]})
+    assert asked == [(0, 256)]
+
+
+@pytest.mark.parametrize(("whole", "expected"), [(False, [6, 6]), (True, [4, 8])])
+def test_whole_micro_batches_are_never_cut(whole, expected, session, scheduler, monkeypatch):
+    engine, sizes = Engine(session, 8, scheduler), []
+    call = engine._call
+    monkeypatch.setattr(engine, "_call", lambda items, outputs: sizes.append(len(items)) or call(items, outputs))
+    decoded(engine, cvae.prior_latents(0, 0, 12, 3), whole=whole)
+    assert sorted(sizes) == expected
 
 
 def test_the_smallest_of_the_fastest_is_taken():

@@ -53,6 +53,12 @@ def npy_bytes(array: NDArray[Any]) -> bytes:
     return buffer.getvalue()
 
 
+def write_npy_header(file: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    """Begin an ``.npy`` file, whose values are then written in parts, in C order."""
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+
+
 def npz_bytes(arrays: Mapping[str, NDArray[Any]], *, compress: bool = False) -> bytes:
     """The content of an ``.npz`` file with these arrays by their names; names may hold slashes."""
     method = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED

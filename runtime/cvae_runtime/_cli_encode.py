@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import functools
 import itertools
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from ._files import new_file, refuse_existing, write_file
 from ._model import Model, load
 from ._pictures import encode_png, to_uint8
 from ._progress import progress
+from ._receipt import write_receipt
 from ._shards import one_by_one
 
 _MOST_ANOMALIES = 1000  # of one picture
@@ -70,8 +70,7 @@ def command(paths: tuple[Path, ...], **options: Any) -> None:
     ) as model:
         _encode(model, paths[0] if len(paths) == 2 else None, request)
         if request.receipt is not None:
-            receipt = model.receipt() | {"request": request.as_json()}
-            write_file(request.receipt, (json.dumps(receipt, indent=1) + "\n").encode())
+            write_receipt(request.receipt, model.receipt(), request.as_json())
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,13 @@ from ._cli_engine import EngineChoice, engine_options
 from ._cli_explore import Exploration, explore, explore_options
 from ._cli_options import image_options, model_options
 from ._cli_shards import Sharding, shard_options
-from ._files import refuse_existing, write_file
+from ._files import refuse_existing
 from ._image_files import read_images
 from ._model import Model, load
 from ._output import FORMATS, Output
 from ._pictures import to_uint8
 from ._progress import progress
+from ._receipt import write_receipt
 from ._shard_formats import SHARD_FORMATS
 from ._whole import whole
 
@@ -107,8 +107,7 @@ def command(bundle: Path | None, **options: Any) -> None:
         else:
             _generate(model, request, output)
         if request.receipt is not None:
-            receipt = model.receipt() | {"request": request.as_json()}
-            write_file(request.receipt, (json.dumps(receipt, indent=1) + "\n").encode())
+            write_receipt(request.receipt, model.receipt(), request.as_json())
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
 from numpy.typing import NDArray
 
+from ._arrays import write_npy_header
 from ._codes import Columns
 from ._extras import require
 from ._parquet import write_tables
@@ -49,14 +49,9 @@ def _write_npz(file: BinaryIO, batches: Iterable[Columns]) -> None:
             count += len(values)
         with zipfile.ZipFile(file, "w") as archive:
             for name, (part, values) in parts.items():
-                header = {
-                    "descr": np.lib.format.dtype_to_descr(values.dtype),
-                    "fortran_order": False,
-                    "shape": (count, *values.shape[1:]),
-                }
                 # ZipInfo's own date is fixed.
                 with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
-                    np.lib.format.write_array_header_1_0(member, header)
+                    write_npy_header(member, values.dtype, (count, *values.shape[1:]))
                     part.seek(0)
                     shutil.copyfileobj(part, member, _COPIED_AT_A_TIME)
 

@@ -1,7 +1,9 @@
 """What a model runs on, for whoever has to repeat its results."""
 
 import importlib.metadata
+import json
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 
 from ._engines import Engines
 from ._extras import require
+from ._files import write_file
 from ._providers import PROVIDERS, nodes_by_provider
 
 
@@ -57,6 +60,11 @@ def make_receipt(
         },
         "versions": versions(),
     }
+
+
+def write_receipt(path: Path, receipt: Mapping[str, Any], request: Mapping[str, Any]) -> None:
+    """Write a receipt, and what was asked for, as JSON."""
+    write_file(path, (json.dumps({**receipt, "request": request}, indent=1) + "\n").encode())
 
 
 def versions() -> dict[str, str | None]:

@@ -3,7 +3,6 @@
 The same samples give the same bytes: there are no dates and no owners in them.
 """
 
-import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -11,6 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from ._arrays import write_npy_header
 from ._extras import require
 from ._parquet import write_tables
 from ._pictures import encode_png
@@ -25,17 +25,14 @@ def _write_npy(file: BinaryIO, indices: range, batches: Batches) -> None:
     """One array (N, H, W, C)."""
     for number, batch in enumerate(batches):
         if number == 0:
-            header = {
-                "descr": np.lib.format.dtype_to_descr(batch.dtype),
-                "fortran_order": False,
-                "shape": (len(indices), *batch.shape[1:]),
-            }
-            np.lib.format.write_array_header_1_0(file, header)
+            write_npy_header(file, batch.dtype, (len(indices), *batch.shape[1:]))
         file.write(batch.data)
 
 
 def _write_tar(file: BinaryIO, indices: range, batches: Batches) -> None:
     """A PNG file a sample, named by its index."""
+    import tarfile
+
     names = iter(indices)
     with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for batch in batches:

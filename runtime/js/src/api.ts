@@ -1,0 +1,16 @@
+/** The public names that Node.js and browsers share. */
+
+export type { Images, ImageShape, ImagesIn, Latents } from "./arrays.ts";
+export type { BundleFiles } from "./bundle.ts";
+export type { Whole } from "./check.ts";
+export { PROBABILITY_FLOOR } from "./elbo.ts";
+export { BundleError, CvaeError, InputError, IntegrityError, ProviderError } from "./errors.ts";
+export type { GoldenResult, SelfCheck } from "./golden.ts";
+export type { Method } from "./interpolate.ts";
+export type { LoadOptions } from "./load.ts";
+export type { FileInfo, GraphInfo, Manifest, Precision, TensorInfo } from "./manifest.ts";
+export type { DrawOptions, Model, Receipt } from "./model.ts";
+export type { RuntimeOptions } from "./ort.ts";
+export { pictureGrid, toUint8, type GridOptions, type Picture } from "./pictures.ts";
+export { posteriorNoise, priorLatents, RNG_NAME, threefry2x32, type Words } from "./random.ts";
+export type { Posterior, Scores } from "./score.ts";

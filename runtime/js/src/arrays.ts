@@ -1,0 +1,120 @@
+/** Arrays in and out: images and latents with their shapes, and what callers may hand in for them. */
+
+import { found, InputError } from "./errors.ts";
+
+/** Height, width and channels. */
+export type ImageShape = readonly [height: number, width: number, channels: number];
+
+/** Expected images, values in [0, 1], image by image and row by row. */
+export interface Images {
+  readonly data: Float32Array;
+  readonly shape: readonly [count: number, height: number, width: number, channels: number];
+}
+
+/** Latents, one after another. */
+export interface Latents {
+  readonly data: Float32Array;
+  readonly shape: readonly [count: number, latentDim: number];
+}
+
+type Bytes = Uint8Array | Uint8ClampedArray;
+
+/** Raw pixels 0 to 255 of one image or several: N*H*W*C of them, with or without their shape, or pictures of a canvas. */
+export type ImagesIn = Bytes | { readonly data: Bytes; readonly shape: readonly number[] } | ImageData | ImageData[];
+
+/**
+ * Raw pixels, N*H*W*C of them, of whatever was handed in. A canvas's pictures become grey by the luma of ITU-R 601-2 where
+ * the model has one channel, and lie on white where they are transparent.
+ *
+ * @throws InputError if it is no image of this shape, or none at all.
+ */
+export function rawPixels(images: ImagesIn, shape: ImageShape): Uint8Array {
+  const [height, width, channels] = shape;
+  const size = height * width * channels;
+  const expected = `raw pixels 0 to 255 of images of shape [${shape.join(", ")}]`;
+  const pictures = Array.isArray(images) ? images : isPicture(images) ? [images] : undefined;
+  if (pictures !== undefined) {
+    const pixels = new Uint8Array(pictures.length * size);
+    pictures.forEach((picture, n) => {
+      if (!isPicture(picture)) throw new InputError(`images must be ${expected}; found a list of ${found(picture)}`);
+      if (picture.height !== height || picture.width !== width) {
+        throw new InputError(`images must be ${expected}; found an ImageData of ${picture.height} x ${picture.width}`);
+      }
+      pixels.set(fromRgba(picture.data, channels), n * size);
+    });
+    if (pictures.length > 0) return pixels;
+    throw new InputError("images must hold at least one image; found none");
+  }
+  const { data, shape: told } = shaped(images);
+  if (!isBytes(data)) throw new InputError(`images must be a Uint8Array of ${expected}; found ${found(data)}`);
+  if (told !== undefined && !isShape(told, data.length, shape)) {
+    throw new InputError(`images must be ${expected}; found ${data.length} values of shape [${told.join(", ")}]`);
+  }
+  if (data.length === 0) throw new InputError("images must hold at least one image; found none");
+  if (data.length % size !== 0) {
+    throw new InputError(`images must be ${expected}, ${size} values each; found ${data.length} values`);
+  }
+  return data instanceof Uint8Array ? data : new Uint8Array(data.buffer, data.byteOffset, data.length);
+}
+
+/**
+ * The values of latents, N*L of them.
+ *
+ * @throws InputError if it is something else, or values are not finite.
+ */
+export function latentValues(z: Float32Array | Latents, latentDim: number): Float32Array {
+  const { data, shape: told } = shaped(z);
+  const expected = `latents must be a Float32Array of N * ${latentDim} values`;
+  if (!(data instanceof Float32Array)) throw new InputError(`${expected}; found ${found(data)}`);
+  if (told !== undefined && (told[1] !== latentDim || told[0] * told[1] !== data.length)) {
+    throw new InputError(`${expected}; found ${data.length} values of shape [${told.join(", ")}]`);
+  }
+  if (data.length === 0) throw new InputError("latents must hold at least one; found none");
+  if (data.length % latentDim !== 0) throw new InputError(`${expected}; found ${data.length} values`);
+  if (!data.every(Number.isFinite)) throw new InputError("latents must be finite; found NaN or infinity");
+  return data;
+}
+
+/** The values of what was handed in, with their shape where it has one; of what is neither, itself. */
+function shaped(value: unknown): { data: unknown; shape?: readonly number[] } {
+  const isObject = typeof value === "object" && value !== null && "data" in value;
+  return isObject ? value : { data: value };
+}
+
+function isBytes(value: unknown): value is Bytes {
+  return value instanceof Uint8Array || value instanceof Uint8ClampedArray;
+}
+
+/** By its form: Node.js has no ImageData, and its libraries for pictures make objects like it. */
+function isPicture(value: unknown): value is ImageData {
+  const picture = value as Partial<ImageData> | null;
+  return (
+    typeof picture === "object" &&
+    picture !== null &&
+    isBytes(picture.data) &&
+    typeof picture.width === "number" &&
+    typeof picture.height === "number" &&
+    picture.data.length === 4 * picture.width * picture.height
+  );
+}
+
+/** Whether `told` is (N, H, W, C), or (N, H, W) for one channel, and has so many values. */
+function isShape(told: readonly number[], length: number, shape: ImageShape): boolean {
+  const full = told.length === 3 && shape[2] === 1 ? [...told, 1] : told;
+  return (
+    full.length === 4 &&
+    shape.every((size, axis) => full[axis + 1] === size) &&
+    full.reduce((product, size) => product * size, 1) === length
+  );
+}
+
+function fromRgba(rgba: Bytes, channels: number): Uint8Array {
+  const pixels = new Uint8Array((rgba.length / 4) * channels);
+  for (let i = 0; i < rgba.length / 4; i++) {
+    const alpha = rgba[4 * i + 3] / 255;
+    const [red, green, blue] = [0, 1, 2].map((c) => Math.round(rgba[4 * i + c] * alpha + 255 * (1 - alpha)));
+    if (channels === 1) pixels[i] = (19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16;
+    else pixels.set([red, green, blue], 3 * i);
+  }
+  return pixels;
+}

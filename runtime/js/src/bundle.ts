@@ -1,0 +1,132 @@
+/** Reading a bundle: the manifest, then each file that is needed, checked before anything is opened. */
+
+import { BundleError, IntegrityError } from "./errors.ts";
+import { MANIFEST_NAME, parseManifest, type FileInfo, type GraphInfo, type Manifest } from "./manifest.ts";
+import { refuseOtherThanPlainGraph } from "./plain-graph.ts";
+import { sha256 } from "./sha256.ts";
+
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+/** Where a bundle's files come from. */
+export interface BundleSource {
+  /** What errors call a file. */
+  describe(file: string): string;
+  /**
+   * The bytes of a file, of which no more than `limit` + 1 need be read.
+   *
+   * @throws Error if there is none; its message says why.
+   */
+  read(file: string, limit: number): Promise<Bytes>;
+}
+
+/** The files of a bundle by their names: of a folder that was dropped on a page, or bytes inside the page. */
+export type BundleFiles = ReadonlyMap<string, Uint8Array | Blob>;
+
+const MANIFEST_LIMIT = 16 * 2 ** 20; // bytes; a manifest takes some kilobytes
+
+/** A bundle whose manifest was checked; files are read, and checked against it, when they are asked for. */
+export class Bundle {
+  private constructor(
+    private readonly source: BundleSource,
+    readonly manifest: Manifest,
+    /** Of the manifest's bytes; it holds the hashes of the files, and so names the bundle. */
+    readonly sha256: string,
+  ) {}
+
+  /** @throws BundleError if no bundle lies there, or its manifest is wrong or of another format version. */
+  static async open(source: BundleSource): Promise<Bundle> {
+    const name = source.describe(MANIFEST_NAME);
+    const bytes = await source.read(MANIFEST_NAME, MANIFEST_LIMIT).catch((error: unknown) => {
+      throw new BundleError(`${name}: ${reason(error)}; expected a bundle, a folder that cvae-export makes`);
+    });
+    if (bytes.length > MANIFEST_LIMIT) throw new BundleError(`${name}: expected at most ${MANIFEST_LIMIT} bytes`);
+    return new Bundle(source, parseManifest(bytes, name), await sha256(bytes));
+  }
+
+  describe(file: string): string {
+    return this.source.describe(file);
+  }
+
+  /** @throws IntegrityError if the file is missing, or has another size or hash than the manifest says. */
+  async read(info: FileInfo): Promise<Bytes> {
+    const name = this.describe(info.file);
+    const bytes = await this.source.read(info.file, info.bytes).catch((error: unknown) => {
+      throw new IntegrityError(`${name}: ${reason(error)}; get the bundle again`);
+    });
+    if (bytes.length !== info.bytes) {
+      const size = bytes.length > info.bytes ? "more" : String(bytes.length);
+      throw new IntegrityError(`${name}: expected ${info.bytes} bytes, found ${size}; get the bundle again`);
+    }
+    const hash = await sha256(bytes);
+    if (hash !== info.sha256) {
+      throw new IntegrityError(
+        `${name}: expected SHA-256 ${info.sha256}, found ${hash}; the file was changed or damaged: get the bundle again`,
+      );
+    }
+    return bytes;
+  }
+
+  /** The bytes of a graph. @throws IntegrityError see `read`. @throws BundleError if it is not self-contained and plain. */
+  async readGraph(info: GraphInfo): Promise<Bytes> {
+    const bytes = await this.read(info);
+    refuseOtherThanPlainGraph(bytes, this.describe(info.file));
+    return bytes;
+  }
+}
+
+/** A bundle of files at hand. */
+export function fromFiles(files: BundleFiles): BundleSource {
+  return {
+    describe: (file) => file,
+    async read(file, limit) {
+      const content = files.get(file);
+      if (content === undefined) throw new Error(`is not among the files: ${[...files.keys()].join(", ") || "none"}`);
+      if (content instanceof Uint8Array) return new Uint8Array(content.slice(0, limit + 1));
+      return new Uint8Array(await content.slice(0, limit + 1).arrayBuffer());
+    },
+  };
+}
+
+/** A bundle of files below a URL. */
+export function fromUrl(folder: URL): BundleSource {
+  const base = new URL(folder);
+  if (!base.pathname.endsWith("/")) base.pathname += "/";
+  const locate = (file: string) => new URL(file, base).href;
+  return {
+    describe: locate,
+    async read(file, limit) {
+      const response = await fetch(locate(file));
+      if (!response.ok) throw new Error(`cannot be read: HTTP ${response.status} ${response.statusText}`.trimEnd());
+      return await readAtMost(response, limit);
+    },
+  };
+}
+
+/** The body of a response, or its beginning where it is longer than `limit`: a server may send for ever. */
+async function readAtMost(response: Response, limit: number): Promise<Bytes> {
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  let size = 0;
+  if (response.body !== null) {
+    const reader = response.body.getReader();
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      parts.push(part.value);
+      size += part.value.length;
+      if (size > limit) {
+        await reader.cancel();
+        break;
+      }
+    }
+  }
+  const bytes = new Uint8Array(size);
+  let start = 0;
+  for (const part of parts) {
+    bytes.set(part, start);
+    start += part.length;
+  }
+  return bytes;
+}
+
+function reason(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.startsWith("is ") || message.startsWith("cannot ") ? message : `cannot be read: ${message}`;
+}

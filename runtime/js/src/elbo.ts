@@ -1,0 +1,88 @@
+/** The ELBO's parts, defined once, as in Python: nats, in float64, summed over each image. */
+
+/** The smallest probability that a logarithm is taken of; the largest is as far from 1. */
+export const PROBABILITY_FLOOR = 1e-7;
+
+/** What a decoder gives for each likelihood that is known. */
+export const DECODER_OUTPUTS: Readonly<Record<string, readonly string[]>> = {
+  bernoulli: ["probs"],
+  "discretized-logistic": ["probs", "log_scale"],
+};
+
+/** log p(x|z) of one image: `targets` and what the decoder gave for it. */
+export type LogLikelihood = (targets: Float32Array, outputs: Readonly<Record<string, Float32Array>>) => number;
+
+/** The likelihoods, by their names in a manifest. */
+export const LOG_LIKELIHOODS: Readonly<Record<string, LogLikelihood>> = {
+  bernoulli: (x, outputs) => bernoulliLogLikelihood(x, outputs.probs),
+  "discretized-logistic": (x, outputs) => discretizedLogisticLogLikelihood(x, outputs.probs, outputs.log_scale),
+};
+
+/** log p(x|z) of independent Bernoulli pixels; with grey values between 0 and 1 a cross-entropy bound, no likelihood. */
+export function bernoulliLogLikelihood(targets: Float32Array, probs: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < targets.length; i++) {
+    const x = targets[i];
+    const p = Math.min(Math.max(probs[i], PROBABILITY_FLOOR), 1 - PROBABILITY_FLOOR);
+    sum += x * Math.log(p) + (1 - x) * Math.log1p(-p);
+  }
+  return sum;
+}
+
+/**
+ * log p(x|z) of independent pixels of 256 levels: a level is the interval of half a level around x = v/255 under a logistic
+ * distribution with location m = `probs` and scale s = exp(`logScale`), the outer two with the tails beyond them.
+ * (Kingma et al., "Improved variational inference with inverse autoregressive flow", 2016; Salimans et al.,
+ * "PixelCNN++", 2017.) Exactly -softplus(-b) - softplus(a) + log(1 - exp(a - b)), in which nothing cancels.
+ */
+export function discretizedLogisticLogLikelihood(
+  targets: Float32Array,
+  probs: Float32Array,
+  logScale: Float32Array,
+): number {
+  let sum = 0;
+  for (let i = 0; i < targets.length; i++) {
+    const x = Math.round(255 * targets[i]) / 255; // as float32 rounded it, levels would overlap or leave gaps
+    const s = Math.exp(logScale[i]);
+    if (x > 0) sum -= softplus((x - 1 / 510 - probs[i]) / s);
+    if (x < 1) sum -= softplus(-(x + 1 / 510 - probs[i]) / s);
+    if (x > 0 && x < 1) sum += Math.log(-Math.expm1(-1 / (255 * s)));
+  }
+  return sum;
+}
+
+function softplus(value: number): number {
+  return Math.max(value, 0) + Math.log1p(Math.exp(-Math.abs(value)));
+}
+
+/** KL(N(mean, exp(logvar)) || N(0, I)) = sum (exp(logvar) + mean^2 - 1 - logvar) / 2 of one posterior. */
+export function gaussianKl(mean: Float32Array, logvar: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < mean.length; i++) sum += Math.exp(logvar[i]) + mean[i] * mean[i] - 1 - logvar[i];
+  return sum / 2;
+}
+
+/** log N(z; 0, I) - log N(z; mean, exp(logvar)) of one latent. */
+export function logPriorOverPosterior(z: Float32Array, mean: Float32Array, logvar: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < z.length; i++) {
+    sum += logvar[i] + (z[i] - mean[i]) ** 2 * Math.exp(-logvar[i]) - z[i] * z[i];
+  }
+  return sum / 2;
+}
+
+/** z = mean + exp(logvar / 2) * noise, each step rounded to float32. */
+export function reparameterize(mean: Float32Array, logvar: Float32Array, noise: Float32Array): Float32Array {
+  return mean.map((value, i) => value + Math.fround(Math.fround(Math.exp(logvar[i] / 2)) * noise[i]));
+}
+
+/** What the likelihood is asked about: pixels >= `binarizeAt` as 0 or 1, or pixels / `scale`. */
+export function targetsOf(images: Uint8Array, binarizeAt: number | null, scale: number): Float32Array {
+  return Float32Array.from(images, (pixel) => (binarizeAt === null ? pixel / scale : Number(pixel >= binarizeAt)));
+}
+
+/** log(sum(exp(values))), which does not overflow. */
+export function logSumExp(values: Float64Array): number {
+  const largest = values.reduce((a, b) => Math.max(a, b), -Infinity);
+  return largest + Math.log(values.reduce((sum, value) => sum + Math.exp(value - largest), 0));
+}

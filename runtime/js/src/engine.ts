@@ -1,0 +1,101 @@
+/** One graph on a provider: a session that is called in micro-batches. */
+
+import type { Bundle } from "./bundle.ts";
+import { BundleError, messageOf, ProviderError } from "./errors.ts";
+import type { GraphInfo } from "./manifest.ts";
+import type { OrtSession, OrtTensor, Runtime, TensorData } from "./ort.ts";
+
+/** What a graph takes, and gives, for each image: names to the dimensions after the batch. */
+export interface Signature {
+  readonly input: { readonly name: string; readonly dtype: "float32" | "uint8"; readonly shape: readonly number[] };
+  readonly outputs: Readonly<Record<string, readonly number[]>>;
+}
+
+/** Makes the input of images `start .. stop - 1`. */
+export type InputOf = (start: number, stop: number) => TensorData;
+
+export class Engine {
+  private constructor(
+    readonly graph: GraphInfo,
+    readonly microBatch: number,
+    private readonly session: OrtSession,
+    private readonly runtime: Runtime,
+    private readonly signature: Signature,
+    private readonly source: string,
+  ) {}
+
+  /**
+   * Opens a graph of a bundle.
+   *
+   * @throws IntegrityError, BundleError if the file cannot be used. @throws ProviderError if the provider fails.
+   */
+  static async open(bundle: Bundle, graph: GraphInfo, runtime: Runtime, signature: Signature, microBatch: number) {
+    const source = bundle.describe(graph.file);
+    const bytes = await bundle.readGraph(graph);
+    let session: OrtSession;
+    try {
+      session = await runtime.ort.InferenceSession.create(bytes, {
+        executionProviders: [runtime.executionProvider],
+        intraOpNumThreads: runtime.threads,
+        interOpNumThreads: 1,
+        logSeverityLevel: 3, // errors alone
+      });
+    } catch (error) {
+      throw new ProviderError(`${source}: ONNX Runtime cannot open it: ${messageOf(error)}; update ONNX Runtime`);
+    }
+    const needed = [signature.input.name, ...Object.keys(signature.outputs)];
+    const there = [...session.inputNames, ...session.outputNames];
+    if (session.inputNames.length !== 1 || !needed.every((name) => there.includes(name))) {
+      throw new BundleError(`${source}: expected ${needed.join(", ")}; found ${there.join(", ")}; export it again`);
+    }
+    return new Engine(graph, microBatch, session, runtime, signature, source);
+  }
+
+  /**
+   * Runs the graph on `count` images, a micro-batch at a time.
+   *
+   * @returns the outputs asked for, each of `count` images one after another.
+   * @throws BundleError if the graph fails or gives something else than float32 of the shape it has to.
+   */
+  async run(count: number, input: InputOf, outputs: readonly string[]): Promise<Record<string, Float32Array>> {
+    const sizes = outputs.map((name) => product(this.signature.outputs[name]));
+    const whole = sizes.map((size) => new Float32Array(count * size));
+    for (let start = 0; start < count; start += this.microBatch) {
+      const stop = Math.min(start + this.microBatch, count);
+      const found = await this.call(input(start, stop), stop - start, outputs);
+      outputs.forEach((name, n) => {
+        whole[n].set(this.checked(found[name], name, stop - start), start * sizes[n]);
+      });
+    }
+    return Object.fromEntries(outputs.map((name, n) => [name, whole[n]]));
+  }
+
+  async close(): Promise<void> {
+    await this.session.release();
+  }
+
+  private async call(data: TensorData, count: number, outputs: readonly string[]) {
+    const { name, dtype, shape } = this.signature.input;
+    const tensor = new this.runtime.ort.Tensor(dtype, data, [count, ...shape]);
+    try {
+      return await this.session.run({ [name]: tensor }, outputs);
+    } catch (error) {
+      throw new BundleError(`${this.source}: fails when it runs: ${messageOf(error)}; export the bundle again`);
+    }
+  }
+
+  private checked(tensor: OrtTensor, name: string, count: number): Float32Array {
+    const dims = [count, ...this.signature.outputs[name]];
+    if (tensor.type !== "float32" || String(tensor.dims) !== String(dims)) {
+      throw new BundleError(
+        `${this.source}: expected ${name} float32 [${dims.join(", ")}], ` +
+          `found ${tensor.type} [${tensor.dims.join(", ")}]; export the bundle again`,
+      );
+    }
+    return tensor.data as Float32Array;
+  }
+}
+
+export function product(shape: readonly number[]): number {
+  return shape.reduce((a, b) => a * b, 1);
+}

@@ -1,0 +1,128 @@
+/** `golden.json`: a few inputs with their outputs and tolerances, by which a model tests itself. */
+
+import { BundleError, messageOf } from "./errors.ts";
+import { priorLatents } from "./random.ts";
+
+/** One output of one graph against its golden vector: the largest absolute difference. */
+export interface GoldenResult {
+  readonly file: string;
+  readonly output: string;
+  /** In the output's unit; in units in the last place for the random numbers. */
+  readonly difference: number;
+  readonly atol: number;
+  readonly agrees: boolean;
+}
+
+/** What a model's test of itself gave. */
+export interface SelfCheck {
+  readonly provider: string;
+  readonly agrees: boolean;
+  readonly results: readonly GoldenResult[];
+}
+
+/** Values with their shape. */
+export interface GoldenArray {
+  readonly data: Float32Array | Uint8Array;
+  readonly shape: readonly number[];
+}
+
+export interface GoldenCase {
+  readonly file: string;
+  readonly inputs: Readonly<Record<string, GoldenArray>>;
+  readonly outputs: Readonly<Record<string, GoldenArray>>;
+  readonly atol: number;
+}
+
+export interface Golden {
+  /** Those of encoders and decoders that take and give bytes and float32. */
+  readonly cases: readonly GoldenCase[];
+  readonly rng: readonly { seed: bigint; first: bigint; count: number; latentDim: number; z: Float32Array }[];
+}
+
+interface Encoded {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly data: string;
+}
+
+interface Text {
+  readonly cases: readonly {
+    file: string;
+    inputs: Readonly<Record<string, Encoded>>;
+    outputs: Readonly<Record<string, Encoded>>;
+    atol: number;
+  }[];
+  readonly rng: readonly { seed: string; first: string; count: number; latent_dim: number; z: Encoded }[];
+}
+
+/**
+ * Reads the vectors of the graphs `files`; those of others may hold types that JavaScript has no arrays for.
+ *
+ * @throws BundleError if the text is not of that form.
+ */
+export function parseGolden(bytes: Uint8Array, source: string, files: readonly string[]): Golden {
+  try {
+    const text = JSON.parse(new TextDecoder().decode(bytes)) as Text;
+    const cases = text.cases.filter(({ file }) => files.includes(file));
+    return {
+      cases: cases.map(({ file, inputs, outputs, atol }) => {
+        if (typeof atol !== "number") throw new TypeError("atol must be a number");
+        return { file, inputs: decodeAll(inputs), outputs: decodeAll(outputs), atol };
+      }),
+      rng: text.rng.map((item) => {
+        const z = decode(item.z);
+        if (!(z.data instanceof Float32Array) || z.data.length !== item.count * item.latent_dim) {
+          throw new TypeError(`z must be float32 of ${item.count} x ${item.latent_dim} values`);
+        }
+        const [seed, first] = [BigInt(item.seed), BigInt(item.first)];
+        return { seed, first, count: item.count, latentDim: item.latent_dim, z: z.data };
+      }),
+    };
+  } catch (error) {
+    throw new BundleError(`${source}: not golden vectors: ${messageOf(error)}; export the bundle again`);
+  }
+}
+
+/** The largest absolute difference; that to a NaN is NaN, which is within no tolerance. */
+export function difference(found: Float32Array, expected: GoldenArray["data"]): number {
+  if (found.length !== expected.length) return NaN;
+  return found.reduce((most, value, i) => {
+    const one = Math.abs(value - expected[i]);
+    return one <= most ? most : one;
+  }, 0);
+}
+
+/** Draws the latents again: the largest differences in units in the last place, of which 1 is allowed. */
+export function checkLatents(golden: Golden): GoldenResult[] {
+  return golden.rng.map(({ seed, first, count, latentDim, z }) => {
+    const found = priorLatents(seed, first, count, latentDim);
+    const [a, b] = [found, z].map(inOrder);
+    const most = a.reduce((largest, place, i) => Math.max(largest, Math.abs(place - b[i])), 0);
+    return { file: "rng", output: `seed ${String(seed)}, in ulp`, difference: most, atol: 1, agrees: most <= 1 };
+  });
+}
+
+/** Each value's place among all float32 in their order, so that neighbours differ by 1. */
+function inOrder(values: Float32Array): number[] {
+  const bits = new Int32Array(new Float32Array(values).buffer);
+  return Array.from(bits, (word) => (word < 0 ? -(word & 0x7fffffff) : word));
+}
+
+function decodeAll(arrays: Readonly<Record<string, Encoded>>): Record<string, GoldenArray> {
+  return Object.fromEntries(Object.entries(arrays).map(([name, array]) => [name, decode(array)]));
+}
+
+function decode({ dtype, shape, data }: Encoded): GoldenArray {
+  const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
+  const values = dtype === "uint8" ? bytes : dtype === "float32" ? littleEndian(bytes) : undefined;
+  if (values === undefined) throw new TypeError(`dtype must be uint8 or float32; found ${JSON.stringify(dtype)}`);
+  if (shape.reduce((a, b) => a * b, 1) !== values.length) {
+    throw new TypeError(`shape [${shape.join(", ")}] does not fit ${values.length} values`);
+  }
+  return { data: values, shape };
+}
+
+function littleEndian(bytes: Uint8Array): Float32Array {
+  const view = new DataView(bytes.buffer);
+  return Float32Array.from({ length: bytes.length / 4 }, (_, i) => view.getFloat32(4 * i, true));
+}

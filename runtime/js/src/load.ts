@@ -1,0 +1,127 @@
+/** Opening a bundle on a provider: the same for Node.js and browsers. */
+
+import { Bundle, type BundleSource } from "./bundle.ts";
+import { checkChoice, count } from "./check.ts";
+import { Engine, type Signature } from "./engine.ts";
+import { messageOf, ProviderError } from "./errors.ts";
+import { DECODER_OUTPUTS } from "./elbo.ts";
+import { chooseGraph, PRECISIONS, type GraphInfo, type Manifest, type Precision } from "./manifest.ts";
+import { Model } from "./model.ts";
+import type { Platform, RuntimeOptions } from "./ort.ts";
+
+/** How a bundle is loaded. */
+export interface LoadOptions extends RuntimeOptions {
+  /** What to run on; "auto", if not given, takes the best that works, and a name never anything else. */
+  provider?: string;
+  /** Of the graphs; a role without a graph at it uses float32, which is what is used if not given. */
+  precision?: Precision;
+  /** Told why "auto" did not take a provider; the console is told if not given. */
+  onNotice?: (text: string) => void;
+}
+
+/**
+ * Loads a bundle.
+ *
+ * @throws BundleError, IntegrityError if the bundle cannot be used. @throws ProviderError if the provider is not there or
+ * does not work. @throws InputError for an unknown provider or precision, or one that the bundle has no graph for.
+ */
+export async function loadOn(platform: Platform, source: BundleSource, options: LoadOptions): Promise<Model> {
+  const { provider = "auto", precision = "float32" } = options;
+  checkChoice("provider", provider, ["auto", ...platform.providers]);
+  checkChoice("precision", precision, PRECISIONS);
+  if (options.threads !== undefined) count("threads", options.threads, 1);
+  const bundle = await Bundle.open(source);
+  const candidates = provider === "auto" ? platform.auto() : [provider];
+  const refusals: string[] = [];
+  for (const candidate of candidates) {
+    try {
+      return await openOn(platform, bundle, candidate, precision, options, refusals.join("; "));
+    } catch (error) {
+      if (!(error instanceof ProviderError) || candidate === candidates.at(-1)) throw error;
+      refusals.push(`${candidate} is not used: ${error.message}`);
+      (options.onNotice ?? console.warn)(refusals[refusals.length - 1]);
+    }
+  }
+  throw new Error("no provider is tried"); // there is one on every platform
+}
+
+async function openOn(
+  platform: Platform,
+  bundle: Bundle,
+  provider: string,
+  precision: Precision,
+  options: LoadOptions,
+  why: string,
+): Promise<Model> {
+  const { manifest } = bundle;
+  const onCpu = platform.onCpu.includes(provider);
+  const [encoder, decoder] = ["encoder", "decoder"].map((role) => chooseGraph(manifest, role, precision, onCpu));
+  const runtime = await platform.runtime(provider, options);
+  const [inside, outside] = signatures(manifest);
+  const engines: Engine[] = [];
+  try {
+    for (const [graph, signature] of [[encoder, inside] as const, [decoder, outside] as const]) {
+      engines.push(
+        await Engine.open(bundle, graph, runtime, signature, onCpu ? microBatchOf(graph, manifest.model) : GPU_BATCH),
+      );
+    }
+    const model = new Model(bundle, {
+      encoder: engines[0],
+      decoder: engines[1],
+      requested: options.provider ?? "auto",
+      provider,
+      why: why || (options.provider === provider ? "asked for" : "the best that works here"),
+      threads: runtime.threads,
+      versions: runtime.ort.env.versions,
+    });
+    if (!onCpu) await demandAgreement(model);
+    return model;
+  } catch (error) {
+    await Promise.all(engines.map((engine) => engine.close()));
+    throw error;
+  }
+}
+
+/** GPUs differ: one is used only where it computes the bundle's golden vectors. */
+async function demandAgreement(model: Model): Promise<void> {
+  let failures: string;
+  try {
+    const { results } = await model.selfCheck();
+    failures = results
+      .filter(({ agrees }) => !agrees)
+      .map(({ file, output, difference, atol }) => `${output} of ${file} is off by ${difference}, allowed is ${atol}`)
+      .join("; ");
+  } catch (error) {
+    failures = messageOf(error);
+  }
+  if (failures)
+    throw new ProviderError(`${model.provider} fails the bundle's self-check: ${failures}; use another one`);
+}
+
+function signatures({ model }: Manifest): [encoder: Signature, decoder: Signature] {
+  const latent = [model.latent_dim];
+  const decoded = DECODER_OUTPUTS[model.likelihood] ?? ["probs"];
+  return [
+    { input: { name: "images", dtype: "uint8", shape: model.image_shape }, outputs: { mean: latent, logvar: latent } },
+    {
+      input: { name: "z", dtype: "float32", shape: latent },
+      outputs: Object.fromEntries(decoded.map((name) => [name, model.image_shape])),
+    },
+  ];
+}
+
+const GPU_BATCH = 256;
+const WIDEST_BYTES = 4 * 2 ** 20;
+
+/**
+ * How many images a call takes. On a CPU the largest power of two up to 32 whose widest layer, of the first of `filters` at
+ * the image's size in a decoder and at half its height and width in an encoder, fits into 4 MiB; a GPU wants more.
+ */
+function microBatchOf(
+  graph: GraphInfo,
+  { image_shape: [height, width, channels], filters }: Manifest["model"],
+): number {
+  const pixels = graph.role === "decoder" ? height * width : Math.ceil(height / 2) * Math.ceil(width / 2);
+  const fitting = WIDEST_BYTES / (4 * pixels * Math.max(filters[0] ?? 1, channels));
+  return 2 ** Math.min(5, Math.max(0, Math.floor(Math.log2(fitting))));
+}

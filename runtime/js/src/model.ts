@@ -1,0 +1,275 @@
+/** A loaded bundle: generate, encode, decode, reconstruct, score and interpolate; typed arrays in and out. */
+
+import { latentValues, rawPixels, type Images, type ImageShape, type ImagesIn, type Latents } from "./arrays.ts";
+import type { Bundle } from "./bundle.ts";
+import { checkChoice, checkTemperature, count as countOf, whole, type Whole } from "./check.ts";
+import { DECODER_OUTPUTS, reparameterize } from "./elbo.ts";
+import { Engine, product } from "./engine.ts";
+import { BundleError, InputError } from "./errors.ts";
+import { checkLatents, difference, parseGolden, type SelfCheck } from "./golden.ts";
+import { interpolateLatents, METHODS, type Method } from "./interpolate.ts";
+import type { GraphInfo, Manifest } from "./manifest.ts";
+import { checkRange, posteriorNoise, priorLatents, RNG_NAME } from "./random.ts";
+import { scoreImages, type Posterior, type Scores } from "./score.ts";
+
+/** Which draws of a stream: `seed` an unsigned 64-bit number, `first` the index of the first one; both 0 if not given. */
+export interface DrawOptions {
+  seed?: Whole;
+  first?: Whole;
+}
+
+/** How a model was opened. */
+export interface Opened {
+  readonly encoder: Engine;
+  readonly decoder: Engine;
+  readonly requested: string;
+  readonly provider: string;
+  /** Why this provider, where another might have been expected. */
+  readonly why: string;
+  readonly threads: number;
+  readonly versions: Readonly<Record<string, string | undefined>>;
+}
+
+/** What a model runs on and why, for whoever has to repeat its results. */
+export interface Receipt {
+  readonly bundle: { readonly manifest_sha256: string };
+  readonly provider: { readonly requested: string; readonly actual: string; readonly why: string };
+  readonly threads: number;
+  readonly graphs: Readonly<Record<string, { file: string; precision: string; micro_batch: number }>>;
+  readonly versions: Readonly<Record<string, string | undefined>>;
+}
+
+/** A bundle that is ready to run; `load` makes one. Calls may overlap: they run one after another. */
+export class Model {
+  readonly manifest: Manifest;
+  /** The execution provider that it runs on. */
+  readonly provider: string;
+  readonly threads: number;
+  /** Height, width and channels. */
+  readonly imageShape: ImageShape;
+  readonly latentDim: number;
+  /** Of the bundle's manifest, which holds that of every file. */
+  readonly sha256: string;
+  /** The graph that runs, by its role. */
+  readonly graphs: Readonly<Record<"encoder" | "decoder", GraphInfo>>;
+
+  private last: Promise<unknown> = Promise.resolve();
+  private open = true;
+
+  constructor(
+    private readonly bundle: Bundle,
+    private readonly opened: Opened,
+  ) {
+    this.manifest = bundle.manifest;
+    this.sha256 = bundle.sha256;
+    this.provider = opened.provider;
+    this.threads = opened.threads;
+    this.imageShape = bundle.manifest.model.image_shape;
+    this.latentDim = bundle.manifest.model.latent_dim;
+    this.graphs = { encoder: opened.encoder.graph, decoder: opened.decoder.graph };
+  }
+
+  /**
+   * Draws samples `first .. first + count - 1` of the stream that `seed` names.
+   *
+   * @param options.temperature factor on the latents; below 1 samples are more typical, above 1 more varied.
+   * @returns the expected image of each sample, in [0, 1].
+   * @throws InputError for a number out of range.
+   */
+  async generate(count: number, options: DrawOptions & { temperature?: number } = {}): Promise<Images> {
+    const { seed = 0, first = 0, temperature = 1 } = options;
+    countOf("count", count, 1);
+    checkTemperature(temperature);
+    this.checkRng();
+    checkRange(seed, first, count, this.latentDim);
+    return await this.decodeDrawn(count, (start, stop) => {
+      const latents = priorLatents(seed, BigInt(first) + BigInt(start), stop - start, this.latentDim);
+      return latents.map((value) => value * Math.fround(temperature));
+    });
+  }
+
+  /** Encodes raw pixels; scaling and binarization are inside the model. @throws InputError for anything else. */
+  async encode(images: ImagesIn): Promise<Posterior> {
+    const pixels = rawPixels(images, this.imageShape);
+    const size = product(this.imageShape);
+    const count = pixels.length / size;
+    const outputs = await this.inTurn(() =>
+      this.opened.encoder.run(count, (a, b) => pixels.subarray(a * size, b * size), ["mean", "logvar"]),
+    );
+    const shape = [count, this.latentDim] as const;
+    return { mean: { data: outputs.mean, shape }, logvar: { data: outputs.logvar, shape } };
+  }
+
+  /**
+   * Decodes latents, N*L values.
+   *
+   * @returns the expected images, in [0, 1].
+   * @throws InputError for another type or length, no latents, or values that are not finite.
+   */
+  async decode(z: Float32Array | Latents): Promise<Images> {
+    const values = latentValues(z, this.latentDim);
+    return await this.decodeDrawn(values.length / this.latentDim, (start, stop) =>
+      values.subarray(start * this.latentDim, stop * this.latentDim),
+    );
+  }
+
+  /**
+   * Encodes and decodes again.
+   *
+   * @param options.sample through a draw of q(z|x) in the place of its mean.
+   * @throws InputError see `encode`; a number out of range.
+   */
+  async reconstruct(images: ImagesIn, options: DrawOptions & { sample?: boolean } = {}): Promise<Images> {
+    const { sample = false, seed = 0, first = 0 } = options;
+    const pixels = rawPixels(images, this.imageShape);
+    const count = pixels.length / product(this.imageShape);
+    if (sample) {
+      this.checkRng();
+      checkRange(seed, first, count, this.latentDim);
+    }
+    const { mean, logvar } = await this.encode(pixels);
+    if (!sample) return await this.decode(mean);
+    const z = reparameterize(mean.data, logvar.data, posteriorNoise(seed, first, count, this.latentDim));
+    return await this.decode(this.checkedDraws(z));
+  }
+
+  /**
+   * Computes each image's ELBO and importance-weighted bound of log p(x), in nats.
+   *
+   * @param options.samples k, draws of q(z|x) an image; 1 if not given.
+   * @throws InputError see `encode`; a number out of range.
+   */
+  async score(images: ImagesIn, options: DrawOptions & { samples?: number } = {}): Promise<Scores> {
+    const { seed = 0, first = 0 } = options;
+    const samples = countOf("samples", options.samples ?? 1, 1);
+    const from = whole("first", first, 0);
+    const pixels = rawPixels(images, this.imageShape);
+    this.checkRng();
+    const draws = (pixels.length / product(this.imageShape)) * samples;
+    checkRange(seed, from * BigInt(samples), draws, this.latentDim);
+    const { model } = this.manifest;
+    const outputs = DECODER_OUTPUTS[model.likelihood] ?? ["probs"];
+    const decode = (z: Float32Array) =>
+      this.runDecoder(z.length / this.latentDim, sliceOf(this.checkedDraws(z), this.latentDim), outputs);
+    return await scoreImages(pixels, await this.encode(pixels), decode, model, samples, BigInt(seed), from);
+  }
+
+  /**
+   * Decodes the way from one latent to another.
+   *
+   * @param a, b latents, Float32Array of L values, or single images, which are encoded to their means.
+   * @param options.steps pictures, both ends included; 8 if not given.
+   * @param options.method "linear", or "spherical" (Shoemake, 1985), which keeps the length that latents of the prior have.
+   */
+  async interpolate(
+    a: Float32Array | ImagesIn,
+    b: Float32Array | ImagesIn,
+    options: { steps?: number; method?: Method } = {},
+  ): Promise<Images> {
+    const steps = countOf("steps", options.steps ?? 8, 2);
+    const method = options.method ?? "linear";
+    checkChoice("method", method, METHODS);
+    return await this.decode(interpolateLatents(await this.end(a), await this.end(b), steps, method));
+  }
+
+  /** Runs the bundle's golden vectors, and its random numbers, on the provider in use. */
+  async selfCheck(): Promise<SelfCheck> {
+    const { golden: info } = this.manifest;
+    const engines = [this.opened.encoder, this.opened.decoder];
+    const source = this.bundle.describe(info.file);
+    const golden = parseGolden(
+      await this.bundle.read(info),
+      source,
+      engines.map((engine) => engine.graph.file),
+    );
+    const results = checkLatents(golden);
+    for (const { file, inputs, outputs, atol } of golden.cases) {
+      const engine = engines.find((one) => one.graph.file === file);
+      const input = Object.values(inputs).at(0);
+      if (engine === undefined || input === undefined) continue;
+      const [count, ...rest] = input.shape;
+      const names = Object.keys(outputs);
+      const found = await this.inTurn(() => engine.run(count, sliceOf(input.data, product(rest)), names));
+      for (const name of names) {
+        const most = difference(found[name], outputs[name].data);
+        results.push({ file, output: name, difference: most, atol, agrees: most <= atol });
+      }
+    }
+    return { provider: this.provider, agrees: results.every(({ agrees }) => agrees), results };
+  }
+
+  /** What the model runs on and why, in values of JSON. */
+  receipt(): Receipt {
+    const { encoder, decoder, requested, provider, why, versions } = this.opened;
+    const of = ({ graph, microBatch }: Engine) => ({
+      file: graph.file,
+      precision: graph.precision,
+      micro_batch: microBatch,
+    });
+    return {
+      bundle: { manifest_sha256: this.sha256 },
+      provider: { requested, actual: provider, why },
+      threads: this.threads,
+      graphs: { encoder: of(encoder), decoder: of(decoder) },
+      versions,
+    };
+  }
+
+  /** Frees what ONNX Runtime holds, after the calls before; the model cannot be used afterwards. */
+  async close(): Promise<void> {
+    if (!this.open) return;
+    const closed = this.inTurn(() => Promise.all([this.opened.encoder.close(), this.opened.decoder.close()]));
+    this.open = false;
+    await closed;
+  }
+
+  /** Sessions of WebAssembly take one call at a time. */
+  private async inTurn<T>(act: () => Promise<T>): Promise<T> {
+    if (!this.open) throw new InputError("the model is closed; load it again");
+    const turn = this.last.then(act);
+    this.last = turn.catch(() => undefined); // its caller hears of it
+    return await turn;
+  }
+
+  private async decodeDrawn(count: number, latents: (start: number, stop: number) => Float32Array): Promise<Images> {
+    const { probs } = await this.runDecoder(count, latents, ["probs"]);
+    return { data: probs, shape: [count, ...this.imageShape] };
+  }
+
+  private async runDecoder(
+    count: number,
+    latents: (start: number, stop: number) => Float32Array,
+    outputs: readonly string[],
+  ): Promise<Record<string, Float32Array>> {
+    return await this.inTurn(() => this.opened.decoder.run(count, latents, outputs));
+  }
+
+  private async end(value: Float32Array | ImagesIn): Promise<Float32Array> {
+    const latent =
+      value instanceof Float32Array ? latentValues(value, this.latentDim) : (await this.encode(value)).mean.data;
+    if (latent.length === this.latentDim) return latent;
+    throw new InputError(`an end must be one latent or one image; found ${latent.length / this.latentDim}`);
+  }
+
+  private checkRng(): void {
+    const { rng } = this.manifest.model;
+    if (rng !== RNG_NAME) {
+      throw new InputError(
+        `the bundle specifies the random numbers "${rng}", this version knows "${RNG_NAME}"; ` +
+          `draw latents yourself and decode them`,
+      );
+    }
+  }
+
+  private checkedDraws(z: Float32Array): Float32Array {
+    if (z.every(Number.isFinite)) return z;
+    throw new BundleError(
+      `${this.bundle.describe(this.graphs.encoder.file)}: expected draws of q(z|x) that float32 holds; the encoder's ` +
+        `logvar is too large; export the bundle again`,
+    );
+  }
+}
+
+function sliceOf<T extends Float32Array | Uint8Array>(values: T, size: number): (start: number, stop: number) => T {
+  return (start, stop) => values.subarray(start * size, stop * size) as T;
+}

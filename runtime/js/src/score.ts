@@ -1,0 +1,100 @@
+/** Scores of images under a model: the ELBO and the importance-weighted bound, from encoder and decoder alone. */
+
+import type { Latents } from "./arrays.ts";
+import { gaussianKl, LOG_LIKELIHOODS, logPriorOverPosterior, logSumExp, reparameterize, targetsOf } from "./elbo.ts";
+import { InputError } from "./errors.ts";
+import type { Manifest } from "./manifest.ts";
+import { posteriorNoise } from "./random.ts";
+
+/** q(z|x) = N(mean, exp(logvar)) of each image. */
+export interface Posterior {
+  readonly mean: Latents;
+  readonly logvar: Latents;
+}
+
+/** How well a model explains images, in nats, a value an image. */
+export interface Scores {
+  /** reconstruction - kl, a lower bound of log p(x). */
+  readonly elbo: Float64Array;
+  /** log p(x|z), averaged over the draws. */
+  readonly reconstruction: Float64Array;
+  /** KL(q(z|x) || N(0, I)), in closed form. */
+  readonly kl: Float64Array;
+  /**
+   * The importance-weighted bound over the draws (Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders",
+   * 2016); it grows with their number towards log p(x).
+   */
+  readonly logLikelihood: Float64Array;
+  /** The images' codes, what `encode` gives. */
+  readonly posterior: Posterior;
+}
+
+/** Decodes latents, M*L values, to the decoder's outputs by name. */
+export type Decode = (z: Float32Array) => Promise<Record<string, Float32Array>>;
+
+const DECODED_AT_A_TIME = 512; // latents; bounds the memory that many draws of many images take
+
+/** Computes scores from a model's parts: `pixels` are raw ones, `samples` the draws an image. */
+export async function scoreImages(
+  pixels: Uint8Array,
+  posterior: Posterior,
+  decode: Decode,
+  model: Manifest["model"],
+  samples: number,
+  seed: bigint,
+  first: bigint,
+): Promise<Scores> {
+  if (!Object.hasOwn(LOG_LIKELIHOODS, model.likelihood)) {
+    const known = Object.keys(LOG_LIKELIHOODS).join(", ");
+    throw new InputError(
+      `the bundle's likelihood is "${model.likelihood}", and this version scores ${known}; update it`,
+    );
+  }
+  const logLikelihoodOf = LOG_LIKELIHOODS[model.likelihood];
+  const [count, latentDim] = posterior.mean.shape;
+  const size = pixels.length / count;
+  const scores = {
+    elbo: new Float64Array(count),
+    reconstruction: new Float64Array(count),
+    kl: new Float64Array(count),
+    logLikelihood: new Float64Array(count),
+    posterior,
+  };
+  const block = Math.max(1, Math.floor(DECODED_AT_A_TIME / samples));
+  for (let start = 0; start < count; start += block) {
+    const stop = Math.min(start + block, count);
+    const draws = new Float32Array((stop - start) * samples * latentDim);
+    // Image by image, its draws one after another: the order in which the noise is numbered.
+    const noise = posteriorNoise(seed, (first + BigInt(start)) * BigInt(samples), draws.length / latentDim, latentDim);
+    forEachDraw(start, stop, samples, (image, draw) => {
+      const [mean, logvar] = [row(posterior.mean.data, image, latentDim), row(posterior.logvar.data, image, latentDim)];
+      draws.set(reparameterize(mean, logvar, row(noise, draw, latentDim)), draw * latentDim);
+    });
+    const outputs = await decode(draws);
+    const logWeights = new Float64Array(draws.length / latentDim);
+    forEachDraw(start, stop, samples, (image, draw) => {
+      const { binarize_at, scale } = model.preprocessing;
+      const targets = targetsOf(row(pixels, image, size), binarize_at, scale);
+      const decoded = Object.fromEntries(Object.entries(outputs).map(([name, all]) => [name, row(all, draw, size)]));
+      const logP = logLikelihoodOf(targets, decoded);
+      const [mean, logvar] = [row(posterior.mean.data, image, latentDim), row(posterior.logvar.data, image, latentDim)];
+      scores.reconstruction[image] += logP / samples;
+      logWeights[draw] = logP + logPriorOverPosterior(row(draws, draw, latentDim), mean, logvar);
+    });
+    for (let image = start; image < stop; image++) {
+      const mean = row(posterior.mean.data, image, latentDim);
+      scores.kl[image] = gaussianKl(mean, row(posterior.logvar.data, image, latentDim));
+      scores.elbo[image] = scores.reconstruction[image] - scores.kl[image];
+      scores.logLikelihood[image] = logSumExp(row(logWeights, image - start, samples)) - Math.log(samples);
+    }
+  }
+  return scores;
+}
+
+function forEachDraw(start: number, stop: number, samples: number, act: (image: number, draw: number) => void): void {
+  for (let draw = 0; draw < (stop - start) * samples; draw++) act(start + Math.floor(draw / samples), draw);
+}
+
+function row<T extends Float32Array | Float64Array | Uint8Array>(values: T, index: number, size: number): T {
+  return values.subarray(index * size, (index + 1) * size) as T;
+}

@@ -8,7 +8,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = {"cvae_runtime": "runtime", "cvae_train": "train", "cvae_export": "export"}
 ARROWS = {"cvae_runtime": set(), "cvae_train": {"cvae_runtime"}, "cvae_export": {"cvae_train", "cvae_runtime"}}
-MODULES = sorted(path for folder in PACKAGES.values() for path in (ROOT / folder).rglob("*.py"))
+MODULES = sorted(path for package, folder in PACKAGES.items() for path in (ROOT / folder / package).rglob("*.py"))
+SCRIPTS = sorted((ROOT / "runtime" / "js" / "src").glob("*.ts"))
 
 
 def imports(path):
@@ -43,7 +44,7 @@ def test_the_runtime_imports_only_its_base_dependencies():
     allowed = {"numpy", "PIL", "click", "cvae_runtime"}
     import sys
 
-    for path in (ROOT / "runtime").rglob("*.py"):
+    for path in (ROOT / "runtime" / "cvae_runtime").rglob("*.py"):
         for module, _ in imports(path):
             top = module.split(".")[0]
             assert top in allowed or top in sys.stdlib_module_names, f"{path.name} imports {module}"
@@ -59,3 +60,10 @@ def test_modules_are_small_and_documented(path):
     text = path.read_text()
     assert len(text.splitlines()) <= 300
     assert ast.get_docstring(ast.parse(text)), "a module says in its docstring what it is for"
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_modules_in_typescript_are_small_and_documented_too(path):
+    lines = path.read_text().splitlines()
+    assert len(lines) <= 300
+    assert lines[0].startswith(("/**", "// Made by")), "a module says in its first comment what it is for"

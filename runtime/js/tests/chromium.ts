@@ -1,0 +1,33 @@
+/** A real Chromium: that of CHROMIUM, or the first one on PATH. */
+
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+
+import { chromium, type Browser } from "playwright-core";
+
+const NAMES = ["chromium", "chromium-browser", "google-chrome"];
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Its path; undefined where there is none, and then tests are skipped. */
+export const CHROMIUM =
+  process.env.CHROMIUM ??
+  (process.env.PATH ?? "")
+    .split(delimiter)
+    .flatMap((folder) => NAMES.map((name) => join(folder, name)))
+    .find(isProgram);
+
+if (CHROMIUM === undefined)
+  console.warn("no Chromium: its tests are skipped; apt-get install chromium, or set CHROMIUM");
+
+/** Starts it. Without its sandbox, which root cannot have: it sees our own pages alone. */
+export async function launchChromium(args: string[] = []): Promise<Browser> {
+  return await chromium.launch({ executablePath: CHROMIUM ?? "", args: ["--no-sandbox", ...args] });
+}

@@ -1,0 +1,37 @@
+import { expect, test } from "vitest";
+
+import { discretizedLogisticLogLikelihood, gaussianKl, logPriorOverPosterior, logSumExp } from "../src/elbo.ts";
+
+test("the 256 levels of the discretized logistic sum to one", () => {
+  for (const [location, logScale] of [
+    [0.3, -3],
+    [0, -7],
+    [1, 2],
+    [0.999, -1],
+  ]) {
+    const levels = Array.from({ length: 256 }, (_, v) =>
+      Math.exp(discretizedLogisticLogLikelihood(f32(v / 255), f32(location), f32(logScale))),
+    );
+    expect(levels.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 6);
+  }
+});
+
+test("the KL is none for the prior, and the closed form else", () => {
+  expect(gaussianKl(f32(0, 0), f32(0, 0))).toBe(0);
+  expect(gaussianKl(f32(1, -2), f32(0, 1))).toBeCloseTo((1 + 4 + Math.E - 1 - 1) / 2, 6);
+});
+
+test("prior over posterior is one where they are the same", () => {
+  expect(logPriorOverPosterior(f32(0.5, -3), f32(0, 0), f32(0, 0))).toBe(0);
+  // log N(1; 0, 1) - log N(1; 1, 4) = -1/2 + log 2
+  expect(logPriorOverPosterior(f32(1), f32(1), f32(Math.log(4)))).toBeCloseTo(-0.5 + Math.log(2), 6);
+});
+
+test("logarithms of sums do not overflow", () => {
+  expect(logSumExp(new Float64Array([-2000, -2000 + Math.log(3)]))).toBeCloseTo(-2000 + Math.log(4), 10);
+  expect(logSumExp(new Float64Array([900]))).toBe(900);
+});
+
+function f32(...values: number[]): Float32Array {
+  return new Float32Array(values);
+}

@@ -1,0 +1,28 @@
+/** How close two runtimes come, whichever they are. */
+
+import { expect } from "vitest";
+
+import { valuesOf, type GoldenArray } from "./golden.ts";
+import type { Numbers } from "./numbers.ts";
+
+/** Images to 1e-5, as specified; codes and nats grow with their size. */
+const TOLERANCES: Record<string, (value: number) => number> = {
+  grid: () => 1,
+  mean: (value) => 1e-5 * Math.max(1, Math.abs(value)),
+  logvar: (value) => 1e-5 * Math.max(1, Math.abs(value)),
+  elbo: () => 1e-3,
+  reconstruction: () => 1e-3,
+  kl: () => 1e-3,
+  log_likelihood: () => 1e-3,
+};
+
+/** Asserts that every number is Python's, within the tolerances that are promised. */
+export function expectPythons(found: Numbers, golden: Record<string, GoldenArray>): void {
+  for (const [name, values] of Object.entries(found)) {
+    const expected = valuesOf(golden[name]);
+    expect(values.length, name).toBe(expected.length);
+    const tolerance = TOLERANCES[name] ?? (() => 1e-5);
+    const wrong = values.findIndex((value, i) => !(Math.abs(value - expected[i]) <= tolerance(expected[i])));
+    expect(wrong === -1 ? "all agree" : `[${wrong}] ${values[wrong]} for ${expected[wrong]}`, name).toBe("all agree");
+  }
+}

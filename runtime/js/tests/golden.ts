@@ -1,0 +1,42 @@
+/** What Python computed, `tests/golden/*.json`, and the same in JavaScript. */
+
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+/** A path from the project's root. */
+export function projectPath(path: string): string {
+  return fileURLToPath(new URL(`../../../${path}`, import.meta.url));
+}
+
+export function readJson(path: string): unknown {
+  return JSON.parse(readFileSync(projectPath(path), "utf8"));
+}
+
+export const BUNDLES = {
+  mnist: projectPath("runtime/cvae_runtime/bundles/mnist"),
+  colour: projectPath("tests/golden/colour"),
+};
+
+export interface GoldenArray {
+  dtype: "uint8" | "float32" | "float64";
+  shape: number[];
+  data: string;
+}
+
+/** The names of `scripts/golden.py`; `seed` and `first` are texts. */
+export type Golden = Record<string, GoldenArray> & { seed: never; first: never };
+
+export function readGolden(
+  bundle: keyof typeof BUNDLES,
+): Record<string, GoldenArray> & Record<"seed" | "first", string> {
+  return (readJson("tests/golden/runtime.json") as Record<string, never>)[bundle];
+}
+
+export function valuesOf({ dtype, data }: GoldenArray): number[] {
+  const bytes = Buffer.from(data, "base64");
+  if (dtype === "uint8") return [...bytes];
+  const size = dtype === "float32" ? 4 : 8;
+  return Array.from({ length: bytes.length / size }, (_, i) =>
+    dtype === "float32" ? bytes.readFloatLE(i * size) : bytes.readDoubleLE(i * size),
+  );
+}

@@ -1,0 +1,126 @@
+/** Which provider a model takes: with a stand-in for a GPU, whose numbers can be wrong. */
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+import * as ort from "onnxruntime-node";
+import { describe, expect, test } from "vitest";
+
+import { ProviderError } from "../src/api.ts";
+import { fromFiles } from "../src/bundle.ts";
+import { loadOn, type LoadOptions } from "../src/load.ts";
+import type { Ort, OrtSession, OrtTensor, Platform } from "../src/ort.ts";
+import { BUNDLES } from "./golden.ts";
+
+const FILES = new Map(
+  ["manifest.json", "encoder.onnx", "decoder.onnx", "golden.json"].map((name) => [
+    name,
+    readFileSync(join(BUNDLES.colour, name)),
+  ]),
+);
+
+const REAL = ort as unknown as Ort;
+
+/** ONNX Runtime whose sessions give other outputs. */
+function standIn(alter: (tensor: OrtTensor, name: string) => OrtTensor): Ort {
+  return {
+    Tensor: REAL.Tensor,
+    env: REAL.env,
+    InferenceSession: {
+      async create(model, options) {
+        const session = await REAL.InferenceSession.create(model, { ...options, executionProviders: ["cpu"] });
+        const { inputNames, outputNames } = session;
+        const run: OrtSession["run"] = async (feeds, fetches) => {
+          const outputs = Object.entries(await session.run(feeds, fetches));
+          return Object.fromEntries(outputs.map(([name, tensor]) => [name, alter(tensor, name)]));
+        };
+        return { inputNames, outputNames, run, release: () => session.release() };
+      },
+    },
+  };
+}
+
+function changed(change: (value: number, output: string) => number): Ort {
+  return standIn(({ type, dims, data }, name) => {
+    return { type, dims, data: (data as Float32Array).map((value) => change(value, name)) };
+  });
+}
+
+/** A browser with a GPU that computes so. */
+function platform(gpu: Ort | Error): Platform {
+  return {
+    providers: ["wasm", "webgpu"],
+    onCpu: ["wasm"],
+    auto: () => ["webgpu", "wasm"],
+    runtime(provider) {
+      if (provider === "wasm") return Promise.resolve({ ort: REAL, executionProvider: "cpu", threads: 1 });
+      if (gpu instanceof Error) return Promise.reject(gpu);
+      return Promise.resolve({ ort: gpu, executionProvider: "webgpu", threads: 1 });
+    },
+  };
+}
+
+async function load(gpu: Ort | Error, options: LoadOptions = {}) {
+  const notices: string[] = [];
+  const model = await loadOn(platform(gpu), fromFiles(FILES), { onNotice: (text) => notices.push(text), ...options });
+  return { model, notices };
+}
+
+test("a GPU that computes the golden vectors is used", async () => {
+  const { model, notices } = await load(changed((value) => value));
+  expect(model.provider).toBe("webgpu");
+  expect(model.receipt()).toMatchObject({
+    provider: { requested: "auto", actual: "webgpu", why: "the best that works here" },
+    graphs: { decoder: { micro_batch: 256 } },
+  });
+  expect(notices).toEqual([]);
+});
+
+describe.each([
+  [
+    "one value is wrong",
+    changed((value, output) => (output === "log_scale" ? value + 0.25 : value)),
+    /^webgpu is not used: webgpu fails the bundle's self-check: log_scale of decoder\.onnx is off by 0\.25\d*, allowed is [\d.e-]+; use another one$/,
+  ],
+  [
+    "all are NaN",
+    changed(() => NaN),
+    /^webgpu is not used: webgpu fails the bundle's self-check: mean of encoder\.onnx is off by NaN, /,
+  ],
+  [
+    "there is no adapter",
+    new ProviderError("WebGPU finds no graphics adapter here; use the provider wasm"),
+    /^webgpu is not used: WebGPU finds no graphics adapter here; use the provider wasm$/,
+  ],
+])("where %s", (_, gpu, notice) => {
+  test("auto falls back and says so", async () => {
+    const { model, notices } = await load(gpu);
+    expect(model.provider).toBe("wasm");
+    expect(notices).toEqual([expect.stringMatching(notice)]);
+    expect(model.receipt().provider).toEqual({ requested: "auto", actual: "wasm", why: notices[0] });
+    expect((await model.selfCheck()).agrees).toBe(true);
+  });
+
+  test("a provider asked for by name fails", async () => {
+    await expect(load(gpu, { provider: "webgpu" })).rejects.toThrow(ProviderError);
+  });
+});
+
+test("a bundle that cannot be used is no reason for another provider", async () => {
+  const files = new Map(FILES);
+  files.delete("encoder.onnx");
+  const attempt = loadOn(platform(REAL), fromFiles(files), {});
+  await expect(attempt).rejects.toThrow(
+    "encoder.onnx: is not among the files: manifest.json, decoder.onnx, golden.json",
+  );
+});
+
+test.each([
+  ["shape", standIn(({ type, data }) => ({ type, data, dims: [1, 1] })), "float32 [1, 1]"],
+  ["type", standIn(({ data, dims }) => ({ type: "float16", data, dims })), "float16 [3, 3]"],
+])("outputs of another %s are refused", async (_, gpu, found) => {
+  await expect(load(gpu, { provider: "webgpu" })).rejects.toThrow(
+    "webgpu fails the bundle's self-check: encoder.onnx: expected mean float32 [3, 3], " +
+      `found ${found}; export the bundle again`,
+  );
+});

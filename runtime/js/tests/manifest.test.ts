@@ -1,0 +1,118 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { describe, expect, test } from "vitest";
+
+import { BundleError, InputError, type Manifest } from "../src/api.ts";
+import { MANIFEST_SCHEMA } from "../src/manifest-schema.ts";
+import { chooseGraph, parseManifest } from "../src/manifest.ts";
+import { BUNDLES, readJson } from "./golden.ts";
+
+const TEXT = readFileSync(join(BUNDLES.mnist, "manifest.json"), "utf8");
+
+type Loose = Record<string, never>;
+
+/** Parses the packaged manifest after a change to its JSON. */
+function parse(change: (manifest: Loose) => void): Manifest {
+  const value = JSON.parse(TEXT) as Loose;
+  change(value);
+  return parseManifest(new TextEncoder().encode(JSON.stringify(value)), "m.json");
+}
+
+test("the schema is that of the Python package; make it again by `npm run schema`", () => {
+  expect(MANIFEST_SCHEMA).toEqual(readJson("runtime/cvae_runtime/manifest.schema.json"));
+});
+
+test("the packaged manifest is read as it stands, with unknown keys", () => {
+  const manifest = parse((value) => Object.assign(value, { later: { version: 2 } }));
+  expect(manifest.model.image_shape).toEqual([28, 28, 1]);
+  expect(manifest.graphs.map(({ file }) => file)).toEqual([
+    "encoder.onnx",
+    "decoder.onnx",
+    "decoder_cpu.onnx",
+    "decoder_cpu_int8.onnx",
+  ]);
+});
+
+test.each<[string, string]>([
+  ["[1]", 'm.json: expected an object with "format": 1; this is no bundle\'s manifest'],
+  ["null", 'm.json: expected an object with "format": 1; this is no bundle\'s manifest'],
+  [
+    '{"format": 2}',
+    "m.json: expected format 1, found 2; use the version of cvae-toolkit that wrote it, or export the bundle again",
+  ],
+])("the text %s is refused", (text, message) => {
+  expect(() => parseManifest(new TextEncoder().encode(text), "m.json")).toThrow(new BundleError(message));
+});
+
+// What is wrong with it is said in the engine's words.
+test.each(["{", '{"format": NaN}'])("the text %s, which is no JSON, is refused", (text) => {
+  const parsed = () => parseManifest(new TextEncoder().encode(text), "m.json");
+  expect(parsed).toThrow(BundleError);
+  expect(parsed).toThrow(/^m\.json: expected JSON: .*JSON.*; export the bundle again$/);
+});
+
+test("bytes that are not UTF-8 are refused", () => {
+  expect(() => parseManifest(new Uint8Array([0x7b, 0xff]), "m.json")).toThrow(/^m\.json: expected JSON: /);
+});
+
+describe("what the schema refuses is named", () => {
+  test.each<[string, (manifest: Loose) => void, string]>([
+    [
+      "a field that is missing",
+      ({ model }: Loose) => delete (model as Loose).latent_dim,
+      'model: Instance does not have required property "latent_dim"',
+    ],
+    [
+      "a field of another type",
+      ({ model }) => Object.assign(model, { latent_dim: "50" }),
+      'model.latent_dim: Instance type "string" is invalid. Expected "integer"',
+    ],
+    [
+      "a file outside",
+      ({ golden }) => Object.assign(golden, { file: "../golden.json" }),
+      "golden.file: String does not match pattern",
+    ],
+    [
+      "a hash",
+      ({ graphs }) => Object.assign(graphs[1], { sha256: "ab" }),
+      "graphs[1].sha256: String does not match pattern",
+    ],
+    [
+      "no portable encoder",
+      ({ graphs }) => (graphs as unknown[]).shift(),
+      "graphs: expected a portable float32 encoder, found none",
+    ],
+    [
+      "no portable decoder",
+      ({ graphs }) => (graphs as unknown[]).splice(1, 1),
+      "graphs: expected a portable float32 decoder, found none",
+    ],
+    [
+      "a decoder without its output",
+      ({ graphs }) => Object.assign(graphs[1], { outputs: [{ name: "pixels", dtype: "float32", shape: ["batch"] }] }),
+      'graphs[1].outputs: expected probs, for the likelihood "bernoulli", found pixels',
+    ],
+    [
+      "a decoder without a scale",
+      ({ model }) => Object.assign(model, { likelihood: "discretized-logistic" }),
+      'graphs[1].outputs: expected probs and log_scale, for the likelihood "discretized-logistic", found probs',
+    ],
+  ])("%s", (_, change, message) => {
+    expect(() => parse(change)).toThrow(new BundleError(`m.json: ${message}; export the bundle again`));
+  });
+});
+
+test("graphs are chosen by role, precision and where they run", () => {
+  const manifest = parse(() => undefined);
+  const chosen = (...[role, precision, onCpu]: [string, "float32" | "int8", boolean]) =>
+    chooseGraph(manifest, role, precision, onCpu).file;
+  expect(chosen("decoder", "float32", true)).toBe("decoder_cpu.onnx");
+  expect(chosen("decoder", "float32", false)).toBe("decoder.onnx");
+  expect(chosen("decoder", "int8", true)).toBe("decoder_cpu_int8.onnx");
+  expect(chosen("decoder", "int8", false)).toBe("decoder.onnx");
+  expect(chosen("encoder", "int8", true)).toBe("encoder.onnx");
+  expect(() => chooseGraph(manifest, "decoder", "float16", true)).toThrow(
+    new InputError("precision float16: the bundle has graphs in float32, int8; choose one of these"),
+  );
+});

@@ -1,0 +1,246 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+import { afterAll, describe, expect, test } from "vitest";
+
+import * as cvae from "../src/node.ts";
+import { expectPythons } from "./expectations.ts";
+import { BUNDLES, readGolden, valuesOf } from "./golden.ts";
+import { numbersOf } from "./numbers.ts";
+
+const folders: string[] = [];
+
+afterAll(() => folders.forEach((folder) => rmSync(folder, { recursive: true })));
+
+/** A copy of the colour bundle, to be damaged. */
+function copy(): string {
+  const folder = mkdtempSync(join(tmpdir(), "cvae-"));
+  folders.push(folder);
+  cpSync(BUNDLES.colour, folder, { recursive: true });
+  return folder;
+}
+
+describe.each(["mnist", "colour"] as const)("the bundle %s", (name) => {
+  const golden = readGolden(name);
+  const asked = { seed: golden.seed, first: golden.first, images: valuesOf(golden.images) };
+
+  test("gives Python's numbers", async () => {
+    const model = await cvae.load(BUNDLES[name]);
+    expectPythons(await numbersOf(model, asked), golden);
+    await model.close();
+  });
+
+  test("passes its self-check", async () => {
+    const model = await cvae.load(BUNDLES[name]);
+    const check = await model.selfCheck();
+    expect(check.results.filter(({ agrees }) => !agrees)).toEqual([]);
+    expect(check).toMatchObject({ provider: "cpu", agrees: true });
+    const checked = check.results.map(({ file }) => file);
+    expect(checked).toEqual(expect.arrayContaining(["rng", model.graphs.encoder.file, model.graphs.decoder.file]));
+    await model.close();
+  });
+});
+
+test("the number of threads, repeats and calls at a time change no bit", async () => {
+  const [one, two] = [await cvae.load(BUNDLES.mnist, { threads: 1 }), await cvae.load(BUNDLES.mnist, { threads: 2 })];
+  const asked = [5, 6].map((seed) => two.generate(40, { seed }));
+  const [five, six] = await Promise.all(asked);
+  expect(five).toEqual(await one.generate(40, { seed: 5 }));
+  expect(six).toEqual(await two.generate(40, { seed: 6 }));
+  expect([one.threads, two.threads]).toEqual([1, 2]);
+});
+
+test("a sample does not depend on the call that it is drawn in", async () => {
+  const model = await cvae.load(BUNDLES.mnist);
+  const many = await model.generate(41, { seed: 7 });
+  const last = await model.generate(1, { seed: 7, first: 40 });
+  const apart = Array.from(last.data, (value, i) => Math.abs(value - many.data[40 * 784 + i]));
+  expect(Math.max(...apart)).toBeLessThan(1e-6);
+});
+
+test("graphs in 8 bits are chosen where there are some", async () => {
+  const model = await cvae.load(BUNDLES.mnist, { precision: "int8" });
+  expect(model.receipt()).toMatchObject({
+    provider: { requested: "auto", actual: "cpu", why: "the best that works here" },
+    graphs: {
+      encoder: { file: "encoder.onnx", precision: "float32" },
+      decoder: { file: "decoder_cpu_int8.onnx", precision: "int8" },
+    },
+  });
+  expect((await model.selfCheck()).agrees).toBe(true);
+});
+
+test("a bundle is loaded from a path, a file URL, and files at hand", async () => {
+  const folder = BUNDLES.colour;
+  const names = ["manifest.json", "encoder.onnx", "decoder.onnx", "golden.json"];
+  const files = new Map(names.map((name) => [name, readFileSync(join(folder, name))]));
+  const blobs = new Map(names.map((name) => [name, new Blob([readFileSync(join(folder, name))])]));
+  const found = [];
+  for (const source of [folder, pathToFileURL(`${folder}/`), files, blobs]) {
+    found.push((await (await cvae.load(source)).generate(1)).data);
+  }
+  for (const other of found) expect(other).toEqual(found[0]);
+});
+
+test("pictures of a canvas lie on white and become grey", async () => {
+  const model = await cvae.load(BUNDLES.mnist);
+  const data = new Uint8ClampedArray(4 * 784);
+  for (let i = 0; i < 784; i++) data.set(i % 2 ? [0, 0, 0, 0] : [250, 10, 130, 255], 4 * i);
+  const picture = { data, width: 28, height: 28 } as unknown as ImageData;
+  const grey = Uint8Array.from({ length: 784 }, (_, i) => (i % 2 ? 255 : 95)); // 0.299 * 250 + 0.587 * 10 + 0.114 * 130
+  expect(await model.encode(picture)).toEqual(await model.encode(grey));
+  expect(await model.encode([picture, picture])).toEqual(await model.encode(new Uint8Array([...grey, ...grey])));
+});
+
+describe("what cannot be used is refused", () => {
+  const raw = "raw pixels 0 to 255 of images of shape [12, 16, 3]";
+  const cases: [string, (model: cvae.Model) => Promise<unknown>, string][] = [
+    ["no images", (m) => m.encode([]), "images must hold at least one image; found none"],
+    ["no pixels", (m) => m.encode(new Uint8Array()), "images must hold at least one image; found none"],
+    ["null", (m) => m.encode(null as never), `images must be a Uint8Array of ${raw}; found null`],
+    [
+      "floats",
+      (m) => m.score(new Float32Array(576) as never),
+      `images must be a Uint8Array of ${raw}; found Float32Array`,
+    ],
+    ["a part", (m) => m.encode(new Uint8Array(577)), `images must be ${raw}, 576 values each; found 577 values`],
+    [
+      "a shape",
+      (m) => m.encode({ data: new Uint8Array(576), shape: [1, 16, 12, 3] }),
+      `images must be ${raw}; found 576 values of shape [1, 16, 12, 3]`,
+    ],
+    [
+      "a picture's size",
+      (m) => m.encode({ data: new Uint8ClampedArray(16), width: 2, height: 2 } as never),
+      `images must be ${raw}; found an ImageData of 2 x 2`,
+    ],
+    ["a list", (m) => m.encode([3] as never), `images must be ${raw}; found a list of 3`],
+    ["doubles", (m) => m.decode([0, 0, 0] as never), "latents must be a Float32Array of N * 3 values; found Array"],
+    ["four", (m) => m.decode(new Float32Array(4)), "latents must be a Float32Array of N * 3 values; found 4 values"],
+    ["NaN", (m) => m.decode(new Float32Array([0, NaN, 0])), "latents must be finite; found NaN or infinity"],
+    ["none", (m) => m.generate(0), "count must be a whole number of at least 1; found 0"],
+    [
+      "too many",
+      (m) => m.generate(2 ** 40),
+      "count must be at most 2147483647; found 1099511627776: ask for it in parts",
+    ],
+    ["heat", (m) => m.generate(1, { temperature: -1 }), "temperature must be a finite number of at least 0; found -1"],
+    [
+      "draws",
+      (m) => m.score(new Uint8Array(576), { samples: 0 }),
+      "samples must be a whole number of at least 1; found 0",
+    ],
+    [
+      "two ends",
+      (m) => m.interpolate(new Float32Array(6), new Float32Array(3)),
+      "an end must be one latent or one image; found 2",
+    ],
+    [
+      "one step",
+      (m) => m.interpolate(new Float32Array(3), new Float32Array(3), { steps: 1 }),
+      "steps must be a whole number of at least 2; found 1",
+    ],
+    [
+      "a method",
+      (m) => m.interpolate(new Float32Array(3), new Float32Array(3), { method: "cubic" as never }),
+      'method must be one of linear, spherical; found "cubic"',
+    ],
+  ];
+  const loaded = cvae.load(BUNDLES.colour);
+
+  test.each(cases)("%s", async (_, call, message) => {
+    await expect(call(await loaded)).rejects.toThrow(new cvae.InputError(message));
+  });
+
+  test("a closed model", async () => {
+    const model = await cvae.load(BUNDLES.colour);
+    await Promise.all([model.generate(1), model.close()]);
+    await model.close();
+    await expect(model.generate(1)).rejects.toThrow(new cvae.InputError("the model is closed; load it again"));
+  });
+
+  test("a provider, a precision or a number of threads that does not exist", async () => {
+    const load = (options: object) => cvae.load(BUNDLES.colour, options);
+    await expect(load({ provider: "gpu" })).rejects.toThrow(
+      new cvae.InputError('provider must be one of auto, cpu, cuda, tensorrt, webgpu, coreml, directml; found "gpu"'),
+    );
+    await expect(load({ precision: "int4" })).rejects.toThrow(
+      new cvae.InputError('precision must be one of float32, float16, int8; found "int4"'),
+    );
+    await expect(load({ precision: "int8" })).rejects.toThrow(
+      new cvae.InputError("precision int8: the bundle has graphs in float32; choose one of these"),
+    );
+    await expect(load({ threads: 0 })).rejects.toThrow(
+      new cvae.InputError("threads must be a whole number of at least 1; found 0"),
+    );
+  });
+
+  test("a provider that is not there", async () => {
+    const attempt = cvae.load(BUNDLES.colour, { provider: "coreml" });
+    await expect(attempt).rejects.toThrow(cvae.ProviderError);
+    await expect(attempt).rejects.toThrow(/^this onnxruntime-node has no coreml; it has cpu/);
+  });
+});
+
+describe("a damaged bundle is refused", () => {
+  test("no bundle", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "cvae-"));
+    folders.push(folder);
+    const path = join(folder, "manifest.json");
+    await expect(cvae.load(folder)).rejects.toThrow(
+      new cvae.BundleError(
+        `${path}: cannot be read: ENOENT: no such file or directory, open '${path}'; ` +
+          "expected a bundle, a folder that cvae-export makes",
+      ),
+    );
+  });
+
+  test("a changed byte", async () => {
+    const folder = copy();
+    const path = join(folder, "decoder.onnx");
+    const bytes = readFileSync(path);
+    bytes[100] ^= 1;
+    writeFileSync(path, bytes);
+    const attempt = cvae.load(folder);
+    await expect(attempt).rejects.toThrow(cvae.IntegrityError);
+    await expect(attempt).rejects.toThrow(
+      /decoder\.onnx: expected SHA-256 [0-9a-f]{64}, found [0-9a-f]{64}; the file was changed or damaged: get the bundle again$/,
+    );
+  });
+
+  test.each([
+    ["shorter", 3, /encoder\.onnx: expected \d+ bytes, found 3; get the bundle again$/],
+    ["longer", 100_000, /encoder\.onnx: expected \d+ bytes, found more; get the bundle again$/],
+  ])("a file that is %s", async (_, size, message) => {
+    const folder = copy();
+    writeFileSync(join(folder, "encoder.onnx"), new Uint8Array(size));
+    await expect(cvae.load(folder)).rejects.toThrow(message);
+  });
+
+  test("a missing file, a link", async () => {
+    const folder = copy();
+    const path = join(folder, "encoder.onnx");
+    rmSync(path);
+    const missing = cvae.load(folder);
+    await expect(missing).rejects.toThrow(cvae.IntegrityError);
+    await expect(missing).rejects.toThrow(
+      `${path}: cannot be read: ENOENT: no such file or directory, open '${path}'; get the bundle again`,
+    );
+    symlinkSync(join(BUNDLES.colour, "encoder.onnx"), path);
+    await expect(cvae.load(folder)).rejects.toThrow(/cannot be read: ELOOP/);
+  });
+
+  test("golden vectors that are none", async () => {
+    const names = ["manifest.json", "encoder.onnx", "decoder.onnx", "golden.json"];
+    const files = new Map(names.map((name) => [name, readFileSync(join(BUNDLES.colour, name))]));
+    files.delete("golden.json");
+    const model = await cvae.load(files);
+    await expect(model.selfCheck()).rejects.toThrow(
+      new cvae.IntegrityError(
+        "golden.json: is not among the files: manifest.json, encoder.onnx, decoder.onnx; get the bundle again",
+      ),
+    );
+  });
+});

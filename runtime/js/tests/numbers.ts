@@ -1,0 +1,50 @@
+/** Results of every method of a model, as `scripts/golden.py` has them of Python's; runs in Node.js and in a page. */
+
+import type { Images, Model } from "../src/api.ts";
+import { pictureGrid } from "../src/api.ts";
+
+export interface Asked {
+  seed: string;
+  first: string;
+  images: number[];
+}
+
+export type Numbers = Record<string, number[]>;
+
+export async function numbersOf(model: Model, { seed, first, images }: Asked): Promise<Numbers> {
+  const pixels = Uint8Array.from(images);
+  const size = pixels.length / 4;
+  const [one, other, two] = [pixels.subarray(0, size), pixels.subarray(size, 2 * size), pixels.subarray(0, 2 * size)];
+  const samples = await model.generate(4, { seed: BigInt(seed), first: BigInt(first) });
+  const { mean, logvar } = await model.encode(pixels);
+  const latent = (n: number) => mean.data.slice(n * model.latentDim, (n + 1) * model.latentDim);
+  const scores = await model.score(pixels, { samples: 3, seed: 5, first: 2 });
+  return numbers({
+    generate: samples,
+    cool: await model.generate(2, { seed: 3, temperature: 0.5 }),
+    grid: colours(pictureGrid(samples, { columns: 3, padding: 2, scale: 2 }).data, model.imageShape[2]),
+    mean: mean.data,
+    logvar: logvar.data,
+    reconstruct: await model.reconstruct(two),
+    drawn: await model.reconstruct(two, { sample: true, seed: 9, first: 4 }),
+    linear: await model.interpolate(one, other, { steps: 3 }),
+    spherical: await model.interpolate(latent(0), latent(1), { steps: 3, method: "spherical" }),
+    elbo: scores.elbo,
+    reconstruction: scores.reconstruction,
+    kl: scores.kl,
+    log_likelihood: scores.logLikelihood,
+  });
+}
+
+function numbers(results: Record<string, ArrayLike<number> | Images>): Numbers {
+  const arrays = Object.entries(results).map(([name, value]) => [
+    name,
+    Array.from("data" in value ? value.data : value),
+  ]);
+  return Object.fromEntries(arrays) as Numbers;
+}
+
+/** The channels of a model of an RGBA picture. */
+function colours(rgba: ArrayLike<number>, channels: number): number[] {
+  return Array.from(rgba).filter((_, i) => i % 4 < channels);
+}

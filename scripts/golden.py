@@ -1,0 +1,80 @@
+"""What Python computes, for the tests of other languages: python scripts/golden.py writes tests/golden/runtime.json.
+
+Every number is `cvae_runtime`'s, of the packaged bundle and of a tiny one in colour, ``tests/golden/colour``, which is
+trained here where it is not there yet. ``tests/runtime/test_golden_numbers.py`` holds that Python still computes them.
+"""
+
+import base64
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import cvae_runtime as cvae
+
+ROOT = Path(__file__).parents[1]
+GOLDEN = ROOT / "tests" / "golden"
+BUNDLES = {"mnist": ROOT / "runtime" / "cvae_runtime" / "bundles" / "mnist", "colour": GOLDEN / "colour"}
+
+
+def numbers_of(model: cvae.Model) -> dict[str, Any]:
+    """Results of every method of a model, by what was called; seeds are strings, as in ``golden.json``."""
+    samples = model.generate(4, seed=(1 << 63) + 7, first=1 << 40)
+    images = cvae.to_uint8(samples)
+    codes = model.encode(images)
+    scores = model.score(images, samples=3, seed=5, first=2)
+    return {
+        "seed": str((1 << 63) + 7),
+        "first": str(1 << 40),
+        "generate": text(samples),
+        "cool": text(model.generate(2, seed=3, temperature=0.5)),
+        "images": text(images),
+        "grid": text(cvae.picture_grid(images, columns=3, padding=2, scale=2)),
+        "mean": text(codes.mean),
+        "logvar": text(codes.logvar),
+        "reconstruct": text(model.reconstruct(images[:2])),
+        "drawn": text(model.reconstruct(images[:2], sample=True, seed=9, first=4)),
+        "linear": text(model.interpolate(images[0], images[1], steps=3)),
+        "spherical": text(model.interpolate(codes.mean[0], codes.mean[1], steps=3, method="spherical")),
+        **{name: text(getattr(scores, name)) for name in ("elbo", "reconstruction", "kl", "log_likelihood")},
+    }
+
+
+def text(array: NDArray[Any]) -> dict[str, Any]:
+    """An array as ``golden.json`` writes it."""
+    return {
+        "dtype": array.dtype.name,
+        "shape": list(array.shape),
+        "data": base64.b64encode(array.astype(array.dtype.newbyteorder("<")).tobytes()).decode(),
+    }
+
+
+def make_colour_bundle(target: Path) -> None:
+    """Train a tiny model of coloured squares for two epochs, and export it."""
+    import cvae_export
+    from cvae_train import Dataset, ModelConfig, TrainConfig, train
+
+    rng = np.random.default_rng(11)
+    images = np.zeros((300, 12, 16, 3), np.uint8)
+    for image, (y, x) in zip(images, rng.integers(0, (7, 11), (300, 2)), strict=True):
+        image[y : y + 5, x : x + 5] = rng.integers(64, 256, 3)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "squares.npz"
+        np.savez(path, x_train=images[:250], x_test=images[250:])
+        model = ModelConfig(image_shape=(12, 16, 3), latent_dim=3, filters=(4,), likelihood="discretized-logistic")
+        config = TrainConfig(model=model, epochs=2, batch_size=25, learning_rate=3e-3, binarize="none")
+        train(config, Dataset(images[:250], images[250:], "coloured squares"), Path(folder) / "run", quiet=True)
+        cvae_export.export(Path(folder) / "run", target, data=str(path))
+
+
+if __name__ == "__main__":
+    if not BUNDLES["colour"].exists():
+        make_colour_bundle(BUNDLES["colour"])
+    numbers = {}
+    for name, path in BUNDLES.items():
+        with cvae.load(path, provider="cpu") as model:
+            numbers[name] = numbers_of(model)
+    cvae.write_file(GOLDEN / "runtime.json", (json.dumps(numbers, indent=1) + "\n").encode())

@@ -120,7 +120,7 @@ def test_the_file_map_names_files_that_are_there():
     folder, names = "", []
     for row in rows:
         for name in re.findall(r"`([^`]+)`", row):
-            if "/" in name and not name.startswith("…") and name.endswith(".py"):
+            if "/" in name and not name.startswith("…") and name.endswith((".py", ".ts")):
                 folder = name.rsplit("/", 1)[0]
             names.append(name.replace("…", folder) if name.startswith("…") else name)
     assert len(names) > 30
@@ -132,6 +132,6 @@ def test_the_file_map_names_files_that_are_there():
 def test_every_module_of_the_packages_is_in_the_file_map():
     text = (ROOT / "ARCHITECTURE.md").read_text()
     quiet = {"__init__.py", "_errors.py", "_extras.py", "_check.py", "_cli.py", "_illustrate.py", "_progress.py", "_tensorflow.py"}  # fmt: skip
-    for folder in ("runtime/cvae_runtime", "train/cvae_train", "export/cvae_export"):
-        for path in (ROOT / folder).glob("*.py"):
+    for modules in ("runtime/cvae_runtime/*.py", "train/cvae_train/*.py", "export/cvae_export/*.py", "runtime/js/src/*.ts"):
+        for path in ROOT.glob(modules):
             assert path.name in quiet or path.name in text, path

@@ -10,11 +10,20 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo $$python && break; done)
 
-.PHONY: help demo test lint format bundle clean
+# The JavaScript runtime, its tests and the web page need Node.js; everything else does without.
+JS := runtime/js
+NODE := $(shell node -e 'const [major, minor] = process.versions.node.split(".").map(Number); \
+	process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)' 2>/dev/null && command -v npm 2>/dev/null)
+WITHOUT_NODE := no Node.js 20.19 or later with npm
+
+.PHONY: help demo test test-js page dist lint format bundle clean
 
 help:
 	@echo 'make demo    train for some minutes, export, draw samples and reconstructions'
-	@echo 'make test    tests, formatting, linting, types'
+	@echo 'make test    tests, formatting, linting, types; of the JavaScript too where Node.js is there'
+	@echo 'make test-js those of the JavaScript alone, in Node.js and in Chromium'
+	@echo 'make page    build the web page, which cvae-web copies'
+	@echo 'make dist    build the page, the sdist and the wheel'
 	@echo 'make lint    the checks without the tests'
 	@echo 'make format  format and fix what can be'
 	@echo 'make bundle  export assets/mnist into the package, evaluate it, draw the pictures of README and gallery'
@@ -47,7 +56,28 @@ demo: $(VENV)/.export
 	@echo 'the training run  $(DEMO)/run: cvae.gif, elbo.png, history.csv'
 
 test: $(VENV)/.test lint
+ifdef NODE
+	$(MAKE) test-js
+else
+	@echo 'make: $(WITHOUT_NODE): the runtime in JavaScript and the web page are not tested' >&2
+endif
 	$(BIN)/python -m pytest
+
+$(JS)/node_modules/.installed: $(JS)/package.json $(JS)/.npmrc
+ifndef NODE
+	@echo 'make: $(WITHOUT_NODE); install it' >&2; exit 1
+endif
+	cd $(JS) && npm install --no-progress --loglevel error
+	@touch $@
+
+test-js: $(JS)/node_modules/.installed
+	cd $(JS) && npm run check && npm test
+
+page: $(JS)/node_modules/.installed
+	cd $(JS) && npm run build:page
+
+dist: page $(VENV)/.test
+	$(BIN)/python -m build --no-isolation
 
 lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
@@ -57,6 +87,9 @@ lint: $(VENV)/.test
 format: $(VENV)/.test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+ifdef NODE
+	cd $(JS) && npm run format
+endif
 
 bundle: $(VENV)/.export
 	$(BIN)/cvae-export assets/mnist --onnx runtime/cvae_runtime/bundles/mnist --precision float32,int8 --overwrite
@@ -68,6 +101,7 @@ bundle: $(VENV)/.export
 	$(BIN)/cvae-encode -q build-digits.npy -o build-codes.npz --top-anomalies 20 --anomalies docs/images/anomalies.png --overwrite
 	rm build-digits.npy build-codes.npz
 	$(BIN)/python scripts/gallery.py
+	$(BIN)/python scripts/golden.py
 
 clean:
-	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) $(JS)/node_modules $(JS)/dist runtime/cvae_runtime/page $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cvae_runtime import cli, require
+from cvae_runtime import check_page, cli, is_single_file, read_bundle, require, write_page
 from cvae_train import import_tensorflow
 
 from ._settings import (
@@ -115,9 +115,17 @@ class _Range(click.ParamType[tuple[float, float]]):
 )
 @click.option("--atol", type=float, default=ATOL, show_default=True, help="Largest difference from TensorFlow.")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is there.")
+@click.option("--web", type=click.Path(path_type=Path), help="Write the bundle's web page too, as cvae-web does.")
 @cli.common_options
 def command(
-    run: Path | None, target: Path, data: str | None, overwrite: bool, quiet: bool, verbose: bool, **options: Any
+    run: Path | None,
+    target: Path,
+    data: str | None,
+    overwrite: bool,
+    web: Path | None,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
 ) -> None:
     """Export a finished run, or a pair of Keras models, as an ONNX bundle.
 
@@ -132,6 +140,8 @@ def command(
             f"expected RUN, which knows its models, or --encoder and --decoder and what is said of them; "
             f"found {', '.join(given) or 'neither'}"
         )
+    if web is not None:  # before an export of minutes
+        check_page(web, single_file=is_single_file(web), overwrite=overwrite)
     import_tensorflow(verbose=verbose, extra="export")
     for module in ("tf2onnx", "onnx", "onnx_ir", "onnxruntime"):
         require(module, "export")
@@ -154,6 +164,10 @@ def command(
             elbo = f"{result.elbo.mean:.2f} +- {result.elbo.stderr:.2f}"
             print(f"test ELBO {elbo} nats per image over {result.elbo.count:,} images", file=sys.stderr)
         print(f"{result.path}: {', '.join(graph.file for graph in result.manifest.graphs)}", file=sys.stderr)
+    if web is not None:
+        write_page(read_bundle(result.path), web, overwrite=overwrite)
+        if not quiet:
+            print(f"{web}: the web page of {result.path}", file=sys.stderr)
 
 
 def main() -> None:

@@ -56,6 +56,7 @@ from ._pictures import encode_gif, encode_png, picture_grid, to_uint8
 from ._providers import PROVIDERS
 from ._random import RNG_NAME, check_seed, posterior_noise, prior_latents
 from ._score import Posterior, Scores, score_images
+from ._web import check_page, is_single_file, write_page
 
 __all__ = [
     "EVALUATION_SEED",
@@ -94,6 +95,7 @@ __all__ = [
     "available_memory",
     "bernoulli_log_likelihood",
     "check_golden",
+    "check_page",
     "check_seed",
     "discretized_logistic_log_likelihood",
     "encode_gif",
@@ -103,6 +105,7 @@ __all__ = [
     "fit_picture",
     "gaussian_kl",
     "gaussian_kl_per_dimension",
+    "is_single_file",
     "load",
     "log_likelihood",
     "new_folder",
@@ -129,4 +132,5 @@ __all__ = [
     "targets_of",
     "to_uint8",
     "write_file",
+    "write_page",
 ]

@@ -24,12 +24,14 @@ class Bundle:
         path: its folder.
         manifest: what it says of itself.
         files: the bytes of every file that the manifest names; these are what was hashed, and what is opened.
-        sha256: of the manifest's bytes; it holds the hashes of the files, and so names the bundle.
+        text: the manifest's own bytes.
+        sha256: of these; it holds the hashes of the files, and so names the bundle.
     """
 
     path: Path
     manifest: Manifest
     files: Mapping[str, bytes]
+    text: bytes
     sha256: str
 
 
@@ -78,7 +80,7 @@ def read_bundle(path: str | Path | None = None, sha256: str | None = None) -> Bu
     for graph in manifest.graphs:
         refuse_external_data(files[graph.file], str(folder / graph.file))
         refuse_control_flow(files[graph.file], str(folder / graph.file))
-    return Bundle(folder, manifest, files, digest)
+    return Bundle(folder, manifest, files, text, digest)
 
 
 def _read(path: Path, size: int | None) -> bytes:

@@ -1,7 +1,7 @@
 import pytest
 
 from cvae_export._cli import command
-from cvae_runtime import read_bundle
+from cvae_runtime import _web, read_bundle
 
 
 @pytest.fixture
@@ -115,3 +115,20 @@ def test_help_imports_neither_tensorflow_nor_onnx(fresh_python):
     result = fresh_python(code)
     assert result.returncode == 0, result.stderr
     assert "Export a finished run, or a pair of Keras models, as an ONNX bundle." in result.stdout
+
+
+def test_web_writes_the_page_of_the_bundle_too(cvae_export, trained, tmp_path, monkeypatch):
+    page = tmp_path / "page"
+    page.mkdir()
+    (page / "index.html").write_text("<!doctype html>")
+    monkeypatch.setattr(_web, "PAGE", page)
+    arguments = (trained.path, "--onnx", tmp_path / "bundle", "--web", tmp_path / "out", "-q")
+    code, err = cvae_export(*arguments)
+    assert code == 1
+    assert err.startswith("Error: the web page is not built here: ")
+    assert not (tmp_path / "bundle").exists()  # it is refused before the work
+
+    (page / "single.html").write_text("")
+    assert cvae_export(*arguments) == (0, "")
+    assert (tmp_path / "out" / "index.html").read_text() == "<!doctype html>"
+    assert read_bundle(tmp_path / "out" / "bundle").sha256 == read_bundle(tmp_path / "bundle").sha256

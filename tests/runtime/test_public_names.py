@@ -21,10 +21,13 @@ NAMES = [
     ),
     *(
         "allowed_cores",
+        "check_page",
         "discretized_logistic_log_likelihood",
         "gaussian_kl_per_dimension",
+        "is_single_file",
         "log_likelihood",
         "score_images",
+        "write_page",
     ),
     *("Bundle", "BundleError", "CvaeError", "Golden", "GoldenCase", "GoldenInfo"),
     *("GoldenLatents", "GoldenResult", "GraphInfo", "InputError", "IntegrityError", "Manifest", "MissingExtraError"),

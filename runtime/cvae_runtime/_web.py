@@ -1,0 +1,120 @@
+"""The web page with a bundle in it: a folder for any static host, or one HTML file.
+
+The page is built from ``runtime/js`` into ``page/`` beside this module, by ``make page``; a wheel has it already. Its
+WebAssembly lies there gzipped, as an installation should stay small.
+"""
+
+import base64
+import gzip
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ._bundle import Bundle
+from ._errors import MissingExtraError, TargetExistsError
+from ._files import new_folder, refuse_existing, write_file
+from ._graph_choice import choose_graph
+from ._manifest import MANIFEST_NAME
+
+PAGE = Path(__file__).parent / "page"
+
+_PLACEHOLDER = "<!--cvae:files-->"  # in single.html, where the files go
+_WASM = "assets/ort-wasm-simd-threaded-*.wasm.gz"  # the build without WebGPU, the smaller one
+_BUNDLE = "bundle"
+
+
+def is_single_file(target: Path) -> bool:
+    """Whether the page at ``target`` is to be one file, by its name."""
+    return target.suffix.lower() in (".html", ".htm")
+
+
+def check_page(target: Path, *, single_file: bool, overwrite: bool) -> None:
+    """Raise unless a page can be written to ``target``: before any other work is done.
+
+    Raises:
+        MissingExtraError: this installation has no page.
+        TargetExistsError: the target exists and is not to be overwritten, or is no page.
+        InputError: the folder that is to hold it does not exist.
+    """
+    if not (PAGE / "single.html").is_file():
+        raise MissingExtraError(
+            "the web page is not built here: a wheel of cvae-toolkit has it, and in a checkout `make page` builds it, "
+            "with Node.js 20.19 or later"
+        )
+    refuse_existing(target, overwrite)
+    if os.path.lexists(target) and not (_is_file(target) if single_file else _is_page(target)):
+        kind = "a file" if single_file else "a page's folder"
+        raise TargetExistsError(f"{target} exists and is not {kind}, so it is not overwritten; choose another name")
+
+
+def write_page(
+    bundle: Bundle, target: str | Path, *, single_file: bool | None = None, overwrite: bool = False
+) -> dict[str, int]:
+    """Write the web page that runs a bundle in the visitor's browser; whole or not at all.
+
+    Args:
+        bundle: what `read_bundle` gives; the page holds it as it is.
+        target: the page's folder, for any static host, or its file.
+        single_file: write one HTML file, the model and WebAssembly in it, which opens from the disk; if not given, where
+            the target's name ends in ``.html``.
+        overwrite: replace a page that is there.
+
+    Returns:
+        Bytes of each file written, by its path from the target; of a single file, by its own name.
+
+    Raises:
+        MissingExtraError, TargetExistsError, InputError: see `check_page`; or it cannot be written.
+    """
+    target = Path(target)
+    single_file = is_single_file(target) if single_file is None else single_file
+    check_page(target, single_file=single_file, overwrite=overwrite)
+    if single_file:
+        data = _single_file(bundle)
+        write_file(target, data)
+        return {target.name: len(data)}
+    files = dict(_files(bundle))
+    with new_folder(target) as folder:
+        for name, data in files.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            write_file(folder / name, data)
+    return {name: len(data) for name, data in files.items()}
+
+
+def _files(bundle: Bundle) -> Iterator[tuple[str, bytes]]:
+    for path in sorted(PAGE.rglob("*")):
+        name = path.relative_to(PAGE).as_posix()
+        if path.is_file() and name != "single.html":
+            data = path.read_bytes()
+            yield (name[:-3], gzip.decompress(data)) if path.suffix == ".gz" else (name, data)
+    for name, data in bundle.files.items():
+        yield f"{_BUNDLE}/{name}", data
+    yield f"{_BUNDLE}/{MANIFEST_NAME}", bundle.text
+
+
+def _single_file(bundle: Bundle) -> bytes:
+    """The page with what it reads: the manifest, the two graphs that WebAssembly runs, the golden vectors."""
+    (wasm,) = PAGE.glob(_WASM)
+    graphs = [choose_graph(bundle.manifest, role, "float32", "cpu").file for role in ("encoder", "decoder")]
+    names = [*graphs, bundle.manifest.golden.file]
+    # Without a time stamp, a bundle gives the same file every time.
+    packed = {f"{_BUNDLE}/{name}": gzip.compress(bundle.files[name], mtime=0) for name in names}
+    packed[f"{_BUNDLE}/{MANIFEST_NAME}"] = gzip.compress(bundle.text, mtime=0)
+    packed["ort.wasm"] = wasm.read_bytes()
+    elements = [
+        f'<script type="application/octet-stream;base64" data-file="{name}">{base64.b64encode(data).decode()}</script>'
+        for name, data in packed.items()
+    ]
+    before, after = (PAGE / "single.html").read_text(encoding="utf-8").split(_PLACEHOLDER)
+    return "\n".join([before, *elements, after]).encode()
+
+
+def _is_file(target: Path) -> bool:
+    return target.is_file() and not target.is_symlink()
+
+
+def _is_page(target: Path) -> bool:
+    """Whether it is a folder that a page may take the place of: an earlier one, or an empty one."""
+    if not target.is_dir() or target.is_symlink():
+        return False
+    earlier = (target / "index.html").is_file() and (target / _BUNDLE / MANIFEST_NAME).is_file()
+    return earlier or not any(target.iterdir())

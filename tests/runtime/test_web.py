@@ -1,0 +1,163 @@
+"""The web page of a bundle, around a stand-in for the built page: where files go, and that they are the bundle's."""
+
+import base64
+import gzip
+import re
+import subprocess
+import sys
+
+import pytest
+
+import cvae_runtime as cvae
+from cvae_runtime import _cli_web, _web
+
+WASM, GPU_WASM = b"\0asm small", b"\0asm with WebGPU"
+
+
+@pytest.fixture(autouse=True)
+def page(tmp_path_factory, monkeypatch):
+    """A page as `make page` builds it, but for what is in its files."""
+    folder = tmp_path_factory.mktemp("built") / "page"
+    (folder / "assets").mkdir(parents=True)
+    (folder / "index.html").write_text("<!doctype html>\n")
+    (folder / "sw.js").write_text("// offline\n")
+    (folder / "single.html").write_text("<!doctype html>\n<p>é</p>\n<!--cvae:files-->\n<script>run()</script>\n")
+    (folder / "assets" / "index-abc.js").write_text("run();\n")
+    (folder / "assets" / "ort-wasm-simd-threaded-abc.wasm.gz").write_bytes(gzip.compress(WASM))
+    (folder / "assets" / "ort-wasm-simd-threaded.asyncify-abc.wasm.gz").write_bytes(gzip.compress(GPU_WASM))
+    monkeypatch.setattr(_web, "PAGE", folder)
+    return folder
+
+
+@pytest.fixture
+def cvae_web(run_as):
+    """Run ``cvae-web``: its exit code and stderr."""
+
+    def cvae_web(*arguments):
+        code, out, err = run_as(_cli_web.command, "cvae-web", *arguments)
+        assert out == b""
+        return code, err
+
+    return cvae_web
+
+
+def files_of(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def embedded(html):
+    elements = re.findall(r'<script type="application/octet-stream;base64" data-file="([^"]+)">([^<]+)</script>', html)
+    return {name: gzip.decompress(base64.b64decode(data, validate=True)) for name, data in elements}
+
+
+def test_a_folder_holds_the_page_and_the_bundle(tiny_bundle, tmp_path):
+    written = cvae.write_page(cvae.read_bundle(tiny_bundle), tmp_path / "out")
+    found = files_of(tmp_path / "out")
+    assert found == {
+        "index.html": b"<!doctype html>\n",
+        "sw.js": b"// offline\n",
+        "assets/index-abc.js": b"run();\n",
+        "assets/ort-wasm-simd-threaded-abc.wasm": WASM,
+        "assets/ort-wasm-simd-threaded.asyncify-abc.wasm": GPU_WASM,
+        **{f"bundle/{name}": data for name, data in files_of(tiny_bundle).items()},
+    }
+    assert written == {name: len(data) for name, data in found.items()}
+    cvae.read_bundle(tmp_path / "out" / "bundle")
+
+
+def test_a_single_file_holds_all_that_the_page_reads(tmp_path):
+    bundle = cvae.read_bundle()
+    target = tmp_path / "page.html"
+    written = cvae.write_page(bundle, target)
+    text = target.read_text(encoding="utf-8")
+    assert written == {"page.html": len(text.encode())}
+    assert embedded(text) == {
+        "bundle/encoder.onnx": bundle.files["encoder.onnx"],
+        "bundle/decoder_cpu.onnx": bundle.files["decoder_cpu.onnx"],  # what WebAssembly runs
+        "bundle/golden.json": bundle.files["golden.json"],
+        "bundle/manifest.json": (bundle.path / "manifest.json").read_bytes(),
+        "ort.wasm": WASM,
+    }
+    assert text.startswith("<!doctype html>\n<p>é</p>\n\n<script type=")
+    assert text.endswith("</script>\n\n<script>run()</script>\n")
+
+
+def test_a_bundle_gives_the_same_bytes_every_time(tiny_bundle, tmp_path):
+    bundle = cvae.read_bundle(tiny_bundle)
+    for name in ("a.html", "b.html"):
+        cvae.write_page(bundle, tmp_path / name)
+    assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
+
+
+def test_a_page_is_replaced_when_asked_to_and_nothing_else_is(tiny_bundle, tmp_path, refuses):
+    bundle = cvae.read_bundle(tiny_bundle)
+    folder, file = tmp_path / "out", tmp_path / "out.html"
+    for target in (folder, file):
+        cvae.write_page(bundle, target)
+        with refuses(cvae.TargetExistsError, f"{target} exists already; choose another name or say --overwrite"):
+            cvae.write_page(bundle, target)
+    (folder / "old").write_text("")
+    cvae.write_page(bundle, folder, overwrite=True)
+    assert not (folder / "old").exists()
+    cvae.write_page(bundle, file, overwrite=True)
+
+    kept = tmp_path / "photos"
+    kept.mkdir()
+    (kept / "index.html").write_text("mine")
+    message = f"{kept} exists and is not a page's folder, so it is not overwritten; choose another name"
+    with refuses(cvae.TargetExistsError, message):
+        cvae.write_page(bundle, kept, overwrite=True)
+    message = f"{kept} exists and is not a file, so it is not overwritten; choose another name"
+    with refuses(cvae.TargetExistsError, message):
+        cvae.write_page(bundle, kept, single_file=True, overwrite=True)
+    assert files_of(kept) == {"index.html": b"mine"}
+
+
+def test_without_a_built_page_it_says_how_to_get_one(page, cvae_web):
+    (page / "single.html").unlink()
+    message = (
+        "Error: the web page is not built here: a wheel of cvae-toolkit has it, and in a checkout `make page` builds it, "
+        "with Node.js 20.19 or later\n"
+    )
+    assert cvae_web("out") == (1, message)
+
+
+def test_the_command_writes_the_packaged_model_or_a_bundle(cvae_web, tiny_bundle, tmp_path):
+    message = (
+        "packaged: 11 files of 2.2 MB, for any static host; to look at it here, say\n"
+        "  python -m http.server --bind 127.0.0.1 --directory packaged\n"
+    )
+    assert cvae_web("packaged") == (0, message)
+    assert cvae.read_bundle(tmp_path / "packaged" / "bundle").sha256 == cvae.read_bundle().sha256
+    assert cvae_web("-q", tiny_bundle, "mine") == (0, "")
+    assert cvae.read_bundle(tmp_path / "mine" / "bundle").sha256 == cvae.read_bundle(tiny_bundle).sha256
+    assert cvae_web(tiny_bundle, "mail.html") == (0, "mail.html: one file of 0.0 MB; open it in a browser\n")
+    assert cvae_web("--single-file", "-q", tiny_bundle, "mail") == (0, "")
+    assert (tmp_path / "mail").read_bytes() == (tmp_path / "mail.html").read_bytes()
+
+
+def test_the_command_refuses_what_it_cannot_do(cvae_web, tiny_bundle, tmp_path):
+    code, err = cvae_web()
+    assert (code, err.splitlines()[-1]) == (2, "Error: expected OUT, or BUNDLE and OUT; found 0 paths")
+    assert cvae_web("a", "b", "c")[0] == 2
+    message = "Error: nowhere: expected a bundle, a folder with manifest.json, found nothing; cvae-export makes one\n"
+    assert cvae_web("nowhere", "out") == (5, message)
+    (tiny_bundle / "decoder.onnx").write_bytes(b"")
+    code, err = cvae_web(tiny_bundle, "out")
+    assert code == 5
+    assert err.startswith(f"Error: {tiny_bundle / 'decoder.onnx'}: expected ")
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "file").write_text("")
+    assert cvae_web("there") == (1, "Error: there exists already; choose another name or say --overwrite\n")
+    assert cvae_web("no/out") == (1, "Error: cannot write no/out: the folder no does not exist; create it first\n")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_imports_no_onnxruntime(tmp_path, page):
+    code = (
+        "import sys; from pathlib import Path; from cvae_runtime import _web, read_bundle, write_page\n"
+        "_web.PAGE = Path(sys.argv[1]); write_page(read_bundle(), sys.argv[2])\n"
+        "assert 'onnxruntime' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, page, tmp_path / "out"], check=True)
+    assert (tmp_path / "out" / "index.html").is_file()

@@ -1,0 +1,124 @@
+// One graph of a bundle in ONNX Runtime.
+#pragma once
+
+#include <onnxruntime_cxx_api.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <numeric>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace cvae {
+
+struct BundleError : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+using Shape = std::vector<std::int64_t>;
+
+inline std::size_t size_of(const Shape& shape) {
+    return static_cast<std::size_t>(std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>()));
+}
+
+class Graph {
+  public:
+    // Opens BUNDLE/encoder.onnx or BUNDLE/decoder.onnx, by the name of the role; 0 threads: as many as there are cores.
+    Graph(Ort::Env& env, const std::filesystem::path& bundle, const std::string& role, int threads = 0)
+        : path_(bundle / (role + ".onnx")), session_(open(env, path_, threads)) {
+        // What a bundle's manifest says of the model, its graphs say too, as JSON: so one file alone is enough.
+        expect("cvae.format", "1");
+        expect("cvae.role", '"' + role + '"');
+        expect("cvae.rng", "\"threefry2x32-20/box-muller\"");
+        const bool encodes = role == "encoder";
+        check(session_.GetInputTypeInfo(0), encodes ? 4 : 2,
+              encodes ? ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8 : ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT);
+        for (std::size_t index = 0; index < session_.GetOutputCount(); ++index) {
+            check(session_.GetOutputTypeInfo(index), encodes ? 2 : 4, ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT);
+        }
+    }
+
+    // Shapes without the axis of the batch.
+    Shape input_shape() const { return without_batch(session_.GetInputTypeInfo(0)); }
+    Shape output_shape() const { return without_batch(session_.GetOutputTypeInfo(0)); }
+
+    // Feeds `count` items to the one input. Returns the named outputs, in the order of their names.
+    template <typename Value>
+    std::vector<std::vector<float>> run(const char* input, const std::vector<Value>& values, std::size_t count,
+                                        const std::vector<const char*>& outputs) {
+        Shape shape = input_shape();
+        if (values.size() != count * size_of(shape)) {
+            throw std::invalid_argument(path_.string() + ": expected " + std::to_string(count * size_of(shape)) +
+                                        " values of " + input + ", found " + std::to_string(values.size()));
+        }
+        std::vector<std::vector<float>> results(outputs.size());
+        // Some images at a time: the memory that a graph takes grows with the batch.
+        constexpr std::size_t most = 256;
+        for (std::size_t begin = 0; begin < count; begin += most) {
+            const std::size_t rows = std::min(most, count - begin);
+            const std::size_t size = rows * size_of(shape);
+            Shape batch = shape;
+            batch.insert(batch.begin(), static_cast<std::int64_t>(rows));
+            // ONNX Runtime only reads what it is fed, but takes a pointer that could write.
+            auto* data = const_cast<Value*>(values.data()) + begin * size_of(shape);
+            const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
+            const auto fed = Ort::Value::CreateTensor<Value>(memory, data, size, batch.data(), batch.size());
+            const auto made = session_.Run(Ort::RunOptions(), &input, &fed, 1, outputs.data(), outputs.size());
+            for (std::size_t index = 0; index < outputs.size(); ++index) {
+                const auto* first = made[index].template GetTensorData<float>();
+                const std::size_t length = made[index].GetTensorTypeAndShapeInfo().GetElementCount();
+                results[index].insert(results[index].end(), first, first + length);
+            }
+        }
+        return results;
+    }
+
+  private:
+    static Ort::Session open(Ort::Env& env, const std::filesystem::path& path, int threads) {
+        if (!std::filesystem::is_regular_file(path)) {
+            throw BundleError(path.parent_path().string() + ": expected a bundle, a folder with " +
+                              path.filename().string() + "; cvae-export makes one");
+        }
+        Ort::SessionOptions options;
+        options.SetIntraOpNumThreads(threads);
+        try {
+            return Ort::Session(env, path.c_str(), options);
+        } catch (const Ort::Exception& error) {
+            throw BundleError(path.string() + ": expected a graph that ONNX Runtime opens; export it again. It says: " +
+                              error.what());
+        }
+    }
+
+    void expect(const char* key, const std::string& expected) const {
+        Ort::AllocatorWithDefaultOptions allocator;
+        const auto found = session_.GetModelMetadata().LookupCustomMetadataMapAllocated(key, allocator);
+        if (found == nullptr || expected != found.get()) {
+            throw BundleError(path_.string() + ": expected " + key + " " + expected + ", found " +
+                              (found == nullptr ? "none" : found.get()) + "; this program reads bundles of format 1");
+        }
+    }
+
+    void check(const Ort::TypeInfo& info, std::size_t rank, ONNXTensorElementDataType type) const {
+        const Shape shape = without_batch(info);
+        const bool sized = std::all_of(shape.begin(), shape.end(), [](std::int64_t length) { return length > 0; });
+        if (!sized || shape.size() + 1 != rank || info.GetTensorTypeAndShapeInfo().GetElementType() != type) {
+            throw BundleError(path_.string() + ": expected images [batch, H, W, C] and latents [batch, L] of known "
+                                               "sizes, float32 or, fed to an encoder, uint8; export it again");
+        }
+    }
+
+    static Shape without_batch(const Ort::TypeInfo& info) {
+        Shape shape = info.GetTensorTypeAndShapeInfo().GetShape();
+        shape.erase(shape.begin(), shape.begin() + (shape.empty() ? 0 : 1));
+        return shape;
+    }
+
+    std::filesystem::path path_;
+    Ort::Session session_;
+};
+
+}  // namespace cvae

@@ -1,0 +1,154 @@
+// cvae-self-test BUNDLE: do the random numbers, and ONNX Runtime on this machine, give what the bundle expects of them?
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "graph.hpp"
+#include "random.hpp"
+
+namespace {
+
+using Json = nlohmann::json;
+
+int failures = 0;
+
+void tell(bool right, const std::string& what) {
+    std::cout << (right ? "ok    " : "WRONG ") << what << "\n";
+    failures += right ? 0 : 1;
+}
+
+template <typename Value>
+std::vector<Value> decoded(const Json& tensor) {
+    static const std::string digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    std::string bytes;
+    std::uint32_t bits = 0, held = 0;
+    for (const char letter : tensor.at("data").get<std::string>()) {
+        if (letter == '=') {
+            break;
+        }
+        bits = bits << 6 | static_cast<std::uint32_t>(digits.find(letter));
+        held += 6;
+        if (held >= 8) {
+            held -= 8;
+            bytes.push_back(static_cast<char>(bits >> held));
+        }
+    }
+    std::vector<Value> values(bytes.size() / sizeof(Value));
+    std::memcpy(values.data(), bytes.data(), values.size() * sizeof(Value));
+    return values;
+}
+
+// The distance of two numbers of float32 in units of the last place.
+std::int64_t ulps(float a, float b) {
+    const auto place = [](float value) {
+        std::int32_t bits = 0;
+        std::memcpy(&bits, &value, sizeof bits);
+        return bits < 0 ? -static_cast<std::int64_t>(bits & 0x7FFFFFFF) : std::int64_t{bits};
+    };
+    return std::abs(place(a) - place(b));
+}
+
+void check_latents(const std::string& what, const std::vector<float>& found, const std::vector<float>& expected) {
+    std::int64_t most = 0;
+    for (std::size_t index = 0; index < std::min(found.size(), expected.size()); ++index) {
+        most = std::max(most, ulps(found[index], expected[index]));
+    }
+    tell(found.size() == expected.size() && most <= 1, what + ": " + std::to_string(most) + " ulp from what is known");
+}
+
+void check_random_numbers(const Json& cases) {
+    const cvae::Words answers[][3] = {
+        {{0, 0}, {0, 0}, {0x6B200159, 0x99BA4EFE}},
+        {{0xFFFFFFFF, 0xFFFFFFFF}, {0xFFFFFFFF, 0xFFFFFFFF}, {0x1CB996FC, 0xBB002BE7}},
+        {{0x243F6A88, 0x85A308D3}, {0x13198A2E, 0x03707344}, {0xC4923A9C, 0x483DF7A0}},
+    };
+    for (const auto& [counter, key, output] : answers) {
+        tell(cvae::threefry2x32(counter, key) == output, "Threefry-2x32: a known answer");
+    }
+    const std::uint32_t known[] = {0x3EE1AB1E, 0x3F6B2E29, 0xBF62950F, 0x3ED83464, 0x3FA26778};
+    std::vector<float> noise(5);
+    std::memcpy(noise.data(), known, sizeof known);
+    check_latents("posterior noise, seed 7, n 12", cvae::normals(7, cvae::POSTERIOR, 12, 1, 5), noise);
+    for (const Json& entry : cases) {
+        // Strings, since the numbers of JSON end at 2^53 in some languages.
+        const std::string seed = entry.at("seed"), first = entry.at("first");
+        const auto found = cvae::normals(std::stoull(seed), cvae::PRIOR, std::stoull(first), entry.at("count"),
+                                         entry.at("latent_dim"));
+        check_latents("latents, seed " + seed + ", first " + first, found, decoded<float>(entry.at("z")));
+    }
+}
+
+template <typename Value>
+void check_graph(Ort::Env& env, const std::string& bundle, const std::string& role, const Json& golden) {
+    cvae::Graph graph(env, bundle, role);
+    const auto input = golden.at("inputs").items().begin();
+    std::vector<std::string> names;
+    std::vector<const char*> outputs;
+    for (const auto& output : golden.at("outputs").items()) {
+        names.push_back(output.key());
+    }
+    for (const std::string& name : names) {
+        outputs.push_back(name.c_str());
+    }
+    const std::size_t count = input.value().at("shape").at(0);
+    const auto found = graph.run(input.key().c_str(), decoded<Value>(input.value()), count, outputs);
+    for (std::size_t index = 0; index < names.size(); ++index) {
+        const auto expected = decoded<float>(golden.at("outputs").at(names[index]));
+        bool right = found[index].size() == expected.size();
+        float most = 0;
+        for (std::size_t at = 0; right && at < expected.size(); ++at) {
+            most = std::max(most, std::abs(found[index][at] - expected[at]));
+            right = !std::isnan(found[index][at]);
+        }
+        const double allowed = golden.at("atol");
+        std::ostringstream text;
+        text << role << ".onnx, " << names[index] << ": largest difference " << most << ", allowed " << allowed;
+        tell(right && most <= allowed, text.str());
+    }
+}
+
+void check_bundle(const std::string& bundle) {
+    const std::string path = bundle + "/golden.json";
+    std::ifstream file(path);
+    if (!file) {
+        throw cvae::BundleError(path + ": expected a bundle's golden vectors, found no such file");
+    }
+    const Json golden = Json::parse(file);
+    check_random_numbers(golden.at("rng"));
+    Ort::Env env(ORT_LOGGING_LEVEL_ERROR, "cvae-self-test");
+    for (const Json& entry : golden.at("cases")) {
+        if (entry.at("file") == "encoder.onnx") {
+            check_graph<std::uint8_t>(env, bundle, "encoder", entry);
+        } else if (entry.at("file") == "decoder.onnx") {
+            check_graph<float>(env, bundle, "decoder", entry);
+        }
+    }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 2) {
+        std::cerr << "Usage: cvae-self-test BUNDLE\n";
+        return 2;
+    }
+    try {
+        check_bundle(argv[1]);
+    } catch (const cvae::BundleError& error) {
+        std::cerr << "cvae-self-test: " << error.what() << "\n";
+        return 5;
+    } catch (const Json::exception& error) {
+        std::cerr << "cvae-self-test: " << argv[1] << "/golden.json: expected golden vectors, found: " << error.what()
+                  << "\n";
+        return 5;
+    } catch (const std::exception& error) {
+        std::cerr << "cvae-self-test: " << error.what() << "\n";
+        return 1;
+    }
+    return failures == 0 ? 0 : 3;
+}

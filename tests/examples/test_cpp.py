@@ -1,0 +1,255 @@
+"""The example in C++ is built by CMake as a user builds it, and gives what Python gives."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import cvae_runtime as cvae
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "examples" / "cpp"
+MNIST = cvae.packaged_bundle()
+COLOUR = ROOT / "tests" / "golden" / "colour"
+BUNDLES = {50: MNIST, 3: COLOUR}  # by the length of their latents
+KNOWN = json.loads((ROOT / "tests" / "golden" / "rng.json").read_text())["prior"]
+WHOLE = "expected a whole number from"
+
+
+def run(*command, **options):
+    command = [str(part) for part in command]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The folder of the finished programs."""
+    if not shutil.which("cmake") or not (shutil.which("c++") or os.environ.get("CXX")):
+        pytest.skip("cmake or a C++ compiler is not installed")
+    folder = tmp_path_factory.mktemp("cpp")
+    runtime = os.environ.get("ONNXRUNTIME_ROOT", ROOT / ".venv" / "onnxruntime")
+    configured = run("cmake", "-S", SOURCE, "-B", folder, f"-DONNXRUNTIME_ROOT={runtime}", f"-DCVAE_BUNDLE={MNIST}")
+    if "ONNX Runtime is not found" in configured.stderr:
+        pytest.skip(f"ONNX Runtime for C++ is not there: sh examples/cpp/onnxruntime.sh {runtime} fetches it")
+    assert configured.returncode == 0, configured.stdout + configured.stderr
+    made = run("cmake", "--build", folder, "--config", "Release", "--parallel", "2")
+    assert made.returncode == 0, made.stdout + made.stderr
+    return folder
+
+
+@pytest.fixture
+def sample(built, tmp_path):
+    """A function that runs cvae-sample in an empty folder: its exit code and what it said."""
+
+    def sample(*arguments):
+        result = run(built / "cvae-sample", *arguments, cwd=tmp_path)
+        assert result.stdout == ""
+        return result.returncode, result.stderr
+
+    return sample
+
+
+def floats(path, shape):
+    return np.fromfile(path, "<f4").reshape(shape)
+
+
+def pixels(path, channels):
+    """What a PGM or PPM file shows, (height, width, channels); its header tells which it is."""
+    assert path.read_bytes()[:3] == (b"P5\n" if channels == 1 else b"P6\n")
+    picture = np.asarray(Image.open(path))
+    return picture.reshape(*picture.shape[:2], channels)
+
+
+def assert_latents(found, expected):
+    """Equal to one unit in the last place of float32."""
+    np.testing.assert_array_max_ulp(found, expected, maxulp=1)
+
+
+def assert_levels(found, expected):
+    """Equal but for rounding."""
+    assert found.shape == expected.shape
+    assert np.abs(found.astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("bundle", "seed", "first", "count", "name"),
+    [
+        (MNIST, 7, 40, 5, "samples.pgm"),
+        (MNIST, 0, 0, 300, "samples.pgm"),
+        (COLOUR, 2**64 - 1, 2**40, 16, "samples.ppm"),
+    ],
+)
+def test_samples_are_those_of_python(sample, tmp_path, bundle, seed, first, count, name):
+    options = ["--seed", seed, "--first", first, "-n", count, "--latents", "z.bin", "--raw", "probs.bin"]
+    assert sample(bundle, *options) == (0, "")
+    with cvae.load(bundle, provider="cpu") as model:
+        z = cvae.prior_latents(seed, first, count, model.latent_dim)
+        images = model.generate(count, seed=seed, first=first)
+    assert_latents(floats(tmp_path / "z.bin", z.shape), z)
+    np.testing.assert_allclose(floats(tmp_path / "probs.bin", images.shape), images, rtol=0, atol=1e-5)
+    assert_levels(pixels(tmp_path / name, images.shape[3]), cvae.picture_grid(cvae.to_uint8(images)))
+
+
+@pytest.mark.parametrize(
+    "entry", [entry for entry in KNOWN if entry["latent_dim"] in BUNDLES], ids=lambda entry: f"seed {entry['seed']}"
+)
+def test_known_latents_come_out(sample, tmp_path, entry):
+    options = ["-n", 1, "--seed", entry["seed"], "--first", entry["index"], "--latents", "z.bin"]
+    assert sample(BUNDLES[entry["latent_dim"]], *options) == (0, "")
+    expected = np.array([int(word, 16) for word in entry["latents"]], np.uint32).view(np.float32)
+    assert_latents(floats(tmp_path / "z.bin", expected.shape), expected)
+
+
+@pytest.mark.parametrize("bundle", [MNIST, COLOUR], ids=["grey", "colour"])
+def test_reconstructions_are_those_of_python(sample, tmp_path, bundle):
+    with cvae.load(bundle, provider="cpu") as model:
+        images = cvae.to_uint8(model.generate(3, seed=99))
+        mean, again = model.encode(images).mean, model.reconstruct(images)
+    files = [tmp_path / f"{index}.pnm" for index in range(3)]
+    for file, image in zip(files, images, strict=True):
+        height, width, channels = image.shape
+        file.write_bytes(f"P{5 if channels == 1 else 6}\n# a\n#\n{width}\t{height}\n255\n".encode() + image.tobytes())
+    asked = [part for file in files for part in ("--reconstruct", file)]
+    assert sample(bundle, *asked, "--latents", "z.bin", "--raw", "probs.bin", "-o", "both") == (0, "")
+    np.testing.assert_allclose(floats(tmp_path / "z.bin", mean.shape), mean, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(floats(tmp_path / "probs.bin", again.shape), again, rtol=0, atol=1e-5)
+    both = cvae.picture_grid(np.concatenate([images, cvae.to_uint8(again)]), columns=3)
+    found = pixels(tmp_path / "both", images.shape[3])
+    assert_levels(found, both)
+    half = found.shape[0] // 2  # the originals are what they were
+    np.testing.assert_array_equal(found[:half], both[:half])
+
+
+def test_repeating_tells_images_a_second(sample):
+    code, said = sample(MNIST, "-n", 4, "--repeat", 1, "--threads", 1)
+    rate, unit = said.split()
+    assert (code, unit) == (0, "images/s")
+    assert int(rate) > 0
+
+
+def test_help_is_printed_where_output_goes(built):
+    asked = run(built / "cvae-sample", "--help")
+    assert (asked.returncode, asked.stderr) == (0, "")
+    assert asked.stdout.startswith("Usage: cvae-sample BUNDLE [options]\n\nDraws samples of a model")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "expected a BUNDLE, a folder that cvae-export made"),
+        (["a", "b"], "expected one BUNDLE, found a and b"),
+        (["a", "--seeds", "1"], "--seeds: no such option"),
+        (["a", "--seed"], "--seed: expected a value after it"),
+        (["a", "--seed", "-1"], f"--seed: {WHOLE} 0 to 18446744073709551615, found '-1'"),
+        (["a", "--seed", str(2**64)], f"--seed: {WHOLE} 0 to 18446744073709551615, found '18446744073709551616'"),
+        (["a", "-n", "0"], f"-n: {WHOLE} 1 to 100000, found '0'"),
+        (["a", "-n", "3x"], f"-n: {WHOLE} 1 to 100000, found '3x'"),
+        (["a", "--reconstruct", "b", "--seed", "1"], "--seed: expected without --reconstruct, which draws nothing"),
+    ],
+)
+def test_wrong_usage_is_told_with_the_right_one(sample, arguments, said):
+    code, message = sample(*arguments)
+    assert (code, message.split("\n\n")[:2]) == (2, [f"cvae-sample: {said}", "Usage: cvae-sample BUNDLE [options]"])
+
+
+def test_streams_end(sample):
+    said = "first + count must be at most 368934881474191032 for latents of 50; found 368934881474191030 + 3"
+    assert sample(MNIST, "--first", 368934881474191030, "-n", 3) == (1, f"cvae-sample: {said}\n")
+    assert sample(MNIST, "--first", 368934881474191030, "-n", 2) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot be opened for reading"),
+        (b"P5 27 28 255 " + bytes(756), "expected height x width x channels 28 x 28 x 1, found 28 x 27 x 1; resize or convert it first"),
+        (b"P6 28 28 255 " + bytes(2352), "expected height x width x channels 28 x 28 x 1, found 28 x 28 x 3; resize or convert it first"),
+        (b"P5 28 28 255 " + bytes(783), "expected 784 bytes of pixels, found 783; the file is cut short"),
+        *(
+            (head, "expected a binary PGM or PPM file (P5 or P6) with levels 0 to 255 and at most 16384 pixels a side; convert it first")
+            for head in (b"", b"P2 1 1 255 0", b"\x89PNG", b"P5 28 28 15 ", b"P5 0 28 255 ", b"P5 28 -1 255 ", b"P5 # 28 28 255 ")
+        ),
+    ],
+)  # fmt: skip
+def test_wrong_pictures_are_refused(sample, tmp_path, content, said):
+    if content is not None:
+        (tmp_path / "a.pgm").write_bytes(content)
+    assert sample(MNIST, "--reconstruct", "a.pgm") == (1, f"cvae-sample: a.pgm: {said}\n")
+    assert not (tmp_path / "samples.pgm").exists()
+
+
+def test_a_picture_that_cannot_be_written_is_an_error(sample):
+    assert sample(MNIST, "-o", "no/such.pgm") == (1, "cvae-sample: no/such.pgm: cannot be written\n")
+
+
+def test_what_is_no_bundle_is_refused(sample, tmp_path):
+    missing = "cvae-sample: b: expected a bundle, a folder with decoder.onnx; cvae-export makes one\n"
+    assert sample("b") == (5, missing)
+    decoder = tmp_path / "b" / "decoder.onnx"
+    decoder.parent.mkdir()
+    assert sample("b") == (5, missing)
+    decoder.write_bytes((MNIST / "decoder.onnx").read_bytes()[:1000])
+    code, said = sample("b")
+    assert code == 5
+    assert said.startswith(
+        "cvae-sample: b/decoder.onnx: expected a graph that ONNX Runtime opens; export it again. It says: "
+    )
+    shutil.copy(MNIST / "encoder.onnx", decoder)
+    found = 'expected cvae.role "decoder", found "encoder"; this program reads bundles of format 1'
+    assert sample("b") == (5, f"cvae-sample: b/decoder.onnx: {found}\n")
+
+
+@pytest.fixture
+def self_test(built):
+    if not (built / "cvae-self-test").exists():
+        pytest.skip("nlohmann-json is not installed (Debian: nlohmann-json3-dev)")
+    return lambda bundle: run(built / "cvae-self-test", bundle)
+
+
+@pytest.mark.usefixtures("self_test")
+def test_the_self_test_passes_as_ctest_runs_it(built):
+    tested = run("ctest", "--test-dir", built, "--output-on-failure")
+    assert tested.returncode == 0, tested.stdout
+    assert "100% tests passed, 0 tests failed out of 1" in tested.stdout
+
+
+def test_the_self_test_finds_what_is_wrong(self_test, tmp_path):
+    right = self_test(COLOUR)
+    assert (right.returncode, right.stderr, right.stdout.count("ok "), right.stdout.count("WRONG")) == (0, "", 11, 0)
+    shutil.copytree(COLOUR, tmp_path / "b")
+    golden = json.loads((COLOUR / "golden.json").read_text())
+    case = next(case for case in golden["cases"] if case["file"] == "decoder.onnx")
+    case["atol"] = -1.0
+    golden["rng"][0]["seed"] = "1"
+    (tmp_path / "b" / "golden.json").write_text(json.dumps(golden))
+    wrong = self_test(tmp_path / "b")
+    lines = [line.split(":")[0] for line in wrong.stdout.splitlines() if not line.startswith("ok ")]
+    assert wrong.returncode == 3
+    assert lines == [
+        "WRONG latents, seed 1, first 0",
+        "WRONG decoder.onnx, log_scale",
+        "WRONG decoder.onnx, probs",
+    ]
+    (tmp_path / "b" / "golden.json").write_text("{}")
+    empty = self_test(tmp_path / "b")
+    assert (empty.returncode, empty.stdout) == (5, "")
+    assert empty.stderr.startswith(f"cvae-self-test: {tmp_path}/b/golden.json: expected golden vectors, found: ")
+    (tmp_path / "b" / "golden.json").unlink()
+    none = self_test(tmp_path / "b")
+    said = "expected a bundle's golden vectors, found no such file"
+    assert (none.returncode, none.stderr) == (5, f"cvae-self-test: {tmp_path}/b/golden.json: {said}\n")
+
+
+def test_the_script_that_lays_onnx_runtime_out_tells_what_it_needs(tmp_path):
+    script = SOURCE / "onnxruntime.sh"
+    none = run("sh", script)
+    assert (none.returncode, none.stderr) == (2, f"usage: [PYTHON=python3] sh {script} FOLDER\n")
+    without = run("sh", script, tmp_path / "x", env=os.environ | {"PYTHON": "true"})
+    said = "expected the Python package onnxruntime; pip install onnxruntime"
+    assert (without.returncode, without.stderr) == (1, f"{script}: {said}\n")
+    assert not (tmp_path / "x").exists()

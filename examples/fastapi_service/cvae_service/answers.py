@@ -1,0 +1,64 @@
+"""Answers in the form that a client asks for: PNG or JSON."""
+
+import base64
+import enum
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from fastapi import HTTPException
+from fastapi.responses import JSONResponse, Response
+from numpy.typing import NDArray
+
+from cvae_runtime import encode_png, picture_grid, to_uint8
+
+
+class Format(enum.StrEnum):
+    """A form of an answer."""
+
+    png = "png"
+    json = "json"
+
+
+MEDIA_TYPES = {Format.png: "image/png", Format.json: "application/json"}
+
+
+def choose_format(asked: Format | None, accept: str, offered: Sequence[Format]) -> Format:
+    """The form that ``format=`` names, or else the one of ``offered`` that the Accept header prefers.
+
+    Raises:
+        HTTPException: 406, it is none that is offered.
+    """
+    liking = {form: _quality(MEDIA_TYPES[form], accept) for form in offered}
+    chosen = asked or max(offered, key=lambda form: liking[form])
+    if chosen not in offered or (asked is None and liking[chosen] == 0.0):
+        raise HTTPException(406, f"this answer comes as {' or '.join(MEDIA_TYPES[form] for form in offered)}")
+    return chosen
+
+
+def _quality(media_type: str, accept: str) -> float:
+    """How much an Accept header likes a media type, 0 to 1: what its most specific range says (RFC 9110, 12.5.1)."""
+    found = {}
+    for item in accept.split(","):
+        media_range, *parameters = (part.strip() for part in item.lower().split(";"))
+        quality = next((parameter[2:] for parameter in parameters if parameter.startswith("q=")), "1")
+        try:
+            found[media_range] = float(quality)
+        except ValueError as error:
+            raise HTTPException(400, f"the Accept header has a quality that is no number: {quality!r}") from error
+    ranges = (media_type, media_type.split("/", maxsplit=1)[0] + "/*", "*/*")
+    return next((found[media_range] for media_range in ranges if media_range in found), 0.0)
+
+
+def pictures(images: NDArray[np.float32], form: Format) -> Response:
+    """Images in [0, 1], (N, H, W, C): a grid of them as PNG, or all their values in JSON."""
+    if form is Format.json:
+        return JSONResponse({"images": tensor(images)})
+    grid = picture_grid(to_uint8(images), padding=0 if len(images) == 1 else 1)
+    return Response(encode_png(grid, optimize=False), media_type=MEDIA_TYPES[form])
+
+
+def tensor(array: NDArray[Any]) -> dict[str, Any]:
+    """An array in the form that a bundle's ``golden.json`` has: exact, and a third of the size of decimals."""
+    data = array.astype(array.dtype.newbyteorder("<"))
+    return {"dtype": array.dtype.name, "shape": array.shape, "data": base64.b64encode(data.tobytes()).decode()}

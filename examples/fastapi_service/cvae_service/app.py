@@ -1,0 +1,154 @@
+"""The service's routes."""
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import Depends, FastAPI, Header, HTTPException, Query, UploadFile
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException as AnyHTTPException
+
+from cvae_runtime import InputError
+
+from .answers import Format, choose_format, pictures
+from .batching import BusyError
+from .engine import Engine, Images
+from .settings import Settings
+from .uploads import BodyLimit, limit_pixels, read_upload
+
+Seed = Annotated[int, Query(ge=0, lt=1 << 64, description="the same seed gives the same random numbers everywhere")]
+First = Annotated[int, Query(ge=0, description="index of the first item in the stream that the seed names")]
+Count = Annotated[int, Query(ge=1)]
+Asked = Annotated[Format | None, Query(alias="format", description="beats the Accept header")]
+Accept = Annotated[str, Header()]
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Load the bundle and make the ASGI application, which ends the model when the server shuts down.
+
+    Raises:
+        CvaeError: the bundle cannot be used, or the provider is not there.
+    """
+    limit_pixels(settings.max_pixels)
+    engine = Engine(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await engine.close()  # the server has answered all requests by now
+
+    async def uploads(
+        images: list[UploadFile], *, resize: bool = False, gray: bool = False, invert: bool = False
+    ) -> Images:
+        check_limit("images", len(images), settings.max_count)
+        files = [(await image.read(), image.filename or "a picture") for image in images]
+
+        def read() -> Images:
+            shape, options = engine.model.image_shape, {"resize": resize, "gray": gray, "invert": invert}
+            return np.stack([read_upload(data, name, shape, **options) for data, name in files])
+
+        return await asyncio.to_thread(read)
+
+    Uploaded = Annotated[Any, Depends(uploads)]
+
+    app = FastAPI(title="Samples, reconstructions and scores of a variational autoencoder", lifespan=lifespan)
+    app.add_middleware(BodyLimit, most=settings.max_upload)
+    app.state.engine = engine
+    answer_errors(app)
+
+    @app.get("/sample")
+    async def sample(
+        count: Count = 16,
+        seed: Seed = 0,
+        first: First = 0,
+        temperature: float = 1.0,
+        asked: Asked = None,
+        accept: Accept = "*/*",
+    ) -> Response:
+        """Draw samples."""
+        form = choose_format(asked, accept, [Format.png, Format.json])
+        check_limit("count", count, settings.max_count)
+        images = await engine.sample(count, seed, first, temperature)
+        return await asyncio.to_thread(pictures, images, form)
+
+    @app.post("/reconstruct")
+    async def reconstruct(
+        images: Uploaded,
+        *,
+        sample: bool = False,
+        seed: Seed = 0,
+        first: First = 0,
+        asked: Asked = None,
+        accept: Accept = "*/*",
+    ) -> Response:
+        """Encode pictures and decode them again, through the posterior's mean or a draw of it."""
+        form = choose_format(asked, accept, [Format.png, Format.json])
+        again = await engine.reconstruct(images, sample=sample, seed=seed, first=first)
+        return await asyncio.to_thread(pictures, again, form)
+
+    @app.post("/score")
+    async def score(
+        images: Uploaded,
+        samples: Count = 1,
+        seed: Seed = 0,
+        first: First = 0,
+        asked: Asked = None,
+        accept: Accept = "*/*",
+    ) -> Response:
+        """Compute how well the model explains pictures, in nats."""
+        choose_format(asked, accept, [Format.json])
+        check_limit("images times samples", len(images) * samples, settings.max_draws)
+        scores = await engine.score(images, samples, seed, first)
+        names = ("elbo", "reconstruction", "kl", "log_likelihood")
+        return JSONResponse({name: getattr(scores, name).tolist() for name in names})
+
+    @app.get("/healthz")
+    async def healthz() -> dict[str, Any]:
+        """Say what runs, and how many calls of the model the requests took."""
+        model = engine.model
+        counts = {
+            name: {"requests": batcher.requests, "calls": batcher.calls}
+            for name, batcher in (("encoder", engine.encoder), ("decoder", engine.decoder))
+        }
+        return {
+            "status": "ok",
+            "bundle": model.sha256,
+            "provider": model.provider,
+            "threads": model.threads,
+            "image_shape": model.image_shape,
+            "limits": {k: v for k, v in dataclasses.asdict(settings).items() if k.startswith("max_")},
+            **counts,
+        }
+
+    return app
+
+
+def check_limit(name: str, found: int, most: int) -> None:
+    """Refuse a request for more than the operator allows."""
+    if found > most:
+        raise HTTPException(413, f"{name} must be at most {most}; found {found}: ask for less at a time")
+
+
+def answer_errors(app: FastAPI) -> None:
+    """Answer what is wrong with a request by {"error": a sentence}, whoever found it."""
+
+    @app.exception_handler(InputError)
+    async def refused(_: Any, error: InputError) -> Response:
+        return JSONResponse({"error": str(error)}, 400)
+
+    @app.exception_handler(BusyError)
+    async def busy(_: Any, error: BusyError) -> Response:
+        return JSONResponse({"error": str(error)}, 503, {"Retry-After": "1"})
+
+    @app.exception_handler(AnyHTTPException)
+    async def http(_: Any, error: AnyHTTPException) -> Response:
+        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Any, error: RequestValidationError) -> Response:
+        lines = [f"{' '.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors()]
+        return JSONResponse({"error": "; ".join(lines)}, 422)

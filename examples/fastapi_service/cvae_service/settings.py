@@ -1,0 +1,64 @@
+"""What an operator may set."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Self
+
+from cvae_runtime import InputError
+
+PREFIX = "CVAE_"
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Each is read from an environment variable, CVAE_ and the name in capitals: ``CVAE_MAX_COUNT=64``.
+
+    Attributes:
+        bundle: the bundle's folder; the package's MNIST model if empty.
+        provider, precision: what `cvae_runtime.load` takes.
+        threads: of the model; 0: as many as there are cores.
+        max_count: samples, or pictures, of a request.
+        max_draws: of a request to /score: its pictures times its samples of each.
+        max_upload: bytes of a request's body.
+        max_pixels: of a picture, told from its header: what unpacks to more is refused unread.
+        max_waiting: images and latents that wait for the model; beyond them the answer is 503.
+        host, port: where the service listens.
+    """
+
+    bundle: str = ""
+    provider: str = "auto"
+    precision: str = "float32"
+    threads: int = 0
+    max_count: int = 256
+    max_draws: int = 4096
+    max_upload: int = 8 << 20
+    max_pixels: int = 4_000_000
+    max_waiting: int = 16_384
+    host: str = "127.0.0.1"
+    port: int = 8000
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            low = 1 if name.startswith("max_") else 0
+            if isinstance(value, int) and value < low:
+                raise InputError(f"{PREFIX}{name.upper()} must be a whole number of at least {low}; found {value}")
+
+    @classmethod
+    def of_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read the settings.
+
+        Raises:
+            InputError: a value that cannot be, or a variable with our prefix that names no setting.
+        """
+        fields = {f"{PREFIX}{field.name.upper()}": field for field in dataclasses.fields(cls)}
+        given: dict[str, Any] = {}
+        for name, text in environment.items():
+            if not name.startswith(PREFIX):
+                continue
+            if name not in fields:
+                raise InputError(f"{name} is no setting; there are {', '.join(fields)}")
+            try:
+                given[fields[name].name] = int(text) if isinstance(fields[name].default, int) else text
+            except ValueError as error:
+                raise InputError(f"{name} must be a whole number; found {text!r}") from error
+        return cls(**given)

@@ -1,0 +1,101 @@
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import cvae_runtime as cvae
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+
+
+@pytest.fixture(scope="session")
+def bundle():
+    return cvae.packaged_bundle()
+
+
+@pytest.fixture(scope="module")
+def model():
+    with cvae.load() as model:
+        yield model
+
+
+@pytest.fixture(scope="session")
+def golden(bundle):
+    """The golden cases of the package's bundle by file."""
+    return {case.file: case for case in cvae.parse_golden((bundle / "golden.json").read_bytes(), "golden.json").cases}
+
+
+@pytest.fixture(scope="session")
+def with_packages():
+    """This process's environment variables, and the packages of this tree first where modules are looked for."""
+    folders = [*(str(ROOT / folder) for folder in ("runtime", "train", "export")), os.environ.get("PYTHONPATH")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, folders))}
+
+
+@pytest.fixture
+def run_example(tmp_path, with_packages):
+    """A function that runs a program of examples/ as a user does, with warnings as errors: the finished process."""
+
+    def run(program, *arguments, **options):
+        command = [sys.executable, "-W", "error", EXAMPLES / program, *map(str, arguments)]
+        settings = {"env": with_packages, "cwd": tmp_path, "capture_output": True, "text": True}
+        return subprocess.run(command, check=False, **(settings | options))
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def service():
+    """The package of the FastAPI service."""
+    pytest.importorskip("fastapi", reason="the package fastapi is not installed")
+    pytest.importorskip("multipart", reason="the package python-multipart is not installed")
+    sys.path.insert(0, str(EXAMPLES / "fastapi_service"))
+    import cvae_service
+
+    yield cvae_service
+    sys.path.remove(str(EXAMPLES / "fastapi_service"))
+
+
+@pytest.fixture
+def ask(service, monkeypatch):
+    """A function that runs a coroutine of a client (and of the application) of a service with these settings."""
+    httpx = pytest.importorskip("httpx", reason="the package httpx is not installed")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # which the service sets for its process
+
+    def ask(conversation, **settings):
+        async def run():
+            app = service.create_app(service.Settings(**settings))
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+                try:
+                    return await conversation(client, app)
+                finally:
+                    await app.state.engine.close()  # httpx sends no end of the server's life
+
+        return asyncio.run(run())
+
+    return ask
+
+
+@pytest.fixture
+def get(ask):
+    """A function that asks once: the answer."""
+
+    def get(url, headers=None, **settings):
+        return ask(lambda client, _: client.get(url, headers=headers), **settings)
+
+    return get
+
+
+@pytest.fixture
+def post(ask):
+    def post(url, *files, **settings):
+        uploads = [("images", (f"{index}.png", data)) for index, data in enumerate(files)]
+        return ask(lambda client, _: client.post(url, files=uploads), **settings)
+
+    return post

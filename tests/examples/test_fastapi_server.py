@@ -1,0 +1,121 @@
+"""The service as its operator runs it: a process of its own, and clients that reach it over the network."""
+
+import re
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import cvae_runtime as cvae
+from tests.examples.conftest import EXAMPLES
+from tests.examples.service_answers import array_of, digits, error_of, png
+
+pytest.importorskip("fastapi", reason="the package fastapi is not installed")
+pytest.importorskip("uvicorn", reason="the package uvicorn is not installed")
+httpx = pytest.importorskip("httpx", reason="the package httpx is not installed")
+
+COMMAND = [sys.executable, "-W", "error", "-m", "cvae_service"]
+FOLDER = EXAMPLES / "fastapi_service"
+
+
+@pytest.fixture
+def serve(with_packages):
+    """A function that starts the service on a free port: its process and its address."""
+    processes = []
+
+    def serve(**settings):
+        variables = {f"CVAE_{name.upper()}": str(value) for name, value in (settings | {"port": 0}).items()}
+        process = subprocess.Popen(
+            COMMAND, cwd=FOLDER, env=with_packages | variables, stderr=subprocess.PIPE, text=True
+        )
+        processes.append(process)
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if found := re.search(r"Uvicorn running on (http://127\.0\.0\.1:\d+)", line):
+                break
+        else:
+            pytest.fail("".join(lines))
+        threading.Thread(target=process.stderr.read, daemon=True).start()  # a full pipe would stop the service
+        return process, found[1]
+
+    yield serve
+    for process in processes:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def test_concurrent_requests_are_batched_and_answered_as_if_alone(serve, model):
+    _, address = serve(max_count=4000)
+    image = digits(model, 1)[0]
+    with httpx.Client(base_url=address, timeout=60) as client, ThreadPoolExecutor(32) as pool:
+        # While the first is decoded the others arrive.
+        first = pool.submit(client.get, "/sample?count=4000&format=json")
+        asked = [{"count": 1 + index % 5, "seed": index, "first": index} for index in range(60)]
+        samples = list(pool.map(lambda one: client.get("/sample", params=one | {"format": "json"}), asked))
+        files = [("images", ("digit.png", png(image)))]
+        scores = list(pool.map(lambda seed: client.post(f"/score?seed={seed}", files=files), range(20)))
+        counts = client.get("/healthz").json()
+    np.testing.assert_allclose(array_of(first.result()), model.generate(4000), rtol=0, atol=1e-6)
+    for one, answer in zip(asked, samples, strict=True):
+        np.testing.assert_allclose(array_of(answer), model.generate(**one), rtol=0, atol=1e-6)
+    for seed, answer in enumerate(scores):
+        np.testing.assert_allclose(answer.json()["elbo"], model.score(image[None], seed=seed).elbo, rtol=1e-6)
+    assert (counts["encoder"]["requests"], counts["decoder"]["requests"]) == (20, 81)
+    assert counts["decoder"]["calls"] < 60
+
+
+def test_too_large_an_upload_is_refused_over_the_network(serve, model):
+    _, address = serve(max_upload=20_000)
+    files = [("images", ("digit.png", png(digits(model, 1)[0])))]
+    with httpx.Client(base_url=address, timeout=60) as client:
+        answer = client.post(
+            "/score", content=bytes(40_000), headers={"Content-Type": "multipart/form-data; boundary=x"}
+        )
+        assert error_of(answer) == (413, "a request's body must have at most 20,000 bytes; send less at a time")
+        assert client.post("/score", files=files).status_code == 200
+        assert client.get("/openapi.json").json()["info"]["title"].startswith("Samples, ")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
+def test_a_service_that_is_told_to_end_answers_first(serve, model):
+    process, address = serve(max_count=8000)
+    with httpx.Client(base_url=address, timeout=60) as client, ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(client.get, "/sample?count=8000&seed=1&format=json")
+        with httpx.Client(base_url=address, timeout=60) as other:
+            while other.get("/healthz").json()["decoder"]["requests"] == 0:
+                pass
+        process.send_signal(signal.SIGTERM)
+        np.testing.assert_allclose(array_of(answer.result())[:10], model.generate(10, seed=1), rtol=0, atol=1e-6)
+    assert process.wait(60) in (0, -signal.SIGTERM)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(address)
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "message"),
+    [
+        (
+            {"CVAE_BUNDLE": "nowhere"},
+            cvae.BundleError.exit_code,
+            "nowhere: expected a bundle, a folder with manifest.json, found nothing; cvae-export makes one",
+        ),
+        ({"CVAE_PORT": "http"}, 1, "CVAE_PORT must be a whole number; found 'http'"),
+        ({"CVAE_PRECISION": "int4"}, 1, "precision must be one of float32, float16, int8; found 'int4'"),
+    ],
+)
+def test_what_it_cannot_start_with_is_told(with_packages, settings, code, message):
+    result = subprocess.run(
+        COMMAND, cwd=FOLDER, env=with_packages | settings, capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (code, "", f"Error: {message}\n")
+
+
+def test_its_requirements_are_what_it_imports():
+    lines = (FOLDER / "requirements.txt").read_text().splitlines()
+    assert [re.split("[>[]", line)[0] for line in lines] == ["cvae-toolkit", "fastapi", "python-multipart", "uvicorn"]

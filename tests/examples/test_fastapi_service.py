@@ -1,0 +1,191 @@
+"""The service's answers, through its ASGI interface; test_fastapi_server.py runs it as its operator does."""
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+
+import cvae_runtime as cvae
+from tests.examples.service_answers import array_of, digits, error_of, picture_of, png
+
+
+def test_samples_are_those_of_the_runtime(get, model):
+    expected = model.generate(5, seed=2**64 - 1, first=7, temperature=0.5)
+    url = f"/sample?count=5&seed={2**64 - 1}&first=7&temperature=0.5"
+    np.testing.assert_allclose(array_of(get(url + "&format=json")), expected, rtol=0, atol=1e-6)
+    grid = cvae.picture_grid(cvae.to_uint8(expected))[..., 0]
+    assert np.abs(picture_of(get(url)).astype(int) - grid).max() <= 1
+
+
+def test_one_sample_comes_without_a_frame(get, model):
+    levels = picture_of(get("/sample?count=1&seed=4"))
+    assert np.abs(levels.astype(int) - cvae.to_uint8(model.generate(1, seed=4))[0, ..., 0]).max() <= 1
+
+
+def test_reconstructions_are_those_of_the_runtime(post, model):
+    images = digits(model, 3)
+    files = [png(image) for image in images]
+    found = array_of(post("/reconstruct?format=json", *files))
+    np.testing.assert_allclose(found, model.reconstruct(images), rtol=0, atol=1e-6)
+    drawn = array_of(post("/reconstruct?format=json&sample=true&seed=5&first=2", *files))
+    np.testing.assert_allclose(drawn, model.reconstruct(images, sample=True, seed=5, first=2), rtol=0, atol=1e-6)
+    assert np.abs(drawn - found).max() > 1e-2
+
+
+def test_scores_are_those_of_the_runtime(post, model):
+    images = digits(model, 3)
+    answer = post("/score?samples=20&seed=8&first=1", *(png(image) for image in images))
+    expected = model.score(images, samples=20, seed=8, first=1)
+    assert (answer.status_code, sorted(answer.json())) == (200, ["elbo", "kl", "log_likelihood", "reconstruction"])
+    for name, values in answer.json().items():
+        np.testing.assert_allclose(values, getattr(expected, name), rtol=1e-6)
+
+
+def test_pictures_are_changed_when_asked_to_and_not_otherwise(post, model):
+    digit = digits(model, 1)[0]
+    colour = np.stack([255 - digit.repeat(2, 0).repeat(2, 1)] * 3, axis=-1)
+    file = png(colour)
+    again = picture_of(post("/reconstruct?resize=true&gray=true&invert=true", file))
+    expected = np.bitwise_not(cvae.fit_picture(colour, (28, 28, 1)))
+    assert np.abs(again.astype(int) - cvae.to_uint8(model.reconstruct(expected[None]))[0, ..., 0]).max() <= 1
+    assert error_of(post("/score", file)) == (
+        400,
+        "0.png: the model takes grey pictures, found colour; add gray=true to turn it grey",
+    )
+    assert error_of(post("/score?gray=true", file)) == (
+        400,
+        "0.png: the model takes 28x28 pixels (width x height), found 56x56; add resize=true to scale and crop it",
+    )
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("*/*", "image/png"),
+        ("application/json", "application/json"),
+        ("text/html,application/xml;q=0.9,image/avif,*/*;q=0.8", "image/png"),
+        ("image/*;q=0.2, application/json;q=0.5", "application/json"),
+        ("image/png;q=0, */*;q=0.1", "application/json"),
+    ],
+)
+def test_the_accept_header_chooses_the_form(get, accept, media_type):
+    answer = get("/sample?count=1", {"Accept": accept})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, media_type)
+    assert get("/sample?count=1&format=png", {"Accept": accept}).headers["content-type"] == "image/png"
+
+
+@pytest.mark.parametrize(
+    ("url", "status", "error"),
+    [
+        ("/sample?count=300", 413, "count must be at most 256; found 300: ask for less at a time"),
+        ("/sample?count=0", 422, "query count: Input should be greater than or equal to 1"),
+        ("/sample?seed=-1", 422, "query seed: Input should be greater than or equal to 0"),
+        ("/sample?seed=18446744073709551616", 422, "query seed: Input should be less than 18446744073709551616"),
+        (
+            "/sample?first=9223372036854775807",
+            400,
+            "first + count must be at most 368934881474191032 for latents of 50; found 9223372036854775807 + 16",
+        ),
+        ("/sample?temperature=nan", 400, "temperature must be a finite number of at least 0; found nan"),
+        ("/sample?format=gif", 422, "query format: Input should be 'png' or 'json'"),
+        ("/samples", 404, "Not Found"),
+        ("/score", 405, "Method Not Allowed"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused(get, url, status, error):
+    assert error_of(get(url)) == (status, error)
+
+
+def test_a_form_that_there_is_not_is_refused(get, post, model):
+    answer = get("/sample", {"Accept": "text/html"})
+    assert error_of(answer) == (406, "this answer comes as image/png or application/json")
+    answer = get("/sample", {"Accept": "image/png;q=high"})
+    assert error_of(answer) == (400, "the Accept header has a quality that is no number: 'high'")
+    answer = post("/score?format=png", png(digits(model, 1)[0]))
+    assert error_of(answer) == (406, "this answer comes as application/json")
+
+
+def bomb(width, height):
+    """The header and a few bytes of a PNG that claims to be large."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+
+
+def test_uploads_that_could_harm_are_refused(post):
+    assert error_of(post("/score?resize=true", bomb(2500, 2000))) == (
+        400,
+        "0.png: expected at most 4,000,000 pixels, found 2500x2000 (width x height); make the picture smaller",
+    )
+    status, error = error_of(post("/score?resize=true", bomb(60_000, 60_000)))
+    assert (status, error.split(",")[0]) == (
+        400,
+        "0.png: cannot be read as a picture: Image size (3600000000 pixels) exceeds limit of 8000000 pixels",
+    )
+    found = error_of(post("/score", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 28 28\n"))
+    assert found == (400, "0.png: expected a picture, PNG, JPEG, GIF, BMP, WebP; found something else")
+    status, error = error_of(post("/score", bomb(28, 28)[:45]))
+    assert (status, error.startswith("0.png: cannot be read as a picture: ")) == (400, True)
+    assert error_of(post("/score", bomb(28, 28), bytes(3000), max_upload=2000)) == (
+        413,
+        "a request's body must have at most 2,000 bytes; send less at a time",
+    )
+
+
+def test_a_body_that_does_not_tell_its_length_meets_the_limit_too(ask):
+    sent = []
+
+    async def body():
+        yield b'--x\r\nContent-Disposition: form-data; name="images"; filename="a.png"\r\n\r\n'
+        for _ in range(100):
+            sent.append(1000)
+            yield bytes(1000)
+
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = ask(lambda client, _: client.post("/score", content=body(), headers=headers), max_upload=5000)
+    assert error_of(answer) == (413, "a request's body must have at most 5,000 bytes; send less at a time")
+    assert sum(sent) <= 6000
+
+
+def test_too_many_pictures_and_draws_are_refused(post, model):
+    files = [png(image) for image in digits(model, 3)]
+    answer = post("/score", *files, max_count=2)
+    assert error_of(answer) == (413, "images must be at most 2; found 3: ask for less at a time")
+    answer = post("/score?samples=5", *files, max_draws=14)
+    assert error_of(answer) == (413, "images times samples must be at most 14; found 15: ask for less at a time")
+    assert error_of(post("/score")) == (422, "body images: Field required")
+
+
+def test_healthz_tells_what_runs(get, model):
+    found = get("/healthz", max_count=3).json()
+    assert {key: found[key] for key in ("status", "bundle", "provider", "threads")} == {
+        "status": "ok",
+        "bundle": model.sha256,
+        "provider": "cpu",
+        "threads": model.threads,
+    }
+    assert found["limits"]["max_count"] == 3
+    assert found["decoder"] == {"requests": 0, "calls": 0}
+
+
+def test_settings_come_from_the_environment(service):
+    of = service.Settings.of_environment
+    assert of({"PATH": "/bin"}) == service.Settings()
+    assert of({"CVAE_THREADS": "3", "CVAE_BUNDLE": "here"}) == service.Settings(threads=3, bundle="here")
+    names = (
+        "CVAE_BUNDLE, CVAE_PROVIDER, CVAE_PRECISION, CVAE_THREADS, CVAE_MAX_COUNT, CVAE_MAX_DRAWS, CVAE_MAX_UPLOAD, "
+        "CVAE_MAX_PIXELS, CVAE_MAX_WAITING, CVAE_HOST, CVAE_PORT"
+    )
+    for environment, message in (
+        ({"CVAE_MAX_COUNT": "many"}, "CVAE_MAX_COUNT must be a whole number; found 'many'"),
+        ({"CVAE_MAX_COUNT": "0"}, "CVAE_MAX_COUNT must be a whole number of at least 1; found 0"),
+        ({"CVAE_THREADS": "-1"}, "CVAE_THREADS must be a whole number of at least 0; found -1"),
+        ({"CVAE_MAXCOUNT": "5"}, f"CVAE_MAXCOUNT is no setting; there are {names}"),
+    ):
+        with pytest.raises(cvae.InputError) as caught:
+            of(environment)
+        assert str(caught.value) == message

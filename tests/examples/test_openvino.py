@@ -1,0 +1,95 @@
+import importlib.util
+import json
+import shutil
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import cvae_runtime as cvae
+from tests.examples.conftest import EXAMPLES, ROOT
+
+pytest.importorskip("openvino", reason="the package openvino is not installed")
+
+PROGRAM = "openvino/digits.py"
+
+
+@pytest.fixture(scope="module")
+def program():
+    """The program as a module, as it is when its author imports it."""
+    sys.path.insert(0, str(EXAMPLES / "openvino"))
+    spec = importlib.util.spec_from_file_location("openvino_digits", EXAMPLES / PROGRAM)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    sys.path.remove(str(EXAMPLES / "openvino"))
+    del sys.modules["threefry"]
+
+
+@pytest.fixture(scope="module")
+def ours(program, bundle):
+    return program.Model(bundle)
+
+
+def test_its_outputs_are_the_golden_ones(ours, golden):
+    encoder, decoder = golden["encoder.onnx"], golden["decoder.onnx"]
+    mean, logvar = ours.encode(encoder.inputs["images"])
+    np.testing.assert_allclose(mean, encoder.outputs["mean"], rtol=0, atol=encoder.atol)
+    np.testing.assert_allclose(logvar, encoder.outputs["logvar"], rtol=0, atol=encoder.atol)
+    probs = ours.decode(decoder.inputs["z"])
+    np.testing.assert_allclose(probs, decoder.outputs["probs"], rtol=0, atol=decoder.atol)
+
+
+def test_the_same_seed_gives_the_samples_and_the_scores_of_the_runtime(ours, golden, model):
+    samples = ours.generate(20, seed=7)
+    np.testing.assert_allclose(samples, model.generate(20, seed=7), rtol=0, atol=golden["decoder.onnx"].atol)
+    pixels = cvae.to_uint8(samples)
+    np.testing.assert_allclose(ours.score(pixels, seed=3), model.score(pixels, seed=3).elbo, rtol=1e-5)
+
+
+def test_its_random_numbers_are_the_specified_ones(program):
+    known = json.loads((ROOT / "tests/golden/rng.json").read_text())
+    for case in known["prior"]:
+        seed, first, length = int(case["seed"]), int(case["index"]), case["latent_dim"]
+        expected = np.array([int(word, 16) for word in case["latents"]], np.uint32).view(np.float32)
+        found = program.normals(seed, first, 1, length)[0]
+        np.testing.assert_array_max_ulp(found, expected)
+    noise = program.normals(2**63 + 5, 9, 4, 7, program.POSTERIOR)
+    np.testing.assert_array_max_ulp(noise, cvae.posterior_noise(2**63 + 5, 9, 4, 7))
+
+
+def test_it_draws_a_picture_and_prints_scores(run_example, tmp_path, bundle, model):
+    result = run_example(PROGRAM, bundle, "digits.png", "--count", 3, "--seed", 12)
+    assert (result.returncode, result.stderr) == (0, "")
+    with Image.open(tmp_path / "digits.png") as picture:
+        levels = np.asarray(picture).reshape(2, 28, 3, 28).transpose(0, 2, 1, 3)
+    samples = cvae.to_uint8(model.generate(3, seed=12))[..., 0]
+    assert np.abs(levels[0].astype(int) - samples).max() <= 1
+    assert np.abs(levels[1].astype(int) - cvae.to_uint8(model.reconstruct(levels[0]))[..., 0]).max() <= 1
+    elbos = [line.removesuffix(" nats").split("ELBO ") for line in result.stdout.splitlines()]
+    assert [start for start, _ in elbos] == ["sample 0  ", "sample 1  ", "sample 2  "]
+    np.testing.assert_allclose([float(elbo) for _, elbo in elbos], model.score(levels[0]).elbo, atol=2e-3)
+
+
+def test_what_it_cannot_use_is_refused(run_example, tmp_path, bundle):
+    result = run_example(PROGRAM, "nowhere", "digits.png")
+    assert (result.returncode, result.stderr) == (
+        1,
+        "nowhere: expected a bundle, a folder with manifest.json; cvae-export makes one\n",
+    )
+    result = run_example(PROGRAM, bundle, "digits.png", "--count", 0)
+    assert (result.returncode, result.stderr.splitlines()[-1]) == (
+        2,
+        "digits.py: error: count must be at least 1 and seed 0 to 18446744073709551615",
+    )
+    other = tmp_path / "other"
+    shutil.copytree(bundle, other)
+    manifest = (other / "manifest.json").read_text()
+    (other / "manifest.json").write_text(manifest.replace('"bernoulli"', '"discretized-logistic"'))
+    result = run_example(PROGRAM, "other", "digits.png")
+    expected = (
+        "expected the likelihood bernoulli, found discretized-logistic; docs/formats.md has the formula of the other"
+    )
+    assert (result.returncode, result.stderr) == (1, f"other: {expected}\n")
+    assert not (tmp_path / "digits.png").exists()

@@ -1,0 +1,87 @@
+import ast
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from PIL import Image
+
+import cvae_runtime as cvae
+from tests.examples.conftest import EXAMPLES
+
+PROGRAM = "plain_onnxruntime/digits.py"
+
+# A model of colour in miniature: pictures of one colour, and the mean colour of a picture.
+DECODER = """
+<ir_version: 8, opset_import: ["" : 15]>
+decoder (float[batch, 3] z) => (float[batch, 4, 6, 3] probs)
+<int64[4] one = {-1, 1, 1, 3}, int64[4] all = {1, 4, 6, 1}>
+{ p = Sigmoid(z)  pixel = Reshape(p, one)  probs = Expand(pixel, all) }
+"""
+ENCODER = """
+<ir_version: 8, opset_import: ["" : 15]>
+encoder (uint8[batch, 4, 6, 3] images) => (float[batch, 3] mean, float[batch, 3] logvar)
+<float scale = {255.0}>
+{ levels = Cast<to = 1>(images)  x = Div(levels, scale)  mean = ReduceMean<axes = [1, 2], keepdims = 0>(x)  logvar = Neg(mean) }
+"""
+
+
+def rows_of(path, count=8):
+    """The two rows of a picture: uint8 (2, count, H, W, C)."""
+    with Image.open(path) as picture:
+        levels = np.atleast_3d(np.asarray(picture))
+    height, width, channels = levels.shape
+    return levels.reshape(2, height // 2, count, width // count, channels).transpose(0, 2, 1, 3, 4)
+
+
+def levels_apart(a, b):
+    return np.abs(a.astype(int) - b).max()
+
+
+def latents(length):
+    return np.random.default_rng(0).standard_normal((8, length), np.float32)
+
+
+def test_its_picture_is_what_the_runtime_makes_of_the_same_latents(run_example, tmp_path, bundle, model):
+    result = run_example(PROGRAM, bundle, "digits.pgm")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    samples, again = rows_of(tmp_path / "digits.pgm")
+    assert levels_apart(samples, cvae.to_uint8(model.decode(latents(50)))) <= 1
+    assert levels_apart(again, cvae.to_uint8(model.reconstruct(samples))) <= 1
+    assert samples.std() > 50
+
+
+def test_a_model_of_colour_gives_a_picture_in_colour(run_example, tmp_path):
+    for name, text in (("encoder", ENCODER), ("decoder", DECODER)):
+        onnx.save(onnx.parser.parse_model(text), tmp_path / f"{name}.onnx")
+    result = run_example(PROGRAM, tmp_path, "colours.ppm")
+    assert (result.returncode, result.stderr) == (0, "")
+    samples, again = rows_of(tmp_path / "colours.ppm")
+    colours = np.rint(255 / (1 + np.exp(-latents(3))))
+    assert levels_apart(samples, np.broadcast_to(colours[:, None, None], (8, 4, 6, 3))) <= 1
+    expected = np.rint(255 / (1 + np.exp(-samples.mean(axis=(1, 2)) / 255)))
+    assert levels_apart(again, np.broadcast_to(expected[:, None, None], (8, 4, 6, 3))) <= 1
+
+
+@pytest.mark.parametrize("present", ["", "encoder.onnx"])
+def test_what_is_no_bundle_is_refused(run_example, tmp_path, bundle, present):
+    folder = tmp_path / "here"
+    if present:
+        folder.mkdir()
+        (folder / present).write_bytes((bundle / present).read_bytes())
+    missing = "here/decoder.onnx" if present else "here/encoder.onnx and no here/decoder.onnx"
+    result = run_example(PROGRAM, "here", "digits.pgm")
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1] == (
+        f"digits.py: error: expected a bundle, a folder that cvae-export made; there is no {missing}"
+    )
+    assert not (tmp_path / "digits.pgm").exists()
+
+
+def test_it_needs_onnxruntime_and_numpy_alone():
+    tree = ast.parse((EXAMPLES / PROGRAM).read_text())
+    modules = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    modules += [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    assert sorted(modules) == ["argparse", "numpy", "onnxruntime", "pathlib"]
+    lines = (EXAMPLES / "plain_onnxruntime/requirements.txt").read_text().split()
+    assert [line.split(">")[0] for line in lines] == ["numpy", onnxruntime.__name__]

@@ -40,8 +40,13 @@ $(VENV)/.export: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt $(VENV)/.export
-	$(INSTALL) --group test --group lint
+	$(INSTALL) --group test --group lint --group examples
 	@touch $@
+
+# ONNX Runtime for the example in C++, from packages of Python and Debian; without them its tests are skipped.
+$(VENV)/onnxruntime: examples/cpp/onnxruntime.sh | $(VENV)/.test
+	@! command -v apt-get >/dev/null || PYTHON=$(BIN)/python sh $< $@ || \
+		echo 'make: ONNX Runtime for C++ cannot be had; the example in C++ is not tested' >&2
 
 demo: $(VENV)/.export
 	$(BIN)/cvae-train --preset fast --run $(DEMO)/run --resume
@@ -55,7 +60,7 @@ demo: $(VENV)/.export
 	@echo 'the model         $(DEMO)/bundle'
 	@echo 'the training run  $(DEMO)/run: cvae.gif, elbo.png, history.csv'
 
-test: $(VENV)/.test lint
+test: $(VENV)/.test $(VENV)/onnxruntime lint
 ifdef NODE
 	$(MAKE) test-js
 else

@@ -1,0 +1,180 @@
+/** A drawing or a picture, and what the model makes of it. */
+
+import type { Model, Scores } from "../src/browser.ts";
+import type { Bench } from "./bench.ts";
+import { chart } from "./chart.ts";
+import { block, button, canvas, input, number, on } from "./dom.ts";
+import { asMnist, inverted, shrink } from "./fit.ts";
+import { Latest } from "./latest.ts";
+import { alarm, explain, press, say } from "./notice.ts";
+import { Pad } from "./pad.ts";
+import { erase, paint, resize, toImageData } from "./picture.ts";
+import type { Sample } from "./sample.ts";
+import { edgeMean } from "./telling.ts";
+
+const FAILURE = "The picture could not be scored";
+
+export class DrawSection {
+  readonly #bench: Bench;
+  readonly #pad = new Pad(() => {
+    this.#look();
+  });
+  readonly #latest = new Latest<ImageData>(
+    (picture) => this.#judge(picture),
+    (error) => {
+      alarm(FAILURE, explain(error));
+    },
+  );
+  #shape: [number, number, number] = [28, 28, 1];
+  #paper = 0; // grey level around what the model paints
+  #pictured = false; // a picture lies on the pad, not a drawing alone
+  #centred = { drawing: true, picture: false };
+  #code: Float32Array | undefined;
+
+  /** `next` gives a sample, `explore` opens a latent in Explore. */
+  constructor(bench: Bench, next: () => Sample, explore: (sample: Sample) => void) {
+    this.#bench = bench;
+    press("clear", FAILURE, () => {
+      this.#clear();
+    });
+    press("pick", FAILURE, () => {
+      input("picture").click();
+    });
+    press("draw-sample", FAILURE, () => this.#take(next()));
+    press("draw-explore", FAILURE, () => {
+      if (this.#code !== undefined) explore({ name: "The code of your picture", latent: this.#code });
+      block("explore").focus();
+    });
+    on(input("picture"), "change", () => {
+      const file = input("picture").files?.[0];
+      input("picture").value = "";
+      if (file !== undefined)
+        this.open(file).catch((error: unknown) => {
+          alarm(FAILURE, explain(error));
+        });
+    });
+    on(input("invert"), "change", () => {
+      this.#look();
+    });
+    on(input("centre"), "change", () => {
+      this.#centred[this.#pictured ? "picture" : "drawing"] = input("centre").checked;
+      this.#look();
+    });
+    on(input("ink"), "input", () => {
+      this.#pad.ink = input("ink").value;
+    });
+    bench.onModel((model) => {
+      this.#reset(model);
+    });
+  }
+
+  /** Takes the grey level, in [0, 1], that surrounds what the model paints, as the colour of the paper. */
+  setEdge(edge: number): void {
+    const paper = edge > 0.5 ? 255 : 0;
+    if (paper === this.#paper) return;
+    this.#paper = paper;
+    if (this.#pad.empty) this.#suit();
+  }
+
+  /** Puts a picture file on the pad. */
+  async open(file: Blob & { name?: string }): Promise<void> {
+    const picture = await createImageBitmap(file).catch(() => undefined);
+    if (picture === undefined) {
+      const name = file.name ?? "what you chose";
+      alarm(
+        "This is not a picture",
+        `Expected a picture that this browser can show, such as PNG, JPEG or WebP; found ${name}.`,
+      );
+      return;
+    }
+    this.#setPictured(true);
+    this.#pad.place(picture, picture.width, picture.height);
+    picture.close();
+    this.#guessInversion();
+    this.#look();
+    block("draw").scrollIntoView({ block: "nearest" });
+  }
+
+  async #take(sample: Sample): Promise<void> {
+    const images = await this.#bench.use((model) => model.decode(sample.latent));
+    if (images === undefined) return;
+    this.#setPictured(true);
+    input("invert").checked = false;
+    this.#pad.placePixels(toImageData(images));
+    this.#look();
+  }
+
+  #reset(model: Model): void {
+    this.#shape = [...model.imageShape];
+    const [height, width, channels] = this.#shape;
+    block("centre-option").hidden = !(height === 28 && width === 28 && channels === 1);
+    block("ink-option").hidden = channels === 1;
+    const elbo = model.manifest.training?.test_elbo;
+    block("elbo-note").textContent =
+      `Higher is likelier. ${typeof elbo === "number" ? `Test images have ${number(elbo, 1)} on average.` : ""}`;
+    for (const id of ["seen", "reconstruction"]) resize(canvas(id), width, height);
+    this.#suit();
+  }
+
+  #suit(): void {
+    this.#pad.ink = this.#paper > 127 ? "#000000" : "#ffffff";
+    input("ink").value = this.#pad.ink;
+    this.#pad.suit(this.#shape, this.#paper);
+    this.#clear();
+  }
+
+  #clear(): void {
+    this.#pad.clear();
+    this.#setPictured(false);
+    input("invert").checked = false;
+    this.#code = undefined;
+    button("draw-explore").disabled = true;
+    for (const id of ["elbo", "elbo-reconstruction", "elbo-kl"]) block(id).textContent = "–";
+    for (const id of ["seen", "reconstruction"]) erase(canvas(id));
+    chart(undefined, this.#bench.model.latentDim);
+  }
+
+  #setPictured(pictured: boolean): void {
+    this.#pictured = pictured;
+    input("centre").checked = this.#centred[pictured ? "picture" : "drawing"];
+  }
+
+  /** A picture whose edge is as bright as the model's paintings are dark there, or the reverse, is turned round. */
+  #guessInversion(): void {
+    const pixels = this.#pad.pixels;
+    const edge = edgeMean(
+      pixels.data.filter((_, index) => index % 4 === 0),
+      [pixels.height, pixels.width, 1],
+    );
+    input("invert").checked = this.#shape[2] === 1 && Math.abs(edge - this.#paper) > 127;
+  }
+
+  #look(): void {
+    if (this.#pad.empty) return;
+    const [height, width] = this.#shape;
+    const pixels = input("invert").checked ? inverted(this.#pad.pixels) : this.#pad.pixels;
+    const centred = !block("centre-option").hidden && input("centre").checked;
+    this.#latest.ask((centred ? asMnist(pixels, this.#paper) : undefined) ?? shrink(pixels, width, height));
+  }
+
+  async #judge(picture: ImageData): Promise<void> {
+    const verdict = await this.#bench.use(async (model) => {
+      const scores = await model.score(picture);
+      return { scores, images: await model.decode(scores.posterior.mean) };
+    });
+    if (verdict === undefined || this.#pad.empty) return;
+    paint(canvas("seen"), picture);
+    paint(canvas("reconstruction"), toImageData(verdict.images));
+    this.#show(verdict.scores);
+  }
+
+  #show({ elbo, reconstruction, kl, posterior }: Scores): void {
+    block("elbo").textContent = number(elbo[0], 1);
+    block("elbo-reconstruction").textContent = number(reconstruction[0], 1);
+    block("elbo-kl").textContent = number(kl[0], 1);
+    chart(posterior, this.#bench.model.latentDim);
+    this.#code = posterior.mean.data.slice();
+    button("draw-explore").disabled = false;
+    say(`ELBO ${number(elbo[0], 1)} nats: reconstruction ${number(reconstruction[0], 1)}, KL ${number(kl[0], 1)}`);
+  }
+}

@@ -1,0 +1,32 @@
+/** The newest request is answered; those that came while another was being answered are passed over. */
+export class Latest<T> {
+  readonly #work: (request: T, overtaken: () => boolean) => Promise<void>;
+  readonly #failed: (error: unknown) => void;
+  #waiting: { request: T } | undefined;
+  #busy = false;
+
+  /** `work` may ask whether it has been overtaken, and end early then. */
+  constructor(work: (request: T, overtaken: () => boolean) => Promise<void>, failed: (error: unknown) => void) {
+    this.#work = work;
+    this.#failed = failed;
+  }
+
+  ask(request: T): void {
+    this.#waiting = { request };
+    if (!this.#busy) void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    this.#busy = true;
+    while (this.#waiting !== undefined) {
+      const { request } = this.#waiting;
+      this.#waiting = undefined;
+      try {
+        await this.#work(request, () => this.#waiting !== undefined);
+      } catch (error) {
+        this.#failed(error);
+      }
+    }
+    this.#busy = false;
+  }
+}

@@ -1,0 +1,99 @@
+/** Opens the model and puts the page's parts together. */
+
+import { Bench, SINGLE } from "./bench.ts";
+import type { Source } from "./bench.ts";
+import { block } from "./dom.ts";
+import { DrawSection } from "./draw.ts";
+import { asBundle, asPicture, watchChooser, watchDrops } from "./drop.ts";
+import type { Found } from "./drop.ts";
+import { embeddedFiles } from "./embedded.ts";
+import { ExploreSection } from "./explore.ts";
+import { ModelSection } from "./model.ts";
+import { alarm, attempt, calm, explain, say } from "./notice.ts";
+import { keepOffline } from "./offline.ts";
+import { SampleSection } from "./sample.ts";
+import { telling } from "./telling.ts";
+import { WalkSection } from "./walk.ts";
+
+const PACKAGED = new URL("./bundle/", document.baseURI);
+
+const embedded = SINGLE ? await embeddedFiles() : undefined;
+const bench = new Bench(embedded?.wasm === undefined ? undefined : { wasmBinary: embedded.wasm });
+let fresh = false; // a model was opened, and its first grid is not there yet
+
+const samples = new SampleSection(
+  bench,
+  (sample) => {
+    explore.show(sample);
+  },
+  () => {
+    if (fresh) attempt("The model could not be looked at", settle());
+    fresh = false;
+  },
+);
+const next = () => samples.next();
+const explore = new ExploreSection(bench, next);
+const walk = new WalkSection(bench, next, () => explore.latent);
+const draw = new DrawSection(bench, next, (sample) => {
+  explore.show(sample);
+});
+new ModelSection(bench);
+
+bench.onModel(() => {
+  fresh = true;
+  explore.show(samples.sample(0));
+});
+
+/** What can wait until a model's first grid is there. */
+async function settle(): Promise<void> {
+  walk.set(samples.sample(0).latent, samples.sample(1).latent);
+  const found = await telling(bench);
+  if (found !== undefined) {
+    explore.rank(found.order);
+    draw.setEdge(found.edge);
+  }
+  await bench.upgrade();
+  const golden = new URL(bench.model.manifest.golden.file, PACKAGED); // what "Check the numbers" reads
+  await keepOffline(bench.source === PACKAGED ? [golden.href] : []);
+}
+
+async function open(source: Source): Promise<void> {
+  const before = block("engine").dataset.state;
+  block("engine").dataset.state = "busy";
+  try {
+    await bench.open(source);
+    calm();
+    say("The model is open");
+  } catch (error) {
+    const stays = bench.ready ? "The model before it stays open." : "You can open another one.";
+    alarm("This model cannot be opened", `${explain(error)} ${stays}`);
+    block("engine").dataset.state = bench.ready ? (before ?? "ready") : "none";
+    if (!bench.ready) block("engine-name").textContent = "No model is open";
+  }
+}
+
+async function take(found: Found): Promise<void> {
+  const bundle = asBundle(found);
+  const picture = asPicture(found);
+  if (bundle !== undefined) await open(bundle);
+  else if (picture !== undefined) await draw.open(picture);
+  else {
+    alarm(
+      "This is neither a model nor a picture",
+      `Expected a folder with a manifest.json, its files, or one picture; found ${describe(found)}. cvae-export writes such folders.`,
+    );
+  }
+}
+
+function describe(found: Found): string {
+  const names = [...found.keys()];
+  if (names.length === 0) return "nothing";
+  return names.slice(0, 3).join(", ") + (names.length > 3 ? ` and ${names.length - 3} more` : "");
+}
+
+const opened = (found: Found): void => {
+  attempt("What you gave could not be read", take(found));
+};
+watchDrops(opened);
+watchChooser(opened);
+await open(embedded?.bundle ?? PACKAGED);

@@ -1,0 +1,39 @@
+/** One latent dimension as a slider, with its name before it and its value behind it. */
+
+import { number, on } from "./dom.ts";
+
+const FURTHEST = 4; // of N(0, 1), one value in 16,000 lies beyond
+const STEP = 0.05;
+
+export class Slider {
+  readonly row = document.createElement("label");
+  readonly #range = document.createElement("input");
+  readonly #value = document.createElement("output");
+
+  constructor(
+    readonly dimension: number,
+    moved: (dimension: number, value: number, when: number) => void,
+  ) {
+    this.#range.type = "range";
+    this.#range.min = String(-FURTHEST);
+    this.#range.max = String(FURTHEST);
+    this.#range.step = String(STEP);
+    this.#range.setAttribute("aria-label", `Latent dimension ${dimension}`);
+    const name = document.createElement("span");
+    name.textContent = `z${dimension}`;
+    this.row.className = "slider";
+    this.row.append(name, this.#range, this.#value);
+    this.set(0);
+    on(this.#range, "input", (event) => {
+      const value = this.#range.valueAsNumber;
+      this.#value.value = number(value, 2);
+      moved(dimension, value, event.timeStamp);
+    });
+  }
+
+  /** Shows a value; one beyond the slider's ends is still told in figures. */
+  set(value: number): void {
+    this.#range.value = String(value);
+    this.#value.value = number(value, 2);
+  }
+}

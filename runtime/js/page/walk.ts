@@ -1,0 +1,134 @@
+/** The way between two latents, frame by frame. */
+
+import type { Images } from "../src/browser.ts";
+import { interpolateLatents } from "../src/interpolate.ts";
+import type { Bench } from "./bench.ts";
+import { button, canvas, input, on, select } from "./dom.ts";
+import { Latest } from "./latest.ts";
+import { alarm, explain, press } from "./notice.ts";
+import { paced } from "./pace.ts";
+import { paint, Tiles, toImageData } from "./picture.ts";
+import type { Sample } from "./sample.ts";
+
+const FRAMES = 49;
+const SHOWN = 9; // of them, in the strip: every sixth
+const EVERY = (FRAMES - 1) / (SHOWN - 1);
+const MILLISECONDS = 50; // a frame
+const CALM_MILLISECONDS = 900; // a picture of the strip, for who asked for less motion
+
+interface Request {
+  start: Float32Array;
+  end: Float32Array;
+  method: "linear" | "spherical";
+}
+
+export class WalkSection {
+  readonly #bench: Bench;
+  readonly #latest = new Latest<Request>(
+    (request, overtaken) => this.#draw(request, overtaken),
+    (error) => {
+      alarm("The walk could not be made", explain(error));
+    },
+  );
+  #start = new Float32Array(0);
+  #end = new Float32Array(0);
+  #frames: Images | undefined;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #forwards = true;
+
+  /** `next` gives a sample, `explored` the latent that stands in Explore. */
+  constructor(bench: Bench, next: () => Sample, explored: () => Float32Array) {
+    this.#bench = bench;
+    const failure = "The walk could not be made";
+    press("start-new", failure, () => {
+      this.set(next().latent, this.#end);
+    });
+    press("end-new", failure, () => {
+      this.set(this.#start, next().latent);
+    });
+    press("start-explore", failure, () => {
+      this.set(explored(), this.#end);
+    });
+    press("end-explore", failure, () => {
+      this.set(this.#start, explored());
+    });
+    press("play", failure, () => {
+      this.#play(this.#timer === undefined);
+    });
+    on(select("method"), "change", () => {
+      this.set(this.#start, this.#end);
+    });
+    on(input("place"), "input", () => {
+      this.#show();
+    });
+    on(canvas("strip"), "click", (event) => {
+      const box = canvas("strip").getBoundingClientRect();
+      input("place").valueAsNumber = Math.round(((event.clientX - box.left) / box.width) * (FRAMES - 1));
+      this.#show();
+    });
+    bench.onModel(({ latentDim }) => {
+      this.#frames = undefined;
+      this.#start = new Float32Array(latentDim);
+      this.#end = new Float32Array(latentDim);
+    });
+  }
+
+  set(start: Float32Array, end: Float32Array): void {
+    this.#start = start.slice();
+    this.#end = end.slice();
+    const method = select("method").value === "linear" ? "linear" : "spherical";
+    this.#latest.ask({ start: this.#start, end: this.#end, method });
+  }
+
+  async #draw({ start, end, method }: Request, overtaken: () => boolean): Promise<void> {
+    const shape = this.#bench.model.imageShape;
+    const size = shape[0] * shape[1] * shape[2];
+    const latents = interpolateLatents(start, end, FRAMES, method);
+    const frames: Images = { data: new Float32Array(FRAMES * size), shape: [FRAMES, ...shape] };
+    for await (const [first, count] of paced(FRAMES)) {
+      const some = latents.subarray(first * start.length, (first + count) * start.length);
+      const part = await this.#bench.use((model) => model.decode(some));
+      if (part === undefined || overtaken()) return;
+      frames.data.set(part.data, first * size);
+    }
+    this.#frames = frames;
+    const strip = canvas("strip");
+    const tiles = new Tiles(shape, SHOWN, 1);
+    strip.style.setProperty("--ratio", String(tiles.width / tiles.height));
+    tiles.prepare(strip);
+    for (let place = 0; place < SHOWN; place++) tiles.paint(strip, place, toImageData(frames, place * EVERY));
+    this.#show();
+  }
+
+  #show(): void {
+    const place = input("place");
+    place.setAttribute("aria-valuetext", `${Math.round((100 * place.valueAsNumber) / (FRAMES - 1))} percent`);
+    if (this.#frames !== undefined) paint(canvas("walk-canvas"), toImageData(this.#frames, place.valueAsNumber));
+  }
+
+  #play(on: boolean): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    if (on) {
+      const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+      const step = calm ? EVERY : 1;
+      this.#timer = setInterval(
+        () => {
+          this.#advance(step);
+        },
+        calm ? CALM_MILLISECONDS : MILLISECONDS,
+      );
+    }
+    button("play").setAttribute("aria-pressed", String(on));
+    button("play").textContent = on ? "Pause" : "Play";
+  }
+
+  #advance(step: number): void {
+    const place = input("place");
+    const at = place.valueAsNumber;
+    if (at <= 0) this.#forwards = true;
+    if (at >= FRAMES - 1) this.#forwards = false;
+    place.valueAsNumber = at + (this.#forwards ? step : -step);
+    this.#show();
+  }
+}

@@ -1,0 +1,118 @@
+/** Other models and pictures, given by the visitor. */
+
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { encode } from "fast-png";
+import type { Browser } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+
+import { CHROMIUM, launchChromium } from "../chromium.ts";
+import { BUNDLES } from "../golden.ts";
+import { changes, drop, pixels, scribble, SEVEN, text, visit, type Visit } from "./harness.ts";
+import { serve, type Server } from "./server.ts";
+
+describe.skipIf(CHROMIUM === undefined)("what is dropped on the page", () => {
+  const folder = mkdtempSync(join(tmpdir(), "cvae-"));
+  const damaged = join(folder, "damaged");
+  let server: Server;
+  let browser: Browser;
+  let guest: Visit;
+
+  beforeAll(async () => {
+    cpSync(BUNDLES.colour, damaged, { recursive: true });
+    const decoder = readFileSync(join(damaged, "decoder.onnx"));
+    decoder[decoder.length >> 1] ^= 1;
+    writeFileSync(join(damaged, "decoder.onnx"), decoder);
+    // Dark on bright, as on paper: a bar in the middle.
+    const paper = Uint8Array.from({ length: 60 * 40 }, (_, index) => (Math.abs((index % 60) - 30) < 4 ? 20 : 240));
+    writeFileSync(join(folder, "paper.png"), encode({ width: 60, height: 40, channels: 1, data: paper }));
+    writeFileSync(join(folder, "notes.txt"), "neither");
+    server = await serve();
+    browser = await launchChromium();
+  });
+  beforeEach(async () => {
+    guest = await visit(browser, server.url);
+  });
+  afterEach(() => guest.leave());
+  afterAll(async () => {
+    await browser.close();
+    await server.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  const alarm = () => guest.page.locator("#alert").innerText();
+
+  async function stillWorks(): Promise<void> {
+    await changes(guest.page, "grid-canvas", () => guest.page.click("#resample"));
+    expect(await guest.page.locator("#every").count()).toBe(1);
+    expect(await text(guest.page, "engine-name")).toBe("WebAssembly");
+  }
+
+  test("a damaged bundle is refused with its reason, and the page goes on with the model before", async () => {
+    await drop(guest.page, [damaged]);
+    await expect
+      .poll(alarm)
+      .toMatch(
+        /^This model cannot be opened\s+decoder\S*\.onnx: expected SHA-256 [0-9a-f]{64}, found [0-9a-f]{64}; .*The model before it stays open\.\s+Dismiss$/,
+      );
+    expect(await text(guest.page, "all-count")).toBe("50");
+    await guest.page.click("#alert button");
+    expect(await alarm()).toBe("");
+    await stillWorks();
+  });
+
+  test("files that are neither a model nor a picture are named", async () => {
+    await drop(guest.page, [join(folder, "notes.txt")]);
+    await expect
+      .poll(alarm)
+      .toContain("Expected a folder with a manifest.json, its files, or one picture; found notes.txt.");
+    await stillWorks();
+  });
+
+  test("a folder that is dropped becomes the model, in colour", async () => {
+    await drop(guest.page, [BUNDLES.colour]);
+    await expect.poll(() => text(guest.page, "facts")).toContain("colour");
+    const { image_shape: shape, latent_dim: size } = manifest(BUNDLES.colour);
+    expect(await text(guest.page, "all-count")).toBe(String(size));
+    expect(await guest.page.locator("#sliders input").count()).toBe(Math.min(12, size));
+    await expect.poll(async () => (await pixels(guest.page, "explore-canvas")).width).toBe(shape[1]);
+    await changes(guest.page, "reconstruction", () => scribble(guest.page, SEVEN));
+    expect((await pixels(guest.page, "seen")).height).toBe(shape[0]);
+    expect(await text(guest.page, "elbo")).toMatch(/^−?\d+\.\d$/);
+    expect(await guest.page.isVisible("#centre")).toBe(false);
+    expect(await guest.page.isVisible("#ink")).toBe(true);
+  });
+
+  test("a folder can be chosen, too, and files", async () => {
+    await guest.page.click("#open");
+    expect(await guest.page.isVisible("#choose-folder")).toBe(true);
+    await guest.page.setInputFiles("#folder", BUNDLES.colour);
+    await expect.poll(() => text(guest.page, "facts")).toContain("colour");
+    expect(await guest.page.isVisible("#choose-folder")).toBe(false);
+    const names = ["manifest.json", "encoder.onnx", "decoder.onnx", "decoder_cpu.onnx"];
+    await guest.page.setInputFiles(
+      "#files",
+      names.map((name) => join(BUNDLES.mnist, name)),
+    );
+    await expect.poll(() => text(guest.page, "facts")).toContain("grey");
+  });
+
+  test("a picture of dark ink on bright paper is turned round by itself", async () => {
+    await changes(guest.page, "reconstruction", () => drop(guest.page, [join(folder, "paper.png")]));
+    expect(await guest.page.isChecked("#invert")).toBe(true);
+    const { levels } = await pixels(guest.page, "seen");
+    expect(levels[14 * 28 + 14]).toBe(235);
+    expect(levels[14 * 28 + 2]).toBe(15);
+    const turned = await changes(guest.page, "seen", () => guest.page.uncheck("#invert"));
+    expect(turned[14 * 28 + 14]).toBe(20);
+  });
+});
+
+function manifest(folder: string): { image_shape: number[]; latent_dim: number } {
+  const { model } = JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8")) as {
+    model: { image_shape: number[]; latent_dim: number };
+  };
+  return model;
+}

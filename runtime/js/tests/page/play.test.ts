@@ -1,0 +1,212 @@
+/** The page's four sections, used as a person would. */
+
+import { readFileSync } from "node:fs";
+
+import type { Browser } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+
+import { CHROMIUM, launchChromium } from "../chromium.ts";
+import {
+  changes,
+  expectSame,
+  golden,
+  pixels,
+  png,
+  pythons,
+  scribble,
+  SEVEN,
+  text,
+  visit,
+  type Visit,
+} from "./harness.ts";
+import { serve, type Server } from "./server.ts";
+
+describe.skipIf(CHROMIUM === undefined)("the page", () => {
+  let server: Server;
+  let browser: Browser;
+  let guest: Visit;
+
+  beforeAll(async () => {
+    server = await serve();
+    browser = await launchChromium();
+  });
+  beforeEach(async () => {
+    guest = await visit(browser, server.url);
+  });
+  afterEach(() => guest.leave());
+  afterAll(async () => {
+    await browser.close();
+    await server.close();
+  });
+
+  async function setSeed(seed: string): Promise<void> {
+    await guest.page.fill("#seed", seed);
+    await guest.page.press("#seed", "Enter");
+    await guest.page.waitForSelector(`#grid-canvas[data-seed="${seed}"]`);
+  }
+
+  test("samples of a seed are Python's, and so is the PNG that is saved", async () => {
+    await setSeed("7");
+    const download = guest.page.waitForEvent("download");
+    await guest.page.click("#download");
+    const file = await download;
+    expect(file.suggestedFilename()).toBe("samples-seed-7.png");
+    const saved = png(readFileSync(await file.path()));
+    const expected = pythons("samples.png");
+    expect([saved.width, saved.height]).toEqual([expected.width, expected.height]);
+    expectSame(saved.levels, expected.levels);
+  });
+
+  test("a seed of 64 bits is taken whole, and one beyond is refused", async () => {
+    await setSeed("18446744073709551615");
+    await guest.page.click("#seed-up");
+    await guest.page.waitForSelector('#grid-canvas[data-seed="0"]');
+    expect(await guest.page.inputValue("#seed")).toBe("0");
+    await guest.page.fill("#seed", "18446744073709551616");
+    await guest.page.press("#seed", "Enter");
+    expect(await guest.page.getAttribute("#seed", "aria-invalid")).toBe("true");
+    expect(await guest.page.getAttribute("#grid-canvas", "data-seed")).toBe("0");
+  });
+
+  test("number and temperature change the grid", async () => {
+    await guest.page.selectOption("#count", "16");
+    await expect.poll(() => guest.page.locator("#grid button").count()).toBe(16);
+    expect((await pixels(guest.page, "grid-canvas")).width).toBe(4 * 28 + 3 * 2);
+    await changes(guest.page, "grid-canvas", () => guest.page.press("#temperature", "Home"));
+    // At temperature 0 every sample is the same.
+    const { width, levels } = await pixels(guest.page, "grid-canvas");
+    const tile = (left: number) =>
+      levels.filter((_, i) => i < 28 * width && i % width >= left && i % width < left + 28);
+    await expect.poll(() => tile(0).join() === tile(30).join()).toBe(true);
+  });
+
+  test("a sample that is chosen by keyboard opens in Explore", async () => {
+    await setSeed("7");
+    await guest.page.focus("#grid button");
+    await guest.page.keyboard.press("ArrowRight");
+    await guest.page.keyboard.press("ArrowDown");
+    const found = await changes(guest.page, "explore-canvas", () => guest.page.keyboard.press("Enter"));
+    expect(await text(guest.page, "explore-name")).toBe("Sample 9 of seed 7");
+    expect(await guest.page.getAttribute(":focus", "aria-pressed")).toBe("true");
+    const { width, levels } = pythons("samples.png");
+    const at = (x: number, y: number) => levels[(1 + 57 + 2 * y) * width + 1 + 57 + 2 * x];
+    expectSame(
+      found,
+      Array.from({ length: 28 * 28 }, (_, index) => at(index % 28, Math.floor(index / 28))),
+    );
+  });
+
+  test("the digit changes while a slider is dragged", async () => {
+    const slider = guest.page.locator("#sliders input").first();
+    const box = await slider.boundingBox();
+    if (box === null) throw new Error("there is no slider");
+    const before = (await pixels(guest.page, "explore-canvas")).levels;
+    const value = await slider.inputValue();
+    await guest.page.mouse.move(box.x + ((Number(value) + 4) / 8) * box.width, box.y + box.height / 2);
+    await guest.page.mouse.down();
+    const seen = new Set([before.join()]);
+    for (const share of [0.2, 0.4, 0.6, 0.8]) {
+      const at = async () => guest.page.mouse.move(box.x + share * box.width, box.y + box.height / 2, { steps: 3 });
+      seen.add((await changes(guest.page, "explore-canvas", at)).join());
+    }
+    await guest.page.mouse.up();
+    expect(seen.size).toBe(5);
+    const measured = await guest.page.evaluate(() => performance.getEntriesByName("slider-to-picture").length);
+    expect(measured).toBeGreaterThanOrEqual(4);
+    const after = await changes(guest.page, "explore-canvas", () => guest.page.click("#explore-undo"));
+    expect(after).toEqual(before);
+  });
+
+  test("arrow keys move a slider, and the same dimension among all of them", async () => {
+    const slider = guest.page.locator("#sliders input").first();
+    const name = await slider.getAttribute("aria-label");
+    await guest.page.click("#explore-zero");
+    await slider.focus();
+    await changes(guest.page, "explore-canvas", async () => {
+      for (let press = 0; press < 20; press++) await guest.page.keyboard.press("ArrowRight");
+    });
+    expect(await slider.inputValue()).toBe("1");
+    await guest.page.click("#all summary");
+    await expect.poll(() => guest.page.locator("#every input").count()).toBe(50);
+    expect(await guest.page.locator(`#every input[aria-label="${name}"]`).inputValue()).toBe("1");
+  });
+
+  test("the walk between two samples is Python's", async () => {
+    await setSeed("7");
+    await guest.page.locator("#grid button").nth(0).click();
+    await changes(guest.page, "strip", () => guest.page.click("#start-explore"));
+    await guest.page.locator("#grid button").nth(1).click();
+    await changes(guest.page, "strip", () => guest.page.click("#end-explore"));
+    // Python's picture has an edge around it, in which the page's has nothing.
+    const { width, levels } = pythons("way.png");
+    const inner = (index: number) => levels[(2 + Math.floor(index / 268)) * width + 2 + (index % 268)];
+    const strip = await pixels(guest.page, "strip");
+    expect([strip.width, strip.height]).toEqual([268, 28]);
+    const inPicture = (index: number) => (index % 268) % 30 < 28;
+    const own = strip.levels.filter((_, index) => inPicture(index));
+    const theirs = strip.levels.map((_, index) => inner(index)).filter((_, index) => inPicture(index));
+    expectSame(own, theirs);
+  });
+
+  test("the walk is gone by slider and by itself", async () => {
+    const walked = await changes(guest.page, "walk-canvas", () => guest.page.press("#place", "End"));
+    expect(walked).toHaveLength(28 * 28);
+    expect(await guest.page.getAttribute("#place", "aria-valuetext")).toBe("100 percent");
+    await guest.page.click("#play");
+    expect(await text(guest.page, "play")).toBe("Pause");
+    await expect.poll(() => guest.page.inputValue("#place"), { timeout: 10_000 }).toBe("0");
+    await guest.page.click("#play");
+    expect(await text(guest.page, "play")).toBe("Play");
+  });
+
+  test("a drawing is centred, reconstructed and scored", async () => {
+    await changes(guest.page, "reconstruction", () =>
+      scribble(
+        guest.page,
+        SEVEN.map(([x, y]) => [x * 0.5, y * 0.5]),
+      ),
+    );
+    expect(await text(guest.page, "elbo")).toMatch(/^−\d+\.\d$/);
+    expect(await text(guest.page, "elbo-kl")).toMatch(/^\d+\.\d$/);
+    expect(await guest.page.getAttribute("#chart", "aria-label")).toMatch(
+      /^Latent code of 50 dimensions; furthest from zero: z\d/,
+    );
+    const { levels } = await pixels(guest.page, "seen");
+    const inked = levels.flatMap((level, index) => (level > 0 ? [[index % 28, Math.floor(index / 28)]] : []));
+    const [columns, rows] = [inked.map(([x]) => x), inked.map(([, y]) => y)];
+    const longest = Math.max(Math.max(...columns) - Math.min(...columns), Math.max(...rows) - Math.min(...rows)) + 1;
+    expect(longest).toBe(20);
+    await changes(guest.page, "seen", () => guest.page.uncheck("#centre"));
+    await changes(guest.page, "explore-canvas", () => guest.page.click("#draw-explore"));
+    expect(await text(guest.page, "explore-name")).toBe("The code of your picture");
+    await guest.page.click("#clear");
+    expect(await text(guest.page, "elbo")).toBe("–");
+  });
+
+  test("a picture of the model's size has Python's ELBO and reconstruction", async () => {
+    await changes(guest.page, "reconstruction", () => guest.page.setInputFiles("#picture", golden("picture.png")));
+    expectSame((await pixels(guest.page, "seen")).levels, pythons("picture.png").levels);
+    expectSame((await pixels(guest.page, "reconstruction")).levels, pythons("reconstruction.png").levels);
+    const expected = JSON.parse(readFileSync(golden("scores.json"), "utf8")) as Record<string, number>;
+    for (const [name, id] of Object.entries({ elbo: "elbo", reconstruction: "elbo-reconstruction", kl: "elbo-kl" })) {
+      expect(Number((await text(guest.page, id)).replace("−", "-"))).toBeCloseTo(expected[name], 1);
+    }
+  });
+
+  test("a sample can be taken in the place of a drawing", async () => {
+    await changes(guest.page, "reconstruction", () => guest.page.click("#draw-sample"));
+    expect(await text(guest.page, "elbo")).toMatch(/^−\d+\.\d$/);
+  });
+
+  test("speed and numbers are told on demand", async () => {
+    await guest.page.click("#measure");
+    await expect
+      .poll(() => text(guest.page, "speed"), { timeout: 30_000 })
+      .toMatch(/^[\d,.]+ images\/s in batches of 64; one picture in \d+\.\d ms/);
+    await guest.page.click("#check");
+    await expect
+      .poll(() => text(guest.page, "checked"), { timeout: 30_000 })
+      .toMatch(/^These are the numbers the model should give/);
+    expect(await text(guest.page, "engine-name")).toBe("WebAssembly");
+  });
+});

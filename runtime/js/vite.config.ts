@@ -1,0 +1,178 @@
+/** Builds the web page into the Python package: `vite build` the page, `vite build --mode single` the page in one file. */
+
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+
+import { defineConfig, type Plugin, type ViteDevServer } from "vite";
+
+const PAGE = fileURLToPath(new URL("page/", import.meta.url));
+const PACKAGE = fileURLToPath(new URL("../cvae_runtime/", import.meta.url));
+const OUT = join(PACKAGE, "page");
+const UNVERSIONED = "cvae-development"; // as it stands in sw.ts
+
+/** What a page may load, and from where: itself, and no other place. */
+function policy(scripts: string, styles: string, connections: string): string {
+  const rules = {
+    "default-src": "'none'",
+    "script-src": `${scripts} 'wasm-unsafe-eval'`,
+    "style-src": styles,
+    "img-src": "'self' data: blob:",
+    "connect-src": connections,
+    "worker-src": connections,
+    "base-uri": "'none'",
+    "form-action": "'none'",
+  };
+  return Object.entries(rules)
+    .map(([name, value]) => `${name} ${value}`)
+    .join("; ");
+}
+
+function withPolicy(html: string, rules: string): string {
+  const head = '<meta charset="utf-8" />';
+  if (!html.includes(head)) throw new Error(`index.html: expected ${head}, after which the policy goes`);
+  const whole = html.replace(head, `${head}\n<meta http-equiv="Content-Security-Policy" content="${rules}" />`);
+  // Without indentation, which is a sixth of it. No elements stand side by side in a line of text.
+  return whole.replaceAll(/\n\s+/g, "\n").replaceAll(/>\n</g, "><").replaceAll(" />", ">");
+}
+
+/** The page as files: its policy, the service worker's version, and WebAssembly gzipped. */
+function pageFiles(): Plugin {
+  return {
+    name: "cvae-page-files",
+    apply: "build",
+    transformIndexHtml: {
+      order: "post",
+      handler(html, { bundle = {} }) {
+        // ONNX Runtime is asked for at once, not when the script that imports it has come.
+        const ort = Object.keys(bundle).find((name) => /ort\.wasm.*\.js$/.test(name));
+        if (ort === undefined)
+          throw new Error(`expected a chunk of onnxruntime-web; found ${Object.keys(bundle).join()}`);
+        const early = `<link rel="modulepreload" href="./${ort}">\n<script type="module"`;
+        return withPolicy(html.replace('<script type="module"', early), policy("'self'", "'self'", "'self'"));
+      },
+    },
+    writeBundle() {
+      const assets = join(OUT, "assets");
+      const names = readdirSync(assets).sort();
+      const version = sha256(names.join("\n") + readFileSync(join(OUT, "index.html"), "utf8"), "hex").slice(0, 16);
+      const worker = join(OUT, "sw.js");
+      const code = readFileSync(worker, "utf8");
+      if (!code.includes(UNVERSIONED)) throw new Error(`sw.js: expected ${UNVERSIONED}, in whose place a version goes`);
+      writeFileSync(worker, code.replace(UNVERSIONED, `cvae-${version}`));
+      for (const name of names.filter((one) => one.endsWith(".wasm"))) {
+        writeFileSync(join(assets, `${name}.gz`), gzipSync(readFileSync(join(assets, name)), { level: 9 }));
+        rmSync(join(assets, name));
+      }
+    },
+  };
+}
+
+/** The page as one file, single.html: script and style inside, and allowed by their hashes alone. */
+function oneFile(): Plugin {
+  return {
+    name: "cvae-one-file",
+    apply: "build",
+    enforce: "post",
+    generateBundle(_options, bundle) {
+      const files = Object.values(bundle);
+      const html = files.find((file) => file.fileName === "index.html");
+      const style = files.find((file) => file.fileName.endsWith(".css"));
+      const scripts = files.filter((file) => file.type === "chunk");
+      if (html?.type !== "asset" || style?.type !== "asset" || scripts.length !== 1) {
+        throw new Error(`expected a page, a style and one script; found ${Object.keys(bundle).join(", ")}`);
+      }
+      const css = `\n${String(style.source)}`;
+      // Vite leaves a name in the place of what an import preloads, and with a single script there is nothing.
+      const script = scripts[0].code.replaceAll("__VITE_PRELOAD__", "[]");
+      const code = `\n${script.replaceAll("</script", "<\\/script").replaceAll("<!--", "\\x3c!--")}`;
+      const rules = policy(`'sha256-${sha256(code, "base64")}'`, `'sha256-${sha256(css, "base64")}'`, "'none'");
+      const page = withPolicy(String(html.source), rules)
+        .replace(/\s*<script type="module"[^>]*><\/script>/, () => "")
+        .replace(/<link rel="stylesheet"[^>]*>/, () => `<style>${css}</style>`)
+        .replace("</body>", () => `  <script type="module">${code}</script>\n  </body>`);
+      for (const name of Object.keys(bundle)) Reflect.deleteProperty(bundle, name);
+      this.emitFile({ type: "asset", fileName: "single.html", source: page });
+    },
+  };
+}
+
+/** Vite's helper around `import()` fetches styles of what is imported; nothing here has any. */
+function plainImports(): Plugin {
+  return {
+    name: "cvae-plain-imports",
+    apply: "build",
+    enforce: "pre",
+    load: (id) => (id === "\0vite/preload-helper.js" ? "export const __vitePreload = (load) => load();" : null),
+  };
+}
+
+/** The manifest's schema without what it says to people. */
+function plainSchema(): Plugin {
+  return {
+    name: "cvae-plain-schema",
+    apply: "build",
+    load(id) {
+      if (!id.endsWith("/src/manifest-schema.ts")) return null;
+      const schema = readFileSync(join(PACKAGE, "manifest.schema.json"), "utf8");
+      const spoken = new Set(["title", "description", "$comment"]);
+      const plain = JSON.parse(schema, (key, value: unknown) => (spoken.has(key) ? undefined : value)) as unknown;
+      return `export const MANIFEST_SCHEMA = ${JSON.stringify(plain)};`;
+    },
+  };
+}
+
+/** The packaged model beside the page while it is worked on. */
+function packagedModel(): Plugin {
+  return {
+    name: "cvae-packaged-model",
+    configureServer(server: ViteDevServer) {
+      server.middlewares.use("/bundle", (request, response) => {
+        const name = (request.url ?? "").replace(/[^\w.]/g, "");
+        response.end(readFileSync(join(PACKAGE, "bundles", "mnist", name)));
+      });
+    },
+  };
+}
+
+function sha256(text: string, encoding: "hex" | "base64"): string {
+  return createHash("sha256").update(text).digest(encoding);
+}
+
+/** The service worker stands beside the page, and its name stays: browsers ask for it again by that. */
+const PAGE_AND_WORKER = {
+  input: { index: join(PAGE, "index.html"), sw: join(PAGE, "sw.ts") },
+  output: {
+    entryFileNames: ({ name }: { name: string }) => (name === "sw" ? "sw.js" : "assets/[name]-[hash].js"),
+  },
+};
+
+export default defineConfig(({ mode }) => {
+  const single = mode === "single";
+  return {
+    root: PAGE,
+    base: "./",
+    publicDir: false,
+    define: { require: "undefined" }, // onnxruntime-web asks whether it runs in Node.js
+    plugins: [plainImports(), plainSchema(), ...(single ? [oneFile()] : [pageFiles(), packagedModel()])],
+    // A page in one file runs on WebAssembly alone, whose bytes are put into it later.
+    resolve: {
+      alias: {
+        "@cfworker/json-schema": join(PAGE, "schema.ts"),
+        ...(single ? { "onnxruntime-web/webgpu": join(PAGE, "absent.ts") } : {}),
+      },
+    },
+    build: {
+      outDir: OUT,
+      emptyOutDir: !single,
+      target: "es2022",
+      cssTarget: ["chrome123", "firefox121", "safari17.5"], // they know color-scheme and light-dark()
+      modulePreload: false,
+      assetsInlineLimit: 0,
+      chunkSizeWarningLimit: 150,
+      rolldownOptions: single ? { output: { codeSplitting: false } } : PAGE_AND_WORKER,
+    },
+  };
+});

@@ -114,8 +114,12 @@ class _Range(click.ParamType[tuple[float, float]]):
     "--data", type=click.Path(), help="The run's images, if they were moved; for --encoder any, as cvae-train's."
 )
 @click.option("--atol", type=float, default=ATOL, show_default=True, help="Largest difference from TensorFlow.")
-@click.option("--overwrite", is_flag=True, help="Replace a bundle that is there.")
-@click.option("--web", type=click.Path(path_type=Path), help="Write the bundle's web page too, as cvae-web does.")
+@click.option("--overwrite", is_flag=True, help="Replace a bundle, and a page, that is there.")
+@click.option(
+    "--web",
+    type=click.Path(path_type=Path),
+    help="Write its web page too, as cvae-web does: a folder, or a file that ends in .html.",
+)
 @cli.common_options
 def command(
     run: Path | None,
@@ -141,6 +145,8 @@ def command(
             f"found {', '.join(given) or 'neither'}"
         )
     if web is not None:  # before an export of minutes
+        if web.resolve() == target.resolve():
+            raise click.UsageError(f"--onnx and --web: expected two places, found {target} for both")
         check_page(web, single_file=is_single_file(web), overwrite=overwrite)
     import_tensorflow(verbose=verbose, extra="export")
     for module in ("tf2onnx", "onnx", "onnx_ir", "onnxruntime"):

@@ -1,5 +1,6 @@
 """``cvae-web``: the web page of a bundle."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -22,9 +23,12 @@ def command(paths: tuple[Path, ...], single_file: bool, overwrite: bool, quiet: 
     if not 1 <= len(paths) <= 2:
         raise click.UsageError(f"expected OUT, or BUNDLE and OUT; found {len(paths)} paths")
     from ._bundle import read_bundle
+    from ._manifest import MANIFEST_NAME
     from ._web import check_page, is_single_file, write_page
 
     target = paths[-1]
+    if len(paths) == 1 and (target / MANIFEST_NAME).is_file():
+        raise click.UsageError(f"{target} is a bundle; say where its page goes, too: cvae-web {target} OUT")
     single_file = single_file or is_single_file(target)
     check_page(target, single_file=single_file, overwrite=overwrite)
     bundle = read_bundle(paths[0] if len(paths) == 2 else None)
@@ -40,7 +44,7 @@ def report(target: Path, written: dict[str, int], *, single_file: bool) -> str:
         return f"{target}: one file of {size}; open it in a browser"
     return (
         f"{target}: {len(written)} files of {size}, for any static host; to look at it here, say\n"
-        f"  python -m http.server --bind 127.0.0.1 --directory {target}"
+        f"  python -m http.server --bind 127.0.0.1 --directory {shlex.quote(str(target))}"
     )
 
 

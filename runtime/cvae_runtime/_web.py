@@ -75,7 +75,7 @@ def write_page(
     files = dict(_files(bundle))
     with new_folder(target) as folder:
         for name, data in files.items():
-            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             write_file(folder / name, data)
     return {name: len(data) for name, data in files.items()}
 

@@ -129,6 +129,18 @@ def test_web_writes_the_page_of_the_bundle_too(cvae_export, trained, tmp_path, m
     assert not (tmp_path / "bundle").exists()  # it is refused before the work
 
     (page / "single.html").write_text("")
+    code, err = cvae_export(trained.path, "--onnx", tmp_path / "bundle", "--web", tmp_path / "bundle")
+    message = f"Error: --onnx and --web: expected two places, found {tmp_path / 'bundle'} for both"
+    assert (code, err.splitlines()[-1]) == (2, message)
+    code, err = cvae_export(trained.path, "--onnx", tmp_path / "bundle", "--web", page)
+    assert (code, err) == (1, f"Error: {page} exists already; choose another name or say --overwrite\n")
+    assert not (tmp_path / "bundle").exists()
+
     assert cvae_export(*arguments) == (0, "")
     assert (tmp_path / "out" / "index.html").read_text() == "<!doctype html>"
     assert read_bundle(tmp_path / "out" / "bundle").sha256 == read_bundle(tmp_path / "bundle").sha256
+
+    long = tmp_path / ("o" * 255)  # a name that leaves no room for that of a temporary folder
+    code, err = cvae_export(trained.path, "--onnx", tmp_path / "kept", "--web", long, "-q")
+    assert (code, err) == (1, f"Error: cannot write {long}: File name too long; check space and permissions\n")
+    read_bundle(tmp_path / "kept")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "runtime/cvae_runtime/page"  # is there once `make page` has built it
 
 
 def run(*command, **options):
@@ -47,8 +48,10 @@ def test_the_wheel_holds_three_packages_and_their_data(built):
         "cvae_train/mnist.xz",
         "cvae_train/mnist.md",
         "cvae_export/py.typed",
+        *(path.relative_to(ROOT / "runtime").as_posix() for path in PAGE.rglob("*") if path.is_file()),
     }
     assert {"METADATA", "entry_points.txt", "licenses/LICENSE"} <= info
+    assert built[0].stat().st_size < 30e6  # of which 11 MB are the model and MNIST, 10 MB the page
 
 
 def test_the_sdist_holds_what_a_packager_needs_and_no_more(built):
@@ -56,8 +59,9 @@ def test_the_sdist_holds_what_a_packager_needs_and_no_more(built):
         names = {name.split("/", 1)[1] for name in sdist.getnames()}
     assert {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "Makefile", "assets/mnist/weights.npz"} <= names
     assert "tests/project/test_distribution.py" in names
-    tops = {name.split("/")[0] for name in names}
-    assert not tops & {".venv", "runs", "demo", "dist", ".git"}
+    assert {"runtime/js/package.json", "runtime/js/.npmrc", "runtime/js/src/browser.ts"} <= names
+    parts = {part for name in names for part in Path(name).parts}
+    assert not parts & {".venv", "runs", "demo", "dist", ".git", "node_modules"}
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +105,20 @@ def test_its_model_is_verified_and_inspected_there(empty_environment, tmp_path):
 def test_the_doctor_finds_the_cpu_there(empty_environment, tmp_path):
     out = run(empty_environment / "cvae-doctor", cwd=tmp_path)
     assert "\ncpu           works, golden vectors differ" in out
+
+
+def test_the_web_page_is_there_if_it_was_built(empty_environment, tmp_path):
+    result = subprocess.run(
+        [empty_environment / "cvae-web", "-q", "page.html"], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    if (PAGE / "single.html").is_file():
+        assert (result.returncode, result.stderr) == (0, "")
+        assert b'data-file="ort.wasm"' in (tmp_path / "page.html").read_bytes()
+    else:
+        message = (
+            "Error: the web page is not built here: a wheel of cvae-toolkit has it, and in a checkout `make page` "
+        )
+        assert (result.returncode, result.stderr[: len(message)]) == (1, message)
 
 
 def test_the_runtime_imports_no_training_stack_there(empty_environment):

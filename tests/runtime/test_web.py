@@ -129,6 +129,7 @@ def test_the_command_writes_the_packaged_model_or_a_bundle(cvae_web, tiny_bundle
     )
     assert cvae_web("packaged") == (0, message)
     assert cvae.read_bundle(tmp_path / "packaged" / "bundle").sha256 == cvae.read_bundle().sha256
+    assert cvae_web("my page")[1].endswith(" --directory 'my page'\n")
     assert cvae_web("-q", tiny_bundle, "mine") == (0, "")
     assert cvae.read_bundle(tmp_path / "mine" / "bundle").sha256 == cvae.read_bundle(tiny_bundle).sha256
     assert cvae_web(tiny_bundle, "mail.html") == (0, "mail.html: one file of 0.0 MB; open it in a browser\n")
@@ -140,6 +141,9 @@ def test_the_command_refuses_what_it_cannot_do(cvae_web, tiny_bundle, tmp_path):
     code, err = cvae_web()
     assert (code, err.splitlines()[-1]) == (2, "Error: expected OUT, or BUNDLE and OUT; found 0 paths")
     assert cvae_web("a", "b", "c")[0] == 2
+    code, err = cvae_web("--overwrite", tiny_bundle)
+    message = f"Error: {tiny_bundle} is a bundle; say where its page goes, too: cvae-web {tiny_bundle} OUT"
+    assert (code, err.splitlines()[-1]) == (2, message)
     message = "Error: nowhere: expected a bundle, a folder with manifest.json, found nothing; cvae-export makes one\n"
     assert cvae_web("nowhere", "out") == (5, message)
     (tiny_bundle / "decoder.onnx").write_bytes(b"")

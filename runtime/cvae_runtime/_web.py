@@ -104,6 +104,8 @@ def _single_file(bundle: Bundle) -> bytes:
         f'<script type="application/octet-stream;base64" data-file="{name}">{base64.b64encode(data).decode()}</script>'
         for name, data in packed.items()
     ]
+    licenses = (PAGE / "licenses.md").read_text(encoding="utf-8")
+    elements.append(f'<script type="text/plain" id="licenses">\n{licenses}</script>')
     before, after = (PAGE / "single.html").read_text(encoding="utf-8").split(_PLACEHOLDER)
     return "\n".join([before, *elements, after]).encode()
 

@@ -1,7 +1,7 @@
 /** Builds the web page into the Python package: `vite build` the page, `vite build --mode single` the page in one file. */
 
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -11,6 +11,7 @@ import { defineConfig, type Plugin, type ViteDevServer } from "vite";
 const PAGE = fileURLToPath(new URL("page/", import.meta.url));
 const PACKAGE = fileURLToPath(new URL("../cvae_runtime/", import.meta.url));
 const OUT = join(PACKAGE, "page");
+const LICENSES = "licenses.md";
 const UNVERSIONED = "cvae-development"; // as it stands in sw.ts
 
 /** What a page may load, and from where: itself, and no other place. */
@@ -55,6 +56,9 @@ function pageFiles(): Plugin {
       },
     },
     writeBundle() {
+      // Its package has no file of it.
+      const theirs = readFileSync(join(PAGE, "onnxruntime.license"), "utf8");
+      appendFileSync(join(OUT, LICENSES), `\n${theirs}`);
       const assets = join(OUT, "assets");
       const names = readdirSync(assets).sort();
       const version = sha256(names.join("\n") + readFileSync(join(OUT, "index.html"), "utf8"), "hex").slice(0, 16);
@@ -171,6 +175,7 @@ export default defineConfig(({ mode }) => {
       cssTarget: ["chrome123", "firefox121", "safari17.5"], // they know color-scheme and light-dark()
       modulePreload: false,
       assetsInlineLimit: 0,
+      license: single ? false : { fileName: LICENSES }, // of what is bundled, which ask for it
       chunkSizeWarningLimit: 150,
       rolldownOptions: single ? { output: { codeSplitting: false } } : PAGE_AND_WORKER,
     },

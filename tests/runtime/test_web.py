@@ -21,6 +21,7 @@ def page(tmp_path_factory, monkeypatch):
     (folder / "assets").mkdir(parents=True)
     (folder / "index.html").write_text("<!doctype html>\n")
     (folder / "sw.js").write_text("// offline\n")
+    (folder / "licenses.md").write_text("MIT License\n")
     (folder / "single.html").write_text("<!doctype html>\n<p>é</p>\n<!--cvae:files-->\n<script>run()</script>\n")
     (folder / "assets" / "index-abc.js").write_text("run();\n")
     (folder / "assets" / "ort-wasm-simd-threaded-abc.wasm.gz").write_bytes(gzip.compress(WASM))
@@ -56,6 +57,7 @@ def test_a_folder_holds_the_page_and_the_bundle(tiny_bundle, tmp_path):
     assert found == {
         "index.html": b"<!doctype html>\n",
         "sw.js": b"// offline\n",
+        "licenses.md": b"MIT License\n",
         "assets/index-abc.js": b"run();\n",
         "assets/ort-wasm-simd-threaded-abc.wasm": WASM,
         "assets/ort-wasm-simd-threaded.asyncify-abc.wasm": GPU_WASM,
@@ -79,7 +81,8 @@ def test_a_single_file_holds_all_that_the_page_reads(tmp_path):
         "ort.wasm": WASM,
     }
     assert text.startswith("<!doctype html>\n<p>é</p>\n\n<script type=")
-    assert text.endswith("</script>\n\n<script>run()</script>\n")
+    notices = '<script type="text/plain" id="licenses">\nMIT License\n</script>'
+    assert text.endswith(f"</script>\n{notices}\n\n<script>run()</script>\n")
 
 
 def test_a_bundle_gives_the_same_bytes_every_time(tiny_bundle, tmp_path):
@@ -124,7 +127,7 @@ def test_without_a_built_page_it_says_how_to_get_one(page, cvae_web):
 
 def test_the_command_writes_the_packaged_model_or_a_bundle(cvae_web, tiny_bundle, tmp_path):
     message = (
-        "packaged: 11 files of 2.2 MB, for any static host; to look at it here, say\n"
+        "packaged: 12 files of 2.2 MB, for any static host; to look at it here, say\n"
         "  python -m http.server --bind 127.0.0.1 --directory packaged\n"
     )
     assert cvae_web("packaged") == (0, message)

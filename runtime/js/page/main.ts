@@ -66,7 +66,7 @@ async function open(source: Source): Promise<void> {
     say("The model is open");
   } catch (error) {
     const stays = bench.ready ? "The model before it stays open." : "You can open another one.";
-    alarm("This model cannot be opened", `${explain(error)} ${stays}`);
+    alarm("This model cannot be opened", `${explain(error).replace(/[^.]$/, "$&.")} ${stays}`);
     block("engine").dataset.state = bench.ready ? (before ?? "ready") : "none";
     if (!bench.ready) block("engine-name").textContent = "No model is open";
   }

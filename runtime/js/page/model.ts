@@ -63,7 +63,7 @@ export class ModelSection {
       ["Trained on", training === null ? "not told" : training.data.replace(/^mnist$/, "MNIST")],
       ["Pictures", `${width} × ${height}, ${channels === 1 ? "grey" : "colour"}`],
       ["Latent dimensions", String(model.latentDim)],
-      ["Encoder, decoder", bytes.map((size) => `${(size / 1000).toFixed(0)} kB`).join(", ")],
+      ["Encoder, decoder", bytes.map(inBytes).join(", ")],
       ["SHA-256", model.sha256.slice(0, 16)],
     ];
     if (training !== null) facts.splice(3, 0, ["ELBO of test images", `${number(training.test_elbo, 2)} nats`]);
@@ -100,4 +100,8 @@ export class ModelSection {
       : "These are not the numbers the model should give";
     block("checked").textContent = `${verdict}: the largest difference is ${worst.toExponential(1)}.`;
   }
+}
+
+function inBytes(size: number): string {
+  return size < 1e6 ? `${(size / 1e3).toFixed(0)} kB` : `${(size / 1e6).toFixed(1)} MB`;
 }

@@ -110,6 +110,32 @@ describe.skipIf(CHROMIUM === undefined)("what is dropped on the page", () => {
   });
 });
 
+describe.skipIf(CHROMIUM === undefined)("a page without its bundle", () => {
+  test("says so, and opens another", async () => {
+    const empty = mkdtempSync(join(tmpdir(), "cvae-"));
+    const server = await serve(empty);
+    const browser = await launchChromium();
+    const { page, problems, leave } = await visit(browser, server.url, {}, (opened) =>
+      opened.waitForSelector("#alert button"),
+    );
+    expect(await page.locator("#alert p").innerText()).toBe(
+      `${server.url}bundle/manifest.json: cannot be read: HTTP 404 Not Found; ` +
+        "expected a bundle, a folder that cvae-export makes. You can open another one.",
+    );
+    expect(await text(page, "engine-name")).toBe("No model is open");
+    expect(problems.splice(0)).toEqual([
+      "Failed to load resource: the server responded with a status of 404 (Not Found)",
+    ]);
+    await drop(page, [BUNDLES.mnist]);
+    await page.waitForSelector("#grid-canvas[data-seed]");
+    expect(await page.locator("#alert").innerText()).toBe("");
+    await leave();
+    await browser.close();
+    await server.close();
+    rmSync(empty, { recursive: true });
+  });
+});
+
 function manifest(folder: string): { image_shape: number[]; latent_dim: number } {
   const { model } = JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8")) as {
     model: { image_shape: number[]; latent_dim: number };

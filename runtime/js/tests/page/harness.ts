@@ -21,8 +21,13 @@ export interface Visit {
   leave: () => Promise<void>;
 }
 
-/** Opens a page and waits for all that it does by itself. */
-export async function visit(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Visit> {
+/** Opens a page and waits for all that it does by itself, or for what `ready` waits for. */
+export async function visit(
+  browser: Browser,
+  url: string,
+  options: BrowserContextOptions = {},
+  ready: (page: Page) => Promise<unknown> = settled,
+): Promise<Visit> {
   if (!existsSync(join(PAGE, "single.html"))) throw new Error("the page is not built: npm run build:page");
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
@@ -39,7 +44,7 @@ export async function visit(browser: Browser, url: string, options: BrowserConte
     await context.close();
     expect(problems).toEqual([]);
   };
-  await settled(page);
+  await ready(page);
   return { page, problems, origins, leave };
 }
 

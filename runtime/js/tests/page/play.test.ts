@@ -209,4 +209,18 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
       .toMatch(/^These are the numbers the model should give/);
     expect(await text(guest.page, "engine-name")).toBe("WebAssembly");
   });
+
+  test("a provider that cannot be had is refused with its reason, and the one before goes on", async () => {
+    await guest.page.evaluate(() => {
+      Object.defineProperty(navigator, "gpu", { value: { requestAdapter: () => Promise.resolve(null) } });
+    });
+    await guest.page.selectOption("#provider", "webgpu");
+    await expect
+      .poll(() => text(guest.page, "alert"))
+      .toBe("WebGPU cannot run this modelWebGPU finds no graphics adapter here; use the provider wasmDismiss");
+    expect(await guest.page.inputValue("#provider")).toBe("auto");
+    await guest.page.selectOption("#provider", "wasm");
+    await expect.poll(() => text(guest.page, "engine-note")).toBe("As you chose.");
+    await changes(guest.page, "grid-canvas", () => guest.page.click("#resample"));
+  });
 });

@@ -78,6 +78,25 @@ describe.skipIf(CHROMIUM === undefined)("the page as a whole", () => {
     await leave();
   });
 
+  test.each([
+    [48, 64],
+    [64, 48],
+  ])("a picture of %i x %i pixels fits into its frame", async (width, height) => {
+    const { page, leave } = await visit(browser, server.url);
+    const outside = await page.locator(".frame > canvas").evaluateAll(
+      (all, size) =>
+        all.filter((canvas) => {
+          Object.assign(canvas, size);
+          canvas.style.setProperty("--ratio", String(size.width / size.height));
+          const [inner, outer] = [canvas, canvas.closest(".frame") ?? canvas].map((one) => one.getBoundingClientRect());
+          return inner.width > outer.width + 0.5 || inner.height > outer.height + 0.5;
+        }).length,
+      { width, height },
+    );
+    expect(outside).toBe(0);
+    await leave();
+  });
+
   test("every control has a name, and headings do not skip a level", async () => {
     const { page, leave } = await visit(browser, server.url);
     await page.click("#all summary");

@@ -1,0 +1,144 @@
+#!/usr/bin/env node
+// Samples, reconstructs and scores with a bundle. README.md says how it is run.
+
+import { existsSync } from "node:fs";
+import { readFile, rename, writeFile } from "node:fs/promises";
+import { parseArgs } from "node:util";
+
+import { BundleError, CvaeError, InputError, load, pictureGrid, ProviderError } from "cvae-runtime";
+import { convertIndexedToRgb, decode, encode } from "fast-png";
+
+const USAGE = `usage: cvae.js sample BUNDLE [-n 16] [--seed 0] [--first 0] [--temperature 1] -o samples.png
+       cvae.js reconstruct BUNDLE PICTURE.png... -o pairs.png
+       cvae.js score BUNDLE PICTURE.png... [--samples 1] [--seed 0] [--first 0]
+each:  [--provider auto] [--precision float32]; with -o: [--overwrite]`;
+
+const text = (value, short) => ({ type: "string", default: value, ...(short && { short }) });
+const MODEL = { provider: text("auto"), precision: text("float32"), help: { type: "boolean", short: "h" } };
+const DRAWS = { seed: text("0"), first: text("0") };
+const OUTPUT = { output: { type: "string", short: "o" }, overwrite: { type: "boolean" } };
+const COMMANDS = {
+  sample: { run: sample, options: { ...OUTPUT, ...DRAWS, count: text("16", "n"), temperature: text("1") } },
+  reconstruct: { run: reconstruct, options: OUTPUT },
+  score: { run: score, options: { ...DRAWS, samples: text("1") } },
+};
+
+const MOST = 10_000; // images in one picture
+
+class UsageError extends Error {}
+
+async function sample(model, _paths, options) {
+  const count = number("count", options.count);
+  if (count > MOST) throw new InputError(`--count: expected at most ${MOST} for one picture, found ${count}`);
+  const draws = { ...drawsOf(options), temperature: number("temperature", options.temperature) };
+  await writePicture(options.output, await model.generate(count, draws));
+}
+
+async function reconstruct(model, paths, options) {
+  const pictures = await readPictures(paths, model.imageShape);
+  const { data, shape } = await model.reconstruct(pictures);
+  // One row of what was given above one row of what came back.
+  const both = new Float32Array(2 * data.length);
+  pictures.data.forEach((level, i) => (both[i] = level / 255));
+  both.set(data, data.length);
+  await writePicture(options.output, { data: both, shape: [2 * shape[0], ...shape.slice(1)] }, paths.length);
+}
+
+async function score(model, paths, options) {
+  const samples = number("samples", options.samples);
+  const pictures = await readPictures(paths, model.imageShape);
+  const { elbo, reconstruction, kl, logLikelihood } = await model.score(pictures, { ...drawsOf(options), samples });
+  for (const [i, file] of paths.entries()) {
+    const nats = { elbo: elbo[i], reconstruction: reconstruction[i], kl: kl[i], log_likelihood: logLikelihood[i] };
+    console.log(JSON.stringify({ file, ...nats }));
+  }
+}
+
+/** Seeds and indices may have 64 bits, which only bigints hold. */
+function drawsOf(options) {
+  const [seed, first] = ["seed", "first"].map((name) => {
+    if (/^-?\d+$/.test(options[name])) return BigInt(options[name]);
+    throw new UsageError(`--${name}: expected a whole number, found ${options[name]}`);
+  });
+  return { seed, first };
+}
+
+function number(name, value) {
+  if (value.trim() !== "" && !Number.isNaN(Number(value))) return Number(value);
+  throw new UsageError(`--${name}: expected a number, found ${value}`);
+}
+
+async function readPictures(paths, shape) {
+  const pictures = await Promise.all(paths.map((path) => readPicture(path, shape)));
+  return { data: Uint8Array.from(pictures.flatMap((pixels) => [...pixels])), shape: [paths.length, ...shape] };
+}
+
+/** The raw pixels of a PNG file, as the model takes them; what is transparent lies on white. */
+async function readPicture(path, [height, width, channels]) {
+  let png, levels;
+  try {
+    png = decode(await readFile(path));
+    levels = png.palette ? convertIndexedToRgb(png) : png.data;
+  } catch (error) {
+    throw new InputError(`${path}: cannot be read as PNG: ${error.message}`);
+  }
+  if (!png.palette && (png.depth !== 8 || png.transparency)) {
+    const found = png.depth === 8 ? "a transparent colour" : `${png.depth}`;
+    throw new InputError(`${path}: expected 8 bits a channel, found ${found}; save it as plain grey or RGB`);
+  }
+  if (png.width !== width || png.height !== height) {
+    const [expected, found] = [`${width}x${height} pixels (width x height)`, `${png.width}x${png.height}`];
+    throw new InputError(`${path}: the model takes ${expected}, found ${found}; scale or crop the picture`);
+  }
+  const stored = levels.length / (width * height); // 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA
+  const pixels = new Uint8Array(width * height * channels);
+  for (let i = 0; i < width * height; i++) {
+    const alpha = stored % 2 ? 1 : levels[stored * (i + 1) - 1] / 255;
+    const colour = [0, 1, 2].map((c) => levels[stored * i + (stored < 3 ? 0 : c)] * alpha + 255 * (1 - alpha));
+    if (channels === 1 && colour.some((level) => level !== colour[0])) {
+      throw new InputError(`${path}: the model takes grey pictures, found colour; turn it grey`);
+    }
+    pixels.set(colour.slice(0, channels).map(Math.round), channels * i);
+  }
+  return pixels;
+}
+
+/** Writes a grid, whole or not at all, as large as cvae-generate's: pixels of small images are doubled. */
+async function writePicture(path, images, columns) {
+  const [, imageHeight, imageWidth, channels] = images.shape;
+  const scale = Math.max(imageHeight, imageWidth) <= 64 ? 2 : 1;
+  const { data, width, height } = pictureGrid(images, { scale, ...(columns && { columns }) });
+  const levels = data.filter((_, i) => i % 4 < channels);
+  await writeFile(`${path}.tmp`, encode({ data: levels, width, height, channels }));
+  await rename(`${path}.tmp`, path);
+}
+
+async function main([name, ...args]) {
+  if (["-h", "--help"].includes(name)) return console.log(USAGE);
+  if (!Object.hasOwn(COMMANDS, name ?? "")) {
+    throw new UsageError(`expected ${Object.keys(COMMANDS).join(", ")}, found ${name ?? "nothing"}`);
+  }
+  const { run, options } = COMMANDS[name];
+  const { values, positionals } = parseArgs({ args, allowPositionals: true, options: { ...options, ...MODEL } });
+  const [bundle, ...paths] = positionals;
+  if (values.help) return console.log(USAGE);
+  if (bundle === undefined) throw new UsageError(`${name}: expected a bundle`);
+  if (run === sample && paths.length > 0) throw new UsageError(`sample: expected a bundle alone, found ${paths[0]}`);
+  if (run !== sample && paths.length === 0) throw new UsageError(`${name}: expected PNG files after the bundle`);
+  if ("output" in options && !values.output) throw new UsageError(`${name}: expected -o FILE.png`);
+  if (values.output && !values.overwrite && existsSync(values.output)) {
+    throw new InputError(`${values.output} exists already; choose another name or say --overwrite`);
+  }
+  const model = await load(bundle, { provider: values.provider, precision: values.precision });
+  await run(model, paths, values);
+  await model.close();
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  const usage = error instanceof UsageError || String(error.code).startsWith("ERR_PARSE_ARGS");
+  if (!usage && !(error instanceof CvaeError) && error.syscall === undefined) throw error; // a defect, with its stack
+  console.error(`Error: ${error.message}${usage ? `\n${USAGE}` : ""}`);
+  process.exitCode = usage ? 2 : error instanceof ProviderError ? 4 : error instanceof BundleError ? 5 : 1;
+}

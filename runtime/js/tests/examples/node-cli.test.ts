@@ -1,0 +1,242 @@
+/** examples/node_cli: its pictures and scores are Python's, and what is wrong is said as cvae-generate says it. */
+
+import { spawn } from "node:child_process";
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+import { pictureGrid } from "../../src/api.ts";
+import { BUNDLES, projectPath, readGolden, valuesOf, type GoldenArray } from "../golden.ts";
+import { install } from "./example.ts";
+import { apart, readPng, writeIndexed, writePng, type Levels } from "./png.ts";
+
+const folder = install("node_cli");
+const path = (name: string) => join(folder, name);
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Runs the program there. */
+async function cvae(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
+  const program = spawn(process.execPath, ["cvae.js", ...args], { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
+  const ended = new Promise<number | null>((resolve) => program.on("close", resolve));
+  const [out, err] = await Promise.all([text(program.stdout), text(program.stderr)]);
+  return { code: await ended, out, err };
+}
+
+const DONE = { code: 0, out: "", err: "" };
+
+/** Images of golden vectors as a grid like that of cvae-generate. */
+function grid(images: number[], [height, width, channels]: number[], columns?: number): Levels {
+  const shape = [images.length / (height * width * channels), height, width, channels] as const;
+  const options = columns === undefined ? { scale: 2 } : { scale: 2, columns };
+  const picture = pictureGrid({ data: Float32Array.from(images), shape }, options);
+  return { ...picture, channels, data: [...picture.data].filter((_, i) => i % 4 < channels) };
+}
+
+describe.each(["mnist", "colour"] as const)("the bundle %s", (name) => {
+  const bundle = BUNDLES[name];
+  const golden = readGolden(name);
+  const shape = golden.images.shape.slice(1);
+  const pictures = [0, 1, 2, 3].map((n) => `${name}-${n}.png`);
+
+  beforeAll(() => {
+    const [height, width, channels] = shape;
+    const size = height * width * channels;
+    const levels = valuesOf(golden.images);
+    pictures.forEach((file, n) => {
+      writePng(path(file), { data: levels.slice(n * size, (n + 1) * size), width, height, channels });
+    });
+  });
+
+  test("samples are those that Python draws, with seeds and indices of 64 bits", async () => {
+    const draws = ["--seed", golden.seed, "--first", golden.first];
+    expect(await cvae("sample", bundle, "-n", "4", ...draws, "-o", `${name}.png`)).toEqual(DONE);
+    expect(apart(readPng(path(`${name}.png`)), grid(valuesOf(golden.generate), shape))).toBeLessThanOrEqual(1);
+  });
+
+  test("a temperature makes them Python's cooler ones", async () => {
+    const draws = ["-n", "2", "--seed", "3", "--temperature", "0.5"];
+    expect(await cvae("sample", bundle, ...draws, "-o", `${name}-cool.png`)).toEqual(DONE);
+    expect(apart(readPng(path(`${name}-cool.png`)), grid(valuesOf(golden.cool), shape))).toBeLessThanOrEqual(1);
+  });
+
+  test("each picture lies above Python's reconstruction of it", async () => {
+    expect(await cvae("reconstruct", bundle, ...pictures.slice(0, 2), "-o", `${name}-pairs.png`)).toEqual(DONE);
+    const again = valuesOf(golden.reconstruct);
+    const given = valuesOf(golden.images).slice(0, again.length);
+    const expected = grid([...given.map((level) => level / 255), ...again], shape, 2);
+    expect(apart(readPng(path(`${name}-pairs.png`)), expected)).toBeLessThanOrEqual(1);
+  });
+
+  test("scores are Python's, in a line of JSON for each picture", async () => {
+    const { code, out, err } = await cvae(
+      "score",
+      bundle,
+      ...pictures,
+      "--samples",
+      "3",
+      "--seed",
+      "5",
+      "--first",
+      "2",
+    );
+    expect([code, err]).toEqual([0, ""]);
+    const scores = out
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Record<string, number>);
+    expect(scores.map(({ file }) => file)).toEqual(pictures);
+    for (const key of ["elbo", "reconstruction", "kl", "log_likelihood"]) {
+      const expected = valuesOf((golden as Record<string, GoldenArray>)[key]);
+      scores.forEach((score, n) => expect(Math.abs(score[key] - expected[n]), key).toBeLessThan(1e-3));
+    }
+  });
+});
+
+test("what cvae-generate drew for the documents is drawn again", async () => {
+  expect(await cvae("sample", BUNDLES.mnist, "--count", "50", "-o", "fifty.png")).toEqual(DONE);
+  expect(apart(readPng(path("fifty.png")), readPng(projectPath("docs/images/samples.png")))).toBeLessThanOrEqual(1);
+});
+
+test("weights in 8 bits draw nearly the same", async () => {
+  expect(await cvae("sample", BUNDLES.mnist, "--precision", "int8", "-o", "int8.png")).toEqual(DONE);
+  expect(await cvae("sample", BUNDLES.mnist, "-o", "float32.png")).toEqual(DONE);
+  const difference = apart(readPng(path("int8.png")), readPng(path("float32.png")));
+  expect(difference).toBeGreaterThan(0);
+  expect(difference).toBeLessThan(64);
+});
+
+describe("pictures of every kind", () => {
+  const levels = Array.from({ length: 784 }, (_, i) => (i % 28 > 12 && i % 28 < 16 ? 255 : 0)); // a bar
+  const form = { width: 28, height: 28 };
+  const spread = (of: (level: number) => number[]) => levels.flatMap(of);
+
+  beforeAll(() => {
+    writePng(path("grey.png"), { ...form, channels: 1, data: levels });
+    writePng(path("opaque.png"), { ...form, channels: 2, data: spread((level) => [level, 255]) });
+    writePng(path("hole.png"), { ...form, channels: 2, data: spread((level) => [0, 255 - level]) }); // on white
+    writePng(path("rgb.png"), { ...form, channels: 3, data: spread((level) => [level, level, level]) });
+    writePng(path("rgba.png"), { ...form, channels: 4, data: spread((level) => [level, level, level, 255]) });
+    const [dark, bright] = [[0, 0, 0], [255, 255, 255]]; // prettier-ignore
+    const indices = { ...form, channels: 1, data: levels.map((level) => level / 255) };
+    writeIndexed(path("indexed.png"), indices, [dark, bright], []);
+    writeIndexed(path("indexed-hole.png"), indices, [dark, dark], [255, 0]);
+    writePng(path("deep.png"), { ...form, channels: 1, data: levels }, 16);
+    writePng(path("colour.png"), { ...form, channels: 3, data: spread((level) => [level, 0, level]) });
+    writePng(path("narrow.png"), { width: 14, height: 56, channels: 1, data: levels });
+    writeFileSync(path("text.png"), "no picture");
+  });
+
+  test("hold the same pixels", async () => {
+    const files = ["grey", "opaque", "hole", "rgb", "rgba", "indexed", "indexed-hole"].map((name) => `${name}.png`);
+    expect(await cvae("reconstruct", BUNDLES.mnist, ...files, "-o", "kinds.png")).toEqual(DONE);
+    expect(await cvae("reconstruct", BUNDLES.mnist, ...files.map(() => "grey.png"), "-o", "greys.png")).toEqual(DONE);
+    expect(readPng(path("kinds.png"))).toEqual(readPng(path("greys.png")));
+  });
+
+  test("in grey are pictures for a model of colours", async () => {
+    const data = Array.from({ length: 192 }, (_, i) => i);
+    writePng(path("wide.png"), { width: 16, height: 12, channels: 1, data });
+    expect(await cvae("reconstruct", BUNDLES.colour, "wide.png", "-o", "wide-pair.png")).toEqual(DONE);
+    const { data: pair, width } = readPng(path("wide-pair.png"));
+    const given = data.map((_, i) => pair.slice(3 * ((1 + 2 * (i >> 4)) * width + 1 + 2 * (i % 16))).slice(0, 3));
+    expect(given).toEqual(data.map((level) => [level, level, level]));
+  });
+
+  test.each([
+    ["deep.png", "deep.png: expected 8 bits a channel, found 16; save it as plain grey or RGB"],
+    ["colour.png", "colour.png: the model takes grey pictures, found colour; turn it grey"],
+    ["narrow.png", "narrow.png: the model takes 28x28 pixels (width x height), found 14x56; scale or crop the picture"],
+    ["text.png", "text.png: cannot be read as PNG: wrong PNG signature"],
+    ["none.png", "none.png: cannot be read as PNG: ENOENT: no such file or directory, open 'none.png'"],
+  ])("%s is refused", async (file, message) => {
+    expect(await cvae("score", BUNDLES.mnist, "grey.png", file)).toEqual({
+      code: 1,
+      out: "",
+      err: `Error: ${message}\n`,
+    });
+  });
+});
+
+describe("what is wrong is said, and nothing is written", () => {
+  const usage = /^const USAGE = `(.*?)`;$/ms.exec(readFileSync(path("cvae.js"), "utf8"))?.[1] ?? "no usage";
+  const output = ["-o", "wrong.png"];
+
+  test.each([
+    ["no command", [], "expected sample, reconstruct, score, found nothing"],
+    ["another command", ["draw"], "expected sample, reconstruct, score, found draw"],
+    ["no bundle", ["sample", ...output], "sample: expected a bundle"],
+    ["no output", ["sample", BUNDLES.mnist], "sample: expected -o FILE.png"],
+    ["no pictures", ["score", BUNDLES.mnist], "score: expected PNG files after the bundle"],
+    ["a picture", ["sample", BUNDLES.mnist, "a.png", ...output], "sample: expected a bundle alone, found a.png"],
+    ["no number", ["sample", BUNDLES.mnist, "-n", "many", ...output], "--count: expected a number, found many"],
+    ["no seed", ["sample", BUNDLES.mnist, "--seed", "x", ...output], "--seed: expected a whole number, found x"],
+  ])("usage: %s", async (_, args, message) => {
+    expect(await cvae(...args)).toEqual({ code: 2, out: "", err: `Error: ${message}\n${usage}\n` });
+  });
+
+  test("usage: an option of another command", async () => {
+    const { code, err } = await cvae("sample", BUNDLES.mnist, "--samples", "3", ...output);
+    expect(code).toBe(2);
+    expect(err).toMatch(/^Error: Unknown option '--samples'/);
+  });
+
+  test.each([
+    [1, ["-n", "0"], "count must be a whole number of at least 1; found 0"],
+    [1, ["-n", "10001"], "--count: expected at most 10000 for one picture, found 10001"],
+    [1, ["--seed=-1"], "seed must be an unsigned 64-bit number, 0 to 18446744073709551615; found -1"],
+    [1, ["--precision", "float16"], "precision float16: the bundle has graphs in float32, int8; choose one of these"],
+    [4, ["--provider", "coreml"], /^Error: this onnxruntime-node has no coreml; it has cpu/],
+  ])("exit code %i of %j", async (expected, options, message) => {
+    const { code, err } = await cvae("sample", BUNDLES.mnist, ...options, ...output);
+    expect(code).toBe(expected);
+    if (typeof message === "string") expect(err).toBe(`Error: ${message}\n`);
+    else expect(err).toMatch(message);
+  });
+
+  test("exit code 5: no bundle, a damaged one", async () => {
+    const none = await cvae("sample", "nowhere", ...output);
+    expect(none.code).toBe(5);
+    expect(none.err).toBe(
+      "Error: nowhere/manifest.json: cannot be read: ENOENT: no such file or directory, open 'nowhere/manifest.json'; " +
+        "expected a bundle, a folder that cvae-export makes\n",
+    );
+    cpSync(BUNDLES.colour, path("damaged"), { recursive: true });
+    writeFileSync(path("damaged/decoder.onnx"), "not what was exported");
+    const damaged = await cvae("sample", "damaged", ...output);
+    expect(damaged.code).toBe(5);
+    expect(damaged.err).toMatch(
+      /^Error: damaged\/decoder\.onnx: expected \d+ bytes, found 21; get the bundle again\n$/,
+    );
+  });
+
+  test("a file that is there stays, unless it is to be replaced", async () => {
+    writeFileSync(path("kept.png"), "kept");
+    expect(await cvae("sample", BUNDLES.mnist, "-o", "kept.png")).toEqual({
+      code: 1,
+      out: "",
+      err: "Error: kept.png exists already; choose another name or say --overwrite\n",
+    });
+    expect(readFileSync(path("kept.png"), "utf8")).toBe("kept");
+    expect(await cvae("sample", BUNDLES.mnist, "--overwrite", "-o", "kept.png")).toEqual(DONE);
+    expect(readPng(path("kept.png"))).toMatchObject({ width: 229, height: 229, channels: 1 });
+  });
+
+  test("a folder that is not there", async () => {
+    expect(await cvae("sample", BUNDLES.mnist, "-o", "none/a.png")).toEqual({
+      code: 1,
+      out: "",
+      err: "Error: ENOENT: no such file or directory, open 'none/a.png.tmp'\n",
+    });
+  });
+
+  test("help is no error", async () => {
+    const help = { code: 0, out: `${usage}\n`, err: "" };
+    expect(await cvae("--help")).toEqual(help);
+    expect(await cvae("score", "-h")).toEqual(help);
+  });
+
+  afterAll(() => expect(readdirSync(folder).filter((name) => /wrong|\.tmp$/.test(name))).toEqual([]));
+});

@@ -121,7 +121,7 @@ function plainSchema(): Plugin {
     load(id) {
       if (!id.endsWith("/src/manifest-schema.ts")) return null;
       const schema = readFileSync(join(PACKAGE, "manifest.schema.json"), "utf8");
-      const spoken = new Set(["title", "description", "$comment"]);
+      const spoken = new Set(["$schema", "title", "description", "$comment"]);
       const plain = JSON.parse(schema, (key, value: unknown) => (spoken.has(key) ? undefined : value)) as unknown;
       return `export const MANIFEST_SCHEMA = ${JSON.stringify(plain)};`;
     },

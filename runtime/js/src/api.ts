@@ -1,6 +1,6 @@
 /** The public names that Node.js and browsers share. */
 
-export type { Images, ImageShape, ImagesIn, Latents } from "./arrays.ts";
+export { rawPixels, type Images, type ImageShape, type ImagesIn, type Latents } from "./arrays.ts";
 export type { BundleFiles } from "./bundle.ts";
 export type { Whole } from "./check.ts";
 export { PROBABILITY_FLOOR } from "./elbo.ts";

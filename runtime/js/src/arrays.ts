@@ -36,7 +36,8 @@ export function rawPixels(images: ImagesIn, shape: ImageShape): Uint8Array {
   if (pictures !== undefined) {
     const pixels = new Uint8Array(pictures.length * size);
     pictures.forEach((picture, n) => {
-      if (!isPicture(picture)) throw new InputError(`images must be ${expected}; found a list of ${found(picture)}`);
+      if (!isPicture(picture))
+        throw new InputError(`images must be ${expected}; found a list that holds ${found(picture)}`);
       if (picture.height !== height || picture.width !== width) {
         throw new InputError(`images must be ${expected}; found an ImageData of ${picture.height} x ${picture.width}`);
       }

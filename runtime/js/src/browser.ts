@@ -1,6 +1,6 @@
 /** cvae-runtime in browsers, on onnxruntime-web. */
 
-import { fromFiles, fromUrl, type BundleFiles } from "./bundle.ts";
+import { checkSource, fromFiles, fromUrl, type BundleFiles } from "./bundle.ts";
 import { messageOf, ProviderError } from "./errors.ts";
 import { loadOn, type LoadOptions } from "./load.ts";
 import type { Model } from "./model.ts";
@@ -15,6 +15,7 @@ export * from "./api.ts";
  * See {@link LoadOptions}, and for what is thrown {@link loadOn}.
  */
 export async function load(source: string | URL | BundleFiles, options: LoadOptions = {}): Promise<Model> {
+  checkSource(source);
   const from = source instanceof Map ? fromFiles(source) : fromUrl(new URL(source as string | URL, baseUrl()));
   return await loadOn(BROWSER, from, options);
 }
@@ -26,10 +27,11 @@ interface OrtWeb extends Ort {
 const BROWSER: Platform = {
   providers: ["wasm", "webgpu"],
   onCpu: ["wasm"],
-  auto: () => ("gpu" in navigator ? ["webgpu", "wasm"] : ["wasm"]),
+  // The file of WebAssembly that somebody names is that of the build without WebGPU.
+  auto: ({ wasm }) => ("gpu" in navigator && wasm === undefined ? ["webgpu", "wasm"] : ["wasm"]),
 
   async runtime(provider, options) {
-    if (provider === "webgpu") await demandAdapter();
+    if (provider === "webgpu") await demandAdapter(options.provider === "webgpu");
     let ort: OrtWeb;
     try {
       // Two builds: that for WebGPU is twice as large.
@@ -39,25 +41,39 @@ const BROWSER: Platform = {
     } catch (error) {
       throw new ProviderError(`onnxruntime-web cannot be loaded: ${messageOf(error)}; npm install onnxruntime-web`);
     }
-    return { ort, executionProvider: provider, threads: configure(ort, options) };
+    const remedy = "see that its .wasm file is where it is looked for, or update onnxruntime-web";
+    return { ort, executionProvider: provider, threads: configure(ort, options), remedy };
   },
 };
 
-/** Sets what onnxruntime-web reads when it opens its first session, and gives the number of threads. */
+/** Sets what onnxruntime-web reads when it opens its first session, and gives the number of threads, which stays then. */
 function configure(ort: OrtWeb, { threads, wasm = {} }: RuntimeOptions): number {
+  const before = configured.get(ort);
+  if (before !== undefined) return before;
   const possible = globalThis.crossOriginIsolated ? navigator.hardwareConcurrency : 1;
   const used = Math.min(threads ?? possible, possible);
+  configured.set(ort, used);
   ort.env.wasm.numThreads = used;
   if (wasm.wasmPath !== undefined) ort.env.wasm.wasmPaths = { wasm: String(wasm.wasmPath) };
   if (wasm.wasmBinary !== undefined) ort.env.wasm.wasmBinary = wasm.wasmBinary;
   return used;
 }
 
-async function demandAdapter(): Promise<void> {
-  const gpu = (navigator as { gpu?: { requestAdapter(): Promise<unknown> } }).gpu;
+const configured = new Map<OrtWeb, number>();
+
+/** @throws ProviderError unless there is a graphics card, or at least software for it where that is asked for. */
+async function demandAdapter(software: boolean): Promise<void> {
+  const gpu = (navigator as { gpu?: { requestAdapter(): Promise<Adapter | null> } }).gpu;
   if (gpu === undefined) throw new ProviderError("this browser has no WebGPU; use the provider wasm");
   const adapter = await gpu.requestAdapter().catch(() => null);
-  if (adapter === null) throw new ProviderError("WebGPU finds no graphics adapter here; use the provider wasm");
+  // Software computes the right numbers, tens of times more slowly than WebAssembly.
+  if (adapter === null || (adapter.info?.isFallbackAdapter === true && !software)) {
+    throw new ProviderError("WebGPU finds no graphics adapter here; use the provider wasm");
+  }
+}
+
+interface Adapter {
+  readonly info?: { readonly isFallbackAdapter?: boolean };
 }
 
 function baseUrl(): string {

@@ -1,6 +1,6 @@
 /** Reading a bundle: the manifest, then each file that is needed, checked before anything is opened. */
 
-import { BundleError, IntegrityError } from "./errors.ts";
+import { BundleError, found, InputError, IntegrityError, messageOf } from "./errors.ts";
 import { MANIFEST_NAME, parseManifest, type FileInfo, type GraphInfo, type Manifest } from "./manifest.ts";
 import { refuseOtherThanPlainGraph } from "./plain-graph.ts";
 import { sha256 } from "./sha256.ts";
@@ -21,6 +21,13 @@ export interface BundleSource {
 
 /** The files of a bundle by their names: of a folder that was dropped on a page, or bytes inside the page. */
 export type BundleFiles = ReadonlyMap<string, Uint8Array | Blob>;
+
+/** A source as somebody named it. @throws InputError unless it is a text, a URL or files. */
+export function checkSource(source: unknown): asserts source is string | URL | BundleFiles {
+  if (typeof source !== "string" && !(source instanceof URL) && !(source instanceof Map)) {
+    throw new InputError(`a bundle must be a path, a URL or a Map of files; found ${found(source)}`);
+  }
+}
 
 const MANIFEST_LIMIT = 16 * 2 ** 20; // bytes; a manifest takes some kilobytes
 
@@ -127,6 +134,6 @@ async function readAtMost(response: Response, limit: number): Promise<Bytes> {
 }
 
 function reason(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   return message.startsWith("is ") || message.startsWith("cannot ") ? message : `cannot be read: ${message}`;
 }

@@ -1,7 +1,7 @@
 /** One graph on a provider: a session that is called in micro-batches. */
 
 import type { Bundle } from "./bundle.ts";
-import { BundleError, messageOf, ProviderError } from "./errors.ts";
+import { BundleError, EXPORT_AGAIN, InputError, messageOf, ProviderError } from "./errors.ts";
 import type { GraphInfo } from "./manifest.ts";
 import type { OrtSession, OrtTensor, Runtime, TensorData } from "./ort.ts";
 
@@ -41,7 +41,9 @@ export class Engine {
         logSeverityLevel: 3, // errors alone
       });
     } catch (error) {
-      throw new ProviderError(`${source}: ONNX Runtime cannot open it: ${messageOf(error)}; update ONNX Runtime`);
+      throw new ProviderError(
+        `ONNX Runtime cannot open ${source} on ${String(runtime.executionProvider)}: ${messageOf(error)}; ${runtime.remedy}`,
+      );
     }
     const needed = [signature.input.name, ...Object.keys(signature.outputs)];
     const there = [...session.inputNames, ...session.outputNames];
@@ -59,7 +61,7 @@ export class Engine {
    */
   async run(count: number, input: InputOf, outputs: readonly string[]): Promise<Record<string, Float32Array>> {
     const sizes = outputs.map((name) => product(this.signature.outputs[name]));
-    const whole = sizes.map((size) => new Float32Array(count * size));
+    const whole = sizes.map((size) => allocate(count, size));
     for (let start = 0; start < count; start += this.microBatch) {
       const stop = Math.min(start + this.microBatch, count);
       const found = await this.call(input(start, stop), stop - start, outputs);
@@ -80,7 +82,7 @@ export class Engine {
     try {
       return await this.session.run({ [name]: tensor }, outputs);
     } catch (error) {
-      throw new BundleError(`${this.source}: fails when it runs: ${messageOf(error)}; export the bundle again`);
+      throw new BundleError(`${this.source}: fails when it runs: ${messageOf(error)}; ${EXPORT_AGAIN}`);
     }
   }
 
@@ -89,10 +91,20 @@ export class Engine {
     if (tensor.type !== "float32" || String(tensor.dims) !== String(dims)) {
       throw new BundleError(
         `${this.source}: expected ${name} float32 [${dims.join(", ")}], ` +
-          `found ${tensor.type} [${tensor.dims.join(", ")}]; export the bundle again`,
+          `found ${tensor.type} [${tensor.dims.join(", ")}]; ${EXPORT_AGAIN}`,
       );
     }
     return tensor.data as Float32Array;
+  }
+}
+
+/** Memory for `count` images. @throws InputError if the machine has not so much. */
+function allocate(count: number, size: number): Float32Array {
+  try {
+    return new Float32Array(count * size);
+  } catch {
+    const gigabytes = ((4 * count * size) / 2 ** 30).toFixed(1);
+    throw new InputError(`${count} images take ${gigabytes} GiB, more than can be had; make them in parts, with first`);
   }
 }
 

@@ -28,6 +28,9 @@ export class IntegrityError extends BundleError {
   override name = "IntegrityError";
 }
 
+/** What to do about most that is wrong with a bundle. */
+export const EXPORT_AGAIN = "export the bundle again";
+
 /** What a message calls a value that somebody handed in. */
 export function found(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
@@ -37,5 +40,7 @@ export function found(value: unknown): string {
 
 /** The message of whatever was thrown. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error)) return String(error);
+  // Node.js says of a request only that it failed.
+  return error.cause instanceof Error ? `${error.message}: ${messageOf(error.cause)}` : error.message;
 }

@@ -1,6 +1,6 @@
 /** `golden.json`: a few inputs with their outputs and tolerances, by which a model tests itself. */
 
-import { BundleError, messageOf } from "./errors.ts";
+import { BundleError, EXPORT_AGAIN, messageOf } from "./errors.ts";
 import { priorLatents } from "./random.ts";
 
 /** One output of one graph against its golden vector: the largest absolute difference. */
@@ -79,7 +79,7 @@ export function parseGolden(bytes: Uint8Array, source: string, files: readonly s
       }),
     };
   } catch (error) {
-    throw new BundleError(`${source}: not golden vectors: ${messageOf(error)}; export the bundle again`);
+    throw new BundleError(`${source}: not golden vectors: ${messageOf(error)}; ${EXPORT_AGAIN}`);
   }
 }
 

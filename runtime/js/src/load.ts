@@ -31,7 +31,7 @@ export async function loadOn(platform: Platform, source: BundleSource, options: 
   checkChoice("precision", precision, PRECISIONS);
   if (options.threads !== undefined) count("threads", options.threads, 1);
   const bundle = await Bundle.open(source);
-  const candidates = provider === "auto" ? platform.auto() : [provider];
+  const candidates = provider === "auto" ? platform.auto(options) : [provider];
   const refusals: string[] = [];
   for (const candidate of candidates) {
     try {

@@ -3,7 +3,7 @@
 import { Validator, type OutputUnit } from "@cfworker/json-schema";
 
 import { DECODER_OUTPUTS } from "./elbo.ts";
-import { BundleError, InputError, messageOf } from "./errors.ts";
+import { BundleError, EXPORT_AGAIN, InputError, messageOf } from "./errors.ts";
 import { MANIFEST_SCHEMA } from "./manifest-schema.ts";
 
 export const MANIFEST_NAME = "manifest.json";
@@ -82,7 +82,7 @@ export function parseManifest(bytes: Uint8Array, source: string): Manifest {
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
-    throw new BundleError(`${source}: expected JSON: ${messageOf(error)}; export the bundle again`);
+    throw new BundleError(`${source}: expected JSON: ${messageOf(error)}; ${EXPORT_AGAIN}`);
   }
   const format = typeof value === "object" && value !== null ? (value as { format?: unknown }).format : undefined;
   if (format === undefined) {
@@ -91,12 +91,12 @@ export function parseManifest(bytes: Uint8Array, source: string): Manifest {
   if (format !== FORMAT) {
     throw new BundleError(
       `${source}: expected format ${FORMAT}, found ${JSON.stringify(format)}; ` +
-        `use the version of cvae-toolkit that wrote it, or export the bundle again`,
+        `use the version of cvae-toolkit that wrote it, or ${EXPORT_AGAIN}`,
     );
   }
   const { errors } = new Validator(MANIFEST_SCHEMA, "2020-12").validate(value);
   const error = errors.at(-1); // each is inside the one before
-  if (error !== undefined) throw new BundleError(`${source}: ${sentence(error, value)}; export the bundle again`);
+  if (error !== undefined) throw new BundleError(`${source}: ${sentence(error, value)}; ${EXPORT_AGAIN}`);
   return value as Manifest;
 }
 

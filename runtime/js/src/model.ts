@@ -5,7 +5,7 @@ import type { Bundle } from "./bundle.ts";
 import { checkChoice, checkTemperature, count as countOf, whole, type Whole } from "./check.ts";
 import { DECODER_OUTPUTS, reparameterize } from "./elbo.ts";
 import { Engine, product } from "./engine.ts";
-import { BundleError, InputError } from "./errors.ts";
+import { BundleError, EXPORT_AGAIN, InputError } from "./errors.ts";
 import { checkLatents, difference, parseGolden, type SelfCheck } from "./golden.ts";
 import { interpolateLatents, METHODS, type Method } from "./interpolate.ts";
 import type { GraphInfo, Manifest } from "./manifest.ts";
@@ -157,13 +157,13 @@ export class Model {
   /**
    * Decodes the way from one latent to another.
    *
-   * @param a, b latents, Float32Array of L values, or single images, which are encoded to their means.
+   * @param a, b single latents, Float32Array of L values, or single images, which are encoded to their means.
    * @param options.steps pictures, both ends included; 8 if not given.
    * @param options.method "linear", or "spherical" (Shoemake, 1985), which keeps the length that latents of the prior have.
    */
   async interpolate(
-    a: Float32Array | ImagesIn,
-    b: Float32Array | ImagesIn,
+    a: Float32Array | Latents | ImagesIn,
+    b: Float32Array | Latents | ImagesIn,
     options: { steps?: number; method?: Method } = {},
   ): Promise<Images> {
     const steps = countOf("steps", options.steps ?? 8, 2);
@@ -244,9 +244,8 @@ export class Model {
     return await this.inTurn(() => this.opened.decoder.run(count, latents, outputs));
   }
 
-  private async end(value: Float32Array | ImagesIn): Promise<Float32Array> {
-    const latent =
-      value instanceof Float32Array ? latentValues(value, this.latentDim) : (await this.encode(value)).mean.data;
+  private async end(value: Float32Array | Latents | ImagesIn): Promise<Float32Array> {
+    const latent = isLatent(value) ? latentValues(value, this.latentDim) : (await this.encode(value)).mean.data;
     if (latent.length === this.latentDim) return latent;
     throw new InputError(`an end must be one latent or one image; found ${latent.length / this.latentDim}`);
   }
@@ -265,9 +264,13 @@ export class Model {
     if (z.every(Number.isFinite)) return z;
     throw new BundleError(
       `${this.bundle.describe(this.graphs.encoder.file)}: expected draws of q(z|x) that float32 holds; the encoder's ` +
-        `logvar is too large; export the bundle again`,
+        `logvar is too large; ${EXPORT_AGAIN}`,
     );
   }
+}
+
+function isLatent(value: Float32Array | Latents | ImagesIn): value is Float32Array | Latents {
+  return value instanceof Float32Array || (value as Partial<Latents> | null)?.data instanceof Float32Array;
 }
 
 function sliceOf<T extends Float32Array | Uint8Array>(values: T, size: number): (start: number, stop: number) => T {

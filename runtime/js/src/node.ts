@@ -6,7 +6,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { fromFiles, fromUrl, type BundleFiles, type BundleSource } from "./bundle.ts";
+import { checkSource, fromFiles, fromUrl, type BundleFiles, type BundleSource } from "./bundle.ts";
 import { messageOf, ProviderError } from "./errors.ts";
 import { loadOn, type LoadOptions } from "./load.ts";
 import type { Model } from "./model.ts";
@@ -42,7 +42,7 @@ const NODE: Platform = {
   onCpu: ["cpu"],
   auto: () => ["cpu"],
 
-  async runtime(provider, { threads = availableParallelism() }) {
+  async runtime(provider, { threads = Infinity }) {
     let ort: OrtNode;
     try {
       ort = await import("onnxruntime-node");
@@ -52,16 +52,20 @@ const NODE: Platform = {
     const name = PROVIDERS[provider];
     const there = ort.listSupportedBackends?.().map((backend) => backend.name) ?? [name];
     if (!there.includes(name)) {
-      throw new ProviderError(`this onnxruntime-node has no ${provider}; it has ${there.join(", ")}`);
+      throw new ProviderError(
+        `this onnxruntime-node has no ${provider}; it has ${there.join(", ")}; install a build with it, or use cpu`,
+      );
     }
-    return { ort, executionProvider: name, threads };
+    const remedy = provider === "cpu" ? "update onnxruntime-node" : `see that ${provider} works here, or use cpu`;
+    return { ort, executionProvider: name, threads: Math.min(threads, availableParallelism()), remedy };
   },
 };
 
 function sourceOf(source: string | URL | BundleFiles): BundleSource {
-  if (source instanceof Map) return fromFiles(source);
+  checkSource(source);
   if (source instanceof URL) return source.protocol === "file:" ? fromFolder(fileURLToPath(source)) : fromUrl(source);
-  return /^https?:\/\//.test(source as string) ? fromUrl(new URL(source as string)) : fromFolder(source as string);
+  if (typeof source !== "string") return fromFiles(source);
+  return /^(https?|file):/.test(source) ? sourceOf(new URL(source)) : fromFolder(source);
 }
 
 /** A bundle in a folder; links are not followed, and a pipe in a file's place is not waited for. */

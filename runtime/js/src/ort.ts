@@ -30,6 +30,8 @@ export interface Runtime {
   readonly executionProvider: unknown;
   /** How many threads a session uses. */
   readonly threads: number;
+  /** What to do where it opens no session. */
+  readonly remedy: string;
 }
 
 /** What differs between Node.js and browsers. */
@@ -37,7 +39,7 @@ export interface Platform {
   /** The providers that can be asked for, by our names. */
   readonly providers: readonly string[];
   /** Those that "auto" tries, the best one first. */
-  auto(): readonly string[];
+  auto(options: RuntimeOptions): readonly string[];
   /** Those that compute with the kernels of ONNX Runtime's CPU provider. */
   readonly onCpu: readonly string[];
   /**
@@ -45,13 +47,13 @@ export interface Platform {
    *
    * @throws ProviderError if it is not installed or has no such provider; the message says what to do.
    */
-  runtime(provider: string, options: RuntimeOptions): Promise<Runtime>;
+  runtime(provider: string, options: RuntimeOptions & { readonly provider?: string }): Promise<Runtime>;
 }
 
 /** Where and how ONNX Runtime runs. */
 export interface RuntimeOptions {
-  /** How many threads compute; as many as there are cores if not given. Pages need cross-origin isolation for more than 1. */
+  /** How many threads compute, at most one a core, which it is if not given. Pages need cross-origin isolation for more than 1. */
   threads?: number;
-  /** In browsers: where ONNX Runtime's WebAssembly file lies, or its bytes; beside its script if not given. */
+  /** In browsers: where ONNX Runtime's WebAssembly file lies, or its bytes; beside its script if not given. "auto" is "wasm" then. */
   wasm?: { wasmPath?: string | URL; wasmBinary?: Uint8Array };
 }

@@ -4,7 +4,7 @@
  * numbers.
  */
 
-import { BundleError, messageOf } from "./errors.ts";
+import { BundleError, EXPORT_AGAIN, messageOf } from "./errors.ts";
 
 const MAX_DEPTH = 64;
 const [EXTERNAL_DATA, DATA_LOCATION] = [13, 14]; // fields of TensorProto
@@ -28,7 +28,7 @@ export function refuseOtherThanPlainGraph(model: Uint8Array, source: string): vo
   try {
     walk(model, "Model", 0, found);
   } catch (error) {
-    throw new BundleError(`${source}: not an ONNX file: ${messageOf(error)}; export the bundle again`);
+    throw new BundleError(`${source}: not an ONNX file: ${messageOf(error)}; ${EXPORT_AGAIN}`);
   }
   if (found.has("external data")) {
     throw new BundleError(`${source}: keeps tensors in another file, which a bundle must not; save it in one file`);

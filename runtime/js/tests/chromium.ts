@@ -27,6 +27,14 @@ export const CHROMIUM =
 if (CHROMIUM === undefined)
   console.warn("no Chromium: its tests are skipped; apt-get install chromium, or set CHROMIUM");
 
+/** Makes it compute WebGPU in software, where it is built with that. */
+export const SOFTWARE_GPU = [
+  "--enable-unsafe-webgpu",
+  "--enable-unsafe-swiftshader",
+  "--use-webgpu-adapter=swiftshader",
+  "--enable-features=Vulkan",
+];
+
 /** Starts it. Without its sandbox, which root cannot have: it sees our own pages alone. */
 export async function launchChromium(args: string[] = []): Promise<Browser> {
   return await chromium.launch({ executablePath: CHROMIUM ?? "", args: ["--no-sandbox", ...args] });

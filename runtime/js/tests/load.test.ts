@@ -46,6 +46,8 @@ function changed(change: (value: number, output: string) => number): Ort {
   });
 }
 
+const remedy = "say something else";
+
 /** A browser with a GPU that computes so. */
 function platform(gpu: Ort | Error): Platform {
   return {
@@ -53,9 +55,9 @@ function platform(gpu: Ort | Error): Platform {
     onCpu: ["wasm"],
     auto: () => ["webgpu", "wasm"],
     runtime(provider) {
-      if (provider === "wasm") return Promise.resolve({ ort: REAL, executionProvider: "cpu", threads: 1 });
+      if (provider === "wasm") return Promise.resolve({ ort: REAL, executionProvider: "cpu", threads: 1, remedy });
       if (gpu instanceof Error) return Promise.reject(gpu);
-      return Promise.resolve({ ort: gpu, executionProvider: "webgpu", threads: 1 });
+      return Promise.resolve({ ort: gpu, executionProvider: "webgpu", threads: 1, remedy });
     },
   };
 }

@@ -1,5 +1,5 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
@@ -78,10 +78,39 @@ test("a bundle is loaded from a path, a file URL, and files at hand", async () =
   const files = new Map(names.map((name) => [name, readFileSync(join(folder, name))]));
   const blobs = new Map(names.map((name) => [name, new Blob([readFileSync(join(folder, name))])]));
   const found = [];
-  for (const source of [folder, pathToFileURL(`${folder}/`), files, blobs]) {
+  for (const source of [folder, pathToFileURL(`${folder}/`), pathToFileURL(folder).href, files, blobs]) {
     found.push((await (await cvae.load(source)).generate(1)).data);
   }
   for (const other of found) expect(other).toEqual(found[0]);
+});
+
+test.each([
+  [undefined, "undefined"],
+  [null, "null"],
+  [{}, "Object"],
+  [7, "7"],
+])("the source %s is refused", async (source, name) => {
+  await expect(cvae.load(source as never)).rejects.toThrow(
+    new cvae.InputError(`a bundle must be a path, a URL or a Map of files; found ${name}`),
+  );
+});
+
+test("a request that fails is refused with its reason", async () => {
+  await expect(cvae.load("http://127.0.0.1:1/model")).rejects.toThrow(
+    /^http:\/\/127\.0\.0\.1:1\/model\/manifest\.json: cannot be read: fetch failed: .+; expected a bundle, /,
+  );
+});
+
+test("more threads than cores are not made", async () => {
+  const model = await cvae.load(BUNDLES.colour, { threads: 100_000 });
+  expect(model.threads).toBe(availableParallelism());
+});
+
+test("a way leads from what decode takes, too", async () => {
+  const model = await cvae.load(BUNDLES.colour);
+  const { mean } = await model.encode(new Uint8Array(576));
+  const end = new Float32Array(3);
+  expect(await model.interpolate(mean, end)).toEqual(await model.interpolate(mean.data, end));
 });
 
 test("pictures of a canvas lie on white and become grey", async () => {
@@ -116,7 +145,7 @@ describe("what cannot be used is refused", () => {
       (m) => m.encode({ data: new Uint8ClampedArray(16), width: 2, height: 2 } as never),
       `images must be ${raw}; found an ImageData of 2 x 2`,
     ],
-    ["a list", (m) => m.encode([3] as never), `images must be ${raw}; found a list of 3`],
+    ["a list", (m) => m.encode([3] as never), `images must be ${raw}; found a list that holds 3`],
     ["doubles", (m) => m.decode([0, 0, 0] as never), "latents must be a Float32Array of N * 3 values; found Array"],
     ["four", (m) => m.decode(new Float32Array(4)), "latents must be a Float32Array of N * 3 values; found 4 values"],
     ["NaN", (m) => m.decode(new Float32Array([0, NaN, 0])), "latents must be finite; found NaN or infinity"],
@@ -125,6 +154,11 @@ describe("what cannot be used is refused", () => {
       "too many",
       (m) => m.generate(2 ** 40),
       "count must be at most 2147483647; found 1099511627776: ask for it in parts",
+    ],
+    [
+      "more than memory",
+      (m) => m.generate(2 ** 31 - 1),
+      "2147483647 images take 4608.0 GiB, more than can be had; make them in parts, with first",
     ],
     ["heat", (m) => m.generate(1, { temperature: -1 }), "temperature must be a finite number of at least 0; found -1"],
     [
@@ -180,7 +214,9 @@ describe("what cannot be used is refused", () => {
   test("a provider that is not there", async () => {
     const attempt = cvae.load(BUNDLES.colour, { provider: "coreml" });
     await expect(attempt).rejects.toThrow(cvae.ProviderError);
-    await expect(attempt).rejects.toThrow(/^this onnxruntime-node has no coreml; it has cpu/);
+    await expect(attempt).rejects.toThrow(
+      /^this onnxruntime-node has no coreml; it has cpu.*; install a build with it, or use cpu$/,
+    );
   });
 });
 

@@ -8,7 +8,7 @@ import type { Browser, Page } from "playwright-core";
 import { createServer, type ViteDevServer } from "vite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-import { CHROMIUM, launchChromium } from "../chromium.ts";
+import { CHROMIUM, launchChromium, SOFTWARE_GPU } from "../chromium.ts";
 import { expectPythons } from "../expectations.ts";
 import { BUNDLES, projectPath, readGolden, valuesOf } from "../golden.ts";
 
@@ -21,7 +21,11 @@ describe.skipIf(CHROMIUM === undefined)("Chromium", () => {
   const damaged = mkdtempSync(join(tmpdir(), "cvae-"));
   const errors: string[] = [];
 
-  async function open(headers: Record<string, string> = {}, prepare?: (page: Page) => Promise<unknown>): Promise<Page> {
+  async function open(
+    headers: Record<string, string> = {},
+    prepare?: (page: Page) => Promise<unknown>,
+    from = browser,
+  ): Promise<Page> {
     const server = await createServer({
       configFile: false,
       root: projectPath("runtime/js"),
@@ -32,7 +36,7 @@ describe.skipIf(CHROMIUM === undefined)("Chromium", () => {
     });
     servers.push(server);
     await server.listen();
-    const page = await browser.newPage();
+    const page = await from.newPage();
     page.on("pageerror", (error) => errors.push(error.message));
     await prepare?.(page);
     await page.goto(`${server.resolvedUrls?.local[0] ?? ""}tests/browser/`);
@@ -82,6 +86,27 @@ describe.skipIf(CHROMIUM === undefined)("Chromium", () => {
     expectPythons(result.numbers, readGolden("mnist"));
   });
 
+  test.for(["mnist", "colour"] as const)("WebGPU gives Python's numbers of the bundle %s", async (bundle, context) => {
+    const withGpu = await launchChromium(SOFTWARE_GPU);
+    try {
+      const page = await open({}, undefined, withGpu);
+      const isThere = await page.evaluate(async () => (await navigator.gpu.requestAdapter()) !== null);
+      context.skip(!isThere, "this Chromium has no WebGPU in software");
+      const run = (provider: string) =>
+        page.evaluate(([where, what, one]) => window.run(where, what, { provider: one }), [
+          url(BUNDLES[bundle]),
+          asked(bundle),
+          provider,
+        ] as const);
+      const result = await run("webgpu");
+      expect(result).toMatchObject({ provider: "webgpu", notices: [], check: { agrees: true } });
+      expectPythons(result.numbers, readGolden(bundle));
+      expect((await run("auto")).provider).toBe("wasm"); // which is faster than software
+    } finally {
+      await withGpu.close();
+    }
+  });
+
   test("auto falls back from a WebGPU without an adapter, and says so", async () => {
     const page = await open({}, (one) =>
       one.addInitScript(() => {
@@ -128,7 +153,7 @@ describe.skipIf(CHROMIUM === undefined)("Chromium", () => {
       'InputError: provider must be one of auto, wasm, webgpu; found "cuda"',
     );
     expect(await fail(url(BUNDLES.colour), { provider: "wasm", wasm: { wasmPath: "/nowhere.wasm" } })).toMatch(
-      /^ProviderError: .*encoder\.onnx: ONNX Runtime cannot open it: /,
+      /^ProviderError: ONNX Runtime cannot open http.*encoder\.onnx on wasm: .*; see that its \.wasm file is where it is looked for, /,
     );
   });
 });

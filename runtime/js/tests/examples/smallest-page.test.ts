@@ -138,22 +138,6 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     expect(errors).toEqual([]);
   });
 
-  test("is drawn by WebGPU where there is one, here in software", async (context) => {
-    const flags = ["--enable-unsafe-webgpu", "--enable-unsafe-swiftshader", "--use-webgpu-adapter=swiftshader"];
-    const by = await launchChromium([...flags, "--enable-features=Vulkan"]);
-    closing.push(() => by.close());
-    const { page, errors, asked } = await visit(site, { by });
-    context.skip(
-      !(await page.evaluate(async () => (await navigator.gpu.requestAdapter()) !== null)),
-      "this Chromium has no WebGPU in software",
-    );
-    await page.waitForSelector("button:enabled", { timeout: 50_000 });
-    expect(await told(page)).toBe("samples 0 to 15 of seed 7, on webgpu");
-    expect(apart(await drawn(page), await expected(0))).toBeLessThanOrEqual(1);
-    expect(asked.filter((url) => url.endsWith(".wasm"))).toHaveLength(1);
-    expect(errors).toEqual([]);
-  });
-
   test("takes a model of another shape", async () => {
     const other = join(folder, "colour");
     expect(assemble(BUNDLES.colour, other)).toEqual({ code: 0, err: "" });

@@ -1,19 +1,21 @@
-"""How fast could a network be? As fast as this machine multiplies matrices, if nothing but its products took time."""
+"""How fast could a network be? As fast as this machine multiplies matrices and copies memory, if nothing else took time."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 import cvae_runtime
-from cvae_runtime._providers import PROVIDERS
 from cvae_train import ModelConfig
 from cvae_train._config import KERNEL, STRIDE
 
-from ._harness import Measure
-from ._worker import measure
+from ._process import Contender
+from ._worker import Factory
 
+PRODUCT, COPY = "the ceiling: float32 products", "the ceiling: memory copies"
 SIZE = 2048
+COPIED = 1 << 27  # bytes a call: beyond what caches hold
 
 
 def multiply_adds(config: ModelConfig) -> Mapping[str, int]:
@@ -36,27 +38,53 @@ def multiply_adds(config: ModelConfig) -> Mapping[str, int]:
     return {"encoding": int(encoder), "decoding": int(decoder), "reconstruction": int(encoder + decoder)}
 
 
-def ceiling(operations: int) -> Measure:
-    """Times of batches that take so many multiply-adds an image, if they were done like those of a large product.
+def bytes_moved(config: ModelConfig) -> Mapping[str, int]:
+    """The bytes of an image's input and output, by task: what must go through memory at least."""
+    pixels, latent = math.prod(config.image_shape), config.latent_dim
+    return {"encoding": pixels + 8 * latent, "decoding": 4 * (latent + pixels), "reconstruction": 5 * pixels}
 
-    The product is float32, SIZE x SIZE by SIZE x SIZE, in ONNX Runtime with a thread a core.
-    """
+
+def ceilings(config: ModelConfig) -> list[Contender]:
+    """Contenders that stand for what no other can pass; the images that a call of theirs is worth."""
+    products = {task: SIZE**3 / operations for task, operations in multiply_adds(config).items()}
+    copies = {task: COPIED / moved for task, moved in bytes_moved(config).items()}
+    return [
+        Contender(PRODUCT, "benchmarks._ceiling:product", (str(SIZE),), kind="ceiling", items=products),
+        Contender(COPY, "benchmarks._ceiling:copies", (str(COPIED),), kind="ceiling", items=copies),
+    ]
+
+
+def product(side: str) -> Factory:
+    """A float32 product of two square matrices in ONNX Runtime, with a thread a core."""
     import onnxruntime
     from onnx import TensorProto, helper, numpy_helper
 
-    factors = np.random.default_rng(0).standard_normal((2, SIZE, SIZE), np.float32)
-    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [SIZE, SIZE]) for name in "xy")
+    shape = (int(side), int(side))
+    factors = np.random.default_rng(0).standard_normal((2, *shape), np.float32)
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in "xy")
     weights = numpy_helper.from_array(factors[1], "weights")
     graph = helper.make_graph([helper.make_node("MatMul", ["x", "weights"], ["y"])], "product", [x], [y], [weights])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = cvae_runtime.allowed_cores()
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=[PROVIDERS["cpu"]])
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     found = session.run(None, {"x": factors[0]})[0]
     assert np.allclose(found[0], factors[0][0] @ factors[1], atol=1e-2)
+    return lambda _task, _batch: lambda: session.run(None, {"x": factors[0]})
 
-    def at(batch: int, seconds: float) -> Sequence[float]:
-        times: Sequence[float] = measure(lambda: session.run(None, {"x": factors[0]}), seconds)["times"]
-        return [time * batch * operations / SIZE**3 for time in times]
 
-    return at
+def copies(size: str) -> Factory:
+    """So many bytes copied from one place to another, each core a part."""
+    cores = cvae_runtime.allowed_cores()
+    source = np.random.default_rng(0).integers(0, 255, int(size), np.uint8)
+    target = np.zeros_like(source)
+    parts = list(zip(np.array_split(target, cores), np.array_split(source, cores), strict=True))
+    pool = ThreadPoolExecutor(cores)
+
+    def call() -> np.ndarray:
+        list(pool.map(lambda pair: np.copyto(*pair), parts))
+        return target[:1]
+
+    assert call() == source[:1]
+    assert np.array_equal(target, source)
+    return lambda _task, _batch: call

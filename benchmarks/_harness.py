@@ -1,248 +1,288 @@
-"""Measures contenders side by side: outputs checked first, rounds interleaved, and a process each where asked for.
+"""Measures contenders side by side: outputs checked first, rounds interleaved, and a process each.
 
 A machine's clock drifts by more than contenders differ. So every round visits all of them in turn, one running at a
 time, and only ratios within a round are compared; the figure is the median over rounds.
 """
 
+import contextlib
 import dataclasses
-import json
-import statistics
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Self, TypeVar
 
 import numpy as np
 
-Log = Callable[[str], None]
+from ._process import Contender, ContenderError, Process
+from ._progress import Progress
+from ._result import Entry, Point, Status, latency, percentile
+from ._serving import largest_rate
+
 Measure = Callable[[int, float], Sequence[float]]  # batch size and about how many seconds, to the seconds of every call
+Times = Mapping[str, Mapping[int, list[Sequence[float]]]]  # contender -> batch size -> a round's calls
+_Item = TypeVar("_Item")
+Reference = Callable[[int], np.ndarray]  # batch size to the right output
 
 
 @dataclasses.dataclass(frozen=True)
-class Contender:
-    """One way to do the work.
+class Rounds:
+    """How much is measured: visits of each contender at each size, and about how long one is."""
 
-    Attributes:
-        name: in the table.
-        factory: "module:function"; see `_worker`.
-        arguments: of the factory.
-        atol: how far its output may be from the reference, where that is not the same for all.
-    """
-
-    name: str
-    factory: str
-    arguments: tuple[str, ...] = ()
-    atol: float | None = None
+    count: int
+    seconds: float
 
 
-class ContenderError(Exception):
-    """A contender that is not installed, died, or computes something else."""
-
-
-class _Process:
-    """A contender's process."""
-
-    def __init__(self, contender: Contender) -> None:
-        self.name = contender.name
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process, and is closed with it
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks._worker", contender.factory, *contender.arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            text=True,
-        )
-
-    def close(self) -> None:
-        """End it, at once if it does not end by itself."""
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                stream.close()
-        try:
-            self._process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._log.close()
-
-    def start(self) -> None:
-        """Wait until it is ready.
-
-        Raises:
-            ContenderError: it is not installed or failed.
-        """
-        answer = self._receive()
-        if "unavailable" in answer:
-            raise ContenderError(f"not installed: {answer['unavailable']}")
-
-    def output(self, batch: int) -> np.ndarray:
-        """What it computes."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "output.npy"
-            self._ask(do="output", batch=batch, path=str(path))
-            return np.load(path)
-
-    def measure(self, batch: int, seconds: float) -> Sequence[float]:
-        """See `Measure`."""
-        times: Sequence[float] = self._ask(do="measure", batch=batch, seconds=seconds)["times"]
-        return times
-
-    def _ask(self, **request: Any) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            raise ContenderError(self._last_words()) from None
-        return self._receive()
-
-    def _receive(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise ContenderError(self._last_words())
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def _last_words(self) -> str:
-        self._process.wait()
-        self._log.seek(0)
-        lines = self._log.read().decode(errors="replace").strip().splitlines()
-        return f"failed with exit code {self._process.returncode}: {lines[-1] if lines else 'no message'}"
-
-
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """What was measured.
-
-    Attributes:
-        rates: contender -> batch size -> a rate a round, in items a second.
-        latencies: contender -> batch size -> the median seconds a call, a round.
-        skipped: contender -> why it was not measured.
-    """
-
-    rates: Mapping[str, Mapping[int, Sequence[float]]]
-    latencies: Mapping[str, Mapping[int, Sequence[float]]]
-    skipped: Mapping[str, str]
-
-    def rate(self, name: str, batch: int) -> float:
-        """The median rate."""
-        return statistics.median(self.rates[name][batch])
-
-    def ratio(self, name: str, other: str, batch: int) -> float:
-        """How many times faster ``name`` is than ``other``: the median of the rounds' ratios."""
-        pairs = zip(self.rates[name][batch], self.rates[other][batch], strict=True)
-        return statistics.median(mine / theirs for mine, theirs in pairs)
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain values."""
-        return dataclasses.asdict(self)
-
-
-def compare(
-    contenders: Sequence[Contender],
-    reference: Callable[[int], np.ndarray],
-    batches: Sequence[int],
-    *,
-    rounds: int,
-    seconds: float,
-    atol: float,
-    log: Log,
-    beside: Mapping[str, Measure] | None = None,
-) -> Result:
-    """Check and measure contenders that have a process each.
+class Field:
+    """Contenders in processes of their own, that have been checked and wait for their turn.
 
     Args:
         contenders: who takes part.
-        reference: the right output of a batch size.
-        batches: items a call.
-        rounds: how often each is visited at each batch size.
-        seconds: how long a visit is.
-        atol: how far an output may be from the reference; a contender beyond it is not measured.
-        log: gets a line of progress now and then.
-        beside: what else is measured in every round, in this process, by its name.
+        progress: where it is told.
+        cores: how many of them a contender may use; all if not given.
+        label: before the stages' names.
+
+    Attributes:
+        out: contender -> why it takes no part any more.
     """
-    skipped: dict[str, str] = {}
-    processes: list[_Process] = []
-    try:
-        for contender in contenders:
-            log(f"starting {contender.name}")
-            process = _Process(contender)
-            processes.append(process)
-            try:
-                process.start()
+
+    def __init__(
+        self, contenders: Sequence[Contender], progress: Progress, cores: int | None = None, label: str = ""
+    ) -> None:
+        self.contenders = contenders
+        self.out: dict[str, ContenderError] = {}
+        self._progress = progress
+        self._cores = cores
+        self._label = label
+        self._processes: dict[str, Process] = {}
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        self._progress.stage(f"{self._label}starting", len(self.contenders))
+        with self._stack:  # those that were started end if one cannot be
+            for contender in self.contenders:
+                self._progress.step(contender.name)
+                process = Process(contender, self._cores)
+                self._stack.callback(process.close)
+                with self._dropping(contender.name, self.out):
+                    process.start()
+                    self._processes[contender.name] = process
+            self._stack = self._stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def offline(self, task: str, batches: Sequence[int], reference: Reference, atol: float, rounds: Rounds) -> "Race":
+        """Check everyone's output at every batch size, then measure, one batch after another without a pause."""
+        out = dict(self.out)
+        names = self._ready(task, batches, reference, atol, out)
+        measures = {name: partial(self._processes[name].measure, task) for name in names}
+        times = race(measures, batches, rounds, self._progress, f"{self._label}{task}", out)
+        self.out |= {name: error for name, error in out.items() if error.status == "failed"}
+        return Race(task, self._taking_part(task), times, out)
+
+    def server(
+        self, task: str, batches: Sequence[int], checked: "Race", bound: float, rounds: Rounds, steps: int
+    ) -> tuple[Entry, ...]:
+        """The largest rate of single images at random that each can take, as entries with one point.
+
+        Args:
+            task: of which.
+            batches: how many it may be given at once; 1 is among them, and all were measured.
+            checked: of the same task: says who takes part, and where to look for the rate.
+            bound: seconds within which 99 of 100 must be back.
+            rounds: see `Rounds`; each looks for the rate anew, with arrivals of its own.
+            steps: of a round's bisection.
+        """
+        contenders = [contender for contender in checked.contenders if contender.items is None]
+        racing, out = [c for c in contenders if c.name in checked.times], dict(checked.out)
+        found: dict[str, list[float]] = {contender.name: [] for contender in racing}
+        self._progress.stage(f"{self._label}{task}, server", len(racing) * rounds.count)
+        for number in range(rounds.count):
+            for contender in _turned(racing, number):
+                name = contender.name
+                if name in out:
+                    continue
+                self._progress.step(f"round {number + 1} of {rounds.count}, {name}")
+                serve = partial(self._processes[name].serve, task, batches, seconds=rounds.seconds, bound=bound)
+
+                def holds(rate: float, serve: Callable[..., bool] = serve, number: int = number) -> bool:
+                    # Twice, with other arrivals: one hiccup of the machine is not the contender's.
+                    return serve(rate=rate, seed=2 * number) or serve(rate=rate, seed=2 * number + 1)
+
+                most = max(checked.rate(contender, batch) for batch in batches)
+                if checked.typical(contender) > bound:
+                    found[name].append(0.0)  # a single image takes longer, however few there are
+                    continue
+                with self._dropping(name, out):
+                    rate = largest_rate(holds, 0.3 * checked.rate(contender, 1), 1.2 * most, steps)
+                    found[name].append(rate or 0.0)
+        for name, rates in found.items():
+            if name not in out and not any(rates):
+                out[name] = ContenderError("failed", f"99 % within {1e3 * bound:g} ms were not reached at any rate")
+        return tuple(
+            entry_of(c, () if c.name in out else [Point(1e3 * bound, tuple(found[c.name]))], out.get(c.name))
+            for c in contenders
+        )
+
+    def _taking_part(self, task: str) -> list[Contender]:
+        return [contender for contender in self.contenders if contender.tasks is None or task in contender.tasks]
+
+    def _ready(
+        self, task: str, batches: Sequence[int], reference: Reference, atol: float, out: dict[str, ContenderError]
+    ) -> list[str]:
+        """Who computes what is right at every batch size; the first calls compile what is to be compiled."""
+        taking_part = [contender for contender in self._taking_part(task) if contender.name not in out]
+        self._progress.stage(f"{self._label}{task}, first calls", len(taking_part) * len(batches))
+        for contender in taking_part:
+            process = self._processes[contender.name]
+            with self._dropping(contender.name, out):
                 for batch in batches:
-                    check_output(process.output(batch), reference(batch), batch, contender.atol or atol)
-            except ContenderError as error:
-                skipped[contender.name] = str(error)
-                log(f"{contender.name}: {error}")
-        racing = {process.name: process.measure for process in processes if process.name not in skipped}
-        result = race({**racing, **(beside or {})}, batches, rounds=rounds, seconds=seconds, log=log)
-    finally:
-        for process in processes:
-            process.close()
-    return dataclasses.replace(result, skipped=skipped)
+                    self._progress.step(f"{contender.name}, {batch}")
+                    found = process.output(task, batch)
+                    if contender.items is None:
+                        check_output(found, reference(batch), batch, contender.atol or atol, contender.mean_atol)
+        return [contender.name for contender in taking_part if contender.name not in out]
+
+    @contextlib.contextmanager
+    def _dropping(self, name: str, out: dict[str, ContenderError]) -> Iterator[None]:
+        """Who fails in the block takes no part any more, and all hear why; who died does not come back either."""
+        try:
+            yield
+        except ContenderError as error:
+            out[name] = error
+            if error.status == "failed":
+                self.out[name] = error
+            self._progress.note(f"{name}: {error.status}: {error}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Race:
+    """What was measured of a task.
+
+    Attributes:
+        task: what was done.
+        contenders: who can do it.
+        times: contender -> batch size -> round -> the seconds of every call.
+        out: contender -> why it was not measured.
+    """
+
+    task: str
+    contenders: Sequence[Contender]
+    times: Times
+    out: dict[str, ContenderError]
+
+    def rate(self, contender: Contender, batch: int) -> float:
+        """Items a second, of all rounds together."""
+        times = [time for calls in self.times[contender.name][batch] for time in calls]
+        return _items(contender, self.task, batch) * len(times) / sum(times)
+
+    def typical(self, contender: Contender) -> float:
+        """The median seconds of a call of one item."""
+        return percentile([time for calls in self.times[contender.name][1] for time in calls], 50)
+
+    def offline(self) -> tuple[Entry, ...]:
+        """Items a second, by batch size."""
+
+        def points(contender: Contender) -> list[Point]:
+            return [
+                Point(
+                    batch,
+                    tuple(_items(contender, self.task, batch) * len(calls) / sum(calls) for calls in rounds),
+                    latency(rounds) if contender.items is None else None,
+                )
+                for batch, rounds in self.times[contender.name].items()
+            ]
+
+        return self.entries(points)
+
+    def single_stream(self) -> tuple[Entry, ...]:
+        """Milliseconds a call of one item, by percentile."""
+
+        def points(contender: Contender) -> list[Point]:
+            rounds = self.times[contender.name][1]
+            return [
+                Point(f"p{percent}", tuple(1e3 * percentile(calls, percent) for calls in rounds))
+                for percent in (50, 90, 99)
+            ]
+
+        return self.entries(points, [contender for contender in self.contenders if contender.items is None])
+
+    def entries(
+        self, points: Callable[[Contender], Sequence[Point]], contenders: Sequence[Contender] | None = None
+    ) -> tuple[Entry, ...]:
+        """An entry a contender, with these points or the reason why there are none."""
+        return tuple(
+            entry_of(contender, () if contender.name in self.out else points(contender), self.out.get(contender.name))
+            for contender in (self.contenders if contenders is None else contenders)
+        )
+
+
+def entry_of(contender: Contender, points: Sequence[Point], error: ContenderError | None = None) -> Entry:
+    """A contender's entry: its points, or why there are none."""
+    status: Status = error.status if error else "measured"
+    reason = str(error) if error else None
+    kept = () if error else tuple(points)
+    return Entry(contender.name, contender.kind, kept, contender.precision, contender.device, status, reason)
 
 
 def race(
     contenders: Mapping[str, Measure],
     batches: Sequence[int],
-    *,
-    rounds: int,
-    seconds: float,
-    log: Log,
-    items: int | None = None,
-) -> Result:
-    """Measure contenders in interleaved rounds.
+    rounds: Rounds,
+    progress: Progress,
+    what: str,
+    out: dict[str, ContenderError] | None = None,
+) -> Times:
+    """Measure contenders in interleaved rounds; one that dies on the way is put among those that are out.
 
     Args:
         contenders: by name.
-        batches, rounds, seconds, log: see `compare`.
-        items: how many a call does; the batch size if not given.
+        batches: what each is asked to do, one after another.
+        rounds: see `Rounds`.
+        progress: where it is told.
+        what: the stage's name.
+        out: gets who dies; without it the error is raised.
     """
-    names = list(contenders)
-    rates: dict[str, dict[int, list[float]]] = {name: {batch: [] for batch in batches} for name in names}
-    latencies: dict[str, dict[int, list[float]]] = {name: {batch: [] for batch in batches} for name in names}
-    for number in range(rounds):
-        log(f"round {number + 1} of {rounds}")
-        # Everyone gets to go first: the first after a pause may find a cooler or a sleepier processor.
-        turn = number % len(names) if names else 0
+    times: dict[str, dict[int, list[Sequence[float]]]] = {name: {b: [] for b in batches} for name in contenders}
+    progress.stage(what, rounds.count * len(batches) * len(contenders))
+    for number in range(rounds.count):
         for batch in batches:
-            for name in names[turn:] + names[:turn]:
-                times = contenders[name](batch, seconds)
-                rates[name][batch].append((items or batch) * len(times) / sum(times))
-                latencies[name][batch].append(statistics.median(times))
-    return Result(rates, latencies, {})
+            # Everyone gets to go first: the first after a pause may find a cooler or a sleepier processor.
+            for name in _turned(list(contenders), number):
+                if name not in times:
+                    continue
+                progress.step(f"round {number + 1} of {rounds.count}, {batch}, {name}")
+                try:
+                    times[name][batch].append(contenders[name](batch, rounds.seconds))
+                except ContenderError as error:
+                    if out is None:
+                        raise
+                    out[name] = error
+                    del times[name]
+                    progress.note(f"{name}: {error.status}: {error}")
+    return times
 
 
-def check_output(found: np.ndarray, expected: np.ndarray, batch: int, atol: float) -> None:
+def check_output(
+    found: np.ndarray, expected: np.ndarray, batch: int, atol: float, mean_atol: float | None = None
+) -> None:
     """Raise `ContenderError` if an output at a batch size is not what it must be."""
     if found.shape != expected.shape:
-        raise ContenderError(f"wrong output at batch {batch}: expected shape {expected.shape}, found {found.shape}")
-    difference = float(np.abs(found - expected).max())
-    if not difference <= atol:
-        raise ContenderError(f"wrong output at batch {batch}: off by {difference:.2g}, more than {atol:.0e}")
+        reason = f"wrong output at batch {batch}: expected shape {expected.shape}, found {found.shape}"
+        raise ContenderError("refused", reason)
+    differences = np.abs(found - expected)
+    difference, limit, how = float(differences.max()), atol, ""
+    if mean_atol is not None:
+        difference, limit, how = float(differences.mean()), mean_atol, " on average"
+    if not difference <= limit:
+        reason = f"wrong output at batch {batch}: off by {difference:.2g}{how}, more than {limit:.0e}"
+        raise ContenderError("refused", reason)
 
 
-def legend(ours: str) -> str:
-    """What a `table` holds, as a line of text."""
-    return f"median over interleaved rounds, half the spread, and in brackets how many times faster {ours} is"
+def _items(contender: Contender, task: str, batch: int) -> float:
+    return contender.items[task] if contender.items else batch
 
 
-def table(result: Result, batches: Sequence[int], ours: str, column: str = "batch {}") -> str:
-    """Rates in items a second, and how many times faster ``ours`` is, as lines of text; ``column`` heads a batch."""
-    header = f"{'':36}" + "".join(f"{column.format(batch):>24}" for batch in batches)
-    lines = [header]
-    for name in result.rates:
-        cells = []
-        for batch in batches:
-            rates = result.rates[name][batch]
-            spread = (max(rates) - min(rates)) / 2 / statistics.median(rates)
-            cell = f"{result.rate(name, batch):,.0f} +-{spread:.0%}"
-            ratio = f" ({result.ratio(ours, name, batch):.2f}x)" if ours in result.rates and name != ours else " " * 8
-            cells.append(f"{cell + ratio:>24}")
-        lines.append(f"{name:36}" + "".join(cells))
-    lines += [f"{name:36}skipped: {reason}" for name, reason in result.skipped.items()]
-    return "\n".join(lines)
+def _turned(items: Sequence[_Item], number: int) -> list[_Item]:
+    turn = number % len(items) if items else 0
+    return [*items[turn:], *items[:turn]]

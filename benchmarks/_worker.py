@@ -1,7 +1,8 @@
-"""The process of one contender: ``python -m benchmarks._worker MODULE:FACTORY [ARGUMENT...]``.
+"""The process of one contender: ``python -m benchmarks._worker CORES MODULE:FACTORY [ARGUMENT...]``.
 
 It answers JSON lines on stdin with JSON lines on stdout. The factory is called once, with the arguments, and returns a
-function from a batch size to the work on such a batch, which gives back what it computed.
+function from a task and a batch size to the work on such a batch, which gives back what it computed. Cores are how many
+the process may use, or "all": set before anything is imported, so that every framework takes as many threads by itself.
 """
 
 import importlib
@@ -9,50 +10,85 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO
 
 import numpy as np
 
+from ._serving import serve
+
 Work = Callable[[], np.ndarray | Sequence[np.ndarray]]
-Factory = Callable[[int], Work]
+Factory = Callable[[str, int], Work]
 
 
-def main(name: str, *arguments: str) -> None:
+class UnavailableError(Exception):
+    """What a factory raises that cannot run on this machine."""
+
+
+def main(cores: str, name: str, *arguments: str) -> None:
     """Serve requests until stdin ends."""
     answers = _private_stdout()
     module, factory_name = name.split(":")
     try:
+        if cores != "all":
+            allow_cores(int(cores))
         factory: Factory = getattr(importlib.import_module(module), factory_name)(*arguments)
     except ImportError as error:
+        _answer(answers, {"unavailable": f"not installed: {error}"})
+        return
+    except UnavailableError as error:
         _answer(answers, {"unavailable": str(error)})
         return
     _answer(answers, {"ready": True})
-    works: dict[int, Work] = {}
+    works: dict[tuple[str, int], Work] = {}
+
+    def work_of(task: str, batch: int) -> Work:
+        if (task, batch) not in works:
+            works[task, batch] = factory(task, batch)
+        return works[task, batch]
+
     for line in sys.stdin:
-        request = json.loads(line)
-        batch = request["batch"]
-        if batch not in works:
-            works[batch] = factory(batch)
-        if request["do"] == "output":
-            found = works[batch]()
-            np.save(request["path"], found if isinstance(found, np.ndarray) else np.concatenate(found, axis=-1))
-            _answer(answers, {})
-        else:
-            _answer(answers, measure(works[batch], request["seconds"]))
+        _answer(answers, _respond(json.loads(line), work_of))
 
 
-def measure(work: Callable[[], object], seconds: float) -> dict[str, Any]:
+def allow_cores(count: int) -> None:
+    """Keep this process, and what it will start, on so many of the cores that it is allowed.
+
+    Raises:
+        UnavailableError: the system cannot do that, or has fewer.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        raise UnavailableError("this system cannot keep a process on some cores: expected Linux")
+    allowed = sorted(os.sched_getaffinity(0))
+    if count > len(allowed):
+        raise UnavailableError(f"{count} cores are wanted, {len(allowed)} allowed")
+    os.sched_setaffinity(0, allowed[:count])
+
+
+def measure(work: Callable[[], object], seconds: float) -> Sequence[float]:
     """Call ``work`` for about so many seconds: the calls' times, in seconds."""
     clock = time.perf_counter
     work()  # what another contender left in the caches is not this one's
-    times = []
+    times: list[float] = []
     end = clock() + seconds
     while not times or clock() < end:
         start = clock()
         work()
         times.append(clock() - start)
-    return {"times": times}
+    return times
+
+
+def _respond(request: Mapping[str, Any], work_of: Callable[[str, int], Work]) -> dict[str, Any]:
+    task, do = request["task"], request["do"]
+    if do == "serve":
+        works = {batch: work_of(task, batch) for batch in request["batches"]}
+        return {"held": serve(works, request["rate"], request["seconds"], request["seed"], request["bound"])}
+    work = work_of(task, request["batch"])
+    if do == "output":
+        found = work()
+        np.save(request["path"], found if isinstance(found, np.ndarray) else np.concatenate(found, axis=-1))
+        return {}
+    return {"times": measure(work, request["seconds"])}
 
 
 def _private_stdout() -> TextIO:
@@ -68,4 +104,5 @@ def _answer(answers: TextIO, value: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    # Not this file's own main: peers raise the UnavailableError of the module that they import.
+    importlib.import_module("benchmarks._worker").main(*sys.argv[1:])

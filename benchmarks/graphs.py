@@ -7,7 +7,7 @@ many threads as are wanted, a micro-batch at a time.
 import argparse
 import contextlib
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,15 +17,18 @@ import cvae_runtime
 from cvae_runtime._providers import open_sessions
 from cvae_runtime._scheduler import Scheduler
 
-from ._harness import ContenderError, Log, Result, check_output, legend, race, table
+from ._harness import Race, Rounds, check_output, race
+from ._process import Contender, ContenderError
 from ._profile import profile, profile_table
+from ._progress import Progress
+from ._result import Comparison
 from ._worker import measure
 
-QUESTION = "decoding and encoding, images a second"
-OURS = "the portable graph"
-LEGEND = legend(OURS)
+TITLE = "Graphs: those of a bundle, as cvae_runtime opens and calls them"
+OPTIONS = ("batch", "threads", "seconds")
+SECONDS = (25, 120)
+
 ROLES = ("decoder", "encoder")
-THREADS = (1, 2)
 MICRO_BATCHES = (1, 8, 16, 32)
 IMAGES = 256  # a call's
 PROFILED_BATCH = 8
@@ -102,50 +105,80 @@ def check(candidate: Candidate, found: Arrays, expected: Arrays, batch: int) -> 
 
 
 def compare(
-    contenders: Mapping[str, Candidate], arrays: Arrays, threads: int, *, rounds: int, seconds: float, log: Log
-) -> Result:
-    """Check and measure graphs of one role, by their names in the table; the first is what the others are checked against."""
+    graphs: Sequence[Candidate],
+    arrays: Arrays,
+    threads: int,
+    micro_batches: Sequence[int],
+    rounds: Rounds,
+    progress: Progress,
+) -> Comparison:
+    """Check and measure graphs of one role; the first is what the others are checked against, and their peer."""
+    role = graphs[0].info.role
     calls: dict[str, Callable[[int], Arrays]] = {}
-    skipped: dict[str, str] = {}
+    out: dict[str, ContenderError] = {}
     with contextlib.closing(Scheduler(threads)) as scheduler:
-        expected = run_candidate(next(iter(contenders.values())), arrays, scheduler)(IMAGES)
-        for name, candidate in contenders.items():
-            log(f"checking {name}")
+        expected = run_candidate(graphs[0], arrays, scheduler)(IMAGES)
+        for candidate in graphs:
             try:
                 call = run_candidate(candidate, arrays, scheduler)
-                for batch in MICRO_BATCHES:
+                for batch in micro_batches:
                     check(candidate, call(batch), expected, batch)
-                calls[name] = call
-            except (ContenderError, cvae_runtime.BundleError) as error:
-                skipped[name] = str(error)
-                log(f"{name}: {error}")
+                calls[candidate.name] = call
+            except ContenderError as error:
+                out[candidate.name] = error
+            except cvae_runtime.BundleError as error:
+                out[candidate.name] = ContenderError("failed", str(error))
 
         def measured(name: str, batch: int, seconds: float) -> Sequence[float]:
-            return measure(partial(calls[name], batch), seconds)["times"]
+            return measure(partial(calls[name], batch), seconds)
 
-        racing = {name: partial(measured, name) for name in calls}
-        result = race(racing, MICRO_BATCHES, rounds=rounds, seconds=seconds, log=log, items=IMAGES)
-    return dataclasses.replace(result, skipped=skipped)
+        name = _name(role, threads)
+        racing = {graph: partial(measured, graph) for graph in calls}
+        times = race(racing, micro_batches, rounds, progress, name)
+    # A call does all images, whatever the micro-batch.
+    contenders = [
+        Contender(
+            *(candidate.name, ""),
+            kind="ours" if number or len(graphs) == 1 else "peer",
+            precision=candidate.info.precision,
+            items={name: IMAGES},
+        )
+        for number, candidate in enumerate(graphs)
+    ]
+    entries = Race(name, contenders, times, out).offline()
+    ours = next((g for g in graphs if (g.info.target, g.info.precision) == ("cpu", "float32")), graphs[-1])
+    return Comparison(name, "offline", "images/s", "higher", "micro-batch", entries, ours.name, negligible=0.05)
 
 
-def run(*, quick: bool, log: Log, bundles: Sequence[Path] | None = None, profiled: bool = False) -> tuple[Result, str]:
-    """Measure, and lay the result out as tables, one for each role and number of threads."""
-    rounds, seconds, calls = (5, 0.1, 20) if quick else (9, 0.5, 200)
+def run(
+    *,
+    quick: bool,
+    progress: Progress,
+    batch: Sequence[int] | None = None,
+    threads: Sequence[int] | None = None,
+    seconds: float | None = None,
+    bundles: Sequence[Path] | None = None,
+    profiled: bool = False,
+) -> Iterator[Comparison | str]:
+    """Measure; a comparison for each role and number of threads, and profiles as text."""
+    rounds, calls = (Rounds(3, seconds or 0.1), 20) if quick else (Rounds(9, seconds or 0.5), 200)
+    micro_batches = tuple(batch or MICRO_BATCHES)
+    threads = threads or sorted({1, cvae_runtime.allowed_cores()})
     opened = [cvae_runtime.read_bundle(path) for path in bundles or (None,)]
-    total, texts = Result({}, {}, {}), []
-    for role in ROLES:
-        graphs, arrays = candidates(opened, role), inputs(opened[0], role)
-        for threads in THREADS:
-            named = {f"{graph.name}, {threads} thread{'s' if threads > 1 else ''}": graph for graph in graphs}
-            result = compare(named, arrays, threads, rounds=rounds, seconds=seconds, log=log)
-            texts.append(table(result, MICRO_BATCHES, next(iter(named)), column="micro-batch {}"))
-            total = Result(
-                {**total.rates, **result.rates},
-                {**total.latencies, **result.latencies},
-                {**total.skipped, **result.skipped},
-            )
+    every = {role: candidates(opened, role) for role in ROLES}
+    visits = rounds.count * len(micro_batches) * (rounds.seconds + 0.02)
+    progress.plan({_name(role, n): visits * len(graphs) for role, graphs in every.items() for n in threads})
+    for role, graphs in every.items():
+        arrays = inputs(opened[0], role)
+        for count in threads:
+            comparison = compare(graphs, arrays, count, micro_batches, rounds, progress)
+            yield comparison
         if profiled:
-            batch = {name: array[:PROFILED_BATCH] for name, array in arrays.items()}
-            measured = [graph for name, graph in named.items() if name not in result.skipped]
-            texts += [profile_table(graph.name, profile(graph.data, batch, calls)) for graph in measured]
-    return total, "\n\n".join(texts)
+            some = {name: array[:PROFILED_BATCH] for name, array in arrays.items()}
+            for graph in graphs:
+                if comparison.entry(graph.name):
+                    yield profile_table(graph.name, profile(graph.data, some, calls))
+
+
+def _name(role: str, threads: int) -> str:
+    return f"{role}, {threads} thread{'s' if threads > 1 else ''}"

@@ -2,117 +2,96 @@
 
 import argparse
 import dataclasses
-import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 import cvae_runtime
 import cvae_train
 
-from ._ceiling import ceiling, multiply_adds
-from ._harness import Contender, Log, Result, check_output, compare, legend, race, table
-from ._plot import draw_rates
+from ._ceiling import ceilings
+from ._harness import Field, Race, Reference, Rounds, check_output, race
+from ._process import Contender
+from ._progress import Progress
+from ._result import Comparison, Entry
 from ._worker import measure
 from .peers import ASSETS, ROLES, inputs
 
-QUESTION = "inference, images a second"
-OURS, INT8 = "cvae_runtime", "cvae_runtime, int8"
-LEGEND = legend(OURS)
-CEILING = "the ceiling: matrix products"
+TITLE = "Inference: cvae_runtime and its peers, with the same weights"
+OPTIONS = ("peers", "batch", "threads", "seconds")
+SECONDS = (200, 1500)  # about what it takes, quick and in full, with all peers on 2 cores
+
+OURS = "cvae_runtime"
 GENERATE, DECODE = "generate, as grey levels", "decode alone"
-BATCHES = (1, 16, 64, 256)
+BATCHES, QUICK_BATCHES = (1, 4, 16, 64, 256, 1024), (1, 16, 128)
 TASKS = (*ROLES, "generation")
+SCENARIOS = ("offline", "server", "threads")
 ATOL = 1e-4
+MEAN_ATOL = 0.02  # of 8 bits and of bfloat16, on average: single pixels may turn over
+BOUND = 0.010  # seconds, of the server scenario
+SERVED = 64  # images that a server may take at once
 
-PEERS = {
-    "TensorFlow, tf.function": "tensorflow:function",
-    "TensorFlow, XLA": "tensorflow:xla",
-    "PyTorch, eager": "torch:eager",
-    "PyTorch, compiled": "torch:compiled",
-    "JAX, jit": "jax:jit",
-    "OpenVINO, LATENCY": "openvino:latency",
-    "OpenVINO, THROUGHPUT": "openvino:throughput",
-    "onnxruntime, default session": "onnxruntime:default",
-    OURS: "ours:float32",
-    INT8: "ours:int8",
-}
-
-# In the plot a framework is a hue; of cvae_runtime's the darker one is float32.
-COLOURS = {
-    "TensorFlow, tf.function": "#fdae6b",
-    "TensorFlow, XLA": "#e6550d",
-    "PyTorch, eager": "#f4a6c0",
-    "PyTorch, compiled": "#c51b7d",
-    "JAX, jit": "#8c6bb1",
-    "OpenVINO, LATENCY": "#a1d99b",
-    "OpenVINO, THROUGHPUT": "#31a354",
-    "onnxruntime, default session": "#969696",
-    OURS: "#08519c",
-    INT8: "#6baed6",
-    CEILING: "#000000",
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class Findings:
-    """Results by task."""
-
-    results: Mapping[str, Result]
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain values."""
-        return {task: result.to_json() for task, result in self.results.items()}
+_P = "benchmarks.peers"
+PEERS = (
+    Contender("TensorFlow, eager", f"{_P}.tensorflow:eager"),
+    Contender("TensorFlow, Keras predict", f"{_P}.tensorflow:predict"),
+    Contender("TensorFlow, tf.function", f"{_P}.tensorflow:function"),
+    Contender("TensorFlow, XLA", f"{_P}.tensorflow:xla"),
+    Contender("LiteRT, XNNPACK", f"{_P}.litert:xnnpack"),
+    Contender("PyTorch, eager", f"{_P}.torch:eager"),
+    Contender("PyTorch, compiled", f"{_P}.torch:compiled"),
+    Contender("JAX, jit", f"{_P}.jax:jit"),
+    Contender("OpenVINO, LATENCY", f"{_P}.openvino:latency", ("f32",)),
+    Contender("OpenVINO, THROUGHPUT", f"{_P}.openvino:throughput", ("f32",)),
+    Contender("OpenVINO, queue", f"{_P}.openvino:queue", ("f32",)),
+    Contender("OpenVINO, LATENCY, bf16", f"{_P}.openvino:latency", ("bf16",), precision="bf16", mean_atol=MEAN_ATOL),
+    Contender("OpenVINO, queue, bf16", f"{_P}.openvino:queue", ("bf16",), precision="bf16", mean_atol=MEAN_ATOL),
+    Contender("onnxruntime, default session", f"{_P}.onnxruntime:default"),
+    Contender("onnxruntime, CUDA", f"{_P}.onnxruntime:cuda", device="cuda", atol=1e-2),
+    Contender("onnxruntime, TensorRT", f"{_P}.onnxruntime:tensorrt", device="cuda", atol=1e-2),
+)
+OWN = (
+    Contender(OURS, f"{_P}.ours:float32", kind="ours"),
+    Contender(
+        *("cvae_runtime, int8", f"{_P}.ours:int8"),
+        kind="ours",
+        precision="int8",
+        mean_atol=MEAN_ATOL,
+        tasks=("decoding", "reconstruction"),  # the packaged encoder has no graph in 8 bits
+    ),
+    Contender("cvae_runtime, CUDA", f"{_P}.ours:cuda", kind="ours", device="cuda", atol=1e-2),
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add what only this question is asked with."""
-    parser.add_argument("--only", nargs="+", choices=TASKS, default=TASKS, metavar="TASK", help=", ".join(TASKS))
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS, metavar="TASK", help=", ".join(TASKS))
     parser.add_argument(
-        "--peers", nargs="+", metavar="WORD", help="those alone whose names hold one of these: JAX OpenVINO"
+        "--scenarios", nargs="+", choices=SCENARIOS, default=SCENARIOS, metavar="SCENARIO", help=", ".join(SCENARIOS)
     )
-    parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the rates of the tasks with peers there")
 
 
-def prepare(folder: str) -> None:
+def prepare(folder: str, batches: Sequence[int]) -> None:
     """Make what the peers find in their folder."""
-    command = [sys.executable, "-m", "benchmarks.peers._prepare", folder]
+    command = [sys.executable, "-m", "benchmarks.peers._prepare", folder, *map(str, batches)]
     prepared = subprocess.run(command, capture_output=True, text=True, check=False)
     if prepared.returncode:
         raise SystemExit(f"the peers' inputs and graphs cannot be made:\n{prepared.stderr}")
 
 
-def contenders(task: str, folder: str, words: Sequence[str] | None = None) -> list[Contender]:
-    """Who takes part in a task: cvae_runtime, and the peers whose names hold one of the words."""
-    found = []
-    for name, factory in PEERS.items():
-        if name == INT8 and (atol := _int8_atol(task)) is None:
-            continue
-        if words is None or name in (OURS, INT8) or any(word.lower() in name.lower() for word in words):
-            tolerance = atol if name == INT8 else None
-            found.append(Contender(name, f"benchmarks.peers.{factory}", (task, folder), tolerance))
-    return found
+def contenders(folder: str, words: Sequence[str] | None = None) -> list[Contender]:
+    """Who takes part: the ceilings, cvae_runtime, and the peers whose names hold one of the words."""
+    peers = [p for p in PEERS if words is None or any(word.lower() in p.name.lower() for word in words)]
+    there = [dataclasses.replace(each, arguments=(folder, *each.arguments)) for each in (*peers, *OWN)]
+    return [*there, *ceilings(cvae_train.RunFolder(ASSETS).read_config()[0].model)]
 
 
-def _int8_atol(task: str) -> float | None:
-    """Twice what the export saw in 8 bits; None where the packaged bundle has no such graph for a task."""
-    roles = ("encoder", "decoder") if task == "reconstruction" else (ROLES[task],)
-    seen = [
-        max(graph.verified.max_abs_difference.values())
-        for graph in cvae_runtime.read_bundle().manifest.graphs
-        if graph.role in roles and graph.precision == "int8"
-    ]
-    return 2 * max(seen) if seen else None
-
-
-def reference(task: str, folder: str) -> Callable[[int], np.ndarray]:
-    """What is right: image by image, on one thread; an encoder's mean and logvar side by side."""
+def reference(task: str, folder: str, most: int) -> Reference:
+    """What is right, up to a batch size: image by image, on one thread; an encoder's mean and logvar side by side."""
     with cvae_runtime.load(provider="cpu", threads=1) as model:
 
         def encode(images: np.ndarray) -> np.ndarray:
@@ -120,91 +99,147 @@ def reference(task: str, folder: str) -> Callable[[int], np.ndarray]:
             return np.concatenate([posterior.mean, posterior.logvar], axis=1)
 
         call = {"decoding": model.decode, "encoding": encode, "reconstruction": model.reconstruct}[task]
-        expected = np.concatenate([call(x[np.newaxis]) for x in inputs(task, folder, max(BATCHES))])
+        expected = np.concatenate([call(x[np.newaxis]) for x in inputs(task, folder, most)])
     return lambda batch: expected[:batch]
 
 
-def generation(*, rounds: int, seconds: float, log: Log) -> Result:
+def offline(found: Race) -> Comparison:
+    """Rates by batch size."""
+    return Comparison(
+        f"{found.task}, offline", "offline", "images/s", "higher", "batch", found.offline(), OURS, negligible=0.05
+    )
+
+
+def single_stream(found: Race) -> Comparison:
+    """Latencies of one image after another."""
+    name = f"{found.task}, single-stream"
+    return Comparison(name, "single-stream", "ms", "lower", "percentile", found.single_stream(), OURS, negligible=0.05)
+
+
+def generation(batches: Sequence[int], rounds: Rounds, progress: Progress) -> Comparison:
     """What ``cvae-generate`` computes, random numbers to bytes, and decoding alone: in turn, in this process."""
     with cvae_runtime.load(provider="cpu") as model:
 
         def generate(batch: int) -> np.ndarray:
             return model.generate(batch, dtype="uint8")
 
-        latents = cvae_runtime.prior_latents(0, 0, max(BATCHES), model.latent_dim)
-        for batch in BATCHES:
+        latents = cvae_runtime.prior_latents(0, 0, max(batches), model.latent_dim)
+        for batch in batches:
             check_output(generate(batch) / 255, model.decode(latents[:batch]), batch, 0.5 / 255 + ATOL)
-
-        def racing(call: Callable[[int], object], batch: int, seconds: float) -> Sequence[float]:
-            return measure(partial(call, batch), seconds)["times"]
-
         calls = {GENERATE: generate, DECODE: lambda batch: model.decode(latents[:batch])}
-        named = {name: partial(racing, call) for name, call in calls.items()}
-        return race(named, BATCHES, rounds=rounds, seconds=seconds, log=log)
+
+        def racing(name: str, batch: int, seconds: float) -> Sequence[float]:
+            return measure(partial(calls[name], batch), seconds)
+
+        times = race({name: partial(racing, name) for name in calls}, batches, rounds, progress, "generation")
+    both = [Contender(GENERATE, "", kind="ours"), Contender(DECODE, "", kind="ceiling")]
+    entries = Race("generation", both, times, {}).offline()
+    return Comparison("generation", "offline", "images/s", "higher", "batch", entries, GENERATE, negligible=0.05)
 
 
-def verdicts(task: str, result: Result, operations: int) -> list[str]:
-    """What a result says of the float32 runtime, the one in 8 bits, and the ceiling, a line a batch size."""
-    if task == "generation":
-        return [
-            f"generation, batch {batch}: {result.ratio(GENERATE, DECODE, batch):.2f} of the rate of decoding alone"
-            for batch in BATCHES
-        ]
-    peers = [name for name in result.rates if name not in (OURS, INT8, CEILING)]
-    lines = []
-    if CEILING in result.rates:
-        rate = result.rate(CEILING, BATCHES[-1])
-        lines.append(
-            f"{task}, the ceiling: {operations:,} multiply-adds an image at {2e-9 * rate * operations:,.0f} Gflop/s "
-            f"are {rate:,.0f} images a second"
+def by_threads(found: Mapping[int, Race], batch: int) -> Comparison:
+    """Rates of one batch size, by the cores that each contender was left; who failed on some stands with the others."""
+    entries: dict[str, list[Entry]] = {}
+    for cores, race_there in found.items():
+        for entry in race_there.offline():
+            points = tuple(dataclasses.replace(point, at=cores) for point in entry.points if point.at == batch)
+            entries.setdefault(entry.name, []).append(dataclasses.replace(entry, points=points))
+    merged = tuple(
+        dataclasses.replace(
+            next((entry for entry in each if entry.points), each[-1]),
+            points=tuple(point for entry in each for point in entry.points),
         )
-    for batch in BATCHES:
-        parts = []
-        if peers:
-            best = max(peers, key=lambda name: result.rate(name, batch))
-            parts.append(f"{result.ratio(OURS, best, batch):.2f}x the best float32 peer, {best}")
-            if batch == 1:
-                mine, other = (1e6 * statistics.median(result.latencies[name][batch]) for name in (OURS, best))
-                parts[-1] += f" ({mine:.0f} us a call, {other:.0f})"
-            if INT8 in result.rates:
-                parts.append(f"int8 {result.ratio(INT8, best, batch):.2f}x")
-        if CEILING in result.rates:
-            parts.append(f"{result.ratio(OURS, CEILING, batch):.0%} of the ceiling")
-        lines.append(f"{task}, batch {batch}: {'; '.join(parts)}")
-    return lines
+        for each in entries.values()
+    )
+    name = f"decoding, batch {batch}, by threads"
+    return Comparison(name, "offline", "images/s", "higher", "threads", merged, OURS, negligible=0.05)
 
 
 def run(
-    *, quick: bool, log: Log, only: Sequence[str] = TASKS, peers: Sequence[str] | None = None, plot: Path | None = None
-) -> tuple[Findings, str]:
-    """Measure, and lay the result out as a table a task, and what the tables say."""
-    rounds, seconds = (3, 0.1) if quick else (7, 0.35)
-    operations = multiply_adds(cvae_train.RunFolder(ASSETS).read_config()[0].model)
-    results = {}
+    *,
+    quick: bool,
+    progress: Progress,
+    peers: Sequence[str] | None = None,
+    batch: Sequence[int] | None = None,
+    threads: Sequence[int] | None = None,
+    seconds: float | None = None,
+    tasks: Sequence[str] = TASKS,
+    scenarios: Sequence[str] = SCENARIOS,
+) -> Iterator[Comparison]:
+    """Measure; a comparison for each task and scenario, as soon as it is there."""
+    rounds = Rounds(3, seconds or 0.1) if quick else Rounds(7, seconds or 0.35)
+    batches = tuple(batch or (QUICK_BATCHES if quick else BATCHES))
+    cores = sorted(threads or _doubling(cvae_runtime.allowed_cores()))
+    raced = [task for task in tasks if task in ROLES]
+    served, widest = tuple(size for size in batches if size <= SERVED), max([b for b in batches if b <= 256] or batches)
+    serving = "server" in scenarios and "decoding" in raced and 1 in batches
+    fewer = cores[:-1] if "threads" in scenarios and "decoding" in raced else []
     with tempfile.TemporaryDirectory() as folder:
-        log("exporting plain graphs")
-        prepare(folder)
-        for task in only:
-            log(task)
-            if task == "generation":
-                results[task] = generation(rounds=rounds, seconds=seconds, log=log)
-                continue
-            results[task] = compare(
-                contenders(task, folder, peers),
-                reference(task, folder),
-                BATCHES,
-                rounds=rounds,
-                seconds=seconds,
-                atol=ATOL,
-                log=log,
-                beside={CEILING: ceiling(operations[task])},
-            )
-    texts = [
-        f"{task}\n{table(result, BATCHES, GENERATE if task == 'generation' else OURS)}"
-        for task, result in results.items()
-    ]
-    lines = [line for task, result in results.items() for line in verdicts(task, result, operations.get(task, 0))]
-    raced = {task: result for task, result in results.items() if task in ROLES}
-    if plot and raced:
-        draw_rates(raced, BATCHES, COLOURS, (CEILING,), plot)
-    return Findings(results), "\n\n".join([*texts, "\n".join(lines)])
+        taking_part = contenders(folder, peers)
+        progress.plan(_plan(len(taking_part), raced, batches, rounds, serving=serving, fewer=fewer, all_tasks=tasks))
+        progress.stage("graphs for the peers", 1)
+        prepare(folder, batches)
+        by_cores = {}
+        if raced:
+            # All cores need no mask, which not every system has.
+            most = None if cores[-1] == cvae_runtime.allowed_cores() else cores[-1]
+            with Field(taking_part, progress, most) as field:
+                for task in raced:
+                    found = field.offline(task, batches, reference(task, folder, max(batches)), ATOL, rounds)
+                    yield offline(found)
+                    if 1 in batches:
+                        yield single_stream(found)
+                    if task == "decoding":
+                        by_cores[cores[-1]] = found
+                        if serving:
+                            yield server(field, found, served, quick=quick)
+        for count in fewer:
+            with Field(taking_part, progress, count, label=_threads(count)) as field:
+                expected = reference("decoding", folder, widest)
+                by_cores[count] = field.offline("decoding", (widest,), expected, ATOL, rounds)
+        if fewer:
+            yield by_threads({count: by_cores[count] for count in cores}, widest)
+    if "generation" in tasks:
+        yield generation(batches, rounds, progress)
+
+
+def server(field: Field, found: Race, batches: Sequence[int], *, quick: bool) -> Comparison:
+    """The largest rates of images at random times whose 99th percentile stays under the bound."""
+    entries = field.server(
+        "decoding", batches, found, BOUND, Rounds(2, 0.25) if quick else Rounds(5, 1.0), 5 if quick else 7
+    )
+    name = f"decoding, server: p99 within {1e3 * BOUND:g} ms"
+    return Comparison(name, "server", "images/s", "higher", "bound, ms", entries, OURS, negligible=0.10)
+
+
+def _doubling(most: int) -> list[int]:
+    return [*(1 << n for n in range(most.bit_length()) if 1 << n < most), most]
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread{'s' if count > 1 else ''}: "
+
+
+def _plan(
+    count: int,
+    raced: Sequence[str],
+    batches: Sequence[int],
+    rounds: Rounds,
+    *,
+    serving: bool,
+    fewer: Sequence[int],
+    all_tasks: Sequence[str],
+) -> dict[str, float]:
+    """Stages and about how many seconds each takes, told from the contenders' number."""
+    visit = rounds.count * (rounds.seconds + 0.1)
+    plan = {"graphs for the peers": 12.0}
+    for label, tasks, sizes in [("", raced, len(batches)), *((_threads(n), ["decoding"], 1) for n in fewer)]:
+        plan[f"{label}starting"] = 2.5 * count
+        for task in tasks:
+            plan[f"{label}{task}, first calls"] = 0.7 * count * sizes
+            plan[f"{label}{task}"] = visit * count * sizes
+    if serving:
+        plan["decoding, server"] = 15 * visit * count
+    if "generation" in all_tasks:
+        plan["generation"] = 2 * visit * len(batches)
+    return plan

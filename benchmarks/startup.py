@@ -1,125 +1,245 @@
-"""How soon is the first picture there, and in how much memory? Commands and imports in fresh processes."""
+"""How soon is the first picture there, in how much memory, from how large an installation? In fresh processes."""
 
-import dataclasses
-import statistics
+import importlib.metadata
+import json
 import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from ._harness import Log
+import cvae_runtime
 
-QUESTION = "start-up, warm file cache"
-LEGEND = "wall-clock milliseconds, median over interleaved rounds, half the spread; most resident memory, median"
+from ._harness import entry_of
+from ._installed import installed_bytes, requirements
+from ._process import Contender, ContenderError
+from ._progress import Progress
+from ._result import At, Comparison, Kind, Point
+
+TITLE = "Start-up: time, memory and disk until the first picture"
+OPTIONS = ("peers",)
+SECONDS = (60, 200)
+
 BARE = "python -c pass"
+OURS = "cvae_runtime"
+GENERATE = "cvae-generate -n 1 -o x.png"
+MOMENTS = ("import", "model loaded", "first image")
 
 # A small process starts the one that is measured: a process's memory counts that of the one that it was forked from.
 _MEASURE = """
-import os, sys, time
-start = time.perf_counter()
-quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0), (os.POSIX_SPAWN_OPEN, 2, sys.argv[1], os.O_WRONLY, 0)]
-process = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ, file_actions=quiet)
+import json, os, sys, time
+spoken, said, *command = sys.argv[1:]
+quiet = [(os.POSIX_SPAWN_OPEN, 1, spoken, os.O_WRONLY, 0), (os.POSIX_SPAWN_OPEN, 2, said, os.O_WRONLY, 0)]
+start = time.time()
+process = os.posix_spawn(command[0], command, os.environ, file_actions=quiet)
 _, status, usage = os.wait4(process, 0)
-print(time.perf_counter() - start, usage.ru_maxrss, os.waitstatus_to_exitcode(status))
+print(json.dumps([start, time.time() - start, usage.ru_maxrss, os.waitstatus_to_exitcode(status)]))
+"""
+
+# Programs that tell the time of each moment. Paths are arguments.
+_OURS = """
+import json, sys, time
+import cvae_runtime, onnxruntime
+times = [time.time()]
+model = cvae_runtime.load(provider="cpu")
+times.append(time.time())
+image = model.generate(1)
+times.append(time.time())
+assert image.shape == (1, 28, 28, 1), image.shape
+print(json.dumps(times))
+"""
+_ONNXRUNTIME = """
+import json, sys, time
+import numpy, onnxruntime
+times = [time.time()]
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+times.append(time.time())
+(image,) = session.run(None, {"z": numpy.random.default_rng(0).standard_normal((1, 50), numpy.float32)})
+times.append(time.time())
+assert image.shape == (1, 28, 28, 1), image.shape
+print(json.dumps(times))
+"""
+_TENSORFLOW = """
+import json, sys, time
+import tensorflow as tf
+times = [time.time()]
+model = tf.saved_model.load(sys.argv[1])
+times.append(time.time())
+image = model.sample(tf.random.normal((1, 50))).numpy()
+times.append(time.time())
+assert image.shape == (1, 28, 28, 1), image.shape
+print(json.dumps(times))
+"""
+_SAVE = """
+import sys
+import tensorflow as tf, cvae_train
+model = cvae_train.load_run(sys.argv[1]).model
+module = tf.Module()
+module.model = model
+module.sample = tf.function(model.sample, input_signature=[tf.TensorSpec([None, 50], tf.float32)])
+tf.saved_model.save(module, sys.argv[2])
 """
 
 
-@dataclasses.dataclass(frozen=True)
-class Starts:
-    """What was measured.
+class Start:
+    """One start of a command: seconds and 10^6 bytes until its end, and seconds until each moment that it told of."""
 
-    Attributes:
-        seconds: command -> wall-clock seconds a round.
-        megabytes: command -> most resident memory a round, in 10^6 bytes.
-        skipped: command -> why it was not measured.
-    """
+    def __init__(self, command: Sequence[str]) -> None:
+        """Run it.
 
-    seconds: Mapping[str, Sequence[float]]
-    megabytes: Mapping[str, Sequence[float]]
-    skipped: Mapping[str, str]
+        Raises:
+            ContenderError: it failed; with the last line that it said.
+        """
+        with tempfile.NamedTemporaryFile() as spoken, tempfile.NamedTemporaryFile() as said:
+            answer = subprocess.run(
+                [sys.executable, "-I", "-S", "-c", _MEASURE, spoken.name, said.name, *command],
+                stdout=subprocess.PIPE,
+                text=True,
+                check=True,
+            )
+            began, self.seconds, kibibytes, code = json.loads(answer.stdout)
+            if code:
+                lines = Path(said.name).read_text(errors="replace").strip().splitlines()
+                last = lines[-1] if lines else "no message"
+                if last.startswith("ModuleNotFoundError: "):
+                    raise ContenderError("skipped", f"not installed: {last.removeprefix('ModuleNotFoundError: ')}")
+                raise ContenderError("failed", f"exit code {code}: {last}")
+            self.megabytes = kibibytes * 1024 / 1e6
+            told = Path(spoken.name).read_text().strip().splitlines()
+            self.moments = [t - began for t in json.loads(told[-1])] if told and told[-1].startswith("[") else []
 
-    def to_json(self) -> dict[str, Any]:
-        """As plain values."""
-        return dataclasses.asdict(self)
 
-
-def commands(folder: str) -> Mapping[str, Sequence[str]]:
-    """What is started, by its name in the table."""
+def commands(folder: str) -> Mapping[str, tuple[Kind, Sequence[str]]]:
+    """What is started as a user would, by its name in the table."""
     generate = str(Path(sysconfig.get_path("scripts")) / "cvae-generate")
-    imports = ("numpy", "cvae_runtime", "cvae_runtime, onnxruntime", "torch", "tensorflow")
+    imports: dict[str, Kind] = {"numpy": "ceiling", "cvae_runtime": "ours", "cvae_runtime, onnxruntime": "ours"}
+    imports |= {"torch": "peer", "tensorflow": "peer"}
+    picture = ("-n", "1", "--overwrite", "-o", str(Path(folder) / "x.png"))
     return {
-        BARE: (sys.executable, "-c", "pass"),
-        **{f"import {names}": (sys.executable, "-c", f"import {names}") for names in imports},
-        "cvae-generate --help": (sys.executable, generate, "--help"),
-        "cvae-generate -n 1 -o x.png": (
-            *(sys.executable, generate, "-n", "1", "--overwrite"),
-            *("-o", str(Path(folder) / "x.png")),
-        ),
+        BARE: ("ceiling", (sys.executable, "-c", "pass")),
+        **{f"import {names}": (kind, (sys.executable, "-c", f"import {names}")) for names, kind in imports.items()},
+        "cvae-generate --help": ("ours", (sys.executable, generate, "--help")),
+        GENERATE: ("ours", (sys.executable, generate, *picture)),
     }
 
 
-def start(command: Sequence[str]) -> tuple[float, float]:
-    """Run a command: wall-clock seconds, and 10^6 bytes of memory at its peak.
-
-    Raises:
-        RuntimeError: it failed; with the last line that it said.
-    """
-    with tempfile.NamedTemporaryFile() as said:
-        answer = subprocess.run(
-            [sys.executable, "-I", "-S", "-c", _MEASURE, said.name, *command],
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-        seconds, kibibytes, code = map(float, answer.stdout.split())
-        if code:
-            lines = Path(said.name).read_text(errors="replace").strip().splitlines()
-            raise RuntimeError(f"failed with exit code {code:.0f}: {lines[-1] if lines else 'no message'}")
-    return seconds, kibibytes * 1024 / 1e6
+def ways(folder: str, peers: Sequence[str] | None) -> Mapping[str, tuple[Kind, Sequence[str]]]:
+    """Programs from nothing to a first image, by their names in the table."""
+    found: dict[str, tuple[Kind, Sequence[str]]] = {
+        OURS: ("ours", (sys.executable, "-c", _OURS)),
+        "onnxruntime alone": ("ceiling", (sys.executable, "-c", _ONNXRUNTIME, str(Path(folder) / "decoder.onnx"))),
+        "TensorFlow, SavedModel": (
+            "peer",
+            (sys.executable, "-W", "ignore", "-c", _TENSORFLOW, str(Path(folder) / "saved")),
+        ),
+    }
+    return {
+        n: way for n, way in found.items() if n == OURS or peers is None or any(w.lower() in n.lower() for w in peers)
+    }
 
 
-def measure(named: Mapping[str, Sequence[str]], *, rounds: int, log: Log) -> Starts:
-    """Start every command once for the file cache, then once a round."""
-    skipped: dict[str, str] = {}
-    for name, command in named.items():
-        log(f"starting {name}")
+def prepare(folder: str) -> None:
+    """Write the same model as a file for onnxruntime alone and as TensorFlow's SavedModel, where that is installed."""
+    Path(folder, "decoder.onnx").write_bytes(cvae_runtime.read_bundle().files["decoder.onnx"])
+    assets = Path(__file__).parents[1] / "assets" / "mnist"
+    command = [sys.executable, "-W", "ignore", "-c", _SAVE, str(assets), str(Path(folder) / "saved")]
+    subprocess.run(command, capture_output=True, check=False)  # its absence is what the contender then tells of
+
+
+def measure(
+    named: Mapping[str, tuple[Kind, Sequence[str]]], rounds: int, progress: Progress, what: str
+) -> tuple[dict[str, list[Start]], dict[str, ContenderError]]:
+    """Start everything once for the file cache, then once a round; who failed is told apart."""
+    starts: dict[str, list[Start]] = {}
+    out: dict[str, ContenderError] = {}
+    progress.stage(what, len(named) * (rounds + 1))
+    for name, (_, command) in named.items():
+        progress.step(f"once for the file cache, {name}")
         try:
-            start(command)
-        except RuntimeError as error:
-            skipped[name] = str(error)
-    names = [name for name in named if name not in skipped]
-    seconds: dict[str, list[float]] = {name: [] for name in names}
-    megabytes: dict[str, list[float]] = {name: [] for name in names}
+            Start(command)
+            starts[name] = []
+        except ContenderError as error:
+            out[name] = error
+            progress.note(f"{name}: {error.status}: {error}")
+    names = list(starts)
     for number in range(rounds):
-        log(f"round {number + 1} of {rounds}")
         turn = number % len(names) if names else 0
         for name in names[turn:] + names[:turn]:
-            time, memory = start(named[name])
-            seconds[name].append(time)
-            megabytes[name].append(memory)
-    return Starts(seconds, megabytes, skipped)
+            progress.step(f"round {number + 1} of {rounds}, {name}")
+            starts[name].append(Start(named[name][1]))
+    return starts, out
 
 
-def table(starts: Starts) -> str:
-    """Milliseconds, those beyond a bare Python's, and memory, as lines of text."""
-    lines = [f"{'':36}{'wall-clock':>16}{'without bare Python':>24}{'memory':>12}"]
-    for name, times in starts.seconds.items():
-        median = statistics.median(times)
-        spread = (max(times) - min(times)) / 2 / median
-        beyond = statistics.median(mine - bare for mine, bare in zip(times, starts.seconds[BARE], strict=True))
-        lines.append(
-            f"{name:36}{f'{1e3 * median:,.0f} ms +-{spread:.0%}':>16}{f'{1e3 * beyond:,.0f} ms':>24}"
-            f"{f'{statistics.median(starts.megabytes[name]):,.0f} MB':>12}"
-        )
-    lines += [f"{name:36}skipped: {reason}" for name, reason in starts.skipped.items()]
-    return "\n".join(lines)
+def sizes(peers: Sequence[str] | None) -> Comparison:
+    """What the installations take, with everything they require; our own part is what a wheel of the runtime holds."""
+    runtime = sum(file.stat().st_size for file in Path(cvae_runtime.__file__).parent.rglob("*") if file.is_file())
+    entries = []
+    installations: Sequence[tuple[str, Kind, str, Sequence[str]]] = (
+        (OURS, "ours", "cvae-toolkit", ("cpu",)),
+        ("TensorFlow", "peer", "tensorflow", ()),
+        ("PyTorch", "peer", "torch", ()),
+        ("OpenVINO", "peer", "openvino", ()),
+    )
+    for name, kind, distribution, extras in installations:
+        if kind == "peer" and peers is not None and not any(word.lower() in name.lower() for word in peers):
+            continue
+        contender = Contender(name, "", kind=kind)
+        try:
+            needed = requirements(distribution, extras) - {"cvae-toolkit"}
+            size = installed_bytes(needed) + (runtime if kind == "ours" else 0)
+            entries.append(entry_of(contender, [Point("on the disk", (size / 1e6,))]))
+        except importlib.metadata.PackageNotFoundError as error:
+            entries.append(entry_of(contender, (), ContenderError("skipped", f"not installed: {error.name}")))
+    return Comparison("installed size", "installation", "MB", "lower", "place", tuple(entries), OURS)
 
 
-def run(*, quick: bool, log: Log) -> tuple[Starts, str]:
-    """Measure, and lay the result out as a table."""
+def _comparison(
+    name: str,
+    unit: str,
+    ours: str,
+    named: Mapping[str, tuple[Kind, Sequence[str]]],
+    points: Mapping[str, Sequence[Point]],
+    out: Mapping[str, ContenderError],
+) -> Comparison:
+    entries = tuple(
+        entry_of(Contender(each, "", kind=kind), points.get(each, ()), out.get(each))
+        for each, (kind, _) in named.items()
+    )
+    return Comparison(name, "start", unit, "lower", "moment", entries, ours, negligible=0.10)
+
+
+def _points(starts: Mapping[str, Sequence[Start]], at: At, figure: str, factor: float) -> dict[str, list[Point]]:
+    return {
+        name: [Point(at, tuple(factor * getattr(start, figure) for start in each))] for name, each in starts.items()
+    }
+
+
+def run(*, quick: bool, progress: Progress, peers: Sequence[str] | None = None) -> Iterator[Comparison]:
+    """Measure; comparisons of time, of memory and of the disk."""
+    rounds = 3 if quick else 11
     with tempfile.TemporaryDirectory() as folder:
-        starts = measure(commands(folder), rounds=3 if quick else 11, log=log)
-    return starts, table(starts)
+        programs, typed = ways(folder, peers), commands(folder)
+        progress.plan(
+            {
+                "a SavedModel": 10.0,
+                "first image": 2.5 * (rounds + 1) * len(programs),
+                "commands": 1.0 * (rounds + 1) * len(typed),
+            }
+        )
+        progress.stage("a SavedModel", 1)
+        prepare(folder)
+        starts, out = measure(programs, rounds, progress, "first image")
+        moments = {
+            name: [Point(at, tuple(1e3 * start.moments[n] for start in each)) for n, at in enumerate(MOMENTS)]
+            for name, each in starts.items()
+        }
+        yield _comparison("time to the first image", "ms", OURS, programs, moments, out)
+        memory = _points(starts, "at most", "megabytes", 1.0)
+        yield _comparison("memory for the first image", "MB", OURS, programs, memory, out)
+        starts, out = measure(typed, rounds, progress, "commands")
+        wall_clock = _points(starts, "wall-clock", "seconds", 1e3)
+        yield _comparison("commands and imports, time", "ms", GENERATE, typed, wall_clock, out)
+        memory = _points(starts, "at most", "megabytes", 1.0)
+        yield _comparison("commands and imports, memory", "MB", GENERATE, typed, memory, out)
+    yield sizes(peers)

@@ -1,7 +1,7 @@
 """Peers of cvae_runtime, a module each: the packaged model's weights in another framework, as a careful user has them.
 
-A peer is a function ``(task, folder)`` that gives a function from a batch size to the work on one batch. Inputs are in
-the framework's own form before the clock runs; what is timed ends with NumPy arrays. Threads are left as they come.
+A peer is a function ``(folder)`` that gives a function from a task and a batch size to the work on one batch. Inputs are
+in the framework's own form before the clock runs; what is timed ends with NumPy arrays. Threads are left as they come.
 """
 
 from collections.abc import Mapping
@@ -17,10 +17,15 @@ ROLES: Mapping[str, str] = {"decoding": "decoder", "encoding": "encoder", "recon
 
 
 def inputs(task: str, folder: str, batch: int) -> np.ndarray:
-    """A task's input: latents float32 (batch, L), or images uint8 (batch, H, W, C)."""
-    return np.load(Path(folder) / f"{task}.npy")[:batch]
+    """A task's input: latents float32 (batch, L), or images uint8 (batch, H, W, C); some repeat in large batches."""
+    return np.resize(some := np.load(Path(folder) / f"{task}.npy"), (batch, *some.shape[1:]))
 
 
 def plain_graph(task: str, folder: str) -> Path:
     """The ONNX file that does a task, as tf2onnx makes it."""
     return Path(folder) / f"{ROLES[task]}.onnx"
+
+
+def lite_model(task: str, folder: str, batch: int) -> Path:
+    """The LiteRT file that does a task for one batch size."""
+    return Path(folder) / f"{ROLES[task]}-{batch}.tflite"

@@ -1,35 +1,62 @@
-"""What peers find in their folder: ``python -m benchmarks.peers._prepare FOLDER``.
+"""What peers find in their folder: ``python -m benchmarks.peers._prepare FOLDER BATCH...``.
 
 In a process of its own, so that TensorFlow's threads are gone when the race begins.
 """
 
+import importlib.util
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 import cvae_runtime
-from benchmarks.peers import ASSETS, ROLES, plain_graph
+from benchmarks.peers import ASSETS, ROLES, lite_model, plain_graph
 from cvae_export._convert import convert, finish
 from cvae_export._functions import FUNCTIONS, outputs_of
 from cvae_export._settings import DEFAULT_OPSET
-from cvae_export._subject import subject_of_run
+from cvae_export._subject import Subject, subject_of_run
 
 IMAGES = 256
 
 
-def prepare(folder: str) -> None:
-    """Write each task's input, and its graph without a rewrite of ours, what ``cvae-export --passes none`` writes."""
+def prepare(folder: str, batches: Sequence[int]) -> None:
+    """Write each task's input, and its graph without a rewrite of ours, what ``cvae-export --passes none`` writes.
+
+    LiteRT gets a model for each batch size: its kernels want the shapes of transposed convolutions to be known.
+    """
     with cvae_runtime.load(provider="cpu") as model:
         latents = cvae_runtime.prior_latents(0, 0, IMAGES, model.latent_dim)
         images = cvae_runtime.to_uint8(model.decode(latents))
     subject = subject_of_run(ASSETS, None, quiet=True)
     for task, role in ROLES.items():
-        np.save(Path(folder) / f"{task}.npy", latents if task == "decoding" else images)
+        x = latents if task == "decoding" else images
+        np.save(Path(folder) / f"{task}.npy", x)
         proto = convert(FUNCTIONS[role](subject), DEFAULT_OPSET)
         graph, _ = finish(proto, (), outputs_of(role, subject), {"cvae.role": role})
         plain_graph(task, folder).write_bytes(graph)
+        if importlib.util.find_spec("ai_edge_litert"):
+            for batch in batches:
+                lite_model(task, folder, batch).write_bytes(_lite(role, subject, (batch, *x.shape[1:])))
+
+
+def _lite(role: str, subject: Subject, shape: tuple[int, ...]) -> bytes:
+    """A role's LiteRT model; its outputs have their order as their names, for LiteRT keeps none."""
+    import tensorflow as tf
+
+    compute, outputs = FUNCTIONS[role](subject).python_function, outputs_of(role, subject)
+
+    def ordered(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        found = compute(x)
+        return {f"output_{number}": found[name] for number, name in enumerate(outputs)}
+
+    dtype = tf.float32 if role == "decoder" else tf.uint8
+    function = tf.function(ordered, autograph=False).get_concrete_function(tf.TensorSpec(shape, dtype, "x"))
+    module = tf.Module()
+    module.function = function
+    converted: bytes = tf.lite.TFLiteConverter.from_concrete_functions([function], module).convert()
+    return converted
 
 
 if __name__ == "__main__":
-    prepare(sys.argv[1])
+    prepare(sys.argv[1], [int(batch) for batch in sys.argv[2:]])

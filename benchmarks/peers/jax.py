@@ -12,7 +12,7 @@ from benchmarks.peers._network import Layer, read_network
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
-def jit(task: str, folder: str) -> Factory:
+def jit(folder: str) -> Factory:
     """Compiled."""
     network = read_network()
 
@@ -35,11 +35,11 @@ def jit(task: str, folder: str) -> Factory:
         mean, logvar = jnp.split(x.reshape(len(x), -1) @ network.code.kernel + network.code.bias, 2, axis=1)
         return mean, logvar
 
-    call = {"decoding": decode, "encoding": encode, "reconstruction": lambda images: decode(encode(images)[0])}[task]
-    compiled = jax.jit(call)
+    calls = {"decoding": decode, "encoding": encode, "reconstruction": lambda images: decode(encode(images)[0])}
+    compiled = {task: jax.jit(call) for task, call in calls.items()}
 
-    def at(batch: int) -> Work:
-        x = jnp.asarray(inputs(task, folder, batch))
-        return lambda: [np.asarray(output) for output in compiled(x)]
+    def at(task: str, batch: int) -> Work:
+        call, x = compiled[task], jnp.asarray(inputs(task, folder, batch))
+        return lambda: [np.asarray(output) for output in call(x)]
 
     return at

@@ -2,17 +2,36 @@
 
 import onnxruntime
 
-from benchmarks._worker import Factory, Work
+from benchmarks._worker import Factory, UnavailableError, Work
 from benchmarks.peers import inputs, plain_graph
 
 
-def default(task: str, folder: str) -> Factory:
-    """A session as ``InferenceSession(path)`` gives it: its own threads, one a core."""
-    session = onnxruntime.InferenceSession(plain_graph(task, folder), providers=["CPUExecutionProvider"])
-    (name,) = (argument.name for argument in session.get_inputs())
+def _peer(folder: str, provider: str) -> Factory:
+    if provider not in onnxruntime.get_available_providers():
+        raise UnavailableError(f"the ONNX Runtime that is installed has no {provider}")
 
-    def at(batch: int) -> Work:
+    def at(task: str, batch: int) -> Work:
+        session = onnxruntime.InferenceSession(plain_graph(task, folder), providers=[provider])
+        found = session.get_providers()[0]
+        if found != provider:
+            raise RuntimeError(f"{provider} is compiled in, but {found} is what runs: is there a GPU with its driver?")
+        (name,) = (argument.name for argument in session.get_inputs())
         feed = {name: inputs(task, folder, batch)}
         return lambda: session.run(None, feed)
 
     return at
+
+
+def default(folder: str) -> Factory:
+    """A session as ``InferenceSession(path)`` gives it: its own threads, one a core."""
+    return _peer(folder, "CPUExecutionProvider")
+
+
+def cuda(folder: str) -> Factory:
+    """On a GPU; what is timed includes the copies there and back."""
+    return _peer(folder, "CUDAExecutionProvider")
+
+
+def tensorrt(folder: str) -> Factory:
+    """On a GPU, compiled by TensorRT for each batch size; with the copies, too."""
+    return _peer(folder, "TensorrtExecutionProvider")

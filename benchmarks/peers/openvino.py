@@ -1,41 +1,55 @@
-"""OpenVINO on the plain graph, compiled for each batch size in float32; each hint brings its own threads and streams."""
+"""OpenVINO on the plain graph, compiled for each batch size; each hint brings its own threads and streams.
+
+Left alone it takes bfloat16 where the processor has it, so a precision is always asked for.
+"""
+
+from collections.abc import Callable
 
 import numpy as np
 import openvino
 
-from benchmarks._worker import Factory, Work
+from benchmarks._worker import Factory, UnavailableError, Work
 from benchmarks.peers import inputs, plain_graph
 
 # Images a request of the queue takes at most: the fastest of 4, 8, 16, 32, 64 and 128 at a batch of 256 on 2 cores.
 _PART = 32
 
-
-def _compile(task: str, folder: str, batch: int, hint: str) -> "openvino.CompiledModel":
-    model = openvino.Core().read_model(plain_graph(task, folder))
-    model.reshape([batch, *list(model.input().partial_shape)[1:]])
-    return openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": hint})
+Compile = Callable[[str, int], "openvino.CompiledModel"]  # a task for a batch size
 
 
-def latency(task: str, folder: str) -> Factory:
-    """The hint LATENCY: one request for the whole batch, on all cores."""
+def _compiler(folder: str, hint: str, precision: str) -> Compile:
+    core = openvino.Core()
+    if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise UnavailableError("OpenVINO has no bfloat16 on this processor")
 
-    def at(batch: int) -> Work:
+    def compile_for(task: str, batch: int) -> "openvino.CompiledModel":
+        model = core.read_model(plain_graph(task, folder))
+        model.reshape([batch, *list(model.input().partial_shape)[1:]])
+        return core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": hint})
+
+    return compile_for
+
+
+def _whole(folder: str, compile_for: Compile) -> Factory:
+    """One request for the whole batch."""
+
+    def at(task: str, batch: int) -> Work:
         x = inputs(task, folder, batch)
-        request = _compile(task, folder, batch, "LATENCY").create_infer_request()
+        request = compile_for(task, batch).create_infer_request()
         return lambda: list(request.infer([x], share_inputs=True).values())
 
     return at
 
 
-def throughput(task: str, folder: str) -> Factory:
-    """The hint THROUGHPUT: parts of the batch side by side, a stream a core."""
+def _queue(folder: str, compile_for: Compile) -> Factory:
+    """Parts of the batch side by side, a stream a core, through the asynchronous queue."""
 
-    def at(batch: int) -> Work:
+    def at(task: str, batch: int) -> Work:
         x = inputs(task, folder, batch)
-        streams = _compile(task, folder, batch, "THROUGHPUT").get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        streams = compile_for(task, batch).get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
         most = min(_PART, -(-batch // streams))
         part = next(size for size in range(most, 0, -1) if batch % size == 0)  # all of one shape
-        compiled = _compile(task, folder, part, "THROUGHPUT")
+        compiled = compile_for(task, part)
         queue = openvino.AsyncInferQueue(compiled)
         parts = [(start, x[start : start + part]) for start in range(0, batch, part)]
         shapes = [(batch, *list(output.shape)[1:]) for output in compiled.outputs]
@@ -57,3 +71,18 @@ def throughput(task: str, folder: str) -> Factory:
         return work
 
     return at
+
+
+def latency(folder: str, precision: str) -> Factory:
+    """The hint LATENCY: one request for the whole batch, on all cores."""
+    return _whole(folder, _compiler(folder, "LATENCY", precision))
+
+
+def throughput(folder: str, precision: str) -> Factory:
+    """The hint THROUGHPUT with one request for the whole batch, which leaves all streams but one idle."""
+    return _whole(folder, _compiler(folder, "THROUGHPUT", precision))
+
+
+def queue(folder: str, precision: str) -> Factory:
+    """The hint THROUGHPUT as it is meant: requests side by side."""
+    return _queue(folder, _compiler(folder, "THROUGHPUT", precision))

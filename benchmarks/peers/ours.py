@@ -3,31 +3,39 @@
 import numpy as np
 
 import cvae_runtime
-from benchmarks._worker import Factory, Work
+from benchmarks._worker import Factory, UnavailableError, Work
 from benchmarks.peers import inputs
 
 
-def _peer(precision: cvae_runtime.Precision, task: str, folder: str) -> Factory:
-    model = cvae_runtime.load(provider="cpu", precision=precision)
+def _peer(precision: cvae_runtime.Precision, folder: str, provider: str = "cpu") -> Factory:
+    try:
+        model = cvae_runtime.load(provider=provider, precision=precision)
+    except cvae_runtime.ProviderError as error:
+        raise UnavailableError(str(error)) from None
 
     def encode(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         posterior = model.encode(images)
         return posterior.mean, posterior.logvar
 
-    call = {"decoding": model.decode, "encoding": encode, "reconstruction": model.reconstruct}[task]
+    calls = {"decoding": model.decode, "encoding": encode, "reconstruction": model.reconstruct}
 
-    def at(batch: int) -> Work:
-        x = inputs(task, folder, batch)
+    def at(task: str, batch: int) -> Work:
+        call, x = calls[task], inputs(task, folder, batch)
         return lambda: call(x)
 
     return at
 
 
-def float32(task: str, folder: str) -> Factory:
+def float32(folder: str) -> Factory:
     """In float32, a thread a core."""
-    return _peer("float32", task, folder)
+    return _peer("float32", folder)
 
 
-def int8(task: str, folder: str) -> Factory:
+def int8(folder: str) -> Factory:
     """With the decoder in 8 bits, a thread a core."""
-    return _peer("int8", task, folder)
+    return _peer("int8", folder)
+
+
+def cuda(folder: str) -> Factory:
+    """In float32 on a GPU."""
+    return _peer("float32", folder, "cuda")

@@ -1,13 +1,18 @@
-"""TensorFlow: the trained Keras model in a ``tf.function``, on TensorFlow's own threads, one a core."""
+"""TensorFlow: the trained Keras model, on TensorFlow's own threads, one a core."""
 
+from collections.abc import Callable
+
+import keras
 import tensorflow as tf
 
 import cvae_train
 from benchmarks._worker import Factory, Work
 from benchmarks.peers import ASSETS, inputs
 
+Call = Callable[[tf.Tensor], tuple[tf.Tensor, ...]]
 
-def _peer(task: str, folder: str, *, jit_compile: bool) -> Factory:
+
+def _calls() -> dict[str, Call]:
     run = cvae_train.load_run(ASSETS)
     model, binarize_at = run.model, run.config.binarize_at
 
@@ -17,22 +22,59 @@ def _peer(task: str, folder: str, *, jit_compile: bool) -> Factory:
     def decode(z: tf.Tensor) -> tuple[tf.Tensor, ...]:
         return (model.decode(z, apply_sigmoid=True),)
 
-    call = {"decoding": decode, "encoding": encode, "reconstruction": lambda images: decode(encode(images)[0])}[task]
+    return {"decoding": decode, "encoding": encode, "reconstruction": lambda images: decode(encode(images)[0])}
 
-    def at(batch: int) -> Work:
+
+def _compiled(folder: str, *, jit_compile: bool) -> Factory:
+    calls = _calls()
+
+    def at(task: str, batch: int) -> Work:
         x = tf.constant(inputs(task, folder, batch))
         # A function of one shape: faster than one of any batch, and the checks of its arguments are done once.
-        function = tf.function(call, jit_compile=jit_compile).get_concrete_function(x)
+        function = tf.function(calls[task], jit_compile=jit_compile).get_concrete_function(x)
         return lambda: [output.numpy() for output in function(x)]
 
     return at
 
 
-def function(task: str, folder: str) -> Factory:
-    """As a graph."""
-    return _peer(task, folder, jit_compile=False)
+def eager(folder: str) -> Factory:
+    """Operator by operator, as a notebook calls the model."""
+    calls = _calls()
+
+    def at(task: str, batch: int) -> Work:
+        call, x = calls[task], tf.constant(inputs(task, folder, batch))
+        return lambda: [output.numpy() for output in call(x)]
+
+    return at
 
 
-def xla(task: str, folder: str) -> Factory:
+def function(folder: str) -> Factory:
+    """In a ``tf.function``."""
+    return _compiled(folder, jit_compile=False)
+
+
+def xla(folder: str) -> Factory:
     """Compiled by XLA."""
-    return _peer(task, folder, jit_compile=True)
+    return _compiled(folder, jit_compile=True)
+
+
+def predict(folder: str) -> Factory:
+    """``keras.Model.predict`` on arrays, the whole batch in one step."""
+    calls = _calls()
+    models: dict[str, keras.Model] = {}
+
+    def at(task: str, batch: int) -> Work:
+        x = inputs(task, folder, batch)
+        model = models.setdefault(task, _Predictor(calls[task]))
+        return lambda: list(model.predict(x, batch_size=batch, verbose=0))
+
+    return at
+
+
+class _Predictor(keras.Model):
+    def __init__(self, compute: Call) -> None:
+        super().__init__(name="predictor")
+        self._compute = compute
+
+    def call(self, x: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        return self._compute(x)

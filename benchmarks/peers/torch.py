@@ -77,12 +77,12 @@ class _Reconstructor(torch.nn.Module):
 _MODULES = {"decoding": _Decoder, "encoding": _Encoder, "reconstruction": _Reconstructor}
 
 
-def _peer(task: str, folder: str, *, compiled: bool) -> Factory:
-    module = _MODULES[task]().eval()
-    call = torch.compile(module, dynamic=False) if compiled else module
+def _peer(folder: str, *, compiled: bool) -> Factory:
+    modules = {task: module().eval() for task, module in _MODULES.items()}
+    calls = {task: torch.compile(module, dynamic=False) if compiled else module for task, module in modules.items()}
 
-    def at(batch: int) -> Work:
-        x = torch.from_numpy(inputs(task, folder, batch))
+    def at(task: str, batch: int) -> Work:
+        call, x = calls[task], torch.from_numpy(inputs(task, folder, batch))
 
         @torch.inference_mode()
         def work() -> list[np.ndarray]:
@@ -93,11 +93,11 @@ def _peer(task: str, folder: str, *, compiled: bool) -> Factory:
     return at
 
 
-def eager(task: str, folder: str) -> Factory:
+def eager(folder: str) -> Factory:
     """Operator by operator."""
-    return _peer(task, folder, compiled=False)
+    return _peer(folder, compiled=False)
 
 
-def compiled(task: str, folder: str) -> Factory:
+def compiled(folder: str) -> Factory:
     """Through ``torch.compile``, once for each batch size."""
-    return _peer(task, folder, compiled=True)
+    return _peer(folder, compiled=True)

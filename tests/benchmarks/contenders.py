@@ -1,9 +1,11 @@
-"""Contenders with known manners, for the harness to be tried on."""
+"""Contenders with known manners, for the harness to be tried on. Tasks are ignored but where they are the manner."""
 
 import sys
 import time
 
 import numpy as np
+
+from benchmarks._worker import UnavailableError
 
 
 def steady(batch, seconds):
@@ -15,36 +17,48 @@ def steady(batch, seconds):
 
 
 def slow():
-    return lambda batch: steady(batch, 0.02)
+    return lambda _task, batch: steady(batch, 0.02)
 
 
 def fast():
-    return lambda batch: steady(batch, 0.005)
+    return lambda _task, batch: steady(batch, 0.005)
+
+
+def instant():
+    return lambda _task, batch: steady(batch, 0.0005)
 
 
 def wrong():
-    return lambda batch: lambda: np.full((batch, 2), 7.5)
+    return lambda _task, batch: lambda: np.full((batch, 2), 7.5)
+
+
+def wrong_at_b():
+    return lambda task, batch: lambda: np.full((batch, 2), 7.5 if task == "b" else 7.0)
 
 
 def misshapen():
-    return lambda batch: lambda: np.full((batch, 3), 7.0)
+    return lambda _task, batch: lambda: np.full((batch, 3), 7.0)
 
 
 def nan():
-    return lambda batch: lambda: np.full((batch, 2), np.nan)
+    return lambda _task, batch: lambda: np.full((batch, 2), np.nan)
 
 
 def missing():
     import a_package_that_is_not_there  # noqa: F401
 
 
+def elsewhere():
+    raise UnavailableError("wants another machine")
+
+
 def chatty():
     print("a library prints on stdout")
-    return lambda batch: steady(batch, 0.005)
+    return lambda _task, batch: steady(batch, 0.005)
 
 
 def dying():
-    def at(batch):
+    def at(_task, batch):
         def work():
             if batch == 4:
                 print("first line", file=sys.stderr)
@@ -56,5 +70,32 @@ def dying():
     return at
 
 
+def hanging():
+    return lambda _task, _batch: lambda: time.sleep(1000)
+
+
+def tiring():
+    """Right for some calls, then dead."""
+    calls = []
+
+    def at(_task, batch):
+        def work():
+            calls.append(batch)
+            if len(calls) > 4:
+                raise RuntimeError("tired")
+            return np.full((batch, 2), 7.0)
+
+        return work
+
+    return at
+
+
 def between(low, high):
-    return lambda batch: lambda: [np.full((batch, 1), float(low)), np.full((batch, 1), float(high))]
+    return lambda _task, batch: lambda: [np.full((batch, 1), float(low)), np.full((batch, 1), float(high))]
+
+
+def cores():
+    """Gives how many cores it may use."""
+    import cvae_runtime
+
+    return lambda _task, batch: lambda: np.full((batch, 2), float(cvae_runtime.allowed_cores()))

@@ -1,7 +1,5 @@
 import dataclasses
 import hashlib
-import json
-import sys
 
 import numpy as np
 import onnx
@@ -9,8 +7,9 @@ import pytest
 from onnx import numpy_helper
 
 import cvae_runtime
-from benchmarks import __main__ as command
-from benchmarks import graphs
+from benchmarks import _cli, graphs
+from benchmarks._document import read_document
+from benchmarks._harness import Rounds
 from benchmarks._profile import NodeTime, profile, profile_table
 
 
@@ -64,51 +63,59 @@ def refused(decoder):
 @pytest.fixture
 def small(monkeypatch):
     monkeypatch.setattr(graphs, "IMAGES", 12)
-    monkeypatch.setattr(graphs, "MICRO_BATCHES", (1, 8))
 
 
-def compare(folder, role, threads=2):
-    """A race of two rounds."""
-    bundle = cvae_runtime.read_bundle(folder)
-    contenders = {candidate.name: candidate for candidate in graphs.candidates([bundle], role)}
-    arrays, lines = graphs.inputs(bundle, role), []
-    result = graphs.compare(contenders, arrays, threads, rounds=2, seconds=0.0, log=lines.append)
-    return result, lines
+@pytest.fixture
+def compare(progress, monkeypatch):
+    """A race of two rounds, at micro-batches of 1 and 8."""
+    monkeypatch.setattr(graphs, "IMAGES", 12)
+
+    def compare(folder, role, threads=2):
+        bundle = cvae_runtime.read_bundle(folder)
+        candidates, arrays = graphs.candidates([bundle], role), graphs.inputs(bundle, role)
+        return graphs.compare(candidates, arrays, threads, (1, 8), Rounds(2, 0.0), progress)
+
+    return compare
 
 
-@pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("threads", [1, 2])
-def test_every_graph_of_a_role_is_visited_in_every_round_at_every_micro_batch(tmp_path, decoder, threads):
+@pytest.mark.parametrize(("threads", "name"), [(1, "decoder, 1 thread"), (2, "decoder, 2 threads")])
+def test_every_graph_of_a_role_is_visited_in_every_round_at_every_micro_batch(
+    compare, told, tmp_path, decoder, threads, name
+):
     folder = bundle_with(tmp_path / "bundle", float32=(decoder, 1e-6))
-    result, lines = compare(folder, "decoder", threads)
-    assert lines == ["checking decoder.onnx", "checking decoder_cpu.onnx", "round 1 of 2", "round 2 of 2"]
-    assert list(result.rates) == ["decoder.onnx", "decoder_cpu.onnx"]
-    for by_batch in result.rates.values():
-        assert {batch: len(rates) for batch, rates in by_batch.items()} == {1: 2, 8: 2}
-    assert list(compare(folder, "encoder", threads)[0].rates) == ["encoder.onnx"]
+    result = compare(folder, "decoder", threads)
+    assert (result.name, result.ours) == (name, "decoder_cpu.onnx")
+    assert [(entry.name, entry.kind) for entry in result.entries] == [
+        ("decoder.onnx", "peer"),
+        ("decoder_cpu.onnx", "ours"),
+    ]
+    for entry in result.entries:
+        assert {point.at: len(point.rounds) for point in entry.points} == {1: 2, 8: 2}
+    assert told.getvalue().startswith(name)
+    (encoder,) = compare(folder, "encoder", threads).entries
+    assert (encoder.name, encoder.kind) == ("encoder.onnx", "ours")
 
 
-@pytest.mark.usefixtures("small")
-def test_rates_are_of_images_whatever_the_micro_batch(monkeypatch, tmp_path, decoder):
-    monkeypatch.setattr(graphs, "measure", lambda work, _seconds: work() and {"times": [2.0, 4.0]})
-    result, _ = compare(bundle_with(tmp_path / "bundle", float32=(decoder, 1e-6)), "decoder")
-    assert result.rates["decoder.onnx"] == {1: [4.0, 4.0], 8: [4.0, 4.0]}
+def test_rates_are_of_images_whatever_the_micro_batch(compare, monkeypatch, tmp_path, decoder):
+    monkeypatch.setattr(graphs, "measure", lambda work, _seconds: work() and [2.0, 4.0])
+    result = compare(bundle_with(tmp_path / "bundle", float32=(decoder, 1e-6)), "decoder")
+    assert [point.rounds for point in result.entries[0].points] == [(4.0, 4.0)] * 2
 
 
-@pytest.mark.usefixtures("small")
-def test_a_graph_may_be_off_by_twice_what_its_manifest_says(tmp_path, darker):
-    result, lines = compare(bundle_with(tmp_path / "bundle", float32=(darker, 1e-3), int8=(darker, 0.01)), "decoder")
-    assert list(result.rates) == ["decoder.onnx", "decoder_cpu_int8.onnx"]
-    (reason,) = result.skipped.values()
-    assert reason == "wrong output at batch 1: off by 0.01, more than 2e-03"
-    assert f"decoder_cpu.onnx: {reason}" in lines
+def test_a_graph_may_be_off_by_twice_what_its_manifest_says(compare, tmp_path, darker):
+    result = compare(bundle_with(tmp_path / "bundle", float32=(darker, 1e-3), int8=(darker, 0.01)), "decoder")
+    assert {entry.name: (entry.status, entry.reason) for entry in result.entries} == {
+        "decoder.onnx": ("measured", None),
+        "decoder_cpu.onnx": ("refused", "wrong output at batch 1: off by 0.01, more than 2e-03"),
+        "decoder_cpu_int8.onnx": ("measured", None),
+    }
 
 
-@pytest.mark.usefixtures("small")
-def test_a_graph_that_onnx_runtime_refuses_is_skipped_with_the_reason(tmp_path, refused):
-    result, _ = compare(bundle_with(tmp_path / "bundle", int8=(refused, 1.0)), "decoder")
-    assert list(result.rates) == ["decoder.onnx"]
-    assert result.skipped["decoder_cpu_int8.onnx"].startswith("ONNX Runtime refuses a graph: ")
+def test_a_graph_that_onnx_runtime_refuses_has_failed(compare, tmp_path, refused):
+    result = compare(bundle_with(tmp_path / "bundle", int8=(refused, 1.0)), "decoder")
+    good, bad = result.entries
+    assert (good.status, bad.status) == ("measured", "failed")
+    assert bad.reason.startswith("ONNX Runtime refuses a graph: ")
 
 
 def test_graphs_of_several_bundles_are_named_after_them_and_the_first_portable_one_leads(tmp_path, decoder):
@@ -159,35 +166,18 @@ def test_the_profile_is_summed_by_operator_and_told_by_node():
 
 
 @pytest.mark.usefixtures("small")
-def test_the_command_prints_tables_and_profiles_and_writes_every_round(monkeypatch, capsys, tmp_path, decoder, refused):
-    monkeypatch.setattr(graphs, "MICRO_BATCHES", (8,))
+def test_the_command_prints_tables_and_profiles_and_writes_every_round(capsys, tmp_path, decoder, refused):
     folder = bundle_with(tmp_path / "bundle", float32=(decoder, 1e-6), int8=(refused, 1.0))
-    options = ["--bundle", str(folder), "--profile", "--quick", "--json", str(tmp_path / "r.json")]
-    monkeypatch.setattr(sys, "argv", ["benchmarks", "graphs", *options])
-    command.main()
+    options = ["--bundle", str(folder), "--profile", "--quick", "--batch", "8", "--threads", "1", "2"]
+    assert _cli.main(["graphs", *options, "--seconds", "0.001", "--json", str(tmp_path / "r.json")]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("decoding and encoding, images a second; ")
-    assert lines[1].endswith("how many times faster the portable graph is")
-    names = ("decoder.onnx", "decoder_cpu.onnx", "decoder_cpu_int8.onnx")
-    rows = [f"{name}, {threads}" for threads in ("1 thread", "2 threads") for name in names]
-    assert [line[:36].strip() for line in lines if line.startswith("decoder") and " thread" in line] == rows
-    assert sum("skipped: ONNX Runtime refuses a graph: " in line for line in lines) == 2
-    assert [line.count("x)") for line in lines if line.startswith("decoder_cpu.onnx, ")] == [1, 1]
+    assert sum("failed: ONNX Runtime refuses a graph: " in line for line in lines) == 2
     assert [line.split(":")[0] for line in lines if " us an image in " in line] == [
         *("decoder.onnx", "decoder_cpu.onnx", "encoder.onnx")
     ]
-    rates = json.loads((tmp_path / "r.json").read_text())["result"]["rates"]
-    assert set(rates) == {
-        *(row for row in rows if "int8" not in row),
-        "encoder.onnx, 1 thread",
-        "encoder.onnx, 2 threads",
-    }
-    assert len(rates["decoder_cpu.onnx, 2 threads"]["8"]) == 5
-
-
-def test_options_of_one_question_are_no_other_s(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["benchmarks", "inference", "--profile"])
-    with pytest.raises(SystemExit) as caught:
-        command.main()
-    assert caught.value.code == 2
-    assert capsys.readouterr().err.splitlines()[-1].endswith("error: unrecognized arguments: --profile")
+    found = read_document(tmp_path / "r.json").questions["graphs"]
+    assert [comparison.name for comparison in found] == [
+        *("decoder, 1 thread", "decoder, 2 threads", "encoder, 1 thread", "encoder, 2 threads")
+    ]
+    assert [entry.name for entry in found[0].measured] == ["decoder.onnx", "decoder_cpu.onnx"]
+    assert [len(point.rounds) for point in found[0].measured[1].points] == [3]

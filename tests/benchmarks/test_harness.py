@@ -1,116 +1,188 @@
+import contextlib
+import dataclasses
+from functools import partial
+
 import numpy as np
 import pytest
 
-from benchmarks._harness import Contender, Result, compare, table
+from benchmarks._harness import Field, Rounds, race
+from benchmarks._process import Contender, ContenderError, Process
 
 
-def contender(name):
-    return Contender(name, f"tests.benchmarks.contenders:{name}")
+def contender(name, *arguments, **more):
+    return Contender(name, f"tests.benchmarks.contenders:{name}", arguments, **more)
 
 
-def race(*names, batches=(2, 4), rounds=3):
-    lines = []
-    result = compare(
-        [contender(name) for name in names],
-        lambda batch: np.full((batch, 2), 7.0),
-        batches,
-        rounds=rounds,
-        seconds=0.05,
-        atol=1e-6,
-        log=lines.append,
-    )
-    return result, lines
+def sevens(batch):
+    return np.full((batch, 2), 7.0)
 
 
-def test_every_contender_is_visited_once_a_round_at_every_batch_size():
-    result, lines = race("slow", "fast")
-    assert {name: {batch: len(rates) for batch, rates in by.items()} for name, by in result.rates.items()} == {
-        "slow": {2: 3, 4: 3},
-        "fast": {2: 3, 4: 3},
-    }
-    assert lines == ["starting slow", "starting fast", "round 1 of 3", "round 2 of 3", "round 3 of 3"]
+def offline(progress, *contenders, batches=(2, 4), rounds=3, seconds=0.05, task="a"):
+    with Field(contenders, progress) as field:
+        return field.offline(task, batches, sevens, 1e-6, Rounds(rounds, seconds))
 
 
-def test_known_times_give_rates_below_what_they_allow():
+def test_every_contender_is_visited_once_a_round_at_every_batch_size(progress, told):
+    found = offline(progress, contender("slow"), contender("fast"))
+    counts = {name: {batch: len(rounds) for batch, rounds in by.items()} for name, by in found.times.items()}
+    assert counts == {"slow": {2: 3, 4: 3}, "fast": {2: 3, 4: 3}}
+    stages = [line.split(", about")[0] for line in told.getvalue().splitlines()]
+    assert stages == ["starting", "a, first calls", "a"]
+
+
+def test_known_times_give_rates_and_latencies_that_they_allow(progress):
     # Sleeping takes at least as long as it was asked to, however busy the machine is.
-    result, _ = race("slow", "fast")
-    for batch in (2, 4):
-        assert 0 < result.rate("slow", batch) <= batch / 0.02
-        assert 0 < result.rate("fast", batch) <= batch / 0.005
-        assert min(result.latencies["slow"][batch]) >= 0.02
+    found = offline(progress, contender("slow"), contender("fast"))
+    slow, fast = found.offline()
+    for point in slow.points:
+        assert 0 < point.lowest <= point.highest <= point.at / 0.02
+        assert 0.02 <= point.latency.p50 <= point.latency.p90 <= point.latency.p99
+    assert all(0 < point.highest <= point.at / 0.005 for point in fast.points)
+    assert [point.at for point in slow.points] == [2, 4]
+    assert (slow.name, slow.kind, slow.status, slow.reason) == ("slow", "peer", "measured", None)
+
+
+def test_single_stream_gives_milliseconds_a_call_of_one(progress):
+    found = offline(progress, contender("slow"), contender("fast", items={"a": 5.0}), batches=(1,), rounds=2)
+    (slow,) = found.single_stream()  # a ceiling has no latency
+    assert [point.at for point in slow.points] == ["p50", "p90", "p99"]
+    assert all(len(point.rounds) == 2 and point.lowest >= 20.0 for point in slow.points)
+    assert slow.points[0].median <= slow.points[2].median
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"),
+    ("name", "status", "reason"),
     [
-        ("wrong", "wrong output at batch 2: off by 0.5, more than 1e-06"),
-        ("misshapen", "wrong output at batch 2: expected shape (2, 2), found (2, 3)"),
-        ("nan", "wrong output at batch 2: off by nan, more than 1e-06"),
-        ("missing", "not installed: No module named 'a_package_that_is_not_there'"),
-        ("dying", "failed with exit code 1: RuntimeError: out of luck"),
+        ("wrong", "refused", "wrong output at batch 2: off by 0.5, more than 1e-06"),
+        ("misshapen", "refused", "wrong output at batch 2: expected shape (2, 2), found (2, 3)"),
+        ("nan", "refused", "wrong output at batch 2: off by nan, more than 1e-06"),
+        ("missing", "skipped", "not installed: No module named 'a_package_that_is_not_there'"),
+        ("elsewhere", "skipped", "wants another machine"),
+        ("dying", "failed", "exit code 1: RuntimeError: out of luck"),
+        ("tiring", "failed", "exit code 1: RuntimeError: tired"),
     ],
 )
-def test_contenders_that_fail_are_skipped_with_the_reason(name, reason):
-    result, lines = race(name, "fast", rounds=1)
-    assert dict(result.skipped) == {name: reason}
-    assert list(result.rates) == ["fast"]
-    assert f"{name}: {reason}" in lines
+def test_contenders_that_take_no_part_are_told_with_the_reason(progress, told, name, status, reason):
+    found = offline(progress, contender(name), contender("fast"), rounds=2, seconds=0.0)
+    out, fast = found.offline()
+    assert (out.name, out.status, out.reason, out.points) == (name, status, reason, ())
+    assert fast.status == "measured"
+    assert list(found.times) == ["fast"]
+    assert f"{name}: {status}: {reason}" in told.getvalue().splitlines()
 
 
-def test_a_contender_has_arguments_and_a_tolerance_of_its_own_and_its_arrays_are_compared_side_by_side():
-    near = Contender("near", "tests.benchmarks.contenders:between", ("6.9", "7.1"), atol=0.2)
-    far = Contender("far", "tests.benchmarks.contenders:between", ("6.9", "7.3"), atol=0.2)
-    strict = Contender("strict", "tests.benchmarks.contenders:between", ("6.9", "7.1"))
-    result = compare(
-        [near, far, strict],
-        lambda batch: np.full((batch, 2), 7.0),
-        (2,),
+def test_a_contender_that_does_not_answer_is_ended():
+    with contextlib.closing(Process(contender("hanging"), patience=5.0)) as process:
+        process.start()
+        with pytest.raises(ContenderError) as caught:
+            process.output("a", 2)
+    assert (caught.value.status, str(caught.value)) == ("failed", "no answer in 5 s")
+
+
+def test_what_is_wrong_at_one_task_takes_part_in_others_and_who_died_does_not(progress):
+    with Field([contender("wrong_at_b"), contender("dying"), contender("fast")], progress) as field:
+        statuses = [
+            [entry.status for entry in field.offline(task, (2, 4), sevens, 1e-6, Rounds(1, 0.0)).offline()]
+            for task in ("a", "b", "c")
+        ]
+    assert statuses == [
+        ["measured", "failed", "measured"],
+        ["refused", "failed", "measured"],
+        ["measured", "failed", "measured"],
+    ]
+
+
+def test_a_contender_has_tasks_of_its_own(progress):
+    with Field([contender("fast", tasks=("b",)), contender("slow")], progress) as field:
+        found = {
+            task: [e.name for e in field.offline(task, (2,), sevens, 1e-6, Rounds(1, 0.0)).offline()] for task in "ab"
+        }
+    assert found == {"a": ["slow"], "b": ["fast", "slow"]}
+
+
+def test_a_contender_has_arguments_and_a_tolerance_of_its_own_and_its_arrays_are_compared_side_by_side(progress):
+    def between(name, low, high, **more):
+        return Contender(name, "tests.benchmarks.contenders:between", (low, high), **more)
+
+    found = offline(
+        progress,
+        between("near", "6.9", "7.1", atol=0.2),
+        between("far", "6.9", "7.3", atol=0.2),
+        between("strict", "6.9", "7.1"),
+        between("mean", "6.8", "7.0", mean_atol=0.15),
+        between("too far on average", "6.8", "7.2", mean_atol=0.15),
+        batches=(2,),
         rounds=1,
         seconds=0.0,
-        atol=1e-6,
-        log=lambda _: None,
     )
-    assert list(result.rates) == ["near"]
-    assert dict(result.skipped) == {
+    assert {entry.name: entry.reason for entry in found.offline()} == {
+        "near": None,
         "far": "wrong output at batch 2: off by 0.3, more than 2e-01",
         "strict": "wrong output at batch 2: off by 0.1, more than 1e-06",
+        "mean": None,
+        "too far on average": "wrong output at batch 2: off by 0.2 on average, more than 1e-01",
     }
 
 
-def test_what_is_measured_beside_has_its_place_in_every_round():
+def test_a_ceiling_is_not_checked_and_its_calls_stand_for_items_whatever_the_batch(progress):
+    top = contender("wrong", kind="ceiling", items={"a": 10.0})
+    (entry,) = offline(progress, top, batches=(1, 1000), rounds=1, seconds=0.0).offline()
+    assert entry.status == "measured"
+    assert [point.latency for point in entry.points] == [None, None]
+
+
+def test_rates_are_items_by_the_time_of_all_calls_of_a_round(progress):
+    times = race({"a": lambda batch, _: [batch * 1.0, batch * 3.0]}, (2, 4), Rounds(2, 0.1), progress, "race")
+    assert times == {"a": {2: [[2.0, 6.0]] * 2, 4: [[4.0, 12.0]] * 2}}
+
+
+def test_rounds_begin_with_another_contender_each(progress):
     visits = []
 
-    def beside(batch, seconds):
-        visits.append((batch, seconds))
-        return [0.5]
+    def visit(name, batch, seconds):
+        visits.append((name, batch, seconds))
+        return [1.0]
 
-    result = compare(
-        [contender("fast")],
-        lambda batch: np.full((batch, 2), 7.0),
-        (2, 4),
-        rounds=2,
-        seconds=0.01,
-        atol=1e-6,
-        log=lambda _: None,
-        beside={"beside": beside},
-    )
-    assert visits == [(2, 0.01), (4, 0.01)] * 2
-    assert result.rates["beside"] == {2: [4.0, 4.0], 4: [8.0, 8.0]}
+    race({name: partial(visit, name) for name in "abc"}, (8,), Rounds(3, 0.5), progress, "race")
+    assert "".join(name for name, *_ in visits) == "abcbcacab"
+    assert {(batch, seconds) for _, batch, seconds in visits} == {(8, 0.5)}
 
 
-def test_what_a_contender_prints_does_not_disturb_its_answers():
-    result, _ = race("chatty", rounds=1)
-    assert not result.skipped
+def test_an_error_on_the_way_is_raised_where_nobody_collects_it(progress):
+    def dies(_batch, _seconds):
+        raise ContenderError("failed", "out of luck")
+
+    with pytest.raises(ContenderError, match="out of luck"):
+        race({"a": dies}, (1,), Rounds(1, 0.0), progress, "race")
 
 
-def test_figures_are_medians_and_ratios_are_taken_round_by_round():
-    rates = {"ours": {1: [10.0, 200.0, 30.0]}, "theirs": {1: [5.0, 50.0, 30.0]}}
-    result = Result(rates, rates, {"absent": "not installed: x"})
-    assert result.rate("ours", 1) == 30.0
-    assert result.ratio("ours", "theirs", 1) == 2.0  # of 2, 4 and 1
-    lines = table(result, [1], "ours").splitlines()
-    assert lines[0].split() == ["batch", "1"]
-    assert lines[1].split() == ["ours", "30", "+-317%"]
-    assert lines[2].split() == ["theirs", "30", "+-75%", "(2.00x)"]
-    assert lines[3].split() == ["absent", "skipped:", "not", "installed:", "x"]
-    assert result.to_json()["skipped"] == {"absent": "not installed: x"}
+def test_what_a_contender_prints_does_not_disturb_its_answers(progress):
+    (entry,) = offline(progress, contender("chatty"), rounds=1).offline()
+    assert entry.status == "measured"
+
+
+def test_a_contender_is_kept_on_the_cores_that_it_may_use(progress):
+    with Field([contender("cores")], progress, cores=1, label="1 thread: ") as field:
+        found = field.offline("a", (2,), lambda batch: np.full((batch, 2), 1.0), 1e-6, Rounds(1, 0.0))
+    assert [entry.status for entry in found.offline()] == ["measured"]
+    with Field([contender("cores")], progress, cores=100_000) as field:
+        found = field.offline("a", (2,), sevens, 1e-6, Rounds(1, 0.0))
+    (entry,) = found.offline()
+    assert entry.status == "skipped"
+    assert entry.reason.startswith("100000 cores are wanted, ")
+
+
+def test_a_server_s_rates_are_looked_for_in_every_round(progress):
+    contenders = [contender("instant"), contender("wrong"), contender("slow", kind="ceiling", items={"a": 1.0})]
+    with Field(contenders, progress) as field:
+        checked = field.offline("a", (1, 64), sevens, 1e-6, Rounds(1, 0.02))
+        instant, wrong = field.server("a", (1, 64), checked, 0.5, Rounds(2, 0.01), 1)
+        (slow,) = field.server(
+            "a", (1, 64), dataclasses.replace(checked, contenders=contenders[:1]), 1e-4, Rounds(2, 0.01), 1
+        )
+    assert (slow.status, slow.reason) == ("failed", "99 % within 0.1 ms were not reached at any rate")
+    (point,) = instant.points
+    assert (point.at, len(point.rounds)) == (500.0, 2)
+    # At most 64 in 0.5 ms; 0.3 of the rate of single ones was tried first.
+    assert 0 < point.lowest <= point.highest <= 1.2 * 64 / 0.0005
+    assert (wrong.status, wrong.reason) == ("refused", "wrong output at batch 1: off by 0.5, more than 1e-06")

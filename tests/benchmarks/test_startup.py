@@ -1,58 +1,115 @@
+import importlib.metadata
 import sys
 
-from benchmarks import __main__ as command
+import pytest
+
 from benchmarks import startup
+from benchmarks._installed import installed_bytes, requirements
+from benchmarks._process import ContenderError
+
+PASS = [sys.executable, "-c", "pass"]
 
 
 def test_a_process_s_time_and_memory_are_its_own():
-    pause = "import time; time.sleep(0.2)"
-    seconds, megabytes = startup.start([sys.executable, "-c", pause])
-    _, more = startup.start([sys.executable, "-c", "x = b'1' * 100_000_000"])
-    assert seconds >= 0.2
+    slept = startup.Start([sys.executable, "-c", "import time; time.sleep(0.2)"])
+    large = startup.Start([sys.executable, "-c", "x = b'1' * 100_000_000"])
+    assert slept.seconds >= 0.2
     # A bare Python takes about 10 MB; the process of the tests, which holds TensorFlow, hundreds.
-    assert 1 < megabytes < 60
-    assert 100 < more < 160
+    assert 1 < slept.megabytes < 60
+    assert 100 < large.megabytes < 160
 
 
-def test_every_command_is_started_once_a_round_and_failures_are_skipped_with_the_reason():
-    named = {
-        startup.BARE: [sys.executable, "-c", "pass"],
-        "import nothing": [sys.executable, "-c", "import a_package_that_is_not_there"],
-    }
-    lines = []
-    starts = startup.measure(named, rounds=2, log=lines.append)
-    assert {name: len(times) for name, times in starts.seconds.items()} == {startup.BARE: 2}
-    assert {name: len(sizes) for name, sizes in starts.megabytes.items()} == {startup.BARE: 2}
-    assert starts.to_json()["skipped"] == {
-        "import nothing": "failed with exit code 1: ModuleNotFoundError: No module named 'a_package_that_is_not_there'"
-    }
-    assert lines == [f"starting {startup.BARE}", "starting import nothing", "round 1 of 2", "round 2 of 2"]
+def test_moments_are_seconds_since_the_process_was_started():
+    program = "import json, time; a = time.time(); time.sleep(0.1); print('noise'); print(json.dumps([a, time.time()]))"
+    start = startup.Start([sys.executable, "-c", program])
+    first, second = start.moments
+    assert 0 <= first <= second - 0.1 <= start.seconds
+    assert startup.Start(PASS).moments == []
 
 
-def test_the_table_has_medians_and_what_a_bare_python_does_not_take():
-    seconds = {startup.BARE: [0.010, 0.030, 0.020], "import x": [0.110, 0.180, 0.220]}
-    memory = {startup.BARE: [10.0, 10.0, 11.0], "import x": [30.0, 31.0, 32.0]}
-    lines = startup.table(startup.Starts(seconds, memory, {"import y": "failed"})).splitlines()
-    assert lines[0].split() == ["wall-clock", "without", "bare", "Python", "memory"]
-    assert lines[1].split() == [*startup.BARE.split(), "20", "ms", "+-50%", "0", "ms", "10", "MB"]
-    # Beyond a bare Python: 100, 150 and 200 ms.
-    assert lines[2].split() == ["import", "x", "180", "ms", "+-31%", "150", "ms", "31", "MB"]
-    assert lines[3].split() == ["import", "y", "skipped:", "failed"]
+@pytest.mark.parametrize(
+    ("program", "status", "reason"),
+    [
+        (
+            "import a_package_that_is_not_there",
+            "skipped",
+            "not installed: No module named 'a_package_that_is_not_there'",
+        ),
+        ("raise SystemExit('no luck')", "failed", "exit code 1: no luck"),
+        ("raise SystemExit(3)", "failed", "exit code 3: no message"),
+    ],
+)
+def test_a_start_that_fails_says_why(program, status, reason):
+    with pytest.raises(ContenderError) as caught:
+        startup.Start([sys.executable, "-c", program])
+    assert (caught.value.status, str(caught.value)) == (status, reason)
+
+
+def test_everything_is_started_once_a_round_and_failures_are_told_apart(progress, told):
+    missing = [sys.executable, "-c", "import a_package_that_is_not_there"]
+    named = {startup.BARE: ("ceiling", PASS), "import nothing": ("peer", missing)}
+    starts, out = startup.measure(named, 2, progress, "commands")
+    assert {name: len(each) for name, each in starts.items()} == {startup.BARE: 2}
+    assert str(out["import nothing"]) == "not installed: No module named 'a_package_that_is_not_there'"
+    assert told.getvalue().splitlines()[-1] == (
+        "import nothing: skipped: not installed: No module named 'a_package_that_is_not_there'"
+    )
 
 
 def test_the_package_s_commands_start(tmp_path):
     named = startup.commands(str(tmp_path))
-    for name in ("cvae-generate --help", "cvae-generate -n 1 -o x.png", "import cvae_runtime"):
-        startup.start(named[name])
+    for name in ("cvae-generate --help", startup.GENERATE, "import cvae_runtime"):
+        startup.Start(named[name][1])
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_command_prints_the_table(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(startup, "commands", lambda _folder: {startup.BARE: [sys.executable, "-c", "pass"]})
-    monkeypatch.setattr(sys, "argv", ["benchmarks", "startup", "--quick", "--json", str(tmp_path / "r.json")])
-    command.main()
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("start-up, warm file cache; ")
-    assert lines[1] == startup.LEGEND
-    assert lines[3].startswith(startup.BARE)
-    assert (tmp_path / "r.json").read_text().count("0.") >= 3
+def test_every_way_makes_an_image_and_tells_its_moments(tmp_path):
+    startup.prepare(str(tmp_path))
+    ways = startup.ways(str(tmp_path), None)
+    assert list(ways) == [startup.OURS, "onnxruntime alone", "TensorFlow, SavedModel"]
+    for _, command in ways.values():
+        moments = startup.Start(command).moments
+        assert len(moments) == len(startup.MOMENTS)
+        assert moments == sorted(moments)
+    assert list(startup.ways(str(tmp_path), ["flow"])) == [startup.OURS, "TensorFlow, SavedModel"]
+
+
+def test_an_installation_is_a_distribution_with_all_that_it_requires():
+    needed = requirements("cvae-toolkit", ["cpu"])
+    assert {"cvae-toolkit", "numpy", "pillow", "click", "onnxruntime"} <= needed
+    assert "tensorflow" not in needed
+    assert "onnxruntime" not in requirements("cvae-toolkit")
+    assert {"tensorflow", "keras", "numpy"} <= requirements("cvae-toolkit", ["train"])
+    with pytest.raises(importlib.metadata.PackageNotFoundError):
+        requirements("a-package-that-is-not-there")
+
+
+def test_sizes_are_those_of_the_files():
+    (click,) = (d for d in importlib.metadata.distributions() if d.name == "click")
+    files = [file.locate() for file in click.files]
+    assert installed_bytes(["click"]) == sum(file.stat().st_size for file in files if file.is_file()) > 100_000
+
+
+def test_our_installation_is_compared_with_tensorflow_s():
+    found = startup.sizes(["TensorFlow"])
+    ours, theirs = (entry.points[0].median for entry in found.entries)
+    assert [entry.name for entry in found.entries] == [startup.OURS, "TensorFlow"]
+    assert 1 < ours < theirs
+
+
+def test_comparisons_are_of_time_memory_and_size(monkeypatch, progress):
+    monkeypatch.setattr(startup, "prepare", lambda _folder: None)
+    program = "import json, time; print(json.dumps([time.time()] * 3))"
+    monkeypatch.setattr(startup, "ways", lambda *_: {startup.OURS: ("ours", [sys.executable, "-c", program])})
+    monkeypatch.setattr(startup, "commands", lambda _: {startup.GENERATE: ("ours", PASS)})
+    found = list(startup.run(quick=True, progress=progress, peers=["nobody"]))
+    assert [(each.name, each.unit) for each in found] == [
+        ("time to the first image", "ms"),
+        ("memory for the first image", "MB"),
+        ("commands and imports, time", "ms"),
+        ("commands and imports, memory", "MB"),
+        ("installed size", "MB"),
+    ]
+    assert found[0].places == startup.MOMENTS
+    assert [len(point.rounds) for point in found[0].entries[0].points] == [3, 3, 3]
+    assert all(each.better == "lower" for each in found)

@@ -1,0 +1,142 @@
+"""The command line: questions are asked, their tables printed and their results written; see ``--help``."""
+
+import argparse
+import datetime as dt
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
+
+from ._document import Document, DocumentError, write_document
+from ._environment import environment
+from ._process import ContenderError
+from ._progress import Progress
+from ._result import Comparison
+from ._sentences import sentences
+from ._table import legend, table
+
+# In the order in which "all" asks them. A question is a module with TITLE, OPTIONS (of _COMMON, that it knows), SECONDS
+# (about what it takes, quick and in full), perhaps add_options(parser), and run(), which yields comparisons, and text.
+QUESTIONS = ("inference", "training", "graphs", "startup", "runtimes", "quality")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"expected seconds above 0, at most 3600, found {text!r}")
+    return seconds
+
+
+_COMMON: Mapping[str, dict[str, object]] = {
+    "peers": {"nargs": "+", "metavar": "WORD", "help": "peers whose names hold one of these words alone: JAX OpenVINO"},
+    "batch": {"nargs": "+", "type": _count, "metavar": "N", "help": "the batch sizes"},
+    "threads": {"nargs": "+", "type": _count, "metavar": "N", "help": "the numbers of threads"},
+    "seconds": {"type": _seconds, "metavar": "S", "help": "about how long a contender is visited in a round"},
+}
+
+
+def question_module(name: str) -> ModuleType:
+    """The module that asks a question."""
+    return importlib.import_module(f"benchmarks.{name}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Who is fastest, side by side.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="QUESTION")
+    for name in QUESTIONS:
+        module = question_module(name)
+        options = commands.add_parser(name, help=str(module.__doc__).splitlines()[0])
+        _add_common(options, module.OPTIONS)
+        if hasattr(module, "add_options"):
+            module.add_options(options)
+    everything = commands.add_parser("all", help="all of them, one after another")
+    _add_common(everything, _COMMON)
+    comparing = commands.add_parser("compare", help="the ratios of two result files; exit 3 on a regression")
+    comparing.add_argument("before", type=Path, metavar="A.json")
+    comparing.add_argument("after", type=Path, metavar="B.json")
+    reporting = commands.add_parser("report", help="the HTML report of a result file")
+    reporting.add_argument("document", type=Path, metavar="A.json")
+    reporting.add_argument("html", type=Path, metavar="OUT.html")
+
+    arguments, unknown = parser.parse_known_args(argv)
+    given = vars(arguments)
+    command = given.pop("command")
+    if unknown:
+        _refuse(commands.choices[command], command, unknown)
+    try:
+        if command == "compare":
+            from ._compare import compare_files
+
+            text, code = compare_files(**given)
+            print(text)
+            return code
+        if command == "report":
+            from ._document import read_document
+            from ._report import write_report
+
+            write_report(read_document(given["document"]), given["html"])
+            return 0
+        return _ask(QUESTIONS if command == "all" else (command,), **given)
+    except (DocumentError, ContenderError, OSError) as error:
+        print(f"python -m benchmarks {command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\npython -m benchmarks {command}: interrupted", file=sys.stderr)
+        return 130
+
+
+def _add_common(parser: argparse.ArgumentParser, known: Sequence[str] | Mapping[str, object]) -> None:
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: a look, nothing to quote")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write every round's figures there")
+    parser.add_argument("--html", type=Path, metavar="OUT", help="write a report with pictures there")
+    for name in known:
+        parser.add_argument(f"--{name}", **_COMMON[name])  # type: ignore[arg-type]
+
+
+def _refuse(parser: argparse.ArgumentParser, command: str, unknown: Sequence[str]) -> NoReturn:
+    known = sorted(option for action in parser._actions for option in action.option_strings if option[:2] == "--")  # noqa: SLF001
+    parser.error(f"{command} does not know {' '.join(unknown)}; expected one of {', '.join(known)}")
+
+
+def _ask(names: Sequence[str], *, json: Path | None, html: Path | None, quick: bool, **options: object) -> int:
+    """Ask questions, print what each finds when it is found, and write what there is after each."""
+    for path in (json, html):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise FileNotFoundError(f"{path} cannot be written: there is no folder {path.absolute().parent}")
+    date = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    found: dict[str, list[Comparison]] = {}
+    document = Document(date, quick, environment(), found)
+    print(f"{document.environment['processor']}, {document.environment['cores']} cores")
+    for number, name in enumerate(names):
+        module = question_module(name)
+        later = sum(question_module(each).SECONDS[0 if quick else 1] for each in names[number + 1 :])
+        progress = Progress(float(later))
+        known = {key: value for key, value in options.items() if key not in _COMMON or key in module.OPTIONS}
+        found[name] = []
+        progress.note(f"{name} ({number + 1} of {len(names)})")
+        for part in module.run(quick=quick, progress=progress, **known):
+            progress.close()
+            if isinstance(part, str):
+                print(f"\n{part}", flush=True)
+                continue
+            found[name].append(part)
+            print(f"\n{legend(part)}\n{table(part)}", *sentences(part), sep="\n", flush=True)
+        if json:
+            write_document(document, json)
+        if html:
+            from ._report import write_report
+
+            write_report(document, html)
+    return 0

@@ -1,0 +1,61 @@
+"""Where figures come from: the machine, what it allows, and the versions of what ran."""
+
+import importlib.metadata
+import platform
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cvae_runtime
+
+PACKAGES = (
+    *("cvae-toolkit", "numpy", "onnxruntime", "onnxruntime-gpu", "tensorflow", "keras", "torch", "jax", "openvino"),
+    "ai-edge-litert",
+)
+_FLAGS = re.compile(r"avx|amx|fma|sse4|asimd|sve|bf16|i8mm|f16c")
+
+
+def environment(root: Path = Path("/")) -> dict[str, Any]:
+    """Processor and its flags for vectors, cores that this process may use, clock governor, memory, versions.
+
+    Args:
+        root: where ``proc`` and ``sys`` are.
+    """
+    processor = _cpuinfo(root / "proc" / "cpuinfo")
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()}",
+        "machine": platform.machine(),
+        "processor": processor.get("model name") or platform.processor() or platform.machine(),
+        "flags": [flag for flag in processor.get("flags", processor.get("Features", "")).split() if _FLAGS.match(flag)],
+        "cores": cvae_runtime.allowed_cores(),
+        "governor": _governor(root),
+        "memory_bytes": cvae_runtime.available_memory(),
+        "versions": {name: _version(name) for name in PACKAGES},
+    }
+
+
+def _cpuinfo(path: Path) -> Mapping[str, str]:
+    """The first processor's fields; none where there is no such file."""
+    if not path.exists():
+        return {}
+    first = path.read_text().split("\n\n")[0]
+    pairs = (line.split(":", 1) for line in first.splitlines() if ":" in line)
+    return {key.strip(): value.strip() for key, value in pairs}
+
+
+def _governor(root: Path) -> str | None:
+    """How the first core's clock is governed; None where that cannot be read, as in most virtual machines."""
+    path = root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,190 @@
+"""What a benchmark finds, in the one shape that tables, files, reports and comparisons are made from.
+
+A question gives comparisons; a comparison has entries, one a contender; an entry has points along the comparison's axis;
+a point has a figure a round. Rounds of one point number go together: contenders were measured in turn, so only ratios
+within a round are free of the machine's drift.
+"""
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+Kind = Literal["ours", "peer", "ceiling"]
+Status = Literal["measured", "skipped", "failed", "refused"]
+Better = Literal["higher", "lower"]
+At = int | float | str
+
+
+@dataclasses.dataclass(frozen=True)
+class Latency:
+    """Seconds a call, medians over the rounds of each round's percentiles."""
+
+    p50: float
+    p90: float
+    p99: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """What an entry reached at one place of the axis: a figure a round, in the comparison's unit."""
+
+    at: At
+    rounds: tuple[float, ...]
+    latency: Latency | None = None
+
+    @property
+    def median(self) -> float:
+        """The figure."""
+        return statistics.median(self.rounds)
+
+    @property
+    def lowest(self) -> float:
+        """The least of the rounds."""
+        return min(self.rounds)
+
+    @property
+    def highest(self) -> float:
+        """The greatest of the rounds."""
+        return max(self.rounds)
+
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        """The first and the third, of the rounds themselves; of a single round, twice that one."""
+        if len(self.rounds) == 1:
+            return self.rounds[0], self.rounds[0]
+        first, _, third = statistics.quantiles(self.rounds, n=4, method="inclusive")
+        return first, third
+
+    @property
+    def spread(self) -> float:
+        """Half the distance from the least to the greatest, as a share of the median."""
+        return (self.highest - self.lowest) / 2 / abs(self.median) if self.median else 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One contender's results.
+
+    Attributes:
+        name: as tables and pictures have it.
+        kind: "ours", "peer", or "ceiling", which no contender can pass.
+        precision: "float32" or another; those of the same device and precision are peers of each other.
+        device: "cpu" or another.
+        points: along the axis; none unless it was measured.
+        status: "skipped" is not installed or not possible here, "failed" died, "refused" computes something else.
+        reason: of a status other than "measured".
+    """
+
+    name: str
+    kind: Kind
+    points: tuple[Point, ...] = ()
+    precision: str = "float32"
+    device: str = "cpu"
+    status: Status = "measured"
+    reason: str | None = None
+
+    def point(self, at: At) -> Point | None:
+        """The one at a place of the axis."""
+        return next((point for point in self.points if point.at == at), None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Contenders side by side.
+
+    Attributes:
+        name: unique within a question, like "decoding, offline".
+        scenario: how the load came: "offline", "single-stream", "server", or what else was asked.
+        unit: of the figures, like "images/s".
+        better: "higher" or "lower".
+        axis: what the points stand for, like "batch".
+        entries: one a contender, those that were not measured too.
+        ours: the entry that the others' ratios are told against, and that sentences speak of.
+        negligible: the relative change of a figure that is no news, whatever the rounds say.
+    """
+
+    name: str
+    scenario: str
+    unit: str
+    better: Better
+    axis: str
+    entries: tuple[Entry, ...]
+    ours: str
+    negligible: float = 0.02
+
+    @property
+    def places(self) -> tuple[At, ...]:
+        """All places of the axis, in the order in which entries have them."""
+        return tuple(dict.fromkeys(point.at for entry in self.entries for point in entry.points))
+
+    @property
+    def measured(self) -> tuple[Entry, ...]:
+        """The entries with figures."""
+        return tuple(entry for entry in self.entries if entry.status == "measured")
+
+    def entry(self, name: str) -> Entry | None:
+        """The measured one of a name."""
+        return next((entry for entry in self.measured if entry.name == name), None)
+
+    def gain(self, mine: Point, other: Point) -> float:
+        """How many times better ``mine`` is: the median of the rounds' ratios, or the medians' if rounds do not pair."""
+        if len(mine.rounds) == len(other.rounds):
+            return statistics.median(map(self._times_better, mine.rounds, other.rounds))
+        return self.gain_of_medians(mine, other)
+
+    def gain_of_medians(self, mine: Point, other: Point) -> float:
+        """How many times better ``mine`` is, where the rounds are of different runs."""
+        return self._times_better(mine.median, other.median)
+
+    def best_peer(self, entry: Entry, at: At) -> Entry | None:
+        """The best of an entry's peers: on its device, in float32, or in any precision if it is in fewer bits itself."""
+        return self._best("peer", at, lambda e: e.device == entry.device and _comparable(entry, e))
+
+    def ratio_to_best_peer(self, entry: Entry, at: At) -> float | None:
+        """How many times better than its best peer an entry is; None without a peer, and for a ceiling."""
+        best, point = self.best_peer(entry, at), entry.point(at)
+        peer = best.point(at) if best else None
+        if not point or not peer or entry.kind == "ceiling":
+            return None
+        gain = self.gain(point, peer)
+        return gain if math.isfinite(gain) else None  # a server's rate may be nothing at all
+
+    def ceiling(self, at: At) -> Entry | None:
+        """The lowest of them."""
+        return self._best("ceiling", at, lambda _: True, lowest=True)
+
+    def share_of_ceiling(self, entry: Entry, at: At) -> float | None:
+        """What share of the lowest ceiling an entry reaches; of float32 on the CPU alone, which is what is measured there."""
+        ceiling = self.ceiling(at)
+        point, top = entry.point(at), ceiling.point(at) if ceiling else None
+        if entry.kind == "ceiling" or (entry.precision, entry.device) != ("float32", "cpu"):
+            return None
+        return self.gain(point, top) if point and top and top.median else None
+
+    def _times_better(self, mine: float, other: float) -> float:
+        if mine < 0 and other < 0:  # as ELBOs are: the higher is the smaller number
+            mine, other = other, mine
+        quotient = (mine, other) if self.better == "higher" else (other, mine)
+        return quotient[0] / quotient[1] if quotient[1] else math.inf
+
+    def _best(self, kind: Kind, at: At, fits: Callable[[Entry], bool], *, lowest: bool = False) -> Entry | None:
+        found = [(point.median, e) for e in self.measured if e.kind == kind and fits(e) and (point := e.point(at))]
+        worst_first = sorted(found, key=lambda pair: pair[0], reverse=self.better == "lower")
+        return worst_first[0 if lowest else -1][1] if found else None
+
+
+def _comparable(entry: Entry, peer: Entry) -> bool:
+    return peer.precision == "float32" or entry.precision != "float32"
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The smallest value that at least ``percent`` of a hundred are not above: the nearest rank, as MLPerf takes it."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(percent / 100 * len(ordered)) - 1)]
+
+
+def latency(rounds: Sequence[Sequence[float]]) -> Latency:
+    """From the seconds of every call of every round."""
+    return Latency(*(statistics.median(percentile(times, p) for times in rounds) for p in (50, 90, 99)))

@@ -1,0 +1,72 @@
+"""What a program does that has a runtime for ONNX files and none of ours: the portable graphs, latents from a file."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+
+class PlainRuntime(ABC):
+    """A runtime that opens a file.
+
+    Attributes:
+        threads: that it takes by itself.
+        about: its version.
+    """
+
+    threads: str
+    about: str
+    distribution: str
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._decoder = self.open(folder / "portable" / "decoder.onnx")
+
+    @abstractmethod
+    def open(self, path: Path) -> "Graph":
+        """An open graph."""
+
+    def first(self) -> np.ndarray:
+        """The image of seed 0, whose latent lies in a file."""
+        return self.decode(_read(self._folder / "first.f32"))
+
+    def latents(self, **_: int) -> None:
+        """It has no random numbers of ours."""
+        return
+
+    def batch(self, count: int) -> np.ndarray:
+        """Latents of seed 1."""
+        length = _read(self._folder / "first.f32").shape[1]
+        return _read(self._folder / "batch.f32", length)[:count]
+
+    def decode(self, z: np.ndarray) -> np.ndarray:
+        """Images of latents."""
+        return self._decoder(z)["probs"]
+
+    def run(self, bundle: Path, file: str, data: bytes) -> Mapping[str, np.ndarray]:
+        """The outputs of a graph."""
+        graphs = json.loads((bundle / "manifest.json").read_text())["graphs"]
+        tensor = next(graph for graph in graphs if graph["file"] == file)["inputs"][0]
+        shape = [size if isinstance(size, int) else -1 for size in tensor["shape"]]
+        return self.open(bundle / file)(np.frombuffer(data, tensor["dtype"]).reshape(shape))
+
+    def bytes(self) -> int:
+        """The distribution's files and those of all that it requires."""
+        from benchmarks._installed import installed_bytes, requirements
+
+        return installed_bytes(requirements(self.distribution))
+
+
+class Graph(ABC):
+    """An open graph."""
+
+    @abstractmethod
+    def __call__(self, x: np.ndarray) -> Mapping[str, np.ndarray]:
+        """Its outputs by name."""
+
+
+def _read(path: Path, length: int | None = None) -> np.ndarray:
+    values = np.fromfile(path, "<f4")
+    return values.reshape(-1, length or values.size)

@@ -1,0 +1,140 @@
+"""Programs that embed the model, seen from outside; what they are asked and answer stands in the package's docstring."""
+
+import base64
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from benchmarks._process import Contender, ContenderError, Process
+from cvae_runtime import Golden, GoldenCase, GoldenLatents
+
+from ._agreement import Agreement, distance, ulp
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """A cold start: seconds until there was an image, and its values."""
+
+    seconds: float
+    image: np.ndarray
+
+
+class Program(Protocol):
+    """What is asked of each. All raise `ContenderError` where it dies or cannot run here.
+
+    Attributes:
+        threads: that it takes by itself.
+        about: versions, and the graph that it decodes with.
+    """
+
+    threads: str
+    about: str
+
+    def cold(self) -> Start:
+        """Start anew."""
+
+    def agreement(self, golden: Golden, bundles: Mapping[str, str]) -> Agreement:
+        """Compare it with the golden vectors of some graphs: file -> the folder of the bundle that it is taken from."""
+
+    def decode(self, batch: int) -> np.ndarray:
+        """Images of the first latents of seed 1, flat."""
+
+    def measure(self, batch: int, seconds: float) -> Sequence[float]:
+        """Decode these for about so many seconds: those of every call."""
+
+    def size(self) -> int:
+        """Bytes that an app ships beside itself and the model."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+class LineProgram(Process):
+    """A program that answers lines of JSON; its cold start lasts until its first line is there."""
+
+    def __init__(self, contender: Contender, command: Sequence[str]) -> None:
+        self._command = command
+        began = time.perf_counter()
+        super().__init__(contender, command=command)
+        try:
+            answer = self._receive()
+            seconds = time.perf_counter() - began
+            if "unavailable" in answer:
+                raise ContenderError("skipped", answer["unavailable"])
+        except BaseException:
+            self.close()
+            raise
+        self.first = Start(seconds, values(answer["image"]))
+        self.threads: str = answer["threads"]
+        self.about: str = answer["about"]
+
+    def cold(self) -> Start:
+        """See `Program`: another process."""
+        other = type(self)(self.contender, self._command)
+        other.close()
+        return other.first
+
+    def agreement(self, golden: Golden, bundles: Mapping[str, str]) -> Agreement:
+        """See `Program`."""
+        differences: dict[str, Mapping[str, float]] = {}
+        not_run: dict[str, str] = {}
+        for case in golden.cases:
+            if case.file in bundles:
+                found = self._run(bundles[case.file], case)
+                if isinstance(found, str):
+                    not_run[case.file] = found
+                else:
+                    differences[case.file] = found
+        steps = [distance for latents in golden.rng if (distance := self._ulp(latents)) is not None]
+        return Agreement(differences, not_run, max(steps, default=None))
+
+    def _run(self, bundle: str, case: GoldenCase) -> Mapping[str, float] | str:
+        """How far a graph's outputs are from the golden ones, or why it does not run that."""
+        (given,) = case.inputs.values()
+        text = base64.b64encode(given.tobytes()).decode()
+        answer = self._ask(do="run", bundle=bundle, file=case.file, input=text)
+        if "reason" in answer:
+            return str(answer["reason"])
+        return {
+            name: distance(values(answer["outputs"][name]), expected, f"{name} of {case.file}")
+            for name, expected in case.outputs.items()
+        }
+
+    def _ulp(self, golden: GoldenLatents) -> int | None:
+        # Seeds and indices are strings: JSON numbers end at 2^53 in JavaScript.
+        seed, first = str(golden.seed), str(golden.first)
+        asked = {"count": golden.count, "latent_dim": golden.latent_dim}
+        text = self._ask(do="latents", seed=seed, first=first, **asked)["z"]
+        if text is None:
+            return None
+        return ulp(values(text), golden.z, f"latents of seed {seed}")
+
+    def decode(self, batch: int) -> np.ndarray:
+        """See `Program`."""
+        return values(self._ask(do="decode", batch=batch)["images"])
+
+    def measure(self, batch: int, seconds: float) -> Sequence[float]:  # type: ignore[override]
+        """See `Program`."""
+        times: Sequence[float] = self._ask(do="measure", batch=batch, seconds=seconds)["times"]
+        return times
+
+    def size(self) -> int:
+        """See `Program`."""
+        return int(self._ask(do="size")["bytes"])
+
+
+class BrowserProgram(LineProgram):
+    """A program that drives a browser: starting that is not counted."""
+
+    def cold(self) -> Start:
+        """See `Program`: a navigation in a fresh context."""
+        answer = self._ask(do="cold")
+        return Start(answer["seconds"], values(answer["image"]))
+
+
+def values(text: str) -> np.ndarray:
+    """Float32 from little-endian bytes in base64."""
+    return np.frombuffer(base64.b64decode(text), "<f4")

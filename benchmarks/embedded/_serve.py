@@ -1,0 +1,96 @@
+"""The loop of the programs in Python; what is asked and answered stands in the package's docstring."""
+
+import base64
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+
+class Runtime(Protocol):
+    """What computes."""
+
+    threads: str
+    about: str
+
+    def first(self) -> np.ndarray:
+        """The image of seed 0."""
+
+    def latents(self, seed: int, first: int, count: int, latent_dim: int) -> np.ndarray | None:
+        """Of the prior's stream; None where the runtime has no such random numbers."""
+
+    def batch(self, count: int) -> np.ndarray:
+        """Latents of seed 1."""
+
+    def decode(self, z: np.ndarray) -> np.ndarray:
+        """Images of latents."""
+
+    def run(self, bundle: Path, file: str, data: bytes) -> Mapping[str, np.ndarray]:
+        """The outputs of a graph of a bundle; `LookupError` says why it is not run here."""
+
+    def bytes(self) -> int:
+        """What it takes on the disk."""
+
+
+def main(open_runtime: Callable[[Path], Runtime]) -> None:
+    """Serve requests until stdin ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print
+
+    def answer(value: Mapping[str, Any]) -> None:
+        answers.write(json.dumps(value) + "\n")
+        answers.flush()
+
+    folder = Path(sys.argv[1])
+    try:
+        runtime = open_runtime(folder)
+    except ImportError as error:
+        answer({"unavailable": f"not installed: {error}"})
+        return
+    answer({"image": text_of(runtime.first()), "threads": runtime.threads, "about": runtime.about})
+    for line in sys.stdin:
+        answer(respond(runtime, folder, **json.loads(line)))
+
+
+def respond(runtime: Runtime, folder: Path, do: str, **asked: Any) -> dict[str, Any]:
+    """The answer to a request."""
+    if do == "run":
+        try:
+            found = runtime.run(folder / asked["bundle"], asked["file"], base64.b64decode(asked["input"]))
+        except Exception as error:  # runtimes raise anything
+            first = next(iter(str(error).strip().splitlines()), "no message")
+            return {"reason": first if isinstance(error, LookupError) else f"{type(error).__name__}: {first}"}
+        return {"outputs": {name: text_of(array) for name, array in found.items()}}
+    if do == "latents":
+        z = runtime.latents(**{name: int(number) for name, number in asked.items()})
+        return {"z": None if z is None else text_of(z)}
+    if do == "size":
+        return {"bytes": runtime.bytes()}
+    z = runtime.batch(asked["batch"])
+    if do == "decode":
+        return {"images": text_of(runtime.decode(z))}
+    return {"times": measure(lambda: runtime.decode(z), asked["seconds"])}
+
+
+def measure(work: Callable[[], object], seconds: float) -> Sequence[float]:
+    """Call ``work`` for about so many seconds, without a gap: the calls' times."""
+    clock = time.perf_counter
+    work()  # what another contender left in the caches is not this one's
+    times = []
+    start = before = clock()
+    while not times or before - start < seconds:
+        work()
+        now = clock()
+        times.append(now - before)
+        before = now
+    return times
+
+
+def text_of(array: np.ndarray) -> str:
+    """An array's bytes in base64."""
+    return base64.b64encode(np.ascontiguousarray(array, array.dtype.newbyteorder("<"))).decode()

@@ -1,0 +1,114 @@
+"""The programs of examples/cpp from outside: what they are started with, and what they print."""
+
+import os
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks._process import ContenderError
+from cvae_runtime import Golden
+
+from ._agreement import Agreement
+from ._program import Start
+
+BUILD = Path(__file__).parents[2] / "build" / "cpp"
+_DIFFERENCE = re.compile(r"(?P<file>\w+\.onnx), (?P<output>\w+): largest difference (?P<value>[^,]+),")
+_ULP = re.compile(r"latents, seed \d+, first \d+: (\d+) ulp")
+_RATE = re.compile(r"([\d.]+) images/s")
+# The C and C++ libraries are everyone's.
+_SYSTEM = re.compile(r"(linux-vdso|ld-linux.*|lib(c|m|dl|rt|pthread|gcc_s|stdc\+\+))\.so")
+
+
+class CommandLine:
+    """See `_program.Program`. Each question is a process: it draws its latents itself, and writes its picture.
+
+    Args:
+        folder: what `_prepare` laid out.
+        build: where CMake built; the variable CVAE_CPP_BUILD, or build/cpp, if not given.
+    """
+
+    threads = "default"
+
+    def __init__(self, folder: Path, build: Path | None = None) -> None:
+        self._folder = folder
+        self._build = build or Path(os.environ.get("CVAE_CPP_BUILD", BUILD))
+        for name in ("cvae-sample", "cvae-self-test"):
+            if not (self._build / name).exists():
+                how = "cmake -S examples/cpp -B build/cpp and --build it, as examples/cpp/README.md says"
+                raise ContenderError("skipped", f"not built: {name}; {how}")
+        self.about = f"{self._library().name}, decoder.onnx"
+
+    def cold(self) -> Start:
+        """From the process's start to its end: the image is written then."""
+        began = time.perf_counter()
+        image = self._draw(0, 1)
+        return Start(time.perf_counter() - began, image)
+
+    def agreement(self, golden: Golden, bundles: Mapping[str, str]) -> Agreement:
+        """What its self-test says, which compares with the golden vectors itself."""
+        said = self._call("cvae-self-test", str(self._folder / "portable"))
+        differences: dict[str, dict[str, float]] = {}
+        for found in _DIFFERENCE.finditer(said):
+            differences.setdefault(found["file"], {})[found["output"]] = float(found["value"])
+        steps = [int(text) for text in _ULP.findall(said)]
+        if not differences or len(steps) != len(golden.rng):
+            raise ContenderError("failed", f"cvae-self-test told no differences: {said[-200:]}")
+        there = {file: found for file, found in differences.items() if file in bundles}
+        return Agreement(there, {file: "it opens portable graphs" for file in bundles if file not in there}, max(steps))
+
+    def decode(self, batch: int) -> np.ndarray:
+        """Images of seed 1."""
+        return self._draw(1, batch)
+
+    def measure(self, batch: int, seconds: float) -> Sequence[float]:
+        """It measures whole seconds, and tells the rate alone."""
+        with tempfile.TemporaryDirectory() as out:
+            said = self._call("cvae-sample", *self._drawing(1, batch, out), "--repeat", str(max(1, round(seconds))))
+        found = _RATE.search(said)
+        if found is None:
+            raise ContenderError("failed", f"cvae-sample told no rate: {said[-200:]}")
+        return [batch / float(found[1])]
+
+    def size(self) -> int:
+        """The program and the libraries that it loads, without the system's own."""
+        return sum(path.stat().st_size for path in [self._build / "cvae-sample", *self._libraries()])
+
+    def close(self) -> None:
+        """Nothing runs between questions."""
+
+    def _draw(self, seed: int, count: int) -> np.ndarray:
+        with tempfile.TemporaryDirectory() as out:
+            self._call("cvae-sample", *self._drawing(seed, count, out))
+            return np.fromfile(Path(out, "raw"), "<f4")
+
+    def _drawing(self, seed: int, count: int, out: str) -> Sequence[str]:
+        where = ("-o", f"{out}/picture.pgm", "--raw", f"{out}/raw")
+        return (str(self._folder / "portable"), "-n", str(count), "--seed", str(seed), *where)
+
+    def _call(self, name: str, *arguments: str) -> str:
+        done = subprocess.run([str(self._build / name), *arguments], capture_output=True, text=True, check=False)
+        said = (done.stdout + done.stderr).strip()
+        if done.returncode:
+            raise ContenderError("failed", f"{name}: exit code {done.returncode}: {said[-300:]}")
+        return said
+
+    def _library(self) -> Path:
+        return next((path for path in self._libraries() if "onnxruntime" in path.name), Path("onnxruntime"))
+
+    def _libraries(self) -> Sequence[Path]:
+        try:
+            listed = subprocess.run(
+                ["ldd", str(self._build / "cvae-sample")],  # noqa: S607  # wherever the system has it
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise ContenderError("skipped", f"its libraries cannot be told: {error}") from None
+        pairs = re.findall(r"^\s*(\S+) => (\S+)", listed.stdout, re.MULTILINE)
+        return [Path(where).resolve() for name, where in pairs if not _SYSTEM.match(name)]

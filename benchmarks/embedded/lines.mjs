@@ -1,0 +1,12 @@
+/** Lines of JSON on stdin and stdout; stdout is for answers alone. */
+
+import { createInterface } from "node:readline";
+
+export function say(value) {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}
+
+/** Answers requests until stdin ends. */
+export async function serve(answer) {
+  for await (const line of createInterface({ input: process.stdin })) say(await answer(JSON.parse(line)));
+}

@@ -1,0 +1,29 @@
+"""LiteRT, which was TensorFlow Lite: its interpreter with XNNPACK's kernels, a thread a core."""
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+import cvae_runtime
+from benchmarks._worker import Factory, Work
+from benchmarks.peers import inputs, lite_model
+
+
+def xnnpack(folder: str) -> Factory:
+    """A model for each batch size; inputs and outputs are copied, as its Python surface does."""
+
+    def at(task: str, batch: int) -> Work:
+        path = str(lite_model(task, folder, batch))
+        interpreter = Interpreter(path, num_threads=cvae_runtime.allowed_cores())
+        interpreter.allocate_tensors()
+        (given,) = (detail["index"] for detail in interpreter.get_input_details())
+        wanted = [d["index"] for d in sorted(interpreter.get_output_details(), key=lambda d: d["name"])]
+        x = inputs(task, folder, batch)
+
+        def work() -> list[np.ndarray]:
+            interpreter.set_tensor(given, x)
+            interpreter.invoke()
+            return [interpreter.get_tensor(index) for index in wanted]
+
+        return work
+
+    return at

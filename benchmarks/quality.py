@@ -1,0 +1,94 @@
+"""How good is what is fast? Test ELBO, NLL and size of the packaged model's variants, and of the presets."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+import cvae_runtime
+import cvae_train
+
+from ._harness import entry_of
+from ._process import Contender
+from ._progress import Progress
+from ._result import Comparison, Entry, Kind, Point
+
+TITLE = "Quality: what the variants and presets reach on the 10,000 test digits"
+OPTIONS = ()
+SECONDS = (25, 150)
+
+HISTORIES = Path(__file__).parents[1] / "docs" / "histories"
+OURS = "packaged model, float32"
+PRECISIONS: Sequence[cvae_runtime.Precision] = ("float32", "int8")
+
+
+def variant(precision: str) -> str:
+    """The name of the packaged model in a precision."""
+    return f"packaged model, {precision}"
+
+
+def presets() -> list[Entry]:
+    """The last test ELBO of each committed history; the notebook's recipe is the peer of the others."""
+    entries = []
+    for path in sorted(HISTORIES.glob("*.csv")):
+        with path.open(newline="", encoding="utf-8") as file:
+            last = list(csv.DictReader(file))[-1]
+        kind: Kind = "peer" if path.stem == "notebook" else "ours"
+        name = f"preset {path.stem}, {last['epoch']} epochs"
+        entries.append(entry_of(Contender(name, "", kind=kind), [Point("test ELBO", (float(last["elbo"]),))]))
+    return entries
+
+
+def files_of(precision: str) -> int:
+    """Bytes of the encoder and the decoder that are used on a CPU for a precision; float32 where a role has no other."""
+    graphs, total = cvae_runtime.read_bundle().manifest.graphs, 0
+    for role in ("encoder", "decoder"):
+        wanted = [g for g in graphs if g.role == role and g.precision == precision]
+        wanted = wanted or [g for g in graphs if g.role == role and g.precision == "float32"]
+        total += next((g for g in wanted if g.target == "cpu"), wanted[0]).bytes
+    return total
+
+
+def run(*, quick: bool, progress: Progress) -> Iterator[Comparison]:
+    """Compute; comparisons of the ELBO, of the likelihood and of the sizes."""
+    images = cvae_train.load_data().test
+    seeds, few, samples = (2, 1000, 16) if quick else (5, 10_000, 64)
+    progress.plan({"ELBO": 2.0 * seeds * len(PRECISIONS), "likelihood": few * samples / 4000 * len(PRECISIONS)})
+    elbos: dict[str, list[float]] = {}
+    likelihoods: dict[str, float] = {}
+    progress.stage("ELBO", seeds * len(PRECISIONS))
+    for precision in PRECISIONS:
+        with cvae_runtime.load(provider="cpu", precision=precision) as model:
+            for seed in range(seeds):
+                progress.step(f"{precision}, noise {seed + 1} of {seeds}")
+                elbos.setdefault(precision, []).append(float(np.mean(model.score(images, seed=seed).elbo)))
+    progress.stage("likelihood", len(PRECISIONS))
+    for precision in PRECISIONS:
+        with cvae_runtime.load(provider="cpu", precision=precision) as model:
+            progress.step(precision)
+            scores = model.score(images[:few], samples=samples)
+            likelihoods[precision] = float(np.mean(scores.log_likelihood))
+
+    def entries(points: dict[str, Point]) -> tuple[Entry, ...]:
+        named = {each: Contender(variant(each), "", kind="ours", precision=each) for each in points}
+        return tuple(entry_of(named[each], [point]) for each, point in points.items())
+
+    yield Comparison(
+        *("test ELBO", "quality", "nats", "higher", "measure"),
+        (*entries({each: Point("test ELBO", tuple(found)) for each, found in elbos.items()}), *presets()),
+        OURS,
+        negligible=0.002,
+    )
+    yield Comparison(
+        *(f"NLL by {samples} samples, {few:,} images", "quality", "nats", "lower", "measure"),
+        entries({each: Point("NLL", (-found,)) for each, found in likelihoods.items()}),
+        OURS,
+        negligible=0.002,
+    )
+    yield Comparison(
+        *("size of encoder and decoder", "quality", "kB", "lower", "measure"),
+        entries({each: Point("on the disk", (files_of(each) / 1e3,)) for each in PRECISIONS}),
+        OURS,
+        negligible=0.01,
+    )

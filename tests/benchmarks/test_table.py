@@ -1,0 +1,65 @@
+import dataclasses
+
+import pytest
+
+from benchmarks._result import Comparison, Entry, Point
+from benchmarks._table import figure, heading, legend, table, versus
+
+
+def test_a_table_has_medians_spreads_and_ratios_and_tells_who_is_missing(sample):
+    lines = [line.split() for line in table(sample).splitlines()]
+    assert lines[0] == ["batch", "1", "batch", "64"]
+    assert lines[1] == ["JAX,", "jit", "40.0", "+-25%", "(2.00x)", "500", "+-0%", "(0.80x)"]
+    assert lines[4] == ["ours", "90.0", "+-11%", "400", "+-0%"]
+    assert lines[7][-3:] == ["9,000", "+-0%", "(0.04x)"]
+    assert " ".join(lines[8]) == "LiteRT refused: wrong output at batch 1: off by 0.5, more than 1e-04"
+    assert " ".join(lines[9]) == "skipped: PyTorch & co"
+    assert len(lines) == 10
+
+
+def test_the_legend_says_what_is_better(sample):
+    assert legend(sample) == (
+        "decoding, offline: images/s, higher is better; median of the rounds, half the spread, and in brackets how many "
+        "times better ours is"
+    )
+
+
+def test_an_entry_without_a_place_has_a_dash(sample):
+    entries = (*sample.entries[:1], Entry("new", "peer", (Point(64, (7.0,)),)))
+    both = Comparison("c", "offline", "images/s", "higher", "batch", entries, "ours")
+    assert table(both).splitlines()[2].split() == ["new", "-", "7.00"]
+
+
+def test_places_are_named_by_the_axis_or_by_themselves(sample):
+    assert heading(sample, 64) == "batch 64"
+    assert heading(sample, "p99") == "p99"
+    server = Comparison("c", "server", "images/s", "higher", "bound, ms", (), "ours")
+    assert heading(server, 10.0) == "bound 10 ms"
+    threads = Comparison("c", "offline", "images/s", "higher", "threads", (), "ours")
+    assert [heading(threads, count) for count in (1, 2)] == ["1 thread", "2 threads"]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(0.0, "0"), (0.0123, "0.012"), (1.234, "1.23"), (12.34, "12.3"), (1234.5, "1,234")],
+)
+def test_figures_have_about_three_digits(sample, value, expected):
+    assert figure(sample, value) == expected
+
+
+def test_nats_have_two_decimals(sample):
+    nats = dataclasses.replace(sample, unit="nats")
+    assert [figure(nats, value) for value in (-72.4191, 66.9)] == ["-72.42", "66.90"]
+
+
+def test_nats_are_told_apart_by_differences_and_the_rest_by_ratios():
+    entries = (Entry("a", "ours", (Point("x", (-72.0,)),)), Entry("b", "ours", (Point("x", (-77.5,)),)))
+    points = [entry.points[0] for entry in entries]
+    elbo = Comparison("c", "quality", "nats", "higher", "measure", entries, "a")
+    nll = Comparison("c", "quality", "nats", "lower", "measure", entries, "a")
+    rate = Comparison("c", "offline", "images/s", "higher", "batch", entries, "a")
+    assert versus(elbo, *points) == "+5.50"
+    assert versus(nll, *points) == "-5.50"
+    assert versus(rate, Point(1, (3.0,)), Point(1, (2.0,))) == "1.50x"
+    assert versus(rate, Point(1, (1.0,)), Point(1, (300.0,))) == "0.003x"
+    assert versus(rate, Point(1, (1.0,)), Point(1, (0.0,))) == "-"

@@ -144,3 +144,20 @@ def test_a_provider_that_is_compiled_in_and_does_not_work_is_left_out(monkeypatc
 def test_a_graph_that_the_cpu_refuses_is_not_left_out():
     with pytest.raises(Exception, match="No graph was found in the protobuf"):
         list(runs_of(Graph("decoder", "portable", "float32", b"\x08\x08", ())))
+
+
+def test_an_elbo_may_move_by_its_own_noise_and_by_no_more(reference, subject):
+    model_elbos = reference.elbos
+
+    def moved(by):
+        """The verdict where outputs agree and the ELBO of each image moves by so much."""
+        expected = dataclasses.replace(reference.expected("decoder"), elbos=lambda _: model_elbos + by)
+        graph = Graph("decoder", "portable", "float32", b"", ())
+        return compare(graph, [run_of(subject, "decoder")], expected, model_elbos, BUDGETS["float32"])
+
+    rare = np.zeros(len(model_elbos))
+    rare[3] = 0.4  # the last bit of one pixel that is missed badly
+    assert rare.mean() > BUDGETS["float32"].elbo
+    assert moved(rare).all_pass
+    assert not moved(np.full(len(model_elbos), 0.002)).all_pass
+    assert not moved(rare + 0.4).all_pass

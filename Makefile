@@ -16,13 +16,14 @@ NODE := $(shell node -e 'const [major, minor] = process.versions.node.split(".")
 	process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)' 2>/dev/null && command -v npm 2>/dev/null)
 WITHOUT_NODE := no Node.js 20.19 or later with npm
 
-.PHONY: help demo test test-js page dist lint format bundle clean
+.PHONY: help demo test test-js page torture dist lint format bundle clean
 
 help:
 	@echo 'make demo    train for some minutes, export, draw samples and reconstructions'
 	@echo 'make test    tests, formatting, linting, types; of the JavaScript too where Node.js is there'
 	@echo 'make test-js those of the JavaScript alone, in Node.js and in Chromium'
 	@echo 'make page    build the web page, which cvae-web copies'
+	@echo 'make torture attack everything for SECONDS=600, and count'
 	@echo 'make dist    build the page, the sdist and the wheel'
 	@echo 'make lint    the checks without the tests'
 	@echo 'make format  format and fix what can be'
@@ -80,6 +81,11 @@ test-js: $(JS)/node_modules/.installed
 
 page: $(JS)/node_modules/.installed
 	cd $(JS) && npm run build:page
+
+# The campaign of faults of docs/reliability.md; make torture SECONDS=3600 SEED=7
+SECONDS ?= 600
+torture: $(VENV)/.test
+	$(BIN)/python -m scripts.torture --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 dist: page $(VENV)/.test
 	$(BIN)/python -m build --no-isolation

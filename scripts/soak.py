@@ -20,9 +20,9 @@ SAMPLES = 20
 SIZES = (1, 2, 3, 5, 8, 13, 21, 34, 55)
 
 
-def resident() -> int:
-    """The bytes of memory that this process has."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def resident(process: int | str = "self") -> int:
+    """The bytes of memory that a process has, this one if not given."""
+    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def call(model: cvae.Model, number: int) -> None:

@@ -1,6 +1,7 @@
 """A TensorFlow function to an ONNX graph that is ready to be shipped."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ from .passes import run_passes
 BATCH = "batch"
 
 _AXES = {"noise": ("samples", BATCH)}  # of inputs with others than the batch first
+
+_COUNTER = re.compile(r"__\d+")
 
 _TF2ONNX_NEWEST = 18  # the newest opset that it writes; beyond, onnx converts
 
@@ -84,6 +87,7 @@ def finish(
             open_axes = zip(value.shape, names, strict=False)  # scalars have none, and a fixed size stays
             named = [size if isinstance(size, int) else name for size, name in open_axes]
             value.shape = ir.Shape([*named, *value.shape[len(named) :]])
+    _number_anew(model)
     model.graph.name = str(metadata["cvae.role"])
     model.producer_name = "cvae-toolkit"
     model.metadata_props.update({key: json.dumps(value) for key, value in metadata.items()})
@@ -96,6 +100,21 @@ def finish(
         opset = finished.opset_import[0].version
         raise ConversionError(f"onnx's checker refuses the graph at opset {opset}: {error}") from error
     return finished.SerializeToString(deterministic=True), tuple(applied)
+
+
+def _number_anew(model: ir.Model) -> None:
+    """Number what tf2onnx named by its counters in the graph's order: they count otherwise from one export to the next."""
+    kept = {*model.graph.inputs, *model.graph.outputs}
+    things = dict.fromkeys(
+        thing
+        for node in model.graph
+        for thing in (node, *node.inputs, *node.outputs)
+        if thing is not None and thing not in kept and _COUNTER.search(thing.name or "")
+    )
+    names = [_COUNTER.sub(f"__{number}", str(thing.name)) for number, thing in enumerate(things)]
+    for round_of in ([f"{name}__" for name in names], names):  # two, so that no name is another's on the way
+        for thing, name in zip(things, round_of, strict=True):
+            thing.name = name
 
 
 def _refuse_newer_operators(proto: onnx.ModelProto) -> None:

@@ -92,7 +92,8 @@ def export(
         ParityError: a graph differs from the trained model by more than its tolerance; nothing is written.
     """
     _check_target(Path(target), overwrite)
-    return _export(subject_of_run(run, data, quiet=quiet), Path(target), settings or Settings(), quiet=quiet)
+    subject = subject_of_run(run, data, quiet=quiet)
+    return _export(subject, Path(target), settings or Settings(), overwrite=overwrite, quiet=quiet)
 
 
 def export_models(
@@ -139,10 +140,10 @@ def export_models(
         data=data,
         quiet=quiet,
     )
-    return _export(subject, Path(target), settings or Settings(), quiet=quiet)
+    return _export(subject, Path(target), settings or Settings(), overwrite=overwrite, quiet=quiet)
 
 
-def _export(subject: Subject, target: Path, settings: Settings, *, quiet: bool) -> ExportResult:
+def _export(subject: Subject, target: Path, settings: Settings, *, overwrite: bool, quiet: bool) -> ExportResult:
     reference = Reference(subject)
     comparisons, refused = build(reference, settings, (lambda _: None) if quiet else _say)
     graphs = [comparison.graph for comparison in comparisons]
@@ -157,7 +158,7 @@ def _export(subject: Subject, target: Path, settings: Settings, *, quiet: bool) 
         golden=GoldenInfo(GOLDEN_NAME, len(golden), hashlib.sha256(golden).hexdigest()),
         versions={name: metadata.version(name) for name in _PACKAGES},
     )
-    with new_folder(target) as folder:
+    with new_folder(target, overwrite=overwrite) as folder:
         for graph in graphs:
             write_file(folder / graph.file, graph.data)
         write_file(folder / GOLDEN_NAME, golden)

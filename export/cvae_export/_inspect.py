@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cvae_runtime import Bundle, InputError, MissingExtraError, require
+from cvae_runtime import Bundle, InputError, MissingExtraError, refuse_special, require
 
 _QUANTIZATION = ("QuantizeLinear", "DequantizeLinear")
 
@@ -44,6 +44,7 @@ def inspect_file(path: Path) -> dict[str, Any]:
         InputError: it cannot be read, or is no ONNX file.
         MissingExtraError: onnx is not installed.
     """
+    refuse_special(path)
     try:
         data = path.read_bytes()
     except OSError as error:

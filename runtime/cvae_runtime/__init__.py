@@ -31,8 +31,9 @@ from ._errors import (
     TargetExistsError,
 )
 from ._extras import require
-from ._files import new_folder, refuse_existing, write_file
+from ._files import new_folder, refuse_existing, refuse_special, remove_temporary, write_file
 from ._golden import Golden, GoldenCase, GoldenLatents, GoldenResult, check_golden, parse_golden
+from ._hold import hold_folder
 from ._idx import read_idx
 from ._image_files import encoded_shape, fit_picture, read_images, read_picture
 from ._manifest import (
@@ -105,6 +106,7 @@ __all__ = [
     "fit_picture",
     "gaussian_kl",
     "gaussian_kl_per_dimension",
+    "hold_folder",
     "is_single_file",
     "load",
     "log_likelihood",
@@ -125,6 +127,8 @@ __all__ = [
     "read_npz",
     "read_picture",
     "refuse_existing",
+    "refuse_special",
+    "remove_temporary",
     "reparameterize",
     "require",
     "score_images",

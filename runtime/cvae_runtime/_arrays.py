@@ -1,6 +1,7 @@
 """Reads and writes NumPy files, and turns arrays of pictures into the one form used everywhere: uint8 (N, H, W, C)."""
 
 import io
+import os
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._errors import CvaeError, InputError
+from ._files import refuse_special
+from ._memory import refuse_size
 
 _SPAN_BYTES = 1 << 24
 
@@ -28,6 +31,7 @@ def read_npy(path: Path, *, mapped: bool = False) -> NDArray[Any]:
     with _numpy_errors(path), path.open("rb") as file:
         if mapped:
             return np.lib.format.open_memmap(path, mode="r")
+        refuse_size(str(path), os.fstat(file.fileno()).st_size)
         return np.lib.format.read_array(file, allow_pickle=False)
 
 
@@ -43,6 +47,9 @@ def read_npz(path: Path, names: Sequence[str]) -> list[NDArray[Any]]:
             if name not in archive.files:
                 found = ", ".join(archive.files) or "none"
                 raise InputError(f"{path}: expected the arrays {' and '.join(names)}, found {found}")
+        assert archive.zip is not None  # as long as it is open
+        members = [info for info in archive.zip.infolist() if info.filename.removesuffix(".npy") in names]
+        refuse_size(str(path), sum(info.file_size for info in members))  # unpacked; no more is read than it says
         return [archive[name] for name in names]
 
 
@@ -73,6 +80,7 @@ def npz_bytes(arrays: Mapping[str, NDArray[Any]], *, compress: bool = False) -> 
 @contextmanager
 def _numpy_errors(path: Path) -> Iterator[None]:
     """Turn whatever NumPy raises for a damaged file, which is nearly anything, into an `InputError` that names it."""
+    refuse_special(path)
     try:
         yield
     except CvaeError:

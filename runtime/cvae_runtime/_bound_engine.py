@@ -53,6 +53,7 @@ class BoundEngine(Engine):
         except Exception as error:  # ONNX Runtime's exceptions have no common base but this
             raise self._session.failure(error) from error
         self._session.check(found, size, list(outputs))
+        self._session.refuse_overflow(items, [part[: len(items)] for part in found])
         for part, out in zip(found, outputs.values(), strict=True):
             store(part[: len(items)], out)
 

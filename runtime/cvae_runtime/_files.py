@@ -4,15 +4,18 @@ Everything is written to a temporary name beside the target, flushed to the disk
 killed leaves at most a hidden ``.NAME.XXXXXXXX.tmp`` behind, never a target that is half there.
 """
 
+import contextlib
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from ._errors import InputError, TargetExistsError
+from ._errors import CvaeError, InputError, TargetExistsError
+from ._exchange import exchange
 
 
 def refuse_existing(target: Path, overwrite: bool, *, remedy: str = "--overwrite") -> None:
@@ -20,12 +23,27 @@ def refuse_existing(target: Path, overwrite: bool, *, remedy: str = "--overwrite
 
     Raises:
         TargetExistsError: it exists and ``overwrite`` is false; the message names ``remedy``.
-        InputError: the folder that is to hold it does not exist.
+        InputError: the folder that is to hold it does not exist; or it is a pipe or a device.
     """
+    refuse_special(target)
     if os.path.lexists(target) and not overwrite:
         raise TargetExistsError(f"{target} exists already; choose another name or say {remedy}")
     if not target.absolute().parent.is_dir():
         raise InputError(f"cannot write {target}: the folder {target.parent} does not exist; create it first")
+
+
+def refuse_special(path: Path) -> None:
+    """Raise `InputError` for what is neither file nor folder.
+
+    Reading a pipe or ``/dev/zero`` may never end, and a file that is renamed to ``/dev/null`` takes the place of the
+    device. What is not there is nobody's fault yet: whoever opens it will say why.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise InputError(f"{path}: expected the name of a file, found a pipe, a device or a socket; name a file")
 
 
 def write_file(target: Path, data: bytes) -> None:
@@ -43,6 +61,7 @@ def new_file(target: Path) -> Iterator[BinaryIO]:
     Raises:
         InputError: it cannot be written, which any `OSError` of the block is taken for.
     """
+    refuse_special(target)
     temporary = _temporary_name(target)
     try:
         with temporary.open("xb") as file:
@@ -50,56 +69,87 @@ def new_file(target: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError(f"cannot write {target}: {error.strerror or error}; check space and permissions") from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+        _sync_folder(target.absolute().parent)
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # the folder may have become read-only, or have gone
+            temporary.unlink()
+        if isinstance(error, OSError) and not isinstance(error, CvaeError):
+            raise _cannot_write(target, error) from error
         raise
-    _sync_folder(target.absolute().parent)
 
 
 def remove_temporary(folder: Path) -> None:
     """Remove the temporary files that processes which were killed have left in ``folder``."""
     for path in folder.glob(".*.????????.tmp"):
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what cannot be removed is in nobody's way
+            path.unlink()
 
 
 @contextmanager
-def new_folder(target: Path) -> Iterator[Path]:
+def new_folder(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
     """Yield an empty temporary folder beside ``target`` that takes its place when the block ends well.
 
-    A folder that is there already is moved aside first and removed last, so that a failure at any point leaves the
-    old one or the new one whole. When the block raises, the temporary folder is removed and ``target`` is as before.
-    The block writes its files by `write_file`, which flushes them.
+    A folder that is there already keeps its name until the new one has it, and is removed last: in one step on Linux,
+    elsewhere moved aside first, so that a failure at any point leaves the old one or the new one whole. When the block
+    raises, the temporary folder is removed and ``target`` is as before. The block writes its files by `write_file`,
+    which flushes them.
+
+    Args:
+        target: the folder.
+        overwrite: whether what is there when the block ends is replaced, an empty folder apart.
 
     Raises:
-        InputError: the folder cannot be made there, or has no name of its own, as ``.`` and ``..``.
+        InputError: the folder cannot be made there, which any `OSError` of the block is taken for, or has no name of
+            its own, as ``.`` and ``..``.
+        TargetExistsError: something came there during the block, and ``overwrite`` is false.
     """
+    refuse_special(target)
     temporary = _temporary_name(target)
     try:
         temporary.mkdir()
-    except OSError as error:
-        raise InputError(f"cannot write {target}: {error.strerror or error}; check space and permissions") from error
-    try:
         yield temporary
-        old = _temporary_name(target) if os.path.lexists(target) else None
-        if old is not None:
-            target.rename(old)
+        if overwrite and os.path.lexists(target):
+            _replace(temporary, target)
+        else:
+            _take(temporary, target)
+        _sync_folder(target.absolute().parent)
+    except BaseException as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, OSError) and not isinstance(error, CvaeError):
+            raise _cannot_write(target, error) from error
+        raise
+
+
+def _take(temporary: Path, target: Path) -> None:
+    """Rename where nothing is, or an empty folder."""
+    try:
+        temporary.rename(target)
+    except OSError as error:
+        if os.path.lexists(target):
+            raise TargetExistsError(f"{target} was made by another process meanwhile; choose another name") from error
+        raise
+
+
+def _replace(temporary: Path, target: Path) -> None:
+    """Put a folder in the place of what is there, and remove that."""
+    if exchange(temporary, target):
+        old = temporary
+    else:
+        old = _temporary_name(target)
+        target.rename(old)
         try:
             temporary.rename(target)
         except BaseException:
-            if old is not None:
-                old.rename(target)
+            old.rename(target)
             raise
-        _sync_folder(target.absolute().parent)
-        if old is not None and old.is_dir() and not old.is_symlink():
-            shutil.rmtree(old)
-        elif old is not None:
-            old.unlink()
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    if old.is_dir() and not old.is_symlink():
+        shutil.rmtree(old, ignore_errors=True)  # the new one has its place, whatever becomes of the old one
+    else:
+        old.unlink()
+
+
+def _cannot_write(target: Path, error: OSError) -> InputError:
+    return InputError(f"cannot write {target}: {error.strerror or error}; check space and permissions")
 
 
 def _temporary_name(target: Path) -> Path:

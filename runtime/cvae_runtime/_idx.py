@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._errors import InputError
+from ._files import refuse_special
+from ._memory import refuse_size
 
 _UINT8 = 0x08
 _READ_AT_A_TIME = 1 << 24  # bytes
@@ -24,6 +26,7 @@ def is_idx(path: Path) -> bool:
     """Whether a file is one of IDX by its beginning, which no picture shares, or by a name that ends in ``.gz``."""
     if path.suffix == ".gz":
         return True
+    refuse_special(path)
     try:
         with path.open("rb") as file:
             return file.read(3) == bytes([0, 0, _UINT8])
@@ -47,6 +50,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     """
     magic = (_UINT8 << 8) | dimensions
     header = 4 + 4 * dimensions
+    refuse_special(path)
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             head = file.read(header)
@@ -59,7 +63,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
                 raise InputError(_cut_short(path, header, len(head)))
             shape = struct.unpack(f">{dimensions}I", head[4:])
             size = math.prod(shape)
-            data = _read(file, size)
+            data = _read(file, size, path)
             if len(data) < size:
                 raise InputError(_cut_short(path, header + size, header + len(data)))
             if file.read(1):
@@ -69,15 +73,19 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
                 )
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read: {error}; get the file again") from error
-    return np.frombuffer(data, np.uint8).reshape(shape)
+    try:
+        return np.frombuffer(data, np.uint8).reshape(shape)
+    except ValueError as error:  # nothing, in a shape beyond what NumPy counts: 0 x 2^32 x 2^32
+        raise InputError(f"{path}: no array has its header's shape {shape}; get the file again") from error
 
 
-def _read(file: BufferedIOBase, size: int) -> bytes:
+def _read(file: BufferedIOBase, size: int, path: Path) -> bytes:
     """Read ``size`` bytes or what there is, taking no more memory than that, whatever a header claims."""
     parts = []
     while size > 0 and (part := file.read(min(size, _READ_AT_A_TIME))):
         parts.append(part)
         size -= len(part)
+        refuse_size(str(path), _READ_AT_A_TIME + sum(map(len, parts)))  # that much again, to join them
     return b"".join(parts)
 
 

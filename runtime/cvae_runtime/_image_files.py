@@ -1,4 +1,4 @@
-"""Pictures in: PNG, JPEG and whatever else Pillow reads, and ``.npy``, brought to a model's image shape.
+"""Pictures in: PNG, JPEG, WebP, GIF, BMP, TIFF, PPM, and ``.npy``, brought to a model's image shape.
 
 Nothing is changed unasked: a picture of another size, in colour, or with light and dark the other way round is
 resized, turned grey or inverted only when the caller says so. Transparent parts become white, as on paper; of an
@@ -18,6 +18,10 @@ from numpy.typing import NDArray
 
 from ._arrays import as_images, read_npy
 from ._errors import InputError
+from ._files import refuse_special
+
+# Pillow reads dozens more, by their content and not by their names; some start other programs (EPS: Ghostscript).
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
 _EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB")
 _SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
@@ -168,8 +172,10 @@ def _opened(file: Path | bytes, name: str) -> Iterator[Any]:
     """A picture whose header is read; whatever goes wrong within the block is an `InputError` that names it."""
     from PIL import Image
 
+    if isinstance(file, Path):
+        refuse_special(file)
     try:
-        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as picture:
+        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=_FORMATS) as picture:
             # Pillow warns, and refuses twice the limit. Its warning cannot be made an error here, among threads.
             limit = Image.MAX_IMAGE_PIXELS
             if limit is not None and picture.width * picture.height > limit:

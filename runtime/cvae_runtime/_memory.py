@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ._control_groups import control_groups
+from ._errors import InputError
 
 # Of the two versions of Linux's control groups: the files with the limit and the usage, and what is cached of files.
 _NAMES = {
@@ -26,6 +27,19 @@ def available_memory(root: Path = Path("/")) -> int:
     Where a system does not tell (others than Linux), it is the physical memory.
     """
     return min([physical_memory(), *_system(root), *_left(root)])
+
+
+def refuse_size(name: str, size: int) -> None:
+    """Raise `InputError` where ``size`` bytes, of what errors call ``name``, are more than memory has left.
+
+    A system that gives memory before it has it ends the process instead of refusing: a few megabytes can unpack to
+    terabytes.
+    """
+    if size > (left := available_memory()):
+        raise InputError(
+            f"{name}: takes {size / 2**30:,.1f} GiB of memory, and {left / 2**30:,.1f} GiB are available; "
+            f"divide it into smaller files"
+        )
 
 
 def _system(root: Path) -> Iterator[int]:

@@ -11,13 +11,14 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 from ._errors import CvaeError, InputError
 from ._extras import require
 from ._files import new_file, new_folder, refuse_existing, remove_temporary, write_file
+from ._hold import hold_folder
 from ._model import Model
 from ._progress import progress
 from ._sampling import Dtype
@@ -133,12 +134,18 @@ def write_shards(
 
     Raises:
         TargetExistsError: the folder is there, and neither resume nor overwrite was asked for.
-        InputError: the folder is none of shards, or of other settings; or it cannot be written.
+        InputError: the folder is none of shards, or of other settings; another process writes it; or it cannot be written.
         MissingExtraError: the format needs a package that is not installed.
     """
     if settings.format == "parquet":
         require("pyarrow", "parquet")
-    _begin(folder, settings, resume=resume, overwrite=overwrite)
+    with _begun(folder, settings, resume=resume, overwrite=overwrite):
+        _write_missing(model, folder, settings, engine, quiet=quiet)
+
+
+def _write_missing(
+    model: Model, folder: Path, settings: ShardSettings, engine: ShardEngine | None, *, quiet: bool
+) -> None:
     shards = settings.shards()
     there = {path.name for path in folder.iterdir()}
     missing = {name: indices for name, indices in shards.items() if name not in there}
@@ -192,14 +199,25 @@ def _write_shard(folder: Path, settings: ShardSettings, model: Model, name: str,
         SHARD_FORMATS[settings.format](file, indices, batches)
 
 
-def _begin(folder: Path, settings: ShardSettings, *, resume: bool, overwrite: bool) -> None:
-    """Make the folder, or see that it may be gone on with."""
+@contextlib.contextmanager
+def _begun(folder: Path, settings: ShardSettings, *, resume: bool, overwrite: bool) -> Iterator[None]:
+    """Make the folder, or see that it may be gone on with, and keep others out of it for a block."""
     refuse_existing(folder, resume or overwrite, remedy="--resume or --overwrite")
     begun = _read_settings(folder)
-    if not resume or begun is None:
-        with new_folder(folder) as new:
-            write_file(new / SETTINGS_NAME, settings.to_json().encode())
-        return
+    with contextlib.ExitStack() as stack:
+        if begun is not None:
+            stack.enter_context(hold_folder(folder))
+        if not resume or begun is None:
+            with new_folder(folder, overwrite=begun is not None) as new:
+                write_file(new / SETTINGS_NAME, settings.to_json().encode())
+                stack.enter_context(hold_folder(new, folder))
+        else:
+            _check_same(folder, begun, settings)
+            remove_temporary(folder)
+        yield
+
+
+def _check_same(folder: Path, begun: Mapping[str, Any], settings: ShardSettings) -> None:
     now = json.loads(settings.to_json())
     differences = [
         f"{name} was {begun.get(name)!r} and is now {now.get(name)!r}"
@@ -211,7 +229,6 @@ def _begin(folder: Path, settings: ShardSettings, *, resume: bool, overwrite: bo
             f"{folder} was begun with other settings: {'; '.join(differences)}; "
             f"repeat the first ones, or begin anew with --overwrite"
         )
-    remove_temporary(folder)
 
 
 def _read_settings(folder: Path) -> Mapping[str, Any] | None:

@@ -73,7 +73,7 @@ def write_page(
         write_file(target, data)
         return {target.name: len(data)}
     files = dict(_files(bundle))
-    with new_folder(target) as folder:
+    with new_folder(target, overwrite=overwrite) as folder:
         for name, data in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             write_file(folder / name, data)

@@ -77,6 +77,12 @@ def run(command: click.Command) -> NoReturn:
         # The reader of our stdout has gone, as `head` does. Python would complain again when it flushes at exit.
         sys.stderr.close()
         sys.exit(1)
+    except (OSError, MemoryError) as error:
+        # What the system refuses anywhere: a name that is too long, a folder that went away, memory.
+        if verbose:
+            traceback.print_exc()
+        print(f"Error: {str(error) or 'out of memory'}; check names, space and permissions", file=sys.stderr)
+        sys.exit(1)
 
 
 def _asked_for(*flags: str) -> bool:

@@ -1,6 +1,7 @@
 """``cvae-inspect``: the text and the JSON of bundles and of single graphs, with onnx and without."""
 
 import json
+import os
 import sys
 
 import onnx
@@ -132,6 +133,13 @@ def test_a_model_from_elsewhere_has_no_elbo():
     text = describe(report)
     assert "test ELBO      none: a model from elsewhere\n" in text
     assert "  ELBO change  not measured\n  speed        1.23 times the plain graph\n" in text
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with names")
+def test_a_pipe_is_not_waited_for(inspect, tmp_path):
+    os.mkfifo(tmp_path / "a.onnx")
+    message = "expected the name of a file, found a pipe, a device or a socket; name a file"
+    assert inspect(tmp_path / "a.onnx") == (1, "", f"Error: {tmp_path / 'a.onnx'}: {message}\n")
 
 
 def test_what_is_no_onnx_file_is_refused(inspect, tmp_path):

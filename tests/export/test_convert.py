@@ -5,6 +5,7 @@ import onnx
 import onnxruntime
 import pytest
 import tensorflow as tf
+import tf2onnx
 from onnx.reference import ReferenceEvaluator
 
 from cvae_export import ConversionError
@@ -134,3 +135,12 @@ def test_a_bitwise_operator_needs_opset_18(opset, refused):
             finished()
     else:
         assert [node.op_type for node in onnx.load_from_string(finished()[0]).graph.node] == ["BitwiseXor"]
+
+
+@pytest.mark.parametrize("role", OUTPUTS)
+def test_the_same_function_gives_the_same_bytes_whatever_was_converted_before(functions, role):
+    first = graph_of(functions, role, 15)
+    tf2onnx.utils.make_name("")  # the counter that names are numbered by
+    assert graph_of(functions, role, 15) == first
+    names = [node.name for node in onnx.load_from_string(first[0]).graph.node]
+    assert len(set(names)) == len(names)

@@ -185,3 +185,19 @@ def test_help_lists_options_below_their_headings(monkeypatch, capsys):
         "Sizes:\n  --wide  Wide.",
         "Other options:\n  --more  More.\n  --help  Show this message and exit.\n",
     ]
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(36, "File name too long", "aaa"), "[Errno 36] File name too long: 'aaa'"),
+        (MemoryError(), "out of memory"),
+        (MemoryError("Unable to allocate 1 TiB"), "Unable to allocate 1 TiB"),
+    ],
+)
+def test_what_the_system_refuses_is_a_sentence(error, message, console):
+    @click.command()
+    def command():
+        raise error
+
+    assert console(command, "cvae-x") == (1, f"Error: {message}; check names, space and permissions\n")

@@ -1,13 +1,16 @@
 """Writing whole or not at all: what is killed or fails leaves the target as it was."""
 
 import os
+import shutil
 import stat
+import sys
 from pathlib import Path
 
 import pytest
 
 import cvae_runtime as cvae
 from cvae_runtime import _files
+from cvae_runtime._exchange import exchange
 
 
 def names(folder):
@@ -118,8 +121,11 @@ def test_a_folder_without_a_name_of_its_own_is_refused(name, tmp_path, monkeypat
     assert names(tmp_path) == ["sub"]
 
 
+@pytest.mark.parametrize("steps", [1, 2])
 @pytest.mark.parametrize("old", ["folder", "file", "link"])
-def test_a_folder_takes_the_place_of_what_is_there(old, tmp_path):
+def test_a_folder_takes_the_place_of_what_is_there(old, steps, tmp_path, monkeypatch):
+    if steps == 2:  # where the system cannot exchange names
+        monkeypatch.setattr(_files, "exchange", lambda *_: False)
     target, elsewhere = tmp_path / "bundle", tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "kept").write_text("kept")
@@ -155,7 +161,7 @@ def test_a_block_that_fails_leaves_everything_as_it_was(there, error, tmp_path):
     assert not there or names(target) == ["old"]
 
 
-def test_a_rename_that_fails_puts_the_old_folder_back(tmp_path, monkeypatch):
+def test_a_rename_that_fails_puts_the_old_folder_back(tmp_path, monkeypatch, refuses):
     target = tmp_path / "bundle"
     target.mkdir()
     (target / "old").write_text("old")
@@ -167,7 +173,9 @@ def test_a_rename_that_fails_puts_the_old_folder_back(tmp_path, monkeypatch):
         return rename(self, other)
 
     monkeypatch.setattr(Path, "rename", fail)
-    with pytest.raises(OSError, match="Input/output error"), cvae.new_folder(target) as temporary:
+    monkeypatch.setattr(_files, "exchange", lambda *_: False)
+    message = f"cannot write {target}: Input/output error; check space and permissions"
+    with refuses(cvae.InputError, message), cvae.new_folder(target) as temporary:
         (temporary / "new").write_text("new")
     assert (names(tmp_path), names(target)) == (["bundle"], ["old"])
 
@@ -177,6 +185,49 @@ def test_a_folder_in_a_folder_that_is_not_there_is_refused(tmp_path, refuses):
     message = f"cannot write {target}: No such file or directory; check space and permissions"
     with refuses(cvae.InputError, message), cvae.new_folder(target):
         pytest.fail("the block must not begin")
+
+
+def test_what_came_meanwhile_is_not_replaced_unasked(tmp_path, refuses):
+    target = tmp_path / "bundle"
+    message = f"{target} was made by another process meanwhile; choose another name"
+    with refuses(cvae.TargetExistsError, message), cvae.new_folder(target, overwrite=False) as temporary:
+        (temporary / "a").write_text("1")
+        target.mkdir()
+        (target / "theirs").write_text("2")
+    assert (names(tmp_path), names(target)) == (["bundle"], ["theirs"])
+
+
+def test_an_empty_folder_is_taken(tmp_path):
+    (tmp_path / "bundle").mkdir()
+    with cvae.new_folder(tmp_path / "bundle", overwrite=False) as temporary:
+        (temporary / "a").write_text("1")
+    assert (names(tmp_path), names(tmp_path / "bundle")) == (["bundle"], ["a"])
+
+
+def test_a_folder_that_vanishes_is_told(tmp_path, refuses):
+    target = tmp_path / "bundle"
+    message = f"cannot write {target}: No such file or directory; check space and permissions"
+    with refuses(cvae.InputError, message), cvae.new_folder(target) as temporary:
+        temporary.rmdir()
+    assert names(tmp_path) == []
+
+
+def test_a_file_whose_folder_vanishes_is_told(tmp_path, refuses):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    message = f"cannot write {folder / 'a'}: No such file or directory; check space and permissions"
+    with refuses(cvae.InputError, message), _files.new_file(folder / "a") as file:
+        file.write(b"1")
+        shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are exchanged in one step on Linux alone")
+def test_names_are_exchanged_in_one_step(tmp_path):
+    (tmp_path / "one").write_text("1")
+    (tmp_path / "other").mkdir()
+    assert exchange(tmp_path / "one", tmp_path / "other")
+    assert ((tmp_path / "one").is_dir(), (tmp_path / "other").read_text()) == (True, "1")
+    assert not exchange(tmp_path / "one", tmp_path / "none")
 
 
 def test_a_file_gets_its_name_when_the_block_has_ended(tmp_path):

@@ -151,3 +151,24 @@ def test_names_that_are_no_text_are_refused(bundles, tiny, tiny_bundle, refuses)
     message = f"{path / 'decoder.onnx'}: the inputs have names that are not UTF-8; export the bundle again"
     with refuses(cvae.BundleError, message):
         cvae.load(path, provider="cpu")
+
+
+@pytest.mark.parametrize("value", [1e30, -1e30, 1e-45])
+def test_extreme_latents_that_float32_holds_give_pictures(value, packaged_model):
+    images = packaged_model.decode(np.full((3, packaged_model.latent_dim), value, np.float32))
+    assert np.isfinite(images).all()
+    assert (images.min() >= 0.0, images.max() <= 1.0) == (True, True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_latents_that_overflow_are_refused(dtype, packaged_model, refuses):
+    source = cvae.packaged_bundle() / packaged_model.graphs["decoder"].file
+    largest = np.float32(np.finfo(np.float32).max)
+    message = (
+        f"{source}: expected latents whose images float32 can hold, found some of up to 3.4e+38; "
+        f"give smaller ones, or a lower temperature"
+    )
+    with refuses(cvae.InputError, message):
+        packaged_model.decode(np.full((3, packaged_model.latent_dim), largest))
+    with pytest.raises(cvae.InputError, match=r"expected latents whose images float32 can hold"):
+        packaged_model.generate(40, temperature=4e37, dtype=dtype)

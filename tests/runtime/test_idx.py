@@ -106,6 +106,14 @@ def test_a_header_that_states_more_than_there_can_be_is_refused(shape, suffix, t
         cvae.read_idx(path, 3)
 
 
+def test_nothing_in_a_shape_that_cannot_be_is_refused(tmp_path, refuses):
+    path = tmp_path / "a.idx"
+    path.write_bytes(struct.pack(">IIII", 0x803, 0, 0xFFFFFFFF, 0xFFFFFFFF))
+    message = f"{path}: no array has its header's shape (0, 4294967295, 4294967295); get the file again"
+    with refuses(cvae.InputError, message):
+        cvae.read_idx(path, 3)
+
+
 def test_a_missing_file_is_refused(tmp_path, refuses):
     path = tmp_path / "none"
     message = f"{path}: cannot be read: [Errno 2] No such file or directory: '{path}'; get the file again"

@@ -37,7 +37,7 @@ NAMES = [
     *("parse_golden", "parse_manifest", "picture_grid", "posterior_noise", "prior_latents", "read_bundle", "read_idx"),
     *("available_memory", "encoded_shape", "find_pictures", "fit_picture", "picture_shape", "read_picture", "spans"),
     *("read_images", "read_npy", "read_npz", "refuse_existing", "reparameterize", "require", "targets_of", "to_uint8"),
-    "write_file",
+    *("hold_folder", "refuse_special", "remove_temporary", "write_file"),
 ]
 
 

@@ -15,7 +15,7 @@ from pyarrow import parquet
 
 import cvae_runtime as cvae
 from cvae_runtime import _shards
-from cvae_runtime._shards import SETTINGS_NAME, ShardSettings, write_shards
+from cvae_runtime._shards import SETTINGS_NAME, ShardSettings, one_by_one, write_shards
 
 
 def settings_of(model, count=25, size=10, form="npy", dtype="float32", **stream):
@@ -175,6 +175,25 @@ def test_a_folder_that_is_there_is_refused_or_replaced(write, refuses):
         write()
     write(count=8, overwrite=True)
     assert sorted(contents(folder)) == ["part-00000.npy", SETTINGS_NAME]
+
+
+@pytest.mark.parametrize("option", ["resume", "overwrite"])
+def test_a_folder_that_another_process_is_writing_is_refused(option, write, tiny_model, tmp_path, refuses):
+    folder = tmp_path / "out"
+    message = (
+        f"{folder}: expected a folder that no process is writing, found another at work in it; "
+        f"wait until that has ended, or choose another name"
+    )
+
+    def engine(work, parts):
+        with refuses(cvae.InputError, message):
+            write(**{option: True})
+        yield from one_by_one(tiny_model, work, parts)
+
+    write_shards(tiny_model, folder, settings_of(tiny_model), resume=False, overwrite=False, quiet=True, engine=engine)
+    assert len(contents(folder)) == 4
+    before = contents(folder)
+    assert contents(write(resume=True)) == before
 
 
 @pytest.mark.parametrize("how", [{"resume": True}, {"overwrite": True}], ids=str)

@@ -59,15 +59,54 @@ def test_a_damaged_checkpoint_is_named(loop, tmp_path):
         load_checkpoint(path, loop.model, loop.optimizer)
 
 
-def test_a_checkpoint_of_another_version_is_refused(loop, tmp_path):
-    path = tmp_path / "c.npz"
+@pytest.fixture
+def with_state(loop, tmp_path):
+    """A function that writes a checkpoint with another state."""
+
+    def write(state):
+        path = tmp_path / "c.npz"
+        save_checkpoint(path, loop.model, loop.optimizer, [RECORD])
+        with np.load(path) as archive:
+            arrays = dict(archive)
+        path.write_bytes(npz_bytes({**arrays, "state": np.array(state)}))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("version", [0, 2, "1"])
+def test_a_checkpoint_of_another_version_is_refused(version, loop, with_state):
+    path = with_state(json.dumps({"version": version, "history": []}))
+    with pytest.raises(InputError) as caught:
+        load_checkpoint(path, loop.model, loop.optimizer)
+    assert str(caught.value) == (
+        f"{path}: expected a checkpoint of version 1, found version {version}; "
+        f"go on with the version of cvae-toolkit that wrote it, or begin anew with --overwrite"
+    )
+
+
+@pytest.mark.parametrize(
+    "state",
+    ["", "no JSON", "[]", "{}", "[" * 100_000, '{"version": 1}', '{"version": 1, "history": [{"epoch": 1}]}'],
+    ids=["empty", "text", "list", "nothing", "deep", "no history", "half a record"],
+)
+def test_a_checkpoint_of_no_state_is_refused(state, loop, with_state):
+    path = with_state(state)
+    with pytest.raises(InputError) as caught:
+        load_checkpoint(path, loop.model, loop.optimizer)
+    assert str(caught.value).startswith(f"{path}: cannot be read as a checkpoint: ")
+    assert str(caught.value).endswith("; begin anew with --overwrite")
+
+
+def test_a_checkpoint_of_text_in_the_place_of_weights_is_refused(loop, tmp_path):
+    path, variable = tmp_path / "c.npz", loop.model.variables[0]
     save_checkpoint(path, loop.model, loop.optimizer, [RECORD])
     with np.load(path) as archive:
         arrays = dict(archive)
-    arrays["state"] = np.array(json.dumps({"version": 2, "history": []}))
-    path.write_bytes(npz_bytes(arrays))
-    with pytest.raises(InputError, match="expected a checkpoint of version 1, found version 2"):
+    path.write_bytes(npz_bytes({**arrays, variable.path: np.array("text")}))
+    with pytest.raises(InputError) as caught:
         load_checkpoint(path, loop.model, loop.optimizer)
+    assert str(caught.value) == f"{path}: {variable.path} holds <U4, expected numbers; the file is damaged"
 
 
 def test_the_same_state_gives_the_same_bytes(loop, tmp_path):

@@ -53,7 +53,7 @@ def test_early_stopping_keeps_the_best_epoch(history, patience, kept, stops):
     assert stops_early(history, patience) == stops
 
 
-@pytest.mark.parametrize("text", ["epoch,elbo\n1,2\n", "epoch,elbo,reconstruction,kl,train_elbo,seconds,images_per_second\n1,x,,,,,\n"])  # fmt: skip
+@pytest.mark.parametrize("text", ["", "no such file", "epoch,elbo\n", "epoch,elbo\n1,2\n", "epoch,elbo,reconstruction,kl,train_elbo,seconds,images_per_second\n1,x,,,,,\n"])  # fmt: skip
 def test_other_files_are_refused(tmp_path, text):
     (tmp_path / "h.csv").write_text(text)
     with pytest.raises(InputError, match=r"h.csv: cannot be read as a history: .*; expected the columns \['epoch', "):

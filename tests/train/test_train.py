@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from cvae_runtime import InputError, TargetExistsError
-from cvae_train import Dataset, DivergedError, RunFolder, load_run, read_history, train
+from cvae_train import Callback, Dataset, DivergedError, RunFolder, load_run, read_history, train
 from cvae_train._checkpoint import load_weights
 from cvae_train._data import fingerprint_of
 from cvae_train._loop import Loop
@@ -169,6 +169,43 @@ def test_an_existing_run_is_neither_resumed_nor_deleted_unasked(undisturbed, tin
     )
     again = train(tiny_config, tiny_data, undisturbed.path, overwrite=True, quiet=True)
     assert untimed(again.history) == untimed(undisturbed.history)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("option", ["resume", "overwrite"])
+def test_a_run_that_another_process_is_at_work_on_is_refused(replaced, tiny_data, tmp_path, option, begun):
+    path, config, refusals = tmp_path / "run", replaced(epochs=1), []
+
+    class Other(Callback):
+        """Another process, as far as a hold can tell."""
+
+        def begin(self, *_):
+            with pytest.raises(InputError) as caught:
+                train(config, tiny_data, path, quiet=True, **{option: True})
+            refusals.append(str(caught.value))
+
+    if begun:
+        train(config, tiny_data, path, quiet=True)
+    result = train(config, tiny_data, path, overwrite=True, quiet=True, callbacks=[Other()])
+    message = (
+        f"{path}: expected a folder that no process is writing, found another at work in it; "
+        f"wait until that has ended, or choose another name"
+    )
+    assert refusals == [message]
+    assert len(load_run(path).history) == len(result.history) == 1
+
+
+def test_what_killed_processes_left_is_removed_on_resume(replaced, tiny_data, tmp_path):
+    config, run = replaced(epochs=1), RunFolder(tmp_path / "run")
+    train(config, tiny_data, run.path, quiet=True)
+    litter = [
+        run.path / ".checkpoint.npz.0123abcd.tmp",
+        run.sample(0).with_name(".image_at_epoch_0000.png.89abcdef.tmp"),
+    ]
+    for path in litter:
+        path.write_bytes(b"half")
+    train(config, tiny_data, run.path, resume=True, quiet=True)
+    assert not any(path.exists() for path in litter)
 
 
 def test_a_folder_that_is_no_run_is_never_deleted(tiny_config, tiny_data, tmp_path):

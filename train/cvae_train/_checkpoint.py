@@ -59,11 +59,24 @@ def load_checkpoint(path: Path, model: keras.Model, optimizer: keras.optimizers.
     variables = [*model.variables, *optimizer.variables]
     names = [variable.path for variable in variables]
     state_array, *arrays = read_npz(path, ["state", *names])
-    state = json.loads(str(state_array))
-    if state["version"] != VERSION:
-        raise InputError(f"{path}: expected a checkpoint of version {VERSION}, found version {state['version']}")
+    history = _history_of(path, str(state_array))
     _assign(path, variables, dict(zip(names, arrays, strict=True)))
-    return [EpochRecord(**record) for record in state["history"]]
+    return history
+
+
+def _history_of(path: Path, text: str) -> list[EpochRecord]:
+    try:
+        state = json.loads(text)
+        if (found := state["version"]) != VERSION:
+            raise InputError(
+                f"{path}: expected a checkpoint of version {VERSION}, found version {found}; "
+                f"go on with the version of cvae-toolkit that wrote it, or begin anew with --overwrite"
+            )
+        return [EpochRecord(**record) for record in state["history"]]
+    except (KeyError, RecursionError, TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: cannot be read as a checkpoint: {error!r}; begin anew with --overwrite") from error
 
 
 def _named(variables: Iterable[keras.Variable]) -> Arrays:
@@ -72,7 +85,9 @@ def _named(variables: Iterable[keras.Variable]) -> Arrays:
 
 def _assign(path: Path, variables: Iterable[keras.Variable], arrays: Arrays) -> None:
     for variable in variables:
-        array = arrays[variable.path]
+        array = np.asarray(arrays[variable.path])
+        if array.dtype.kind not in "fiu":
+            raise InputError(f"{path}: {variable.path} holds {array.dtype}, expected numbers; the file is damaged")
         if array.shape != tuple(variable.shape):
             raise InputError(
                 f"{path}: {variable.path} has shape {array.shape}, expected {tuple(variable.shape)}: "

@@ -255,7 +255,7 @@ def read_config(path: Path) -> TrainConfig:
     try:
         text = path.read_text()
         fields = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except (OSError, ValueError) as error:
+    except (OSError, RecursionError, ValueError) as error:
         raise InputError(f"{path}: expected a recipe as .toml, or a run's config.json: {error}") from error
     if path.suffix != ".toml" and isinstance(fields, dict):
         fields = fields.get("config", fields)

@@ -58,9 +58,11 @@ def read_history(path: Path) -> list[EpochRecord]:
         InputError: it cannot be read or is not such a file.
     """
     try:
-        rows = list(csv.DictReader(io.StringIO(path.read_text())))
+        rows = csv.DictReader(io.StringIO(path.read_text()))
+        if missing := set(_FIELDS[:-1]) - set(rows.fieldnames or ()):  # of a file without rows nobody would notice
+            raise KeyError(min(missing))
         return history_of(np.array([_read_row(row) for row in rows]).reshape(-1, COLUMNS))
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, OverflowError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as a history: {error!r}; expected the columns {_FIELDS}") from error
 
 

@@ -14,7 +14,8 @@ tensorboard/       by --tensorboard
 import dataclasses
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cvae_runtime import InputError, TargetExistsError, allowed_cores, new_folder, write_file
+from cvae_runtime import (
+    InputError,
+    TargetExistsError,
+    allowed_cores,
+    hold_folder,
+    new_folder,
+    remove_temporary,
+    write_file,
+)
 
 from ._config import TrainConfig
 from ._data import Dataset, fingerprint_of, load_data, load_test
@@ -124,7 +133,7 @@ class RunFolder:
         """
         try:
             fields = json.loads(self.config.read_text())
-        except (OSError, ValueError) as error:
+        except (OSError, RecursionError, ValueError) as error:
             raise InputError(
                 f"{self.path}: expected a run folder with its config.json: {error}; cvae-train --run makes one"
             ) from error
@@ -195,37 +204,52 @@ class RunFolder:
             f"found {found}; say --data with the right ones"
         )
 
-    def prepare(
+    @contextmanager
+    def prepared(
         self, config: TrainConfig, data: DataInfo, environment: Mapping[str, Any], *, resume: bool, overwrite: bool
-    ) -> None:
-        """Make the folder ready for this recipe: new, emptied, or as it was left.
+    ) -> Iterator[None]:
+        """Make the folder ready for this recipe, new, emptied, or as it was left, and keep others out of it for a block.
 
         Raises:
             TargetExistsError: the folder holds something, and neither resume nor overwrite was asked for.
-            InputError: it holds something that is not a run, or a run with other settings than these.
+            InputError: it holds something that is not a run, or a run with other settings than these; or another
+                process is at work in it.
         """
         taken = self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir()))
         if taken and not self.config.is_file():
             raise InputError(
                 f"{self.path}: expected a run folder or nothing, found something else; choose another name"
             )
-        if taken and resume:
-            self._check_same(config, data)
-            return
-        if taken and not overwrite:
+        if taken and not (resume or overwrite):
             raise TargetExistsError(
                 f"{self.path} holds a run already; say --resume to go on with it or --overwrite to begin anew"
             )
+        with ExitStack() as stack:
+            if taken:
+                stack.enter_context(hold_folder(self.path))
+            if taken and resume:
+                self._check_same(config, data)
+                for folder in (self.path, self.sample(0).parent):
+                    remove_temporary(folder)
+            else:
+                self._begin(config, data, environment, stack, overwrite=taken)
+            yield
+
+    def _begin(
+        self, config: TrainConfig, data: DataInfo, environment: Mapping[str, Any], stack: ExitStack, *, overwrite: bool
+    ) -> None:
         try:
             self.path.absolute().parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot write {self.path}: {error.strerror}; check space and permissions") from error
-        # Renamed into its place as a whole, so that a folder without a config.json is never ours.
-        with new_folder(self.path) as path:
+        # Renamed into its place as a whole, so that a folder without a config.json is never ours, and held before, so
+        # that of two processes that begin one run the second is refused.
+        with new_folder(self.path, overwrite=overwrite) as path:
             folder = RunFolder(path)
             folder.sample(0).parent.mkdir()
             write_json(folder.environment, environment)
             write_json(folder.config, {"format": FORMAT, "config": config.to_json(), "data": dataclasses.asdict(data)})
+            stack.enter_context(hold_folder(path, self.path))
 
     def _check_same(self, config: TrainConfig, data: DataInfo) -> None:
         old, new = _settings(*self.read_config()), _settings(config, data)

@@ -1,5 +1,6 @@
 """Training a model from its first epoch to its last, or from where it was left."""
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Sequence
@@ -108,11 +109,12 @@ def train(
     folder = RunFolder(Path(run) if run is not None else _next_free(Path("runs")))
     compute = choose_compute(config.precision, config.batch_size)
     cluster = join_cluster()
-    with cluster.watched(), op_determinism(config.deterministic):
+    with cluster.watched(), op_determinism(config.deterministic), contextlib.ExitStack() as stack:
         info = DataInfo.of(data)
         environment = describe_environment() | {"compute": dataclasses.asdict(compute), "workers": cluster.workers}
         cluster.check_agreement(f"{config} {info.fingerprint} {compute.precision}")
-        cluster.on_chief(lambda: folder.prepare(config, info, environment, resume=resume, overwrite=overwrite))
+        prepared = folder.prepared(config, info, environment, resume=resume, overwrite=overwrite)
+        cluster.on_chief(lambda: stack.enter_context(prepared))
         if cluster.number_of_chief(cluster.chief and folder.finished):
             return _finished(folder, config, cluster)
         with cluster.strategy.scope():  # for its variables alone: Keras's optimizers work on replicas from outside it

@@ -14,6 +14,8 @@ export interface Signature {
 /** Makes the input of images `start .. stop - 1`. */
 export type InputOf = (start: number, stop: number) => TensorData;
 
+const EXTREME = 1e4; // latents of the prior are below 8
+
 export class Engine {
   private constructor(
     readonly graph: GraphInfo,
@@ -58,15 +60,19 @@ export class Engine {
    *
    * @returns the outputs asked for, each of `count` images one after another.
    * @throws BundleError if the graph fails or gives something else than float32 of the shape it has to.
+   * @throws InputError for latents so large that the decoder's sums leave float32.
    */
   async run(count: number, input: InputOf, outputs: readonly string[]): Promise<Record<string, Float32Array>> {
     const sizes = outputs.map((name) => product(this.signature.outputs[name]));
     const whole = sizes.map((size) => allocate(count, size));
     for (let start = 0; start < count; start += this.microBatch) {
       const stop = Math.min(start + this.microBatch, count);
-      const found = await this.call(input(start, stop), stop - start, outputs);
+      const items = input(start, stop);
+      const found = await this.#call(items, stop - start, outputs);
       outputs.forEach((name, n) => {
-        whole[n].set(this.checked(found[name], name, stop - start), start * sizes[n]);
+        const values = this.#checked(found[name], name, stop - start);
+        if (this.graph.role === "decoder") this.#refuseOverflow(items, values);
+        whole[n].set(values, start * sizes[n]);
       });
     }
     return Object.fromEntries(outputs.map((name, n) => [name, whole[n]]));
@@ -76,7 +82,7 @@ export class Engine {
     await this.session.release();
   }
 
-  private async call(data: TensorData, count: number, outputs: readonly string[]) {
+  async #call(data: TensorData, count: number, outputs: readonly string[]) {
     const { name, dtype, shape } = this.signature.input;
     const tensor = new this.runtime.ort.Tensor(dtype, data, [count, ...shape]);
     try {
@@ -86,7 +92,7 @@ export class Engine {
     }
   }
 
-  private checked(tensor: OrtTensor, name: string, count: number): Float32Array {
+  #checked(tensor: OrtTensor, name: string, count: number): Float32Array {
     const dims = [count, ...this.signature.outputs[name]];
     if (tensor.type !== "float32" || String(tensor.dims) !== String(dims)) {
       throw new BundleError(
@@ -95,6 +101,17 @@ export class Engine {
       );
     }
     return tensor.data as Float32Array;
+  }
+
+  /** Looks at what a decoder makes of extreme latents; ordinary ones take no time. */
+  #refuseOverflow(latents: TensorData, values: Float32Array): void {
+    let largest = 0;
+    for (const value of latents) largest = Math.max(largest, Math.abs(value));
+    if (largest < EXTREME || values.every(Number.isFinite)) return;
+    throw new InputError(
+      `${this.source}: expected latents whose images float32 can hold, found some of up to ` +
+        `${largest.toPrecision(3)}; give smaller ones, or a lower temperature`,
+    );
   }
 }
 

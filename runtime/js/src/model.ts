@@ -53,8 +53,8 @@ export class Model {
   /** The graph that runs, by its role. */
   readonly graphs: Readonly<Record<"encoder" | "decoder", GraphInfo>>;
 
-  private last: Promise<unknown> = Promise.resolve();
-  private open = true;
+  #last: Promise<unknown> = Promise.resolve();
+  #open = true;
 
   constructor(
     private readonly bundle: Bundle,
@@ -80,9 +80,9 @@ export class Model {
     const { seed = 0, first = 0, temperature = 1 } = options;
     countOf("count", count, 1);
     checkTemperature(temperature);
-    this.checkRng();
+    this.#checkRng();
     checkRange(seed, first, count, this.latentDim);
-    return await this.decodeDrawn(count, (start, stop) => {
+    return await this.#decodeDrawn(count, (start, stop) => {
       const latents = priorLatents(seed, BigInt(first) + BigInt(start), stop - start, this.latentDim);
       return latents.map((value) => value * Math.fround(temperature));
     });
@@ -93,7 +93,7 @@ export class Model {
     const pixels = rawPixels(images, this.imageShape);
     const size = product(this.imageShape);
     const count = pixels.length / size;
-    const outputs = await this.inTurn(() =>
+    const outputs = await this.#inTurn(() =>
       this.opened.encoder.run(count, (a, b) => pixels.subarray(a * size, b * size), ["mean", "logvar"]),
     );
     const shape = [count, this.latentDim] as const;
@@ -108,7 +108,7 @@ export class Model {
    */
   async decode(z: Float32Array | Latents): Promise<Images> {
     const values = latentValues(z, this.latentDim);
-    return await this.decodeDrawn(values.length / this.latentDim, (start, stop) =>
+    return await this.#decodeDrawn(values.length / this.latentDim, (start, stop) =>
       values.subarray(start * this.latentDim, stop * this.latentDim),
     );
   }
@@ -124,13 +124,13 @@ export class Model {
     const pixels = rawPixels(images, this.imageShape);
     const count = pixels.length / product(this.imageShape);
     if (sample) {
-      this.checkRng();
+      this.#checkRng();
       checkRange(seed, first, count, this.latentDim);
     }
     const { mean, logvar } = await this.encode(pixels);
     if (!sample) return await this.decode(mean);
     const z = reparameterize(mean.data, logvar.data, posteriorNoise(seed, first, count, this.latentDim));
-    return await this.decode(this.checkedDraws(z));
+    return await this.decode(this.#checkedDraws(z));
   }
 
   /**
@@ -144,13 +144,13 @@ export class Model {
     const samples = countOf("samples", options.samples ?? 1, 1);
     const from = whole("first", first, 0);
     const pixels = rawPixels(images, this.imageShape);
-    this.checkRng();
+    this.#checkRng();
     const draws = (pixels.length / product(this.imageShape)) * samples;
     checkRange(seed, from * BigInt(samples), draws, this.latentDim);
     const { model } = this.manifest;
     const outputs = DECODER_OUTPUTS[model.likelihood] ?? ["probs"];
     const decode = (z: Float32Array) =>
-      this.runDecoder(z.length / this.latentDim, sliceOf(this.checkedDraws(z), this.latentDim), outputs);
+      this.#runDecoder(z.length / this.latentDim, sliceOf(this.#checkedDraws(z), this.latentDim), outputs);
     return await scoreImages(pixels, await this.encode(pixels), decode, model, samples, BigInt(seed), from);
   }
 
@@ -169,7 +169,7 @@ export class Model {
     const steps = countOf("steps", options.steps ?? 8, 2);
     const method = options.method ?? "linear";
     checkChoice("method", method, METHODS);
-    return await this.decode(interpolateLatents(await this.end(a), await this.end(b), steps, method));
+    return await this.decode(interpolateLatents(await this.#end(a), await this.#end(b), steps, method));
   }
 
   /** Runs the bundle's golden vectors, and its random numbers, on the provider in use. */
@@ -189,7 +189,7 @@ export class Model {
       if (engine === undefined || input === undefined) continue;
       const [count, ...rest] = input.shape;
       const names = Object.keys(outputs);
-      const found = await this.inTurn(() => engine.run(count, sliceOf(input.data, product(rest)), names));
+      const found = await this.#inTurn(() => engine.run(count, sliceOf(input.data, product(rest)), names));
       for (const name of names) {
         const most = difference(found[name], outputs[name].data);
         results.push({ file, output: name, difference: most, atol, agrees: most <= atol });
@@ -217,40 +217,40 @@ export class Model {
 
   /** Frees what ONNX Runtime holds, after the calls before; the model cannot be used afterwards. */
   async close(): Promise<void> {
-    if (!this.open) return;
-    const closed = this.inTurn(() => Promise.all([this.opened.encoder.close(), this.opened.decoder.close()]));
-    this.open = false;
+    if (!this.#open) return;
+    const closed = this.#inTurn(() => Promise.all([this.opened.encoder.close(), this.opened.decoder.close()]));
+    this.#open = false;
     await closed;
   }
 
   /** Sessions of WebAssembly take one call at a time. */
-  private async inTurn<T>(act: () => Promise<T>): Promise<T> {
-    if (!this.open) throw new InputError("the model is closed; load it again");
-    const turn = this.last.then(act);
-    this.last = turn.catch(() => undefined); // its caller hears of it
+  async #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    if (!this.#open) throw new InputError("the model is closed; load it again");
+    const turn = this.#last.then(act);
+    this.#last = turn.catch(() => undefined); // its caller hears of it
     return await turn;
   }
 
-  private async decodeDrawn(count: number, latents: (start: number, stop: number) => Float32Array): Promise<Images> {
-    const { probs } = await this.runDecoder(count, latents, ["probs"]);
+  async #decodeDrawn(count: number, latents: (start: number, stop: number) => Float32Array): Promise<Images> {
+    const { probs } = await this.#runDecoder(count, latents, ["probs"]);
     return { data: probs, shape: [count, ...this.imageShape] };
   }
 
-  private async runDecoder(
+  async #runDecoder(
     count: number,
     latents: (start: number, stop: number) => Float32Array,
     outputs: readonly string[],
   ): Promise<Record<string, Float32Array>> {
-    return await this.inTurn(() => this.opened.decoder.run(count, latents, outputs));
+    return await this.#inTurn(() => this.opened.decoder.run(count, latents, outputs));
   }
 
-  private async end(value: Float32Array | Latents | ImagesIn): Promise<Float32Array> {
+  async #end(value: Float32Array | Latents | ImagesIn): Promise<Float32Array> {
     const latent = isLatent(value) ? latentValues(value, this.latentDim) : (await this.encode(value)).mean.data;
     if (latent.length === this.latentDim) return latent;
     throw new InputError(`an end must be one latent or one image; found ${latent.length / this.latentDim}`);
   }
 
-  private checkRng(): void {
+  #checkRng(): void {
     const { rng } = this.manifest.model;
     if (rng !== RNG_NAME) {
       throw new InputError(
@@ -260,7 +260,7 @@ export class Model {
     }
   }
 
-  private checkedDraws(z: Float32Array): Float32Array {
+  #checkedDraws(z: Float32Array): Float32Array {
     if (z.every(Number.isFinite)) return z;
     throw new BundleError(
       `${this.bundle.describe(this.graphs.encoder.file)}: expected draws of q(z|x) that float32 holds; the encoder's ` +

@@ -60,6 +60,17 @@ test("a sample does not depend on the call that it is drawn in", async () => {
   expect(Math.max(...apart)).toBeLessThan(1e-6);
 });
 
+test("latents that overflow float32 are refused, and extreme ones that do not are decoded", async () => {
+  const model = await cvae.load(BUNDLES.mnist);
+  const { data } = await model.decode(new Float32Array(50).fill(1e30));
+  expect(data.every((value) => value >= 0 && value <= 1)).toBe(true);
+  await expect(model.decode(new Float32Array(50).fill(3.4028234663852886e38))).rejects.toThrow(
+    `${join(BUNDLES.mnist, model.graphs.decoder.file)}: expected latents whose images float32 can hold, found some of ` +
+      "up to 3.40e+38; give smaller ones, or a lower temperature",
+  );
+  await model.close();
+});
+
 test("graphs in 8 bits are chosen where there are some", async () => {
   const model = await cvae.load(BUNDLES.mnist, { precision: "int8" });
   expect(model.receipt()).toMatchObject({

@@ -1,0 +1,120 @@
+"""Command lines as processes that begin within milliseconds: forked from one that has imported what they need."""
+
+import dataclasses
+import multiprocessing
+import os
+import resource
+import sys
+from collections.abc import Callable, Sequence
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+_PRELOAD = (
+    "cvae_train._train",
+    "cvae_train._cli",
+    "cvae_runtime._cli_generate",
+    "cvae_runtime._cli_encode",
+    "onnxruntime",
+    "cvae_export._cli",
+    "cvae_export._export",
+    "tf2onnx",
+)
+PATIENCE = 300  # seconds that a command may take
+
+NOBODY = 65534
+DONE, FAILED = 0, 1
+
+MODULES = {
+    "cvae-train": "cvae_train._cli",
+    "cvae-evaluate": "cvae_train._cli_evaluate",
+    "cvae-export": "cvae_export._cli",
+    "cvae-verify": "cvae_export._cli_verify",
+    "cvae-inspect": "cvae_export._cli_inspect",
+    "cvae-generate": "cvae_runtime._cli_generate",
+    "cvae-encode": "cvae_runtime._cli_encode",
+}
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(list(_PRELOAD))
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What a command is denied.
+
+    Attributes:
+        file_bytes: the largest file that it can write: what a full disk is to a process.
+        uid: the user that it runs as; root, whom permissions do not bind, can take the place of another.
+        memory_bytes: how much more memory it can take than it has when it begins.
+    """
+
+    file_bytes: int | None = None
+    uid: int | None = None
+    memory_bytes: int | None = None
+
+    def impose(self) -> None:
+        """Let them hold for this process."""
+        if self.file_bytes is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (self.file_bytes, self.file_bytes))
+        if self.memory_bytes is not None:
+            has = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+            resource.setrlimit(resource.RLIMIT_AS, (has + self.memory_bytes, resource.RLIM_INFINITY))
+        if self.uid is not None:
+            os.setgid(self.uid)
+            os.setuid(self.uid)
+
+
+FREE = Limits()
+
+
+def start(command: Sequence[str], log: Path, limits: Limits = FREE) -> BaseProcess:
+    """Begin a command line, whose stdout and stderr go to a file, with nothing to read on stdin."""
+    return start_call(_run, (list(command),), log, limits)
+
+
+def start_call(
+    function: Callable[..., object], arguments: tuple[object, ...], log: Path, limits: Limits
+) -> BaseProcess:
+    """Begin a call of a module's function likewise."""
+    process = _CONTEXT.Process(target=_begin, args=(function, arguments, log, limits), daemon=True)
+    process.start()
+    return process
+
+
+def end(process: BaseProcess, patience: float = PATIENCE) -> int | None:
+    """Wait for the exit code; None where there is none in time, and the process is killed."""
+    process.join(patience)
+    if process.exitcode is not None:
+        return process.exitcode
+    process.kill()
+    process.join()
+    return None
+
+
+def run(command: Sequence[str], log: Path, limits: Limits = FREE) -> int | None:
+    """Do a command line; its exit code."""
+    return end(start(command, log, limits))
+
+
+def says_why(code: int | None, text: str) -> bool:
+    """Whether a command ended in a documented way: an exit code that is ours, an error in a sentence."""
+    if code == DONE:
+        return True
+    return code in (FAILED, 2, 3, 4, 5) and "Traceback" not in text and "Error: " in text
+
+
+def _begin(function: Callable[..., object], arguments: tuple[object, ...], log: Path, limits: Limits) -> None:
+    out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    limits.impose()
+    function(*arguments)
+
+
+def _run(command: list[str]) -> None:
+    import importlib
+
+    sys.argv = command
+    importlib.import_module(MODULES[command[0]]).main()

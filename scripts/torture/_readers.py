@@ -1,0 +1,102 @@
+"""What reads files of strangers, and whole files of each kind, for fuzzing."""
+
+import dataclasses
+import gzip
+import io
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import cvae_runtime as cvae
+from cvae_runtime._image_source import open_images
+from cvae_train import RunFolder, read_history
+
+SHAPE = (4, 5, 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reader:
+    """A function that reads a file.
+
+    Attributes:
+        file: the file's name.
+        whole: contents of which it can make something.
+        read: gets the file's path; anything but a `CvaeError` that it raises is a defect.
+    """
+
+    file: str
+    whole: tuple[bytes, ...]
+    read: Callable[[Path], object]
+
+
+def readers() -> dict[str, Reader]:
+    """All of them, by name."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (3, *SHAPE[:2]), np.uint8)
+    idx = struct.pack(">I3I", 0x803, *images.shape) + images.tobytes()
+    npy = [cvae.npy_bytes(array) for array in (images, images.astype(np.float32) / 255, images[..., None])]
+    archives = [
+        cvae.npz_bytes({"x_train": images, "x_test": images[:1]}, compress=compress) for compress in (False, True)
+    ]
+    bundle = cvae.packaged_bundle()
+    assets = Path(__file__).parents[2] / "assets" / "mnist"
+    golden = (
+        b'{"cases": [], "rng": [{"seed": 0, "first": 0, "count": 1, "latent_dim": 2, "z": %s}]}'
+        % json.dumps({"dtype": "float32", "shape": [1, 2], "data": "AACAPwAAgD8="}).encode()
+    )
+    return {
+        "idx": Reader("a.idx", (idx,), lambda path: cvae.read_idx(path, 3)),
+        "idx.gz": Reader("a.gz", (gzip.compress(idx, mtime=0),), lambda path: cvae.read_idx(path, 3)),
+        "npy": Reader("a.npy", tuple(npy), lambda path: cvae.as_images(cvae.read_npy(path), str(path))),
+        "npy mapped": Reader("a.npy", tuple(npy), _read_all),
+        "npz": Reader("a.npz", tuple(archives), lambda path: cvae.read_npz(path, ("x_train", "x_test"))),
+        "picture": Reader("a.png", tuple(map(_picture, _FORMATS)), _read_picture),
+        "manifest": Reader(
+            "m.json",
+            ((bundle / cvae.MANIFEST_NAME).read_bytes(),),
+            lambda path: cvae.parse_manifest(path.read_bytes(), str(path)),
+        ),
+        "golden": Reader("g.json", (golden,), lambda path: cvae.parse_golden(path.read_bytes(), str(path))),
+        "config": Reader(
+            "config.json",
+            ((assets / "config.json").read_bytes(),),
+            lambda path: RunFolder(path.parent).read_config(),
+        ),
+        "history": Reader("history.csv", ((assets / "history.csv").read_bytes(),), read_history),
+    }
+
+
+_FORMATS = (
+    ("PNG", "L"),
+    ("PNG", "RGBA"),
+    ("PNG", "P"),
+    ("PNG", "I;16"),
+    ("JPEG", "L"),
+    ("JPEG", "RGB"),
+    ("GIF", "P"),
+    ("BMP", "RGB"),
+    ("WEBP", "RGB"),
+    ("TIFF", "L"),
+    ("PPM", "RGB"),
+)
+
+
+def _picture(kind: tuple[str, str]) -> bytes:
+    form, mode = kind
+    file = io.BytesIO()
+    Image.radial_gradient("L").resize((11, 9)).convert(mode).save(file, form)
+    return file.getvalue()
+
+
+def _read_picture(path: Path) -> object:
+    cvae.encoded_shape(path, str(path))
+    return cvae.read_images([path], SHAPE, resize=True, gray=True)
+
+
+def _read_all(path: Path) -> object:
+    source = open_images(path, SHAPE, resize=True, gray=True)
+    return source.read(0, min(source.count, 100))

@@ -1,0 +1,38 @@
+"""Mutate what a reader reads, guided by the code that it reaches: python -m scripts.torture.guided READER CORPUS [-max_total_time=600 …].
+
+Needs atheris, which has wheels for some Pythons alone and is no dependency: pip install atheris. CORPUS is a folder that is kept from
+one time to the next, and begins with a whole file of each kind. What follows it are options of libFuzzer. Ends with the first defect.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import atheris  # type: ignore[import-not-found]
+
+with atheris.instrument_imports(include=["cvae_runtime", "cvae_train", "PIL", "zipfile", "gzip", "json"]):
+    from ._readers import readers
+    from .inputs import attempt
+
+
+def main() -> None:
+    """Read what atheris makes."""
+    name, corpus, *options = sys.argv[1:]
+    reader, folder = readers()[name], Path(corpus)
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, data in enumerate(reader.whole):
+        (folder / f"whole-{number}").write_bytes(data)
+    with tempfile.TemporaryDirectory() as work:
+        path = Path(work, reader.file)
+
+        def read(data: bytes) -> None:
+            path.write_bytes(data)
+            if (outcome := attempt(reader, path)) not in ("read", "refused"):
+                raise AssertionError(f"{name}: {outcome}")
+
+        atheris.Setup([sys.argv[0], corpus, *options], read)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

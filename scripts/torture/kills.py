@@ -1,0 +1,63 @@
+"""SIGKILL at random instants in training, exporting, generating shards and encoding.
+
+After each the files under final names are whole; after some the same command is repeated and leaves what an undisturbed
+one leaves, and no litter in a folder that it went on with.
+"""
+
+import random
+import tempfile
+import time
+from pathlib import Path
+
+from ._counts import Counts, rng_of, until
+from ._jobs import Job, Result, make_jobs
+from ._processes import DONE, end, run, start
+
+_MOST_KILLS = 3  # of one job, one after another
+
+
+def run_attack(seconds: float, seed: int) -> Counts:
+    """Kill the jobs by turns."""
+    counts, rng = Counts(), rng_of(seed)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        jobs = make_jobs(folder, seed)
+        expected, spans = {}, {}
+        for job in jobs:
+            begin = time.monotonic()
+            expected[job.name] = job.undisturbed(folder / job.name)
+            spans[job.name] = time.monotonic() - begin
+        for number in until(seconds):
+            job = jobs[number % len(jobs)]
+            attempt = folder / f"{job.name}-{number}"
+            try:
+                _kill(job, attempt, rng, spans[job.name], expected[job.name], counts)
+            except Exception as error:
+                counts.defect(job.name, f"attempt {number}: {error!r}")
+    return counts
+
+
+def _kill(job: Job, folder: Path, rng: random.Random, span: float, expected: Result, counts: Counts) -> None:
+    folder.mkdir()
+    job.set_up(folder)
+    for _ in range(rng.randint(1, _MOST_KILLS)):
+        process = start(job.at(folder), folder / "log")
+        process.join(rng.uniform(0.0, span))
+        counts.add(f"{job.name}: killed" if process.exitcode is None else f"{job.name}: ended before")
+        process.kill()
+        end(process)
+        job.check(folder / job.target)
+    finish(job, folder, expected)
+    counts.add(f"{job.name}: repeated, the undisturbed result")
+
+
+def finish(job: Job, folder: Path, expected: Result) -> None:
+    """Repeat a job, and raise unless that leaves the undisturbed result, and nothing else in a folder of its own."""
+    if (code := run(job.at(folder), folder / "log")) != DONE:
+        raise AssertionError(f"repeated, it exits {code}: {(folder / 'log').read_text()}")
+    found = job.result(folder / job.target)
+    if differing := [name for name in {**expected, **found} if expected.get(name) != found.get(name)]:
+        raise AssertionError(f"not the undisturbed result: {', '.join(sorted(differing))}")
+    target = folder / job.target
+    if litter := [path.name for path in target.rglob(".*")] if target.is_dir() else []:
+        raise AssertionError(f"temporary files stay: {', '.join(litter)}")

@@ -1,0 +1,152 @@
+"""Places where nothing can be written, or where somebody else writes: full disks, read-only and vanished folders, two at once.
+
+A command that cannot write ends with a sentence and an exit code that is documented; what lies under final names is
+whole, and once the fault is mended the command, repeated, leaves what an undisturbed one leaves.
+"""
+
+import contextlib
+import os
+import random
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ._counts import Counts, rng_of, until
+from ._jobs import Job, Result, make_jobs
+from ._processes import DONE, FAILED, NOBODY, PATIENCE, Limits, end, run, says_why, start
+from .kills import finish
+
+_DISK = 1 << 20  # bytes of a disk that becomes full
+
+
+def run_attack(seconds: float, seed: int) -> Counts:
+    """Put each job into each place, by turns."""
+    counts, rng = Counts(), rng_of(seed)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # another user is to read what lies in it
+        jobs = make_jobs(folder, seed)
+        expected = {job.name: job.undisturbed(folder / job.name) for job in jobs}
+        turns = [(place, job) for place in _PLACES for job in jobs]
+        for number in until(seconds):
+            place, job = turns[number % len(turns)]
+            attempt = folder / f"{number}"
+            attempt.mkdir()
+            what = f"{place.__name__[1:].replace('_', ' ')}: {job.name}"
+            try:
+                counts.add(f"{what}: {place(job, attempt, rng, expected[job.name])}")
+            except Exception as error:
+                counts.defect(what, f"attempt {number}: {error!r}")
+    return counts
+
+
+def _file_limit(job: Job, folder: Path, rng: random.Random, expected: Result) -> str:
+    job.set_up(folder)
+    largest = max(map(len, expected.values()))
+    outcome = _refused_or_done(job, folder, Limits(file_bytes=rng.randrange(largest)))
+    finish(job, folder, expected)
+    return outcome
+
+
+def _full_disk(job: Job, folder: Path, rng: random.Random, expected: Result) -> str:
+    with _small_disk(folder) as there:
+        if not there:
+            return "no disk can be mounted here"
+        job.set_up(folder)
+        # What is left is less than the result, and other each time.
+        (folder / "filling").write_bytes(bytes(_left(folder) - rng.randrange(4096, _size(expected))))
+        outcome = _refused_or_done(job, folder, Limits())
+        (folder / "filling").unlink()
+    return outcome
+
+
+def _read_only(job: Job, folder: Path, _: random.Random, expected: Result) -> str:
+    job.set_up(folder)
+    # Root writes wherever it wants to; another user does not.
+    limits = Limits(uid=NOBODY) if os.getuid() == 0 else Limits()
+    folder.chmod(0o555)
+    log = folder.with_name("log")
+    log.unlink(missing_ok=True)
+    code = run(job.at(folder), log, limits)
+    folder.chmod(0o755)
+    if code != FAILED or not says_why(code, log.read_text()):
+        raise AssertionError(f"exit {code}: {log.read_text()}")
+    finish(job, folder, expected)
+    return "refused"
+
+
+def _vanished(job: Job, folder: Path, rng: random.Random, expected: Result) -> str:
+    (folder / "there").mkdir()
+    job.set_up(folder / "there")
+    process = start(job.at(folder / "there"), folder / "log")
+    process.join(rng.uniform(0, 6))
+    shutil.move(folder / "there", folder / "gone")
+    code, text = end(process), (folder / "log").read_text()
+    if not says_why(code, text):
+        raise AssertionError(f"exit {code}: {text}")
+    job.check(folder / "gone" / job.target)
+    finish(job, folder / "gone", expected)
+    return "refused" if code else "done before"
+
+
+def _two_at_once(job: Job, folder: Path, rng: random.Random, expected: Result) -> str:
+    job.set_up(folder)
+    processes = []
+    for number in range(2):
+        processes.append(start(job.at(folder), folder / f"log{number}"))
+        processes[0].join(rng.uniform(0, 1))
+    codes = [end(process) for process in processes]
+    texts = [(folder / f"log{number}").read_text() for number in range(2)]
+    if DONE not in codes or not all(map(says_why, codes, texts)):
+        raise AssertionError(f"exit {codes}: {texts}")
+    found = job.result(folder / job.target)
+    if found != expected:
+        raise AssertionError("not the undisturbed result")
+    return "both done" if codes == [DONE, DONE] else "one done, one refused"
+
+
+_PLACES: tuple[Callable[[Job, Path, random.Random, Result], str], ...] = (
+    _file_limit,
+    _full_disk,
+    _read_only,
+    _vanished,
+    _two_at_once,
+)
+
+
+def _refused_or_done(job: Job, folder: Path, limits: Limits) -> str:
+    """Do a job where it may not be able to, look at what is there, and say how it ended."""
+    log = folder.with_name("log")  # which has room
+    code = run(job.at(folder), log, limits)
+    text = log.read_text()
+    job.check(folder / job.target)
+    if not says_why(code, text):
+        raise AssertionError(f"exit {code}: {text}")
+    return "refused" if code else "done"
+
+
+@contextlib.contextmanager
+def _small_disk(folder: Path) -> Iterator[bool]:
+    """Mount a disk of little room on a folder for a block; False where that is not allowed."""
+    mount, unmount = shutil.which("mount"), shutil.which("umount")
+    if os.getuid() != 0 or mount is None or unmount is None:
+        yield False
+        return
+    command = [mount, "-t", "tmpfs", "-o", f"size={_DISK}", "torture", str(folder)]
+    mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    try:
+        yield mounted
+    finally:
+        if mounted:
+            subprocess.run([unmount, str(folder)], check=True, timeout=PATIENCE)
+
+
+def _left(folder: Path) -> int:
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize
+
+
+def _size(result: Result) -> int:
+    return min(_DISK // 2, sum(map(len, result.values())))

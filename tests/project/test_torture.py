@@ -1,0 +1,133 @@
+"""The campaign counts what it sees: short runs of it, and defects that are put there to be found."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import cvae_runtime as cvae
+from scripts import hostile_bundles, lowest
+from scripts.torture import __main__ as torture
+from scripts.torture import numbers
+from scripts.torture._counts import Counts, rng_of, until
+from scripts.torture._jobs import named
+from scripts.torture._processes import says_why
+from scripts.torture._readers import Reader, readers
+from scripts.torture.inputs import attempt, mutated
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run the campaign in this process: its exit code and stdout."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["torture", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            torture.main()
+        return caught.value.code, capsys.readouterr().out
+
+    return run
+
+
+def test_numbers_are_compared_and_counted():
+    command = [sys.executable, "-m", "scripts.torture", "numbers", "--seconds", "0", "--seed", "3"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    lines = done.stdout.splitlines()
+    assert (lines[0], lines[-1]) == ("seed 3", "0 defects")
+    counted = dict(re.fullmatch(r" +([0-9,]+)  (.*)", line).groups()[::-1] for line in lines if line.startswith("   "))
+    ways = ("batch splits", "processes", "repeats", "streams", "thread counts and restarts")
+    assert len({counted[f"samples compared: {way}"] for way in ways}) == 1
+
+
+def test_a_defect_is_told_and_ends_with_1(run, monkeypatch):
+    def attack(seconds, seed):
+        counts = Counts()
+        counts.add("fine", 2)
+        counts.defect("thing", f"broken for\n{seconds:g} s, seed {seed}")
+        return counts
+
+    monkeypatch.setattr(numbers, "run_attack", attack)
+    code, out = run("numbers", "--seconds", "5", "--seed", "7")
+    assert code == 1
+    assert re.sub("in [0-9]+ seconds", "in 0 seconds", out) == (
+        "seed 7\n\nnumbers: 3 attempts in 0 seconds\n          2  fine\n          1  thing: DEFECT\n"
+        "  defect  thing: broken for 5 s, seed 7\n\n1 defects\n"
+    )
+
+
+def test_other_samples_are_a_defect(monkeypatch):
+    counts = Counts()
+    with cvae.load(provider="cpu") as model:
+        generate = cvae.Model.generate
+        monkeypatch.setattr(
+            cvae.Model, "generate", lambda self, count, **options: generate(self, count, **options) * (self is model)
+        )
+        numbers._compare(model, rng_of(1), counts, languages=False)
+    assert [line.split(":")[0] for line in counts.defects] == ["thread counts and restarts"]
+
+
+@pytest.mark.parametrize("name", readers())
+def test_a_reader_reads_its_whole_files_and_refuses_others(name, tmp_path):
+    reader = readers()[name]
+    path = tmp_path / reader.file
+    outcomes = []
+    for data in (*reader.whole, b"no such file"):
+        path.write_bytes(data)
+        outcomes.append(attempt(reader, path))
+    assert outcomes == ["read"] * len(reader.whole) + ["refused"]
+
+
+def test_mutations_are_those_of_the_seed():
+    reader = readers()["npy"]
+    assert mutated(reader, rng_of(1)) == mutated(reader, rng_of(1)) != mutated(reader, rng_of(2))
+
+
+def test_a_text_of_little_is_damaged_until_nothing_is_left():
+    damaged = {hostile_bundles.damaged_json(b'{"a": 1}', rng_of(seed)) for seed in range(60)}
+    assert {b"{}", b'{"a": [1]}'} <= damaged
+
+
+def test_an_error_of_another_kind_is_no_refusal(tmp_path):
+    def read(_):
+        raise KeyError("x")
+
+    assert attempt(Reader("a", (), read), tmp_path / "a") == "KeyError: 'x'"
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "documented"),
+    [
+        (0, "", True),
+        (1, "Error: x: no space\n", True),
+        (5, "Error: no bundle\n", True),
+        (1, "Traceback (most recent call last):\nError: x", False),
+        (1, "", False),
+        (-9, "Error: killed", False),
+        (None, "Error: too long", False),
+    ],
+)
+def test_a_documented_end_is_a_code_and_a_sentence(code, text, documented):
+    assert says_why(code, text) is documented
+
+
+def test_time_that_is_over_leaves_one_attempt():
+    assert list(until(-1.0)) == [0]
+
+
+def test_hidden_files_have_no_final_names(tmp_path):
+    (tmp_path / "samples").mkdir()
+    for name in (".a.0123abcd.tmp", "b", "samples/c"):
+        (tmp_path / name).touch()
+    assert [path.name for path in named(tmp_path)] == ["b", "c"]
+    assert named(tmp_path / "none") == []
+
+
+def test_lower_bounds_become_pins():
+    assert lowest.lowest(["numpy>=2.0", "ray[data]>=2.50"]) == ["numpy==2.0", "ray==2.50"]
+    with pytest.raises(ValueError, match="numpy: expected NAME>=VERSION"):
+        lowest.lowest(["numpy"])

@@ -16,7 +16,7 @@ NODE := $(shell node -e 'const [major, minor] = process.versions.node.split(".")
 	process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)' 2>/dev/null && command -v npm 2>/dev/null)
 WITHOUT_NODE := no Node.js 20.19 or later with npm
 
-.PHONY: help demo test test-js page torture dist lint format bundle clean
+.PHONY: help demo test test-js page torture lowest dist lint format bundle clean
 
 help:
 	@echo 'make demo    train for some minutes, export, draw samples and reconstructions'
@@ -24,6 +24,7 @@ help:
 	@echo 'make test-js those of the JavaScript alone, in Node.js and in Chromium'
 	@echo 'make page    build the web page, which cvae-web copies'
 	@echo 'make torture attack everything for SECONDS=600, and count'
+	@echo 'make lowest  the runtime with the oldest versions of its dependencies'
 	@echo 'make dist    build the page, the sdist and the wheel'
 	@echo 'make lint    the checks without the tests'
 	@echo 'make format  format and fix what can be'
@@ -86,6 +87,10 @@ page: $(JS)/node_modules/.installed
 SECONDS ?= 600
 torture: $(VENV)/.test
 	$(BIN)/python -m scripts.torture --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+# The runtime's tests with the oldest versions that its dependencies may have.
+lowest: $(VENV)/.test
+	$(BIN)/python scripts/lowest.py $(VENV)/lowest
 
 dist: page $(VENV)/.test
 	$(BIN)/python -m build --no-isolation

@@ -87,11 +87,11 @@ def finish(
             open_axes = zip(value.shape, names, strict=False)  # scalars have none, and a fixed size stays
             named = [size if isinstance(size, int) else name for size, name in open_axes]
             value.shape = ir.Shape([*named, *value.shape[len(named) :]])
-    _number_anew(model)
     model.graph.name = str(metadata["cvae.role"])
     model.producer_name = "cvae-toolkit"
     model.metadata_props.update({key: json.dumps(value) for key, value in metadata.items()})
     finished = ir.to_proto(model)
+    _number_anew(finished.graph)
     _refuse_newer_operators(finished)
     finished.ir_version = onnx.helper.find_min_ir_version_for(finished.opset_import)
     try:
@@ -102,19 +102,28 @@ def finish(
     return finished.SerializeToString(deterministic=True), tuple(applied)
 
 
-def _number_anew(model: ir.Model) -> None:
+def _number_anew(graph: onnx.GraphProto) -> None:
     """Number what tf2onnx named by its counters in the graph's order: they count otherwise from one export to the next."""
-    kept = {*model.graph.inputs, *model.graph.outputs}
-    things = dict.fromkeys(
-        thing
-        for node in model.graph
-        for thing in (node, *node.inputs, *node.outputs)
-        if thing is not None and thing not in kept and _COUNTER.search(thing.name or "")
-    )
-    names = [_COUNTER.sub(f"__{number}", str(thing.name)) for number, thing in enumerate(things)]
-    for round_of in ([f"{name}__" for name in names], names):  # two, so that no name is another's on the way
-        for thing, name in zip(things, round_of, strict=True):
-            thing.name = name
+    tensors = [*graph.initializer, *graph.value_info]
+    sizes = [
+        dimension
+        for value in (*graph.input, *graph.output, *graph.value_info)
+        for dimension in value.type.tensor_type.shape.dim
+    ]
+    found = [name for node in graph.node for name in (node.name, *node.input, *node.output)]
+    found += [value.name for value in tensors] + [dimension.dim_param for dimension in sizes]
+    kept = {value.name for value in (*graph.input, *graph.output)}
+    counted = [name for name in dict.fromkeys(found) if name not in kept and _COUNTER.search(name)]
+    names = {name: _COUNTER.sub(f"__{number}", name) for number, name in enumerate(counted)}
+    for node in graph.node:
+        node.name = names.get(node.name, node.name)
+        for values in (node.input, node.output):
+            values[:] = [names.get(name, name) for name in values]
+    for value in tensors:
+        value.name = names.get(value.name, value.name)
+    for dimension in sizes:
+        if dimension.dim_param in names:  # setting it would take the number's place
+            dimension.dim_param = names[dimension.dim_param]
 
 
 def _refuse_newer_operators(proto: onnx.ModelProto) -> None:

@@ -122,6 +122,9 @@ def new_folder(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
 
 def _take(temporary: Path, target: Path) -> None:
     """Rename where nothing is, or an empty folder."""
+    if os.name == "nt":  # which renames to no name that is there
+        with contextlib.suppress(OSError):
+            target.rmdir()
     try:
         temporary.rename(target)
     except OSError as error:

@@ -155,6 +155,23 @@ def test_other_settings_are_1_and_overwrite_begins_anew(run, tiny_bundle):
     assert contents("out")["part-00000.npy"] != before["part-00000.npy"]
 
 
+def test_a_folder_that_another_process_is_writing_is_1(run, tiny_bundle):
+    arguments = ["-q", tiny_bundle, "-n", 250, *SHARDS, "-o", "out"]
+    assert run(*arguments) == (0, b"", "")
+    Path("out", "part-00001.npy").unlink()
+    before = contents("out")
+    message = (
+        "out: expected a folder that no process is writing, found another at work in it; "
+        "wait until that has ended, or choose another name"
+    )
+    with cvae.hold_folder(Path("out")):
+        assert run(*arguments, "--resume") == (1, b"", f"Error: {message}\n")
+        assert run(*arguments, "--overwrite") == (1, b"", f"Error: {message}\n")
+    assert contents("out") == before
+    assert run(*arguments, "--resume") == (0, b"", "")
+    assert len(contents("out")) == 4
+
+
 def test_numbers_out_of_range_are_1_and_make_no_folder(run, tiny_bundle, tmp_path):
     for arguments, message in [
         (["--shard-size", 0], "shard size must be a whole number of at least 1; found 0"),

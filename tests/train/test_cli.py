@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cvae_runtime import hold_folder
 from cvae_train import PRESETS, DataOptions, ModelConfig, RunFolder, read_history
 from cvae_train._cli import _SECTIONS, command
 from cvae_train._pixels import PixelStore
@@ -135,6 +136,20 @@ def test_the_same_command_twice_is_refused_and_repeated_with_resume(cvae_train, 
     )
     assert cvae_train(*command_line, "--resume") == (0, "")
     assert cvae_train(*command_line, "--overwrite") == (0, "")
+
+
+def test_a_run_that_another_process_is_at_work_on_exits_1(cvae_train, archive, tmp_path):
+    command_line = (archive, "--run", tmp_path / "run", *SMALL, "-q")
+    assert cvae_train(*command_line) == (0, "")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    message = (
+        f"{tmp_path / 'run'}: expected a folder that no process is writing, found another at work in it; "
+        f"wait until that has ended, or choose another name"
+    )
+    with hold_folder(tmp_path / "run"):
+        assert cvae_train(*command_line, "--resume") == (1, f"Error: {message}\n")
+        assert cvae_train(*command_line, "--overwrite") == (1, f"Error: {message}\n")
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
 def test_ctrl_c_keeps_the_last_whole_epoch_and_exits_130(cvae_train, archive, tmp_path, monkeypatch):

@@ -118,6 +118,7 @@ bundle: $(VENV)/.export
 	rm build-digits.npy build-codes.npz
 	$(BIN)/python scripts/gallery.py
 	$(BIN)/python scripts/golden.py
+	$(BIN)/python scripts/page_golden.py
 
 clean:
 	rm -rf $(VENV) $(JS)/node_modules $(JS)/dist runtime/cvae_runtime/page $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

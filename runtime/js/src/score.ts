@@ -60,6 +60,7 @@ export async function scoreImages(
     logLikelihood: new Float64Array(count),
     posterior,
   };
+  const { binarize_at, scale } = model.preprocessing;
   const block = Math.max(1, Math.floor(DECODED_AT_A_TIME / samples));
   for (let start = 0; start < count; start += block) {
     const stop = Math.min(start + block, count);
@@ -72,9 +73,9 @@ export async function scoreImages(
     });
     const outputs = await decode(draws);
     const logWeights = new Float64Array(draws.length / latentDim);
+    let targets: Float32Array = new Float32Array();
     forEachDraw(start, stop, samples, (image, draw) => {
-      const { binarize_at, scale } = model.preprocessing;
-      const targets = targetsOf(row(pixels, image, size), binarize_at, scale);
+      if (draw % samples === 0) targets = targetsOf(row(pixels, image, size), binarize_at, scale); // one for all its draws
       const decoded = Object.fromEntries(Object.entries(outputs).map(([name, all]) => [name, row(all, draw, size)]));
       const logP = logLikelihoodOf(targets, decoded);
       const [mean, logvar] = [row(posterior.mean.data, image, latentDim), row(posterior.logvar.data, image, latentDim)];

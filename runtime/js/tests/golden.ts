@@ -24,8 +24,6 @@ export interface GoldenArray {
 }
 
 /** The names of `scripts/golden.py`; `seed` and `first` are texts. */
-export type Golden = Record<string, GoldenArray> & { seed: never; first: never };
-
 export function readGolden(
   bundle: keyof typeof BUNDLES,
 ): Record<string, GoldenArray> & Record<"seed" | "first", string> {

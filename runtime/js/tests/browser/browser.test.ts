@@ -11,9 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CHROMIUM, launchChromium, SOFTWARE_GPU } from "../chromium.ts";
 import { expectPythons } from "../expectations.ts";
 import { BUNDLES, projectPath, readGolden, valuesOf } from "../golden.ts";
-
-// A page with these may use threads.
-const ISOLATION = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
+import { ISOLATION } from "../http.ts";
 
 describe.skipIf(CHROMIUM === undefined)("Chromium", () => {
   let browser: Browser;

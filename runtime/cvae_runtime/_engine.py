@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ._checked_session import CheckedSession
 from ._fork import uninterrupted
-from ._micro_batch import cut
+from ._micro_batch import cut, smallest_part
 from ._pictures import to_uint8
 from ._scheduler import Scheduler
 from ._tune import fastest
@@ -56,7 +56,7 @@ class Engine:
         Raises:
             InputError: the model is closed.
         """
-        if 2 * count <= self.micro_batch + 1:  # one part, done here without more ado: what one image waits for
+        if count <= smallest_part(self.micro_batch):  # done here without more ado: what one image waits for
             self._scheduler.check_open()
             with uninterrupted:
                 self._call(inputs(0, count), outputs)

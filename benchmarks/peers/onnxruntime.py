@@ -1,17 +1,26 @@
 """ONNX Runtime on the plain graph."""
 
+import os
+
 import onnxruntime
 
 from benchmarks._worker import Factory, UnavailableError, Work
 from benchmarks.peers import inputs, plain_graph
+from cvae_runtime import allowed_cores
 
 
 def _peer(folder: str, provider: str) -> Factory:
     if provider not in onnxruntime.get_available_providers():
         raise UnavailableError(f"the ONNX Runtime that is installed has no {provider}")
 
+    options = onnxruntime.SessionOptions()
+    if (cores := allowed_cores()) < (os.cpu_count() or 1):
+        options.intra_op_num_threads = (
+            cores  # it counts the machine's, and puts its threads on them whatever is allowed
+        )
+
     def at(task: str, batch: int) -> Work:
-        session = onnxruntime.InferenceSession(plain_graph(task, folder), providers=[provider])
+        session = onnxruntime.InferenceSession(plain_graph(task, folder), options, providers=[provider])
         found = session.get_providers()[0]
         if found != provider:
             raise RuntimeError(f"{provider} is compiled in, but {found} is what runs: is there a GPU with its driver?")
@@ -23,7 +32,7 @@ def _peer(folder: str, provider: str) -> Factory:
 
 
 def default(folder: str) -> Factory:
-    """A session as ``InferenceSession(path)`` gives it: its own threads, one a core."""
+    """A session as ``InferenceSession(path)`` gives it: its own threads, one for each core that it may use."""
     return _peer(folder, "CPUExecutionProvider")
 
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <numeric>
@@ -23,6 +24,16 @@ using Shape = std::vector<std::int64_t>;
 
 inline std::size_t size_of(const Shape& shape) {
     return static_cast<std::size_t>(std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>()));
+}
+
+// The environment of a program. ONNX Runtime's official builds report their use over the network, if not told otherwise before.
+inline Ort::Env quiet_env(const char* name) {
+#ifdef _WIN32
+    _putenv_s("ORT_DISABLE_TELEMETRY", "1");
+#else
+    setenv("ORT_DISABLE_TELEMETRY", "1", 0);
+#endif
+    return Ort::Env(ORT_LOGGING_LEVEL_ERROR, name);
 }
 
 class Graph {

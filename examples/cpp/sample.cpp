@@ -89,7 +89,7 @@ int main(int argc, char** argv) {
             std::cout << USAGE;
             return 0;
         }
-        Ort::Env env(ORT_LOGGING_LEVEL_ERROR, "cvae-sample");
+        Ort::Env env = cvae::quiet_env("cvae-sample");
         options.reconstruct.empty() ? draw(env, options) : reconstruct(env, options);
         return 0;
     } catch (const UsageError& error) {

@@ -120,7 +120,7 @@ void check_bundle(const std::string& bundle) {
     }
     const Json golden = Json::parse(file);
     check_random_numbers(golden.at("rng"));
-    Ort::Env env(ORT_LOGGING_LEVEL_ERROR, "cvae-self-test");
+    Ort::Env env = cvae::quiet_env("cvae-self-test");
     for (const Json& entry : golden.at("cases")) {
         if (entry.at("file") == "encoder.onnx") {
             check_graph<std::uint8_t>(env, bundle, "encoder", entry);

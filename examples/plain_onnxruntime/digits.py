@@ -1,9 +1,12 @@
 """Eight samples of a bundle's model, above what it reconstructs of them: onnxruntime and numpy, nothing else."""
 
 import argparse
+import os
 from pathlib import Path
 
 import numpy as np
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it reports its use over the network otherwise, from its import on
 import onnxruntime as ort
 
 parser = argparse.ArgumentParser(description=__doc__)

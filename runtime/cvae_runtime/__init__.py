@@ -4,7 +4,8 @@
     model = cvae.load()                    # the MNIST model of the package
     images = model.generate(64, seed=0)    # float32 (64, 28, 28, 1), in [0, 1]
 
-Importing this imports no ONNX Runtime; the first `load` does.
+Importing this imports no ONNX Runtime; the first `load` does. It sets ORT_DISABLE_TELEMETRY=1, unless it has a value:
+ONNX Runtime's official builds report their use over the network otherwise.
 """
 
 from ._arrays import as_images, npy_bytes, npz_bytes, picture_shape, read_npy, read_npz, spans
@@ -57,7 +58,10 @@ from ._pictures import encode_gif, encode_png, picture_grid, to_uint8
 from ._providers import PROVIDERS
 from ._random import RNG_NAME, check_seed, posterior_noise, prior_latents
 from ._score import Posterior, Scores, score_images
+from ._telemetry import silence
 from ._web import check_page, is_single_file, write_page
+
+silence()
 
 __all__ = [
     "EVALUATION_SEED",

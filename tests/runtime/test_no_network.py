@@ -24,6 +24,7 @@ if os.path.isdir("/proc/self/fd"):
         except OSError:  # that of the listing itself
             pass
     assert not [name for name in names if name.startswith("socket:")], names
+    assert not [name for name in names if name.startswith(os.environ["HOME"])], names
 print("done")
 """
 EVERYTHING = """
@@ -49,10 +50,24 @@ except SystemExit as ended:
 
 
 @pytest.fixture
-def offline(fresh_python):
+def home(tmp_path, monkeypatch):
+    """A user's folder of nothing, and an environment in which no package of ours was imported yet."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("HOME", str(folder))
+    for name in ("XDG_CACHE_HOME", "ORT_DISABLE_TELEMETRY"):
+        monkeypatch.delenv(name, raising=False)
+    return folder
+
+
+@pytest.fixture
+def offline(fresh_python, home):
+    """Run a program that gets no socket; it leaves nothing in the user's folder, as reports that wait for a network would."""
+
     def run(work, *arguments):
         done = fresh_python(PROGRAM.replace("WORK", work), *arguments)
         assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["done"]), done.stderr
+        assert list(home.iterdir()) == []
 
     return run
 
@@ -80,7 +95,24 @@ def test_command_lines_need_no_network(name, arguments, offline, tmp_path, monke
 
 @pytest.mark.skipif(sys.platform == "win32", reason="without /proc the handles are not looked at")
 @pytest.mark.parametrize("call", ["socket.socket()", "socket.create_connection(('127.0.0.1', 9))"])
+@pytest.mark.usefixtures("home")
 def test_a_program_that_asks_for_one_is_told(call, fresh_python):
     done = fresh_python(PROGRAM.replace("WORK", f"import socket; {call}"))
     assert done.returncode == 1
     assert "a network was asked for: socket." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("before", "value", "told"),
+    [
+        ("pass", "1", []),
+        ("import os; os.environ['ORT_DISABLE_TELEMETRY'] = '0'", "0", []),
+        ("import types; sys.modules['onnxruntime'] = types.SimpleNamespace(disable_telemetry_events=TELL)", "1", [1]),
+    ],
+    ids=["not set", "set", "imported before"],
+)
+@pytest.mark.usefixtures("home")
+def test_onnx_runtime_is_told_to_report_nothing(before, value, told, fresh_python):
+    program = f"import os, sys; told = []; {before.replace('TELL', 'lambda: told.append(1)')}; import cvae_runtime"
+    done = fresh_python(f"{program}; print(os.environ['ORT_DISABLE_TELEMETRY'], told)")
+    assert (done.stdout, done.stderr) == (f"{value} {told}\n", "")

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ def test_three_thousand_calls_grow_memory_by_less_than_the_limit(tiny_bundle):
     # A process of its own: what other tests free or take would be counted here.
     command = [sys.executable, str(SCRIPT), str(tiny_bundle), "--calls", "3000", "--callers", "3"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    pattern = r"memory grew by [0-9.]+ MB in 3,000 calls, after the first 150\n"
+    pattern = r"memory grew by [0-9.]+ MB, handles by 0, in 3,000 calls, after the first 150\n"
     assert (done.returncode, bool(re.fullmatch(pattern, done.stdout))) == (0, True), done.stdout + done.stderr
     assert len(done.stderr.splitlines()) == soak.SAMPLES
 
@@ -32,9 +33,34 @@ def test_memory_that_grows_is_seen(tiny_bundle, monkeypatch, capsys):
     assert float(re.match(r"memory grew by ([0-9.]+) MB", capsys.readouterr().out)[1]) >= 20.0
 
 
-def test_calls_are_of_every_method_and_every_number_once(monkeypatch):
+def test_handles_that_grow_are_seen(tiny_bundle, monkeypatch, capsys):
+    kept = []
+    monkeypatch.setattr(soak, "call", lambda *_: kept.append(SCRIPT.open()))
+    monkeypatch.setattr(sys, "argv", ["soak.py", str(tiny_bundle), "--calls", "40"])
+    with pytest.raises(SystemExit) as caught:
+        soak.main()
+    for file in kept:
+        file.close()
+    assert caught.value.code == 3
+    assert "handles by 38, in 40 calls, after the first 2\n" in capsys.readouterr().out
+
+
+def test_every_number_is_called_once(monkeypatch):
     numbers = []
     monkeypatch.setattr(soak, "call", lambda _model, number: numbers.append(number))
-    assert len(list(soak.soak(None, 60, 4))) == soak.SAMPLES
+    assert [state.calls for state in soak.soak(None, 4, calls=60)] == list(range(3, 61, 3))
     assert sorted(numbers) == list(range(60))
-    assert soak.growth([100, 130, 90]) == 30
+
+
+def test_calls_go_on_for_as_long_as_is_said(monkeypatch):
+    numbers, now = [], iter(range(1000))
+    monkeypatch.setattr(soak, "call", lambda _model, number: numbers.append(number))
+    monkeypatch.setattr(soak, "time", types.SimpleNamespace(monotonic=lambda: next(now)))
+    states = list(soak.soak(None, 1, seconds=100))
+    assert [state.calls for state in states] == list(range(5, 101, 5))
+    assert numbers == list(range(100))
+
+
+def test_growth_is_over_the_first_part():
+    states = [soak.State(1, 100, 5), soak.State(2, 130, 4), soak.State(3, 90, 7)]
+    assert soak.growth(states) == (30, 2)

@@ -44,6 +44,8 @@ const NODE: Platform = {
 
   async runtime(provider, { threads = Infinity }) {
     let ort: OrtNode;
+    // Its official builds report their use to their maker otherwise, over the network; they look when they are loaded.
+    process.env.ORT_DISABLE_TELEMETRY ??= "1";
     try {
       ort = await import("onnxruntime-node");
     } catch (error) {

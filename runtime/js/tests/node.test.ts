@@ -1,4 +1,5 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -290,4 +291,20 @@ describe("a damaged bundle is refused", () => {
       ),
     );
   });
+});
+
+test("nothing is kept for the maker of ONNX Runtime, to be sent when there is a network", () => {
+  const home = mkdtempSync(join(tmpdir(), "cvae-"));
+  folders.push(home);
+  const library = JSON.stringify(new URL("../dist/node.js", import.meta.url));
+  const program = `const { load } = await import(${library});
+    const model = await load(process.argv[1]);
+    console.log((await model.generate(1)).shape, process.env.ORT_DISABLE_TELEMETRY);`;
+  const environment: NodeJS.ProcessEnv = { ...process.env, HOME: home };
+  delete environment.ORT_DISABLE_TELEMETRY;
+  delete environment.XDG_CACHE_HOME;
+  const options = { env: environment, encoding: "utf8" } as const;
+  const told = execFileSync(process.execPath, ["--input-type=module", "-e", program, BUNDLES.colour], options);
+  expect(told).toMatch(/ 1\n$/);
+  expect(readdirSync(home)).toEqual([]);
 });

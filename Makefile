@@ -80,12 +80,15 @@ endif
 test-js: $(JS)/node_modules/.installed
 	cd $(JS) && npm run check && npm test
 
+$(JS)/dist/node.js: $(wildcard $(JS)/src/*.ts) $(JS)/node_modules/.installed
+	cd $(JS) && npm run build
+
 page: $(JS)/node_modules/.installed
 	cd $(JS) && npm run build:page
 
 # The campaign of faults of docs/reliability.md; make torture SECONDS=3600 SEED=7
 SECONDS ?= 600
-torture: $(VENV)/.test
+torture: $(VENV)/.test $(if $(NODE),$(JS)/dist/node.js)
 	$(BIN)/python -m scripts.torture --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 # The runtime's tests with the oldest versions that its dependencies may have.

@@ -14,8 +14,13 @@ from PIL import Image
 import cvae_runtime as cvae
 from cvae_runtime._image_source import open_images
 from cvae_train import RunFolder, read_history
+from scripts import hostile_bundles
+
+from ._arguments import LINES, read_arguments
 
 SHAPE = (4, 5, 1)
+_ROOT = Path(__file__).parents[2]
+_COLOUR = _ROOT / "tests" / "golden" / "colour"  # a small bundle
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +48,7 @@ def readers() -> dict[str, Reader]:
         cvae.npz_bytes({"x_train": images, "x_test": images[:1]}, compress=compress) for compress in (False, True)
     ]
     bundle = cvae.packaged_bundle()
-    assets = Path(__file__).parents[2] / "assets" / "mnist"
+    assets = _ROOT / "assets" / "mnist"
     golden = (
         b'{"cases": [], "rng": [{"seed": 0, "first": 0, "count": 1, "latent_dim": 2, "z": %s}]}'
         % json.dumps({"dtype": "float32", "shape": [1, 2], "data": "AACAPwAAgD8="}).encode()
@@ -67,6 +72,12 @@ def readers() -> dict[str, Reader]:
             lambda path: RunFolder(path.parent).read_config(),
         ),
         "history": Reader("history.csv", ((assets / "history.csv").read_bytes(),), read_history),
+        "graph": Reader(
+            "decoder.onnx",
+            tuple((_COLOUR / name).read_bytes() for name in ("decoder.onnx", "encoder.onnx")),
+            _read_graph,
+        ),
+        "arguments": Reader("arguments", tuple("\0".join(line).encode() for line in LINES), read_arguments),
     }
 
 
@@ -100,3 +111,13 @@ def _read_picture(path: Path) -> object:
 def _read_all(path: Path) -> object:
     source = open_images(path, SHAPE, resize=True, gray=True)
     return source.read(0, min(source.count, 100))
+
+
+def _read_graph(path: Path) -> None:
+    """Load a bundle with this graph in it, and a manifest that knows its hash."""
+    files = {file.name: file.read_bytes() for file in _COLOUR.iterdir()}
+    folder = path.parent / "bundle"
+    folder.mkdir(exist_ok=True)
+    for name, data in hostile_bundles.rehashed({**files, path.name: path.read_bytes()}).items():
+        (folder / name).write_bytes(data)
+    cvae.read_bundle(folder)

@@ -1,17 +1,20 @@
 """Mutate what a reader reads, guided by the code that it reaches: python -m scripts.torture.guided READER CORPUS [-max_total_time=600 …].
 
-Needs atheris, which has wheels for some Pythons alone and is no dependency: pip install atheris. CORPUS is a folder that is kept from
-one time to the next, and begins with a whole file of each kind. What follows it are options of libFuzzer. Ends with the first defect.
+Needs atheris, which has wheels for some Pythons alone and is no dependency: pip install atheris. CORPUS is a folder that begins with a
+whole file of each kind and what corpus.zip has; `python -m scripts.torture.corpus` keeps there what it found. What follows are
+options of libFuzzer. Ends with the first defect.
 """
 
+import shlex
 import sys
 import tempfile
 from pathlib import Path
 
 import atheris  # type: ignore[import-not-found]
 
-with atheris.instrument_imports(include=["cvae_runtime", "cvae_train", "PIL", "zipfile", "gzip", "json"]):
+with atheris.instrument_imports(include=["cvae_runtime", "cvae_train", "PIL", "click", "zipfile", "gzip", "json"]):
     from ._readers import readers
+    from .corpus import read_corpus
     from .inputs import attempt
 
 
@@ -20,8 +23,9 @@ def main() -> None:
     name, corpus, *options = sys.argv[1:]
     reader, folder = readers()[name], Path(corpus)
     folder.mkdir(parents=True, exist_ok=True)
-    for number, data in enumerate(reader.whole):
-        (folder / f"whole-{number}").write_bytes(data)
+    if not any(option.startswith("-merge") for option in options):
+        for number, data in enumerate((*reader.whole, *read_corpus().get(name, ()))):
+            (folder / f"kept-{number}").write_bytes(data)
     with tempfile.TemporaryDirectory() as work:
         path = Path(work, reader.file)
 
@@ -30,7 +34,8 @@ def main() -> None:
             if (outcome := attempt(reader, path)) not in ("read", "refused"):
                 raise AssertionError(f"{name}: {outcome}")
 
-        atheris.Setup([sys.argv[0], corpus, *options], read)
+        # By its first word libFuzzer starts itself again, in a shell, to merge.
+        atheris.Setup([f"{sys.executable} -m {__spec__.name} {shlex.quote(name)}", corpus, *options], read)
         atheris.Fuzz()
 
 

@@ -215,7 +215,7 @@ def _models(seconds: float, seed: int, counts: Counts) -> None:
         number += 1
         if number % 20 == 0:
             memory.append(soak.resident())
-            handles.append(len(list(Path("/proc/self/fd").iterdir())))
+            handles.append(soak.handles())
     counts.add("models: loaded, used and closed", number)
     # What the first half took stays; a leak goes on.
     grown = memory[-1] - max(memory[: (len(memory) + 1) // 2])

@@ -1,6 +1,7 @@
 """The campaign counts what it sees: short runs of it, and defects that are put there to be found."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +12,12 @@ import cvae_runtime as cvae
 from scripts import hostile_bundles, lowest
 from scripts.torture import __main__ as torture
 from scripts.torture import numbers
+from scripts.torture._arguments import LINES, read_arguments
 from scripts.torture._counts import Counts, rng_of, until
 from scripts.torture._jobs import named
 from scripts.torture._processes import says_why
 from scripts.torture._readers import Reader, readers
+from scripts.torture.corpus import keep, read_corpus
 from scripts.torture.inputs import attempt, mutated
 
 ROOT = Path(__file__).parents[2]
@@ -80,6 +83,53 @@ def test_a_reader_reads_its_whole_files_and_refuses_others(name, tmp_path):
         path.write_bytes(data)
         outcomes.append(attempt(reader, path))
     assert outcomes == ["read"] * len(reader.whole) + ["refused"]
+
+
+def test_fuzzing_keeps_inputs_of_every_reader():
+    assert sorted(read_corpus()) == sorted(name for name in readers() if name not in ("idx.gz", "npy mapped"))
+
+
+@pytest.mark.parametrize("name", read_corpus())
+def test_inputs_that_were_kept_are_read_or_refused(name, tmp_path):
+    reader, outcomes = readers()[name], set()
+    path = tmp_path / reader.file
+    for data in read_corpus()[name]:
+        path.write_bytes(data)
+        outcomes.add(attempt(reader, path))
+    assert outcomes <= {"read", "refused"}
+
+
+def test_what_is_kept_of_a_reader_is_replaced_and_of_others_stays(tmp_path):
+    path, folder = tmp_path / "corpus.zip", tmp_path / "found"
+    for reader, name, data in [("a", "2", b"one"), ("a", "1", b"two"), ("b", "1", b"three")]:
+        (folder / reader).mkdir(parents=True, exist_ok=True)
+        (folder / reader / name).write_bytes(data)
+    keep(folder, path)
+    assert read_corpus(path) == {"a": [b"one", b"two"], "b": [b"three"]}
+    before = path.read_bytes()
+    keep(folder, path)
+    assert path.read_bytes() == before
+    shutil.rmtree(folder / "b")
+    (folder / "a" / "1").unlink()
+    keep(folder, path)
+    assert read_corpus(path) == {"a": [b"one"], "b": [b"three"]}
+
+
+def test_command_lines_write_nothing(tmp_path):
+    path = tmp_path / "arguments"
+    codes = []
+    for line in LINES:
+        path.write_bytes("\0".join(line).encode())
+        codes.append(attempt(readers()["arguments"], path))
+    assert set(codes) == {"read"}
+    assert [file.name for file in tmp_path.iterdir()] == ["arguments"]
+
+
+def test_a_command_line_that_ends_in_no_documented_way_is_a_defect(tmp_path, monkeypatch):
+    monkeypatch.setattr(cvae.cli, "run", lambda _: sys.exit(7))
+    (tmp_path / "arguments").write_bytes(b"cvae-encode\0x")
+    with pytest.raises(AssertionError, match="^exit 7: $"):
+        read_arguments(tmp_path / "arguments")
 
 
 def test_mutations_are_those_of_the_seed():

@@ -1,0 +1,38 @@
+"""Inputs by which fuzzing reached all that it reached, kept in corpus.zip: python -m scripts.torture.corpus FOLDER.
+
+FOLDER holds a folder for each reader, with what `scripts.torture.guided` found, best made small by libFuzzer's ``-merge=1``. What it holds takes
+the place of what was kept for that reader. The tests read every input that is kept.
+"""
+
+import sys
+import zipfile
+from pathlib import Path
+
+from cvae_runtime._files import new_file
+
+CORPUS = Path(__file__).with_name("corpus.zip")
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same inputs give the same archive
+
+
+def read_corpus(path: Path = CORPUS) -> dict[str, list[bytes]]:
+    """The inputs of each reader."""
+    found: dict[str, list[bytes]] = {}
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            found.setdefault(name.split("/")[0], []).append(archive.read(name))
+    return found
+
+
+def keep(folder: Path, path: Path = CORPUS) -> None:
+    """Replace what is kept by what a folder holds, of the readers that it has folders for."""
+    kept = read_corpus(path) if path.exists() else {}
+    for reader in folder.iterdir():
+        kept[reader.name] = [file.read_bytes() for file in reader.iterdir()]
+    with new_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, inputs in sorted(kept.items()):
+            for number, data in enumerate(sorted(inputs)):
+                archive.writestr(zipfile.ZipInfo(f"{name}/{number}", _EPOCH), data, zipfile.ZIP_DEFLATED)
+
+
+if __name__ == "__main__":
+    keep(Path(sys.argv[1]))

@@ -58,10 +58,10 @@ from ._pictures import encode_gif, encode_png, picture_grid, to_uint8
 from ._providers import PROVIDERS
 from ._random import RNG_NAME, check_seed, posterior_noise, prior_latents
 from ._score import Posterior, Scores, score_images
-from ._telemetry import silence
+from ._telemetry import silence as _silence
 from ._web import check_page, is_single_file, write_page
 
-silence()
+_silence()
 
 __all__ = [
     "EVALUATION_SEED",

@@ -82,6 +82,6 @@ def test_it_needs_onnxruntime_and_numpy_alone():
     tree = ast.parse((EXAMPLES / PROGRAM).read_text())
     modules = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
     modules += [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    assert sorted(modules) == ["argparse", "numpy", "onnxruntime", "pathlib"]
+    assert sorted(modules) == ["argparse", "numpy", "onnxruntime", "os", "pathlib"]
     lines = (EXAMPLES / "plain_onnxruntime/requirements.txt").read_text().split()
     assert [line.split(">")[0] for line in lines] == ["numpy", onnxruntime.__name__]

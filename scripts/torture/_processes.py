@@ -34,6 +34,9 @@ MODULES = {
     "cvae-encode": "cvae_runtime._cli_encode",
 }
 
+# What TensorFlow logs would fill the files that commands tell their errors to.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(list(_PRELOAD))
 

@@ -19,6 +19,7 @@ from ._processes import DONE, FAILED, NOBODY, PATIENCE, Limits, end, run, says_w
 from .kills import finish
 
 _DISK = 1 << 20  # bytes of a disk that becomes full
+_LOG = 2048  # what a command says goes to a file, which a limit must leave room for
 
 
 def run_attack(seconds: float, seed: int) -> Counts:
@@ -44,8 +45,8 @@ def run_attack(seconds: float, seed: int) -> Counts:
 
 def _file_limit(job: Job, folder: Path, rng: random.Random, expected: Result) -> str:
     job.set_up(folder)
-    largest = max(map(len, expected.values()))
-    outcome = _refused_or_done(job, folder, Limits(file_bytes=rng.randrange(largest)))
+    largest = max(_LOG + 1, *map(len, expected.values()))
+    outcome = _refused_or_done(job, folder, Limits(file_bytes=rng.randrange(_LOG, largest)))
     finish(job, folder, expected)
     return outcome
 

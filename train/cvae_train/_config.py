@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ Precision = Literal["auto", "float32", "bfloat16"]
 KERNEL = 3
 STRIDE = 2
 BINARIZE_AT = 128  # the first grey level that static binarization turns white: 0.5 of the range
+_LARGEST = sys.float_info.max  # compared with rather than isfinite, which fails on whole numbers that no float holds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,9 +165,9 @@ class TrainConfig:
         positive = ("learning_rate", "epsilon", "beta", *(("clip_norm",) if self.clip_norm is not None else ()))
         for name in positive:
             value = getattr(self, name)
-            if not (value > 0.0 and math.isfinite(value)):
+            if not 0.0 < value <= _LARGEST:
                 raise InputError(f"{name} must be a positive number; found {value}")
-        if not 0.0 <= self.free_bits < math.inf:
+        if not 0.0 <= self.free_bits <= _LARGEST:
             raise InputError(f"free_bits must be a number of at least 0; found {self.free_bits}")
         for name in ("ema", "validation_fraction"):
             if not 0.0 <= getattr(self, name) < 1.0:

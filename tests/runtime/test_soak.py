@@ -1,5 +1,6 @@
 """Memory stays what it is, however often a model is called: a shorter run of ``scripts/soak.py``."""
 
+import mmap
 import re
 import subprocess
 import sys
@@ -25,7 +26,12 @@ def test_three_thousand_calls_grow_memory_by_less_than_the_limit(tiny_bundle):
 
 def test_memory_that_grows_is_seen(tiny_bundle, monkeypatch, capsys):
     kept = []
-    monkeypatch.setattr(soak, "call", lambda *_: kept.append(b"kept" * 250_000))
+
+    def call(*_):
+        kept.append(mmap.mmap(-1, 1 << 20))  # pages of its own, where a list could get what other tests gave back
+        kept[-1].write(bytes(1 << 20))
+
+    monkeypatch.setattr(soak, "call", call)
     monkeypatch.setattr(sys, "argv", ["soak.py", str(tiny_bundle), "--calls", "40"])
     with pytest.raises(SystemExit) as caught:
         soak.main()

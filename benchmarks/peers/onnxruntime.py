@@ -14,10 +14,9 @@ def _peer(folder: str, provider: str) -> Factory:
         raise UnavailableError(f"the ONNX Runtime that is installed has no {provider}")
 
     options = onnxruntime.SessionOptions()
+    # It counts the machine's cores, and puts its threads on them whatever the process is allowed.
     if (cores := allowed_cores()) < (os.cpu_count() or 1):
-        options.intra_op_num_threads = (
-            cores  # it counts the machine's, and puts its threads on them whatever is allowed
-        )
+        options.intra_op_num_threads = cores
 
     def at(task: str, batch: int) -> Work:
         session = onnxruntime.InferenceSession(plain_graph(task, folder), options, providers=[provider])

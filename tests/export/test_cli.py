@@ -124,7 +124,7 @@ def test_web_writes_the_page_of_the_bundle_too(cvae_export, trained, tmp_path, m
     arguments = (trained.path, "--onnx", tmp_path / "bundle", "--web", tmp_path / "out", "-q")
     code, err = cvae_export(*arguments)
     assert code == 1
-    assert err.startswith("Error: the web page is not built here: ")
+    assert err.startswith(f"Error: the web page: expected it in {page}, found nothing; ")
     assert not (tmp_path / "bundle").exists()  # it is refused before the work
 
     (page / "single.html").write_text("")

@@ -11,6 +11,7 @@ from ._control_flow import refuse_control_flow
 from ._errors import BundleError, IntegrityError
 from ._external_data import refuse_external_data
 from ._manifest import MANIFEST_NAME, GoldenInfo, GraphInfo, Manifest, parse_manifest
+from ._no_bundle import refuse_no_bundle
 
 _MANIFEST_LIMIT = 16 << 20  # bytes; a manifest takes some kilobytes
 _FILE_LIMIT = (2 << 30) - 1  # bytes; protobuf messages, and so ONNX files, have no more
@@ -54,11 +55,7 @@ def read_bundle(path: str | Path | None = None, sha256: str | None = None) -> Bu
             than was asked for.
     """
     folder = packaged_bundle() if path is None else Path(path)
-    if not folder.is_dir():
-        found = "a file" if folder.exists() else "nothing"
-        raise BundleError(
-            f"{folder}: expected a bundle, a folder with {MANIFEST_NAME}, found {found}; cvae-export makes one"
-        )
+    refuse_no_bundle(folder)
     source = folder / MANIFEST_NAME
     text = _read(source, None)
     digest = hashlib.sha256(text).hexdigest()

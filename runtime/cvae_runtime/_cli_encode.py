@@ -161,7 +161,7 @@ def _encode(model: Model, bundle: Path | None, request: _Request) -> None:
         write_file(request.picture, encode_png(draw_pairs(strangest.images, reconstructions, labels)))
         for index, elbo in () if request.quiet else zip(strangest.index.tolist(), strangest.elbo, strict=True):
             name = [] if source.names is None else [source.names[index]]
-            click.echo("\t".join([str(index), *name, f"{elbo:.2f}"]))
+            print("\t".join([str(index), *name, f"{elbo:.2f}"]))
 
 
 def _tables(

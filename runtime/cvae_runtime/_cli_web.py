@@ -28,7 +28,9 @@ def command(paths: tuple[Path, ...], single_file: bool, overwrite: bool, quiet: 
 
     target = paths[-1]
     if len(paths) == 1 and (target / MANIFEST_NAME).is_file():
-        raise click.UsageError(f"{target} is a bundle; say where its page goes, too: cvae-web {target} OUT")
+        raise click.UsageError(
+            f"{target} is a bundle; say where its page goes, too: cvae-web {shlex.quote(str(target))} page.html"
+        )
     single_file = single_file or is_single_file(target)
     check_page(target, single_file=single_file, overwrite=overwrite)
     bundle = read_bundle(paths[0] if len(paths) == 2 else None)

@@ -8,29 +8,64 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._errors import InputError
+from ._whole import whole
 
-def to_uint8(images: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Turn values in [0, 1] into grey levels 0 to 255, rounded; the shape stays."""
-    levels: NDArray[np.uint8] = np.rint(np.clip(images, 0.0, 1.0) * np.float32(255)).astype(np.uint8)
-    return levels
+
+def to_uint8(images: NDArray[Any]) -> NDArray[np.uint8]:
+    """Turn images into grey levels 0 to 255; the shape stays.
+
+    Args:
+        images: floats in [0, 1], which are rounded to the nearest level; or uint8, which is returned as it is.
+
+    Raises:
+        InputError: another dtype, NaN, or floats that are more than half a level outside [0, 1].
+    """
+    images = np.asarray(images)
+    if images.dtype == np.uint8:
+        return images
+    if images.dtype.kind != "f":
+        raise _no_images(str(images.dtype))
+    levels = images * np.float32(255)
+    if levels.size and not (levels.min() >= -0.5 and levels.max() < 255.5):  # NaN is neither
+        wrong = ~((levels >= -0.5) & (levels < 255.5))
+        raise _no_images(_shown(float(images[wrong].flat[0])))
+    rounded: NDArray[np.uint8] = np.rint(levels).astype(np.uint8)
+    return rounded
+
+
+def _no_images(found: str) -> InputError:
+    return InputError(f"images must be uint8, or floats in [0, 1]; found {found}: scale or convert them")
+
+
+def _shown(value: float) -> str:
+    """A number as JavaScript writes it, too."""
+    return "NaN" if math.isnan(value) else f"{value:.3f}" if abs(value) < 1e6 else "larger numbers"
 
 
 def picture_grid(
-    images: NDArray[np.uint8], columns: int | None = None, padding: int = 1, scale: int = 1
+    images: NDArray[Any], columns: int | None = None, padding: int = 1, scale: int = 1
 ) -> NDArray[np.uint8]:
     """Lay images out row by row.
 
     Args:
-        images: uint8 (N, H, W, C), N at least 1.
+        images: (N, H, W, C), N at least 1, uint8 or floats in [0, 1], as `to_uint8` takes them.
         columns: how many a row; as square as can be if not given.
         padding: pixels of mid-grey between images and around them.
         scale: each pixel becomes a square of this many.
 
     Returns:
         uint8 (height, width, C); cells without an image stay grey.
+
+    Raises:
+        InputError: no such images, or numbers out of range.
     """
+    images = to_uint8(images)
+    if images.ndim != 4 or not images.size:
+        raise InputError(f"images must have the shape (N, H, W, C) and hold at least one; found {images.shape}")
     count, height, width, channels = images.shape
-    columns = columns or math.ceil(math.sqrt(count))
+    columns = math.ceil(math.sqrt(count)) if columns is None else whole("columns", columns, 1)
+    padding, scale = whole("padding", padding, 0), whole("scale", scale, 1)
     rows = math.ceil(count / columns)
     images = images.repeat(scale, axis=1).repeat(scale, axis=2)
     height, width = height * scale, width * scale
@@ -43,22 +78,43 @@ def picture_grid(
     return grid
 
 
-def encode_png(picture: NDArray[np.uint8], *, optimize: bool = True) -> bytes:
-    """Encode one picture, uint8 (H, W, C) with C 1 or 3, as PNG; ``optimize`` takes longer for a few bytes less."""
+def encode_png(picture: NDArray[Any], *, optimize: bool = True) -> bytes:
+    """Encode one picture as PNG.
+
+    Args:
+        picture: (H, W, C) with C 1 or 3, uint8 or floats in [0, 1], as `to_uint8` takes them.
+        optimize: take longer for a few bytes less.
+
+    Raises:
+        InputError: no such picture.
+    """
     buffer = io.BytesIO()
     _pillow_image(picture).save(buffer, "PNG", optimize=optimize)
     return buffer.getvalue()
 
 
-def encode_gif(frames: Sequence[NDArray[np.uint8]], milliseconds: int) -> bytes:
-    """Encode pictures, uint8 (H, W, C) each, as a GIF that loops; every frame is shown for ``milliseconds``."""
+def encode_gif(frames: Sequence[NDArray[Any]], milliseconds: int) -> bytes:
+    """Encode pictures as a GIF that loops.
+
+    Args:
+        frames: at least one, of the shapes and values that `encode_png` takes.
+        milliseconds: how long each is shown.
+
+    Raises:
+        InputError: no frames, or none that are pictures.
+    """
+    if not len(frames):
+        raise InputError("frames must hold at least one picture; found none")
     buffer = io.BytesIO()
     first, *others = (_pillow_image(frame) for frame in frames)
     first.save(buffer, "GIF", save_all=True, append_images=others, duration=milliseconds, loop=0)
     return buffer.getvalue()
 
 
-def _pillow_image(picture: NDArray[np.uint8]) -> Any:
+def _pillow_image(picture: NDArray[Any]) -> Any:
     from PIL import Image  # a tenth of the package's import time, and arrays need none of it
 
+    picture = to_uint8(picture)
+    if picture.ndim != 3 or picture.shape[2] not in (1, 3) or not picture.size:
+        raise InputError(f"a picture must have the shape (H, W, C), C being 1 or 3; found {picture.shape}")
     return Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture)

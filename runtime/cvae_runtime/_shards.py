@@ -227,7 +227,7 @@ def _check_same(folder: Path, begun: Mapping[str, Any], settings: ShardSettings)
     if differences:
         raise InputError(
             f"{folder} was begun with other settings: {'; '.join(differences)}; "
-            f"repeat the first ones, or begin anew with --overwrite"
+            f"repeat the first ones, or begin anew with --overwrite instead of --resume"
         )
 
 

@@ -7,6 +7,7 @@ WebAssembly lies there gzipped, as an installation should stay small.
 import base64
 import gzip
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,14 +38,20 @@ def check_page(target: Path, *, single_file: bool, overwrite: bool) -> None:
         InputError: the folder that is to hold it does not exist.
     """
     if not (PAGE / "single.html").is_file():
-        raise MissingExtraError(
-            "the web page is not built here: a wheel of cvae-toolkit has it, and in a checkout `make page` builds it, "
-            "with Node.js 20.19 or later"
-        )
-    refuse_existing(target, overwrite)
+        raise MissingExtraError(f"the web page: expected it in {PAGE}, found nothing; {_building()}")
     if os.path.lexists(target) and not (_is_file(target) if single_file else _is_page(target)):
         kind = "a file" if single_file else "a page's folder"
         raise TargetExistsError(f"{target} exists and is not {kind}, so it is not overwritten; choose another name")
+    refuse_existing(target, overwrite)
+
+
+def _building() -> str:
+    """How the page comes here: into a checkout by make, from a checkout into an installation by pip."""
+    node = "with Node.js 20.19 or later"
+    checkout = Path(__file__).parents[2]
+    if (checkout / "Makefile").is_file():
+        return f"build it, {node}: make -C {shlex.quote(str(checkout))} page"
+    return f"in a checkout of cvae-toolkit, {node}, say: make page && pip install ."
 
 
 def write_page(

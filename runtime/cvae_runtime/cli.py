@@ -2,15 +2,13 @@
 
 import logging
 import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 import click
 
-from ._errors import CvaeError
-
-INTERRUPTED = 130
+from ._last_resort import end_of
+from ._streams import drop_stdout_that_fails, guard_streams
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -54,35 +52,20 @@ def run(command: click.Command) -> NoReturn:
     """Run a command as a console script: end the process with the documented exit code.
 
     0 done; 1 failed; 2 usage; 3 a parity or quality check failed; 4 `ProviderError`; 5 `BundleError`; 130 interrupted.
-    An error is printed as one message, with its traceback only under ``-v``.
+    Whatever is raised is printed as one message, with its traceback only under ``-v``.
     """
+    guard_streams()
     verbose, quiet = _asked_for("-v", "--verbose"), _asked_for("-q", "--quiet")
     level = logging.INFO if verbose else logging.ERROR if quiet else logging.WARNING
     logging.basicConfig(format="%(message)s", level=level)
     try:
         # Standalone mode would end an interrupted command with 1 and an error of ours with a traceback.
-        sys.exit(command.main(standalone_mode=False) or 0)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        print("interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
-    except CvaeError as error:
-        if verbose:
-            traceback.print_exc()
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of our stdout has gone, as `head` does. Python would complain again when it flushes at exit.
-        sys.stderr.close()
-        sys.exit(1)
-    except (OSError, MemoryError) as error:
-        # What the system refuses anywhere: a name that is too long, a folder that went away, memory.
-        if verbose:
-            traceback.print_exc()
-        print(f"Error: {str(error) or 'out of memory'}; check names, space and permissions", file=sys.stderr)
-        sys.exit(1)
+        code = command.main(standalone_mode=False) or 0
+        sys.stdout.flush()
+    except BaseException as error:
+        code = end_of(error, verbose=verbose)
+        drop_stdout_that_fails()
+    sys.exit(code)
 
 
 def _asked_for(*flags: str) -> bool:

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from unittest import mock
 
+import click
 import numpy as np
 
 import cvae_runtime as cvae
@@ -71,7 +72,7 @@ def read_arguments(path: Path) -> None:
 
 
 def _end(*_: object, **__: object) -> None:
-    sys.exit(DONE)
+    raise click.exceptions.Exit(DONE)
 
 
 def _images(*_: object, **__: object) -> Dataset:

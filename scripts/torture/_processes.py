@@ -103,7 +103,8 @@ def says_why(code: int | None, text: str) -> bool:
     """Whether a command ended in a documented way: an exit code that is ours, an error in a sentence."""
     if code == DONE:
         return True
-    return code in (FAILED, 2, 3, 4, 5) and "Traceback" not in text and "Error: " in text
+    unforeseen = "Traceback" in text or "this is unexpected" in text
+    return code in (FAILED, 2, 3, 4, 5) and not unforeseen and "Error: " in text
 
 
 def _begin(function: Callable[..., object], arguments: tuple[object, ...], log: Path, limits: Limits) -> None:

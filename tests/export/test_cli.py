@@ -99,10 +99,9 @@ def test_usage_errors_exit_2(cvae_export, arguments, message):
 
 
 def test_no_run_is_one_line(cvae_export, tmp_path):
-    code, err = cvae_export(tmp_path, "--onnx", tmp_path / "bundle")
-    assert code == 1
-    assert err.startswith(f"Error: {tmp_path}: expected a run folder with its config.json: ")
-    assert err.endswith("; cvae-train --run makes one\n")
+    for path, found in ((tmp_path, "a folder without config.json"), (tmp_path / "none", "nothing")):
+        message = f"Error: {path}: expected a run folder, found {found}; cvae-train --run DIR makes one\n"
+        assert cvae_export(path, "--onnx", tmp_path / "bundle") == (1, message)
 
 
 def test_help_imports_neither_tensorflow_nor_onnx(fresh_python):
@@ -125,7 +124,7 @@ def test_web_writes_the_page_of_the_bundle_too(cvae_export, trained, tmp_path, m
     arguments = (trained.path, "--onnx", tmp_path / "bundle", "--web", tmp_path / "out", "-q")
     code, err = cvae_export(*arguments)
     assert code == 1
-    assert err.startswith("Error: the web page is not built here: ")
+    assert err.startswith(f"Error: the web page: expected it in {page}, found nothing; ")
     assert not (tmp_path / "bundle").exists()  # it is refused before the work
 
     (page / "single.html").write_text("")

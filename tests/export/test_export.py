@@ -152,7 +152,10 @@ def test_a_run_on_arrays_in_memory_needs_data(replaced, tiny_data, tiny_archive,
 
 def test_an_unfinished_run_is_refused(run, tmp_path):
     (run / "weights.npz").unlink()
-    with pytest.raises(InputError, match="the run is not finished; go on with it by cvae-train --run"):
+    with pytest.raises(
+        InputError,
+        match=r"expected a finished run, found one that was stopped; go on with it by: cvae-train .* --run .* --resume",
+    ):
         export(run, tmp_path / "bundle")
 
 

@@ -109,6 +109,13 @@ def test_the_slurm_job_of_the_guide_builds_a_cluster(tmp_path):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_a_command_that_needs_an_extra_stands_beside_its_name(document):
+    text = document.read_text()
+    if re.search(r"^cvae-.*(\.parquet|--format parquet)", text, re.MULTILINE):
+        assert re.search(r"cvae-toolkit\[[a-z,]*(parquet|ray)", text)  # Ray's data sets bring pyarrow
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_lead_somewhere(document):
     for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
         assert target.startswith("https://") or (document.parent / target).exists(), target

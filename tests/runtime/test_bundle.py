@@ -40,7 +40,7 @@ def test_other_files_in_the_folder_are_left_alone(tiny_bundle):
     assert set(cvae.read_bundle(tiny_bundle).files) == set(FILES)
 
 
-@pytest.mark.parametrize(("name", "found"), [("none", "nothing"), ("tiny/decoder.onnx", "a file")])
+@pytest.mark.parametrize(("name", "found"), [("none", "nothing"), ("tiny/golden.json", "a file")])
 def test_what_is_no_folder_is_refused(name, found, tiny_bundle, refuses):
     path = tiny_bundle.parent / name
     message = f"{path}: expected a bundle, a folder with manifest.json, found {found}; cvae-export makes one"

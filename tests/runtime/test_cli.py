@@ -1,5 +1,6 @@
 """What every console script shares: one exit code for each kind of error, and one message without a traceback."""
 
+import importlib
 import importlib.metadata
 import os
 import subprocess
@@ -128,14 +129,78 @@ def test_an_error_of_click_s_own_is_1(run):
     assert run(raising(click.ClickException("no"))) == (1, "", "Error: no\n")
 
 
-def test_an_error_that_nobody_foresaw_keeps_its_traceback(monkeypatch):
-    @click.command()
-    def command():
-        raise ZeroDivisionError("a bug")
+UNEXPECTED = (
+    "this is unexpected: say the command again with -v, and open an issue of cvae-toolkit with the command line and the "
+    "traceback\n"
+)
 
-    monkeypatch.setattr(sys, "argv", ["cvae-something"])
-    with pytest.raises(ZeroDivisionError, match="a bug"):
-        cli.run(command)
+
+class Mute(Exception):
+    """An exception whose own text fails."""
+
+    def __str__(self):
+        raise ZeroDivisionError
+
+
+class Unknown(BaseException):
+    """An exception that is none of Python's `Exception`."""
+
+
+def endlessly(context):
+    return endlessly(context)
+
+
+def grouped(_context):
+    raise BaseExceptionGroup("two", [ValueError("a"), Unknown("b")])
+
+
+@pytest.mark.parametrize(
+    ("work", "words"),
+    [
+        (raising(ZeroDivisionError("a bug")), "ZeroDivisionError: a bug"),
+        (raising(KeyError("name")), "KeyError: 'name'"),
+        (raising(AssertionError()), "AssertionError"),
+        (raising(UnicodeDecodeError("utf-8", b"\xff", 0, 1, "why")), "UnicodeDecodeError: 'utf-8' codec can't decode byte 0xff in position 0: why"),
+        (raising(EOFError("ends too early")), "EOFError: ends too early"),
+        (raising(SystemExit(0)), "SystemExit: 0"),
+        (raising(SystemExit("a library's last words")), "SystemExit: a library's last words"),
+        (raising(GeneratorExit()), "GeneratorExit"),
+        (raising(Unknown("of a library")), "Unknown: of a library"),
+        (raising(Mute()), "Mute"),
+        (raising(RuntimeError("two\n\n lines")), "RuntimeError: two lines"),
+        (raising(RuntimeError("long " * 1000)), f"RuntimeError: {'long ' * 119}…"),
+        (endlessly, "RecursionError: maximum recursion depth exceeded"),
+        (grouped, "BaseExceptionGroup: two (2 sub-exceptions)"),
+    ],
+)  # fmt: skip
+def test_whatever_is_raised_is_a_sentence_that_says_where_to_report_it(work, words, run):
+    code, out, err = run(work)
+    assert (code, out, err.strip("\n")) == (1, "", f"Error: {words}; {UNEXPECTED}".strip("\n"))
+
+
+@pytest.mark.parametrize(
+    "work", [raising(ZeroDivisionError("a bug")), raising(SystemExit(3)), raising(Mute()), endlessly]
+)
+def test_verbose_shows_the_traceback_of_whatever_is_raised(work, run):
+    code, out, err = run(work, "-v")
+    assert (code, out) == (1, "")
+    assert err.startswith("Traceback (most recent call last):\n")
+    assert err.endswith(UNEXPECTED)
+
+
+def test_a_module_that_cannot_be_imported_is_a_sentence(run, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def importing(name, text):
+        (tmp_path / f"{name}.py").write_text(text)
+        return lambda _context: importlib.import_module(name)
+
+    assert run(importing("wrong_syntax", "x ="))[2] == (
+        f"Error: SyntaxError: invalid syntax (wrong_syntax.py, line 1); {UNEXPECTED}"
+    )
+    assert run(importing("ends_it", "raise SystemExit(5)"))[::2] == (1, f"Error: SystemExit: 5; {UNEXPECTED}")
+    code, _, err = run(importing("interrupted_import", "raise KeyboardInterrupt"))
+    assert (code, err.strip()) == (130, "interrupted")
 
 
 def test_help_and_version_go_to_stdout(run):

@@ -146,7 +146,7 @@ def test_other_settings_are_1_and_overwrite_begins_anew(run, tiny_bundle):
     assert run(*arguments) == (1, b"", f"Error: {message}\n")
     message = (
         "out was begun with other settings: seed was 0 and is now 3; "
-        "repeat the first ones, or begin anew with --overwrite"
+        "repeat the first ones, or begin anew with --overwrite instead of --resume"
     )
     assert run(*arguments, "--seed", 3, "--resume") == (1, b"", f"Error: {message}\n")
     before = contents("out")

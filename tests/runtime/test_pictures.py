@@ -44,10 +44,76 @@ def test_a_grid_is_as_square_as_can_be(count, shape):
 
 
 def test_values_become_the_nearest_grey_levels():
-    values = np.array([-1.0, 0.0, 0.0019, 0.002, 0.5, 0.998, 0.9981, 1.0, 7.0], np.float32)
-    found = cvae.to_uint8(values)
-    assert found.dtype == np.uint8
-    assert found.tolist() == [0, 0, 0, 1, 128, 254, 255, 255, 255]
+    values = np.array([-0.0019, 0.0, 0.0019, 0.002, 0.5, 0.998, 0.9981, 1.0, 1.0019], np.float32)
+    for dtype in (np.float32, np.float64):
+        found = cvae.to_uint8(values.astype(dtype))
+        assert found.dtype == np.uint8
+        assert found.tolist() == [0, 0, 0, 1, 128, 254, 255, 255, 255]
+    assert cvae.to_uint8(np.array([0.25, 0.5, 1.0], np.float16)).tolist() == [64, 128, 255]
+    assert cvae.to_uint8(np.empty((0, 4, 4, 1), np.float32)).shape == (0, 4, 4, 1)
+
+
+# runtime/js/tests/pictures.test.ts has these, too.
+NO_IMAGES = [
+    (np.array([0.5, np.nan], np.float32), "NaN"),
+    (np.array([0.5, 255.0], np.float32), "255.000"),
+    (np.array([0.5, 1.002], np.float64), "1.002"),
+    (np.array([-0.25, 2.0], np.float32), "-0.250"),
+    (np.array([np.inf], np.float32), "larger numbers"),
+    (np.array([-1e9], np.float32), "larger numbers"),
+    (np.array([0, 255], np.int64), "int64"),
+    (np.array([0, 255], np.uint16), "uint16"),
+]
+
+
+@pytest.mark.parametrize(("images", "found"), [*NO_IMAGES, (np.array([True]), "bool"), (["a"], "<U1")])
+def test_what_is_no_image_is_refused_by_whatever_draws_it(images, found, refuses):
+    message = f"images must be uint8, or floats in [0, 1]; found {found}: scale or convert them"
+    picture = np.asarray(images).reshape(1, -1, 1)
+    for draw in (
+        lambda: cvae.to_uint8(images),
+        lambda: cvae.picture_grid(picture[np.newaxis]),
+        lambda: cvae.encode_png(picture),
+        lambda: cvae.encode_gif([picture], 100),
+    ):
+        with refuses(cvae.InputError, message):
+            draw()
+
+
+def test_samples_are_drawn_as_their_grey_levels_are(packaged_model):
+    samples = packaged_model.generate(16)
+    levels = cvae.to_uint8(samples)
+    assert len(np.unique(levels)) > 100
+    assert cvae.to_uint8(levels) is levels
+    np.testing.assert_array_equal(cvae.picture_grid(samples), cvae.picture_grid(levels))
+    assert cvae.encode_png(samples[0]) == cvae.encode_png(levels[0])
+    assert cvae.encode_gif(samples, 100) == cvae.encode_gif(levels, 100)
+
+
+@pytest.mark.parametrize(
+    ("shape", "settings", "message"),
+    [
+        ((3, 4, 1), {}, "images must have the shape (N, H, W, C) and hold at least one; found (3, 4, 1)"),
+        ((0, 4, 4, 1), {}, "images must have the shape (N, H, W, C) and hold at least one; found (0, 4, 4, 1)"),
+        ((1, 4, 4, 1), {"columns": 0}, "columns must be a whole number of at least 1; found 0"),
+        ((1, 4, 4, 1), {"padding": -1}, "padding must be a whole number of at least 0; found -1"),
+        ((1, 4, 4, 1), {"scale": 1.5}, "scale must be a whole number of at least 1; found 1.5"),
+    ],
+)
+def test_what_cannot_be_laid_out_is_refused(shape, settings, message, refuses):
+    with refuses(cvae.InputError, message):
+        cvae.picture_grid(np.zeros(shape, np.uint8), **settings)
+
+
+def test_what_is_no_picture_is_refused(refuses):
+    message = "a picture must have the shape (H, W, C), C being 1 or 3; found {}"
+    for shape in ((4, 4), (4, 4, 2), (1, 4, 4, 1), (0, 4, 1)):
+        with refuses(cvae.InputError, message.format(shape)):
+            cvae.encode_png(np.zeros(shape, np.uint8))
+        with refuses(cvae.InputError, message.format(shape)):
+            cvae.encode_gif([np.zeros(shape, np.float32)], 100)
+    with refuses(cvae.InputError, "frames must hold at least one picture; found none"):
+        cvae.encode_gif([], 100)
 
 
 def test_every_grey_level_survives():

@@ -144,7 +144,7 @@ def test_other_settings_are_refused_and_listed(write, refuses):
     before = contents(folder)
     message = (
         f"{folder} was begun with other settings: count was 25 and is now 26; seed was 0 and is now 1; "
-        f"dtype was 'float32' and is now 'uint8'; repeat the first ones, or begin anew with --overwrite"
+        f"dtype was 'float32' and is now 'uint8'; repeat the first ones, or begin anew with --overwrite instead of --resume"
     )
     with refuses(cvae.InputError, message):
         write(resume=True, count=26, seed=1, dtype="uint8")
@@ -161,7 +161,7 @@ def test_every_setting_counts(field, write, refuses):
     path.write_text(json.dumps(settings))
     message = (
         f"{folder} was begun with other settings: {field} was 'other' and is now {now!r}; "
-        f"repeat the first ones, or begin anew with --overwrite"
+        f"repeat the first ones, or begin anew with --overwrite instead of --resume"
     )
     with refuses(cvae.InputError, message):
         write(count=8, resume=True)

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import re
+import shlex
 import subprocess
 import sys
 
@@ -118,9 +119,20 @@ def test_a_page_is_replaced_when_asked_to_and_nothing_else_is(tiny_bundle, tmp_p
 
 def test_without_a_built_page_it_says_how_to_get_one(page, cvae_web):
     (page / "single.html").unlink()
+    code, err = cvae_web("out")
+    told, line = err.split(": make ")
+    message = f"Error: the web page: expected it in {page}, found nothing; build it, with Node.js 20.19 or later"
+    assert (code, told) == (1, message)
+    planned = subprocess.run(["make", "-n", *shlex.split(line)], capture_output=True, text=True, check=True).stdout
+    assert "npm run build:page" in planned
+
+
+def test_an_installation_without_a_page_is_made_again(page, cvae_web, monkeypatch, tmp_path):
+    (page / "single.html").unlink()
+    monkeypatch.setattr(_web, "__file__", str(tmp_path / "lib" / "cvae_runtime" / "_web.py"))
     message = (
-        "Error: the web page is not built here: a wheel of cvae-toolkit has it, and in a checkout `make page` builds it, "
-        "with Node.js 20.19 or later\n"
+        f"Error: the web page: expected it in {page}, found nothing; in a checkout of cvae-toolkit, with Node.js 20.19 or "
+        f"later, say: make page && pip install .\n"
     )
     assert cvae_web("out") == (1, message)
 
@@ -145,7 +157,7 @@ def test_the_command_refuses_what_it_cannot_do(cvae_web, tiny_bundle, tmp_path):
     assert (code, err.splitlines()[-1]) == (2, "Error: expected OUT, or BUNDLE and OUT; found 0 paths")
     assert cvae_web("a", "b", "c")[0] == 2
     code, err = cvae_web("--overwrite", tiny_bundle)
-    message = f"Error: {tiny_bundle} is a bundle; say where its page goes, too: cvae-web {tiny_bundle} OUT"
+    message = f"Error: {tiny_bundle} is a bundle; say where its page goes, too: cvae-web {tiny_bundle} page.html"
     assert (code, err.splitlines()[-1]) == (2, message)
     message = "Error: nowhere: expected a bundle, a folder with manifest.json, found nothing; cvae-export makes one\n"
     assert cvae_web("nowhere", "out") == (5, message)
@@ -155,7 +167,8 @@ def test_the_command_refuses_what_it_cannot_do(cvae_web, tiny_bundle, tmp_path):
     assert err.startswith(f"Error: {tiny_bundle / 'decoder.onnx'}: expected ")
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "file").write_text("")
-    assert cvae_web("there") == (1, "Error: there exists already; choose another name or say --overwrite\n")
+    message = "Error: there exists and is not a page's folder, so it is not overwritten; choose another name\n"
+    assert cvae_web("there") == cvae_web("there", "--overwrite") == (1, message)
     assert cvae_web("no/out") == (1, "Error: cannot write no/out: the folder no does not exist; create it first\n")
     assert not (tmp_path / "out").exists()
 

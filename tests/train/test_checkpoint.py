@@ -81,7 +81,7 @@ def test_a_checkpoint_of_another_version_is_refused(version, loop, with_state):
         load_checkpoint(path, loop.model, loop.optimizer)
     assert str(caught.value) == (
         f"{path}: expected a checkpoint of version 1, found version {version}; "
-        f"go on with the version of cvae-toolkit that wrote it, or begin anew with --overwrite"
+        f"go on with the version of cvae-toolkit that wrote it, or begin anew with --overwrite instead of --resume"
     )
 
 
@@ -95,7 +95,7 @@ def test_a_checkpoint_of_no_state_is_refused(state, loop, with_state):
     with pytest.raises(InputError) as caught:
         load_checkpoint(path, loop.model, loop.optimizer)
     assert str(caught.value).startswith(f"{path}: cannot be read as a checkpoint: ")
-    assert str(caught.value).endswith("; begin anew with --overwrite")
+    assert str(caught.value).endswith("; begin anew with --overwrite instead of --resume")
 
 
 def test_a_checkpoint_of_text_in_the_place_of_weights_is_refused(loop, tmp_path):

@@ -257,7 +257,10 @@ def test_load_run_gives_the_trained_model_back(undisturbed):
 
 def test_load_run_of_an_unfinished_run_says_how_to_go_on(undisturbed):
     (undisturbed.path / "weights.npz").unlink()
-    with pytest.raises(InputError, match=r"the run is not finished; go on with it by cvae-train --run .* --resume"):
+    with pytest.raises(
+        InputError,
+        match=r"expected a finished run, found one that was stopped; go on with it by cvae_train.train with the same arrays and recipe, run=.*, resume=True",
+    ):
         load_run(undisturbed.path)
 
 

@@ -70,13 +70,15 @@ def _history_of(path: Path, text: str) -> list[EpochRecord]:
         if (found := state["version"]) != VERSION:
             raise InputError(
                 f"{path}: expected a checkpoint of version {VERSION}, found version {found}; "
-                f"go on with the version of cvae-toolkit that wrote it, or begin anew with --overwrite"
+                f"go on with the version of cvae-toolkit that wrote it, or begin anew with --overwrite instead of --resume"
             )
         return [EpochRecord(**record) for record in state["history"]]
     except (KeyError, RecursionError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path}: cannot be read as a checkpoint: {error!r}; begin anew with --overwrite") from error
+        raise InputError(
+            f"{path}: cannot be read as a checkpoint: {error!r}; begin anew with --overwrite instead of --resume"
+        ) from error
 
 
 def _named(variables: Iterable[keras.Variable]) -> Arrays:

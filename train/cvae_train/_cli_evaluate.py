@@ -27,6 +27,7 @@ def command(
     evaluation.json and, with pictures, to evaluation.png in the run's folder.
     """
     folder = RunFolder(run)
+    folder.read_config()  # before anything that would be said of a run's files
     for target in (folder.evaluation, folder.evaluation_picture):
         refuse_existing(target, overwrite)
     test = folder.load_test(data, quiet=quiet)[:images]

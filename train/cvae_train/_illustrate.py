@@ -1,6 +1,5 @@
 """The pictures of a run: samples after each epoch, their animation, and the ELBO curve."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from cvae_runtime import encode_gif, encode_png, picture_grid, to_uint8, write_file
 
+from ._drawing import draw
 from ._history import EpochRecord
 
 SAMPLES = 16  # a 4x4 grid
@@ -49,14 +49,7 @@ def write_gif(path: Path, pictures: Sequence[Path]) -> None:
 
 def write_elbo_curve(path: Path, history: Sequence[EpochRecord]) -> None:
     """Draw the test and training ELBO over the epochs, as PNG."""
-    # Matplotlib's object interface: pyplot would choose a window system for the whole process.
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
-    draw_elbo_curve(figure.subplots(), history)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120)
-    write_file(path, buffer.getvalue())
+    write_file(path, draw((6.4, 4.0), lambda figure: draw_elbo_curve(figure.subplots(), history)))
 
 
 def draw_elbo_curve(axes: Any, history: Sequence[EpochRecord]) -> None:

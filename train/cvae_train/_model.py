@@ -8,12 +8,16 @@ from ._config import KERNEL, STRIDE, ModelConfig
 from ._losses import pixel_parameters
 from ._transposed import Transposed
 
+# Said of every layer: Keras's defaults are the user's, from keras.json or the program around this.
+_FLOAT32 = "float32"
+_PICTURES = {"data_format": "channels_last", "dtype": _FLOAT32}
+
 
 class _Flatten(keras.layers.Layer):
     """(B, ...) to (B, size). Keras's own computes the shape at every call, in eight operators of an exported graph."""
 
     def __init__(self, size: int, name: str) -> None:
-        super().__init__(name=name)
+        super().__init__(name=name, dtype=_FLOAT32)
         self._size = size
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
@@ -34,7 +38,7 @@ class CVAE(keras.Model):
     """
 
     def __init__(self, config: ModelConfig | None = None, seed: int = 0) -> None:
-        super().__init__(name="cvae")
+        super().__init__(name="cvae", dtype=_FLOAT32)
         self.config = config = config or ModelConfig()
         seeds = iter(np.random.SeedSequence(seed).generate_state(2 * len(config.filters) + 3) >> 1)
 
@@ -43,16 +47,23 @@ class CVAE(keras.Model):
 
         convolutions = [
             keras.layers.Conv2D(
-                filters, KERNEL, STRIDE, "valid", activation="relu", kernel_initializer=glorot(), name=f"conv_{n}"
+                filters,
+                KERNEL,
+                STRIDE,
+                "valid",
+                activation="relu",
+                kernel_initializer=glorot(),
+                name=f"conv_{n}",
+                **_PICTURES,
             )
             for n, filters in enumerate(config.filters, 1)
         ]
         self.encoder = keras.Sequential(
             [
-                keras.Input(config.image_shape),
+                keras.Input(config.image_shape, dtype=_FLOAT32),
                 *convolutions,
                 _Flatten(config.encoded_size, name="flatten"),
-                keras.layers.Dense(2 * config.latent_dim, kernel_initializer=glorot(), name="dense"),
+                keras.layers.Dense(2 * config.latent_dim, kernel_initializer=glorot(), name="dense", dtype=_FLOAT32),
             ],
             name="encoder",
         )
@@ -66,20 +77,27 @@ class CVAE(keras.Model):
                 activation="relu",
                 kernel_initializer=glorot(),
                 name=f"conv_transpose_{n}",
+                **_PICTURES,
             )
             for n, filters in enumerate(reversed(config.filters), 1)
         ]
         channels = config.image_shape[2] * (1 if config.likelihood == "bernoulli" else 2)
         self.decoder = keras.Sequential(
             [
-                keras.Input((config.latent_dim,)),
-                keras.layers.Dense(int(np.prod(base)), activation="relu", kernel_initializer=glorot(), name="dense"),
-                keras.layers.Reshape(base),
+                keras.Input((config.latent_dim,), dtype=_FLOAT32),
+                keras.layers.Dense(
+                    int(np.prod(base)), activation="relu", kernel_initializer=glorot(), name="dense", dtype=_FLOAT32
+                ),
+                keras.layers.Reshape(base, dtype=_FLOAT32),
                 *transposed,
-                Transposed(channels, KERNEL, 1, "same", kernel_initializer=glorot(), name="conv_transpose_out"),
+                Transposed(
+                    channels, KERNEL, 1, "same", kernel_initializer=glorot(), name="conv_transpose_out", **_PICTURES
+                ),
             ],
             name="decoder",
         )
+        for part in (self.encoder, self.decoder):  # which take it by no argument
+            part.dtype_policy = _FLOAT32
         self.built = True  # both parts are: their Inputs gave them their shapes
 
     def encode(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -21,14 +21,26 @@ def make_optimizer(config: TrainConfig, steps_per_epoch: int) -> keras.optimizer
             rate = schedule(config.learning_rate, steps)
     elif config.warmup_steps:
         rate = keras.optimizers.schedules.PolynomialDecay(0.0, config.warmup_steps, config.learning_rate)
-    return keras.optimizers.Adam(
-        rate,
-        epsilon=config.epsilon,
-        global_clipnorm=config.clip_norm,
-        use_ema=config.ema > 0.0,
-        ema_momentum=config.ema,
-        name="adam",  # or the second of a process would be adam_1, and its checkpoints other ones
-    )
+    with _float32_by_default():
+        return keras.optimizers.Adam(
+            rate,
+            epsilon=config.epsilon,
+            global_clipnorm=config.clip_norm,
+            use_ema=config.ema > 0.0,
+            ema_momentum=config.ema,
+            name="adam",  # or the second of a process would be adam_1, and its checkpoints other ones
+        )
+
+
+@contextmanager
+def _float32_by_default() -> Iterator[None]:
+    """Let Keras make float32 variables within the block: an optimizer takes no dtype for its learning rate."""
+    before = keras.config.floatx()
+    keras.config.set_floatx("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(before)
 
 
 @contextmanager

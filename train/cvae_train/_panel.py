@@ -1,6 +1,5 @@
 """One picture of a run: the ELBO curve, what the latents carry, reconstructions, samples, and walks through the latents."""
 
-import io
 from collections.abc import Sequence
 from statistics import NormalDist
 from typing import Any
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from cvae_runtime import picture_grid, prior_latents, to_uint8
 
+from ._drawing import draw
 from ._evaluate import Evaluation
 from ._history import EpochRecord
 from ._illustrate import draw_elbo_curve
@@ -30,10 +30,19 @@ def draw_panel(
     evaluation: Evaluation,
 ) -> bytes:
     """Draw the panel as PNG; with two latent dimensions it shows the manifold in the place of the walks."""
-    from matplotlib.figure import Figure
+    return draw(
+        (12.0, 7.2), lambda figure: _paint(figure.subplots(2, 3), model, images, binarize_at, history, evaluation)
+    )
 
-    figure = Figure(figsize=(12.0, 7.2), layout="constrained")
-    axes = figure.subplots(2, 3)
+
+def _paint(
+    axes: Any,
+    model: CVAE,
+    images: NDArray[np.uint8],
+    binarize_at: int | None,
+    history: Sequence[EpochRecord],
+    evaluation: Evaluation,
+) -> None:
     draw_elbo_curve(axes[0, 0], history)
     _draw_kl(axes[0, 1], evaluation)
     x = preprocess(images[:PAIRS], binarize_at).numpy()
@@ -49,9 +58,6 @@ def draw_panel(
         _show(axes[1, 1], model.sample(latents).numpy(), STEPS, title)
     axes[1, 2].axis("off")
     axes[1, 2].text(0.0, 1.0, evaluation.table(), family="monospace", fontsize=7, va="top", wrap=True)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120)
-    return buffer.getvalue()
 
 
 def walk_latents(start: NDArray[np.float32], kl_per_dimension: Sequence[float]) -> NDArray[np.float32]:

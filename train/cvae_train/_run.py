@@ -35,6 +35,7 @@ from cvae_runtime import (
 
 from ._config import TrainConfig
 from ._data import Dataset, fingerprint_of, load_data, load_test
+from ._no_run import no_run
 from ._options import AS_THEY_ARE, DataOptions
 
 FORMAT = 1
@@ -134,9 +135,7 @@ class RunFolder:
         try:
             fields = json.loads(self.config.read_text())
         except (OSError, RecursionError, ValueError) as error:
-            raise InputError(
-                f"{self.path}: expected a run folder with its config.json: {error}; cvae-train --run makes one"
-            ) from error
+            raise InputError(no_run(self.path, error)) from error
         if not isinstance(fields, dict) or fields.get("format") != FORMAT:
             found = fields.get("format") if isinstance(fields, dict) else type(fields).__name__
             raise InputError(

@@ -1,26 +1,54 @@
-"""TensorFlow as a guest: imported without its chatter, and its global settings put back."""
+"""TensorFlow and Keras as guests: imported without their chatter, and global settings put back."""
 
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 
-from cvae_runtime import require
+from cvae_runtime import CvaeError, InputError, require
+
+from ._environment import any_matplotlib_backend, environment
 
 
 def import_tensorflow(*, verbose: bool = False, extra: str = "train") -> ModuleType:
-    """Import TensorFlow, dropping what its C++ side logs meanwhile unless ``verbose``; ``extra`` is what errors name.
+    """Import TensorFlow, and Keras on it whatever ``KERAS_BACKEND`` and ``keras.json`` say.
+
+    Args:
+        verbose: show what TensorFlow's C++ side logs meanwhile.
+        extra: what errors name.
 
     Raises:
         MissingExtraError: TensorFlow is not installed.
+        InputError: Keras was imported before on another backend, or cannot read its ``keras.json``.
     """
     if verbose:
-        return require("tensorflow", extra)
+        return _import(extra)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with hushed():
-        return require("tensorflow", extra)
+        return _import(extra)
+
+
+def _import(extra: str) -> ModuleType:
+    # TensorFlow imports Keras, and Keras Matplotlib.
+    with environment("KERAS_BACKEND", "tensorflow"), any_matplotlib_backend():
+        try:
+            tensorflow, keras = require("tensorflow", extra), require("keras", extra)
+        except (AssertionError, AttributeError, TypeError, ValueError) as error:
+            settings = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras", "keras.json")
+            if not settings.is_file():
+                raise
+            raise InputError(
+                f"{settings}: expected settings that Keras can be imported with, found {error!r}; correct or remove the file"
+            ) from error
+    if (backend := keras.config.backend()) != "tensorflow":
+        raise InputError(
+            f"Keras: expected the backend tensorflow, found {backend}; "
+            f"set KERAS_BACKEND=tensorflow before Keras is imported"
+        )
+    return tensorflow
 
 
 @contextmanager
@@ -30,12 +58,17 @@ def hushed() -> Iterator[None]:
     On a machine without a GPU, TensorFlow logs a dozen lines about one when it is imported and first used, straight to
     the file descriptor and past every log level that it reads.
     """
+    if sys.stderr is None:  # a program without a console
+        yield
+        return
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as log:
         os.dup2(log.fileno(), 2)
         try:
             yield
+        except CvaeError:  # says all that there is to say
+            raise
         except BaseException:
             log.seek(0)
             os.write(stderr, log.read())

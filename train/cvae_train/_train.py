@@ -31,6 +31,7 @@ from ._history import (
 from ._illustrate import SAMPLES, gif_epochs, sample_picture, write_elbo_curve, write_gif
 from ._loop import Loop
 from ._model import CVAE
+from ._no_run import refuse_unfinished
 from ._progress import Progress
 from ._run import DataInfo, RunFolder, describe_environment
 from ._tensorflow import op_determinism
@@ -158,10 +159,7 @@ def load_run(path: str | Path) -> RunResult:
     """
     folder = RunFolder(Path(path))
     config, _ = folder.read_config()
-    if not folder.finished:
-        raise InputError(
-            f"{folder.path}: the run is not finished; go on with it by cvae-train --run {folder.path} --resume"
-        )
+    refuse_unfinished(folder)
     model = CVAE(config.model)
     load_weights(folder.weights, model)
     return RunResult(folder.path, config, read_history(folder.history), model)

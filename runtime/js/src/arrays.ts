@@ -17,7 +17,7 @@ export interface Latents {
   readonly shape: readonly [count: number, latentDim: number];
 }
 
-type Bytes = Uint8Array | Uint8ClampedArray;
+export type Bytes = Uint8Array | Uint8ClampedArray;
 
 /** Raw pixels 0 to 255 of one image or several: N*H*W*C of them, with or without their shape, or pictures of a canvas. */
 export type ImagesIn = Bytes | { readonly data: Bytes; readonly shape: readonly number[] } | ImageData | ImageData[];
@@ -77,12 +77,12 @@ export function latentValues(z: Float32Array | Latents, latentDim: number): Floa
 }
 
 /** The values of what was handed in, with their shape where it has one; of what is neither, itself. */
-function shaped(value: unknown): { data: unknown; shape?: readonly number[] } {
+export function shaped(value: unknown): { data: unknown; shape?: readonly number[] } {
   const isObject = typeof value === "object" && value !== null && "data" in value;
   return isObject ? value : { data: value };
 }
 
-function isBytes(value: unknown): value is Bytes {
+export function isBytes(value: unknown): value is Bytes {
   return value instanceof Uint8Array || value instanceof Uint8ClampedArray;
 }
 

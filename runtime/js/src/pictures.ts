@@ -1,7 +1,8 @@
 /** Pictures out: grey levels and grids, for a canvas or a PNG encoder. */
 
-import type { Images } from "./arrays.ts";
+import { isBytes, shaped, type Bytes } from "./arrays.ts";
 import { count } from "./check.ts";
+import { found, InputError } from "./errors.ts";
 
 /** A picture in RGBA, of the form of a browser's ImageData. */
 export interface Picture {
@@ -12,13 +13,42 @@ export interface Picture {
 
 const GREY = 128;
 
-/** Turns values in [0, 1] into levels 0 to 255, rounded half to even, as Python does. */
-export function toUint8(images: Images | Float32Array): Uint8ClampedArray<ArrayBuffer> {
-  const values = images instanceof Float32Array ? images : images.data;
+/** Images as they are drawn: values in [0, 1], or raw pixels 0 to 255. */
+export type Drawable = Bytes | Float32Array | Float64Array;
+
+/**
+ * Turns images into levels 0 to 255: values in [0, 1] are rounded, half to even, as Python does; raw pixels stay.
+ *
+ * @throws InputError for other arrays, NaN, or values that are more than half a level outside [0, 1].
+ */
+export function toUint8(images: Drawable | { readonly data: Drawable }): Uint8ClampedArray<ArrayBuffer> {
+  const values: unknown = shaped(images).data;
+  if (isBytes(values)) return new Uint8ClampedArray(values);
+  if (!(values instanceof Float32Array || values instanceof Float64Array)) throw notImages(kindOf(values));
   const levels = new Uint8ClampedArray(values.length);
-  // This array type clamps, and rounds half to even. The product is rounded to float32, as NumPy's is.
-  for (let i = 0; i < values.length; i++) levels[i] = Math.fround(values[i] * 255);
+  const single = values instanceof Float32Array;
+  for (let i = 0; i < values.length; i++) {
+    // The product is rounded to float32, as NumPy's is. The levels' array rounds half to even.
+    const level = single ? Math.fround(values[i] * 255) : values[i] * 255;
+    if (!(level >= -0.5 && level < 255.5)) throw notImages(shown(values[i]));
+    levels[i] = level;
+  }
   return levels;
+}
+
+function notImages(what: string): InputError {
+  return new InputError(`images must be uint8, or floats in [0, 1]; found ${what}: scale or convert them`);
+}
+
+/** A number as Python writes it, too. */
+function shown(value: number): string {
+  return Number.isNaN(value) ? "NaN" : Math.abs(value) < 1e6 ? value.toFixed(3) : "larger numbers";
+}
+
+/** What NumPy calls the type of an array; of what is none, what it is. */
+function kindOf(values: unknown): string {
+  const isArray = ArrayBuffer.isView(values) && !(values instanceof DataView);
+  return isArray ? values.constructor.name.replace(/^Big|Array$/g, "").toLowerCase() : found(values);
 }
 
 /** How a grid is laid out. */
@@ -31,9 +61,24 @@ export interface GridOptions {
   scale?: number;
 }
 
-/** Lays images out row by row; cells without an image stay grey. @throws InputError for numbers out of range. */
-export function pictureGrid(images: Images, options: GridOptions = {}): Picture {
-  const [n, height, width, channels] = images.shape;
+/**
+ * Lays images out row by row; cells without an image stay grey.
+ *
+ * @throws InputError for images that {@link toUint8} does not take, and for numbers out of range.
+ */
+export function pictureGrid(
+  images: { readonly data: Drawable; readonly shape: readonly number[] },
+  options: GridOptions = {},
+): Picture {
+  const levels = toUint8(images);
+  const { shape } = images;
+  if (shape.length !== 4 || levels.length === 0 || shape.reduce((a, b) => a * b, 1) !== levels.length) {
+    throw new InputError(
+      `images must have the shape (N, H, W, C) and hold at least one; found ${levels.length} values of ` +
+        `(${shape.join(", ")})`,
+    );
+  }
+  const [n, height, width, channels] = shape;
   const columns = count("columns", options.columns ?? Math.ceil(Math.sqrt(n)), 1);
   const padding = count("padding", options.padding ?? 1, 0);
   const scale = count("scale", options.scale ?? 1, 1);
@@ -42,7 +87,6 @@ export function pictureGrid(images: Images, options: GridOptions = {}): Picture 
   const gridHeight = Math.ceil(n / columns) * cellHeight + padding;
   const data = new Uint8ClampedArray(4 * gridWidth * gridHeight);
   for (let i = 0; i < data.length; i++) data[i] = i % 4 === 3 ? 255 : GREY;
-  const levels = toUint8(images);
   for (let image = 0; image < n; image++) {
     const top = padding + Math.floor(image / columns) * cellHeight;
     const left = padding + (image % columns) * cellWidth;

@@ -2,9 +2,52 @@ import { expect, test } from "vitest";
 
 import { InputError, pictureGrid, toUint8 } from "../src/api.ts";
 
-test("levels are clipped, and rounded half to even", () => {
-  const values = new Float32Array([-1, 0, 0.5, 1.5 / 255, 2.5 / 255, 1, 2, NaN]);
-  expect([...toUint8(values)]).toEqual([0, 0, 128, 2, 2, 255, 255, 0]);
+test("levels are rounded half to even, up to half a level outside [0, 1]", () => {
+  const values = [-0.0019, 0, 0.5, 1.5 / 255, 2.5 / 255, 1, 1.0019];
+  expect([...toUint8(new Float32Array(values))]).toEqual([0, 0, 128, 2, 2, 255, 255]);
+  expect([...toUint8(new Float64Array(values))]).toEqual([0, 0, 128, 2, 2, 255, 255]);
+});
+
+test("raw pixels stay what they are, in an array of their own", () => {
+  const pixels = new Uint8Array([0, 1, 128, 255]);
+  for (const images of [pixels, new Uint8ClampedArray(pixels), { data: pixels }, Buffer.from(pixels)]) {
+    const levels = toUint8(images);
+    expect([...levels]).toEqual([0, 1, 128, 255]);
+    levels.fill(7);
+  }
+  expect([...pixels]).toEqual([0, 1, 128, 255]);
+});
+
+test("a grid of raw pixels is that of their values", () => {
+  const shape = [4, 2, 2, 1];
+  const pixels = Uint8Array.from({ length: 16 }, (_, i) => 17 * i);
+  const values = Float32Array.from(pixels, (pixel) => pixel / 255);
+  expect(pictureGrid({ data: pixels, shape })).toEqual(pictureGrid({ data: values, shape }));
+});
+
+// tests/runtime/test_pictures.py has these, too.
+test.each([
+  [new Float32Array([0.5, NaN]), "NaN"],
+  [new Float32Array([0.5, 255]), "255.000"],
+  [new Float64Array([0.5, 1.002]), "1.002"],
+  [new Float32Array([-0.25, 2]), "-0.250"],
+  [new Float32Array([Infinity]), "larger numbers"],
+  [new Float32Array([-1e9]), "larger numbers"],
+  [new BigInt64Array([0n, 255n]), "int64"],
+  [new Uint16Array([0, 255]), "uint16"],
+  [[0.5], "Array"],
+  [undefined, "undefined"],
+])("%o is no image", (images, what) => {
+  const message = `images must be uint8, or floats in [0, 1]; found ${what}: scale or convert them`;
+  expect(() => toUint8(images as Float32Array)).toThrow(new InputError(message));
+  const data = images as Float32Array;
+  expect(() => pictureGrid({ data, shape: [1, 1, 2, 1] })).toThrow(new InputError(message));
+});
+
+test.each([[[3, 1, 1]], [[0, 1, 1, 1]], [[2, 2, 2, 1]]])("a shape of %o is no grid's", (shape) => {
+  const length = shape.length === 3 ? 3 : shape[0];
+  const message = `images must have the shape (N, H, W, C) and hold at least one; found ${length} values of (${shape.join(", ")})`;
+  expect(() => pictureGrid({ data: new Uint8Array(length), shape })).toThrow(new InputError(message));
 });
 
 test("a grid is as square as can be, on grey", () => {

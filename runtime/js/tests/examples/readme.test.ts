@@ -55,17 +55,27 @@ test("every option of load is told, with the methods of a model", () => {
   for (const name of open) expect(readme).toContain(`model.${name}(`);
 });
 
+/** Runs a program in Node.js beside the bundle "my-model": what it prints to stdout and stderr. */
+async function printed(program: string, name: string): Promise<[string, string]> {
+  const place = join(folder, name.replace(/\W/g, ""));
+  linkPackages(place, { "cvae-runtime": "file:", "onnxruntime-node": "1.30.0" });
+  cpSync(BUNDLES.mnist, join(place, "my-model"), { recursive: true });
+  writeFileSync(join(place, "program.mjs"), program);
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, ["program.mjs"], { cwd: place });
+  return [stdout, stderr];
+}
+
 describe.each(["In Node.js", "Errors"])("%s", (heading) => {
   test("the program prints what it says", async () => {
-    const place = join(folder, heading.replace(/\W/g, ""));
-    linkPackages(place, { "cvae-runtime": "file:", "onnxruntime-node": "1.30.0" });
-    cpSync(BUNDLES.mnist, join(place, "my-model"), { recursive: true });
     const [program] = programs(heading);
-    writeFileSync(join(place, "program.mjs"), program);
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, ["program.mjs"], { cwd: place });
-    const told = [...program.matchAll(/console\.log.*\/\/ (.*)$/gm)].map(([, printed]) => `${printed}\n`);
-    expect([stdout, stderr]).toEqual([told.join(""), ""]);
+    const told = [...program.matchAll(/console\.log.*\/\/ (.*)$/gm)].map(([, line]) => `${line}\n`);
+    expect(await printed(program, heading)).toEqual([told.join(""), ""]);
   });
+});
+
+test("the program of the project's README.md runs", async () => {
+  const [, program] = /^```js\n(.*?)^```$/ms.exec(readFileSync(projectPath("README.md"), "utf8")) ?? [];
+  expect(await printed(`${program}console.log(scores.elbo.length);`, "README")).toEqual(["16\n", ""]);
 });
 
 describe.skipIf(CHROMIUM === undefined)("in a browser, built by Vite", () => {

@@ -1,0 +1,125 @@
+"""What commands advise works as it stands: each line is taken from the message, and run."""
+
+import re
+import shlex
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cvae_export import _cli as export_cli
+from cvae_export import _cli_verify
+from cvae_runtime import _cli_generate, read_bundle
+from cvae_train import _cli as train_cli
+from cvae_train import _cli_evaluate
+from cvae_train._run import RunFolder
+
+COMMANDS = {
+    "cvae-train": train_cli.command,
+    "cvae-evaluate": _cli_evaluate.command,
+    "cvae-export": export_cli.command,
+    "cvae-verify": _cli_verify.command,
+    "cvae-generate": _cli_generate.command,
+}
+
+
+@pytest.fixture
+def shell(whole_console):
+    """Run a line as a shell does: its exit code and stderr."""
+
+    def shell(line):
+        name, *arguments = shlex.split(line)
+        code, _, err = whole_console(COMMANDS[name], name, *arguments)
+        return code, err
+
+    return shell
+
+
+@pytest.fixture
+def stopped(tmp_path, shell, monkeypatch):
+    """Pictures below a name with a blank and a quote, and a run on them that was stopped after its first epoch."""
+    rng = np.random.default_rng(0)
+    pictures = tmp_path / "it's mine"
+    pictures.mkdir()
+    for number in range(12):
+        Image.fromarray(rng.integers(0, 2, (9, 14, 3), np.uint8) * 255).save(pictures / f"{number}.png")
+    (pictures / "bad.png").write_text("x")
+    real = train_cli.load_data
+
+    def load_data(*arguments, **settings):  # Ctrl-C after an epoch
+        from cvae_train._loop import Loop
+
+        train_epoch = Loop.train_epoch
+        monkeypatch.setattr(Loop, "train_epoch", lambda *rest: train_epoch(*rest) if rest[1] == 1 else interrupt())
+        return real(*arguments, **settings)
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_cli, "load_data", load_data)
+        options = "--image-size 16x8 --channels 1 --test-fraction 0.25 --skip-bad"
+        recipe = "--epochs 2 --batch-size 4 --latent-dim 2 --filters 3,5 --seed 9 --learning-rate 0.01 --binarize none"
+        line = f"cvae-train {shlex.quote(str(pictures))} --run {shlex.quote(str(tmp_path / 'a run'))} {options} {recipe} -q"
+        assert shell(line)[0] == 130
+    monkeypatch.undo()
+    return tmp_path / "a run"
+
+
+@pytest.mark.parametrize("command", ["cvae-evaluate -q --samples 2 {}", "cvae-export -q {} --onnx {}-bundle"])
+def test_a_stopped_run_is_gone_on_with_by_the_line_that_is_said(shell, stopped, command):
+    line = command.replace("{}", shlex.quote(str(stopped)), 1).replace("{}-bundle", shlex.quote(f"{stopped}-bundle"))
+    code, err = shell(line)
+    said, advice = err.removesuffix("\n").split("; go on with it by: ")
+    assert (code, said) == (1, f"Error: {stopped}: expected a finished run, found one that was stopped")
+    code, err = shell(advice)
+    assert (code, RunFolder(stopped).finished) == (0, True)
+    assert shell(line) == (0, "")
+
+
+def test_a_stopped_run_on_mnist_needs_no_data(trained, tmp_path):
+    run = shutil.copytree(trained.path, tmp_path / "run")
+    (run / "weights.npz").unlink()
+    text = (run / "config.json").read_text()
+    (run / "config.json").write_text(re.sub(r'"source": "[^"]*"', '"source": "mnist"', text))
+    from cvae_train import load_run
+
+    with pytest.raises(ValueError, match="by: cvae-train --run ") as caught:
+        load_run(run)
+    assert str(caught.value).endswith(f"by: cvae-train --run {run} --config {run / 'config.json'} --resume")
+
+
+def test_a_run_in_the_place_of_a_bundle_is_exported_by_the_line_that_is_said(shell, trained, tmp_path):
+    run = shutil.copytree(trained.path, tmp_path / "a run")
+    line = f"cvae-generate {shlex.quote(str(run))} -n 1 -o {tmp_path / 'one.png'}"
+    code, err = shell(line)
+    said, advice = err.removesuffix("\n").split("; export it first: ")
+    assert (code, said) == (
+        5,
+        f"Error: {run}: expected a bundle, a folder with manifest.json, found a run of cvae-train",
+    )
+    assert shell(f"{advice} -q") == (0, "")
+    bundle = shlex.split(advice)[-1]
+    assert read_bundle(bundle).manifest.training is not None
+    assert shell(line.replace(shlex.quote(str(run)), shlex.quote(bundle))) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["cvae-evaluate {}", "cvae-export {} --onnx new"])
+def test_a_bundle_in_the_place_of_a_run_is_verified_by_the_line_that_is_said(shell, trained, tmp_path, command):
+    bundle = tmp_path / "a bundle"
+    assert shell(f"cvae-export {trained.path} --onnx '{bundle}' -q") == (0, "")
+    code, err = shell(command.replace("{}", f"'{bundle}'"))
+    said, advice = err.removesuffix(" checks it\n").split("; name the run that it was exported from. ")
+    assert (code, said) == (1, f"Error: {bundle}: expected a run folder, found a bundle")
+    assert advice == f"cvae-verify '{bundle}'"
+    assert shell(f"{advice} -q") == (0, "")
+
+
+@pytest.mark.parametrize("command", ["cvae-evaluate nowhere", "cvae-export nowhere --onnx new"])
+def test_nothing_in_the_place_of_a_run_is_said(shell, command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    message = "Error: nowhere: expected a run folder, found nothing; cvae-train --run DIR makes one\n"
+    assert shell(command) == (1, message)
+    (tmp_path / "nowhere").write_text("")
+    assert shell(command) == (1, message.replace("nothing", "a file"))

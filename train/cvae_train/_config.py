@@ -75,12 +75,6 @@ class ModelConfig:
         return -elbo / (math.prod(self.image_shape) * math.log(2.0)) if self.likelihood != "bernoulli" else None
 
     @property
-    def output_channels(self) -> int:
-        """Numbers that the decoder gives for a pixel."""
-        numbers = {"bernoulli": 1, "discretized-logistic": 2, "discretized-logistic-mixture": 3 * COMPONENTS}
-        return self.image_shape[2] * numbers[self.likelihood]
-
-    @property
     def base_shape(self) -> tuple[int, int]:
         """Height and width of the decoder's first feature map."""
         return self.image_shape[0] // self._unit, self.image_shape[1] // self._unit

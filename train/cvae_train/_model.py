@@ -8,6 +8,8 @@ from ._config import COMPONENTS, KERNEL, STRIDE, ModelConfig
 from ._losses import pixel_parameters
 from ._transposed import Transposed
 
+# What the decoder gives for a pixel and channel.
+_NUMBERS = {"bernoulli": 1, "discretized-logistic": 2, "discretized-logistic-mixture": 3 * COMPONENTS}
 FIRST_LOG_SCALE = -2.4  # of a mixture's components: a standard deviation of 0.16, half of their distance
 
 
@@ -88,7 +90,7 @@ class CVAE(keras.Model):
                 keras.layers.Reshape(base),
                 *transposed,
                 Transposed(
-                    config.output_channels,
+                    _NUMBERS[config.likelihood] * config.image_shape[2],
                     KERNEL,
                     1,
                     "same",

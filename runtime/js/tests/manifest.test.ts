@@ -110,9 +110,7 @@ describe("what the schema refuses is named", () => {
 });
 
 test("the standard error of a single image is null", () => {
-  const { training } = parse(({ training }) =>
-    Object.assign(training, { test_images: 1, test_elbo_stderr: null }),
-  );
+  const { training } = parse(({ training }) => Object.assign(training, { test_images: 1, test_elbo_stderr: null }));
   expect(training?.test_elbo_stderr).toBeNull();
 });
 

@@ -99,7 +99,7 @@ def _private_stdout() -> TextIO:
 
 
 def _answer(answers: TextIO, value: dict[str, Any]) -> None:
-    answers.write(json.dumps(value) + "\n")
+    answers.write(json.dumps(value, allow_nan=False) + "\n")
     answers.flush()
 
 

@@ -1,7 +1,7 @@
 """What Python computes, for the tests of other languages: python scripts/golden.py writes tests/golden/runtime.json.
 
-Every number is `cvae_runtime`'s, of the packaged bundle and of a tiny one in colour, ``tests/golden/colour``, which is
-trained here where it is not there yet. ``tests/runtime/test_golden_numbers.py`` holds that Python still computes them.
+Every number is `cvae_runtime`'s, of the packaged bundle and of two tiny ones in colour, which are trained here where they are
+not there yet: ``tests/golden/mixture``, and ``tests/golden/colour`` of the likelihood of earlier bundles. ``tests/runtime/test_golden_numbers.py`` holds that Python still computes them.
 """
 
 import base64
@@ -17,7 +17,12 @@ import cvae_runtime as cvae
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden"
-BUNDLES = {"mnist": ROOT / "runtime" / "cvae_runtime" / "bundles" / "mnist", "colour": GOLDEN / "colour"}
+BUNDLES = {
+    "mnist": ROOT / "runtime" / "cvae_runtime" / "bundles" / "mnist",
+    "colour": GOLDEN / "colour",
+    "mixture": GOLDEN / "mixture",
+}
+LIKELIHOODS = {"colour": "discretized-logistic", "mixture": "discretized-logistic-mixture"}
 
 
 def numbers_of(model: cvae.Model) -> dict[str, Any]:
@@ -52,7 +57,7 @@ def text(array: NDArray[Any]) -> dict[str, Any]:
     }
 
 
-def make_colour_bundle(target: Path) -> None:
+def make_colour_bundle(target: Path, likelihood: Any) -> None:
     """Train a tiny model of coloured squares for two epochs, and export it."""
     import cvae_export
     from cvae_train import Dataset, ModelConfig, TrainConfig, train
@@ -64,17 +69,18 @@ def make_colour_bundle(target: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "squares.npz"
         np.savez(path, x_train=images[:250], x_test=images[250:])
-        model = ModelConfig(image_shape=(12, 16, 3), latent_dim=3, filters=(4,), likelihood="discretized-logistic")
+        model = ModelConfig(image_shape=(12, 16, 3), latent_dim=3, filters=(4,), likelihood=likelihood)
         config = TrainConfig(model=model, epochs=2, batch_size=25, learning_rate=3e-3, binarize="none")
         train(config, Dataset(images[:250], images[250:], "coloured squares"), Path(folder) / "run", quiet=True)
         cvae_export.export(Path(folder) / "run", target, data=str(path))
 
 
 if __name__ == "__main__":
-    if not BUNDLES["colour"].exists():
-        make_colour_bundle(BUNDLES["colour"])
+    for name, likelihood in LIKELIHOODS.items():
+        if not BUNDLES[name].exists():
+            make_colour_bundle(BUNDLES[name], likelihood)
     numbers = {}
     for name, path in BUNDLES.items():
         with cvae.load(path, provider="cpu") as model:
             numbers[name] = numbers_of(model)
-    cvae.write_file(GOLDEN / "runtime.json", (json.dumps(numbers, indent=1) + "\n").encode())
+    cvae.write_file(GOLDEN / "runtime.json", (json.dumps(numbers, indent=1, allow_nan=False) + "\n").encode())

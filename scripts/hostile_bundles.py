@@ -27,7 +27,7 @@ import cvae_runtime as cvae
 PART = 250  # bundles a process tries
 PATIENCE = 300  # seconds that a part may take; a bundle takes some milliseconds
 
-LIKELIHOODS = ("bernoulli", "discretized-logistic")
+LIKELIHOODS = ("bernoulli", "discretized-logistic", "discretized-logistic-mixture")
 GOLDEN = "golden.json"
 Files = dict[str, bytes]
 

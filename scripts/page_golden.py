@@ -20,4 +20,4 @@ if __name__ == "__main__":
     cvae.write_file(GOLDEN / "picture.png", cvae.encode_png(samples[0]))
     cvae.write_file(GOLDEN / "reconstruction.png", cvae.encode_png(cvae.to_uint8(seen)[0]))
     numbers = {name: float(getattr(scores, name)[0]) for name in ("elbo", "reconstruction", "kl")}
-    cvae.write_file(GOLDEN / "scores.json", (json.dumps(numbers, indent=2) + "\n").encode())
+    cvae.write_file(GOLDEN / "scores.json", (json.dumps(numbers, indent=2, allow_nan=False) + "\n").encode())

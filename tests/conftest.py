@@ -40,7 +40,7 @@ def tiny_data() -> Dataset:
 @pytest.fixture(scope="session")
 def rgb_config() -> TrainConfig:
     """The same for pictures in colour."""
-    model = ModelConfig(image_shape=(8, 8, 3), latent_dim=4, filters=(4, 6), likelihood="discretized-logistic")
+    model = ModelConfig(image_shape=(8, 8, 3), latent_dim=4, filters=(4, 6), likelihood="discretized-logistic-mixture")
     return TrainConfig(model=model, epochs=3, batch_size=16, learning_rate=1e-2, seed=5, binarize="none")
 
 

@@ -153,6 +153,7 @@ def command(
         require(module, "export")
 
     from ._export import export, export_models
+    from ._inspect import with_error
 
     if options["passes"] is not None:
         options["passes"] = [name for name in options["passes"] if name != "none"]
@@ -167,8 +168,9 @@ def command(
         for refused in result.refused:
             print(f"{refused.file} is not written: {refused.reason}", file=sys.stderr)
         if result.elbo is not None:
-            elbo = f"{result.elbo.mean:.2f} +- {result.elbo.stderr:.2f}"
-            print(f"test ELBO {elbo} nats per image over {result.elbo.count:,} images", file=sys.stderr)
+            elbo = with_error(result.elbo.mean, result.elbo.stderr)
+            images = "1 image" if result.elbo.count == 1 else f"{result.elbo.count:,} images"
+            print(f"test ELBO {elbo} nats per image over {images}", file=sys.stderr)
         print(f"{result.path}: {', '.join(graph.file for graph in result.manifest.graphs)}", file=sys.stderr)
     if web is not None:
         write_page(read_bundle(result.path), web, overwrite=overwrite)

@@ -22,7 +22,7 @@ def command(path: Path | None, as_json: bool, quiet: bool, verbose: bool) -> Non
     """
     del quiet, verbose  # `cli.run` reads them
     report = inspect_bundle(read_bundle(path)) if path is None or path.is_dir() else inspect_file(path)
-    print(json.dumps(report, indent=2) if as_json else describe(report))
+    print(json.dumps(report, indent=2, allow_nan=False) if as_json else describe(report))
 
 
 def main() -> None:

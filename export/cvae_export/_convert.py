@@ -89,7 +89,7 @@ def finish(
             value.shape = ir.Shape([*named, *value.shape[len(named) :]])
     model.graph.name = str(metadata["cvae.role"])
     model.producer_name = "cvae-toolkit"
-    model.metadata_props.update({key: json.dumps(value) for key, value in metadata.items()})
+    model.metadata_props.update({key: json.dumps(value, allow_nan=False) for key, value in metadata.items()})
     finished = ir.to_proto(model)
     _number_anew(finished.graph)
     _refuse_newer_operators(finished)

@@ -26,7 +26,7 @@ def _encoder(subject: Subject, dtype: tf.DType, preprocess: Callable[[tf.Tensor]
 
 
 def _decoder(subject: Subject) -> Function:
-    """z float32 (N, L) to probs float32 (N, H, W, C), the expected image, in [0, 1], and log_scale where there is one."""
+    """z float32 (N, L) to probs float32 (N, H, W, C), the expected image, in [0, 1], and what else the likelihood takes."""
 
     @tf.function(autograph=False, input_signature=[_latents(subject)])
     def decoder(z: tf.Tensor) -> Mapping[str, tf.Tensor]:

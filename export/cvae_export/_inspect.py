@@ -119,14 +119,20 @@ def describe(report: Mapping[str, Any]) -> str:
     return "\n".join(_bundle_lines(report) if "bundle" in report else _file_lines(report))
 
 
+def with_error(mean: float, stderr: float | None) -> str:
+    """A mean and its standard error, "-" where one image has none."""
+    return f"{mean:.2f} +- {'-' if stderr is None else f'{stderr:.2f}'}"
+
+
 def _bundle_lines(report: Mapping[str, Any]) -> Iterator[str]:
     model, training, golden = report["model"], report["training"], report["golden"]
     yield f"{report['bundle']}: {_model(model)}"
     if training is None:
         yield "test ELBO      none: a model from elsewhere"
     else:
-        elbo = f"{training['test_elbo']:.2f} +- {training['test_elbo_stderr']:.2f} nats per image"
-        yield f"test ELBO      {elbo}, over the {training['test_images']:,} test images of {training['data']}"
+        elbo = f"{with_error(training['test_elbo'], training['test_elbo_stderr'])} nats per image"
+        images = "one test image" if training["test_images"] == 1 else f"{training['test_images']:,} test images"
+        yield f"test ELBO      {elbo}, over the {images} of {training['data']}"
     yield f"random         {model['rng']}"
     yield f"golden         {golden['file']}, {golden['bytes']:,} bytes"
     yield f"made by        {', '.join(f'{name} {version}' for name, version in report['versions'].items())}"

@@ -33,8 +33,11 @@ def scorer(subject: Subject) -> Any:
         mean, logvar = subject.encode(subject.preprocess(images))
         z = mean + tf.exp(logvar * 0.5) * noise
         outputs = subject.decode(tf.reshape(z, [-1, info.latent_dim]))
-        pixels = tf.concat([tf.shape(noise)[:2], info.image_shape], 0)
-        parameters = {name: tf.reshape(tf.cast(output, tf.float64), pixels) for name, output in outputs.items()}
+        parameters = {
+            # By draw and image, then as a bundle has them: (H, W, C), of a mixture (H, W, C, K).
+            name: tf.reshape(tf.cast(output, tf.float64), tf.concat([tf.shape(noise)[:2], output.shape[1:]], 0))
+            for name, output in outputs.items()
+        }
         x = tf.cast(preprocess(images, info.preprocessing.binarize_at), tf.float64)
         log_p_x = tf.reduce_sum(_log_likelihood(x, parameters, info.likelihood), axis=[2, 3, 4])
         z, mean, logvar = (tf.cast(tensor, tf.float64) for tensor in (z, mean, logvar))
@@ -55,7 +58,16 @@ def _log_likelihood(x: tf.Tensor, parameters: Mapping[str, tf.Tensor], likelihoo
         p = tf.clip_by_value(parameters["probs"], PROBABILITY_FLOOR, 1.0 - PROBABILITY_FLOOR)
         return x * tf.math.log(p) + (1.0 - x) * tf.math.log(1.0 - p)
     x = tf.round(255.0 * x) / 255.0
-    m, s = parameters["probs"], tf.exp(parameters["log_scale"])
+    if likelihood == "discretized-logistic":
+        return _log_level(x, parameters["probs"], parameters["log_scale"])
+    logits = parameters["mixture_logits"]
+    log_p = _log_level(x[..., tf.newaxis], parameters["location"], parameters["log_scale"])
+    return _log_sum_exp(logits + log_p, -1) - _log_sum_exp(logits, -1)
+
+
+def _log_level(x: tf.Tensor, m: tf.Tensor, log_scale: tf.Tensor) -> tf.Tensor:
+    """log of the probability that a logistic distribution of location m gives the level x; the arguments broadcast."""
+    s = tf.exp(log_scale)
     a, b = (x - 1 / 510 - m) / s, (x + 1 / 510 - m) / s
     zero = tf.zeros([], tf.float64)
     above_a = tf.where(x == 0.0, zero, -_softplus(a))
@@ -70,9 +82,14 @@ def _softplus(x: tf.Tensor) -> tf.Tensor:
 
 
 def _log_mean_exp(values: tf.Tensor) -> tf.Tensor:
-    """Over the first axis. Plain operators, where TensorFlow's own asks what is finite."""
-    largest = tf.reduce_max(values, axis=0)
-    return largest + tf.math.log(tf.reduce_mean(tf.exp(values - largest), axis=0))
+    """Over the first axis."""
+    return _log_sum_exp(values, 0) - tf.math.log(tf.cast(tf.shape(values)[0], tf.float64))
+
+
+def _log_sum_exp(values: tf.Tensor, axis: int) -> tf.Tensor:
+    """Over an axis. Plain operators, where TensorFlow's own asks what is finite."""
+    largest = tf.reduce_max(values, axis=axis, keepdims=True)
+    return tf.squeeze(largest, axis) + tf.math.log(tf.reduce_sum(tf.exp(values - largest), axis=axis))
 
 
 def model_scores(

@@ -22,7 +22,8 @@ class Subject:
         preprocess: raw pixels, uint8 (N, H, W, C), to what the network sees, float32 of the same shape.
         preprocess_float: the same of pixels in [0, 1], float32.
         encode: what the network sees to mean and logvar, float32 (N, L) each.
-        decode: latents float32 (N, L) to the decoder's outputs by name, float32 (N, H, W, C) each.
+        decode: latents float32 (N, L) to the decoder's outputs by name, float32 (N, H, W, C) each, the parameters of a
+            mixture (N, H, W, C, K).
         test_images: uint8 (N, H, W, C), or None where there are none: then no ELBO is measured.
         calibration_images: gives uint8 training images, for graphs that need to know the ranges of values.
         training: the manifest's, but for the ELBO, by its keywords; None for a model from elsewhere.

@@ -30,8 +30,8 @@ class Budget:
 
     Attributes:
         atol: of outputs up to 1; scaled by the largest absolute value of larger ones. None: any.
-        elbo: change of the test ELBO, nats per image; where outputs are held by ``atol``, beyond three standard errors
-            of the change itself. A pixel that a model is sure of, wrongly, moves by tenths of a nat with the last bit of
+        elbo: change of the test ELBO, nats per image, or 1e-5 of an ELBO that is larger than 100 times this; where outputs
+            are held by ``atol``, beyond three standard errors of the change itself. A pixel that a model is sure of, wrongly, moves by tenths of a nat with the last bit of
             its probability, and few test images do not average that out.
     """
 
@@ -48,16 +48,19 @@ BUDGETS: Mapping[Precision, Budget] = {
 
 @dataclasses.dataclass(frozen=True)
 class MeanElbo:
-    """Mean ELBO, or change of it, over ``count`` test images and its standard error, in nats per image."""
+    """Mean ELBO, or change of it, over ``count`` test images, in nats per image.
+
+    ``stderr`` is its standard error; None for a single image, which has none.
+    """
 
     mean: float
-    stderr: float
+    stderr: float | None
     count: int
 
     @classmethod
     def of(cls, elbos: NDArray[np.float64]) -> "MeanElbo":
         """Of the ELBOs of all test images."""
-        stderr = float(elbos.std(ddof=1) / math.sqrt(len(elbos))) if len(elbos) > 1 else math.nan
+        stderr = float(elbos.std(ddof=1) / math.sqrt(len(elbos))) if len(elbos) > 1 else None
         return cls(float(elbos.mean()), stderr, len(elbos))
 
 
@@ -143,7 +146,9 @@ def compare(
     differences = {name: float(np.max([of_run[name] for of_run, _ in found])) for name in expected.outputs}
     changes = [MeanElbo(0.0, 0.0, 0), *(change for _, change in found if change is not None)]
     largest_change = changes[int(np.argmax([abs(change.mean) for change in changes]))]  # argmax finds NaN
-    noise = 0.0 if budget.atol is None or math.isnan(largest_change.stderr) else 3.0 * largest_change.stderr
+    noise = 0.0 if budget.atol is None else 3.0 * (largest_change.stderr or 0.0)
+    # Outputs are held to a part of their largest value, and so is the ELBO: it may be large, of few images.
+    size = 0.0 if model_elbos is None else abs(float(np.mean(model_elbos)))
     atol = math.inf if budget.atol is None else budget.atol
     largest = {name: max(1.0, float(np.abs(array).max())) for name, array in expected.outputs.items()}
     return Comparison(
@@ -151,7 +156,7 @@ def compare(
         differences,
         {name: atol * scale for name, scale in largest.items()},
         None if expected.elbos is None else largest_change.mean,
-        budget.elbo + noise,
+        max(budget.elbo + noise, ATOL * size),
     )
 
 

@@ -55,8 +55,8 @@ def check_latents(z: NDArray[np.float32], latent_dim: int) -> NDArray[np.float32
     return z
 
 
-def check_memory(count: int, shape: tuple[int, int, int]) -> None:
-    """Raise `InputError` if ``count`` float32 images of (H, W, C) are more than the machine's memory holds."""
+def check_memory(count: int, shape: tuple[int, ...]) -> None:
+    """Raise `InputError` if ``count`` float32 images of a shape are more than the machine's memory holds."""
     needed = count * math.prod(shape) * 4
     held = physical_memory()
     if needed > held:
@@ -71,7 +71,7 @@ def check_session(session: Any, graph: GraphInfo, model: ModelInfo, source: str)
     image, latent = model.image_shape, (model.latent_dim,)
     roles: dict[str, tuple[_Needs, _Needs]] = {
         "encoder": ({"images": ("uint8", image)}, {"mean": ("float32", latent), "logvar": ("float32", latent)}),
-        "decoder": ({"z": ("float32", latent)}, dict.fromkeys(model.decoder_outputs, ("float32", image))),
+        "decoder": ({"z": ("float32", latent)}, _decoded(graph, model)),
     }
     needed_inputs, needed_outputs = roles[graph.role]
     for kind, told, tensors, need in (
@@ -89,6 +89,18 @@ def check_session(session: Any, graph: GraphInfo, model: ModelInfo, source: str)
                 f"{source}: expected the {kind} {_describe(told)}, among them {_describe(needs)}; "
                 f"found {_describe(found)}; export the bundle again"
             )
+
+
+def _decoded(graph: GraphInfo, model: ModelInfo) -> _Needs:
+    """What a decoder must give; the outputs of a mixture have as many components as the graph says of the first."""
+    image = model.image_shape
+    sizes = [tensor.shape[-1] for tensor in graph.outputs if tensor.name == "location" and tensor.shape]
+    components = max([size for size in sizes if isinstance(size, int)], default=1)
+    mixed = model.likelihood == "discretized-logistic-mixture"
+    return {
+        name: ("float32", (*image, max(1, components)) if mixed and name != "probs" else image)
+        for name in model.decoder_outputs
+    }
 
 
 def _describe(tensors: tuple[TensorInfo, ...]) -> str:

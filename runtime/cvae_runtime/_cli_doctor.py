@@ -25,7 +25,7 @@ def command(as_json: bool, **_: bool) -> int:
     from ._doctor import diagnose
 
     found = diagnose(read_bundle())
-    print(json.dumps(dataclasses.asdict(found), indent=1) if as_json else as_text(found))
+    print(json.dumps(dataclasses.asdict(found), indent=1, allow_nan=False) if as_json else as_text(found))
     return 0 if any(trial.works for trial in found.trials) else ProviderError.exit_code
 
 

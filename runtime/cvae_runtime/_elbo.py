@@ -6,10 +6,12 @@ the same formula.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ._errors import InputError
 
 PROBABILITY_FLOOR = 1e-7
 EVALUATION_SEED = 0  # of the noise of every reported ELBO, so that two of them differ by their models alone
@@ -17,7 +19,7 @@ EVALUATION_SEED = 0  # of the noise of every reported ELBO, so that two of them 
 Float64s = NDArray[np.float64]
 Float32s = NDArray[np.float32]
 
-_IMAGES_AT_A_TIME = 256  # bounds the memory of float64
+_IMAGES_AT_A_TIME = 64  # bounds the memory of float64
 
 
 def log_likelihood(targets: Float32s, outputs: Mapping[str, Float32s], likelihood: str) -> Float64s:
@@ -25,20 +27,23 @@ def log_likelihood(targets: Float32s, outputs: Mapping[str, Float32s], likelihoo
 
     Args:
         targets: (N, H, W, C), see `targets_of`.
-        outputs: of the decoder, "probs" and what else the likelihood takes, float32 (N, H, W, C) each.
-        likelihood: "bernoulli" or "discretized-logistic".
+        outputs: of the decoder, "probs" and what else the likelihood takes, float32 (N, H, W, C) each, of a mixture
+            (N, H, W, C, K).
+        likelihood: "bernoulli", "discretized-logistic" or "discretized-logistic-mixture".
 
     Returns:
         float64 (N,), in nats.
+
+    Raises:
+        InputError: another likelihood.
     """
+    if likelihood not in _FORMULAS:
+        raise InputError(f"likelihood must be one of {', '.join(_FORMULAS)}; found {likelihood!r}")
+    formula, names = _FORMULAS[likelihood]
     sums = np.empty(len(targets))
     for start in range(0, len(targets), _IMAGES_AT_A_TIME):
         part = slice(start, start + _IMAGES_AT_A_TIME)
-        x, probs = targets[part], outputs["probs"][part]
-        if likelihood == "bernoulli":
-            sums[part] = bernoulli_log_likelihood(x, probs)
-        else:
-            sums[part] = discretized_logistic_log_likelihood(x, probs, outputs["log_scale"][part])
+        sums[part] = formula(targets[part], *(outputs[name][part] for name in names))
     return sums
 
 
@@ -76,14 +81,61 @@ def discretized_logistic_log_likelihood(targets: NDArray[np.float32], probs: Flo
     Returns:
         float64 (N,), in nats.
     """
+    sums: Float64s = _log_levels(targets, probs, log_scale).reshape(len(targets), -1).sum(axis=1)
+    return sums
+
+
+def discretized_logistic_mixture_log_likelihood(
+    targets: NDArray[np.float32], location: Float32s, log_scale: Float32s, mixture_logits: Float32s
+) -> Float64s:
+    """log p(x|z) of independent pixels and channels, each a mixture of K discretized logistic distributions.
+
+    log sum_k exp(l_k + log p_k) - log sum_k exp(l_k), with the log p_k of `discretized_logistic_log_likelihood`.
+    (Salimans et al., "PixelCNN++", 2017.)
+
+    Args:
+        targets: (N, H, W, C), v/255.
+        location: float32 (N, H, W, C, K), m; any finite number.
+        log_scale: float32 (N, H, W, C, K), log s.
+        mixture_logits: float32 (N, H, W, C, K), l.
+
+    Returns:
+        float64 (N,), in nats, summed over each image and its channels.
+    """
+    logits = mixture_logits.astype(np.float64)
+    log_p = _log_levels(targets[..., np.newaxis], location, log_scale)
+    terms = _log_sum_exp(logits + log_p) - _log_sum_exp(logits)
+    sums: Float64s = terms.reshape(len(terms), -1).sum(axis=1)
+    return sums
+
+
+def _log_levels(targets: NDArray[np.float32], location: Float32s, log_scale: Float32s) -> Float64s:
+    """log of the probability that a logistic distribution gives each level; the arguments broadcast."""
     x = np.rint(255 * targets.astype(np.float64)) / 255  # as float32 rounded it, levels would overlap or leave gaps
     s = np.exp(log_scale.astype(np.float64))
-    a, b = (x - 1 / 510 - probs) / s, (x + 1 / 510 - probs) / s
+    a, b = (x - 1 / 510 - location) / s, (x + 1 / 510 - location) / s
     above_a = np.where(x == 0.0, 0.0, -np.logaddexp(0.0, a))
     below_b = np.where(x == 1.0, 0.0, -np.logaddexp(0.0, -b))
     between = np.where((x == 0.0) | (x == 1.0), 0.0, np.log(-np.expm1(-1 / (255 * s))))
-    sums: Float64s = (above_a + below_b + between).reshape(len(x), -1).sum(axis=1)
+    terms: Float64s = above_a + below_b + between
+    return terms
+
+
+def _log_sum_exp(values: Float64s) -> Float64s:
+    """Over the last axis."""
+    largest = values.max(axis=-1, keepdims=True)
+    sums: Float64s = largest[..., 0] + np.log(np.exp(values - largest).sum(axis=-1))
     return sums
+
+
+_FORMULAS: Mapping[str, tuple[Callable[..., Float64s], tuple[str, ...]]] = {
+    "bernoulli": (bernoulli_log_likelihood, ("probs",)),
+    "discretized-logistic": (discretized_logistic_log_likelihood, ("probs", "log_scale")),
+    "discretized-logistic-mixture": (
+        discretized_logistic_mixture_log_likelihood,
+        ("location", "log_scale", "mixture_logits"),
+    ),
+}
 
 
 def gaussian_kl_per_dimension(mean: Float32s, logvar: Float32s) -> Float64s:

@@ -29,10 +29,12 @@ class Engine:
 
     Attributes:
         micro_batch: items that a call of the session takes at most.
+        shapes: those of an item's outputs, by name.
     """
 
     def __init__(self, session: CheckedSession, micro_batch: int, scheduler: Scheduler) -> None:
         self._session = session
+        self.shapes = session.shapes
         self._scheduler = scheduler
         self._threads = scheduler.threads
         self.micro_batch = micro_batch
@@ -74,7 +76,7 @@ class Engine:
 
     def tune(self, items: Array, seconds: float) -> None:
         """Measure which micro-batch is the fastest for calls of these items, and take it."""
-        outputs = {name: np.empty((len(items), *shape), np.float32) for name, shape in self._session.shapes.items()}
+        outputs = {name: np.empty((len(items), *shape), np.float32) for name, shape in self.shapes.items()}
 
         def rate(size: int) -> float:
             self.micro_batch = size

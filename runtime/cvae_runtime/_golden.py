@@ -69,7 +69,7 @@ class Golden:
             }
             for latents in self.rng
         ]
-        return json.dumps({"cases": cases, "rng": rng}, indent=1) + "\n"
+        return json.dumps({"cases": cases, "rng": rng}, indent=1, allow_nan=False) + "\n"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,10 +18,12 @@ from ._errors import BundleError
 FORMAT = 1
 MANIFEST_NAME = "manifest.json"
 
-# What a decoder gives for each likelihood that is known, float32 [batch, H, W, C] each.
+# What a decoder gives for each likelihood that is known: float32 [batch, H, W, C] each, a mixture's parameters
+# [batch, H, W, C, K].
 DECODER_OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "bernoulli": ("probs",),
     "discretized-logistic": ("probs", "log_scale"),
+    "discretized-logistic-mixture": ("probs", "location", "log_scale", "mixture_logits"),
 }
 
 Target = Literal["portable", "cpu"]
@@ -70,7 +72,8 @@ class ModelInfo:
         image_shape: (H, W, C).
         latent_dim: L.
         filters: channels of the encoder's convolutions.
-        likelihood: p(x|z), "bernoulli" or "discretized-logistic"; other names are those of later versions.
+        likelihood: p(x|z): "bernoulli", "discretized-logistic" or "discretized-logistic-mixture"; other names are those
+            of later versions.
         preprocessing: see there.
         rng: the name of the random numbers that its samples are specified by.
     """
@@ -90,13 +93,20 @@ class ModelInfo:
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """Where the weights come from; ELBO and its standard error are means over the test set, nats per image."""
+    """Where the weights come from.
+
+    Attributes:
+        config, data: the recipe, and the name of its images.
+        test_images: how many the model was tested on.
+        test_elbo: mean over them, nats per image.
+        test_elbo_stderr: the standard error of that mean; None for a single image, which has none.
+    """
 
     config: Mapping[str, Any]
     data: str
     test_images: _Positive
     test_elbo: float
-    test_elbo_stderr: float
+    test_elbo_stderr: float | None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """A loaded bundle: encode, decode, reconstruct and score, arrays in and arrays out; sampling and exploring beside it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -219,10 +220,10 @@ class Model(Explorer, Sampler):
         samples, first = whole("samples", samples, 1), whole("first", first, 0)
         images = check_images(images, self.image_shape)
         self.check_rng()
-        check_memory(samples, self.image_shape)  # an image's draws are decoded together
         check_range(seed, first * samples, len(images) * samples, self.latent_dim)
         model = self.manifest.model
         check_likelihood(model.likelihood)
+        self._check_memory(samples, model.decoder_outputs)  # an image's draws are decoded together
         decode = partial(self._decode_draws, outputs=model.decoder_outputs)
         posterior = self.encode(images)
         return score_images(images, posterior, decode, model.likelihood, model.preprocessing, samples, seed, first)
@@ -247,7 +248,11 @@ class Model(Explorer, Sampler):
         dtype: Dtype = "float32",
         whole: bool = False,
     ) -> dict[str, NDArray[Any]]:
-        check_memory(count, self.image_shape)
-        decoded = {name: np.empty((count, *self.image_shape), dtype) for name in outputs}
+        self._check_memory(count, outputs)
+        decoded = {name: np.empty((count, *self._decoder.shapes[name]), dtype) for name in outputs}
         self._decoder.run(count, latents, decoded, whole=whole)
         return decoded
+
+    def _check_memory(self, count: int, outputs: Sequence[str]) -> None:
+        """Raise `InputError` if the decoder's outputs of so many images are more than the machine's memory holds."""
+        check_memory(count, (sum(math.prod(self._decoder.shapes[name]) for name in outputs),))

@@ -64,7 +64,7 @@ def make_receipt(
 
 def write_receipt(path: Path, receipt: Mapping[str, Any], request: Mapping[str, Any]) -> None:
     """Write a receipt, and what was asked for, as JSON."""
-    write_file(path, (json.dumps({**receipt, "request": request}, indent=1) + "\n").encode())
+    write_file(path, (json.dumps({**receipt, "request": request}, indent=1, allow_nan=False) + "\n").encode())
 
 
 def versions() -> dict[str, str | None]:

@@ -12,7 +12,7 @@ from ._errors import InputError
 from ._manifest import DECODER_OUTPUTS, Preprocessing
 from ._random import posterior_noise
 
-_DECODED_AT_A_TIME = 4096  # latents; bounds the memory that many draws of many images take
+_DECODED_AT_A_TIME = 512  # latents; bounds the memory that many draws of many images take
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +66,7 @@ def score_images(
     Args:
         images: uint8 (N, H, W, C).
         posterior: of these images.
-        decode: latents (M, L) to the decoder's outputs by name, (M, H, W, C) each.
+        decode: latents (M, L) to the decoder's outputs by name, see `log_likelihood`.
         likelihood: of the model.
         preprocessing: of the model: what the likelihood is asked about.
         samples, seed, first: k, and which draws.

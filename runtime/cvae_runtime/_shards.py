@@ -98,7 +98,7 @@ class ShardSettings:
 
     def to_json(self) -> str:
         """The text of ``shards.json``."""
-        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+        return json.dumps(dataclasses.asdict(self), indent=2, allow_nan=False) + "\n"
 
     def shards(self) -> dict[str, range]:
         """The samples' indices by the shards' names."""

@@ -1,4 +1,4 @@
-"""A model of pictures in colour from its training to its scores: every part has two outputs of the decoder to carry."""
+"""A model of pictures in colour from its training to its scores: every part has all outputs of the decoder to carry."""
 
 import dataclasses
 import json
@@ -23,24 +23,40 @@ from cvae_export._verify import BUDGETS, check, compare
 from cvae_export.passes import PORTABLE
 from cvae_runtime import (
     check_golden,
-    discretized_logistic_log_likelihood,
     gaussian_kl,
+    log_likelihood,
     posterior_noise,
     prior_latents,
     reparameterize,
     targets_of,
 )
 from cvae_train import Dataset, evaluate, train
+from cvae_train._config import COMPONENTS
 
-LIKELIHOOD, OUTPUTS = "discretized-logistic", ("probs", "log_scale")
+OUTPUTS = {
+    "discretized-logistic": ("probs", "log_scale"),
+    "discretized-logistic-mixture": ("probs", "location", "log_scale", "mixture_logits"),
+}
+
+
+@pytest.fixture(scope="module", params=OUTPUTS)
+def likelihood(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def trained(rgb_config, rgb_data, tmp_path_factory):
+def outputs(likelihood):
+    """Of the decoder."""
+    return OUTPUTS[likelihood]
+
+
+@pytest.fixture(scope="module")
+def trained(likelihood, rgb_config, rgb_data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("rgb")
     np.savez(folder / "set.npz", x_train=rgb_data.train, x_test=rgb_data.test)
     data = Dataset(rgb_data.train, rgb_data.test, str(folder / "set.npz"))
-    return train(dataclasses.replace(rgb_config, epochs=10), data, folder / "run", quiet=True)
+    model = dataclasses.replace(rgb_config.model, likelihood=likelihood)
+    return train(dataclasses.replace(rgb_config, model=model, epochs=10), data, folder / "run", quiet=True)
 
 
 @pytest.fixture(scope="module")
@@ -62,24 +78,25 @@ def test_training_improves_the_elbo(trained):
     assert trained.history[-1].elbo > trained.history[0].elbo + 20.0
 
 
-def test_the_bundle_says_what_its_decoder_gives(exported):
+def test_the_bundle_says_what_its_decoder_gives(exported, likelihood, outputs):
     model = exported.manifest.model
-    assert (model.likelihood, model.image_shape, model.preprocessing.binarize_at) == (LIKELIHOOD, (8, 8, 3), None)
+    assert (model.likelihood, model.image_shape, model.preprocessing.binarize_at) == (likelihood, (8, 8, 3), None)
     decoder = exported.manifest.graphs[1]
     assert [(t.name, t.dtype, t.shape) for t in decoder.outputs] == [
-        (name, "float32", ("batch", 8, 8, 3)) for name in OUTPUTS
+        (name, "float32", ("batch", 8, 8, 3, *((COMPONENTS,) if "mixture" in likelihood and name != "probs" else ())))
+        for name in outputs
     ]
-    assert set(decoder.verified.max_abs_difference) == set(OUTPUTS)
+    assert set(decoder.verified.max_abs_difference) == set(outputs)
     assert abs(decoder.verified.elbo_change) < 1e-3
     schema = json.loads(resources.files(cvae_runtime).joinpath("manifest.schema.json").read_text())
     jsonschema.validate(json.loads((exported.path / "manifest.json").read_text()), schema)
     props = {p.key: json.loads(p.value) for p in onnx.load(exported.path / "decoder.onnx").metadata_props}
-    assert props["cvae.likelihood"] == LIKELIHOOD
+    assert props["cvae.likelihood"] == likelihood
 
 
-def test_golden_vectors_hold_both_outputs(exported):
+def test_golden_vectors_hold_all_outputs(exported, outputs):
     results = check_golden(cvae_runtime.read_bundle(exported.path))
-    assert [(r.file, r.output) for r in results][2:4] == [("decoder.onnx", name) for name in OUTPUTS]
+    assert [(r.file, r.output) for r in results if r.file == "decoder.onnx"] == [("decoder.onnx", n) for n in outputs]
     assert all(result.agrees for result in results)
 
 
@@ -110,42 +127,44 @@ def test_every_part_has_the_same_elbo(exported, trained, rgb_data):
     assert tighter > elbo
 
 
-def test_the_verified_elbo_is_the_definition(reference, trained, rgb_data):
+def test_the_verified_elbo_is_the_definition(reference, trained, rgb_data, likelihood):
     mean, logvar = (t.numpy() for t in trained.model.encode(rgb_data.test / np.float32(255)))
     z = reparameterize(mean, logvar, posterior_noise(0, 0, 13, 4))
     parameters = {name: array.numpy() for name, array in trained.model.pixel_parameters(z).items()}
-    log_p = discretized_logistic_log_likelihood(targets_of(rgb_data.test, None), **parameters)
+    log_p = log_likelihood(targets_of(rgb_data.test, None), parameters, likelihood)
     assert reference.elbos.mean() == pytest.approx((log_p - gaussian_kl(mean, logvar)).mean(), rel=1e-6)
 
 
-@pytest.mark.parametrize("output", OUTPUTS)
-def test_a_difference_of_either_output_fails(reference, subject, output):
+@pytest.mark.parametrize("number", range(4))
+def test_a_difference_of_any_output_fails(reference, subject, outputs, number):
+    output = outputs[number % len(outputs)]
     right = run_tensorflow(FUNCTIONS["decoder"](subject))
 
     def other(inputs):
-        outputs = right(inputs)
-        return outputs | {output: outputs[output] + np.float32(1e-3)}
+        found = right(inputs)
+        return found | {output: found[output] + np.float32(1e-3)}
 
     def compared(run):
         graph = Graph("decoder", "portable", "float32", b"", ())
         return compare(graph, [run], reference.expected("decoder"), reference.elbos, BUDGETS["float32"])
 
-    assert list(compared(right).differences) == list(OUTPUTS)
+    assert list(compared(right).differences) == list(outputs)
     check([compared(right)])
     with pytest.raises(ParityError, match=rf"{output} .*FAILS"):
         check([compared(other)])
 
 
 @pytest.mark.parametrize("opset", OPSETS)
-def test_every_opset_gives_tensorflows_numbers_with_plain_operators(subject, opset):
+def test_every_opset_gives_tensorflows_numbers_with_plain_operators(subject, outputs, opset):
     function = FUNCTIONS["decoder"](subject)
-    graph, _ = finish(convert(function, opset), PORTABLE, OUTPUTS, {"cvae.role": "decoder"})
+    graph, _ = finish(convert(function, opset), PORTABLE, outputs, {"cvae.role": "decoder"})
     plain = {"Add", "ConvTranspose", "MatMul", "Mul", "Relu", "Reshape", "Sigmoid", "Slice", "Split", "Transpose"}
+    plain |= {"Abs", "Clip", "Div", "Exp", "Log", "Max", "Min", "Neg", "ReduceSum", "Softmax", "Sub"}  # of the mixture
     nodes = onnx.load_from_string(graph).graph.node
     assert {(node.domain, node.op_type) for node in nodes} <= {("", name) for name in plain}
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     for batch in (1, 5):
         z = prior_latents(0, 0, batch, 4)
         expected = function(z=tf.constant(z))
-        for name, array in zip(OUTPUTS, session.run(OUTPUTS, {"z": z}), strict=True):
+        for name, array in zip(outputs, session.run(outputs, {"z": z}), strict=True):
             np.testing.assert_allclose(array, expected[name], atol=1e-5)

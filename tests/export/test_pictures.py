@@ -64,11 +64,12 @@ def test_pictures_in_colour_train_export_generate_reconstruct_and_score(console,
     run, bundle = tmp_path / "run", tmp_path / "bundle"
     small = ("--epochs", 3, "--batch-size", 16, "--filters", "4,6", "--latent-dim", 3, "--learning-rate", 1e-2)
     code, err = console(cvae_train._cli.command, "cvae-train", colour_pictures, "--run", run, *small)
-    first, *_, last_epoch, _ = err.splitlines()
+    first, *lines = err.splitlines()
+    (last_epoch,) = (line for line in lines if line.startswith("epoch 3/3: "))
     history = read_history(run / "history.csv")
     bits = -history[-1].elbo / (8 * 8 * 3 * math.log(2.0))
     assert code == 0
-    assert first == "3 channels: --likelihood discretized-logistic --binarize none"
+    assert first == "3 channels: --likelihood discretized-logistic-mixture --binarize none"
     assert f" nats per image, {bits:.3f} bits per dimension, " in last_epoch
 
     assert console(cvae_train._cli_evaluate.command, "cvae-evaluate", run, "--samples", 5, "-q") == (0, "")
@@ -78,13 +79,13 @@ def test_pictures_in_colour_train_export_generate_reconstruct_and_score(console,
 
     code, err = console(cvae_export._cli.command, "cvae-export", run, "--onnx", bundle)
     assert code == 0, err
-    rows = err.split("graph ", maxsplit=1)[1].splitlines()[1:5]
-    assert [line.split()[1] for line in rows] == ["mean", "logvar", "probs", "log_scale"]
+    rows = err.split("graph ", maxsplit=1)[1].splitlines()[1:7]
+    assert [line.split()[1] for line in rows] == ["mean", "logvar", "probs", "location", "log_scale", "mixture_logits"]
     results = cvae_runtime.check_golden(cvae_runtime.read_bundle(bundle))
     assert [result.agrees for result in results] == [True] * len(results)
 
     with cvae_runtime.load(bundle, provider="cpu") as model:
-        assert model.manifest.model.likelihood == "discretized-logistic"
+        assert model.manifest.model.likelihood == "discretized-logistic-mixture"
         samples = model.generate(5, seed=3)
         assert samples.shape == (5, 8, 8, 3)
         assert 0.0 <= samples.min() < samples.max() <= 1.0
@@ -103,9 +104,10 @@ def test_pictures_in_colour_train_export_generate_reconstruct_and_score(console,
     ) == (0, "")
 
 
-def test_grey_levels_train_and_export_under_the_same_likelihood(console, pictures, tmp_path):
+@pytest.mark.parametrize("likelihood", ["discretized-logistic", "discretized-logistic-mixture"])
+def test_grey_levels_train_and_export_under_the_same_likelihoods(console, pictures, tmp_path, likelihood):
     run = tmp_path / "run"
-    options = ("--image-size", 8, "--likelihood", "discretized-logistic", "--run", run, *SMALL)
+    options = ("--image-size", 8, "--likelihood", likelihood, "--run", run, *SMALL)
     assert console(cvae_train._cli.command, "cvae-train", pictures, *options) == (0, "")
     assert console(cvae_export._cli.command, "cvae-export", run, "--onnx", tmp_path / "bundle", "-q") == (0, "")
     with cvae_runtime.load(tmp_path / "bundle", provider="cpu") as model:

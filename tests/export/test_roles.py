@@ -32,15 +32,14 @@ def subject(trained):
     return subject_of_run(trained.path)
 
 
-@pytest.fixture(scope="module")
-def rgb_subject(subject, rgb_config, rgb_data):
+def in_colour(subject, config, images):
     """A model in colour, untrained."""
-    model = CVAE(rgb_config.model, seed=3)
+    model = CVAE(config, seed=3)
     info = dataclasses.replace(
         subject.info,
         image_shape=(8, 8, 3),
         latent_dim=4,
-        likelihood="discretized-logistic",
+        likelihood=config.likelihood,
         preprocessing=cvae_runtime.Preprocessing(255, None),
     )
     return dataclasses.replace(
@@ -50,8 +49,19 @@ def rgb_subject(subject, rgb_config, rgb_data):
         preprocess_float=lambda images: preprocess(tf.round(images * 255.0), None),
         encode=model.encode,
         decode=model.pixel_parameters,
-        test_images=rgb_data.test,
+        test_images=images,
     )
+
+
+@pytest.fixture(scope="module")
+def rgb_subject(subject, rgb_config, rgb_data):
+    return in_colour(subject, rgb_config.model, rgb_data.test)
+
+
+@pytest.fixture(scope="module")
+def earlier_subject(subject, rgb_config, rgb_data):
+    """Of the likelihood of earlier runs."""
+    return in_colour(subject, dataclasses.replace(rgb_config.model, likelihood="discretized-logistic"), rgb_data.test)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +69,7 @@ def grey_subject(trained_grey):
     return subject_of_run(trained_grey.path)
 
 
-@pytest.fixture(scope="module", params=["grey_subject", "rgb_subject"])
+@pytest.fixture(scope="module", params=["grey_subject", "rgb_subject", "earlier_subject"])
 def reference(request):
     return Reference(request.getfixturevalue(request.param))
 
@@ -207,8 +217,15 @@ def test_pixel_likelihoods_hold_in_the_tails_of_narrow_distributions():
         "probs": places.reshape(x.shape).astype(np.float32),
         "log_scale": scales.reshape(x.shape).astype(np.float32),
     }
-    parameters = {name: tf.constant(array, tf.float64) for name, array in outputs.items()}
-    for likelihood in ("bernoulli", "discretized-logistic"):
+    places, scales = (array[..., np.newaxis] for array in (outputs["probs"], outputs["log_scale"]))
+    mixture = {
+        "location": np.concatenate([places, 300.0 - 600.0 * places], axis=-1),
+        "log_scale": np.concatenate([scales, -scales / 4.0], axis=-1),
+        "mixture_logits": np.concatenate([places - 30.0, 9.0 * scales], axis=-1),
+    }
+    for likelihood in ("bernoulli", "discretized-logistic", "discretized-logistic-mixture"):
+        outputs = mixture if "mixture" in likelihood else outputs
+        parameters = {name: tf.constant(array, tf.float64) for name, array in outputs.items()}
         found = _log_likelihood(tf.constant(x, tf.float64), parameters, likelihood)
         expected = cvae_runtime.log_likelihood(x, outputs, likelihood)
         assert tf.reduce_sum(found).numpy() == pytest.approx(expected[0], rel=1e-9)

@@ -26,6 +26,14 @@ SHAPE, LATENT, BINARIZE_AT = (4, 4, 1), 3, 128
 ENCODER_IO = ([("images", "uint8", ("batch", *SHAPE))], [(n, "float32", ("batch", LATENT)) for n in ("mean", "logvar")])
 DECODER_IO = ([("z", "float32", ("batch", LATENT))], [("probs", "float32", ("batch", *SHAPE))])
 RAY_TOKEN = secrets.token_hex()  # of all clusters: a process reads it once
+COMPONENTS = 2
+MIXTURE_IO = (
+    DECODER_IO[0],
+    [
+        *DECODER_IO[1],
+        *((n, "float32", ("batch", *SHAPE, COMPONENTS)) for n in ("location", "log_scale", "mixture_logits")),
+    ],
+)
 LOGISTIC_IO = (DECODER_IO[0], [(name, "float32", ("batch", *SHAPE)) for name in ("probs", "log_scale")])
 
 
@@ -81,6 +89,27 @@ class Tiny:
         numbers = {"quarter": np.float32(0.25), "two": np.float32(2.0)}
         return make_graph(nodes, *LOGISTIC_IO, weights=self.decoder_weights, shape=np.array([-1, *SHAPE]), **numbers)
 
+    # Factors and summands of the logits that give each component's location, log_scale and mixture_logit.
+    _mixture = np.float32([[[0.3, -2.0], [-0.5, 1.5]], [[0.2, 0.1], [-3.0, -4.0]], [[1.0, -1.0], [0.5, 0.0]]])
+
+    def mixture(self, z):
+        logits = (z.astype(np.float64) @ self.decoder_weights).reshape(-1, *SHAPE, 1)
+        return [logits * factor + summand for factor, summand in self._mixture]
+
+    def mixture_decoder(self):
+        nodes = [
+            helper.make_node("MatMul", ["z", "weights"], ["logits"]),
+            helper.make_node("Sigmoid", ["logits"], ["flat"]),
+            helper.make_node("Reshape", ["flat", "shape"], ["probs"]),
+            helper.make_node("Reshape", ["logits", "singly"], ["single"]),
+        ]
+        numbers = {"shape": np.array([-1, *SHAPE]), "singly": np.array([-1, *SHAPE, 1])}
+        for (name, *_), (factor, summand) in zip(MIXTURE_IO[1][1:], self._mixture, strict=True):
+            nodes.append(helper.make_node("Mul", ["single", f"{name}_factor"], [f"{name}_product"]))
+            nodes.append(helper.make_node("Add", [f"{name}_product", f"{name}_summand"], [name]))
+            numbers |= {f"{name}_factor": factor, f"{name}_summand": summand}
+        return make_graph(nodes, *MIXTURE_IO, weights=self.decoder_weights, **numbers)
+
 
 def make_graph(nodes, inputs, outputs, **constants):
     """An ONNX file; inputs and outputs are (name, dtype, shape) each."""
@@ -106,7 +135,7 @@ class Bundles:
     """Writes tiny bundles."""
 
     make_graph, graph_info = staticmethod(make_graph), staticmethod(graph_info)
-    encoder_io, decoder_io, logistic_io = ENCODER_IO, DECODER_IO, LOGISTIC_IO
+    encoder_io, decoder_io, logistic_io, mixture_io = ENCODER_IO, DECODER_IO, LOGISTIC_IO, MIXTURE_IO
 
     def __init__(self, tiny):
         self._tiny = tiny
@@ -132,10 +161,16 @@ class Bundles:
         return folder
 
     def _decoder(self, likelihood="bernoulli", **_):
-        return self._tiny.logistic_decoder() if likelihood == "discretized-logistic" else self._tiny.decoder()
+        decoders = {
+            "discretized-logistic": self._tiny.logistic_decoder,
+            "discretized-logistic-mixture": self._tiny.mixture_decoder,
+        }
+        return decoders.get(likelihood, self._tiny.decoder)()
 
     def _decoder_io(self, likelihood="bernoulli", **_):
-        return LOGISTIC_IO if likelihood == "discretized-logistic" else DECODER_IO
+        return {"discretized-logistic": LOGISTIC_IO, "discretized-logistic-mixture": MIXTURE_IO}.get(
+            likelihood, DECODER_IO
+        )
 
     def edit(self, folder, change):
         """Apply ``change`` to the JSON of a bundle's manifest."""

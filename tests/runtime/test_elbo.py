@@ -96,14 +96,88 @@ def test_pixels_and_channels_are_summed_over_each_image():
     np.testing.assert_allclose(found, [math.fsum(part) for part in singly.reshape(3, -1)], rtol=1e-13)
 
 
-@pytest.mark.parametrize("likelihood", ["bernoulli", "discretized-logistic"])
+COMPONENTS = st.integers(1, 5).flatmap(
+    lambda count: st.tuples(
+        *[
+            st.lists(st.floats(*ends, width=32), min_size=count, max_size=count)
+            for ends in ((-3.0, 4.0), (-7.6875, 2.0), (-9.0, 9.0))
+        ]
+    )
+)
+
+
+def of_all_levels_mixed(components):
+    """log p of every level of a pixel whose mixture has these locations, log-scales and logits."""
+    tiled = [np.tile(np.float32(numbers), (256, 1, 1, 1, 1)) for numbers in components]
+    return cvae.discretized_logistic_mixture_log_likelihood(levels(), *tiled)
+
+
+@given(COMPONENTS)
+def test_a_mixture_s_probabilities_are_the_weighted_distributions_over_each_interval(components):
+    def below(edge, m, log_s):
+        x = (edge - m) / math.exp(log_s)
+        return 1.0 / (1.0 + math.exp(-x)) if x > 0 else math.exp(x) / (1.0 + math.exp(x))
+
+    edges = [-math.inf, *((v + 0.5) / 255 for v in range(255)), math.inf]
+    total = math.fsum(math.exp(logit) for logit in components[2])
+    expected = [
+        math.fsum(
+            math.exp(logit) / total * (below(high, m, log_s) - below(low, m, log_s))
+            for m, log_s, logit in zip(*components, strict=True)
+        )
+        if math.isfinite(low) and math.isfinite(high)
+        else math.fsum(
+            math.exp(logit) / total * (below(high, m, log_s) if math.isfinite(high) else below(-low, -m, log_s))
+            for m, log_s, logit in zip(*components, strict=True)
+        )
+        for low, high in itertools.pairwise(edges)
+    ]
+    found = of_all_levels_mixed(components)
+    assert (found.dtype, found.shape) == (np.float64, (256,))
+    assert np.isfinite(found).all()
+    assert math.fsum(np.exp(found)) == pytest.approx(1.0, abs=1e-9)
+    np.testing.assert_allclose(np.exp(found), expected, rtol=1e-6, atol=1e-13)  # differences cancel in the reference
+
+
+@given(st.floats(-3.0, 4.0, width=32), st.floats(-7.6875, 2.0, width=32), st.integers(1, 5))
+def test_a_mixture_of_equal_components_is_one_of_them(location, log_scale, count):
+    found = of_all_levels_mixed([[location] * count, [log_scale] * count, [float(n) for n in range(count)]])
+    np.testing.assert_allclose(found, of_all_levels(location, log_scale), rtol=1e-9, atol=1e-12)
+
+
+def test_a_mixture_says_black_with_nine_tenths_else_white():
+    found = of_all_levels_mixed([[-1.0, 2.0], [-7.0, -7.0], [math.log(0.9), math.log(0.1)]])
+    np.testing.assert_allclose(np.exp(found[[0, 255]]), [0.9, 0.1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("location", [-3e38, -1e9, 1e9, 3e38])
+def test_a_component_that_is_far_away_leaves_the_others_theirs(location):
+    found = of_all_levels_mixed([[location, 0.5], [-7.69, -2.0], [0.0, 0.0]])
+    inner = slice(1, 255)
+    np.testing.assert_allclose(found[inner], of_all_levels(0.5, -2.0)[inner] - math.log(2.0), rtol=1e-9)
+    assert math.fsum(np.exp(found)) == pytest.approx(1.0, abs=1e-9)
+
+
+def test_another_likelihood_is_refused():
+    with pytest.raises(cvae.InputError) as caught:
+        cvae.log_likelihood(levels(), {}, "gaussian")
+    assert str(caught.value) == (
+        "likelihood must be one of bernoulli, discretized-logistic, discretized-logistic-mixture; found 'gaussian'"
+    )
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "discretized-logistic", "discretized-logistic-mixture"])
 def test_each_likelihood_has_its_formula_for_any_number_of_images(likelihood):
     rng = np.random.default_rng(0)
     targets, probs = rng.random((2, 300, 2, 2, 1), np.float32)
     outputs = {"probs": probs, "log_scale": probs - 3}
+    if likelihood == "discretized-logistic-mixture":
+        outputs = {name: rng.normal(0, 1, (300, 2, 2, 1, 3)) for name in ("location", "log_scale", "mixture_logits")}
     found = cvae.log_likelihood(targets, outputs, likelihood)
     if likelihood == "bernoulli":
         expected = cvae.bernoulli_log_likelihood(targets, probs)
+    elif likelihood == "discretized-logistic-mixture":
+        expected = cvae.discretized_logistic_mixture_log_likelihood(targets, **outputs)
     else:
         expected = cvae.discretized_logistic_log_likelihood(targets, **outputs)
     np.testing.assert_array_equal(found, expected)

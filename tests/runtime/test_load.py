@@ -147,6 +147,23 @@ def test_a_scale_that_the_likelihood_needs_is_demanded_of_the_graph(bundles, tin
         cvae.load(path, provider="cpu")
 
 
+@pytest.mark.parametrize("size", [3, "K", 0])
+def test_components_of_a_mixture_are_a_number_and_the_same_of_all_parameters(size, bundles, tmp_path, refuses):
+    likelihood = "discretized-logistic-mixture"
+    path = bundles.write(tmp_path / "mixture", likelihood=likelihood)
+    told = [("probs", ""), ("location", f", {size!r}"), ("log_scale", ", 2"), ("mixture_logits", ", 2")]
+    need = [(name, (name != "probs" and f", {size if size == 3 else 1}") or "") for name, _ in told]
+    found = [(name, (name != "probs" and ", 2") or "") for name, _ in told]
+    told, need, found = (
+        ", ".join(f"{name} float32 ['batch', 4, 4, 1{last}]" for name, last in tensors)
+        for tensors in (told, need, found)
+    )
+    bundles.edit(path, lambda manifest: manifest["graphs"][1]["outputs"][1].update(shape=["batch", 4, 4, 1, size]))
+    message = f"{path / 'decoder.onnx'}: expected the outputs {told}, among them {need}; found {found}; export the bundle again"
+    with refuses(cvae.BundleError, message):
+        cvae.load(path, provider="cpu")
+
+
 @pytest.mark.parametrize(("field", "value"), [("latent_dim", 4), ("image_shape", [4, 5, 1])])
 def test_a_model_that_its_graphs_are_not_of_is_refused(field, value, tiny_bundle, bundles):
     bundles.edit(tiny_bundle, lambda manifest: manifest["model"].update({field: value}))

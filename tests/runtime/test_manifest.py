@@ -18,7 +18,7 @@ VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 VALUES = [
     *(None, True, False, 0, 1, -1, 2, 255, 256, 1.0, 1.5, -2.5, 10**400, 1e300),
     *("", "x", "portable", "cpu", "float16", "int8", "encoder", "decoder", "decoder.onnx", "decoder.onnx\n"),
-    *("bernoulli", "discretized-logistic", "probs", "log_scale"),
+    *("bernoulli", "discretized-logistic", "discretized-logistic-mixture", "probs", "log_scale", "location"),
     *("../decoder.onnx", ".hidden", "a/b", "a\\b", "é.onnx", "a" * 128, "a" * 129, "0" * 64, "0" * 64 + "\n", "A" * 64),
     *([], [1], [28, 28, 1], [28, 28, 1, 1], [28.0, 28, 1], ["batch", 3], [None], {}, {"a": 1}, {"a": "b"}, {"a": None}),
 ]
@@ -76,7 +76,7 @@ def document(manifest):
     return json.loads(manifest.to_json())
 
 
-@pytest.fixture(scope="module", params=["bernoulli", "discretized-logistic"])
+@pytest.fixture(scope="module", params=["bernoulli", "discretized-logistic", "discretized-logistic-mixture"])
 def any_document(request, bundles):
     """A manifest of each likelihood."""
     return json.loads(bundles.manifest(likelihood=request.param).to_json())
@@ -94,6 +94,9 @@ def test_a_manifest_comes_back_as_it_was(manifest, document):
     bare = dataclasses.replace(manifest, training=None)
     assert cvae.parse_manifest(bare.to_json(), "m") == bare
     assert judged(json.loads(bare.to_json()))
+    single = dataclasses.replace(manifest, training=dataclasses.replace(manifest.training, test_elbo_stderr=None))
+    assert cvae.parse_manifest(single.to_json(), "m") == single
+    assert judged(json.loads(single.to_json()))
 
 
 def test_the_packaged_manifest_is_one():
@@ -184,6 +187,10 @@ def set_at(path, new):
         (
             set_at(("model", "likelihood"), "discretized-logistic"),
             "graphs[1].outputs: expected probs and log_scale, for the likelihood 'discretized-logistic', found probs; export the bundle again",
+        ),
+        (
+            set_at(("model", "likelihood"), "discretized-logistic-mixture"),
+            "graphs[1].outputs: expected probs and location and log_scale and mixture_logits, for the likelihood 'discretized-logistic-mixture', found probs; export the bundle again",
         ),
         (
             set_at(("graphs", 1, "outputs"), []),

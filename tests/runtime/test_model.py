@@ -55,8 +55,9 @@ def test_generate_without_more_is_seed_0_from_0_at_temperature_1(tiny_model):
     assert (tiny_model.generate(9) == tiny_model.decode(cvae.prior_latents(0, 0, 9, 3))).all()
 
 
-def test_scales_are_fetched_for_scores_alone(bundles, tiny, tmp_path):
-    path = bundles.write(tmp_path / "logistic", likelihood="discretized-logistic")
+@pytest.mark.parametrize("likelihood", ["discretized-logistic", "discretized-logistic-mixture"])
+def test_what_only_scores_need_is_fetched_for_scores_alone(likelihood, bundles, tiny, tmp_path):
+    path = bundles.write(tmp_path / "logistic", likelihood=likelihood)
     with cvae.load(path, provider="cpu", threads=1) as model:
         decoder, fetched = model._decoder._session.session, []
 
@@ -71,7 +72,19 @@ def test_scales_are_fetched_for_scores_alone(bundles, tiny, tmp_path):
         assert set(fetched) == {("probs",)}
         fetched.clear()
         model.score(tiny.images[:3])
-        assert set(fetched) == {("probs", "log_scale")}
+        assert set(fetched) == {model.manifest.model.decoder_outputs}
+
+
+def test_memory_is_counted_for_all_that_scores_decode(bundles, tiny, tmp_path, monkeypatch, refuses):
+    path = bundles.write(tmp_path / "mixture", likelihood="discretized-logistic-mixture")
+    monkeypatch.setattr("cvae_runtime._check.physical_memory", lambda: 4 * 16 * 7 * 100)  # 1 + 3 * 2 numbers a pixel
+    with cvae.load(path, provider="cpu") as model:
+        assert model.score(tiny.images[:1], samples=100).elbo.shape == (1,)
+        message = (
+            "101 images take 0.0 GiB, and this machine has 0.0 GiB; make them in parts, with first= and a smaller count"
+        )
+        with refuses(cvae.InputError, message):
+            model.score(tiny.images[:1], samples=101)
 
 
 def test_reconstruct_goes_through_the_mean(tiny_model, tiny):

@@ -23,6 +23,7 @@ NAMES = [
         "allowed_cores",
         "check_page",
         "discretized_logistic_log_likelihood",
+        "discretized_logistic_mixture_log_likelihood",
         "gaussian_kl_per_dimension",
         "is_single_file",
         "log_likelihood",

@@ -120,8 +120,8 @@ def test_draws_beyond_the_end_of_the_stream_are_refused(tiny_model, tiny):
 def test_a_likelihood_that_is_not_known_is_refused(bundles, tiny, tmp_path, refuses):
     path = bundles.write(tmp_path / "other", likelihood="mixture-of-logistics")
     message = (
-        "the bundle's likelihood is 'mixture-of-logistics', and this version scores bernoulli, discretized-logistic; "
-        "update it"
+        "the bundle's likelihood is 'mixture-of-logistics', and this version scores bernoulli, discretized-logistic, "
+        "discretized-logistic-mixture; update it"
     )
     with cvae.load(path, provider="cpu") as model:
         assert model.generate(2).shape == (2, 4, 4, 1)
@@ -130,8 +130,8 @@ def test_a_likelihood_that_is_not_known_is_refused(bundles, tiny, tmp_path, refu
 
 
 @pytest.mark.parametrize("samples", [1, 3])
-def test_pixels_of_256_levels_are_scored_by_location_and_scale(samples, bundles, tiny, tmp_path):
-    likelihood = "discretized-logistic"
+@pytest.mark.parametrize("likelihood", ["discretized-logistic", "discretized-logistic-mixture"])
+def test_pixels_of_256_levels_are_scored_by_what_the_decoder_says_of_them(likelihood, samples, bundles, tiny, tmp_path):
     path = bundles.write(tmp_path / "logistic", likelihood=likelihood, preprocessing=cvae.Preprocessing(255, None))
     with cvae.load(path, provider="cpu") as model:
         scores, posterior = model.score(tiny.images, samples=samples, seed=3), model.encode(tiny.images)
@@ -139,7 +139,11 @@ def test_pixels_of_256_levels_are_scored_by_location_and_scale(samples, bundles,
         z = cvae.reparameterize(mean, logvar, cvae.posterior_noise(3, 0, 11 * samples, 3))
         np.testing.assert_allclose(model.decode(z), tiny.decode(z), atol=1e-6)
     targets = cvae.targets_of(tiny.images, None).repeat(samples, axis=0)
-    log_p = cvae.discretized_logistic_log_likelihood(targets, tiny.decode(z), tiny.log_scale(z)).reshape(11, samples)
+    if likelihood == "discretized-logistic":
+        log_p = cvae.discretized_logistic_log_likelihood(targets, tiny.decode(z), tiny.log_scale(z))
+    else:
+        log_p = cvae.discretized_logistic_mixture_log_likelihood(targets, *tiny.mixture(z))
+    log_p = log_p.reshape(11, samples)
     np.testing.assert_allclose(scores.reconstruction, log_p.mean(axis=1), rtol=1e-5)
     kl = cvae.gaussian_kl(posterior.mean, posterior.logvar)
     np.testing.assert_allclose(scores.elbo, log_p.mean(axis=1) - kl, rtol=1e-5)

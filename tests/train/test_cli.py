@@ -70,7 +70,7 @@ def rgb_archive(tmp_path, rgb_data):
     return path
 
 
-IMPLIED = "3 channels: --likelihood discretized-logistic --binarize none"
+IMPLIED = "3 channels: --likelihood discretized-logistic-mixture --binarize none"
 
 
 @pytest.mark.parametrize("recipe", [(), ("--preset", "fast"), ("--config", "silent.toml")])
@@ -85,27 +85,43 @@ def test_pictures_in_colour_take_the_likelihood_of_256_levels(
     record = read_history(tmp_path / "run/history.csv")[0]
     assert f" nats per image, {rgb_config.model.bits_per_dimension(record.elbo):.3f} bits per dimension, " in lines[2]
     config = RunFolder(tmp_path / "run").read_config()[0]
-    assert (config.model.likelihood, config.binarize) == ("discretized-logistic", "none")
+    assert (config.model.likelihood, config.binarize) == ("discretized-logistic-mixture", "none")
     assert (config.model.image_shape, config.model.latent_dim) == ((8, 8, 3), 3)
     assert config.beta == (2.0 if "--config" in recipe else 1.0)
     assert cvae_train(rgb_archive, "--run", "quiet", *SMALL, *recipe, "-q") == (0, "")
 
 
 @pytest.mark.parametrize("data", ["archive", "rgb_archive"])
-def test_the_likelihood_of_256_levels_is_not_binarized(cvae_train, request, tmp_path, data):
-    options = (*SMALL, "--likelihood", "discretized-logistic")
+@pytest.mark.parametrize("likelihood", ["discretized-logistic", "discretized-logistic-mixture"])
+def test_the_likelihoods_of_256_levels_are_not_binarized(cvae_train, request, tmp_path, data, likelihood):
+    options = (*SMALL, "--likelihood", likelihood)
     code, err = cvae_train(request.getfixturevalue(data), "--run", tmp_path / "run", *options)
     assert (code, IMPLIED in err) == (0, False)
     config = RunFolder(tmp_path / "run").read_config()[0]
-    assert (config.model.likelihood, config.binarize) == ("discretized-logistic", "none")
+    assert (config.model.likelihood, config.binarize) == (likelihood, "none")
+
+
+def test_a_run_in_colour_of_the_earlier_likelihood_is_resumed_by_the_command_that_began_it(
+    cvae_train, rgb_archive, tmp_path
+):
+    run = tmp_path / "run"
+    options = (rgb_archive, "--run", run, *SMALL)
+    assert cvae_train(*options, "--likelihood", "discretized-logistic", "-q") == (0, "")
+    finished = (run / "weights.npz").read_bytes()
+    (run / "weights.npz").unlink()
+    code, err = cvae_train(*options, "--resume")
+    assert (code, err.splitlines()[0]) == (0, "3 channels: --likelihood discretized-logistic --binarize none")
+    assert (run / "weights.npz").read_bytes() == finished
+    assert RunFolder(run).read_config()[0].model.likelihood == "discretized-logistic"
+    assert cvae_train(*options[:1], "--run", tmp_path / "new", *SMALL, "--resume")[1].startswith(f"{IMPLIED}\n")
 
 
 BERNOULLI_IN_COLOUR = (
     "the bernoulli likelihood is for pictures of 1 channel; found 3: turn them grey, or take the likelihood "
-    "discretized-logistic with binarize none\n"
+    "discretized-logistic-mixture with binarize none\n"
 )
 BINARIZED_LEVELS = (
-    "the likelihood discretized-logistic is for pixels of 256 levels: set binarize to 'none'; found 'static'\n"
+    "the likelihood discretized-logistic-mixture is for pixels of 256 levels: set binarize to 'none'; found 'static'\n"
 )
 
 
@@ -114,13 +130,35 @@ BINARIZED_LEVELS = (
     [
         (("--likelihood", "bernoulli"), BERNOULLI_IN_COLOUR),
         (("--binarize", "static"), BINARIZED_LEVELS),
-        (("--likelihood", "discretized-logistic", "--binarize", "static"), BINARIZED_LEVELS),
+        (("--likelihood", "discretized-logistic-mixture", "--binarize", "static"), BINARIZED_LEVELS),
     ],
 )
 def test_what_was_said_of_pictures_in_colour_is_not_replaced(cvae_train, rgb_archive, tmp_path, options, message):
     code, err = cvae_train(rgb_archive, "--run", tmp_path / "run", *options)
     assert (code, err.splitlines(keepends=True)[-1]) == (1, f"Error: {message}")
     assert not (tmp_path / "run").exists()
+
+
+WARNING = (
+    "warning: posterior collapse: the test KL is {:.2g} nats, so that latents carry nothing of an image; "
+    "try --kl-warmup-epochs 10, or --objective analytic-kl --free-bits 0.1, or a smaller --latent-dim"
+)
+
+
+@pytest.mark.parametrize(("beta", "collapses"), [(1000, True), (1e-3, False)])
+def test_a_posterior_that_collapses_is_warned_of_at_the_end(cvae_train, archive, tmp_path, beta, collapses):
+    options = (archive, "--run", tmp_path / "run", *SMALL, "--epochs", 12, "--learning-rate", 1e-2, "--beta", beta)
+    code, err = cvae_train(*options)
+    kl = read_history(tmp_path / "run/history.csv")[-1].kl
+    assert (code, kl < 0.1) == (0, collapses)
+    assert (err.splitlines()[-1] == WARNING.format(kl), "warning" in err) == (collapses, collapses)
+    code, err = cvae_train(*options, "--resume")  # a finished run says it again
+    assert (code, err.splitlines()[1:]) == (0, [WARNING.format(kl)] if collapses else [])
+
+
+@pytest.mark.parametrize("options", [("--kl-warmup-epochs", 10), ("--objective", "analytic-kl", "--free-bits", 0.1)])
+def test_what_is_advised_against_collapse_can_be_pasted(cvae_train, archive, tmp_path, options):
+    assert cvae_train(archive, "--run", tmp_path / "run", *SMALL, *options, "-q") == (0, "")
 
 
 def test_quiet_prints_nothing(cvae_train, archive, tmp_path):

@@ -29,7 +29,7 @@ def test_presets_train_the_same_network():
         ((28, 27, 1), (32, 64), "image width of 27 does not work with 2 layers of stride 2: expected a multiple of 4, the nearest that work are 24 and 28; scale the pictures (cvae-train: --image-size), or take fewer layers"),
         ((4, 8, 1), (4, 4), "image height of 4 does not work with 2 layers of stride 2: expected a multiple of 4, the nearest that work are 8; scale the pictures (cvae-train: --image-size), or take fewer layers"),
         ((28, 28, 1), (8, 8, 8), "image height of 28 does not work with 3 layers of stride 2: expected a multiple of 8, the nearest that work are 24 and 32; scale the pictures (cvae-train: --image-size), or take fewer layers"),
-        ((28, 28, 3), (32, 64), "the bernoulli likelihood is for pictures of 1 channel; found 3: turn them grey, or take the likelihood discretized-logistic with binarize none"),
+        ((28, 28, 3), (32, 64), "the bernoulli likelihood is for pictures of 1 channel; found 3: turn them grey, or take the likelihood discretized-logistic-mixture with binarize none"),
         ((28, 28, 2), (32, 64), "pictures must have 1 or 3 channels; found 2"),
     ],
 )  # fmt: skip
@@ -79,7 +79,11 @@ def test_wrong_recipes_are_refused(field, value, message):
         ("latent_dim", 0, "latent_dim must be at least 1; found 0"),
         ("filters", (), "filters must be one or more positive numbers; found ()"),
         ("filters", (4, 0), "filters must be one or more positive numbers; found (4, 0)"),
-        ("likelihood", "gaussian", "likelihood must be one of ('bernoulli', 'discretized-logistic'); found 'gaussian'"),
+        (
+            "likelihood",
+            "gaussian",
+            "likelihood must be one of ('bernoulli', 'discretized-logistic', 'discretized-logistic-mixture'); found 'gaussian'",
+        ),
     ],
 )
 def test_wrong_models_are_refused(field, value, message):
@@ -88,13 +92,14 @@ def test_wrong_models_are_refused(field, value, message):
     assert str(caught.value) == message
 
 
+@pytest.mark.parametrize("likelihood", ["discretized-logistic", "discretized-logistic-mixture"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_pixels_of_256_levels_are_not_binarized(channels):
-    model = ModelConfig(image_shape=(28, 28, channels), likelihood="discretized-logistic")
+def test_pixels_of_256_levels_are_not_binarized(channels, likelihood):
+    model = ModelConfig(image_shape=(28, 28, channels), likelihood=likelihood)
     with pytest.raises(InputError) as caught:
         TrainConfig(model=model)
     assert str(caught.value) == (
-        "the likelihood discretized-logistic is for pixels of 256 levels: set binarize to 'none'; found 'static'"
+        f"the likelihood {likelihood} is for pixels of 256 levels: set binarize to 'none'; found 'static'"
     )
     config = TrainConfig(model=model, binarize="none")
     assert TrainConfig.from_json(config.to_json(), "here") == config

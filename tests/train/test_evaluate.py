@@ -1,11 +1,14 @@
+import json
+import warnings
+
 import numpy as np
 import pytest
 
 from cvae_runtime import (
     InputError,
     bernoulli_log_likelihood,
-    discretized_logistic_log_likelihood,
     gaussian_kl,
+    log_likelihood,
     posterior_noise,
     reparameterize,
     targets_of,
@@ -97,13 +100,13 @@ def test_the_nll_of_256_levels_is_log_p_x_by_brute_force_over_the_prior(rgb_conf
     z = np.random.default_rng(0).standard_normal((4000, 4)).astype(np.float32)
     parameters = {name: array.numpy() for name, array in model.pixel_parameters(z).items()}
     targets = [np.broadcast_to(x, (4000, 8, 8, 3)) for x in targets_of(rgb_data.test[:4], None)]
-    log_p = [discretized_logistic_log_likelihood(x, **parameters) for x in targets]
+    log_p = [log_likelihood(x, parameters, rgb_config.model.likelihood) for x in targets]
     nll = -np.mean([np.logaddexp.reduce(values) - np.log(4000) for values in log_p])
     assert evaluate(model, rgb_data.test[:4], None, samples=4000).nll == pytest.approx(nll, abs=0.3)
 
 
-def make(active, binarize="static"):
-    return Evaluation(10, binarize, -80.0, 0.25, -50.0, 30.0, 78.0, 0.2, 500, [1.0, 0.0, 0.0, 0.0], active, 1.5)
+def make(active, binarize="static", images=10, kl=(1.0, 0.0, 0.0, 0.0)):
+    return Evaluation(images, binarize, -80.0, 0.25, -50.0, 30.0, 78.0, 0.2, 500, kl, active, 1.5)
 
 
 def test_collapse_is_warned_of():
@@ -111,10 +114,44 @@ def test_collapse_is_warned_of():
     (warning,) = make(1).warnings
     assert warning == (
         "posterior collapse: 3 of 4 latent dimensions carry nothing; "
-        "try --kl-warmup-epochs, --free-bits or fewer dimensions"
+        "try --kl-warmup-epochs 10, or --objective analytic-kl --free-bits 0.1, or a smaller --latent-dim"
     )
     assert make(1).to_json()["warnings"] == make(1).warnings
     assert make(1).to_json()["bits_per_dimension"] is None
+
+
+@pytest.mark.parametrize(
+    "unknown", [make(None, images=1), make(0, images=9), make(0, images=50, kl=(7.0, 7.0, 7.0, 7.0))]
+)
+def test_collapse_is_not_told_of_few_images_nor_of_a_kl_that_is_large(unknown):
+    assert unknown.warnings == []
+    assert "warning" not in unknown.table()
+
+
+@pytest.mark.parametrize("count", [1, 2, 12])
+@pytest.mark.parametrize("alike", [False, True])
+def test_what_one_image_has_no_statistic_of_is_null_and_all_else_is_a_number(result, tiny_data, count, alike):
+    images = np.repeat(tiny_data.test[:1], count, axis=0) if alike else tiny_data.test[:count]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        evaluation = evaluate(result.model, images, 128, samples=2)
+    fields = json.loads(json.dumps(evaluation.to_json(), allow_nan=False))
+    null = {"bits_per_dimension"} | ({"elbo_stderr", "nll_stderr", "active_units"} if count == 1 else set())
+    assert {name for name, value in fields.items() if value is None} == null
+    assert fields["images"] == count
+    table = evaluation.table()
+    assert ("nan" in table, "None" in table, table.startswith("1 test image, ")) == (False, False, count == 1)
+    if count == 1:
+        rows = [line.split() for line in table.splitlines()]
+        assert [rows[1][-2:], rows[4][-2:], rows[5]] == [["+-", "-"]] * 2 + [["active", "units", "-", "of", "3"]]
+    elif alike:
+        assert fields["active_units"] == 0
+        assert fields["elbo_stderr"] == pytest.approx(0.0, abs=20.0)
+
+
+def test_no_images_are_refused(result, tiny_data):
+    with pytest.raises(InputError, match="expected at least one test image, found none"):
+        evaluate(result.model, tiny_data.test[:0], 128)
 
 
 def test_the_table_says_which_data_set_its_numbers_belong_to():

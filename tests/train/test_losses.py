@@ -1,12 +1,19 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
 
-from cvae_runtime import bernoulli_log_likelihood, discretized_logistic_log_likelihood, targets_of
+from cvae_runtime import bernoulli_log_likelihood, targets_of
 from cvae_runtime import gaussian_kl as numpy_gaussian_kl
+from cvae_runtime import log_likelihood as runtimes_log_likelihood
 from cvae_train import TrainConfig, preprocess
+from cvae_train._config import COMPONENTS
 from cvae_train._losses import LOG_SCALES, gaussian_kl, log_likelihood, log_normal, pixel_parameters
 from cvae_train._objectives import Draws, surrogates
+
+MIXTURE = "discretized-logistic-mixture"
+NUMBERS = {"discretized-logistic": 2, MIXTURE: 3 * COMPONENTS}  # of the decoder, a pixel and channel
 
 
 @pytest.fixture
@@ -42,40 +49,96 @@ def test_the_parameters_of_256_levels_are_locations_first_and_bounded_scales():
     assert list(pixel_parameters(output, "bernoulli")) == ["probs"]
 
 
+def test_the_parameters_of_a_mixture_are_side_by_side_by_channel_and_its_scales_are_clamped():
+    output = np.arange(2 * 3 * COMPONENTS, dtype=np.float32).reshape(1, 1, 1, -1) - 12.0
+    parameters = pixel_parameters(tf.constant(output), MIXTURE)
+    assert list(parameters) == ["probs", "location", "log_scale", "mixture_logits"]
+    assert {array.shape for array in list(parameters.values())[1:]} == {(1, 1, 1, 2, COMPONENTS)}
+    location, log_scale, logits = output.reshape(3, 1, 1, 1, 2, COMPONENTS)
+    np.testing.assert_array_equal(parameters["location"], location)
+    np.testing.assert_allclose(parameters["log_scale"], np.clip(log_scale, -7.0 - np.log(2.0), 2.0), rtol=1e-6)
+    np.testing.assert_array_equal(parameters["mixture_logits"], logits)
+
+
+def expected_image(location, log_scale, logits):
+    """E[clip(X, 0, 1)] = 1 - the integral of the distribution function from 0 to 1, in float64."""
+    x = np.linspace(0.0, 1.0, 200_001)
+    weights = np.exp(logits - np.logaddexp.reduce(logits))
+    below = sum(w * (1.0 + np.tanh((x - m) / (2.0 * np.exp(s)))) / 2.0 for w, m, s in zip(weights, location, log_scale, strict=True))  # fmt: skip
+    return 1.0 - np.trapezoid(below, x)
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(-4.0, 5.0, width=32), st.floats(-7.5, 2.0, width=32), st.floats(-9.0, 9.0, width=32)),
+        min_size=COMPONENTS,
+        max_size=COMPONENTS,
+    )
+)
+def test_the_expected_image_of_a_mixture_is_its_clipped_mean(components):
+    numbers = np.float32(components).T
+    probs = pixel_parameters(tf.constant(numbers.reshape(1, 1, 1, -1)), MIXTURE)["probs"].numpy()
+    assert (probs.dtype, probs.shape) == (np.float32, (1, 1, 1, 1))
+    assert probs.item() == pytest.approx(expected_image(*numbers.astype(np.float64)), abs=3e-6)
+
+
+@given(
+    st.lists(
+        st.tuples(*[st.floats(-(2.0**100), 2.0**100, width=32) | st.floats(-3.0, 3.0, width=32)] * 3),
+        min_size=COMPONENTS,
+        max_size=COMPONENTS,
+    )
+)
+def test_the_expected_image_of_a_mixture_never_leaves_its_range(components):
+    probs = pixel_parameters(tf.constant(np.float32(components).T.reshape(1, 1, 1, -1)), MIXTURE)["probs"].numpy()
+    assert 0.0 <= probs.item() <= 1.0
+
+
+@pytest.mark.parametrize("likelihood", ["discretized-logistic", MIXTURE])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_log_likelihood_of_256_levels_is_the_runtimes(rng, channels):
+def test_log_likelihood_of_256_levels_is_the_runtimes(rng, channels, likelihood):
     x = targets_of(rng.integers(0, 256, (5, 6, 7, channels), np.uint8), None)
     x[0], x[1] = 0.0, 1.0
-    output = 2 * floats(rng, 5, 6, 7, 2 * channels)
-    parameters = {name: array.numpy() for name, array in pixel_parameters(output, "discretized-logistic").items()}
-    expected = discretized_logistic_log_likelihood(x, **parameters)
-    np.testing.assert_allclose(log_likelihood(x, output, "discretized-logistic"), expected, rtol=1e-4)
+    output = 2 * floats(rng, 5, 6, 7, NUMBERS[likelihood] * channels)
+    parameters = {name: array.numpy() for name, array in pixel_parameters(output, likelihood).items()}
+    expected = runtimes_log_likelihood(x, parameters, likelihood)
+    np.testing.assert_allclose(log_likelihood(x, output, likelihood), expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize("likelihood", ["discretized-logistic", MIXTURE])
 @pytest.mark.parametrize("scale", [-60.0, -5.0, 0.0, 60.0])
 @pytest.mark.parametrize("location", [-200.0, 0.0, 200.0])
-def test_log_likelihood_of_256_levels_and_its_gradient_stay_finite(location, scale):
+def test_log_likelihood_of_256_levels_and_its_gradient_stay_finite(location, scale, likelihood):
     x = targets_of(np.arange(256, dtype=np.uint8).reshape(256, 1, 1, 1), None)
-    output = tf.tile(tf.constant([[[[location, scale]]]]), [256, 1, 1, 1])
+    numbers = [location, scale]
+    if likelihood == MIXTURE:
+        numbers = [location * n for n in range(COMPONENTS)] + [scale] * COMPONENTS + [location] * COMPONENTS
+    output = tf.tile(tf.constant([[[numbers]]]), [256, 1, 1, 1])
     with tf.GradientTape() as tape:
         tape.watch(output)
-        value = log_likelihood(x, output, "discretized-logistic")
+        value = log_likelihood(x, output, likelihood)
     assert np.isfinite(value).all()
-    assert (value.numpy() <= 0.0).all()
+    assert (value.numpy() <= 1e-6).all()
     assert np.isfinite(tape.gradient(value, output)).all()
 
 
-def test_the_gradient_of_256_levels_is_the_slope(rng):
+@pytest.mark.parametrize("likelihood", ["discretized-logistic", MIXTURE])
+def test_the_gradient_of_256_levels_is_the_slope(rng, likelihood):
     x = targets_of(np.array([0, 3, 90, 254, 255], np.uint8).reshape(1, 1, 5, 1), None)
-    output = floats(rng, 1, 1, 5, 2)
+    output = floats(rng, 1, 1, 5, NUMBERS[likelihood])
     variable = tf.Variable(output)
     with tf.GradientTape() as tape:
-        value = log_likelihood(x, variable, "discretized-logistic")
+        value = log_likelihood(x, variable, likelihood)
     gradient = tape.gradient(value, variable).numpy()
 
     def runtimes(output):
-        m, s = np.split(1.0 / (1.0 + np.exp(-output)), 2, axis=-1)
-        return discretized_logistic_log_likelihood(x, m, low + (high - low) * s)[0]
+        if likelihood == MIXTURE:
+            location, log_scale, logits = np.split(output[..., np.newaxis, :], 3, axis=-1)
+            parameters = {"location": location, "log_scale": log_scale, "mixture_logits": logits}
+        else:
+            m, s = np.split(1.0 / (1.0 + np.exp(-output)), 2, axis=-1)
+            parameters = {"probs": m, "log_scale": low + (high - low) * s}
+        return runtimes_log_likelihood(x, parameters, likelihood)[0]
 
     low, high = LOG_SCALES
 

@@ -110,6 +110,19 @@ def test_a_pixel_of_256_levels_has_a_location_and_a_scale(channels):
     assert np.pi / np.sqrt(3) * np.exp(np.mean(parameters["log_scale"])) == pytest.approx(0.17, abs=0.03)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_pixel_of_a_mixture_begins_with_components_side_by_side(channels):
+    likelihood = "discretized-logistic-mixture"
+    model = CVAE(ModelConfig(image_shape=(8, 12, channels), latent_dim=2, filters=(3,), likelihood=likelihood))
+    output, parameters = model.decode(tf.zeros((5, 2))), model.pixel_parameters(tf.zeros((5, 2)))
+    assert output.shape == (5, 8, 12, 12 * channels)
+    shape = (5, 8, 12, channels)
+    np.testing.assert_allclose(parameters["probs"], np.full(shape, 0.5), atol=1e-6)
+    for name, numbers in {"location": [0, 1 / 3, 2 / 3, 1], "log_scale": [-2.4] * 4, "mixture_logits": [0] * 4}.items():
+        np.testing.assert_allclose(parameters[name], np.broadcast_to(np.float32(numbers), (*shape, 4)))
+    np.testing.assert_array_equal(model.sample(tf.zeros((5, 2))), parameters["probs"])
+
+
 def test_sample_draws_a_hundred(model):
     tf.random.set_seed(0)
     assert model.sample().shape == (100, 28, 28, 1)

@@ -42,6 +42,18 @@ def test_the_panel_of_pictures_in_colour_is_in_colour(rgb_config, rgb_data):
     assert blue.sum() > 1000
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_panel_of_one_or_two_images_has_an_image_above_its_reconstruction(rgb_config, rgb_data, monkeypatch, count):
+    shown = {}
+    monkeypatch.setattr("cvae_train._panel._show", lambda _, images, columns, title: shown.update({title: (len(images), columns)}))  # fmt: skip
+    active = None if count == 1 else 4
+    evaluation = Evaluation(count, "none", -900.0, None, -890.0, 10.0, 880.0, None, 5, [2.5] * 4, active, 1.5, 6.76)
+    assert draw_panel(CVAE(rgb_config.model), rgb_data.test[:count], None, HISTORY[:1], evaluation).startswith(
+        b"\x89PNG"
+    )
+    assert shown["reconstructions"] == (2 * count, count)
+
+
 @pytest.mark.parametrize("latent_dim", [1, 2, 6])
 def test_the_panel_is_drawn_for_any_latent_size(latent_dim):
     model = CVAE(ModelConfig(image_shape=(8, 8, 1), latent_dim=latent_dim, filters=(4,)))

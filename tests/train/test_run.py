@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 from cvae_runtime import InputError
 from cvae_train import DataInfo, DataOptions, Dataset, RunFolder, load_data
 from cvae_train._data import fingerprint_of
+from cvae_train._run import write_json
 
 OPTIONS = DataOptions(image_size=(8, 8), channels=1, test_fraction=0.25)
 
@@ -123,3 +125,10 @@ def test_options_that_make_no_sense_are_refused(run, options, message):
     edit(run, options=options)
     with pytest.raises(InputError, match=message):
         run.read_config()
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_json_of_a_run_never_holds_what_is_no_number(tmp_path, number):
+    with pytest.raises(ValueError, match="Out of range float values are not JSON compliant"):
+        write_json(tmp_path / "a.json", {"elbo": [number]})
+    assert not (tmp_path / "a.json").exists()

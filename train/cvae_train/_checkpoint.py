@@ -44,7 +44,7 @@ def save_checkpoint(
     """Write all that is needed to go on after the last epoch of ``history``."""
     state = {"version": VERSION, "history": [dataclasses.asdict(record) for record in history]}
     arrays = _named([*model.variables, *optimizer.variables])
-    write_file(path, npz_bytes({"state": np.array(json.dumps(state)), **arrays}))
+    write_file(path, npz_bytes({"state": np.array(json.dumps(state, allow_nan=False)), **arrays}))
 
 
 def load_checkpoint(path: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> list[EpochRecord]:

@@ -9,9 +9,19 @@ import click
 
 from cvae_runtime import cli
 
-from ._config import PRESETS, Binarize, Decay, Likelihood, Objective, Precision, read_config
+from ._config import (
+    LIKELIHOOD_OF_LEVELS,
+    PRESETS,
+    Binarize,
+    Decay,
+    Likelihood,
+    Objective,
+    Precision,
+    read_config,
+)
 from ._data import load_data
 from ._options import DataOptions
+from ._run import RunFolder
 from ._sources import EMBEDDED
 from ._tensorflow import import_tensorflow
 
@@ -33,6 +43,14 @@ def _image_size(_context: click.Context, _parameter: click.Parameter, value: str
     except ValueError:
         raise click.BadParameter(f"expected WIDTHxHEIGHT or one number, in pixels; found {value!r}") from None
     return height, width
+
+
+def _likelihood_of_levels(resumed: Path | None) -> Likelihood:
+    """The likelihood that pictures in colour take: that of the run that is resumed, if there is one."""
+    if resumed is None or not RunFolder(resumed).config.is_file():
+        return LIKELIHOOD_OF_LEVELS
+    found = RunFolder(resumed).read_config()[0].model.likelihood
+    return LIKELIHOOD_OF_LEVELS if found == "bernoulli" else found
 
 
 _SECTIONS = {
@@ -106,7 +124,11 @@ _SECTIONS = {
 )
 @click.option("--latent-dim", type=int, help="Numbers in a latent.")
 @click.option("--filters", callback=_filters, help="Channels of the convolutions, such as 32,64.")
-@click.option("--likelihood", type=click.Choice(get_args(Likelihood)), help="Of a pixel; the last is for 256 levels.")
+@click.option(
+    "--likelihood",
+    type=click.Choice(get_args(Likelihood)),
+    help="Of a pixel; the last is for 256 levels, the second that of earlier runs.",
+)
 @click.option("--binarize", type=click.Choice(get_args(Binarize)), help="Pixels as 0 and 1, cut at 0.5, or grey.")
 @click.option("--validation-fraction", type=float, help="Part of the training images to choose settings by.")
 @click.option("--patience", type=int, help="Epochs without a better validation ELBO before training stops early.")
@@ -162,12 +184,13 @@ def command(
         quiet=quiet,
     )
     recipe = PRESETS[preset or "notebook"] if config is None else read_config(config)
-    if changes.get("likelihood") == "discretized-logistic":
+    if changes.get("likelihood", "bernoulli") != "bernoulli":
         changes.setdefault("binarize", "none")
     elif "likelihood" not in changes and images.image_shape[2] == 3 and recipe.model.likelihood == "bernoulli":
-        changes = {"binarize": "none"} | changes | {"likelihood": "discretized-logistic"}
+        likelihood = _likelihood_of_levels(run if resume else None)
+        changes = {"binarize": "none"} | changes | {"likelihood": likelihood}
         if not quiet:
-            print("3 channels: --likelihood discretized-logistic --binarize none", file=sys.stderr)
+            print(f"3 channels: --likelihood {likelihood} --binarize none", file=sys.stderr)
     shape = {name: changes.pop(name) for name in ("latent_dim", "filters", "likelihood") if name in changes}
     model = dataclasses.replace(recipe.model, image_shape=images.image_shape, **shape)
     recipe = dataclasses.replace(recipe, model=model, **changes)
@@ -184,6 +207,8 @@ def command(
     if not quiet:
         kept = result.kept
         print(f"{result.path}: epoch {kept.epoch}, test ELBO {kept.elbo:.2f} nats per image", file=sys.stderr)
+        for warning in result.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
 
 
 def main() -> None:

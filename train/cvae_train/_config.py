@@ -12,13 +12,15 @@ from typing import Any, Literal, get_args
 from cvae_runtime import InputError, check_seed
 
 Binarize = Literal["static", "none"]
-Likelihood = Literal["bernoulli", "discretized-logistic"]
+Likelihood = Literal["bernoulli", "discretized-logistic", "discretized-logistic-mixture"]
 Objective = Literal["elbo", "analytic-kl", "stl", "iwae", "dreg"]
 Decay = Literal["constant", "cosine"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 KERNEL = 3
 STRIDE = 2
+COMPONENTS = 4  # of the mixture that a pixel and channel of "discretized-logistic-mixture" has
+LIKELIHOOD_OF_LEVELS: Likelihood = "discretized-logistic-mixture"  # of grey levels and colour, in new models
 BINARIZE_AT = 128  # the first grey level that static binarization turns white: 0.5 of the range
 _LARGEST = sys.float_info.max  # compared with rather than isfinite, which fails on whole numbers that no float holds
 
@@ -28,12 +30,14 @@ class ModelConfig:
     """The network: the one of TensorFlow's 2018 convolutional VAE notebook by default.
 
     Attributes:
-        image_shape: (H, W, C) in pixels and channels; H and W divide by 2^len(filters). C is 1, or 3 for
-            "discretized-logistic".
+        image_shape: (H, W, C) in pixels and channels; H and W divide by 2^len(filters). C is 1, or 3 for a likelihood
+            of 256 levels.
         latent_dim: L, numbers in a latent.
         filters: channels of the encoder's convolutions, first to last; the decoder mirrors them.
-        likelihood: p(x|z): "bernoulli", independent pixels given as logits; "discretized-logistic", independent pixels
-            of 256 levels (Salimans et al., "PixelCNN++", 2017), each with a location and a scale of its own.
+        likelihood: p(x|z): "bernoulli", independent pixels given as logits; "discretized-logistic-mixture", independent
+            pixels and channels of 256 levels, each a mixture of `COMPONENTS` logistic distributions (Salimans et al.,
+            "PixelCNN++", 2017); "discretized-logistic", one such distribution with its location in [0, 1], the
+            likelihood of earlier runs.
     """
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
@@ -56,7 +60,7 @@ class ModelConfig:
         if self.likelihood == "bernoulli" and channels != 1:
             raise InputError(
                 f"the bernoulli likelihood is for pictures of 1 channel; found {channels}: turn them grey, or take "
-                f"the likelihood discretized-logistic with binarize none"
+                f"the likelihood {LIKELIHOOD_OF_LEVELS} with binarize none"
             )
         for name, size in (("height", height), ("width", width)):
             if not self._works(size):
@@ -178,9 +182,9 @@ class TrainConfig:
         for name, choice in choices.items():
             if getattr(self, name) not in get_args(choice):
                 raise InputError(f"{name} must be one of {get_args(choice)}; found {getattr(self, name)!r}")
-        if self.model.likelihood == "discretized-logistic" and self.binarize != "none":
+        if self.model.likelihood != "bernoulli" and self.binarize != "none":
             raise InputError(
-                f"the likelihood discretized-logistic is for pixels of 256 levels: set binarize to 'none'; "
+                f"the likelihood {self.model.likelihood} is for pixels of 256 levels: set binarize to 'none'; "
                 f"found {self.binarize!r}"
             )
         self._check_objective()

@@ -18,10 +18,14 @@ from cvae_runtime import (
     score_images,
 )
 
+from ._history import COLLAPSE_REMEDY
 from ._losses import log_likelihood, log_normal, preprocess
 from ._model import CVAE
 
 ACTIVE_VARIANCE = 0.01  # of the means over the test set (Burda, Grosse and Salakhutdinov, 2016)
+
+COLLAPSE_IMAGES = 10  # fewer do not show whether means vary
+COLLAPSED_KL = 0.05  # nats, of a dimension
 
 _BATCH = 500  # images encoded, or latents decoded, at a time: bounds the memory
 
@@ -37,12 +41,12 @@ class Evaluation:
         images: of the test set.
         binarize: which data set these numbers belong to: "static", pixels cut at 0.5, or "none", 8-bit values. Under the
             bernoulli likelihood the figures of the latter are cross-entropy bounds, comparable with no ELBO.
-        elbo, elbo_stderr: its mean over the images and the standard error of that mean.
+        elbo, elbo_stderr: its mean over the images and the standard error of that mean; None for a single image.
         reconstruction, kl: its parts.
-        nll, nll_stderr: minus the importance-weighted bound of log p(x) with ``samples`` draws.
+        nll, nll_stderr: minus the importance-weighted bound of log p(x) with ``samples`` draws; likewise.
         samples: k.
         kl_per_dimension: of each latent dimension; they sum to ``kl``.
-        active_units: dimensions whose mean varies over the images by more than 0.01.
+        active_units: dimensions whose mean varies over the images by more than 0.01; None for a single image.
         aggregate_gap: KL of a Gaussian with the mean and covariance of the aggregate posterior, the average of
             q(z|x) over the images, from the prior: a lower bound of how far samples start from what the decoder knows.
         bits_per_dimension: minus the ELBO in bits per pixel and channel; None unless the likelihood is one of 8-bit
@@ -52,28 +56,33 @@ class Evaluation:
     images: int
     binarize: str
     elbo: float
-    elbo_stderr: float
+    elbo_stderr: float | None
     reconstruction: float
     kl: float
     nll: float
-    nll_stderr: float
+    nll_stderr: float | None
     samples: int
     kl_per_dimension: Sequence[float]
-    active_units: int
+    active_units: int | None
     aggregate_gap: float
     bits_per_dimension: float | None = None
 
     @property
     def warnings(self) -> list[str]:
-        """What a reader should know before trusting the model."""
+        """What a reader should know before trusting the model.
+
+        A posterior has collapsed where most dimensions have means that do not vary over the images and a KL near 0. Few
+        images may be alike by chance, and say nothing of it.
+        """
         latent_dim = len(self.kl_per_dimension)
-        if 2 * self.active_units >= latent_dim:
+        if self.active_units is None or self.images < COLLAPSE_IMAGES:
             return []
-        warning = (
-            f"posterior collapse: {latent_dim - self.active_units} of {latent_dim} latent dimensions carry nothing; "
-            f"try --kl-warmup-epochs, --free-bits or fewer dimensions"
-        )
-        return [warning]
+        # Means of images that are all alike do not vary either, at any KL.
+        at_prior = sum(kl < COLLAPSED_KL for kl in self.kl_per_dimension)
+        collapsed = min(latent_dim - self.active_units, at_prior)
+        if 2 * collapsed <= latent_dim:
+            return []
+        return [f"posterior collapse: {collapsed} of {latent_dim} latent dimensions carry nothing; {COLLAPSE_REMEDY}"]
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
@@ -90,13 +99,13 @@ class Evaluation:
         else:
             data = "grey pixels: cross-entropy bounds, not ELBOs"
         lines = [
-            f"{self.images:,} test images, {data}; nats per image",
-            f"{'ELBO':36}{self.elbo:12.2f} +- {self.elbo_stderr:.2f}",
+            f"{'1 test image' if self.images == 1 else f'{self.images:,} test images'}, {data}; nats per image",
+            f"{'ELBO':36}{self.elbo:12.2f} +- {_or_dash(self.elbo_stderr, '.2f')}",
             *bits,
             f"{'  reconstruction':36}{self.reconstruction:12.2f}",
             f"{'  KL':36}{self.kl:12.2f}",
-            f"{f'NLL, {self.samples} importance samples':36}{self.nll:12.2f} +- {self.nll_stderr:.2f}",
-            f"{'active units':36}{self.active_units:9d} of {len(self.kl_per_dimension)}",
+            f"{f'NLL, {self.samples} importance samples':36}{self.nll:12.2f} +- {_or_dash(self.nll_stderr, '.2f')}",
+            f"{'active units':36}{_or_dash(self.active_units, 'd'):>9} of {len(self.kl_per_dimension)}",
             f"{'aggregate posterior from the prior':36}{self.aggregate_gap:12.2f}",
         ]
         return "\n".join([*lines, *(f"warning: {warning}" for warning in self.warnings)])
@@ -120,8 +129,10 @@ def evaluate(
         on_images: is told how many images are done.
 
     Raises:
-        InputError: fewer than 1 sample.
+        InputError: fewer than 1 sample, or no images.
     """
+    if len(images) == 0:
+        raise InputError("expected at least one test image, found none")
     if samples < 1:
         raise InputError(f"samples must be at least 1; found {samples}")
     mean, logvar = _encode(model, images, binarize_at)
@@ -146,7 +157,7 @@ def evaluate(
         nll_stderr=_stderr(bounds),
         samples=samples,
         kl_per_dimension=kl_per_dimension.tolist(),
-        active_units=int((m.var(axis=0) > ACTIVE_VARIANCE).sum()),
+        active_units=int((m.var(axis=0) > ACTIVE_VARIANCE).sum()) if len(images) > 1 else None,
         aggregate_gap=aggregate_gap(m, v),
         bits_per_dimension=model.config.bits_per_dimension(elbo),
     )
@@ -163,8 +174,12 @@ def aggregate_gap(mean: Floats, logvar: Floats) -> float:
     return float(0.5 * (np.trace(covariance) + center @ center - len(center) - log_determinant))
 
 
-def _stderr(values: Floats) -> float:
-    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+def _stderr(values: Floats) -> float | None:
+    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
+
+
+def _or_dash(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
 
 
 def _encode(model: CVAE, images: NDArray[np.uint8], binarize_at: int | None) -> tuple[Any, Any]:

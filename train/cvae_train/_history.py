@@ -38,6 +38,9 @@ class EpochRecord:
     validation_elbo: float | None = None
 
 
+COLLAPSED_KL = 0.1  # nats per image, of the test set
+COLLAPSE_REMEDY = "try --kl-warmup-epochs 10, or --objective analytic-kl --free-bits 0.1, or a smaller --latent-dim"
+
 _FIELDS = [field.name for field in dataclasses.fields(EpochRecord)]
 COLUMNS = len(_FIELDS)
 
@@ -91,6 +94,13 @@ def kept_epoch(history: Sequence[EpochRecord], patience: int) -> int:
     if not patience:
         return len(history)
     return max(history, key=lambda record: (record.validation_elbo, -record.epoch)).epoch if history else 0
+
+
+def collapse(kl: float) -> str | None:
+    """What to say of a KL in nats per image: a warning below `COLLAPSED_KL`, where codes tell next to nothing of images."""
+    if not kl < COLLAPSED_KL:
+        return None
+    return f"posterior collapse: the test KL is {kl:.2g} nats, so that latents carry nothing of an image; {COLLAPSE_REMEDY}"
 
 
 def stops_early(history: Sequence[EpochRecord], patience: int) -> bool:

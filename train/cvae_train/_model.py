@@ -4,13 +4,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ._config import KERNEL, STRIDE, ModelConfig
+from ._config import COMPONENTS, KERNEL, STRIDE, ModelConfig
 from ._losses import pixel_parameters
 from ._transposed import Transposed
 
 # Said of every layer: Keras's defaults are the user's, from keras.json or the program around this.
 _FLOAT32 = "float32"
 _PICTURES = {"data_format": "channels_last", "dtype": _FLOAT32}
+
+# What the decoder gives for a pixel and channel.
+_NUMBERS = {"bernoulli": 1, "discretized-logistic": 2, "discretized-logistic-mixture": 3 * COMPONENTS}
+FIRST_LOG_SCALE = -2.4  # of a mixture's components: a standard deviation of 0.16, half of their distance
 
 
 class _Flatten(keras.layers.Layer):
@@ -24,6 +28,16 @@ class _Flatten(keras.layers.Layer):
         return tf.reshape(x, [-1, self._size])
 
 
+def _first_biases(config: ModelConfig) -> keras.initializers.Initializer:
+    """The biases that training begins with: a mixture's components side by side over the range, equally likely."""
+    if config.likelihood != "discretized-logistic-mixture":
+        return keras.initializers.Zeros()
+    channels = config.image_shape[2]
+    locations = np.tile(np.linspace(0.0, 1.0, COMPONENTS), channels)
+    log_scales = np.full(len(locations), FIRST_LOG_SCALE)
+    return keras.initializers.Constant(np.concatenate([locations, log_scales, np.zeros(len(locations))]))
+
+
 class CVAE(keras.Model):
     """A convolutional variational autoencoder (Kingma and Welling, 2014).
 
@@ -33,8 +47,8 @@ class CVAE(keras.Model):
 
     Attributes:
         encoder: (B, H, W, C) in [0, 1] to (B, 2L): mean and logvar side by side.
-        decoder: (B, L) to logits (B, H, W, C); of "discretized-logistic" (B, H, W, 2C), those of the locations first
-            and then what the scales come from.
+        decoder: (B, L) to logits (B, H, W, C); of the likelihoods of 256 levels (B, H, W, nC), n numbers a pixel and
+            channel: the locations first, then what the scales come from, then a mixture's logits.
     """
 
     def __init__(self, config: ModelConfig | None = None, seed: int = 0) -> None:
@@ -81,7 +95,6 @@ class CVAE(keras.Model):
             )
             for n, filters in enumerate(reversed(config.filters), 1)
         ]
-        channels = config.image_shape[2] * (1 if config.likelihood == "bernoulli" else 2)
         self.decoder = keras.Sequential(
             [
                 keras.Input((config.latent_dim,), dtype=_FLOAT32),
@@ -91,7 +104,14 @@ class CVAE(keras.Model):
                 keras.layers.Reshape(base, dtype=_FLOAT32),
                 *transposed,
                 Transposed(
-                    channels, KERNEL, 1, "same", kernel_initializer=glorot(), name="conv_transpose_out", **_PICTURES
+                    _NUMBERS[config.likelihood] * config.image_shape[2],
+                    KERNEL,
+                    1,
+                    "same",
+                    kernel_initializer=glorot(),
+                    bias_initializer=_first_biases(config),
+                    name="conv_transpose_out",
+                    **_PICTURES,
                 ),
             ],
             name="decoder",
@@ -116,7 +136,7 @@ class CVAE(keras.Model):
         return self.pixel_parameters(z)["probs"] if apply_sigmoid else self.decoder(z)
 
     def pixel_parameters(self, z: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Latents (B, L) to the parameters of p(x|z), (B, H, W, C) each, by the names of a bundle's outputs."""
+        """Latents (B, L) to the parameters of p(x|z), see `pixel_parameters`, by the names of a bundle's outputs."""
         return pixel_parameters(self.decoder(z), self.config.likelihood)
 
     def sample(self, eps: tf.Tensor | None = None) -> tf.Tensor:

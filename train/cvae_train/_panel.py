@@ -46,7 +46,7 @@ def _paint(
     draw_elbo_curve(axes[0, 0], history)
     _draw_kl(axes[0, 1], evaluation)
     x = preprocess(images[:PAIRS], binarize_at).numpy()
-    _show(axes[0, 2], np.concatenate([x, _reconstruct(model, x)]), PAIRS, "reconstructions")
+    _show(axes[0, 2], np.concatenate([x, _reconstruct(model, x)]), len(x), "reconstructions")
     rows, columns = SAMPLES
     latents = prior_latents(0, 0, rows * columns, model.config.latent_dim)
     _show(axes[1, 0], model.sample(latents).numpy(), columns, "samples")
@@ -84,7 +84,8 @@ def _draw_kl(axes: Any, evaluation: Evaluation) -> None:
     values = sorted(evaluation.kl_per_dimension, reverse=True)
     axes.bar(range(1, len(values) + 1), values, color="tab:blue")
     axes.set(xlabel="latent dimension, fullest first", ylabel="KL (nats)")
-    axes.set_title(f"{evaluation.active_units} of {len(values)} dimensions are active")
+    active = evaluation.active_units
+    axes.set_title("KL of each dimension" if active is None else f"{active} of {len(values)} dimensions are active")
 
 
 def _show(axes: Any, images: NDArray[np.float32], columns: int, title: str) -> None:

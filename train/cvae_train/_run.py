@@ -261,8 +261,8 @@ class RunFolder:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write plain values as indented JSON with a final newline."""
-    write_file(path, (json.dumps(value, indent=2) + "\n").encode())
+    """Write plain values as indented JSON with a final newline; NaN and infinity, which JSON has not, raise ValueError."""
+    write_file(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
 
 
 def describe_environment() -> dict[str, Any]:

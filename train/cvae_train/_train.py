@@ -21,6 +21,7 @@ from ._data import Dataset, load_data
 from ._history import (
     COLUMNS,
     EpochRecord,
+    collapse,
     history_of,
     history_table,
     kept_epoch,
@@ -57,6 +58,12 @@ class RunResult:
     def kept(self) -> EpochRecord:
         """The record of the epoch whose weights the model has: the last one, but for early stopping."""
         return self.history[kept_epoch(self.history, self.config.patience) - 1]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader should know before trusting the model; `Evaluation.warnings` looks closer."""
+        warning = collapse(self.kept.kl)
+        return [] if warning is None else [warning]
 
     def image(self, epoch: int) -> Any:
         """The samples drawn after an epoch (0: before training), as a PIL image; a notebook shows it.

@@ -7,6 +7,7 @@ export const PROBABILITY_FLOOR = 1e-7;
 export const DECODER_OUTPUTS: Readonly<Record<string, readonly string[]>> = {
   bernoulli: ["probs"],
   "discretized-logistic": ["probs", "log_scale"],
+  "discretized-logistic-mixture": ["probs", "location", "log_scale", "mixture_logits"],
 };
 
 /** log p(x|z) of one image: `targets` and what the decoder gave for it. */
@@ -16,6 +17,8 @@ export type LogLikelihood = (targets: Float32Array, outputs: Readonly<Record<str
 export const LOG_LIKELIHOODS: Readonly<Record<string, LogLikelihood>> = {
   bernoulli: (x, outputs) => bernoulliLogLikelihood(x, outputs.probs),
   "discretized-logistic": (x, outputs) => discretizedLogisticLogLikelihood(x, outputs.probs, outputs.log_scale),
+  "discretized-logistic-mixture": (x, outputs) =>
+    discretizedLogisticMixtureLogLikelihood(x, outputs.location, outputs.log_scale, outputs.mixture_logits),
 };
 
 /** log p(x|z) of independent Bernoulli pixels; with grey values between 0 and 1 a cross-entropy bound, no likelihood. */
@@ -41,13 +44,42 @@ export function discretizedLogisticLogLikelihood(
   logScale: Float32Array,
 ): number {
   let sum = 0;
+  for (let i = 0; i < targets.length; i++) sum += logLevel(targets[i], probs[i], logScale[i]);
+  return sum;
+}
+
+/**
+ * log p(x|z) of independent pixels and channels, each a mixture of K discretized logistic distributions, whose parameters
+ * lie side by side: log sum exp(l + log p) - log sum exp(l) over the components. (Salimans et al., "PixelCNN++", 2017.)
+ */
+export function discretizedLogisticMixtureLogLikelihood(
+  targets: Float32Array,
+  location: Float32Array,
+  logScale: Float32Array,
+  mixtureLogits: Float32Array,
+): number {
+  const components = location.length / targets.length;
+  const [logits, terms] = [new Float64Array(components), new Float64Array(components)];
+  let sum = 0;
   for (let i = 0; i < targets.length; i++) {
-    const x = Math.round(255 * targets[i]) / 255; // as float32 rounded it, levels would overlap or leave gaps
-    const s = Math.exp(logScale[i]);
-    if (x > 0) sum -= softplus((x - 1 / 510 - probs[i]) / s);
-    if (x < 1) sum -= softplus(-(x + 1 / 510 - probs[i]) / s);
-    if (x > 0 && x < 1) sum += Math.log(-Math.expm1(-1 / (255 * s)));
+    for (let k = 0; k < components; k++) {
+      const at = i * components + k;
+      logits[k] = mixtureLogits[at];
+      terms[k] = logits[k] + logLevel(targets[i], location[at], logScale[at]);
+    }
+    sum += logSumExp(terms) - logSumExp(logits);
   }
+  return sum;
+}
+
+/** log of the probability that a logistic distribution gives a level. */
+function logLevel(target: number, location: number, logScale: number): number {
+  const x = Math.round(255 * target) / 255; // as float32 rounded it, levels would overlap or leave gaps
+  const s = Math.exp(logScale);
+  let sum = 0;
+  if (x > 0) sum -= softplus((x - 1 / 510 - location) / s);
+  if (x < 1) sum -= softplus(-(x + 1 / 510 - location) / s);
+  if (x > 0 && x < 1) sum += Math.log(-Math.expm1(-1 / (255 * s)));
   return sum;
 }
 

@@ -57,7 +57,7 @@ async function openOn(
   const onCpu = platform.onCpu.includes(provider);
   const [encoder, decoder] = ["encoder", "decoder"].map((role) => chooseGraph(manifest, role, precision, onCpu));
   const runtime = await platform.runtime(provider, options);
-  const [inside, outside] = signatures(manifest);
+  const [inside, outside] = signatures(manifest, decoder);
   const engines: Engine[] = [];
   try {
     for (const [graph, signature] of [[encoder, inside] as const, [decoder, outside] as const]) {
@@ -98,14 +98,20 @@ async function demandAgreement(model: Model): Promise<void> {
     throw new ProviderError(`${model.provider} fails the bundle's self-check: ${failures}; use another one`);
 }
 
-function signatures({ model }: Manifest): [encoder: Signature, decoder: Signature] {
+function signatures({ model }: Manifest, graph: GraphInfo): [encoder: Signature, decoder: Signature] {
   const latent = [model.latent_dim];
   const decoded = DECODER_OUTPUTS[model.likelihood] ?? ["probs"];
+  // The outputs of a mixture have as many components as the graph says of the first.
+  const size = graph.outputs.find(({ name }) => name === "location")?.shape.at(-1);
+  const components = [...model.image_shape, Math.max(1, typeof size === "number" ? size : 1)];
+  const mixed = model.likelihood === "discretized-logistic-mixture";
   return [
     { input: { name: "images", dtype: "uint8", shape: model.image_shape }, outputs: { mean: latent, logvar: latent } },
     {
       input: { name: "z", dtype: "float32", shape: latent },
-      outputs: Object.fromEntries(decoded.map((name) => [name, model.image_shape])),
+      outputs: Object.fromEntries(
+        decoded.map((name) => [name, mixed && name !== "probs" ? components : model.image_shape]),
+      ),
     },
   ];
 }

@@ -21,7 +21,10 @@ export const MANIFEST_SCHEMA: Schema = {
         },
         latent_dim: { $ref: "#/$defs/positive" },
         filters: { type: "array", items: { $ref: "#/$defs/positive" } },
-        likelihood: { description: "p(x|z): bernoulli or discretized-logistic; others may come.", type: "string" },
+        likelihood: {
+          description: "p(x|z): bernoulli, discretized-logistic or discretized-logistic-mixture; others may come.",
+          type: "string",
+        },
         preprocessing: {
           description:
             "What the encoder does to raw pixels 0-255 itself: value = pixel >= binarize_at ? 1 : 0, or pixel / scale where binarize_at is null.",
@@ -46,7 +49,10 @@ export const MANIFEST_SCHEMA: Schema = {
             data: { type: "string" },
             test_images: { $ref: "#/$defs/positive" },
             test_elbo: { description: "Nats per image, higher is better.", $ref: "#/$defs/number" },
-            test_elbo_stderr: { $ref: "#/$defs/number" },
+            test_elbo_stderr: {
+              description: "Null for a single image, which has none.",
+              anyOf: [{ type: "null" }, { $ref: "#/$defs/number" }],
+            },
           },
         },
       ],
@@ -59,8 +65,16 @@ export const MANIFEST_SCHEMA: Schema = {
     golden: { $ref: "#/$defs/file" },
     versions: { type: "object", additionalProperties: { type: "string" } },
   },
-  if: { properties: { model: { properties: { likelihood: { const: "discretized-logistic" } } } } },
-  then: { properties: { graphs: { items: { $ref: "#/$defs/decodes_a_scale" } } } },
+  allOf: [
+    {
+      if: { properties: { model: { properties: { likelihood: { const: "discretized-logistic" } } } } },
+      then: { properties: { graphs: { items: { $ref: "#/$defs/decodes_a_scale" } } } },
+    },
+    {
+      if: { properties: { model: { properties: { likelihood: { const: "discretized-logistic-mixture" } } } } },
+      then: { properties: { graphs: { items: { $ref: "#/$defs/decodes_a_mixture" } } } },
+    },
+  ],
   $defs: {
     positive: { type: "integer", minimum: 1 },
     number: {
@@ -126,6 +140,16 @@ export const MANIFEST_SCHEMA: Schema = {
     decodes_a_scale: {
       if: { properties: { role: { const: "decoder" } } },
       then: { properties: { outputs: { contains: { properties: { name: { const: "log_scale" } } } } } },
+    },
+    decodes_a_mixture: {
+      if: { properties: { role: { const: "decoder" } } },
+      then: {
+        allOf: [
+          { properties: { outputs: { contains: { properties: { name: { const: "location" } } } } } },
+          { properties: { outputs: { contains: { properties: { name: { const: "log_scale" } } } } } },
+          { properties: { outputs: { contains: { properties: { name: { const: "mixture_logits" } } } } } },
+        ],
+      },
     },
     portable_encoder: {
       type: "object",

@@ -64,7 +64,8 @@ export interface Manifest {
     readonly data: string;
     readonly test_images: number;
     readonly test_elbo: number;
-    readonly test_elbo_stderr: number;
+    /** Null for a single image, which has none. */
+    readonly test_elbo_stderr: number | null;
   } | null;
   readonly graphs: readonly GraphInfo[];
   readonly golden: FileInfo;

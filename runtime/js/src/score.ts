@@ -76,7 +76,9 @@ export async function scoreImages(
     let targets: Float32Array = new Float32Array();
     forEachDraw(start, stop, samples, (image, draw) => {
       if (draw % samples === 0) targets = targetsOf(row(pixels, image, size), binarize_at, scale); // one for all its draws
-      const decoded = Object.fromEntries(Object.entries(outputs).map(([name, all]) => [name, row(all, draw, size)]));
+      const decoded = Object.fromEntries(
+        Object.entries(outputs).map(([name, all]) => [name, row(all, draw, all.length / logWeights.length)]),
+      );
       const logP = logLikelihoodOf(targets, decoded);
       const [mean, logvar] = [row(posterior.mean.data, image, latentDim), row(posterior.logvar.data, image, latentDim)];
       scores.reconstruction[image] += logP / samples;

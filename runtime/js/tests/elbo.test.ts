@@ -1,6 +1,12 @@
 import { expect, test } from "vitest";
 
-import { discretizedLogisticLogLikelihood, gaussianKl, logPriorOverPosterior, logSumExp } from "../src/elbo.ts";
+import {
+  discretizedLogisticLogLikelihood,
+  discretizedLogisticMixtureLogLikelihood,
+  gaussianKl,
+  logPriorOverPosterior,
+  logSumExp,
+} from "../src/elbo.ts";
 
 test("the 256 levels of the discretized logistic sum to one", () => {
   for (const [location, logScale] of [
@@ -14,6 +20,29 @@ test("the 256 levels of the discretized logistic sum to one", () => {
     );
     expect(levels.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 6);
   }
+});
+
+test("the 256 levels of a mixture sum to one, and say black with nine tenths, else white", () => {
+  const logP = (v: number) =>
+    discretizedLogisticMixtureLogLikelihood(
+      f32(v / 255),
+      f32(-1, 2, 1e30),
+      f32(-7, -7, -7.69),
+      f32(Math.log(0.9), Math.log(0.1), -200),
+    );
+  const levels = Array.from({ length: 256 }, (_, v) => Math.exp(logP(v)));
+  expect(levels.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 6);
+  expect(levels[0]).toBeCloseTo(0.9, 6);
+  expect(levels[255]).toBeCloseTo(0.1, 6);
+});
+
+test("a mixture of equal components is one of them, pixel by pixel", () => {
+  const targets = f32(0, 7 / 255, 1);
+  const expected = discretizedLogisticLogLikelihood(targets, f32(0.1, 0.2, 0.9), f32(-3, -2, -4));
+  const twice = (...values: number[]) => f32(...values.flatMap((value) => [value, value]));
+  expect(
+    discretizedLogisticMixtureLogLikelihood(targets, twice(0.1, 0.2, 0.9), twice(-3, -2, -4), f32(0, 5, -1, 2, 3, 3)),
+  ).toBeCloseTo(expected, 6);
 });
 
 test("the KL is none for the prior, and the closed form else", () => {

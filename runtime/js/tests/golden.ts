@@ -15,6 +15,7 @@ export function readJson(path: string): unknown {
 export const BUNDLES = {
   mnist: projectPath("runtime/cvae_runtime/bundles/mnist"),
   colour: projectPath("tests/golden/colour"),
+  mixture: projectPath("tests/golden/mixture"),
 };
 
 export interface GoldenArray {

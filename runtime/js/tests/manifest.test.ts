@@ -98,9 +98,20 @@ describe("what the schema refuses is named", () => {
       ({ model }) => Object.assign(model, { likelihood: "discretized-logistic" }),
       'graphs[1].outputs: expected probs and log_scale, for the likelihood "discretized-logistic", found probs',
     ],
+    [
+      "a decoder without a mixture",
+      ({ model }) => Object.assign(model, { likelihood: "discretized-logistic-mixture" }),
+      "graphs[1].outputs: expected probs and location and log_scale and mixture_logits, " +
+        'for the likelihood "discretized-logistic-mixture", found probs',
+    ],
   ])("%s", (_, change, message) => {
     expect(() => parse(change)).toThrow(new BundleError(`m.json: ${message}; export the bundle again`));
   });
+});
+
+test("the standard error of a single image is null", () => {
+  const { training } = parse(({ training }) => Object.assign(training, { test_images: 1, test_elbo_stderr: null }));
+  expect(training?.test_elbo_stderr).toBeNull();
 });
 
 test("graphs are chosen by role, precision and where they run", () => {

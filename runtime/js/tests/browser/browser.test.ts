@@ -62,17 +62,20 @@ describe.skipIf(CHROMIUM === undefined)("Chromium", () => {
   };
   const url = (folder: string) => `/@fs${folder}`;
 
-  test.each(["mnist", "colour"] as const)("WebAssembly gives Python's numbers of the bundle %s", async (bundle) => {
-    const page = await open();
-    const result = await page.evaluate(([...args]) => window.run(...args, { provider: "wasm" }), [
-      url(BUNDLES[bundle]),
-      asked(bundle),
-    ] as const);
-    expectPythons(result.numbers, readGolden(bundle));
-    expect(result.check.results.filter(({ agrees }) => !agrees)).toEqual([]);
-    expect(result).toMatchObject({ provider: "wasm", threads: 1, notices: [], check: { agrees: true } });
-    expect(errors).toEqual([]);
-  });
+  test.each(["mnist", "colour", "mixture"] as const)(
+    "WebAssembly gives Python's numbers of the bundle %s",
+    async (bundle) => {
+      const page = await open();
+      const result = await page.evaluate(([...args]) => window.run(...args, { provider: "wasm" }), [
+        url(BUNDLES[bundle]),
+        asked(bundle),
+      ] as const);
+      expectPythons(result.numbers, readGolden(bundle));
+      expect(result.check.results.filter(({ agrees }) => !agrees)).toEqual([]);
+      expect(result).toMatchObject({ provider: "wasm", threads: 1, notices: [], check: { agrees: true } });
+      expect(errors).toEqual([]);
+    },
+  );
 
   test("a page that is isolated from other origins has threads, and the same numbers", async () => {
     const page = await open(ISOLATION);

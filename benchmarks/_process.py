@@ -42,6 +42,11 @@ class Contender:
     items: Mapping[str, float] | None = None
 
 
+def chosen(name: str, words: Sequence[str] | None) -> bool:
+    """Whether a name contains one of the words, in any case; all names do if there are no words."""
+    return words is None or any(word.lower() in name.lower() for word in words)
+
+
 class ContenderError(Exception):
     """A contender that takes no part, and why."""
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ._table import markdown_table
+
 
 @dataclasses.dataclass(frozen=True)
 class NodeTime:
@@ -46,18 +48,13 @@ def profile(graph: bytes, arrays: Mapping[str, np.ndarray], calls: int) -> list[
 
 
 def profile_table(title: str, nodes: Sequence[NodeTime]) -> str:
-    """Microseconds by operator, largest first, then by node, as lines of text."""
+    """Microseconds an image: the operators, slowest first, then the nodes in the order in which they run."""
     total = sum(node.microseconds for node in nodes)
     operators: dict[str, float] = {}
     for node in nodes:
         operators[node.operator] = operators.get(node.operator, 0.0) + node.microseconds
-
-    def line(operator: str, name: str, microseconds: float) -> str:
-        return f"  {operator:24}{microseconds:10.2f}{microseconds / total:6.0%}  {name}".rstrip()
-
-    return "\n".join(
-        [f"{title}: {total:.1f} us an image in {len(nodes)} nodes; by operator, then node by node"]
-        + [line(name, "", time) for name, time in sorted(operators.items(), key=lambda item: -item[1])]
-        + [""]
-        + [line(node.operator, node.name, node.microseconds) for node in nodes]
-    )
+    summed = [NodeTime(name, "all", time) for name, time in sorted(operators.items(), key=lambda item: -item[1])]
+    rows = [
+        [f"{n.operator}, {n.name}", f"{n.microseconds:.2f}", f"{n.microseconds / total:.0%}"] for n in (*summed, *nodes)
+    ]
+    return f"{title}: {total:.1f} us an image in {len(nodes)} nodes\n\n{markdown_table([['', 'us', 'share'], *rows])}"

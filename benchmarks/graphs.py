@@ -1,4 +1,4 @@
-"""How fast are a bundle's graphs on the CPU? Portable ones, those shaped for it and those in fewer bits, side by side.
+"""Compare the graphs of a bundle on the CPU: portable, shaped for the CPU, and in fewer bits.
 
 All are sessions of one ONNX Runtime in this process, called as cvae_runtime calls them: a session of one thread, by as
 many threads as are wanted, a micro-batch at a time.
@@ -24,9 +24,7 @@ from ._progress import Progress
 from ._result import Comparison
 from ._worker import measure
 
-TITLE = "Graphs: those of a bundle, as cvae_runtime opens and calls them"
 OPTIONS = ("batch", "threads", "seconds")
-SECONDS = (25, 120)
 
 ROLES = ("decoder", "encoder")
 MICRO_BATCHES = (1, 8, 16, 32)
@@ -166,8 +164,6 @@ def run(
     threads = threads or sorted({1, cvae_runtime.allowed_cores()})
     opened = [cvae_runtime.read_bundle(path) for path in bundles or (None,)]
     every = {role: candidates(opened, role) for role in ROLES}
-    visits = rounds.count * len(micro_batches) * (rounds.seconds + 0.02)
-    progress.plan({_name(role, n): visits * len(graphs) for role, graphs in every.items() for n in threads})
     for role, graphs in every.items():
         arrays = inputs(opened[0], role)
         for count in threads:

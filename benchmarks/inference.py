@@ -1,4 +1,4 @@
-"""How fast are images decoded, encoded and reconstructed? cvae_runtime and its peers, with the same weights."""
+"""Compare decoding, encoding and reconstruction by cvae_runtime and its peers, with the same weights."""
 
 import argparse
 import dataclasses
@@ -15,15 +15,13 @@ import cvae_train
 
 from ._ceiling import ceilings
 from ._harness import Field, Race, Reference, Rounds, check_output, race
-from ._process import Contender
+from ._process import Contender, chosen
 from ._progress import Progress
 from ._result import Comparison, Entry
 from ._worker import measure
 from .peers import ASSETS, ROLES, inputs
 
-TITLE = "Inference: cvae_runtime and its peers, with the same weights"
 OPTIONS = ("peers", "batch", "threads", "seconds")
-SECONDS = (200, 1900)  # about what it takes, quick and in full, with all peers on 2 cores
 
 OURS = "cvae_runtime"
 GENERATE, DECODE = "generate, as grey levels", "decode alone"
@@ -85,7 +83,7 @@ def prepare(folder: str, batches: Sequence[int]) -> None:
 
 def contenders(folder: str, words: Sequence[str] | None = None) -> list[Contender]:
     """Who takes part: the ceilings, cvae_runtime, and the peers whose names hold one of the words."""
-    peers = [p for p in PEERS if words is None or any(word.lower() in p.name.lower() for word in words)]
+    peers = [peer for peer in PEERS if chosen(peer.name, words)]
     there = [dataclasses.replace(each, arguments=(folder, *each.arguments)) for each in (*peers, *OWN)]
     return [*there, *ceilings(cvae_train.RunFolder(ASSETS).read_config()[0].model)]
 
@@ -176,7 +174,6 @@ def run(
     fewer = cores[:-1] if "threads" in scenarios and "decoding" in raced else []
     with tempfile.TemporaryDirectory() as folder:
         taking_part = contenders(folder, peers)
-        progress.plan(_plan(len(taking_part), raced, batches, rounds, serving=serving, fewer=fewer, all_tasks=tasks))
         progress.stage("graphs for the peers", 1)
         prepare(folder, batches)
         by_cores = {}
@@ -218,28 +215,3 @@ def _doubling(most: int) -> list[int]:
 
 def _threads(count: int) -> str:
     return f"{count} thread{'s' if count > 1 else ''}: "
-
-
-def _plan(
-    count: int,
-    raced: Sequence[str],
-    batches: Sequence[int],
-    rounds: Rounds,
-    *,
-    serving: bool,
-    fewer: Sequence[int],
-    all_tasks: Sequence[str],
-) -> dict[str, float]:
-    """Stages and about how many seconds each takes, told from the contenders' number."""
-    visit = rounds.count * (rounds.seconds + 0.1)
-    plan = {"graphs for the peers": 12.0}
-    for label, tasks, sizes in [("", raced, len(batches)), *((_threads(n), ["decoding"], 1) for n in fewer)]:
-        plan[f"{label}starting"] = 2.5 * count
-        for task in tasks:
-            plan[f"{label}{task}, first calls"] = 0.7 * count * sizes
-            plan[f"{label}{task}"] = visit * count * sizes
-    if serving:
-        plan["decoding, server"] = 15 * visit * count
-    if "generation" in all_tasks:
-        plan["generation"] = 2 * visit * len(batches)
-    return plan

@@ -1,4 +1,4 @@
-"""How soon is the first picture there, in how much memory, from how large an installation? In fresh processes."""
+"""Compare time, memory and disk space until the first image, in new processes."""
 
 import importlib.metadata
 import json
@@ -11,15 +11,13 @@ from pathlib import Path
 
 import cvae_runtime
 
-from ._harness import entry_of
+from ._harness import Rounds, entry_of, race
 from ._installed import installed_bytes, requirements
-from ._process import Contender, ContenderError
+from ._process import Contender, ContenderError, chosen
 from ._progress import Progress
 from ._result import At, Comparison, Kind, Point
 
-TITLE = "Start-up: time, memory and disk until the first picture"
 OPTIONS = ("peers",)
-SECONDS = (60, 200)
 
 BARE = "python -c pass"
 OURS = "cvae_runtime"
@@ -134,9 +132,7 @@ def ways(folder: str, peers: Sequence[str] | None) -> Mapping[str, tuple[Kind, S
             (sys.executable, "-W", "ignore", "-c", _TENSORFLOW, str(Path(folder) / "saved")),
         ),
     }
-    return {
-        n: way for n, way in found.items() if n == OURS or peers is None or any(w.lower() in n.lower() for w in peers)
-    }
+    return {name: way for name, way in found.items() if name == OURS or chosen(name, peers)}
 
 
 def prepare(folder: str) -> None:
@@ -151,24 +147,14 @@ def measure(
     named: Mapping[str, tuple[Kind, Sequence[str]]], rounds: int, progress: Progress, what: str
 ) -> tuple[dict[str, list[Start]], dict[str, ContenderError]]:
     """Start everything once for the file cache, then once a round; who failed is told apart."""
-    starts: dict[str, list[Start]] = {}
     out: dict[str, ContenderError] = {}
-    progress.stage(what, len(named) * (rounds + 1))
-    for name, (_, command) in named.items():
-        progress.step(f"once for the file cache, {name}")
-        try:
-            Start(command)
-            starts[name] = []
-        except ContenderError as error:
-            out[name] = error
-            progress.note(f"{name}: {error.status}: {error}")
-    names = list(starts)
-    for number in range(rounds):
-        turn = number % len(names) if names else 0
-        for name in names[turn:] + names[:turn]:
-            progress.step(f"round {number + 1} of {rounds}, {name}")
-            starts[name].append(Start(named[name][1]))
-    return starts, out
+    starting = {
+        name: lambda _batch, _seconds, command=command: [Start(command)] for name, (_, command) in named.items()
+    }
+    for stage, count in ((f"{what}, once for the file cache", 1), (what, rounds)):
+        racing = {name: start for name, start in starting.items() if name not in out}
+        found = race(racing, (1,), Rounds(count, 0.0), progress, stage, out)
+    return {name: [start for (start,) in by_batch[1]] for name, by_batch in found.items()}, out
 
 
 def sizes(peers: Sequence[str] | None) -> Comparison:
@@ -182,7 +168,7 @@ def sizes(peers: Sequence[str] | None) -> Comparison:
         ("OpenVINO", "peer", "openvino", ()),
     )
     for name, kind, distribution, extras in installations:
-        if kind == "peer" and peers is not None and not any(word.lower() in name.lower() for word in peers):
+        if kind == "peer" and not chosen(name, peers):
             continue
         contender = Contender(name, "", kind=kind)
         try:
@@ -220,13 +206,6 @@ def run(*, quick: bool, progress: Progress, peers: Sequence[str] | None = None) 
     rounds = 3 if quick else 11
     with tempfile.TemporaryDirectory() as folder:
         programs, typed = ways(folder, peers), commands(folder)
-        progress.plan(
-            {
-                "a SavedModel": 10.0,
-                "first image": 2.5 * (rounds + 1) * len(programs),
-                "commands": 1.0 * (rounds + 1) * len(typed),
-            }
-        )
         progress.stage("a SavedModel", 1)
         prepare(folder)
         starts, out = measure(programs, rounds, progress, "first image")

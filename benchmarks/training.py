@@ -1,4 +1,4 @@
-"""How fast is a training step? The notebook's eager step, whole epochs in one graph, towers, bfloat16, and PyTorch.
+"""Compare training steps: the notebook's, ours and PyTorch's.
 
 Every contender trains the same network with Adam at 1e-4 on the same 2,000 digits, 20 steps of 100 images a call. What
 they compute is compared by the ELBO of the first call's steps, from which noise and initial weights take some nats.
@@ -12,14 +12,12 @@ import numpy as np
 import cvae_train
 
 from ._harness import Field, Rounds
-from ._process import Contender, Process
+from ._process import Contender, Process, chosen
 from ._progress import Progress
 from ._result import Comparison
 from ._worker import Factory
 
-TITLE = "Training: images a second that are learned from"
 OPTIONS = ("peers", "seconds")
-SECONDS = (75, 240)
 
 TASK = "training"
 OURS = "towers, float32"
@@ -162,10 +160,7 @@ def run(
 ) -> Iterator[Comparison]:
     """Measure; one comparison."""
     rounds = Rounds(3, seconds or 1.0) if quick else Rounds(5, seconds or 5.0)
-    chosen = [peer for peer in PEERS if peers is None or any(word.lower() in peer.name.lower() for word in peers)]
-    contenders = [*chosen, *OWN]
-    visits = rounds.count * len(contenders) * (rounds.seconds + 0.7)
-    progress.plan({"starting": 5 * len(contenders), f"{TASK}, first calls": 4 * len(contenders), TASK: visits})
+    contenders = [*(peer for peer in PEERS if chosen(peer.name, peers)), *OWN]
     with Field(contenders, progress) as field:
         found = field.offline(TASK, (IMAGES,), reference, ATOL, rounds)
     yield Comparison(

@@ -2,10 +2,12 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+
+Graph = Callable[[np.ndarray], Mapping[str, np.ndarray]]  # from an input to the outputs by name
 
 
 class PlainRuntime(ABC):
@@ -25,7 +27,7 @@ class PlainRuntime(ABC):
         self._decoder = self.open(folder / "portable" / "decoder.onnx")
 
     @abstractmethod
-    def open(self, path: Path) -> "Graph":
+    def open(self, path: Path) -> Graph:
         """An open graph."""
 
     def first(self) -> np.ndarray:
@@ -57,14 +59,6 @@ class PlainRuntime(ABC):
         from benchmarks._installed import installed_bytes, requirements
 
         return installed_bytes(requirements(self.distribution))
-
-
-class Graph(ABC):
-    """An open graph."""
-
-    @abstractmethod
-    def __call__(self, x: np.ndarray) -> Mapping[str, np.ndarray]:
-        """Its outputs by name."""
 
 
 def _read(path: Path, length: int | None = None) -> np.ndarray:

@@ -4,8 +4,7 @@ import base64
 import json
 import os
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -71,24 +70,12 @@ def respond(runtime: Runtime, folder: Path, do: str, **asked: Any) -> dict[str, 
         return {"z": None if z is None else text_of(z)}
     if do == "size":
         return {"bytes": runtime.bytes()}
+    from benchmarks._worker import measure  # not before the first image, for the cold start's sake
+
     z = runtime.batch(asked["batch"])
     if do == "decode":
         return {"images": text_of(runtime.decode(z))}
     return {"times": measure(lambda: runtime.decode(z), asked["seconds"])}
-
-
-def measure(work: Callable[[], object], seconds: float) -> Sequence[float]:
-    """Call ``work`` for about so many seconds, without a gap: the calls' times."""
-    clock = time.perf_counter
-    work()  # what another contender left in the caches is not this one's
-    times = []
-    start = before = clock()
-    while not times or before - start < seconds:
-        work()
-        now = clock()
-        times.append(now - before)
-        before = now
-    return times
 
 
 def text_of(array: np.ndarray) -> str:

@@ -9,18 +9,6 @@ from . import _serve
 from ._plain import Graph, PlainRuntime
 
 
-class _Evaluated(Graph):
-    def __init__(self, path: Path) -> None:
-        from onnx.reference import ReferenceEvaluator
-
-        self._evaluator = ReferenceEvaluator(str(path))
-
-    def __call__(self, x: np.ndarray) -> Mapping[str, np.ndarray]:
-        names = self._evaluator.output_names
-        with np.errstate(over="ignore"):  # its Sigmoid computes both of two branches
-            return dict(zip(names, self._evaluator.run(names, {self._evaluator.input_names[0]: x}), strict=True))
-
-
 class Reference(PlainRuntime):
     """See `_serve.Runtime`."""
 
@@ -35,7 +23,16 @@ class Reference(PlainRuntime):
 
     def open(self, path: Path) -> Graph:
         """An open graph."""
-        return _Evaluated(path)
+        from onnx.reference import ReferenceEvaluator
+
+        evaluator = ReferenceEvaluator(str(path))
+
+        def call(x: np.ndarray) -> Mapping[str, np.ndarray]:
+            with np.errstate(over="ignore"):  # its Sigmoid computes both of two branches
+                found = evaluator.run(None, {evaluator.input_names[0]: x})
+            return dict(zip(evaluator.output_names, found, strict=True))
+
+        return call
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
-"""The comparisons of a question as one picture, drawn by matplotlib."""
+"""A comparison as a picture, drawn by matplotlib."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib import colormaps
@@ -16,20 +15,15 @@ _PEERS = colormaps["tab20"].colors
 _MARKERS = "os^Dv"
 
 
-def draw(comparisons: Sequence[Comparison], path: Path) -> None:
-    """Write a PNG with a chart for each comparison, all with figures: lines along an axis of numbers, else dots."""
-    pairs = [comparisons[start : start + 2] for start in range(0, len(comparisons), 2)]
-    heights = [1.5 + 0.25 * max(len(_drawn(comparison)) for comparison in pair) for pair in pairs]
-    picture = Figure(figsize=(16, sum(heights)), layout="constrained")
-    grid = picture.subplots(len(pairs), 2, squeeze=False, height_ratios=heights).flat
-    for axes in grid[len(comparisons) :]:
-        axes.remove()
-    for axes, comparison in zip(grid, comparisons, strict=False):
-        numbers = len(comparison.places) > 2 and not any(isinstance(at, str) for at in comparison.places)
-        (_lines if numbers else _dots)(axes, comparison)
-        axes.set_title(f"{comparison.name} ({comparison.better} is better)")
-        axes.grid(alpha=0.3)
-    picture.savefig(path, dpi=72, metadata={"Software": None})
+def draw(comparison: Comparison, path: Path) -> None:
+    """Write a PNG of a comparison with figures: lines along an axis of numbers, else dots."""
+    picture = Figure(figsize=(10, 1.5 + 0.25 * len(_drawn(comparison))), layout="constrained")
+    axes = picture.subplots()
+    numbers = len(comparison.places) > 2 and not any(isinstance(at, str) for at in comparison.places)
+    (_lines if numbers else _dots)(axes, comparison)
+    axes.set_title(f"{comparison.name} ({comparison.better} is better)")
+    axes.grid(alpha=0.3)
+    picture.savefig(path, dpi=80, metadata={"Software": None})
 
 
 def _drawn(comparison: Comparison) -> list[Entry]:

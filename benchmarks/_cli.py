@@ -102,7 +102,7 @@ def _add_common(parser: argparse.ArgumentParser, known: Sequence[str] | Mapping[
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds; do not quote the figures")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures of every round")
     parser.add_argument(
-        "--report", type=Path, metavar="OUT.md", help="write a page, with a picture a question beside it"
+        "--report", type=Path, metavar="OUT.md", help="write a page; its pictures go into a folder beside it"
     )
     for name in known:
         parser.add_argument(f"--{name}", **_COMMON[name])  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The report of a result file: a Markdown page with every table, and a picture for each question beside it."""
+"""The report of a result file: a Markdown page with a table and a picture for each comparison."""
 
 import importlib
 from pathlib import Path
@@ -9,7 +9,7 @@ from ._table import legend, table
 
 
 def write_report(document: Document, path: Path) -> None:
-    """Write a page and, beside it, ``<name of the page>-<question>.png``.
+    """Write a page and, in a folder of its name beside it, the pictures.
 
     Raises:
         OSError: a file cannot be written.
@@ -24,13 +24,14 @@ def write_report(document: Document, path: Path) -> None:
         parts.append("A quick look with few and short rounds: do not quote these figures.")
     for name, comparisons in document.questions.items():
         parts += [f"## {name.capitalize()}", _question(name)]
-        shown = [comparison for comparison in comparisons if comparison.measured]
-        if shown:
-            picture = path.with_name(f"{path.stem}-{name}.png")
-            draw(shown, picture)
-            parts.append(f"![{', '.join(comparison.name for comparison in shown)}]({picture.name})")
-        for comparison in comparisons:
-            parts += [f"### {comparison.name}", legend(comparison), table(comparison)]
+        for number, comparison in enumerate(comparisons, 1):
+            parts += [f"### {comparison.name}", legend(comparison)]
+            if comparison.measured:
+                picture = path.with_suffix("") / f"{name}-{number}.png"
+                picture.parent.mkdir(exist_ok=True)
+                draw(comparison, picture)
+                parts.append(f"![Chart of the table below]({picture.parent.name}/{picture.name})")
+            parts.append(table(comparison))
     text = "\n\n".join(filter(None, parts)).replace("<", "&lt;")
     path.write_text(f"{text}\n", encoding="utf-8")
 

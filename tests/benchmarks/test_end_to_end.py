@@ -37,4 +37,4 @@ def test_inference_with_one_peer_from_the_command_line(tmp_path):
     assert lines[4].replace("|", "").split() == ["batch", "1", "batch", "4"]
     page = (tmp_path / "r.md").read_text()
     assert [line[4:] for line in page.splitlines() if line.startswith("### ")] == list(comparisons)
-    assert (tmp_path / "r-inference.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "r" / "inference-1.png").read_bytes().startswith(b"\x89PNG")

@@ -31,20 +31,20 @@ def document(sample):
     return Document("2026-11-25T16:00:00Z", True, environment(), questions)
 
 
-def test_the_report_of_a_file_has_every_table_and_a_picture_for_each_question(document, tmp_path):
+def test_the_report_of_a_file_has_every_table_with_a_picture_of_it(document, tmp_path):
     write_document(document, tmp_path / "r.json")
     assert _cli.main(["report", str(tmp_path / "r.json"), str(tmp_path / "page.md")]) == 0
     page = (tmp_path / "page.md").read_text()
     for comparisons in document.questions.values():
         for each in comparisons:
-            expected = f"### {each.name}\n\n{legend(each)}\n\n{table(each)}\n"
-            assert expected.replace("<", "&lt;") in page
+            for expected in (f"### {each.name}\n\n{legend(each)}\n\n", f"\n\n{table(each)}\n"):
+                assert expected.replace("<", "&lt;") in page
     pictures = re.findall(r"!\[.+\]\((.+)\)", page)
-    assert pictures == ["page-inference.png", "page-startup.png"]
-    assert sorted(path.name for path in tmp_path.glob("*.png")) == pictures
+    assert pictures == [f"page/{name}.png" for name in ("inference-1", "inference-2", "inference-3", "startup-1")]
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png")) == pictures
     for name in pictures:
         with Image.open(tmp_path / name) as picture:
-            assert picture.width == 1152
+            assert picture.width == 800
     headings = re.findall(r"^## (.+)", page, re.MULTILINE)
     assert headings == ["Inference", "Startup", "Quality", "Unheard"]
     assert document.environment["processor"] in page

@@ -129,7 +129,7 @@ def _ask(names: Sequence[str], *, json: Path | None, report: Path | None, quick:
                 print(f"\n{part}", flush=True)
                 continue
             found[name].append(part)
-            print(f"\n{legend(part)}\n\n{table(part)}", flush=True)
+            print(f"\n{part.name}: {legend(part)}\n\n{table(part)}", flush=True)
         if json:
             write_document(document, json)
         if report:

@@ -34,7 +34,7 @@ def table(comparison: Comparison) -> str:
 def legend(comparison: Comparison) -> str:
     """One line that says what the table shows."""
     return (
-        f"{comparison.name}: {comparison.unit}, {comparison.better} is better; median of the rounds ± half the spread "
+        f"{comparison.unit}, {comparison.better} is better; median of the rounds ± half the spread "
         f"(how {'much' if comparison.unit == NATS else 'many times'} better {comparison.ours} is)"
     )
 

@@ -34,8 +34,7 @@ def test_columns_are_as_wide_as_their_widest_cell():
 
 def test_the_legend_says_what_is_better(sample):
     assert legend(sample) == (
-        "decoding, offline: images/s, higher is better; median of the rounds ± half the spread "
-        "(how many times better ours is)"
+        "images/s, higher is better; median of the rounds ± half the spread (how many times better ours is)"
     )
 
 

@@ -17,7 +17,7 @@ NODE := $(shell node -e 'const [major, minor] = process.versions.node.split(".")
 	process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)' 2>/dev/null && command -v npm 2>/dev/null)
 WITHOUT_NODE := no Node.js 20.19 or later with npm
 
-.PHONY: help demo test test-js page torture lowest audit dist lint format bundle clean
+.PHONY: help demo test test-js page torture lowest audit docs dist lint format bundle clean
 
 help:
 	@echo 'make demo    train for some minutes, export, draw samples and reconstructions'
@@ -27,6 +27,7 @@ help:
 	@echo 'make torture attack everything for SECONDS=600, and count'
 	@echo 'make lowest  the runtime with the oldest versions of its dependencies'
 	@echo 'make audit   look for known vulnerabilities in what is installed, over the network'
+	@echo 'make docs    build the documentation into site/'
 	@echo 'make dist    build the page, the sdist and the wheel'
 	@echo 'make lint    the checks without the tests'
 	@echo 'make format  format and fix what can be'
@@ -48,9 +49,11 @@ $(VENV)/.test: pyproject.toml constraints.txt $(VENV)/.export
 	@touch $@
 
 # Dependency groups with an environment of their own, so that they cannot change the versions under test.
-$(VENV)/audit/.installed: $(VENV)/%/.installed: pyproject.toml constraints.txt | $(BIN)/python
+# The one for the documentation has the runtime, too, whose cvae-web writes the page of the model.
+$(VENV)/docs/.installed: PROJECT := --editable .
+$(VENV)/audit/.installed $(VENV)/docs/.installed: $(VENV)/%/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m venv --without-pip $(VENV)/$*
-	$(BIN)/python -m pip --python $(VENV)/$*/bin/python install $(PIP) --group $*
+	$(BIN)/python -m pip --python $(VENV)/$*/bin/python install $(PIP) --group $* $(PROJECT)
 	@touch $@
 
 # ONNX Runtime for the example in C++, from packages of Python and Debian; without them its tests are skipped.
@@ -108,6 +111,10 @@ audit: $(VENV)/audit/.installed $(VENV)/.test
 	$(BIN)/python -m pip freeze --exclude-editable > $(VENV)/audit/installed.txt
 	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip $(AUDIT) --requirement $(VENV)/audit/installed.txt
 
+# Needs no network once its tools are installed. To read it: python -m http.server --directory site
+docs: $(VENV)/docs/.installed $(if $(NODE),page)
+	NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --strict
+
 dist: page $(VENV)/.test
 	$(BIN)/python -m build --no-isolation
 
@@ -137,4 +144,4 @@ bundle: $(VENV)/.export
 	$(BIN)/python scripts/page_golden.py
 
 clean:
-	rm -rf $(VENV) $(JS)/node_modules $(JS)/dist runtime/cvae_runtime/page $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) $(JS)/node_modules $(JS)/dist runtime/cvae_runtime/page $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist site

@@ -17,7 +17,7 @@ NODE := $(shell node -e 'const [major, minor] = process.versions.node.split(".")
 	process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)' 2>/dev/null && command -v npm 2>/dev/null)
 WITHOUT_NODE := no Node.js 20.19 or later with npm
 
-.PHONY: help demo test test-js page torture lowest audit docs dist lint format bundle clean
+.PHONY: help demo test test-js page torture lowest audit docs prose dist lint format bundle clean
 
 help:
 	@echo 'make demo    train for some minutes, export, draw samples and reconstructions'
@@ -28,6 +28,7 @@ help:
 	@echo 'make lowest  the runtime with the oldest versions of its dependencies'
 	@echo 'make audit   look for known vulnerabilities in what is installed, over the network'
 	@echo 'make docs    build the documentation into site/'
+	@echo 'make prose   list sentences against the style of scripts/prose.toml'
 	@echo 'make dist    build the page, the sdist and the wheel'
 	@echo 'make lint    the checks without the tests'
 	@echo 'make format  format and fix what can be'
@@ -114,6 +115,10 @@ audit: $(VENV)/audit/.installed $(VENV)/.test
 # Needs no network once its tools are installed. To read it: python -m http.server --directory site
 docs: $(VENV)/docs/.installed $(if $(NODE),page)
 	NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --strict
+
+# Not part of lint yet: documents and docstrings still have findings.
+prose: | $(BIN)/python
+	$(BIN)/python scripts/prose.py
 
 dist: page $(VENV)/.test
 	$(BIN)/python -m build --no-isolation

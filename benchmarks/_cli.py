@@ -40,7 +40,7 @@ _COMMON: Mapping[str, dict[str, object]] = {
     "peers": {
         "nargs": "+",
         "metavar": "WORD",
-        "help": "only peers whose names contain one of these words: JAX OpenVINO",
+        "help": "only peers whose names contain a word: JAX OpenVINO",
     },
     "batch": {"nargs": "+", "type": _count, "metavar": "N", "help": "the batch sizes"},
     "threads": {"nargs": "+", "type": _count, "metavar": "N", "help": "the numbers of threads"},

@@ -1,4 +1,4 @@
-"""Where a graph's time goes: ONNX Runtime's own profile, node by node, on one thread."""
+"""Profile a graph node by node in ONNX Runtime, on one thread."""
 
 import dataclasses
 import json
@@ -14,7 +14,7 @@ from ._table import markdown_table
 
 @dataclasses.dataclass(frozen=True)
 class NodeTime:
-    """A node of the graph as ONNX Runtime has optimised it, and its median time over the calls."""
+    """A node of the optimised graph and its median time over the calls."""
 
     operator: str
     name: str
@@ -22,7 +22,7 @@ class NodeTime:
 
 
 def profile(graph: bytes, arrays: Mapping[str, np.ndarray], calls: int) -> list[NodeTime]:
-    """Call a graph a number of times on one batch; its nodes in the order in which they run."""
+    """Call a graph on one batch: its nodes in the order in which they run."""
     import onnxruntime
 
     batch = len(next(iter(arrays.values())))

@@ -1,4 +1,4 @@
-"""The report of `runtimes`: a row a runtime, and what each is."""
+"""The table of `runtimes`: a row for each runtime, and the versions of each."""
 
 import dataclasses
 import statistics
@@ -10,7 +10,7 @@ from .embedded._agreement import Agreement
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What is known of a runtime.
+    """The figures of a runtime.
 
     Attributes:
         name: of the runtime.
@@ -31,7 +31,7 @@ class Row:
 
     @property
     def difference(self) -> float:
-        """The largest of all outputs."""
+        """The largest difference over all outputs."""
         return max(value for outputs in self.agreement.differences.values() for value in outputs.values())
 
 

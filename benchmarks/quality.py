@@ -39,7 +39,7 @@ def presets() -> list[Entry]:
 
 
 def files_of(precision: str) -> int:
-    """Bytes of the encoder and the decoder that are used on a CPU for a precision; float32 where a role has no other."""
+    """Bytes of the encoder and decoder that run on a CPU in a precision; float32 if a role has no other."""
     graphs, total = cvae_runtime.read_bundle().manifest.graphs, 0
     for role in ("encoder", "decoder"):
         wanted = [g for g in graphs if g.role == role and g.precision == precision]
@@ -49,7 +49,7 @@ def files_of(precision: str) -> int:
 
 
 def run(*, quick: bool, progress: Progress) -> Iterator[Comparison]:
-    """Compute; comparisons of the ELBO, of the likelihood and of the sizes."""
+    """Yield comparisons of the ELBO, the likelihood and the sizes."""
     images = cvae_train.load_data().test
     seeds, few, samples = (2, 1000, 16) if quick else (5, 10_000, 64)
     elbos: dict[str, list[float]] = {}

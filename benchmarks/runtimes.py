@@ -33,11 +33,11 @@ def run(
     seconds: float | None = None,
     asked: Sequence[Runtime] | None = None,
 ) -> Iterator[Comparison | str]:
-    """Measure; comparisons of agreement, cold start, rate and size, and a row a runtime.
+    """Yield comparisons of agreement, cold start, rate and size, and a table with a row for each runtime.
 
     Args:
         quick, progress, peers, batch, seconds: see `_cli`.
-        asked: whom to measure; `runtimes` if not given.
+        asked: the runtimes to measure; by default `runtimes`.
     """
     batches = tuple(batch or (1, 64))
     rounds = Rounds(2, seconds or 0.3) if quick else Rounds(7, seconds or 1.0)
@@ -85,7 +85,7 @@ def run(
 def comparisons(
     rows: Sequence[Row], contenders: Mapping[str, Contender], out: Mapping[str, ContenderError]
 ) -> Iterator[Comparison]:
-    """The rows' columns, in the shape of all questions."""
+    """The columns of the rows as comparisons."""
 
     def entries(points: Callable[[Row], Sequence[Point]], kind: Kind | None = None) -> tuple[Entry, ...]:
         there = {row.name: points(row) for row in rows}
@@ -122,7 +122,7 @@ def comparisons(
 
 
 def _checked(program: Program, bundle: cvae_runtime.Bundle, batches: Sequence[int]) -> Agreement:
-    """What a program computes, as shares of the golden values; `ContenderError` if anything is wrong."""
+    """Differences of a program's outputs as shares of the golden values; raises `ContenderError` for wrong ones."""
     golden = cvae_runtime.parse_golden(bundle.files[bundle.manifest.golden.file], bundle.manifest.golden.file)
     found = program.agreement(golden, bundles_of(bundle))
     checked = dataclasses.replace(found, differences=shares(found, golden))

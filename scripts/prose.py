@@ -10,7 +10,7 @@ import sys
 import tokenize
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,10 +53,15 @@ def python(text: str) -> Iterator[Unit]:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.count(" ") > 2:
             yield from paragraphs(node.lineno, node.value, r"^\s*[\w*, ]+:(?= |$)")
-    tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
-    yield from comments(
-        (token.start[0], token.string.lstrip("#! ")) for token in tokens if token.type == tokenize.COMMENT
-    )
+    alone = []
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            unit = token.start[0], token.string.lstrip("#! ")
+            if token.line.lstrip().startswith("#"):
+                alone.append(unit)
+            else:
+                yield unit
+    yield from comments(alone)
 
 
 def typescript(text: str) -> Iterator[Unit]:
@@ -68,12 +73,10 @@ def typescript(text: str) -> Iterator[Unit]:
     yield from comments((number, found[1]) for number, line in lines if (found := re.search(r"(?:^|\s)// (.*)", line)))
 
 
-def comments(lines: Iterator[Unit]) -> Iterator[Unit]:
+def comments(lines: Iterable[Unit]) -> Iterator[Unit]:
     """Comments in adjacent lines are one text; instructions for tools are left out."""
     first, text, last = 0, "", -1
     for number, comment in lines:
-        if re.match(r"noqa|type:|fmt:|eslint|biome|@ts", comment):
-            continue
         if number != last + 1:
             yield first, text
             first, text = number, ""

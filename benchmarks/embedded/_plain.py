@@ -1,4 +1,4 @@
-"""What a program does that has a runtime for ONNX files and none of ours: the portable graphs, latents from a file."""
+"""Base of programs with another runtime for ONNX files: portable graphs, latents from a file."""
 
 import json
 from abc import ABC, abstractmethod
@@ -14,7 +14,7 @@ class PlainRuntime(ABC):
     """A runtime that opens a file.
 
     Attributes:
-        threads: that it takes by itself.
+        threads: its default number of threads.
         about: its version.
     """
 
@@ -31,11 +31,11 @@ class PlainRuntime(ABC):
         """An open graph."""
 
     def first(self) -> np.ndarray:
-        """The image of seed 0, whose latent lies in a file."""
+        """The image of seed 0, whose latent is read from a file."""
         return self.decode(_read(self._folder / "first.f32"))
 
     def latents(self, **_: int) -> None:
-        """It has no random numbers of ours."""
+        """None: these runtimes do not have the bundle's random numbers."""
         return
 
     def batch(self, count: int) -> np.ndarray:
@@ -55,7 +55,7 @@ class PlainRuntime(ABC):
         return self.open(bundle / file)(np.frombuffer(data, tensor["dtype"]).reshape(shape))
 
     def bytes(self) -> int:
-        """The distribution's files and those of all that it requires."""
+        """Size of the distribution with all its requirements."""
         from benchmarks._installed import installed_bytes, requirements
 
         return installed_bytes(requirements(self.distribution))

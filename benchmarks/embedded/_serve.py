@@ -1,4 +1,4 @@
-"""The loop of the programs in Python; what is asked and answered stands in the package's docstring."""
+"""The loop of the programs in Python; the package's docstring has the protocol."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ import numpy as np
 
 
 class Runtime(Protocol):
-    """What computes."""
+    """A runtime."""
 
     threads: str
     about: str
@@ -21,7 +21,7 @@ class Runtime(Protocol):
         """The image of seed 0."""
 
     def latents(self, seed: int, first: int, count: int, latent_dim: int) -> np.ndarray | None:
-        """Of the prior's stream; None where the runtime has no such random numbers."""
+        """Latents of the prior's stream; None if the runtime does not have the bundle's random numbers."""
 
     def batch(self, count: int) -> np.ndarray:
         """Latents of seed 1."""
@@ -30,10 +30,10 @@ class Runtime(Protocol):
         """Images of latents."""
 
     def run(self, bundle: Path, file: str, data: bytes) -> Mapping[str, np.ndarray]:
-        """The outputs of a graph of a bundle; `LookupError` says why it is not run here."""
+        """The outputs of a graph of a bundle; raises `LookupError` with the reason if it does not run the graph."""
 
     def bytes(self) -> int:
-        """What it takes on the disk."""
+        """Size on disk."""
 
 
 def main(open_runtime: Callable[[Path], Runtime]) -> None:

@@ -1,4 +1,4 @@
-"""OpenVINO on the portable graphs, as it is compiled if nothing but float32 is asked for."""
+"""OpenVINO on the portable graphs, compiled for float32 with all other defaults."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The reference evaluator of the package onnx, on the portable graphs: what the operators mean, in NumPy."""
+"""The reference evaluator of the package onnx, in NumPy, on the portable graphs."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -72,7 +72,7 @@ def test_a_file_that_is_something_else_is_refused_by_the_place(document, tmp_pat
     with pytest.raises(DocumentError) as caught:
         read_document(path)
     assert str(caught.value) == (
-        f"{path} is no result of these benchmarks: {message}; expected format 1, as python -m benchmarks QUESTION --json "
+        f"{path} is no result file of the benchmarks: {message}; expected format 1, as python -m benchmarks QUESTION --json "
         "writes it: measure again"
     )
 

@@ -168,7 +168,7 @@ def test_a_contender_is_kept_on_the_cores_that_it_may_use(progress):
         found = field.offline("a", (2,), sevens, 1e-6, Rounds(1, 0.0))
     (entry,) = found.offline()
     assert entry.status == "skipped"
-    assert entry.reason.startswith("100000 cores are wanted, ")
+    assert entry.reason.startswith("expected 100000 cores, found ")
 
 
 def test_a_server_s_rates_are_looked_for_in_every_round(progress):

@@ -65,8 +65,9 @@ def f():
 # Two lines of which the second
 # is mended.
 x = told = such_a = 0  # noqa: F841
+y = 0  # told
 '''
-    assert found(text, ".py") == [(7, "told"), (9, "of these"), (12, "mended")]
+    assert found(text, ".py") == [(7, "told"), (9, "of these"), (14, "told"), (12, "mended")]
 
 
 def test_comments_of_typescript_are_read(found):

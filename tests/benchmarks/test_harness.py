@@ -61,7 +61,7 @@ def test_single_stream_gives_milliseconds_a_call_of_one(progress):
         ("tiring", "failed", "exit code 1: RuntimeError: tired"),
     ],
 )
-def test_contenders_that_take_no_part_are_told_with_the_reason(progress, told, name, status, reason):
+def test_dropped_contenders_have_reasons(progress, told, name, status, reason):
     found = offline(progress, contender(name), contender("fast"), rounds=2, seconds=0.0)
     out, fast = found.offline()
     assert (out.name, out.status, out.reason, out.points) == (name, status, reason, ())
@@ -78,7 +78,7 @@ def test_a_contender_that_does_not_answer_is_ended():
     assert (caught.value.status, str(caught.value)) == ("failed", "no answer in 5 s")
 
 
-def test_what_is_wrong_at_one_task_takes_part_in_others_and_who_died_does_not(progress):
+def test_wrong_output_drops_a_task_death_drops_all(progress):
     with Field([contender("wrong_at_b"), contender("dying"), contender("fast")], progress) as field:
         statuses = [
             [entry.status for entry in field.offline(task, (2, 4), sevens, 1e-6, Rounds(1, 0.0)).offline()]
@@ -99,7 +99,7 @@ def test_a_contender_has_tasks_of_its_own(progress):
     assert found == {"a": ["slow"], "b": ["fast", "slow"]}
 
 
-def test_a_contender_has_arguments_and_a_tolerance_of_its_own_and_its_arrays_are_compared_side_by_side(progress):
+def test_tolerances_of_contenders(progress):
     def between(name, low, high, **more):
         return Contender(name, "tests.benchmarks.contenders:between", (low, high), **more)
 
@@ -123,7 +123,7 @@ def test_a_contender_has_arguments_and_a_tolerance_of_its_own_and_its_arrays_are
     }
 
 
-def test_a_ceiling_is_not_checked_and_its_calls_stand_for_items_whatever_the_batch(progress):
+def test_a_ceiling_is_not_checked(progress):
     top = contender("wrong", kind="ceiling", items={"a": 10.0})
     (entry,) = offline(progress, top, batches=(1, 1000), rounds=1, seconds=0.0).offline()
     assert entry.status == "measured"

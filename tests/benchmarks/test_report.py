@@ -31,7 +31,7 @@ def document(sample):
     return Document("2026-11-25T16:00:00Z", True, environment(), questions)
 
 
-def test_the_report_of_a_file_has_every_table_with_a_picture_of_it(document, tmp_path):
+def test_report_of_a_file(document, tmp_path):
     write_document(document, tmp_path / "r.json")
     assert _cli.main(["report", str(tmp_path / "r.json"), str(tmp_path / "page.md")]) == 0
     page = (tmp_path / "page.md").read_text()

@@ -141,7 +141,7 @@ def test_ulps_are_counted_across_zero_and_values_must_be_as_many():
         distance(np.zeros(2), np.zeros(3), "x")
 
 
-def test_every_program_that_goes_wrong_is_told_with_the_reason_and_the_others_are_measured():
+def test_wrong_programs_have_reasons():
     wrong = ("LaterWrong", "FirstWrong", "Far", "NotANumber", "Short", "OtherNumbers", "Useless", "Dying", "Missing")
     found, text = ask(fake("Right", "ours"), *map(fake, wrong))
     entries = {entry.name: entry for entry in found["decoding where it is embedded"].entries}
@@ -169,7 +169,7 @@ def test_every_program_that_goes_wrong_is_told_with_the_reason_and_the_others_ar
     assert "- Dying: failed: exit code 3: out of luck" in lines
 
 
-def test_programs_differ_within_the_tolerance_and_in_what_they_can():
+def test_programs_within_the_tolerance():
     found, text = ask(fake("Right", "ours"), fake("Near"), fake("Plain", most=1), fake("DyingLater"))
     agreement = found["agreement with the golden outputs"]
     assert [point.at for point in agreement.entry("Right").points] == ["mean", "logvar", "probs", "probs, cpu"]
@@ -195,7 +195,7 @@ def test_programs_differ_within_the_tolerance_and_in_what_they_can():
         assert all(value > 0 for entry in comparison.measured for point in entry.points for value in point.rounds)
 
 
-def test_peers_are_chosen_by_words_and_ours_always_takes_part():
+def test_words_choose_peers():
     asked = [Runtime("Python", "ours", fake("Right").open), fake("Near"), fake("Missing")]
     told = Progress(out=io.StringIO())
     run = runtimes.run(quick=True, progress=told, batch=(1,), seconds=0.01, asked=asked, peers=["MISS"])

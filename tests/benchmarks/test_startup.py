@@ -45,7 +45,7 @@ def test_a_start_that_fails_says_why(program, status, reason):
     assert (caught.value.status, str(caught.value)) == (status, reason)
 
 
-def test_everything_is_started_once_a_round_and_failures_are_told_apart(progress, told):
+def test_commands_start_once_a_round(progress, told):
     missing = [sys.executable, "-c", "import a_package_that_is_not_there"]
     named = {startup.BARE: ("ceiling", PASS), "import nothing": ("peer", missing)}
     starts, out = startup.measure(named, 2, progress, "commands")

@@ -12,7 +12,7 @@ def cells(text):
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in rows.splitlines()], notes.splitlines()
 
 
-def test_a_table_has_medians_spreads_and_ratios_and_tells_who_is_missing(sample):
+def test_cells_of_a_table(sample):
     rows, notes = cells(table(sample))
     assert rows[0] == ["", "batch 1", "batch 64"]
     assert rows[2] == ["JAX, jit", "40.0 ±25% (2.00x)", "500 ±0% (0.80x)"]
@@ -66,7 +66,7 @@ def test_nats_have_two_decimals(sample):
     assert [figure(nats, value) for value in (-72.4191, 66.9)] == ["-72.42", "66.90"]
 
 
-def test_nats_are_told_apart_by_differences_and_the_rest_by_ratios():
+def test_nats_have_differences_others_ratios():
     entries = (Entry("a", "ours", (Point("x", (-72.0,)),)), Entry("b", "ours", (Point("x", (-77.5,)),)))
     points = [entry.points[0] for entry in entries]
     elbo = Comparison("c", "quality", "nats", "higher", "measure", entries, "a")

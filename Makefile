@@ -3,7 +3,8 @@
 DEMO ?= demo
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP := --quiet --disable-pip-version-check --constraint constraints.txt
+INSTALL := $(BIN)/python -m pip install $(PIP)
 
 # The first Python of a version that TensorFlow has wheels for. Override with `make PYTHON=…`.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -16,7 +17,7 @@ NODE := $(shell node -e 'const [major, minor] = process.versions.node.split(".")
 	process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)' 2>/dev/null && command -v npm 2>/dev/null)
 WITHOUT_NODE := no Node.js 20.19 or later with npm
 
-.PHONY: help demo test test-js page torture lowest dist lint format bundle clean
+.PHONY: help demo test test-js page torture lowest audit docs prose dist lint format bundle clean
 
 help:
 	@echo 'make demo    train for some minutes, export, draw samples and reconstructions'
@@ -25,6 +26,9 @@ help:
 	@echo 'make page    build the web page, which cvae-web copies'
 	@echo 'make torture attack everything for SECONDS=600, and count'
 	@echo 'make lowest  the runtime with the oldest versions of its dependencies'
+	@echo 'make audit   look for known vulnerabilities in what is installed, over the network'
+	@echo 'make docs    build the documentation into site/'
+	@echo 'make prose   list sentences against the style of scripts/prose.toml'
 	@echo 'make dist    build the page, the sdist and the wheel'
 	@echo 'make lint    the checks without the tests'
 	@echo 'make format  format and fix what can be'
@@ -43,6 +47,14 @@ $(VENV)/.export: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.test: pyproject.toml constraints.txt $(VENV)/.export
 	$(INSTALL) --group test --group lint --group examples
+	@touch $@
+
+# Dependency groups with an environment of their own, so that they cannot change the versions under test.
+# The one for the documentation has the runtime, too, whose cvae-web writes the page of the model.
+$(VENV)/docs/.installed: PROJECT := --editable .
+$(VENV)/audit/.installed $(VENV)/docs/.installed: $(VENV)/%/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m venv --without-pip $(VENV)/$*
+	$(BIN)/python -m pip --python $(VENV)/$*/bin/python install $(PIP) --group $* $(PROJECT)
 	@touch $@
 
 # ONNX Runtime for the example in C++, from packages of Python and Debian; without them its tests are skipped.
@@ -95,6 +107,19 @@ torture: $(VENV)/.test $(if $(NODE),$(JS)/dist/node.js)
 lowest: $(VENV)/.test
 	$(BIN)/python scripts/lowest.py $(VENV)/lowest
 
+# More options of pip-audit: make audit AUDIT='--vulnerability-service osv --osv-url https://mirror/v1/query'
+audit: $(VENV)/audit/.installed $(VENV)/.test
+	$(BIN)/python -m pip freeze --exclude-editable > $(VENV)/audit/installed.txt
+	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip $(AUDIT) --requirement $(VENV)/audit/installed.txt
+
+# Needs no network once its tools are installed. To read it: python -m http.server --directory site
+docs: $(VENV)/docs/.installed $(if $(NODE),page)
+	NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --strict
+
+# Not part of lint yet: documents and docstrings still have findings.
+prose: | $(BIN)/python
+	$(BIN)/python scripts/prose.py
+
 dist: page $(VENV)/.test
 	$(BIN)/python -m build --no-isolation
 
@@ -124,4 +149,4 @@ bundle: $(VENV)/.export
 	$(BIN)/python scripts/page_golden.py
 
 clean:
-	rm -rf $(VENV) $(JS)/node_modules $(JS)/dist runtime/cvae_runtime/page $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) $(JS)/node_modules $(JS)/dist runtime/cvae_runtime/page $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist site

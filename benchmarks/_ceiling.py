@@ -1,4 +1,4 @@
-"""How fast could a network be? As fast as this machine multiplies matrices and copies memory, if nothing else took time."""
+"""Upper bounds of a network's speed: the rates at which this machine multiplies matrices and copies memory."""
 
 import math
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ COPIED = 1 << 27  # bytes a call: beyond what caches hold
 
 
 def multiply_adds(config: ModelConfig) -> Mapping[str, int]:
-    """The nominal multiply-adds an image by task: every weight at every position, nothing saved, padding included."""
+    """Nominal multiply-adds per image, by task: every weight at every position, padding included."""
     taps = KERNEL**2
     height, width, channels = config.image_shape
     sides, encoder, features = np.array([height, width]), 0, channels
@@ -39,13 +39,13 @@ def multiply_adds(config: ModelConfig) -> Mapping[str, int]:
 
 
 def bytes_moved(config: ModelConfig) -> Mapping[str, int]:
-    """The bytes of an image's input and output, by task: what must go through memory at least."""
+    """Bytes of an image's input and output, by task: the least that must pass through memory."""
     pixels, latent = math.prod(config.image_shape), config.latent_dim
     return {"encoding": pixels + 8 * latent, "decoding": 4 * (latent + pixels), "reconstruction": 5 * pixels}
 
 
 def ceilings(config: ModelConfig) -> list[Contender]:
-    """Contenders that stand for what no other can pass; the images that a call of theirs is worth."""
+    """The upper bounds as contenders, each with the number of images that a call corresponds to."""
     products = {task: SIZE**3 / operations for task, operations in multiply_adds(config).items()}
     copies = {task: COPIED / moved for task, moved in bytes_moved(config).items()}
     return [
@@ -55,7 +55,7 @@ def ceilings(config: ModelConfig) -> list[Contender]:
 
 
 def product(side: str) -> Factory:
-    """A float32 product of two square matrices in ONNX Runtime, with a thread a core."""
+    """Multiply two square float32 matrices in ONNX Runtime, with a thread for each core."""
     import onnxruntime
     from onnx import TensorProto, helper, numpy_helper
 
@@ -74,7 +74,7 @@ def product(side: str) -> Factory:
 
 
 def copies(size: str) -> Factory:
-    """So many bytes copied from one place to another, each core a part."""
+    """Copy this number of bytes, a part on each core."""
     cores = cvae_runtime.allowed_cores()
     source = np.random.default_rng(0).integers(0, 255, int(size), np.uint8)
     target = np.zeros_like(source)

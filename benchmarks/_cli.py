@@ -1,4 +1,4 @@
-"""The command line: questions are asked, their tables printed and their results written; see ``--help``."""
+"""The command line: run questions, print their tables, write their results; see ``--help``."""
 
 import argparse
 import datetime as dt
@@ -7,18 +7,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import NoReturn
 
 from ._document import Document, DocumentError, write_document
 from ._environment import environment
 from ._process import ContenderError
 from ._progress import Progress
 from ._result import Comparison
-from ._sentences import sentences
 from ._table import legend, table
 
-# In the order in which "all" asks them. A question is a module with TITLE, OPTIONS (of _COMMON, that it knows), SECONDS
-# (about what it takes, quick and in full), perhaps add_options(parser), and run(), which yields comparisons, and text.
+# In the order of "all". A question is a module with OPTIONS (names in _COMMON), an optional add_options(parser), and
+# run(), which yields comparisons and text.
 QUESTIONS = ("inference", "training", "graphs", "startup", "runtimes", "quality")
 
 
@@ -39,21 +37,27 @@ def _seconds(text: str) -> float:
 
 
 _COMMON: Mapping[str, dict[str, object]] = {
-    "peers": {"nargs": "+", "metavar": "WORD", "help": "peers whose names hold one of these words alone: JAX OpenVINO"},
+    "peers": {
+        "nargs": "+",
+        "metavar": "WORD",
+        "help": "only peers whose names contain a word: JAX OpenVINO",
+    },
     "batch": {"nargs": "+", "type": _count, "metavar": "N", "help": "the batch sizes"},
     "threads": {"nargs": "+", "type": _count, "metavar": "N", "help": "the numbers of threads"},
-    "seconds": {"type": _seconds, "metavar": "S", "help": "about how long a contender is visited in a round"},
+    "seconds": {"type": _seconds, "metavar": "S", "help": "seconds for each visit of a contender in a round, roughly"},
 }
 
 
 def question_module(name: str) -> ModuleType:
-    """The module that asks a question."""
+    """The module of a question."""
     return importlib.import_module(f"benchmarks.{name}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Who is fastest, side by side.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Compare cvae_runtime with other frameworks on this machine."
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="QUESTION")
     for name in QUESTIONS:
         module = question_module(name)
@@ -61,20 +65,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         _add_common(options, module.OPTIONS)
         if hasattr(module, "add_options"):
             module.add_options(options)
-    everything = commands.add_parser("all", help="all of them, one after another")
+    everything = commands.add_parser("all", help="all questions, one after another")
     _add_common(everything, _COMMON)
     comparing = commands.add_parser("compare", help="the ratios of two result files; exit 3 on a regression")
     comparing.add_argument("before", type=Path, metavar="A.json")
     comparing.add_argument("after", type=Path, metavar="B.json")
-    reporting = commands.add_parser("report", help="the HTML report of a result file")
+    reporting = commands.add_parser("report", help="a Markdown page with tables and pictures from a result file")
     reporting.add_argument("document", type=Path, metavar="A.json")
-    reporting.add_argument("html", type=Path, metavar="OUT.html")
+    reporting.add_argument("report", type=Path, metavar="OUT.md")
 
-    arguments, unknown = parser.parse_known_args(argv)
-    given = vars(arguments)
+    given = vars(parser.parse_args(argv))
     command = given.pop("command")
-    if unknown:
-        _refuse(commands.choices[command], command, unknown)
     try:
         if command == "compare":
             from ._compare import compare_files
@@ -86,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             from ._document import read_document
             from ._report import write_report
 
-            write_report(read_document(given["document"]), given["html"])
+            write_report(read_document(given["document"]), given["report"])
             return 0
         return _ask(QUESTIONS if command == "all" else (command,), **given)
     except (DocumentError, ContenderError, OSError) as error:
@@ -98,21 +99,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _add_common(parser: argparse.ArgumentParser, known: Sequence[str] | Mapping[str, object]) -> None:
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: a look, nothing to quote")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write every round's figures there")
-    parser.add_argument("--html", type=Path, metavar="OUT", help="write a report with pictures there")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds; do not quote the figures")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures of every round")
+    parser.add_argument(
+        "--report", type=Path, metavar="OUT.md", help="write a page; its pictures go into a folder beside it"
+    )
     for name in known:
         parser.add_argument(f"--{name}", **_COMMON[name])  # type: ignore[arg-type]
 
 
-def _refuse(parser: argparse.ArgumentParser, command: str, unknown: Sequence[str]) -> NoReturn:
-    known = sorted(option for action in parser._actions for option in action.option_strings if option[:2] == "--")  # noqa: SLF001
-    parser.error(f"{command} does not know {' '.join(unknown)}; expected one of {', '.join(known)}")
-
-
-def _ask(names: Sequence[str], *, json: Path | None, html: Path | None, quick: bool, **options: object) -> int:
-    """Ask questions, print what each finds when it is found, and write what there is after each."""
-    for path in (json, html):
+def _ask(names: Sequence[str], *, json: Path | None, report: Path | None, quick: bool, **options: object) -> int:
+    """Run questions, print each result at once, and write the files again after each question."""
+    progress = Progress()
+    for path in (json, report):
         if path is not None and not path.absolute().parent.is_dir():
             raise FileNotFoundError(f"{path} cannot be written: there is no folder {path.absolute().parent}")
     date = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -121,8 +120,6 @@ def _ask(names: Sequence[str], *, json: Path | None, html: Path | None, quick: b
     print(f"{document.environment['processor']}, {document.environment['cores']} cores")
     for number, name in enumerate(names):
         module = question_module(name)
-        later = sum(question_module(each).SECONDS[0 if quick else 1] for each in names[number + 1 :])
-        progress = Progress(float(later))
         known = {key: value for key, value in options.items() if key not in _COMMON or key in module.OPTIONS}
         found[name] = []
         progress.note(f"{name} ({number + 1} of {len(names)})")
@@ -132,11 +129,11 @@ def _ask(names: Sequence[str], *, json: Path | None, html: Path | None, quick: b
                 print(f"\n{part}", flush=True)
                 continue
             found[name].append(part)
-            print(f"\n{legend(part)}\n{table(part)}", *sentences(part), sep="\n", flush=True)
+            print(f"\n{part.name}: {legend(part)}\n\n{table(part)}", flush=True)
         if json:
             write_document(document, json)
-        if html:
+        if report:
             from ._report import write_report
 
-            write_report(document, html)
+            write_report(document, report)
     return 0

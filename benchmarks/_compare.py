@@ -1,7 +1,7 @@
-"""What changed between two result files: ratios with their noise, and whether ours got worse by more than it.
+"""Compare two result files: ratios with their noise, and regressions of ours beyond it.
 
-Two runs meet two states of a machine, and a shared one's clock drifts by half. So where both files have a ceiling that was
-measured in the same rounds, what is compared is a figure's share of it, round by round; elsewhere the figure itself.
+Two runs meet two states of a machine, and the clock of a shared one drifts by half. Where both files have a ceiling of the
+same rounds, this compares a figure's share of it, round by round; elsewhere the figure itself.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ class Change:
     Attributes:
         where: question, comparison, entry and place.
         ours: whether it is one of ours, whose regressions count.
-        ratio: how many times better the later one is; None if it is not there any more.
+        ratio: how many times better the later one is; None if it is missing.
         noise: how far the ratio may be from 1 by the rounds' spreads alone, at least what is negligible.
         relative: whether shares of the ceiling were compared.
     """
@@ -36,12 +36,12 @@ class Change:
 
     @property
     def worse(self) -> bool:
-        """Whether it got worse by more than noise, or is gone."""
+        """Whether it got worse by more than the noise, or is missing."""
         return self.ratio is None or self.ratio * (1 + self.noise) < 1
 
     @property
     def better(self) -> bool:
-        """Whether it got better by more than noise."""
+        """Whether it got better by more than the noise."""
         return self.ratio is not None and self.ratio > 1 + self.noise
 
 
@@ -49,7 +49,7 @@ def compare_files(before: Path, after: Path) -> tuple[str, int]:
     """The text to print, and the exit code: 3 on a regression of ours.
 
     Raises:
-        DocumentError: a file is none of ours, or the two have nothing in common.
+        DocumentError: a file is no result file, or the two have no figure in common.
     """
     a, b = read_document(before), read_document(after)
     changes = list(compare_documents(a, b))

@@ -1,7 +1,7 @@
 """Result files: format 1, described by ``results.schema.json``.
 
-A file keeps every round; medians, ratios and shares stand beside them for those who read it with other tools. Reading
-takes the rounds alone, so a file cannot contradict itself.
+A file keeps every round, and medians, ratios and shares for other tools. `read_document` computes them again from the
+rounds, so a file cannot contradict itself.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ SCHEMA = Path(__file__).with_name("results.schema.json")
 
 
 class DocumentError(Exception):
-    """A file that is no result of ours."""
+    """A file that is no result file."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Document:
     """A run of one question or of several.
 
     Attributes:
-        date: ISO 8601, UTC, when it began.
-        quick: fewer and shorter rounds: good for a look, too few to quote.
+        date: start, ISO 8601, UTC.
+        quick: whether it had fewer and shorter rounds, whose figures are not for quoting.
         environment: see `_environment`.
         questions: their comparisons, by the question's name.
     """
@@ -37,7 +37,7 @@ class Document:
     questions: Mapping[str, Sequence[Comparison]]
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """The content of the file as dictionaries and lists."""
         return {
             "format": FORMAT,
             "date": self.date,
@@ -51,15 +51,15 @@ class Document:
 
 
 def write_document(document: Document, path: Path) -> None:
-    """Write a file; `OSError` if that cannot be."""
+    """Write a file; raises `OSError`."""
     path.write_text(json.dumps(document.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def read_document(path: Path) -> Document:
-    """Read a file and hold it against the schema.
+    """Read a file and validate it against the schema.
 
     Raises:
-        DocumentError: it cannot be read, or is something else; says where, what was expected and what to do.
+        DocumentError: it cannot be read, or does not fit the schema.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -73,7 +73,7 @@ def read_document(path: Path) -> Document:
     wrong = jsonschema.exceptions.best_match(validator.iter_errors(data))
     if wrong is not None:
         raise DocumentError(
-            f"{path} is no result of these benchmarks: {wrong.json_path}: {wrong.message[:200]}; "
+            f"{path} is no result file of the benchmarks: {wrong.json_path}: {wrong.message[:200]}; "
             f"expected format {FORMAT}, as python -m benchmarks QUESTION --json writes it: measure again"
         )
     return Document(

@@ -1,4 +1,4 @@
-"""Where figures come from: the machine, what it allows, and the versions of what ran."""
+"""The machine and the versions of packages, for the result file."""
 
 import importlib.metadata
 import platform
@@ -37,7 +37,7 @@ def environment(root: Path = Path("/")) -> dict[str, Any]:
 
 
 def _cpuinfo(path: Path) -> Mapping[str, str]:
-    """The first processor's fields; none where there is no such file."""
+    """The fields of the first processor; empty if the file does not exist."""
     if not path.exists():
         return {}
     first = path.read_text().split("\n\n")[0]
@@ -46,7 +46,7 @@ def _cpuinfo(path: Path) -> Mapping[str, str]:
 
 
 def _governor(root: Path) -> str | None:
-    """How the first core's clock is governed; None where that cannot be read, as in most virtual machines."""
+    """The governor of the first core's clock; None in most virtual machines, which do not have it."""
     path = root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
     try:
         return path.read_text().strip()

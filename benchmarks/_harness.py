@@ -1,7 +1,7 @@
 """Measures contenders side by side: outputs checked first, rounds interleaved, and a process each.
 
-A machine's clock drifts by more than contenders differ. So every round visits all of them in turn, one running at a
-time, and only ratios within a round are compared; the figure is the median over rounds.
+The clock of a machine drifts by more than contenders differ. So every round visits all contenders in turn, one at a time,
+and ratios are taken within rounds. A figure is the median over the rounds.
 """
 
 import contextlib
@@ -25,23 +25,23 @@ Reference = Callable[[int], np.ndarray]  # batch size to the right output
 
 @dataclasses.dataclass(frozen=True)
 class Rounds:
-    """How much is measured: visits of each contender at each size, and about how long one is."""
+    """How much to measure: the visits of each contender at each size, and the approximate seconds of a visit."""
 
     count: int
     seconds: float
 
 
 class Field:
-    """Contenders in processes of their own, that have been checked and wait for their turn.
+    """Contenders, each in its own process. A context manager that starts and ends the processes.
 
     Args:
-        contenders: who takes part.
-        progress: where it is told.
-        cores: how many of them a contender may use; all if not given.
-        label: before the stages' names.
+        contenders: the contenders.
+        progress: shows the stages.
+        cores: how many cores a contender may use; all by default.
+        label: prefix of the names of stages.
 
     Attributes:
-        out: contender -> why it takes no part any more.
+        out: contender -> why it was dropped.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Field:
         self._stack.close()
 
     def offline(self, task: str, batches: Sequence[int], reference: Reference, atol: float, rounds: Rounds) -> "Race":
-        """Check everyone's output at every batch size, then measure, one batch after another without a pause."""
+        """Check all outputs at every batch size, then measure batches one after another."""
         out = dict(self.out)
         names = self._ready(task, batches, reference, atol, out)
         measures = {name: partial(self._processes[name].measure, task) for name in names}
@@ -83,15 +83,18 @@ class Field:
     def server(
         self, task: str, batches: Sequence[int], checked: "Race", bound: float, rounds: Rounds, steps: int
     ) -> tuple[Entry, ...]:
-        """The largest rate of single images at random that each can take, as entries with one point.
+        """Find the largest rate of single images, arriving at random, that each contender can serve.
 
         Args:
-            task: of which.
-            batches: how many it may be given at once; 1 is among them, and all were measured.
-            checked: of the same task: says who takes part, and where to look for the rate.
-            bound: seconds within which 99 of 100 must be back.
-            rounds: see `Rounds`; each looks for the rate anew, with arrivals of its own.
-            steps: of a round's bisection.
+            task: the task.
+            batches: the batch sizes that a contender may get; they include 1, and all were measured.
+            checked: the offline race of the task: the contenders, and where to start the search.
+            bound: seconds within which 99 of 100 images must be ready.
+            rounds: see `Rounds`; each searches anew, with other arrivals.
+            steps: of the bisection in a round.
+
+        Returns:
+            Entries with one point.
         """
         contenders = [contender for contender in checked.contenders if contender.items is None]
         racing, out = [c for c in contenders if c.name in checked.times], dict(checked.out)
@@ -106,7 +109,7 @@ class Field:
                 serve = partial(self._processes[name].serve, task, batches, seconds=rounds.seconds, bound=bound)
 
                 def holds(rate: float, serve: Callable[..., bool] = serve, number: int = number) -> bool:
-                    # Twice, with other arrivals: one hiccup of the machine is not the contender's.
+                    # Two tries with other arrivals: a hiccup of the machine must not count.
                     return serve(rate=rate, seed=2 * number) or serve(rate=rate, seed=2 * number + 1)
 
                 most = max(checked.rate(contender, batch) for batch in batches)
@@ -130,7 +133,7 @@ class Field:
     def _ready(
         self, task: str, batches: Sequence[int], reference: Reference, atol: float, out: dict[str, ContenderError]
     ) -> list[str]:
-        """Who computes what is right at every batch size; the first calls compile what is to be compiled."""
+        """The contenders with the right output at every batch size; the first calls also compile."""
         taking_part = [contender for contender in self._taking_part(task) if contender.name not in out]
         self._progress.stage(f"{self._label}{task}, first calls", len(taking_part) * len(batches))
         for contender in taking_part:
@@ -145,7 +148,7 @@ class Field:
 
     @contextlib.contextmanager
     def _dropping(self, name: str, out: dict[str, ContenderError]) -> Iterator[None]:
-        """Who fails in the block takes no part any more, and all hear why; who died does not come back either."""
+        """Drop the contender if the block fails, from this task or, if it died, from all."""
         try:
             yield
         except ContenderError as error:
@@ -157,11 +160,11 @@ class Field:
 
 @dataclasses.dataclass(frozen=True)
 class Race:
-    """What was measured of a task.
+    """The measured times of a task.
 
     Attributes:
-        task: what was done.
-        contenders: who can do it.
+        task: the task.
+        contenders: those that can do it.
         times: contender -> batch size -> round -> the seconds of every call.
         out: contender -> why it was not measured.
     """
@@ -218,7 +221,7 @@ class Race:
 
 
 def entry_of(contender: Contender, points: Sequence[Point], error: ContenderError | None = None) -> Entry:
-    """A contender's entry: its points, or why there are none."""
+    """A contender's entry: its points, or the reason for having none."""
     status: Status = error.status if error else "measured"
     reason = str(error) if error else None
     kept = () if error else tuple(points)
@@ -233,21 +236,21 @@ def race(
     what: str,
     out: dict[str, ContenderError] | None = None,
 ) -> Times:
-    """Measure contenders in interleaved rounds; one that dies on the way is put among those that are out.
+    """Measure contenders in interleaved rounds; contenders that die are dropped.
 
     Args:
         contenders: by name.
-        batches: what each is asked to do, one after another.
+        batches: the batch sizes, one after another.
         rounds: see `Rounds`.
-        progress: where it is told.
-        what: the stage's name.
-        out: gets who dies; without it the error is raised.
+        progress: shows the stage.
+        what: the name of the stage.
+        out: receives the contenders that die; without it, the error is raised.
     """
     times: dict[str, dict[int, list[Sequence[float]]]] = {name: {b: [] for b in batches} for name in contenders}
     progress.stage(what, rounds.count * len(batches) * len(contenders))
     for number in range(rounds.count):
         for batch in batches:
-            # Everyone gets to go first: the first after a pause may find a cooler or a sleepier processor.
+            # Rounds start with another contender each: after a pause the processor is cooler, or slower.
             for name in _turned(list(contenders), number):
                 if name not in times:
                     continue
@@ -266,7 +269,7 @@ def race(
 def check_output(
     found: np.ndarray, expected: np.ndarray, batch: int, atol: float, mean_atol: float | None = None
 ) -> None:
-    """Raise `ContenderError` if an output at a batch size is not what it must be."""
+    """Raise `ContenderError` if an output is not the expected one, within the tolerance."""
     if found.shape != expected.shape:
         reason = f"wrong output at batch {batch}: expected shape {expected.shape}, found {found.shape}"
         raise ContenderError("refused", reason)

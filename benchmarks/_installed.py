@@ -1,4 +1,4 @@
-"""What an installation takes on the disk: a distribution with everything that it requires."""
+"""Disk space of an installation: a distribution with everything that it requires."""
 
 import importlib.metadata
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def requirements(name: str, extras: Iterable[str] = ()) -> set[str]:
-    """A distribution's name and those of all that it requires here, however far away.
+    """Names of a distribution and of all its direct and indirect requirements on this machine.
 
     Raises:
         importlib.metadata.PackageNotFoundError: one of them is not installed.
@@ -33,6 +33,6 @@ def requirements(name: str, extras: Iterable[str] = ()) -> set[str]:
 
 
 def installed_bytes(names: Iterable[str]) -> int:
-    """What these distributions' files take."""
+    """Total size of the files of some distributions."""
     files = (Path(file.locate()) for name in names for file in importlib.metadata.files(name) or ())
     return sum(file.stat().st_size for file in files if file.is_file())

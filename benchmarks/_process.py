@@ -1,4 +1,4 @@
-"""A contender's process, seen from outside; the inside is `_worker`."""
+"""Start and ask the process of a contender, which runs `_worker`."""
 
 import dataclasses
 import json
@@ -17,17 +17,17 @@ from ._result import Kind, Status
 
 @dataclasses.dataclass(frozen=True)
 class Contender:
-    """One way to do the work.
+    """One way to do a task.
 
     Attributes:
-        name: in the table.
+        name: in tables and files.
         factory: "module:function"; see `_worker`.
         arguments: of the factory.
         kind, precision, device: see `_result.Entry`.
-        tasks: what it can do; all if not given.
-        atol: how far its output may be from the reference, where that is not the same for all.
-        mean_atol: how far it may be on average, where single values may be off by anything, as in fewer bits.
-        items: task -> the items that a call stands for, where that is not the batch size; such a one is not checked.
+        tasks: the tasks that it can do; all by default.
+        atol: largest allowed difference from the reference, if not the one of all contenders.
+        mean_atol: largest allowed mean difference; replaces `atol` in fewer bits, where single values may flip.
+        items: task -> items that a call corresponds to, if not the batch size; the output is then not checked.
     """
 
     name: str
@@ -42,8 +42,13 @@ class Contender:
     items: Mapping[str, float] | None = None
 
 
+def chosen(name: str, words: Sequence[str] | None) -> bool:
+    """Whether a name contains one of the words, in any case; all names do if there are no words."""
+    return words is None or any(word.lower() in name.lower() for word in words)
+
+
 class ContenderError(Exception):
-    """A contender that takes no part, and why."""
+    """A contender that cannot be measured, and the reason."""
 
     def __init__(self, status: Status, reason: str) -> None:
         super().__init__(reason)
@@ -51,13 +56,13 @@ class ContenderError(Exception):
 
 
 class Process:
-    """Where a contender works; asks one thing at a time, and ends it if no answer comes in ``patience`` seconds.
+    """The process of a contender: sends one request at a time.
 
     Args:
-        contender: which.
-        cores: how many of them it may use; all if not given.
-        patience: see above.
-        command: a program that answers lines of JSON, in the place of `_worker` with the contender's factory.
+        contender: the contender.
+        cores: how many cores it may use; all by default.
+        patience: seconds to wait for an answer before the process is killed.
+        command: a program that answers lines of JSON; by default `_worker` with the contender's factory.
     """
 
     def __init__(
@@ -80,13 +85,13 @@ class Process:
         )
 
     def close(self) -> None:
-        """End it, at once if it does not end by itself."""
+        """End the process; kill it after 10 seconds."""
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 try:
                     stream.close()
                 except BrokenPipeError:
-                    continue  # what was not sent to a process that died
+                    continue  # the process died before it read its last request
         try:
             self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:
@@ -105,7 +110,7 @@ class Process:
             raise ContenderError("skipped", answer["unavailable"])
 
     def output(self, task: str, batch: int) -> np.ndarray:
-        """What it computes."""
+        """The output of one call."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "output.npy"
             self._ask(do="output", task=task, batch=batch, path=str(path))
@@ -113,7 +118,7 @@ class Process:
             return found
 
     def measure(self, task: str, batch: int, seconds: float) -> Sequence[float]:
-        """The seconds of every call, of about so many seconds of calls."""
+        """Call it for about this long: the seconds of every call."""
         times: Sequence[float] = self._ask(do="measure", task=task, batch=batch, seconds=seconds)["times"]
         return times
 

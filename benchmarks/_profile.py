@@ -1,4 +1,4 @@
-"""Where a graph's time goes: ONNX Runtime's own profile, node by node, on one thread."""
+"""Profile a graph node by node in ONNX Runtime, on one thread."""
 
 import dataclasses
 import json
@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ._table import markdown_table
+
 
 @dataclasses.dataclass(frozen=True)
 class NodeTime:
-    """A node of the graph as ONNX Runtime has optimised it, and its median time over the calls."""
+    """A node of the optimised graph and its median time over the calls."""
 
     operator: str
     name: str
@@ -20,7 +22,7 @@ class NodeTime:
 
 
 def profile(graph: bytes, arrays: Mapping[str, np.ndarray], calls: int) -> list[NodeTime]:
-    """Call a graph a number of times on one batch; its nodes in the order in which they run."""
+    """Call a graph on one batch: its nodes in the order in which they run."""
     import onnxruntime
 
     batch = len(next(iter(arrays.values())))
@@ -46,18 +48,13 @@ def profile(graph: bytes, arrays: Mapping[str, np.ndarray], calls: int) -> list[
 
 
 def profile_table(title: str, nodes: Sequence[NodeTime]) -> str:
-    """Microseconds by operator, largest first, then by node, as lines of text."""
+    """Microseconds an image: the operators, slowest first, then the nodes in the order in which they run."""
     total = sum(node.microseconds for node in nodes)
     operators: dict[str, float] = {}
     for node in nodes:
         operators[node.operator] = operators.get(node.operator, 0.0) + node.microseconds
-
-    def line(operator: str, name: str, microseconds: float) -> str:
-        return f"  {operator:24}{microseconds:10.2f}{microseconds / total:6.0%}  {name}".rstrip()
-
-    return "\n".join(
-        [f"{title}: {total:.1f} us an image in {len(nodes)} nodes; by operator, then node by node"]
-        + [line(name, "", time) for name, time in sorted(operators.items(), key=lambda item: -item[1])]
-        + [""]
-        + [line(node.operator, node.name, node.microseconds) for node in nodes]
-    )
+    summed = [NodeTime(name, "all", time) for name, time in sorted(operators.items(), key=lambda item: -item[1])]
+    rows = [
+        [f"{n.operator}, {n.name}", f"{n.microseconds:.2f}", f"{n.microseconds / total:.0%}"] for n in (*summed, *nodes)
+    ]
+    return f"{title}: {total:.1f} us an image in {len(nodes)} nodes\n\n{markdown_table([['', 'us', 'share'], *rows])}"

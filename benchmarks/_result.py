@@ -1,8 +1,8 @@
-"""What a benchmark finds, in the one shape that tables, files, reports and comparisons are made from.
+"""The result types that tables, files, reports and `compare` share.
 
-A question gives comparisons; a comparison has entries, one a contender; an entry has points along the comparison's axis;
-a point has a figure a round. Rounds of one point number go together: contenders were measured in turn, so only ratios
-within a round are free of the machine's drift.
+A question yields comparisons. A comparison has an entry for each contender, an entry has points along the comparison's
+axis, and a point has a figure for each round. Rounds of the same number were measured together: only ratios within a
+round are free of the machine's drift.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ At = int | float | str
 
 @dataclasses.dataclass(frozen=True)
 class Latency:
-    """Seconds a call, medians over the rounds of each round's percentiles."""
+    """Seconds a call: the median over the rounds of each round's percentile."""
 
     p50: float
     p90: float
@@ -28,7 +28,7 @@ class Latency:
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """What an entry reached at one place of the axis: a figure a round, in the comparison's unit."""
+    """The figures of an entry at one place of the axis: one for each round, in the comparison's unit."""
 
     at: At
     rounds: tuple[float, ...]
@@ -51,7 +51,7 @@ class Point:
 
     @property
     def quartiles(self) -> tuple[float, float]:
-        """The first and the third, of the rounds themselves; of a single round, twice that one."""
+        """The first and the third quartile of the rounds; of a single round, its figure twice."""
         if len(self.rounds) == 1:
             return self.rounds[0], self.rounds[0]
         first, _, third = statistics.quantiles(self.rounds, n=4, method="inclusive")
@@ -68,12 +68,12 @@ class Entry:
     """One contender's results.
 
     Attributes:
-        name: as tables and pictures have it.
-        kind: "ours", "peer", or "ceiling", which no contender can pass.
-        precision: "float32" or another; those of the same device and precision are peers of each other.
+        name: in tables and charts.
+        kind: "ours", "peer", or "ceiling": an upper bound.
+        precision: "float32" or another.
         device: "cpu" or another.
-        points: along the axis; none unless it was measured.
-        status: "skipped" is not installed or not possible here, "failed" died, "refused" computes something else.
+        points: along the axis; empty unless measured.
+        status: "skipped": not installed or not possible on this machine; "failed": died; "refused": wrong output.
         reason: of a status other than "measured".
     """
 
@@ -96,13 +96,13 @@ class Comparison:
 
     Attributes:
         name: unique within a question, like "decoding, offline".
-        scenario: how the load came: "offline", "single-stream", "server", or what else was asked.
+        scenario: the load: "offline", "single-stream", "server", or another.
         unit: of the figures, like "images/s".
         better: "higher" or "lower".
-        axis: what the points stand for, like "batch".
-        entries: one a contender, those that were not measured too.
-        ours: the entry that the others' ratios are told against, and that sentences speak of.
-        negligible: the relative change of a figure that is no news, whatever the rounds say.
+        axis: the meaning of the points, like "batch".
+        entries: one for each contender, measured or not.
+        ours: the entry that tables compare all others with.
+        negligible: `compare` ignores relative changes up to this, whatever the spread.
     """
 
     name: str
@@ -116,7 +116,7 @@ class Comparison:
 
     @property
     def places(self) -> tuple[At, ...]:
-        """All places of the axis, in the order in which entries have them."""
+        """All places of the axis, in the order of the entries."""
         return tuple(dict.fromkeys(point.at for entry in self.entries for point in entry.points))
 
     @property
@@ -125,21 +125,21 @@ class Comparison:
         return tuple(entry for entry in self.entries if entry.status == "measured")
 
     def entry(self, name: str) -> Entry | None:
-        """The measured one of a name."""
+        """The measured entry of a name, if any."""
         return next((entry for entry in self.measured if entry.name == name), None)
 
     def gain(self, mine: Point, other: Point) -> float:
-        """How many times better ``mine`` is: the median of the rounds' ratios, or the medians' if rounds do not pair."""
+        """How many times better ``mine`` is: the median ratio of the rounds, or of medians if rounds do not pair."""
         if len(mine.rounds) == len(other.rounds):
             return statistics.median(map(self._times_better, mine.rounds, other.rounds))
         return self.gain_of_medians(mine, other)
 
     def gain_of_medians(self, mine: Point, other: Point) -> float:
-        """How many times better ``mine`` is, where the rounds are of different runs."""
+        """How many times better ``mine`` is, for points of different runs."""
         return self._times_better(mine.median, other.median)
 
     def best_peer(self, entry: Entry, at: At) -> Entry | None:
-        """The best of an entry's peers: on its device, in float32, or in any precision if it is in fewer bits itself."""
+        """The best peer on the entry's device: in float32, or in any precision if the entry is in fewer bits."""
         return self._best("peer", at, lambda e: e.device == entry.device and _comparable(entry, e))
 
     def ratio_to_best_peer(self, entry: Entry, at: At) -> float | None:
@@ -149,14 +149,14 @@ class Comparison:
         if not point or not peer or entry.kind == "ceiling":
             return None
         gain = self.gain(point, peer)
-        return gain if math.isfinite(gain) else None  # a server's rate may be nothing at all
+        return gain if math.isfinite(gain) else None  # the rate of a server may be 0
 
     def ceiling(self, at: At) -> Entry | None:
-        """The lowest of them."""
+        """The lowest upper bound."""
         return self._best("ceiling", at, lambda _: True, lowest=True)
 
     def share_of_ceiling(self, entry: Entry, at: At) -> float | None:
-        """What share of the lowest ceiling an entry reaches; of float32 on the CPU alone, which is what is measured there."""
+        """Share of the lowest upper bound that an entry reaches; None unless it runs in float32 on the CPU, as the bound."""
         ceiling = self.ceiling(at)
         point, top = entry.point(at), ceiling.point(at) if ceiling else None
         if entry.kind == "ceiling" or (entry.precision, entry.device) != ("float32", "cpu"):
@@ -164,7 +164,7 @@ class Comparison:
         return self.gain(point, top) if point and top and top.median else None
 
     def _times_better(self, mine: float, other: float) -> float:
-        if mine < 0 and other < 0:  # as ELBOs are: the higher is the smaller number
+        if mine < 0 and other < 0:  # ELBOs: the higher has the smaller absolute value
             mine, other = other, mine
         quotient = (mine, other) if self.better == "higher" else (other, mine)
         return quotient[0] / quotient[1] if quotient[1] else math.inf
@@ -180,11 +180,11 @@ def _comparable(entry: Entry, peer: Entry) -> bool:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The smallest value that at least ``percent`` of a hundred are not above: the nearest rank, as MLPerf takes it."""
+    """The percentile of values by nearest rank, as in MLPerf."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(percent / 100 * len(ordered)) - 1)]
 
 
 def latency(rounds: Sequence[Sequence[float]]) -> Latency:
-    """From the seconds of every call of every round."""
+    """Latencies from the seconds of every call of every round."""
     return Latency(*(statistics.median(percentile(times, p) for times in rounds) for p in (50, 90, 99)))

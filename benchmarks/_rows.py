@@ -1,17 +1,16 @@
-"""The report of `runtimes`: a row a runtime, and what each is."""
+"""The table of `runtimes`: a row for each runtime, and the versions of each."""
 
 import dataclasses
 import statistics
 from collections.abc import Mapping, Sequence
 
+from ._table import markdown_table
 from .embedded._agreement import Agreement
-
-_NAME = 20
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What is known of a runtime.
+    """The figures of a runtime.
 
     Attributes:
         name: of the runtime.
@@ -32,33 +31,28 @@ class Row:
 
     @property
     def difference(self) -> float:
-        """The largest of all outputs."""
+        """The largest difference over all outputs."""
         return max(value for outputs in self.agreement.differences.values() for value in outputs.values())
 
 
 def report(rows: Sequence[Row], missing: Mapping[str, str]) -> str:
-    """The rows as lines of text, then what each is, and why others are missing."""
+    """A table with a row for each runtime, then the versions of each and why others are missing."""
     batches = list(dict.fromkeys(batch for row in rows for batch in row.rates))
-    columns = ["largest difference", "latents", "threads", "cold start", *(f"batch {b}" for b in batches), "size"]
-    lines = [f"{'':{_NAME}}" + "".join(f"{column:>{_width(column)}}" for column in columns)]
+    table = [["", "largest difference", "latents", "threads", "cold start", *(f"batch {b}" for b in batches), "size"]]
+    notes = []
     for row in rows:
-        cells = [
-            f"{row.difference:.1e}",
-            "-" if row.agreement.ulp is None else f"{row.agreement.ulp} ulp",
-            row.threads,
-            f"{1e3 * statistics.median(row.cold):,.0f} ms" if row.cold else "-",
-            *(f"{statistics.median(row.rates[b]):,.0f}/s" if row.rates.get(b) else "-" for b in batches),
-            f"{row.size / 1e6:,.1f} MB",
-        ]
-        pairs = zip(cells, columns, strict=True)
-        lines.append(f"{row.name:{_NAME}}" + "".join(f"{cell:>{_width(column)}}" for cell, column in pairs))
-    lines += [f"{name:{_NAME}}{reason}" for name, reason in missing.items()]
-    lines.append("")
-    for row in rows:
-        lines.append(f"{row.name}: {row.about}; compared {', '.join(row.agreement.differences)}")
-        lines += [f"  not {file}: {reason}" for file, reason in row.agreement.not_run.items()]
-    return "\n".join(lines)
-
-
-def _width(column: str) -> int:
-    return max(11, len(column) + 2)
+        table.append(
+            [
+                row.name,
+                f"{row.difference:.1e}",
+                "-" if row.agreement.ulp is None else f"{row.agreement.ulp} ulp",
+                row.threads,
+                f"{1e3 * statistics.median(row.cold):,.0f} ms" if row.cold else "-",
+                *(f"{statistics.median(row.rates[b]):,.0f}/s" if row.rates.get(b) else "-" for b in batches),
+                f"{row.size / 1e6:,.1f} MB",
+            ]
+        )
+        notes.append(f"- {row.name}: {row.about}; compared {', '.join(row.agreement.differences)}")
+        notes += [f"  - not {file}: {reason}" for file, reason in row.agreement.not_run.items()]
+    notes += [f"- {name}: {reason}" for name, reason in missing.items()]
+    return "\n".join([markdown_table(table), "", *notes])

@@ -1,7 +1,7 @@
-"""The server scenario: single images arrive at random, and 99 of 100 must be back within a bound.
+"""The server scenario: single images arrive at random, and 99 of 100 must be ready within a bound.
 
-Arrivals are a Poisson process with a seed, the same for all contenders. The server is as plain as can be and the same
-for all: whenever the contender is free it takes the largest of its batch sizes that the queue fills, oldest first.
+Arrivals are a Poisson process with a seed, the same for all contenders. Whenever the contender is free, it takes the
+largest batch size that the queue fills, oldest images first.
 """
 
 import bisect
@@ -28,12 +28,12 @@ def serve(
     """Whether 99 % of the images that arrive are done within the bound.
 
     Args:
-        works: batch size -> what works on such a batch; size 1 is among them.
-        rate: images a second that arrive on average.
-        seconds: how long they arrive.
+        works: batch size -> a call on a batch of this size; includes size 1.
+        rate: mean number of images a second that arrive.
+        seconds: how long images arrive.
         seed: of the arrivals.
         bound: seconds from an image's arrival to its result.
-        clock, sleep: of the time.
+        clock, sleep: replaced in tests.
     """
     count = max(_FEWEST, math.ceil(rate * seconds))
     arrivals = np.cumsum(np.random.default_rng(seed).exponential(1 / rate, count)).tolist()
@@ -48,10 +48,10 @@ def serve(
             continue
         size = next(size for size in sizes if size <= waiting)
         works[size]()
-        # Later arrivals wait less: of this batch, those until then are late.
+        # Arrivals are in order, so the late ones of this batch come first.
         late += bisect.bisect_left(arrivals, clock() - start - bound, done, done + size) - done
         if late > allowed:
-            return False  # nothing that comes can mend it
+            return False
         done += size
     return True
 
@@ -60,13 +60,13 @@ def largest_rate(holds: Callable[[float], bool], low: float, high: float, steps:
     """The largest rate that holds, by bisection in ratios: the interval's logarithm halves with each step.
 
     Args:
-        holds: whether a rate does.
-        low: a rate that is thought to; if it does not, a tenth of it is tried.
-        high: one that is thought not to.
+        holds: whether a rate holds.
+        low: a rate that probably holds; otherwise a tenth of it is tried.
+        high: a rate that probably does not hold.
         steps: of the bisection.
 
     Returns:
-        The largest rate that was seen to hold; None if not even the tenth did.
+        The largest rate that held; None if not even a tenth of ``low`` did.
     """
     for _ in range(2):
         if holds(low):

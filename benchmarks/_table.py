@@ -1,43 +1,46 @@
-"""A comparison as a table on the terminal."""
+"""Comparisons as Markdown tables, aligned so that a terminal shows them well."""
 
 import math
+from collections.abc import Sequence
 
 from ._result import At, Comparison, Entry, Point
 
 NATS = "nats"
-_NAME, _CELL = 34, 23
+
+
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """A table of cells; the first row is the header, the first column is aligned left, the others right."""
+    widths = [max(3, *map(len, column)) for column in zip(*rows, strict=True)]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    padded = [[row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in (rows[0], rule, *rows[1:])]
+    return "\n".join(f"| {' | '.join(row)} |" for row in padded)
 
 
 def table(comparison: Comparison) -> str:
-    """Medians, half their spread, and in brackets how many times better our entry is, as lines of text."""
-    ours = comparison.entry(comparison.ours)
-    places = comparison.places
-    lines = [f"{'':{_NAME}}" + "".join(f"{heading(comparison, at):>{_CELL}}" for at in places)]
-    lines += [
-        f"{entry.name:{_NAME}}" + "".join(_cell(comparison, ours, entry, at) for at in places).rstrip()
-        for entry in comparison.measured
-    ]
-    lines += [
-        f"{entry.name:{_NAME}}{entry.status}: {entry.reason}"
+    """Medians, half their spread, and how many times better our entry is; then the contenders without figures."""
+    ours, places = comparison.entry(comparison.ours), comparison.places
+    rows = [["", *(heading(comparison, at) for at in places)]]
+    rows += [[entry.name, *(_cell(comparison, ours, entry, at) for at in places)] for entry in comparison.measured]
+    missing = [
+        f"- {entry.name}: {entry.status}: {entry.reason}"
         for entry in comparison.entries
         if entry.status in ("failed", "refused")
     ]
-    skipped = [entry.name for entry in comparison.entries if entry.status == "skipped"]
-    if skipped:
-        lines.append(f"skipped: {'; '.join(skipped)}")
-    return "\n".join(lines)
+    skipped = "; ".join(entry.name for entry in comparison.entries if entry.status == "skipped")
+    notes = "\n".join([*missing, *([f"- skipped: {skipped}"] if skipped else [])])
+    return "\n\n".join(filter(None, [markdown_table(rows), notes]))
 
 
 def legend(comparison: Comparison) -> str:
-    """What the table holds, as a line of text."""
+    """One line that says what the table shows."""
     return (
-        f"{comparison.name}: {comparison.unit}, {comparison.better} is better; median of the rounds, half the spread, "
-        f"and in brackets how {'much' if comparison.unit == NATS else 'many times'} better {comparison.ours} is"
+        f"{comparison.unit}, {comparison.better} is better; median of the rounds ± half the spread "
+        f"(how {'much' if comparison.unit == NATS else 'many times'} better {comparison.ours} is)"
     )
 
 
 def heading(comparison: Comparison, at: At) -> str:
-    """What a place of the axis is called."""
+    """The name of a place on the axis."""
     if isinstance(at, str):
         return at
     axis, _, unit = comparison.axis.partition(", ")
@@ -47,7 +50,7 @@ def heading(comparison: Comparison, at: At) -> str:
 
 
 def figure(comparison: Comparison, value: float) -> str:
-    """A figure with about three digits, and thousands apart; nats with two decimals."""
+    """A figure with about three digits and thousands separators; nats with two decimals."""
     if comparison.unit == NATS:
         return f"{value:.2f}"
     if value == 0 or value >= 100:
@@ -58,24 +61,18 @@ def figure(comparison: Comparison, value: float) -> str:
 def _cell(comparison: Comparison, ours: Entry | None, entry: Entry, at: At) -> str:
     point, mine = entry.point(at), ours.point(at) if ours else None
     if point is None:
-        return f"{'-':>{_CELL - 8}}{'':8}"
-    text = figure(comparison, point.median)
-    if len(point.rounds) > 1:
-        text += f" +-{point.spread:.0%}"
-    ratio = f"({versus(comparison, mine, point)})" if mine and entry is not ours else ""
-    return f"{f'{text} {ratio:>7}':>{_CELL}}"
+        return "-"
+    spread = f" ±{point.spread:.0%}" if len(point.rounds) > 1 else ""
+    ratio = f" ({versus(comparison, mine, point)})" if mine and entry is not ours else ""
+    return f"{figure(comparison, point.median)}{spread}{ratio}"
 
 
 def versus(comparison: Comparison, mine: Point, other: Point) -> str:
-    """How much better a point is than another: times, or in nats, whose ratios mean nothing, the difference."""
+    """How many times better ``mine`` is; in nats, whose ratios mean nothing, the difference."""
     if comparison.unit == NATS:
         difference = mine.median - other.median
         return f"{difference if comparison.better == 'higher' else -difference:+.2f}"
-    return times(comparison.gain(mine, other))
-
-
-def times(ratio: float) -> str:
-    """A ratio; a dash if it is none."""
+    ratio = comparison.gain(mine, other)
     if not math.isfinite(ratio):
         return "-"
     return f"{ratio:.2f}x" if ratio >= 0.095 else f"{ratio:.1g}x"

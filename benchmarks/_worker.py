@@ -1,8 +1,8 @@
 """The process of one contender: ``python -m benchmarks._worker CORES MODULE:FACTORY [ARGUMENT...]``.
 
-It answers JSON lines on stdin with JSON lines on stdout. The factory is called once, with the arguments, and returns a
-function from a task and a batch size to the work on such a batch, which gives back what it computed. Cores are how many
-the process may use, or "all": set before anything is imported, so that every framework takes as many threads by itself.
+It answers JSON lines on stdin with JSON lines on stdout. The factory is called once with the arguments. It returns a
+function from a task and a batch size to a call that does the task on a batch and returns the output. CORES is the number
+of cores that the process may use, or "all". It is set before frameworks are imported, since they count cores then.
 """
 
 import importlib
@@ -22,7 +22,7 @@ Factory = Callable[[str, int], Work]
 
 
 class UnavailableError(Exception):
-    """What a factory raises that cannot run on this machine."""
+    """Raised by a factory that cannot run on this machine."""
 
 
 def main(cores: str, name: str, *arguments: str) -> None:
@@ -52,23 +52,23 @@ def main(cores: str, name: str, *arguments: str) -> None:
 
 
 def allow_cores(count: int) -> None:
-    """Keep this process, and what it will start, on so many of the cores that it is allowed.
+    """Keep this process and its children on this number of the allowed cores.
 
     Raises:
-        UnavailableError: the system cannot do that, or has fewer.
+        UnavailableError: the system is not Linux, or fewer cores are allowed.
     """
     if not hasattr(os, "sched_setaffinity"):
         raise UnavailableError("this system cannot keep a process on some cores: expected Linux")
     allowed = sorted(os.sched_getaffinity(0))
     if count > len(allowed):
-        raise UnavailableError(f"{count} cores are wanted, {len(allowed)} allowed")
+        raise UnavailableError(f"expected {count} cores, found {len(allowed)} allowed ones")
     os.sched_setaffinity(0, allowed[:count])
 
 
 def measure(work: Callable[[], object], seconds: float) -> Sequence[float]:
-    """Call ``work`` for about so many seconds: the calls' times, in seconds."""
+    """Call ``work`` for about this long: the seconds of every call."""
     clock = time.perf_counter
-    work()  # what another contender left in the caches is not this one's
+    work()  # fills the caches after another contender
     times: list[float] = []
     end = clock() + seconds
     while not times or clock() < end:
@@ -92,7 +92,7 @@ def _respond(request: Mapping[str, Any], work_of: Callable[[str, int], Work]) ->
 
 
 def _private_stdout() -> TextIO:
-    """Keep stdout for the answers alone: what libraries print there goes to stderr."""
+    """Keep stdout for the answers: redirect what libraries print to stderr."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return answers
@@ -104,5 +104,5 @@ def _answer(answers: TextIO, value: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    # Not this file's own main: peers raise the UnavailableError of the module that they import.
+    # Peers raise the UnavailableError of the imported module, not of __main__.
     importlib.import_module("benchmarks._worker").main(*sys.argv[1:])

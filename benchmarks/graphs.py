@@ -1,7 +1,7 @@
-"""How fast are a bundle's graphs on the CPU? Portable ones, those shaped for it and those in fewer bits, side by side.
+"""Compare the graphs of a bundle on the CPU: portable, shaped for the CPU, and in fewer bits.
 
-All are sessions of one ONNX Runtime in this process, called as cvae_runtime calls them: a session of one thread, by as
-many threads as are wanted, a micro-batch at a time.
+All graphs are sessions of one ONNX Runtime in this process, called as in cvae_runtime: a session has one thread, and
+several threads call it, with a micro-batch each.
 """
 
 import argparse
@@ -24,13 +24,11 @@ from ._progress import Progress
 from ._result import Comparison
 from ._worker import measure
 
-TITLE = "Graphs: those of a bundle, as cvae_runtime opens and calls them"
 OPTIONS = ("batch", "threads", "seconds")
-SECONDS = (25, 120)
 
 ROLES = ("decoder", "encoder")
 MICRO_BATCHES = (1, 8, 16, 32)
-IMAGES = 256  # a call's
+IMAGES = 256  # in a call
 PROFILED_BATCH = 8
 ATOL = 1e-4
 
@@ -39,7 +37,7 @@ Arrays = Mapping[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """A graph that takes part: its name in the table, what its manifest says of it, and the ONNX file."""
+    """A graph to measure: its name in the table, its entry in the manifest, and the ONNX file."""
 
     name: str
     info: cvae_runtime.GraphInfo
@@ -47,20 +45,20 @@ class Candidate:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add what only this question is asked with."""
+    """Add the options of this question."""
     parser.add_argument(
         "--bundle",
         dest="bundles",
         type=Path,
         action="append",
         metavar="DIR",
-        help="whose graphs, the package's if not given; several are compared with the first one's portable graph",
+        help="a bundle, by default the package's; if repeated, all are compared with the portable graph of the first",
     )
-    parser.add_argument("--profile", dest="profiled", action="store_true", help="tell each graph's time node by node")
+    parser.add_argument("--profile", dest="profiled", action="store_true", help="print the time of each node")
 
 
 def candidates(bundles: Sequence[cvae_runtime.Bundle], role: str) -> list[Candidate]:
-    """All graphs of a role; the first bundle's portable float32 one comes first."""
+    """All graphs of a role; the portable float32 graph of the first bundle comes first."""
     return [
         Candidate(
             f"{bundle.path.name}/{graph.file}" if len(bundles) > 1 else graph.file, graph, bundle.files[graph.file]
@@ -72,7 +70,7 @@ def candidates(bundles: Sequence[cvae_runtime.Bundle], role: str) -> list[Candid
 
 
 def inputs(bundle: cvae_runtime.Bundle, role: str) -> Arrays:
-    """Latents of the prior for a decoder, the pictures that they are decoded to for an encoder."""
+    """Latents of the prior for a decoder, their decoded images for an encoder."""
     if role == "decoder":
         return {"z": cvae_runtime.prior_latents(0, 0, IMAGES, bundle.manifest.model.latent_dim)}
     with cvae_runtime.load(bundle.path, provider="cpu") as model:
@@ -80,7 +78,7 @@ def inputs(bundle: cvae_runtime.Bundle, role: str) -> Arrays:
 
 
 def run_candidate(candidate: Candidate, arrays: Arrays, scheduler: Scheduler) -> Callable[[int], Arrays]:
-    """Open a graph: a function that runs it on all inputs, in micro-batches of a size."""
+    """Open a graph: returns a function that runs it on all inputs, in micro-batches of a size."""
     (session,) = open_sessions(lambda _: [candidate.data], "cpu").sessions
 
     def call(size: int) -> Arrays:
@@ -98,7 +96,7 @@ def run_candidate(candidate: Candidate, arrays: Arrays, scheduler: Scheduler) ->
 
 
 def check(candidate: Candidate, found: Arrays, expected: Arrays, batch: int) -> None:
-    """Raise `ContenderError` if a graph is further from the portable one than by rounding, or by twice what its export saw."""
+    """Raise `ContenderError` if outputs differ by more than rounding and twice the difference in the manifest."""
     for name, array in expected.items():
         atol = max(ATOL, 2 * candidate.info.verified.max_abs_difference[name])
         check_output(found[name], array, batch, atol)
@@ -112,7 +110,7 @@ def compare(
     rounds: Rounds,
     progress: Progress,
 ) -> Comparison:
-    """Check and measure graphs of one role; the first is what the others are checked against, and their peer."""
+    """Check and measure graphs of one role; the first is the reference and the peer of the others."""
     role = graphs[0].info.role
     calls: dict[str, Callable[[int], Arrays]] = {}
     out: dict[str, ContenderError] = {}
@@ -135,7 +133,7 @@ def compare(
         name = _name(role, threads)
         racing = {graph: partial(measured, graph) for graph in calls}
         times = race(racing, micro_batches, rounds, progress, name)
-    # A call does all images, whatever the micro-batch.
+    # A call computes all images for every micro-batch.
     contenders = [
         Contender(
             *(candidate.name, ""),
@@ -160,14 +158,12 @@ def run(
     bundles: Sequence[Path] | None = None,
     profiled: bool = False,
 ) -> Iterator[Comparison | str]:
-    """Measure; a comparison for each role and number of threads, and profiles as text."""
+    """Yield a comparison for each role and number of threads, and profiles as text."""
     rounds, calls = (Rounds(3, seconds or 0.1), 20) if quick else (Rounds(9, seconds or 0.5), 200)
     micro_batches = tuple(batch or MICRO_BATCHES)
     threads = threads or sorted({1, cvae_runtime.allowed_cores()})
     opened = [cvae_runtime.read_bundle(path) for path in bundles or (None,)]
     every = {role: candidates(opened, role) for role in ROLES}
-    visits = rounds.count * len(micro_batches) * (rounds.seconds + 0.02)
-    progress.plan({_name(role, n): visits * len(graphs) for role, graphs in every.items() for n in threads})
     for role, graphs in every.items():
         arrays = inputs(opened[0], role)
         for count in threads:

@@ -1,4 +1,4 @@
-"""How fast are images decoded, encoded and reconstructed? cvae_runtime and its peers, with the same weights."""
+"""Compare decoding, encoding and reconstruction by cvae_runtime and its peers, with the same weights."""
 
 import argparse
 import dataclasses
@@ -15,15 +15,13 @@ import cvae_train
 
 from ._ceiling import ceilings
 from ._harness import Field, Race, Reference, Rounds, check_output, race
-from ._process import Contender
+from ._process import Contender, chosen
 from ._progress import Progress
 from ._result import Comparison, Entry
 from ._worker import measure
 from .peers import ASSETS, ROLES, inputs
 
-TITLE = "Inference: cvae_runtime and its peers, with the same weights"
 OPTIONS = ("peers", "batch", "threads", "seconds")
-SECONDS = (200, 1900)  # about what it takes, quick and in full, with all peers on 2 cores
 
 OURS = "cvae_runtime"
 GENERATE, DECODE = "generate, as grey levels", "decode alone"
@@ -31,7 +29,7 @@ BATCHES, QUICK_BATCHES = (1, 4, 16, 64, 256, 1024), (1, 16, 128)
 TASKS = (*ROLES, "generation")
 SCENARIOS = ("offline", "server", "threads")
 ATOL = 1e-4
-MEAN_ATOL = 0.02  # of 8 bits and of bfloat16, on average: single pixels may turn over
+MEAN_ATOL = 0.02  # mean difference in int8 and bfloat16, where single pixels may flip
 BOUND = 0.010  # seconds, of the server scenario
 SERVED = 64  # images that a server may take at once
 
@@ -68,7 +66,7 @@ OWN = (
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add what only this question is asked with."""
+    """Add the options of this question."""
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS, metavar="TASK", help=", ".join(TASKS))
     parser.add_argument(
         "--scenarios", nargs="+", choices=SCENARIOS, default=SCENARIOS, metavar="SCENARIO", help=", ".join(SCENARIOS)
@@ -76,7 +74,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def prepare(folder: str, batches: Sequence[int]) -> None:
-    """Make what the peers find in their folder."""
+    """Write the inputs and graphs of the peers."""
     command = [sys.executable, "-m", "benchmarks.peers._prepare", folder, *map(str, batches)]
     prepared = subprocess.run(command, capture_output=True, text=True, check=False)
     if prepared.returncode:
@@ -84,14 +82,14 @@ def prepare(folder: str, batches: Sequence[int]) -> None:
 
 
 def contenders(folder: str, words: Sequence[str] | None = None) -> list[Contender]:
-    """Who takes part: the ceilings, cvae_runtime, and the peers whose names hold one of the words."""
-    peers = [p for p in PEERS if words is None or any(word.lower() in p.name.lower() for word in words)]
+    """The upper bounds, cvae_runtime, and the peers whose names contain a word."""
+    peers = [peer for peer in PEERS if chosen(peer.name, words)]
     there = [dataclasses.replace(each, arguments=(folder, *each.arguments)) for each in (*peers, *OWN)]
     return [*there, *ceilings(cvae_train.RunFolder(ASSETS).read_config()[0].model)]
 
 
 def reference(task: str, folder: str, most: int) -> Reference:
-    """What is right, up to a batch size: image by image, on one thread; an encoder's mean and logvar side by side."""
+    """The expected outputs, computed image by image on one thread; mean and logvar are concatenated."""
     with cvae_runtime.load(provider="cpu", threads=1) as model:
 
         def encode(images: np.ndarray) -> np.ndarray:
@@ -117,7 +115,7 @@ def single_stream(found: Race) -> Comparison:
 
 
 def generation(batches: Sequence[int], rounds: Rounds, progress: Progress) -> Comparison:
-    """What ``cvae-generate`` computes, random numbers to bytes, and decoding alone: in turn, in this process."""
+    """Compare the work of ``cvae-generate``, from random numbers to bytes, with decoding alone, in this process."""
     with cvae_runtime.load(provider="cpu") as model:
 
         def generate(batch: int) -> np.ndarray:
@@ -138,7 +136,7 @@ def generation(batches: Sequence[int], rounds: Rounds, progress: Progress) -> Co
 
 
 def by_threads(found: Mapping[int, Race], batch: int) -> Comparison:
-    """Rates of one batch size, by the cores that each contender was left; who failed on some stands with the others."""
+    """Rates of one batch size by the number of cores; contenders that failed on some keep their other points."""
     entries: dict[str, list[Entry]] = {}
     for cores, race_there in found.items():
         for entry in race_there.offline():
@@ -166,7 +164,7 @@ def run(
     tasks: Sequence[str] = TASKS,
     scenarios: Sequence[str] = SCENARIOS,
 ) -> Iterator[Comparison]:
-    """Measure; a comparison for each task and scenario, as soon as it is there."""
+    """Yield a comparison for each task and scenario."""
     rounds = Rounds(3, seconds or 0.1) if quick else Rounds(7, seconds or 0.35)
     batches = tuple(batch or (QUICK_BATCHES if quick else BATCHES))
     cores = sorted(threads or _doubling(cvae_runtime.allowed_cores()))
@@ -176,12 +174,11 @@ def run(
     fewer = cores[:-1] if "threads" in scenarios and "decoding" in raced else []
     with tempfile.TemporaryDirectory() as folder:
         taking_part = contenders(folder, peers)
-        progress.plan(_plan(len(taking_part), raced, batches, rounds, serving=serving, fewer=fewer, all_tasks=tasks))
         progress.stage("graphs for the peers", 1)
         prepare(folder, batches)
         by_cores = {}
         if raced:
-            # All cores need no mask, which not every system has.
+            # Only some systems can restrict a process to cores; all cores need no restriction.
             most = None if cores[-1] == cvae_runtime.allowed_cores() else cores[-1]
             with Field(taking_part, progress, most) as field:
                 for task in raced:
@@ -218,28 +215,3 @@ def _doubling(most: int) -> list[int]:
 
 def _threads(count: int) -> str:
     return f"{count} thread{'s' if count > 1 else ''}: "
-
-
-def _plan(
-    count: int,
-    raced: Sequence[str],
-    batches: Sequence[int],
-    rounds: Rounds,
-    *,
-    serving: bool,
-    fewer: Sequence[int],
-    all_tasks: Sequence[str],
-) -> dict[str, float]:
-    """Stages and about how many seconds each takes, told from the contenders' number."""
-    visit = rounds.count * (rounds.seconds + 0.1)
-    plan = {"graphs for the peers": 12.0}
-    for label, tasks, sizes in [("", raced, len(batches)), *((_threads(n), ["decoding"], 1) for n in fewer)]:
-        plan[f"{label}starting"] = 2.5 * count
-        for task in tasks:
-            plan[f"{label}{task}, first calls"] = 0.7 * count * sizes
-            plan[f"{label}{task}"] = visit * count * sizes
-    if serving:
-        plan["decoding, server"] = 15 * visit * count
-    if "generation" in all_tasks:
-        plan["generation"] = 2 * visit * len(batches)
-    return plan

@@ -1,4 +1,4 @@
-"""How good is what is fast? Test ELBO, NLL and size of the packaged model's variants, and of the presets."""
+"""Compare test ELBO, NLL and size of the packaged model in float32 and int8, and of the presets."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -14,9 +14,7 @@ from ._process import Contender
 from ._progress import Progress
 from ._result import Comparison, Entry, Kind, Point
 
-TITLE = "Quality: what the variants and presets reach on the 10,000 test digits"
 OPTIONS = ()
-SECONDS = (25, 150)
 
 HISTORIES = Path(__file__).parents[1] / "docs" / "histories"
 OURS = "packaged model, float32"
@@ -41,7 +39,7 @@ def presets() -> list[Entry]:
 
 
 def files_of(precision: str) -> int:
-    """Bytes of the encoder and the decoder that are used on a CPU for a precision; float32 where a role has no other."""
+    """Bytes of the encoder and decoder that run on a CPU in a precision; float32 if a role has no other."""
     graphs, total = cvae_runtime.read_bundle().manifest.graphs, 0
     for role in ("encoder", "decoder"):
         wanted = [g for g in graphs if g.role == role and g.precision == precision]
@@ -51,10 +49,9 @@ def files_of(precision: str) -> int:
 
 
 def run(*, quick: bool, progress: Progress) -> Iterator[Comparison]:
-    """Compute; comparisons of the ELBO, of the likelihood and of the sizes."""
+    """Yield comparisons of the ELBO, the likelihood and the sizes."""
     images = cvae_train.load_data().test
     seeds, few, samples = (2, 1000, 16) if quick else (5, 10_000, 64)
-    progress.plan({"ELBO": 2.0 * seeds * len(PRECISIONS), "likelihood": few * samples / 4000 * len(PRECISIONS)})
     elbos: dict[str, list[float]] = {}
     likelihoods: dict[str, float] = {}
     progress.stage("ELBO", seeds * len(PRECISIONS))

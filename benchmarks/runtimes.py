@@ -1,4 +1,4 @@
-"""Does the model compute the same wherever it is embedded, how soon, how fast, and in how many bytes? A row a runtime."""
+"""Compare the same model in Python, Node.js, a browser, OpenVINO, the reference evaluator and C++."""
 
 import contextlib
 import dataclasses
@@ -10,7 +10,7 @@ from pathlib import Path
 import cvae_runtime
 
 from ._harness import Rounds, check_output, entry_of, race
-from ._process import Contender, ContenderError
+from ._process import Contender, ContenderError, chosen
 from ._progress import Progress
 from ._result import Comparison, Entry, Kind, Point
 from ._rows import Row, report
@@ -19,9 +19,7 @@ from .embedded._prepare import prepare
 from .embedded._program import Program
 from .embedded._runtimes import OURS, Runtime, runtimes
 
-TITLE = "Runtimes: the same model in Python, Node.js, a browser, OpenVINO, the reference evaluator and C++"
 OPTIONS = ("peers", "batch", "seconds")
-SECONDS = (60, 240)
 
 ATOL = 1e-4  # of images
 
@@ -35,28 +33,25 @@ def run(
     seconds: float | None = None,
     asked: Sequence[Runtime] | None = None,
 ) -> Iterator[Comparison | str]:
-    """Measure; comparisons of agreement, cold start, rate and size, and a row a runtime.
+    """Yield comparisons of agreement, cold start, rate and size, and a table with a row for each runtime.
 
     Args:
         quick, progress, peers, batch, seconds: see `_cli`.
-        asked: whom to measure; `runtimes` if not given.
+        asked: the runtimes to measure; by default `runtimes`.
     """
     batches = tuple(batch or (1, 64))
     rounds = Rounds(2, seconds or 0.3) if quick else Rounds(7, seconds or 1.0)
-    chosen = [r for r in asked or runtimes() if r.name == OURS or peers is None or _named(r, peers)]
-    visits = len(chosen) * rounds.count
-    decoding = {f"decoding, batch {b}": visits * (rounds.seconds + 0.5) for b in batches}
-    progress.plan({"opening": 5.0 * len(chosen), "cold start": 1.2 * visits, **decoding})
+    racing = [r for r in asked or runtimes() if r.name == OURS or chosen(r.name, peers)]
     contenders = {
-        runtime.name: Contender(runtime.name, "", kind=runtime.kind, device=runtime.device) for runtime in chosen
+        runtime.name: Contender(runtime.name, "", kind=runtime.kind, device=runtime.device) for runtime in racing
     }
     out: dict[str, ContenderError] = {}
     with tempfile.TemporaryDirectory() as temporary, contextlib.ExitStack() as stack:
         folder = Path(temporary)
         bundle = prepare(folder, max(batches))
         opened: dict[str, tuple[Program, Agreement, int]] = {}
-        progress.stage("opening", len(chosen))
-        for runtime in chosen:
+        progress.stage("opening", len(racing))
+        for runtime in racing:
             progress.step(runtime.name)
             try:
                 program = runtime.open(contenders[runtime.name], folder)
@@ -71,9 +66,11 @@ def run(
             *((1,), rounds, progress, "cold start", out),
         )
         rates: dict[str, dict[int, Sequence[float]]] = {name: {} for name in colds}
-        for size, stage in zip(batches, decoding, strict=True):
-            able = [r.name for r in chosen if r.name not in out and size in _batches(r, batches)]
-            times = race({n: opened[n][0].measure for n in able}, (size,), rounds, progress, stage, out)
+        for size in batches:
+            able = [r.name for r in racing if r.name not in out and size in _batches(r, batches)]
+            times = race(
+                {n: opened[n][0].measure for n in able}, (size,), rounds, progress, f"decoding, batch {size}", out
+            )
             for name, by_batch in times.items():
                 rates[name][size] = [size * len(calls) / sum(calls) for calls in by_batch[size]]
         rows = [
@@ -88,7 +85,7 @@ def run(
 def comparisons(
     rows: Sequence[Row], contenders: Mapping[str, Contender], out: Mapping[str, ContenderError]
 ) -> Iterator[Comparison]:
-    """The rows' columns, in the shape of all questions."""
+    """The columns of the rows as comparisons."""
 
     def entries(points: Callable[[Row], Sequence[Point]], kind: Kind | None = None) -> tuple[Entry, ...]:
         there = {row.name: points(row) for row in rows}
@@ -125,7 +122,7 @@ def comparisons(
 
 
 def _checked(program: Program, bundle: cvae_runtime.Bundle, batches: Sequence[int]) -> Agreement:
-    """What a program computes, as shares of the golden values; `ContenderError` if anything is wrong."""
+    """Differences of a program's outputs as shares of the golden values; raises `ContenderError` for wrong ones."""
     golden = cvae_runtime.parse_golden(bundle.files[bundle.manifest.golden.file], bundle.manifest.golden.file)
     found = program.agreement(golden, bundles_of(bundle))
     checked = dataclasses.replace(found, differences=shares(found, golden))
@@ -142,7 +139,3 @@ def _cold(program: Program, _batch: int, _seconds: float) -> Sequence[float]:
 
 def _batches(runtime: Runtime, batches: Sequence[int]) -> Sequence[int]:
     return [batch for batch in batches if runtime.most is None or batch <= runtime.most]
-
-
-def _named(runtime: Runtime, words: Sequence[str]) -> bool:
-    return any(word.lower() in runtime.name.lower() for word in words)

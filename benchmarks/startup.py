@@ -1,4 +1,4 @@
-"""How soon is the first picture there, in how much memory, from how large an installation? In fresh processes."""
+"""Compare time, memory and disk space until the first image, in new processes."""
 
 import importlib.metadata
 import json
@@ -11,22 +11,20 @@ from pathlib import Path
 
 import cvae_runtime
 
-from ._harness import entry_of
+from ._harness import Rounds, entry_of, race
 from ._installed import installed_bytes, requirements
-from ._process import Contender, ContenderError
+from ._process import Contender, ContenderError, chosen
 from ._progress import Progress
 from ._result import At, Comparison, Kind, Point
 
-TITLE = "Start-up: time, memory and disk until the first picture"
 OPTIONS = ("peers",)
-SECONDS = (60, 200)
 
 BARE = "python -c pass"
 OURS = "cvae_runtime"
 GENERATE = "cvae-generate -n 1 -o x.png"
 MOMENTS = ("import", "model loaded", "first image")
 
-# A small process starts the one that is measured: a process's memory counts that of the one that it was forked from.
+# A small process starts the measured one, whose peak memory would include that of the process that forked it.
 _MEASURE = """
 import json, os, sys, time
 spoken, said, *command = sys.argv[1:]
@@ -37,7 +35,7 @@ _, status, usage = os.wait4(process, 0)
 print(json.dumps([start, time.time() - start, usage.ru_maxrss, os.waitstatus_to_exitcode(status)]))
 """
 
-# Programs that tell the time of each moment. Paths are arguments.
+# Programs that print the time of each moment. Paths are arguments.
 _OURS = """
 import json, sys, time
 import cvae_runtime, onnxruntime
@@ -83,13 +81,13 @@ tf.saved_model.save(module, sys.argv[2])
 
 
 class Start:
-    """One start of a command: seconds and 10^6 bytes until its end, and seconds until each moment that it told of."""
+    """One start of a command: seconds and 10^6 bytes until its end, and seconds until each moment that it prints."""
 
     def __init__(self, command: Sequence[str]) -> None:
         """Run it.
 
         Raises:
-            ContenderError: it failed; with the last line that it said.
+            ContenderError: it failed; with the last line of its output.
         """
         with tempfile.NamedTemporaryFile() as spoken, tempfile.NamedTemporaryFile() as said:
             answer = subprocess.run(
@@ -111,7 +109,7 @@ class Start:
 
 
 def commands(folder: str) -> Mapping[str, tuple[Kind, Sequence[str]]]:
-    """What is started as a user would, by its name in the table."""
+    """Commands as a user types them, by their names in the table."""
     generate = str(Path(sysconfig.get_path("scripts")) / "cvae-generate")
     imports: dict[str, Kind] = {"numpy": "ceiling", "cvae_runtime": "ours", "cvae_runtime, onnxruntime": "ours"}
     imports |= {"torch": "peer", "tensorflow": "peer"}
@@ -125,7 +123,7 @@ def commands(folder: str) -> Mapping[str, tuple[Kind, Sequence[str]]]:
 
 
 def ways(folder: str, peers: Sequence[str] | None) -> Mapping[str, tuple[Kind, Sequence[str]]]:
-    """Programs from nothing to a first image, by their names in the table."""
+    """Programs that load a model and compute a first image, by their names in the table."""
     found: dict[str, tuple[Kind, Sequence[str]]] = {
         OURS: ("ours", (sys.executable, "-c", _OURS)),
         "onnxruntime alone": ("ceiling", (sys.executable, "-c", _ONNXRUNTIME, str(Path(folder) / "decoder.onnx"))),
@@ -134,45 +132,33 @@ def ways(folder: str, peers: Sequence[str] | None) -> Mapping[str, tuple[Kind, S
             (sys.executable, "-W", "ignore", "-c", _TENSORFLOW, str(Path(folder) / "saved")),
         ),
     }
-    return {
-        n: way for n, way in found.items() if n == OURS or peers is None or any(w.lower() in n.lower() for w in peers)
-    }
+    return {name: way for name, way in found.items() if name == OURS or chosen(name, peers)}
 
 
 def prepare(folder: str) -> None:
-    """Write the same model as a file for onnxruntime alone and as TensorFlow's SavedModel, where that is installed."""
+    """Write the model as an ONNX file and, if TensorFlow is installed, as a SavedModel."""
     Path(folder, "decoder.onnx").write_bytes(cvae_runtime.read_bundle().files["decoder.onnx"])
     assets = Path(__file__).parents[1] / "assets" / "mnist"
     command = [sys.executable, "-W", "ignore", "-c", _SAVE, str(assets), str(Path(folder) / "saved")]
-    subprocess.run(command, capture_output=True, check=False)  # its absence is what the contender then tells of
+    subprocess.run(command, capture_output=True, check=False)  # without it, the contender fails with the reason
 
 
 def measure(
     named: Mapping[str, tuple[Kind, Sequence[str]]], rounds: int, progress: Progress, what: str
 ) -> tuple[dict[str, list[Start]], dict[str, ContenderError]]:
-    """Start everything once for the file cache, then once a round; who failed is told apart."""
-    starts: dict[str, list[Start]] = {}
+    """Start each command once for the file cache, then once a round: the starts, and the failures."""
     out: dict[str, ContenderError] = {}
-    progress.stage(what, len(named) * (rounds + 1))
-    for name, (_, command) in named.items():
-        progress.step(f"once for the file cache, {name}")
-        try:
-            Start(command)
-            starts[name] = []
-        except ContenderError as error:
-            out[name] = error
-            progress.note(f"{name}: {error.status}: {error}")
-    names = list(starts)
-    for number in range(rounds):
-        turn = number % len(names) if names else 0
-        for name in names[turn:] + names[:turn]:
-            progress.step(f"round {number + 1} of {rounds}, {name}")
-            starts[name].append(Start(named[name][1]))
-    return starts, out
+    starting = {
+        name: lambda _batch, _seconds, command=command: [Start(command)] for name, (_, command) in named.items()
+    }
+    for stage, count in ((f"{what}, once for the file cache", 1), (what, rounds)):
+        racing = {name: start for name, start in starting.items() if name not in out}
+        found = race(racing, (1,), Rounds(count, 0.0), progress, stage, out)
+    return {name: [start for (start,) in by_batch[1]] for name, by_batch in found.items()}, out
 
 
 def sizes(peers: Sequence[str] | None) -> Comparison:
-    """What the installations take, with everything they require; our own part is what a wheel of the runtime holds."""
+    """Disk space of installations with all requirements; of our own packages, only cvae_runtime counts."""
     runtime = sum(file.stat().st_size for file in Path(cvae_runtime.__file__).parent.rglob("*") if file.is_file())
     entries = []
     installations: Sequence[tuple[str, Kind, str, Sequence[str]]] = (
@@ -182,7 +168,7 @@ def sizes(peers: Sequence[str] | None) -> Comparison:
         ("OpenVINO", "peer", "openvino", ()),
     )
     for name, kind, distribution, extras in installations:
-        if kind == "peer" and peers is not None and not any(word.lower() in name.lower() for word in peers):
+        if kind == "peer" and not chosen(name, peers):
             continue
         contender = Contender(name, "", kind=kind)
         try:
@@ -216,17 +202,10 @@ def _points(starts: Mapping[str, Sequence[Start]], at: At, figure: str, factor: 
 
 
 def run(*, quick: bool, progress: Progress, peers: Sequence[str] | None = None) -> Iterator[Comparison]:
-    """Measure; comparisons of time, of memory and of the disk."""
+    """Yield comparisons of time, memory and disk space."""
     rounds = 3 if quick else 11
     with tempfile.TemporaryDirectory() as folder:
         programs, typed = ways(folder, peers), commands(folder)
-        progress.plan(
-            {
-                "a SavedModel": 10.0,
-                "first image": 2.5 * (rounds + 1) * len(programs),
-                "commands": 1.0 * (rounds + 1) * len(typed),
-            }
-        )
         progress.stage("a SavedModel", 1)
         prepare(folder)
         starts, out = measure(programs, rounds, progress, "first image")

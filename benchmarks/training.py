@@ -1,7 +1,7 @@
-"""How fast is a training step? The notebook's eager step, whole epochs in one graph, towers, bfloat16, and PyTorch.
+"""Compare training steps: the notebook's, ours and PyTorch's.
 
-Every contender trains the same network with Adam at 1e-4 on the same 2,000 digits, 20 steps of 100 images a call. What
-they compute is compared by the ELBO of the first call's steps, from which noise and initial weights take some nats.
+Every contender trains the same network with Adam at 1e-4 on the same 2,000 digits, 20 steps of 100 images a call. The
+check compares the ELBO of the first call; noise and initial weights change it by some nats.
 """
 
 import contextlib
@@ -12,19 +12,17 @@ import numpy as np
 import cvae_train
 
 from ._harness import Field, Rounds
-from ._process import Contender, Process
+from ._process import Contender, Process, chosen
 from ._progress import Progress
 from ._result import Comparison
 from ._worker import Factory
 
-TITLE = "Training: images a second that are learned from"
 OPTIONS = ("peers", "seconds")
-SECONDS = (75, 240)
 
 TASK = "training"
 OURS = "towers, float32"
 IMAGES, BATCH = 2000, 100
-ATOL = 25.0  # nats; a sum in the place of a mean, or a wrong sign, is off by hundreds
+ATOL = 25.0  # nats; a sum instead of a mean, or a wrong sign, is off by hundreds
 
 PEERS = (
     Contender("TensorFlow, eager as the notebook", "benchmarks.training:notebook"),
@@ -43,7 +41,7 @@ def _digits() -> np.ndarray:
 
 
 def notebook() -> Factory:
-    """The 2018 notebook's training step as it stands: a tape, eager operators, one batch after another."""
+    """The training step of the 2018 notebook: a tape, eager operators, one batch after another."""
     import keras
     import tensorflow as tf
 
@@ -87,12 +85,12 @@ def plain() -> Factory:
 
 
 def towers_float32() -> Factory:
-    """This project's loop as ``--precision float32`` gives it."""
+    """This project's loop with ``--precision float32``."""
     return _loop("float32", towers=True)
 
 
 def towers_bfloat16() -> Factory:
-    """This project's loop as ``--precision bfloat16`` gives it."""
+    """This project's loop with ``--precision bfloat16``."""
     return _loop("bfloat16", towers=True)
 
 
@@ -151,7 +149,7 @@ def torch_compiled() -> Factory:
 
 
 def reference(images: int) -> np.ndarray:
-    """The ELBO of the first steps as the undivided loop has it, from a process of its own, whose threads are then gone."""
+    """The ELBO of the first steps in the undivided loop, from another process, whose threads then end."""
     with contextlib.closing(Process(Contender("reference", "benchmarks.training:plain"))) as process:
         process.start()
         return process.output(TASK, images)
@@ -160,12 +158,9 @@ def reference(images: int) -> np.ndarray:
 def run(
     *, quick: bool, progress: Progress, peers: Sequence[str] | None = None, seconds: float | None = None
 ) -> Iterator[Comparison]:
-    """Measure; one comparison."""
+    """Yield one comparison."""
     rounds = Rounds(3, seconds or 1.0) if quick else Rounds(5, seconds or 5.0)
-    chosen = [peer for peer in PEERS if peers is None or any(word.lower() in peer.name.lower() for word in peers)]
-    contenders = [*chosen, *OWN]
-    visits = rounds.count * len(contenders) * (rounds.seconds + 0.7)
-    progress.plan({"starting": 5 * len(contenders), f"{TASK}, first calls": 4 * len(contenders), TASK: visits})
+    contenders = [*(peer for peer in PEERS if chosen(peer.name, peers)), *OWN]
     with Field(contenders, progress) as field:
         found = field.offline(TASK, (IMAGES,), reference, ATOL, rounds)
     yield Comparison(

@@ -1,7 +1,7 @@
 """Programs that embed the model, one a runtime, for the question `runtimes`.
 
-Each is started with a folder in which `_prepare` has laid out what it needs, decodes its first image at once
-and says so in a line of JSON on stdout; then it answers lines of JSON on stdin, one each:
+Each starts with the folder that `_prepare` wrote, decodes its first image, and prints a line of JSON to stdout. Then it
+answers each line of JSON on stdin with one line:
 
     {"image": …, "threads": …, "about": …}                   it is ready; or {"unavailable": "why it cannot run here"}
     {"do": "run", "bundle", "file", "input"}                 -> {"outputs": {name: …}} or {"reason": "why not"}

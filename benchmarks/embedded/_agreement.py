@@ -1,4 +1,4 @@
-"""How far programs are from a bundle's golden vectors, and how far they may be."""
+"""Differences of programs from a bundle's golden vectors, and their limits."""
 
 import dataclasses
 import math
@@ -12,12 +12,12 @@ from cvae_runtime import Bundle, Golden
 
 @dataclasses.dataclass(frozen=True)
 class Agreement:
-    """How far a program is from a bundle's golden vectors.
+    """Differences of a program from a bundle's golden vectors.
 
     Attributes:
         differences: file -> output -> the largest difference.
         not_run: file -> why it was not compared.
-        ulp: the largest difference of the random numbers, in units in the last place; None if it has others, or none.
+        ulp: the largest difference of the random numbers, in units in the last place; None without these numbers.
     """
 
     differences: Mapping[str, Mapping[str, float]]
@@ -26,10 +26,10 @@ class Agreement:
 
 
 def distance(found: np.ndarray, expected: np.ndarray, what: str) -> float:
-    """The largest difference of as many values; NaN if one is.
+    """The largest difference of two arrays; NaN if one value is NaN.
 
     Raises:
-        ContenderError: there are more, or fewer.
+        ContenderError: their sizes differ.
     """
     if found.size != expected.size:
         raise ContenderError("refused", f"{what}: expected {expected.size} values, found {found.size}")
@@ -42,13 +42,13 @@ def ulp(found: np.ndarray, expected: np.ndarray, what: str) -> int:
 
 
 def _places(array: np.ndarray) -> np.ndarray:
-    """Each value's place among all float32 in their order, so that neighbours differ by 1."""
+    """Ranks of values in the order of all float32, so that neighbours differ by 1."""
     words = np.ascontiguousarray(array, np.float32).view(np.int32).astype(np.int64)
     return np.where(words < 0, -(words & 0x7FFFFFFF), words)
 
 
 def bundles_of(bundle: Bundle) -> Mapping[str, str]:
-    """The float32 graphs that are compared, and the prepared folder in which a runtime of ours takes each."""
+    """The float32 graphs to compare, each with the prepared folder in which `load` chooses it."""
     targets = {"portable": "portable", "cpu": "packaged"}
     return {g.file: targets[g.target] for g in bundle.manifest.graphs if g.precision == "float32"}
 
@@ -57,7 +57,7 @@ def shares(found: Agreement, golden: Golden) -> Mapping[str, Mapping[str, float]
     """The differences as shares of the largest golden value.
 
     Raises:
-        ContenderError: one is beyond its tolerance, or the random numbers are others, or nothing was compared.
+        ContenderError: a difference is beyond its tolerance, the random numbers differ, or nothing was compared.
     """
     if found.ulp is not None and found.ulp > 1:
         raise ContenderError("refused", f"other random numbers: {found.ulp} ulp from the golden ones")
@@ -78,5 +78,5 @@ def shares(found: Agreement, golden: Golden) -> Mapping[str, Mapping[str, float]
 
 
 def bits(share: float) -> float:
-    """In how many bits of float32's 24 values agree whose difference is such a share of the largest."""
+    """The number of equal bits, of float32's 24, for a difference that is this share of the largest value."""
     return min(24.0, -math.log2(share)) if share else 24.0

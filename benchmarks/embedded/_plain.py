@@ -1,18 +1,20 @@
-"""What a program does that has a runtime for ONNX files and none of ours: the portable graphs, latents from a file."""
+"""Base of programs with another runtime for ONNX files: portable graphs, latents from a file."""
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+
+Graph = Callable[[np.ndarray], Mapping[str, np.ndarray]]  # from an input to the outputs by name
 
 
 class PlainRuntime(ABC):
     """A runtime that opens a file.
 
     Attributes:
-        threads: that it takes by itself.
+        threads: its default number of threads.
         about: its version.
     """
 
@@ -25,15 +27,15 @@ class PlainRuntime(ABC):
         self._decoder = self.open(folder / "portable" / "decoder.onnx")
 
     @abstractmethod
-    def open(self, path: Path) -> "Graph":
+    def open(self, path: Path) -> Graph:
         """An open graph."""
 
     def first(self) -> np.ndarray:
-        """The image of seed 0, whose latent lies in a file."""
+        """The image of seed 0, whose latent is read from a file."""
         return self.decode(_read(self._folder / "first.f32"))
 
     def latents(self, **_: int) -> None:
-        """It has no random numbers of ours."""
+        """None: these runtimes do not have the bundle's random numbers."""
         return
 
     def batch(self, count: int) -> np.ndarray:
@@ -53,18 +55,10 @@ class PlainRuntime(ABC):
         return self.open(bundle / file)(np.frombuffer(data, tensor["dtype"]).reshape(shape))
 
     def bytes(self) -> int:
-        """The distribution's files and those of all that it requires."""
+        """Size of the distribution with all its requirements."""
         from benchmarks._installed import installed_bytes, requirements
 
         return installed_bytes(requirements(self.distribution))
-
-
-class Graph(ABC):
-    """An open graph."""
-
-    @abstractmethod
-    def __call__(self, x: np.ndarray) -> Mapping[str, np.ndarray]:
-        """Its outputs by name."""
 
 
 def _read(path: Path, length: int | None = None) -> np.ndarray:

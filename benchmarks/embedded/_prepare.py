@@ -1,4 +1,4 @@
-"""Lays out what the programs need: the packaged bundle, one of its portable graphs alone, and latents for those without ours."""
+"""Write the files that the programs need: the packaged bundle, one with portable graphs only, and latents."""
 
 import dataclasses
 import shutil
@@ -13,7 +13,7 @@ JAVASCRIPT = Path(__file__).parents[2] / "runtime" / "js"
 
 
 def prepare(folder: Path, most: int) -> cvae_runtime.Bundle:
-    """Write ``packaged/``, ``portable/``, ``first.f32`` and ``batch.f32``, of so many latents; the packaged bundle."""
+    """Write ``packaged/``, ``portable/``, ``first.f32`` and ``batch.f32`` of ``most`` latents: the packaged bundle."""
     bundle = cvae_runtime.read_bundle()
     portable = tuple(g for g in bundle.manifest.graphs if (g.target, g.precision) == ("portable", "float32"))
     for name, manifest in (
@@ -35,7 +35,7 @@ def _latents(seed: int, count: int, length: int) -> np.ndarray:
 
 
 def build_javascript() -> str | None:
-    """Compile cvae-runtime as npm publishes it; why not, if that cannot be."""
+    """Compile cvae-runtime as for npm: None, or the reason if it is impossible."""
     node = shutil.which("node")
     if node is None:
         return "not installed: Node.js, 20.19 or later"

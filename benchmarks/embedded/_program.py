@@ -1,4 +1,4 @@
-"""Programs that embed the model, seen from outside; what they are asked and answer stands in the package's docstring."""
+"""Start and ask the programs that embed the model; the package's docstring has the protocol."""
 
 import base64
 import dataclasses
@@ -16,17 +16,17 @@ from ._agreement import Agreement, distance, ulp
 
 @dataclasses.dataclass(frozen=True)
 class Start:
-    """A cold start: seconds until there was an image, and its values."""
+    """A cold start: seconds until the first image, and its values."""
 
     seconds: float
     image: np.ndarray
 
 
 class Program(Protocol):
-    """What is asked of each. All raise `ContenderError` where it dies or cannot run here.
+    """A program. All methods raise `ContenderError` if it dies or cannot run on this machine.
 
     Attributes:
-        threads: that it takes by itself.
+        threads: its default number of threads.
         about: versions, and the graph that it decodes with.
     """
 
@@ -34,7 +34,7 @@ class Program(Protocol):
     about: str
 
     def cold(self) -> Start:
-        """Start anew."""
+        """Start again."""
 
     def agreement(self, golden: Golden, bundles: Mapping[str, str]) -> Agreement:
         """Compare it with the golden vectors of some graphs: file -> the folder of the bundle that it is taken from."""
@@ -43,17 +43,17 @@ class Program(Protocol):
         """Images of the first latents of seed 1, flat."""
 
     def measure(self, batch: int, seconds: float) -> Sequence[float]:
-        """Decode these for about so many seconds: those of every call."""
+        """Decode these for about this long: the seconds of every call."""
 
     def size(self) -> int:
-        """Bytes that an app ships beside itself and the model."""
+        """Bytes that an app ships, without its own code and the model."""
 
     def close(self) -> None:
-        """End it."""
+        """End the program."""
 
 
 class LineProgram(Process):
-    """A program that answers lines of JSON; its cold start lasts until its first line is there."""
+    """A program that answers lines of JSON; its cold start lasts until its first line."""
 
     def __init__(self, contender: Contender, command: Sequence[str]) -> None:
         self._command = command
@@ -92,7 +92,7 @@ class LineProgram(Process):
         return Agreement(differences, not_run, max(steps, default=None))
 
     def _run(self, bundle: str, case: GoldenCase) -> Mapping[str, float] | str:
-        """How far a graph's outputs are from the golden ones, or why it does not run that."""
+        """Differences of a graph's outputs from the golden ones, or the reason why it does not run."""
         (given,) = case.inputs.values()
         text = base64.b64encode(given.tobytes()).decode()
         answer = self._ask(do="run", bundle=bundle, file=case.file, input=text)
@@ -127,7 +127,7 @@ class LineProgram(Process):
 
 
 class BrowserProgram(LineProgram):
-    """A program that drives a browser: starting that is not counted."""
+    """A program that drives a browser; a cold start does not include that of the browser."""
 
     def cold(self) -> Start:
         """See `Program`: a navigation in a fresh context."""

@@ -1,4 +1,4 @@
-"""Who takes part in `runtimes`, and how each is started."""
+"""The contenders of `runtimes`, and how to start each."""
 
 import dataclasses
 import functools
@@ -62,7 +62,7 @@ def _javascript(
 
 
 def runtimes() -> Sequence[Runtime]:
-    """All of them; cvae-runtime in JavaScript is compiled once for those that run it."""
+    """All runtimes; those in JavaScript share one compilation of cvae-runtime."""
     build = functools.cache(build_javascript)
     browser = partial(_javascript, BrowserProgram, "chromium.mjs", build=build)
     return (

@@ -1,11 +1,10 @@
-"""The loop of the programs in Python; what is asked and answered stands in the package's docstring."""
+"""The loop of the programs in Python; the package's docstring has the protocol."""
 
 import base64
 import json
 import os
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,7 +12,7 @@ import numpy as np
 
 
 class Runtime(Protocol):
-    """What computes."""
+    """A runtime."""
 
     threads: str
     about: str
@@ -22,7 +21,7 @@ class Runtime(Protocol):
         """The image of seed 0."""
 
     def latents(self, seed: int, first: int, count: int, latent_dim: int) -> np.ndarray | None:
-        """Of the prior's stream; None where the runtime has no such random numbers."""
+        """Latents of the prior's stream; None if the runtime does not have the bundle's random numbers."""
 
     def batch(self, count: int) -> np.ndarray:
         """Latents of seed 1."""
@@ -31,10 +30,10 @@ class Runtime(Protocol):
         """Images of latents."""
 
     def run(self, bundle: Path, file: str, data: bytes) -> Mapping[str, np.ndarray]:
-        """The outputs of a graph of a bundle; `LookupError` says why it is not run here."""
+        """The outputs of a graph of a bundle; raises `LookupError` with the reason if it does not run the graph."""
 
     def bytes(self) -> int:
-        """What it takes on the disk."""
+        """Size on disk."""
 
 
 def main(open_runtime: Callable[[Path], Runtime]) -> None:
@@ -71,24 +70,12 @@ def respond(runtime: Runtime, folder: Path, do: str, **asked: Any) -> dict[str, 
         return {"z": None if z is None else text_of(z)}
     if do == "size":
         return {"bytes": runtime.bytes()}
+    from benchmarks._worker import measure  # not before the first image, for the cold start's sake
+
     z = runtime.batch(asked["batch"])
     if do == "decode":
         return {"images": text_of(runtime.decode(z))}
     return {"times": measure(lambda: runtime.decode(z), asked["seconds"])}
-
-
-def measure(work: Callable[[], object], seconds: float) -> Sequence[float]:
-    """Call ``work`` for about so many seconds, without a gap: the calls' times."""
-    clock = time.perf_counter
-    work()  # what another contender left in the caches is not this one's
-    times = []
-    start = before = clock()
-    while not times or before - start < seconds:
-        work()
-        now = clock()
-        times.append(now - before)
-        before = now
-    return times
 
 
 def text_of(array: np.ndarray) -> str:

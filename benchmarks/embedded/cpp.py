@@ -1,4 +1,4 @@
-"""The programs of examples/cpp from outside: what they are started with, and what they print."""
+"""Run the programs of examples/cpp and read their output."""
 
 import os
 import re
@@ -20,12 +20,12 @@ BUILD = Path(__file__).parents[2] / "build" / "cpp"
 _DIFFERENCE = re.compile(r"(?P<file>\w+\.onnx), (?P<output>\w+): largest difference (?P<value>[^,]+),")
 _ULP = re.compile(r"latents, seed \d+, first \d+: (\d+) ulp")
 _RATE = re.compile(r"([\d.]+) images/s")
-# The C and C++ libraries are everyone's.
+# Every system has these.
 _SYSTEM = re.compile(r"(linux-vdso|ld-linux.*|lib(c|m|dl|rt|pthread|gcc_s|stdc\+\+))\.so")
 
 
 class CommandLine:
-    """See `_program.Program`. Each question is a process: it draws its latents itself, and writes its picture.
+    """See `_program.Program`. Each request is a process that draws its latents and writes its images.
 
     Args:
         folder: what `_prepare` laid out.
@@ -44,20 +44,20 @@ class CommandLine:
         self.about = f"{self._library().name}, decoder.onnx"
 
     def cold(self) -> Start:
-        """From the process's start to its end: the image is written then."""
+        """From the start of the process to its end, which is after it wrote the image."""
         began = time.perf_counter()
         image = self._draw(0, 1)
         return Start(time.perf_counter() - began, image)
 
     def agreement(self, golden: Golden, bundles: Mapping[str, str]) -> Agreement:
-        """What its self-test says, which compares with the golden vectors itself."""
+        """The differences that its self-test prints."""
         said = self._call("cvae-self-test", str(self._folder / "portable"))
         differences: dict[str, dict[str, float]] = {}
         for found in _DIFFERENCE.finditer(said):
             differences.setdefault(found["file"], {})[found["output"]] = float(found["value"])
         steps = [int(text) for text in _ULP.findall(said)]
         if not differences or len(steps) != len(golden.rng):
-            raise ContenderError("failed", f"cvae-self-test told no differences: {said[-200:]}")
+            raise ContenderError("failed", f"cvae-self-test printed no differences: {said[-200:]}")
         there = {file: found for file, found in differences.items() if file in bundles}
         return Agreement(there, {file: "it opens portable graphs" for file in bundles if file not in there}, max(steps))
 
@@ -66,16 +66,16 @@ class CommandLine:
         return self._draw(1, batch)
 
     def measure(self, batch: int, seconds: float) -> Sequence[float]:
-        """It measures whole seconds, and tells the rate alone."""
+        """It measures whole seconds and prints only the rate."""
         with tempfile.TemporaryDirectory() as out:
             said = self._call("cvae-sample", *self._drawing(1, batch, out), "--repeat", str(max(1, round(seconds))))
         found = _RATE.search(said)
         if found is None:
-            raise ContenderError("failed", f"cvae-sample told no rate: {said[-200:]}")
+            raise ContenderError("failed", f"cvae-sample printed no rate: {said[-200:]}")
         return [batch / float(found[1])]
 
     def size(self) -> int:
-        """The program and the libraries that it loads, without the system's own."""
+        """The program and the libraries that it loads, without those of the system."""
         return sum(path.stat().st_size for path in [self._build / "cvae-sample", *self._libraries()])
 
     def close(self) -> None:
@@ -109,6 +109,6 @@ class CommandLine:
                 check=True,
             )
         except (OSError, subprocess.CalledProcessError) as error:
-            raise ContenderError("skipped", f"its libraries cannot be told: {error}") from None
+            raise ContenderError("skipped", f"its libraries are unknown: {error}") from None
         pairs = re.findall(r"^\s*(\S+) => (\S+)", listed.stdout, re.MULTILINE)
         return [Path(where).resolve() for name, where in pairs if not _SYSTEM.match(name)]

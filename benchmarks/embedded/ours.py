@@ -1,4 +1,4 @@
-"""cvae_runtime, as ``load()`` gives it."""
+"""cvae_runtime with the defaults of ``load()``."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +26,7 @@ class Ours:
         return self._model.generate(1, seed=0)
 
     def latents(self, seed: int, first: int, count: int, latent_dim: int) -> np.ndarray:
-        """Of the prior's stream."""
+        """Latents of the prior's stream."""
         return self._cvae.prior_latents(seed, first, count, latent_dim)
 
     def batch(self, count: int) -> np.ndarray:
@@ -38,7 +38,7 @@ class Ours:
         return self._model.decode(z)
 
     def run(self, bundle: Path, file: str, data: bytes) -> Mapping[str, np.ndarray]:
-        """The outputs of a graph, which must be what ``load`` takes of that bundle."""
+        """The outputs of a graph, which must be the one that ``load`` chooses from the bundle."""
         with self._cvae.load(bundle, provider="cpu") as model:
             role = next((role for role, graph in model.graphs.items() if graph.file == file), None)
             if role == "encoder":
@@ -49,7 +49,7 @@ class Ours:
             raise LookupError(f"it takes {', '.join(graph.file for graph in model.graphs.values())} of that bundle")
 
     def bytes(self) -> int:
-        """What pip installs, without the models and the web page in the package."""
+        """Size of the installation, without the models and the web page in the package."""
         from benchmarks._installed import installed_bytes, requirements
 
         package = Path(self._cvae.__file__).parent

@@ -1,4 +1,4 @@
-"""The reference evaluator of the package onnx, on the portable graphs: what the operators mean, in NumPy."""
+"""The reference evaluator of the package onnx, in NumPy, on the portable graphs."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,18 +7,6 @@ import numpy as np
 
 from . import _serve
 from ._plain import Graph, PlainRuntime
-
-
-class _Evaluated(Graph):
-    def __init__(self, path: Path) -> None:
-        from onnx.reference import ReferenceEvaluator
-
-        self._evaluator = ReferenceEvaluator(str(path))
-
-    def __call__(self, x: np.ndarray) -> Mapping[str, np.ndarray]:
-        names = self._evaluator.output_names
-        with np.errstate(over="ignore"):  # its Sigmoid computes both of two branches
-            return dict(zip(names, self._evaluator.run(names, {self._evaluator.input_names[0]: x}), strict=True))
 
 
 class Reference(PlainRuntime):
@@ -35,7 +23,16 @@ class Reference(PlainRuntime):
 
     def open(self, path: Path) -> Graph:
         """An open graph."""
-        return _Evaluated(path)
+        from onnx.reference import ReferenceEvaluator
+
+        evaluator = ReferenceEvaluator(str(path))
+
+        def call(x: np.ndarray) -> Mapping[str, np.ndarray]:
+            with np.errstate(over="ignore"):  # its Sigmoid computes both of two branches
+                found = evaluator.run(None, {evaluator.input_names[0]: x})
+            return dict(zip(evaluator.output_names, found, strict=True))
+
+        return call
 
 
 if __name__ == "__main__":

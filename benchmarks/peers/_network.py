@@ -12,7 +12,7 @@ from benchmarks.peers import ASSETS
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """A layer's kernel as Keras has it, (H, W, in, out), of a transposed convolution (H, W, out, in), and its bias."""
+    """A layer's kernel as in Keras, (H, W, in, out), or (H, W, out, in) of a transposed convolution, and its bias."""
 
     kernel: np.ndarray
     bias: np.ndarray
@@ -20,7 +20,7 @@ class Layer:
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """The layers in their order, the dense ones apart.
+    """The layers in their order, with separate dense layers.
 
     Attributes:
         up: transposed convolutions of stride 2, ``last`` the one of stride 1.

@@ -1,6 +1,6 @@
-"""What peers find in their folder: ``python -m benchmarks.peers._prepare FOLDER BATCH...``.
+"""Write the inputs and graphs of the peers: ``python -m benchmarks.peers._prepare FOLDER BATCH...``.
 
-In a process of its own, so that TensorFlow's threads are gone when the race begins.
+This is another process, so that the threads of TensorFlow end before the race begins.
 """
 
 import importlib.util
@@ -21,9 +21,9 @@ IMAGES = 256
 
 
 def prepare(folder: str, batches: Sequence[int]) -> None:
-    """Write each task's input, and its graph without a rewrite of ours, what ``cvae-export --passes none`` writes.
+    """Write each task's input, and its graph as ``cvae-export --passes none`` writes it.
 
-    LiteRT gets a model for each batch size: its kernels want the shapes of transposed convolutions to be known.
+    LiteRT gets a model for each batch size: its kernels need known shapes of transposed convolutions.
     """
     with cvae_runtime.load(provider="cpu") as model:
         latents = cvae_runtime.prior_latents(0, 0, IMAGES, model.latent_dim)
@@ -41,7 +41,7 @@ def prepare(folder: str, batches: Sequence[int]) -> None:
 
 
 def _lite(role: str, subject: Subject, shape: tuple[int, ...]) -> bytes:
-    """A role's LiteRT model; its outputs have their order as their names, for LiteRT keeps none."""
+    """The LiteRT model of a role; the names of its outputs are numbers, since LiteRT does not keep the order."""
     import tensorflow as tf
 
     compute, outputs = FUNCTIONS[role](subject).python_function, outputs_of(role, subject)

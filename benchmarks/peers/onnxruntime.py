@@ -14,7 +14,7 @@ def _peer(folder: str, provider: str) -> Factory:
         raise UnavailableError(f"the ONNX Runtime that is installed has no {provider}")
 
     options = onnxruntime.SessionOptions()
-    # It counts the machine's cores, and puts its threads on them whatever the process is allowed.
+    # By default it uses all cores of the machine, even those that the process must not use.
     if (cores := allowed_cores()) < (os.cpu_count() or 1):
         options.intra_op_num_threads = cores
 
@@ -31,15 +31,15 @@ def _peer(folder: str, provider: str) -> Factory:
 
 
 def default(folder: str) -> Factory:
-    """A session as ``InferenceSession(path)`` gives it: its own threads, one for each core that it may use."""
+    """A session of ``InferenceSession(path)``: a thread for each core that the process may use."""
     return _peer(folder, "CPUExecutionProvider")
 
 
 def cuda(folder: str) -> Factory:
-    """On a GPU; what is timed includes the copies there and back."""
+    """On a GPU, with the copies to it and back."""
     return _peer(folder, "CUDAExecutionProvider")
 
 
 def tensorrt(folder: str) -> Factory:
-    """On a GPU, compiled by TensorRT for each batch size; with the copies, too."""
+    """On a GPU, compiled by TensorRT for each batch size, with the copies."""
     return _peer(folder, "TensorrtExecutionProvider")

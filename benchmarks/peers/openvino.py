@@ -1,6 +1,6 @@
 """OpenVINO on the plain graph, compiled for each batch size; each hint brings its own threads and streams.
 
-Left alone it takes bfloat16 where the processor has it, so a precision is always asked for.
+By default it uses bfloat16 where the processor has it, so every peer sets a precision.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import openvino
 from benchmarks._worker import Factory, UnavailableError, Work
 from benchmarks.peers import inputs, plain_graph
 
-# Images a request of the queue takes at most: the fastest of 4, 8, 16, 32, 64 and 128 at a batch of 256 on 2 cores.
+# Most images in a request of the queue: the fastest of 4, 8, 16, 32, 64 and 128 at a batch of 256 on 2 cores.
 _PART = 32
 
 Compile = Callable[[str, int], "openvino.CompiledModel"]  # a task for a batch size

@@ -1,4 +1,4 @@
-"""cvae_runtime, as ``load()`` gives it."""
+"""cvae_runtime with the defaults of ``load()``."""
 
 import numpy as np
 

@@ -1,9 +1,9 @@
 """PyTorch: the network in ``torch.nn.functional``, channels last, in inference mode, on its own threads, one a core.
 
-Of a full transposed convolution of stride 2 Keras's "same" keeps all but the last row and column, PyTorch's
-``padding=1, output_padding=1`` all but the first. So the decoder is computed mirrored, kernels and all, and its picture
-mirrored back: cutting full ones to size takes up to three times as long. A last transposed convolution of stride 1 is a
-convolution with the mirrored kernel.
+Keras's "same" drops the last row and column of a full transposed convolution of stride 2, PyTorch's ``padding=1,
+output_padding=1`` the first. So the decoder computes a mirrored image with mirrored kernels and mirrors the result:
+cropping takes up to three times as long. The last transposed convolution, of stride 1, is a convolution with the mirrored
+kernel.
 """
 
 import numpy as np
@@ -37,7 +37,7 @@ class _Decoder(torch.nn.Module):
         ]
         self.kernel, self.bias = torch.from_numpy(mirrored[0]), torch.from_numpy(mirrored[1][0])
         self.up = [(_kernel(layer, (3, 2, 0, 1), mirrored=True), _bias(layer)) for layer in network.up]
-        # Mirrored twice, as a transposed convolution's and as all are here: not at all.
+        # A transposed convolution of stride 1 mirrors the kernel, and so does this decoder: the two cancel out.
         self.last = _kernel(network.last, (2, 3, 0, 1), mirrored=False), _bias(network.last)
 
     def forward(self, z: torch.Tensor) -> tuple[torch.Tensor, ...]:

@@ -66,13 +66,13 @@ def broken(data, change):
         ),
     ],
 )
-def test_a_file_that_is_something_else_is_refused_by_the_place(document, tmp_path, change, message):
+def test_invalid_files_name_the_place(document, tmp_path, change, message):
     path = tmp_path / "r.json"
     path.write_text(json.dumps(broken(document.to_json(), change)))
     with pytest.raises(DocumentError) as caught:
         read_document(path)
     assert str(caught.value) == (
-        f"{path} is no result of these benchmarks: {message}; expected format 1, as python -m benchmarks QUESTION --json "
+        f"{path} is no result file of the benchmarks: {message}; expected format 1, as python -m benchmarks QUESTION --json "
         "writes it: measure again"
     )
 
@@ -86,7 +86,7 @@ def test_a_file_that_is_no_json_or_not_there_is_refused(tmp_path):
         read_document(path)
 
 
-def test_a_rate_of_nothing_has_no_ratio_and_no_figure_is_infinite(tmp_path):
+def test_a_rate_of_0_has_no_ratio(tmp_path):
     entries = tuple(
         Entry(name, kind, (Point(10, (rate,)),)) for name, kind, rate in [("a", "ours", 5.0), ("b", "peer", 0.0)]
     )

@@ -38,7 +38,7 @@ def test_peers_compute_the_same(folder, progress, name):
             assert [point.at for point in entry.points] == [1, 3]
 
 
-def test_what_is_encoded_are_pictures_of_the_decoded_latents_and_large_batches_repeat_them(folder):
+def test_inputs_of_tasks(folder):
     z, images = inputs("decoding", folder, 3), inputs("encoding", folder, 3)
     with cvae_runtime.load(provider="cpu") as model:
         np.testing.assert_array_equal(z, cvae_runtime.prior_latents(0, 0, 3, model.latent_dim))
@@ -56,14 +56,14 @@ def test_plain_graphs_have_operators_that_the_package_s_have_not(folder):
     assert plain - packaged
 
 
-def test_words_choose_peers_and_ours_and_the_ceilings_always_take_part():
+def test_words_choose_peers():
     names = [contender.name for contender in inference.contenders("", ["jax", "XLA"])]
     own = [each.name for each in inference.OWN]
     assert names == ["TensorFlow, XLA", "JAX, jit", *own, _ceiling.PRODUCT, _ceiling.COPY]
     assert len(inference.contenders("")) == len(inference.PEERS) + len(own) + 2
 
 
-def test_who_computes_in_fewer_bits_is_held_to_a_mean_and_everyone_else_to_each_value():
+def test_only_fewer_bits_have_a_mean_tolerance():
     for each in (*inference.PEERS, *inference.OWN):
         assert (each.precision != "float32") == (each.mean_atol is not None)
 
@@ -115,7 +115,7 @@ def test_generation_has_decoding_alone_as_its_ceiling(progress):
     assert found.share_of_ceiling(found.entries[0], 4) > 0
 
 
-def test_threads_are_put_together_and_who_failed_on_some_stands_with_the_others():
+def test_races_by_threads_are_merged():
     contenders = [Contender("a", ""), Contender("b", ""), Contender("c", "")]
     dead = ContenderError("failed", "exit code 1: no luck")
     one = Race("decoding", contenders, {"a": {64: [[2.0]]}}, {"b": dead, "c": dead})

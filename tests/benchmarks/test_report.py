@@ -1,15 +1,15 @@
 import dataclasses
 import re
-from xml.etree import ElementTree as ET
 
 import pytest
+from PIL import Image
 
-from benchmarks import _cli
-from benchmarks._chart import chart, family
+from benchmarks import _chart, _cli
 from benchmarks._document import Document, write_document
 from benchmarks._environment import environment
-from benchmarks._report import report
+from benchmarks._report import write_report
 from benchmarks._result import Comparison, Entry, Point
+from benchmarks._table import legend, table
 
 
 def comparison(name, places, unit="ms", better="lower", **rows):
@@ -25,119 +25,52 @@ def comparison(name, places, unit="ms", better="lower", **rows):
 def document(sample):
     lines = comparison("by axis", (1, 4, 16), "images/s", "higher", ours=(10, 40, 90), peer=(20, 30, 50))
     dots = comparison("percentiles", ("p50", "p99"), ours=(1, 2), peer=(3, 9))
-    bars = comparison("size <of> it", ("on the disk",), "MB", ours=(170,), peer=(2000,))
-    elbos = comparison("ELBO", ("ELBO",), "nats", "higher", ours=(-72.4,), peer=(-77.3,))
-    questions = {"inference": [sample, lines, dots], "startup": [bars], "quality": [elbos], "unheard": []}
+    size = comparison("size <of> it", ("on the disk",), "MB", ours=(170,), peer=(2000,))
+    nothing = comparison("nothing", ())
+    questions = {"inference": [sample, lines, dots], "startup": [size, nothing], "quality": [nothing], "unheard": []}
     return Document("2026-11-25T16:00:00Z", True, environment(), questions)
 
 
-def elements(page, name):
-    return [element for element in ET.fromstring(page).iter() if element.tag == name]
+def test_report_of_a_file(document, tmp_path):
+    write_document(document, tmp_path / "r.json")
+    assert _cli.main(["report", str(tmp_path / "r.json"), str(tmp_path / "page.md")]) == 0
+    page = (tmp_path / "page.md").read_text()
+    for comparisons in document.questions.values():
+        for each in comparisons:
+            for expected in (f"### {each.name}\n\n{legend(each)}\n\n", f"\n\n{table(each)}\n"):
+                assert expected.replace("<", "&lt;") in page
+    pictures = re.findall(r"!\[.+\]\((.+)\)", page)
+    assert pictures == [f"page/{name}.png" for name in ("inference-1", "inference-2", "inference-3", "startup-1")]
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png")) == pictures
+    for name in pictures:
+        with Image.open(tmp_path / name) as picture:
+            assert picture.width == 800
+    headings = re.findall(r"^## (.+)", page, re.MULTILINE)
+    assert headings == ["Inference", "Startup", "Quality", "Unheard"]
+    assert document.environment["processor"] in page
 
 
-def words(element):
-    return "".join(element.itertext())
+def test_a_quick_look_is_called_one(document, tmp_path):
+    warning = "A quick look with few and short rounds: do not quote these figures."
+    for quick in (True, False):
+        write_report(dataclasses.replace(document, quick=quick, questions={}), tmp_path / "page.md")
+        assert (warning in (tmp_path / "page.md").read_text()) == quick
 
 
-def test_the_page_is_well_formed_and_needs_nothing_from_elsewhere(document):
-    page = report(document)
-    assert page.startswith("<!DOCTYPE html>\n<html ")
-    ET.fromstring(page)  # every element is closed, every character that must be is escaped
-    assert not re.search(r"https?:|//|<script|<link|<img|@import|url\(|src=", page)
-    links = {element.get("href") for element in elements(page, "a")}
-    assert links == {"#inference", "#startup", "#quality"}
-    assert {f"#{element.get('id')}" for element in elements(page, "h2")} >= links
-    assert "prefers-color-scheme: dark" in page
-
-
-def test_every_comparison_has_a_picture_with_a_sentence_and_all_its_figures(document):
-    figures = elements(report(document), "figure")
-    assert [words(figure.find("figcaption/h3")) for figure in figures] == [
-        *("decoding, offline", "by axis", "percentiles", "size <of> it", "ELBO")
-    ]
-    assert all(len(figure.findall(".//svg")) == 1 for figure in figures)
-    assert [words(figure.find("figcaption/p")) for figure in figures] == [
-        "ours is ahead of OpenVINO, f32 at batch 1 (1.60x); behind JAX, jit at batch 64 (0.80x).",
-        "ours is ahead of peer at axis 4 (1.33x) and axis 16 (1.80x); behind peer at axis 1 (0.50x).",
-        "ours is ahead of peer at p50 (3.00x) and p99 (4.50x).",
-        "ours is ahead of peer (11.76x).",
-        "ours is ahead of peer (+4.90).",
-    ]
-    rows = [[words(cell) for cell in row] for row in figures[0].findall(".//table/tr")]
-    assert rows[0] == ["images/s, higher is better", "batch 1", "batch 64"]
-    assert rows[4] == ["ours", "90.0 · ±11% · 1.60x · 80% of the ceiling", "400 · ±0% · 0.80x · 40% of the ceiling"]
-    assert rows[8] == ["PyTorch & co", "skipped: not installed: No module named 'torch'"]
-    assert rows[9] == ["LiteRT", "refused: wrong output at batch 1: off by 0.5, more than 1e-04"]
-
-
-def test_a_quick_look_is_called_one_and_the_machine_is_described(document):
-    page = report(document)
-    assert "A quick look: few and short rounds, nothing to quote." in page
-    full = report(dataclasses.replace(document, quick=False))
-    assert "A quick look" not in full
-    facts = [words(element) for element in elements(page, "dd")]
-    assert document.environment["processor"] in facts
-    assert "2026-11-25T16:00:00Z" in facts
-
-
-def drawn(each):
-    return ET.fromstring(chart(each))
-
-
-def test_along_an_axis_of_numbers_lines_are_drawn_with_a_name_each(document):
-    svg = drawn(document.questions["inference"][1])
-    lines = [element for element in svg.iter("polyline") if element.get("class").startswith("line")]
-    assert [line.get("class") for line in lines] == ["line other", "line ours mine"]  # ours is on top
-    assert all(len(line.get("points").split()) == 3 for line in lines)
-    heights = [[float(point.split(",")[1]) for point in line.get("points").split()] for line in lines]
-    assert heights[0][0] < heights[1][0]  # the peer is faster at first: higher up
-    assert heights[0][2] > heights[1][2]
-    assert {text.text for text in svg.iter("text") if text.get("class").startswith("name")} == {"ours", "peer"}
-
-
-def test_a_single_place_is_drawn_as_bars_from_zero_best_first(document):
-    svg = drawn(document.questions["startup"][0])
-    bars = list(svg.iter("rect"))
-    assert [bar.get("class") for bar in bars] == ["ours mine", "other"]
-    widths = [float(bar.get("width")) for bar in bars]
-    assert widths[0] / widths[1] == pytest.approx(170 / 2000, abs=0.001)
-    assert [words(bar) for bar in bars] == ["ours, on the disk: 170 MB", "peer, on the disk: 2,000 MB"]
-
-
-def test_percentiles_and_nats_are_drawn_as_dots(document):
-    svg = drawn(document.questions["inference"][2])
-    dots = [element for element in svg.iter("circle") if "key" not in element.get("class")]
-    assert [words(dot) for dot in dots] == [
-        "ours, p50: 1.00 ms",
-        "ours, p99: 2.00 ms",
-        "peer, p50: 3.00 ms",
-        "peer, p99: 9.00 ms",
-    ]
-    places = [float(dot.get("cx")) for dot in dots]
-    assert places == sorted(places)
-    assert len(list(drawn(document.questions["quality"][0]).iter("circle"))) == 2
+def test_lines_are_the_medians_and_dots_have_a_row_for_each_entry(document):
+    _, lines, dots = document.questions["inference"]
+    figure = _chart.Figure()
+    along, rows = figure.subplots(1, 2)
+    _chart._lines(along, lines)
+    drawn = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in along.lines}
+    assert drawn == {"ours": ([1, 4, 16], [10, 40, 90]), "peer": ([1, 4, 16], [20, 30, 50])}
+    assert [text.get_text() for text in along.get_legend().get_texts()] == ["ours", "peer"]
+    _chart._dots(rows, dots)
+    assert [label.get_text() for label in rows.get_yticklabels()] == ["ours", "peer"]
+    assert sorted(bars[0].get_xdata()[0] for bars in rows.containers) == [1, 2, 3, 9]
+    assert (rows.get_xscale(), rows.get_xlabel()) == ("log", "ms")
 
 
 def test_of_several_ceilings_the_one_that_binds_is_drawn(sample):
-    # Two places only: dots.
-    names = {text.text for text in drawn(sample).iter("text") if text.get("class").startswith("name")}
-    assert "the ceiling: products" in names
-    assert "the ceiling: copies" not in names
-
-
-def test_colours_are_a_framework_s(sample):
-    assert [family(entry) for entry in sample.entries] == [
-        *("jax", "openvino", "openvino", "ours", "ours-fewer", "ceiling", "ceiling", "pytorch", "litert")
-    ]
-
-
-def test_imports_have_their_framework_s_colour():
-    assert [family(Entry(f"import {name}", "peer")) for name in ("torch", "tensorflow", "json")] == [
-        *("pytorch", "tensorflow", "other")
-    ]
-
-
-def test_the_command_draws_the_report_of_a_file(document, tmp_path):
-    write_document(document, tmp_path / "r.json")
-    assert _cli.main(["report", str(tmp_path / "r.json"), str(tmp_path / "r.html")]) == 0
-    assert (tmp_path / "r.html").read_text() == report(document)
+    names = [entry.name for entry in _chart._drawn(sample)]
+    assert [name for name in names if "ceiling" in name] == ["the ceiling: products"]

@@ -27,7 +27,7 @@ def test_ratios_are_medians_of_the_rounds_ratios(sample):
     assert sample.gain(ours.point(1), jax.point(1)) == 2.0  # of 1.5, 2 and 2.5
 
 
-def test_the_best_peer_of_float32_is_in_float32_and_that_of_fewer_bits_in_any(sample):
+def test_best_peer_by_precision(sample):
     ours, fewer = sample.entry("ours"), sample.entry("ours, int8")
     assert [sample.best_peer(ours, at).name for at in (1, 64)] == ["OpenVINO, f32", "JAX, jit"]
     assert [sample.best_peer(fewer, at).name for at in (1, 64)] == ["OpenVINO, bf16", "OpenVINO, bf16"]
@@ -54,7 +54,7 @@ def test_peers_of_a_gpu_are_on_a_gpu():
     }
 
 
-def test_the_share_of_the_ceiling_is_of_the_lowest_and_for_float32_alone(sample):
+def test_share_of_the_ceiling(sample):
     ours = sample.entry("ours")
     assert sample.ceiling(1).name == "the ceiling: products"
     assert [sample.share_of_ceiling(ours, at) for at in (1, 64)] == [0.8, 0.4]  # of 0.9, 0.8 and 0.5

@@ -29,21 +29,21 @@ class Time:
         return serve(calls, rate, 1.0, seed, bound, self.clock, self.sleep)
 
 
-def test_a_server_with_time_to_spare_holds_and_takes_single_images():
+def test_a_fast_server_takes_single_images():
     time = Time()
     assert time.serve({1: 0.0001, 8: 0.0005}, rate=200.0, bound=0.01)
     assert set(time.sizes) == {1}
     assert len(time.sizes) == 200
 
 
-def test_a_server_that_is_slower_than_the_arrivals_does_not_hold_and_stops_early():
+def test_a_server_slower_than_arrivals_stops_early():
     time = Time()
     assert not time.serve({1: 0.01}, rate=1000.0, bound=0.02)
     # 1 % of 1,000 may be late; one arrives a millisecond: the third waits 20 ms, and eleven late ones are enough.
     assert len(time.sizes) < 20
 
 
-def test_larger_batches_are_taken_when_the_queue_fills_them_and_no_image_is_lost():
+def test_batches_grow_with_the_queue():
     time = Time()
     assert time.serve({1: 0.002, 4: 0.003, 16: 0.005}, rate=2000.0, bound=0.05)
     assert sum(time.sizes) == 2000

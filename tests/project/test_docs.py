@@ -121,6 +121,16 @@ def test_links_lead_somewhere(document):
         assert target.startswith("https://") or (document.parent / target).exists(), target
 
 
+def test_every_page_is_in_the_navigation_of_the_site():
+    navigation = (ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2]
+    pages = re.findall(r": (\S+\.md)$", navigation, re.MULTILINE)
+    assert [page for page in pages if not (page.startswith("api/") or (ROOT / page).exists())] == []
+    assert {path.relative_to(ROOT).as_posix() for path in DOCUMENTS} - set(pages) == set()
+    assert {page for page in pages if page.startswith("api/")} == {
+        f"api/{path.parent.name}.md" for path in ROOT.glob("*/cvae_*/__init__.py")
+    }
+
+
 def test_the_file_map_names_files_that_are_there():
     text = (ROOT / "ARCHITECTURE.md").read_text()
     rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)

@@ -10,6 +10,7 @@ from pathlib import Path
 from ._control_flow import refuse_control_flow
 from ._errors import BundleError, IntegrityError
 from ._external_data import refuse_external_data
+from ._layout import Layout, Owns, owns_names
 from ._manifest import MANIFEST_NAME, GoldenInfo, GraphInfo, Manifest, parse_manifest
 
 _MANIFEST_LIMIT = 16 << 20  # bytes; a manifest takes some kilobytes
@@ -33,6 +34,14 @@ class Bundle:
     files: Mapping[str, bytes]
     text: bytes
     sha256: str
+
+
+def _owns(folder: Path) -> Owns:
+    manifest = parse_manifest(_read(folder / MANIFEST_NAME, None), str(folder / MANIFEST_NAME))
+    return owns_names([MANIFEST_NAME, manifest.golden.file, *(graph.file for graph in manifest.graphs)])
+
+
+BUNDLE_LAYOUT = Layout("a bundle", _owns)
 
 
 def packaged_bundle() -> Path:

@@ -196,8 +196,7 @@ def test_a_folder_that_another_process_is_writing_is_refused(option, write, tiny
     assert contents(write(resume=True)) == before
 
 
-@pytest.mark.parametrize("how", [{"resume": True}, {"overwrite": True}], ids=str)
-def test_a_folder_of_something_else_is_neither_resumed_nor_replaced(how, write, tmp_path, refuses):
+def test_a_folder_of_something_else_is_not_resumed(write, tmp_path, refuses):
     folder = tmp_path / "thesis"
     folder.mkdir()
     (folder / "chapter.txt").write_text("years of work")
@@ -206,11 +205,55 @@ def test_a_folder_of_something_else_is_neither_resumed_nor_replaced(how, write, 
         f"found [Errno 2] No such file or directory: '{folder}/shards.json'; name another folder"
     )
     with refuses(cvae.InputError, message):
-        write("thesis", **how)
+        write("thesis", resume=True)
     (folder / SETTINGS_NAME).write_text("[]")
     with refuses(cvae.InputError, f"{folder / SETTINGS_NAME}: expected a JSON object; found list"):
-        write("thesis", **how)
+        write("thesis", resume=True)
     assert contents(folder) == {"chapter.txt": b"years of work", SETTINGS_NAME: b"[]"}
+
+
+def none_of_shards(folder, reason):
+    return (
+        f"{folder}: expected a folder of shards, found a folder that is none, which is not overwritten: {reason}; "
+        f"choose another name"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ("{}", "KeyError('count')"),
+        ("[]", "TypeError('list indices must be integers or slices, not str')"),
+        ({"count": 0}, "count must be a whole number of at least 1; found 0"),
+        ({"shard_size": "10"}, "shard_size must be a whole number of at least 1; found '10'"),
+    ],
+)
+def test_settings_that_shards_do_not_have_let_nothing_be_overwritten(settings, reason, write, refuses):
+    folder = write()
+    path = folder / SETTINGS_NAME
+    path.write_text(settings if isinstance(settings, str) else json.dumps(json.loads(path.read_text()) | settings))
+    before = contents(folder)
+    with refuses(cvae.TargetExistsError, none_of_shards(folder, reason)):
+        write(overwrite=True)
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize(
+    "name", ["thesis.tex", "part-00003.npy", "part-0.npy", "part-00000.tar", ".part-00003.npy.0123abcd.tmp"]
+)
+def test_shards_are_overwritten_and_nothing_else_is(name, write, refuses):
+    folder = write()  # three of them
+    (folder / name).write_text("years of work")
+    before = contents(folder)
+    message = (
+        f"{folder}: expected a folder of shards and nothing else, found {name}; only what this project wrote is "
+        f"overwritten: move the rest elsewhere, or choose another name"
+    )
+    with refuses(cvae.TargetExistsError, message):
+        write(overwrite=True, seed=1)
+    assert contents(folder) == before
+    (folder / name).rename(folder / ".part-00001.npy.0123abcd.tmp")  # of a process that was killed
+    assert contents(write(overwrite=True, seed=1)) == contents(write("other", seed=1))
 
 
 def test_without_pyarrow_parquet_names_the_extra_and_makes_no_folder(write, tmp_path, refuses, monkeypatch):

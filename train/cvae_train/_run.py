@@ -13,10 +13,8 @@ tensorboard/       by --tensorboard
 
 import dataclasses
 import json
-import platform
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +24,9 @@ from numpy.typing import NDArray
 from cvae_runtime import (
     InputError,
     TargetExistsError,
-    allowed_cores,
+    check_replaceable,
     hold_folder,
+    make_folder,
     new_folder,
     remove_temporary,
     write_file,
@@ -35,6 +34,7 @@ from cvae_runtime import (
 
 from ._config import TrainConfig
 from ._data import Dataset, fingerprint_of, load_data, load_test
+from ._layout import RUN_LAYOUT, is_file_of_run
 from ._options import AS_THEY_ARE, DataOptions
 
 FORMAT = 1
@@ -211,7 +211,8 @@ class RunFolder:
         """Make the folder ready for this recipe, new, emptied, or as it was left, and keep others out of it for a block.
 
         Raises:
-            TargetExistsError: the folder holds something, and neither resume nor overwrite was asked for.
+            TargetExistsError: the folder holds something, and neither resume nor overwrite was asked for; or it is to be
+                overwritten and holds anything but a run.
             InputError: it holds something that is not a run, or a run with other settings than these; or another
                 process is at work in it.
         """
@@ -224,13 +225,14 @@ class RunFolder:
             raise TargetExistsError(
                 f"{self.path} holds a run already; say --resume to go on with it or --overwrite to begin anew"
             )
+        if taken and not resume:
+            check_replaceable(self.path, RUN_LAYOUT)
         with ExitStack() as stack:
             if taken:
                 stack.enter_context(hold_folder(self.path))
             if taken and resume:
                 self._check_same(config, data)
-                for folder in (self.path, self.sample(0).parent):
-                    remove_temporary(folder)
+                remove_temporary(self.path, is_file_of_run)
             else:
                 self._begin(config, data, environment, stack, overwrite=taken)
             yield
@@ -238,13 +240,10 @@ class RunFolder:
     def _begin(
         self, config: TrainConfig, data: DataInfo, environment: Mapping[str, Any], stack: ExitStack, *, overwrite: bool
     ) -> None:
-        try:
-            self.path.absolute().parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot write {self.path}: {error.strerror}; check space and permissions") from error
+        make_folder(self.path.absolute().parent)
         # Renamed into its place as a whole, so that a folder without a config.json is never ours, and held before, so
         # that of two processes that begin one run the second is refused.
-        with new_folder(self.path, overwrite=overwrite) as path:
+        with new_folder(self.path, replaces=RUN_LAYOUT if overwrite else None) as path:
             folder = RunFolder(path)
             folder.sample(0).parent.mkdir()
             write_json(folder.environment, environment)
@@ -264,25 +263,6 @@ class RunFolder:
 def write_json(path: Path, value: Any) -> None:
     """Write plain values as indented JSON with a final newline."""
     write_file(path, (json.dumps(value, indent=2) + "\n").encode())
-
-
-def describe_environment() -> dict[str, Any]:
-    """Versions and machine: what another run of the same config may differ by."""
-    packages = ("cvae-toolkit", "tensorflow", "keras", "numpy")
-    return {
-        "python": platform.python_version(),
-        "packages": {name: _version(name) for name in packages},
-        "system": platform.system(),
-        "machine": platform.machine(),
-        "cpus": allowed_cores(),
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _settings(config: TrainConfig, data: DataInfo) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cvae_runtime import InputError, prior_latents, write_file
+from cvae_runtime import InputError, move_file, prior_latents, write_file
 
 from ._callbacks import Callback
 from ._checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
@@ -18,6 +18,7 @@ from ._cluster import Cluster, join_cluster
 from ._compute import Compute, choose_compute
 from ._config import TrainConfig
 from ._data import Dataset, load_data
+from ._environment import describe_environment
 from ._history import (
     COLUMNS,
     EpochRecord,
@@ -32,7 +33,7 @@ from ._illustrate import SAMPLES, gif_epochs, sample_picture, write_elbo_curve, 
 from ._loop import Loop
 from ._model import CVAE
 from ._progress import Progress
-from ._run import DataInfo, RunFolder, describe_environment
+from ._run import DataInfo, RunFolder
 from ._tensorflow import op_determinism
 
 
@@ -89,7 +90,7 @@ def train(
         run: the run folder; ``runs/0001`` or the next free number if not given.
         resume: go on with the run in that folder from its last whole epoch, if there is one. The result is that of
             undisturbed training.
-        overwrite: delete the run in that folder first.
+        overwrite: delete the run in that folder first; a folder that holds anything else is left as it is.
         quiet: show no progress.
         callbacks: are told of the run's progress.
 
@@ -235,7 +236,7 @@ def _finish(folder: RunFolder, loop: Loop, history: Sequence[EpochRecord]) -> No
     write_elbo_curve(folder.elbo_curve, history)
     write_gif(folder.gif, [folder.sample(epoch) for epoch in gif_epochs(len(history))])
     if loop.config.patience:
-        folder.best.replace(folder.weights)
+        move_file(folder.best, folder.weights)
     else:
         with loop.averaged():
             save_weights(folder.weights, loop.model)

@@ -1,7 +1,8 @@
 """Any number of samples as a folder of shards, made a batch at a time and resumed at those that are missing.
 
-A shard gets its name when it is whole and on the disk, so a name says that it is done. What the samples are made with
-lies beside the shards, so that a folder never mixes two streams.
+A shard gets its name when it is whole and on the disk. What is there is looked at all the same before it is passed over:
+others may have cut or emptied it. What the samples are made with lies beside the shards, so that a folder never mixes
+two streams.
 """
 
 import contextlib
@@ -25,6 +26,7 @@ from ._layout import Layout, Owns, remove_temporary
 from ._model import Model
 from ._progress import progress
 from ._sampling import Dtype
+from ._shard_checks import is_whole_shard
 from ._shard_formats import SHARD_FORMATS
 from ._whole import whole
 
@@ -140,7 +142,8 @@ def write_shards(
         model: the one that the settings are of.
         folder: gets ``part-00000.npy`` and so on, and ``shards.json``.
         settings: what to write.
-        resume: go on where the folder is there; one that is finished is left as it is.
+        resume: go on where the folder is there; one that is finished is left as it is. Shards that were cut off, or
+            are something else, are made anew.
         overwrite: remove the shards that are there; a folder that holds anything else is left as it is.
         quiet: print nothing to stderr.
         engine: makes the shards on other machines, which share the folder; one after another here if not given.
@@ -148,7 +151,7 @@ def write_shards(
     Raises:
         TargetExistsError: the folder is there, and neither resume nor overwrite was asked for, or it is to be
             overwritten and holds anything but shards.
-        InputError: the folder is none of shards, or of other settings; another process writes it; or it cannot be written.
+        InputError: the folder is none of shards, or of other settings, or a folder has a shard's name; another process writes it; or it cannot be written.
         MissingExtraError: the format needs a package that is not installed.
     """
     if settings.format == "parquet":
@@ -162,6 +165,16 @@ def _write_missing(
 ) -> None:
     shards = settings.shards()
     there = {path.name for path in folder.iterdir()}
+    form, dtype, shape = settings.format, settings.dtype, settings.image_shape
+    damaged = [
+        name
+        for name, indices in shards.items()
+        if name in there and not is_whole_shard(folder / name, form, indices, dtype, shape)
+    ]
+    if damaged and not quiet:
+        more = f" and {len(damaged) - 1:,} more" if len(damaged) > 1 else ""
+        print(f"{folder}: {damaged[0]}{more} cut off or of something else; made anew", file=sys.stderr)
+    there.difference_update(damaged)
     missing = {name: indices for name, indices in shards.items() if name not in there}
     if not missing:
         return

@@ -15,6 +15,7 @@ from cvae_train import Callback, Dataset, DivergedError, RunFolder, load_run, re
 from cvae_train._checkpoint import load_weights
 from cvae_train._data import fingerprint_of
 from cvae_train._loop import Loop
+from cvae_train._plan import Plan
 from cvae_train._run import DataInfo
 
 UNTIMED = ("epoch", "elbo", "reconstruction", "kl", "train_elbo")
@@ -236,7 +237,7 @@ def test_a_config_of_something_else_lets_nothing_be_deleted(text, tiny_config, t
 )
 def test_what_others_put_into_a_run_is_kept_and_named(name, tiny_config, tiny_data, tmp_path):
     folder = RunFolder(tmp_path / "run")
-    with folder.prepared(tiny_config, DataInfo.of(tiny_data), {}, resume=False, overwrite=False):
+    with folder.prepared(tiny_config, DataInfo.of(tiny_data), {}, Plan(), resume=False, overwrite=False):
         pass
     for path in ("tensorboard/events.out.tfevents.1.host", "evaluation.json", ".weights.npz.0123abcd.tmp", name):
         (folder.path / path).parent.mkdir(exist_ok=True)
@@ -251,7 +252,7 @@ def test_what_others_put_into_a_run_is_kept_and_named(name, tiny_config, tiny_da
     (folder.path / name).unlink()
     if found.endswith("/"):
         (folder.path / found).rmdir()
-    with folder.prepared(tiny_config, DataInfo.of(tiny_data), {}, resume=False, overwrite=True):
+    with folder.prepared(tiny_config, DataInfo.of(tiny_data), {}, Plan(), resume=False, overwrite=True):
         assert sorted(path.name for path in folder.path.iterdir()) == ["config.json", "environment.json", "samples"]
 
 

@@ -1,6 +1,6 @@
 """A run's folder: what lies where in it, and what it says of itself.
 
-config.json        the recipe and the data; written first
+config.json        the recipe, the data, and how it is computed; written first
 environment.json   versions and machine
 history.csv        a row an epoch
 checkpoint.npz     the last whole epoch
@@ -36,6 +36,7 @@ from ._config import TrainConfig
 from ._data import Dataset, fingerprint_of, load_data, load_test
 from ._layout import RUN_LAYOUT, is_file_of_run
 from ._options import AS_THEY_ARE, DataOptions
+from ._plan import Plan
 
 FORMAT = 1
 
@@ -131,6 +132,15 @@ class RunFolder:
         Raises:
             InputError: no run lies here, or its config.json is not of this version.
         """
+        fields = self._read_fields()
+        try:
+            return TrainConfig.from_json(fields["config"], str(self.config)), DataInfo.from_json(fields["data"])
+        except InputError:
+            raise
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{self.config}: not a run's configuration: {error!r}") from error
+
+    def _read_fields(self) -> dict[str, Any]:
         try:
             fields = json.loads(self.config.read_text())
         except (OSError, RecursionError, ValueError) as error:
@@ -142,12 +152,16 @@ class RunFolder:
             raise InputError(
                 f"{self.config}: expected format {FORMAT}, found {found}; it was written by another version"
             )
-        try:
-            return TrainConfig.from_json(fields["config"], str(self.config)), DataInfo.from_json(fields["data"])
-        except InputError:
-            raise
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{self.config}: not a run's configuration: {error!r}") from error
+        return fields
+
+    def read_plan(self) -> Plan | None:
+        """How the run computes; None in runs of before it was recorded.
+
+        Raises:
+            InputError: no run lies here, or its config.json is not of this version.
+        """
+        fields = self._read_fields()
+        return Plan.from_json(fields["compute"], str(self.config)) if isinstance(fields.get("compute"), dict) else None
 
     def load_test(self, source: str | Path | None = None, *, quiet: bool = False) -> NDArray[np.uint8]:
         """The images that the run was tested on, from ``source`` or where the run says they were.
@@ -206,7 +220,14 @@ class RunFolder:
 
     @contextmanager
     def prepared(
-        self, config: TrainConfig, data: DataInfo, environment: Mapping[str, Any], *, resume: bool, overwrite: bool
+        self,
+        config: TrainConfig,
+        data: DataInfo,
+        environment: Mapping[str, Any],
+        plan: Plan,
+        *,
+        resume: bool,
+        overwrite: bool,
     ) -> Iterator[None]:
         """Make the folder ready for this recipe, new, emptied, or as it was left, and keep others out of it for a block.
 
@@ -234,11 +255,13 @@ class RunFolder:
                 self._check_same(config, data)
                 remove_temporary(self.path, is_file_of_run)
             else:
-                self._begin(config, data, environment, stack, overwrite=taken)
+                written = {"config": config.to_json(), "data": dataclasses.asdict(data)}
+                written |= {"compute": dataclasses.asdict(plan)}
+                self._begin(written, environment, stack, overwrite=taken)
             yield
 
     def _begin(
-        self, config: TrainConfig, data: DataInfo, environment: Mapping[str, Any], stack: ExitStack, *, overwrite: bool
+        self, written: Mapping[str, Any], environment: Mapping[str, Any], stack: ExitStack, *, overwrite: bool
     ) -> None:
         make_folder(self.path.absolute().parent)
         # Renamed into its place as a whole, so that a folder without a config.json is never ours, and held before, so
@@ -247,7 +270,7 @@ class RunFolder:
             folder = RunFolder(path)
             folder.sample(0).parent.mkdir()
             write_json(folder.environment, environment)
-            write_json(folder.config, {"format": FORMAT, "config": config.to_json(), "data": dataclasses.asdict(data)})
+            write_json(folder.config, {"format": FORMAT, **written})
             stack.enter_context(hold_folder(path, self.path))
 
     def _check_same(self, config: TrainConfig, data: DataInfo) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,9 +33,12 @@ from ._history import (
 from ._illustrate import SAMPLES, gif_epochs, sample_picture, write_elbo_curve, write_gif
 from ._loop import Loop
 from ._model import CVAE
+from ._plan import Plan
 from ._progress import Progress
 from ._run import DataInfo, RunFolder
 from ._tensorflow import op_determinism
+
+_log = logging.getLogger("cvae_train")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +93,8 @@ def train(
         data: the images; the embedded MNIST if not given.
         run: the run folder; ``runs/0001`` or the next free number if not given.
         resume: go on with the run in that folder from its last whole epoch, if there is one. The result is that of
-            undisturbed training.
+            undisturbed training: it computes with the towers, threads and precision that the run was begun with, on
+            fewer cores, too. Where that cannot be, on other devices, a warning says so.
         overwrite: delete the run in that folder first; a folder that holds anything else is left as it is.
         quiet: show no progress.
         callbacks: are told of the run's progress.
@@ -108,16 +113,25 @@ def train(
             f"give ModelConfig the data's image_shape"
         )
     folder = RunFolder(Path(run) if run is not None else _next_free(Path("runs")))
-    compute = choose_compute(config.precision, config.batch_size)
+    begun = folder.read_plan() if resume and folder.config.is_file() else None
+    compute = choose_compute(config.precision, config.batch_size, begun)
     cluster = join_cluster()
     with cluster.watched(), op_determinism(config.deterministic), contextlib.ExitStack() as stack:
         info = DataInfo.of(data)
-        environment = describe_environment() | {"compute": dataclasses.asdict(compute), "workers": cluster.workers}
         cluster.check_agreement(f"{config} {info.fingerprint} {compute.precision}")
-        prepared = folder.prepared(config, info, environment, resume=resume, overwrite=overwrite)
+        # The workers' steps are cut by the number of towers, and must be cut alike.
+        compute = dataclasses.replace(compute, towers=int(cluster.number_of_chief(compute.towers)))
+        plan = Plan(**dataclasses.asdict(compute), replicas=cluster.replicas, workers=cluster.workers)
+        prepared = folder.prepared(config, info, describe_environment(), plan, resume=resume, overwrite=overwrite)
         cluster.on_chief(lambda: stack.enter_context(prepared))
         if cluster.number_of_chief(cluster.chief and folder.finished):
             return _finished(folder, config, cluster)
+        if cluster.chief and begun not in (None, plan):
+            _log.warning(
+                "%s was begun with %s and goes on with %s: expect other last digits than of an undisturbed run",
+                folder.path,
+                *begun.differences(plan),
+            )
         with cluster.strategy.scope():  # for its variables alone: Keras's optimizers work on replicas from outside it
             loop = Loop(config, data, compute, cluster)
         history = _continue(folder, loop, cluster)

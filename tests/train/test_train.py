@@ -218,6 +218,24 @@ def test_a_folder_that_is_no_run_is_never_deleted(tiny_config, tiny_data, tmp_pa
     assert (tmp_path / "precious.txt").exists()
 
 
+@pytest.mark.parametrize("damage", [b"", None])
+@pytest.mark.parametrize("name", ["samples/image_at_epoch_0001.png", "best.npz", "checkpoint.npz"])
+def test_a_resumed_run_looks_at_what_it_goes_on_with(name, damage, replaced, tiny_data, tmp_path, monkeypatch):
+    config, path = replaced(epochs=2, patience=2, validation_fraction=0.2), tmp_path / "run"
+    monkeypatch.setattr("cvae_train._train._finish", lambda *_: None)
+    train(config, tiny_data, path, quiet=True)
+    before = (path / "history.csv").read_bytes()
+    (path / name).unlink()
+    if damage is not None:
+        (path / name).write_bytes(damage)
+    elif name == "checkpoint.npz":
+        (path / name).mkdir()
+    with pytest.raises(InputError) as caught:
+        train(config, tiny_data, path, resume=True, quiet=True)
+    assert str(caught.value).startswith(f"{path / name}: ")
+    assert (path / "history.csv").read_bytes() == before
+
+
 @pytest.mark.parametrize("text", ["{}", "[]", '{"format": 1, "config": {"model": {"image_shape": []}}}', "{"])
 def test_a_config_of_something_else_lets_nothing_be_deleted(text, tiny_config, tiny_data, tmp_path):
     (tmp_path / "config.json").write_text(text)

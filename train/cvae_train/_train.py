@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cvae_runtime import InputError, move_file, prior_latents, write_file
+from cvae_runtime import InputError, move_file, prior_latents, read_npz, read_picture, write_file
 
 from ._callbacks import Callback
 from ._checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
@@ -185,12 +185,24 @@ def load_run(path: str | Path) -> RunResult:
 def _continue(folder: RunFolder, loop: Loop, cluster: Cluster) -> list[EpochRecord]:
     """Put the folder's checkpoint into the loop, or save the loop as the first one: the epochs that are done."""
     history: list[EpochRecord] = []
-    if cluster.chief and folder.checkpoint.is_file():
+    if cluster.chief and folder.checkpoint.exists():
         history = load_checkpoint(folder.checkpoint, loop.model, loop.optimizer)
+        _check_left(folder, loop, history)
     elif cluster.chief:
         _save_epoch(folder, loop, history)
     cluster.share_variables([*loop.model.variables, *loop.optimizer.variables])
     return _share_history(history, cluster)
+
+
+def _check_left(folder: RunFolder, loop: Loop, history: Sequence[EpochRecord]) -> None:
+    """Raise `InputError` unless what the end of the run needs of the epochs that are done is whole: now, not at the end."""
+    try:
+        for epoch in gif_epochs(len(history)):
+            read_picture(folder.sample(epoch), str(folder.sample(epoch)))
+        if loop.config.patience and history:
+            read_npz(folder.best, [variable.path for variable in loop.model.variables])
+    except InputError as error:
+        raise InputError(f"{error}; restore the file, or begin anew with --overwrite") from error
 
 
 def _share_history(history: Sequence[EpochRecord], cluster: Cluster) -> list[EpochRecord]:

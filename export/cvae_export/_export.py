@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 
 from cvae_runtime import (
+    BUNDLE_LAYOUT,
     MANIFEST_NAME,
     Golden,
     GoldenCase,
     GoldenInfo,
     GoldenLatents,
     Manifest,
-    TargetExistsError,
     Training,
     check_golden,
     new_folder,
     prior_latents,
     read_bundle,
-    refuse_existing,
+    refuse_existing_folder,
     write_file,
 )
 from cvae_train import Dataset
@@ -87,11 +87,11 @@ def export(
 
     Raises:
         InputError: no finished run, no data, data of another fingerprint, or settings that cannot be.
-        TargetExistsError: the target exists, and is no bundle or ``overwrite`` is false.
+        TargetExistsError: the target exists, and ``overwrite`` is false or it holds anything but a bundle.
         ConversionError: the opset lacks an operator.
         ParityError: a graph differs from the trained model by more than its tolerance; nothing is written.
     """
-    _check_target(Path(target), overwrite)
+    refuse_existing_folder(Path(target), BUNDLE_LAYOUT, overwrite)
     subject = subject_of_run(run, data, quiet=quiet)
     return _export(subject, Path(target), settings or Settings(), overwrite=overwrite, quiet=quiet)
 
@@ -130,7 +130,7 @@ def export_models(
         InputError: a model cannot be loaded or used, the two do not fit each other, or the images not them.
         TargetExistsError, ConversionError, ParityError: as `export`.
     """
-    _check_target(Path(target), overwrite)
+    refuse_existing_folder(Path(target), BUNDLE_LAYOUT, overwrite)
     subject = subject_of_models(
         encoder,
         decoder,
@@ -158,19 +158,13 @@ def _export(subject: Subject, target: Path, settings: Settings, *, overwrite: bo
         golden=GoldenInfo(GOLDEN_NAME, len(golden), hashlib.sha256(golden).hexdigest()),
         versions={name: metadata.version(name) for name in _PACKAGES},
     )
-    with new_folder(target, overwrite=overwrite) as folder:
+    with new_folder(target, replaces=BUNDLE_LAYOUT if overwrite else None) as folder:
         for graph in graphs:
             write_file(folder / graph.file, graph.data)
         write_file(folder / GOLDEN_NAME, golden)
         write_file(folder / MANIFEST_NAME, manifest.to_json().encode())
         _read_back(folder)
     return ExportResult(target, manifest, comparisons, refused, elbo)
-
-
-def _check_target(target: Path, overwrite: bool) -> None:
-    refuse_existing(target, overwrite)
-    if target.exists() and not (target / MANIFEST_NAME).is_file() and (not target.is_dir() or any(target.iterdir())):
-        raise TargetExistsError(f"{target} exists and is no bundle, so it is not overwritten; choose another name")
 
 
 def _say(line: str) -> None:

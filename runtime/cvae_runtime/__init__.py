@@ -9,7 +9,7 @@ ONNX Runtime's official builds report their use over the network otherwise.
 """
 
 from ._arrays import as_images, npy_bytes, npz_bytes, picture_shape, read_npy, read_npz, spans
-from ._bundle import Bundle, packaged_bundle, read_bundle
+from ._bundle import BUNDLE_LAYOUT, Bundle, packaged_bundle, read_bundle
 from ._cores import allowed_cores
 from ._elbo import (
     EVALUATION_SEED,
@@ -33,11 +33,13 @@ from ._errors import (
     TargetExistsError,
 )
 from ._extras import require
-from ._files import new_folder, refuse_existing, refuse_special, remove_temporary, write_file
+from ._files import move_file, refuse_existing, refuse_special, write_file
+from ._folders import make_folder, new_folder, refuse_existing_folder
 from ._golden import Golden, GoldenCase, GoldenLatents, GoldenResult, check_golden, parse_golden
 from ._hold import hold_folder
 from ._idx import read_idx
 from ._image_files import encoded_shape, fit_picture, read_images, read_picture
+from ._layout import Layout, check_replaceable, remove_temporary
 from ._manifest import (
     MANIFEST_NAME,
     GoldenInfo,
@@ -65,6 +67,7 @@ from ._web import check_page, is_single_file, write_page
 _silence()
 
 __all__ = [
+    "BUNDLE_LAYOUT",
     "EVALUATION_SEED",
     "MANIFEST_NAME",
     "PICTURE_SUFFIXES",
@@ -82,6 +85,7 @@ __all__ = [
     "GraphInfo",
     "InputError",
     "IntegrityError",
+    "Layout",
     "Manifest",
     "MissingExtraError",
     "Model",
@@ -102,6 +106,7 @@ __all__ = [
     "bernoulli_log_likelihood",
     "check_golden",
     "check_page",
+    "check_replaceable",
     "check_seed",
     "discretized_logistic_log_likelihood",
     "discretized_logistic_mixture_log_likelihood",
@@ -116,6 +121,8 @@ __all__ = [
     "is_single_file",
     "load",
     "log_likelihood",
+    "make_folder",
+    "move_file",
     "new_folder",
     "npy_bytes",
     "npz_bytes",
@@ -133,6 +140,7 @@ __all__ = [
     "read_npz",
     "read_picture",
     "refuse_existing",
+    "refuse_existing_folder",
     "refuse_special",
     "remove_temporary",
     "reparameterize",

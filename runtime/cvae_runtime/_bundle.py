@@ -10,6 +10,7 @@ from pathlib import Path
 from ._control_flow import refuse_control_flow
 from ._errors import BundleError, IntegrityError
 from ._external_data import refuse_external_data
+from ._layout import Layout, Owns, owns_names
 from ._manifest import MANIFEST_NAME, GoldenInfo, GraphInfo, Manifest, parse_manifest
 from ._no_bundle import refuse_no_bundle
 
@@ -34,6 +35,14 @@ class Bundle:
     files: Mapping[str, bytes]
     text: bytes
     sha256: str
+
+
+def _owns(folder: Path) -> Owns:
+    manifest = parse_manifest(_read(folder / MANIFEST_NAME, None), str(folder / MANIFEST_NAME))
+    return owns_names([MANIFEST_NAME, manifest.golden.file, *(graph.file for graph in manifest.graphs)])
+
+
+BUNDLE_LAYOUT = Layout("a bundle", _owns)
 
 
 def packaged_bundle() -> Path:

@@ -7,29 +7,27 @@ killed leaves at most a hidden ``.NAME.XXXXXXXX.tmp`` behind, never a target tha
 import contextlib
 import os
 import secrets
-import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from ._access import access_of, give_access
+from ._durable import sync, sync_folder
 from ._errors import CvaeError, InputError, TargetExistsError
-from ._exchange import exchange
 
 
-def refuse_existing(target: Path, overwrite: bool, *, remedy: str = "--overwrite") -> None:
-    """Raise unless ``target`` may be written.
+def refuse_existing(target: Path, overwrite: bool) -> None:
+    """Raise unless the file ``target`` may be written.
 
     Raises:
-        TargetExistsError: it exists and ``overwrite`` is false; the message names ``remedy``.
+        TargetExistsError: it exists and ``overwrite`` is false, or it is a folder.
         InputError: the folder that is to hold it does not exist; or it is a pipe or a device.
     """
-    refuse_special(target)
-    if os.path.lexists(target) and not overwrite:
-        raise TargetExistsError(f"{target} exists already; choose another name or say {remedy}")
-    if not target.absolute().parent.is_dir():
-        raise InputError(f"cannot write {target}: the folder {target.parent} does not exist; create it first")
+    refuse_name(target, overwrite, "--overwrite")
+    if target.is_dir():
+        raise TargetExistsError(f"{target}: expected the name of a file, found a folder; choose another name")
 
 
 def refuse_special(path: Path) -> None:
@@ -56,117 +54,67 @@ def write_file(target: Path, data: bytes) -> None:
 def new_file(target: Path) -> Iterator[BinaryIO]:
     """Yield a temporary file beside ``target`` that takes its place when the block ends well.
 
-    When the block raises, or the process is killed, ``target`` is as before.
+    When the block raises, or the process is killed, ``target`` is as before. The new file has the mode and, where the
+    system allows it, the owner and group of the file that it replaces; at no time may others read it who could not read
+    that.
 
     Raises:
         InputError: it cannot be written, which any `OSError` of the block is taken for.
     """
     refuse_special(target)
-    temporary = _temporary_name(target)
+    temporary = temporary_name(target)
     try:
-        with temporary.open("xb") as file:
+        old = access_of(target, stat.S_ISREG)
+        with open(temporary, "xb", opener=_opener(0o666 if old is None else 0o600)) as file:
+            if old is not None:
+                give_access(temporary, old)
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno())
         temporary.replace(target)
-        _sync_folder(target.absolute().parent)
+        sync_folder(target.absolute().parent)
     except BaseException as error:
         with contextlib.suppress(OSError):  # the folder may have become read-only, or have gone
             temporary.unlink()
         if isinstance(error, OSError) and not isinstance(error, CvaeError):
-            raise _cannot_write(target, error) from error
+            raise cannot_write(target, error) from error
         raise
 
 
-def remove_temporary(folder: Path) -> None:
-    """Remove the temporary files that processes which were killed have left in ``folder``."""
-    for path in folder.glob(".*.????????.tmp"):
-        with contextlib.suppress(OSError):  # what cannot be removed is in nobody's way
-            path.unlink()
-
-
-@contextmanager
-def new_folder(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
-    """Yield an empty temporary folder beside ``target`` that takes its place when the block ends well.
-
-    A folder that is there already keeps its name until the new one has it, and is removed last: in one step on Linux,
-    elsewhere moved aside first, so that a failure at any point leaves the old one or the new one whole. When the block
-    raises, the temporary folder is removed and ``target`` is as before. The block writes its files by `write_file`,
-    which flushes them.
-
-    Args:
-        target: the folder.
-        overwrite: whether what is there when the block ends is replaced, an empty folder apart.
+def move_file(source: Path, target: Path) -> None:
+    """Rename a file that is whole and on the disk, in one folder, replacing what is there.
 
     Raises:
-        InputError: the folder cannot be made there, which any `OSError` of the block is taken for, or has no name of
-            its own, as ``.`` and ``..``.
-        TargetExistsError: something came there during the block, and ``overwrite`` is false.
+        InputError: it cannot be renamed.
     """
-    refuse_special(target)
-    temporary = _temporary_name(target)
     try:
-        temporary.mkdir()
-        yield temporary
-        if overwrite and os.path.lexists(target):
-            _replace(temporary, target)
-        else:
-            _take(temporary, target)
-        _sync_folder(target.absolute().parent)
-    except BaseException as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if isinstance(error, OSError) and not isinstance(error, CvaeError):
-            raise _cannot_write(target, error) from error
-        raise
-
-
-def _take(temporary: Path, target: Path) -> None:
-    """Rename where nothing is, or an empty folder."""
-    if os.name == "nt":  # which renames to no name that is there
-        with contextlib.suppress(OSError):
-            target.rmdir()
-    try:
-        temporary.rename(target)
+        source.replace(target)
+        sync_folder(target.absolute().parent)
     except OSError as error:
-        if os.path.lexists(target):
-            raise TargetExistsError(f"{target} was made by another process meanwhile; choose another name") from error
-        raise
+        raise cannot_write(target, error) from error
 
 
-def _replace(temporary: Path, target: Path) -> None:
-    """Put a folder in the place of what is there, and remove that."""
-    if exchange(temporary, target):
-        old = temporary
-    else:
-        old = _temporary_name(target)
-        target.rename(old)
-        try:
-            temporary.rename(target)
-        except BaseException:
-            old.rename(target)
-            raise
-    if old.is_dir() and not old.is_symlink():
-        shutil.rmtree(old, ignore_errors=True)  # the new one has its place, whatever becomes of the old one
-    else:
-        old.unlink()
+def refuse_name(target: Path, allowed: bool, remedy: str) -> None:
+    """Raise for what is there and may not be written, a folder above that is not there, and what is no file or folder."""
+    refuse_special(target)
+    if os.path.lexists(target) and not allowed:
+        raise TargetExistsError(f"{target} exists already; choose another name or say {remedy}")
+    if not target.absolute().parent.is_dir():
+        raise InputError(f"cannot write {target}: the folder {target.parent} does not exist; create it first")
 
 
-def _cannot_write(target: Path, error: OSError) -> InputError:
+def cannot_write(target: Path, error: OSError) -> InputError:
+    """Name what could not be written, and why."""
     return InputError(f"cannot write {target}: {error.strerror or error}; check space and permissions")
 
 
-def _temporary_name(target: Path) -> Path:
+def temporary_name(target: Path) -> Path:
+    """A hidden name beside a file or folder that no other has."""
     if target.name in ("", ".."):
         raise InputError(f"cannot write {target}: expected a name, found the path of a folder that is in use")
     # Own names instead of tempfile's: those have mode 0600, and the result should have the user's umask.
     return target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` durable, where the system knows how (Windows does not)."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _opener(mode: int) -> Callable[[str, int], int]:
+    return lambda path, flags: os.open(path, flags, mode)

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._arrays import npy_bytes, npz_bytes
-from ._errors import InputError
+from ._errors import InputError, TargetExistsError
 from ._files import refuse_existing, write_file
+from ._folders import make_folder
 from ._labels import label_cells, label_rows
 from ._pictures import encode_gif, encode_png, picture_grid, to_uint8
 
@@ -76,8 +77,11 @@ class Output:
         if self._separate:
             if self._path.exists() and not self._path.is_dir():
                 raise InputError(f"{self._path}: expected a folder for --separate, found a file")
-            if self._path.is_dir() and any(self._path.glob("image_*")):
-                refuse_existing(self._path, self._overwrite)
+            there = list(self._path.glob("image_*")) if self._path.is_dir() else []
+            if there and not self._overwrite:
+                raise TargetExistsError(f"{self._path} exists already; choose another name or say --overwrite")
+            for path in there:
+                refuse_existing(path, self._overwrite)
             return
         if not self.is_array and count > _PICTURE_LIMIT:
             raise InputError(
@@ -158,10 +162,7 @@ class Output:
         return label_cells(cells, labels) if self._labels and labels else cells
 
     def _write_files(self, contents: list[bytes], first: int) -> None:
-        try:
-            self._path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot make the folder {self._path}: {error.strerror}") from error
+        make_folder(self._path)
         for index, data in enumerate(contents, first):
             write_file(self._path / f"image_{index:06d}.{self.form}", data)
 

@@ -21,6 +21,11 @@ Batches = Iterable[NDArray[Any]]
 ShardWriter = Callable[[BinaryIO, range, Batches], None]
 
 
+def picture_name(index: int) -> str:
+    """A sample's name in an archive."""
+    return f"{index:0{_INDEX_DIGITS}d}.png"
+
+
 def _write_npy(file: BinaryIO, indices: range, batches: Batches) -> None:
     """One array (N, H, W, C)."""
     for number, batch in enumerate(batches):
@@ -38,7 +43,7 @@ def _write_tar(file: BinaryIO, indices: range, batches: Batches) -> None:
         for batch in batches:
             for image in batch:
                 data = encode_png(image, optimize=False)
-                member = tarfile.TarInfo(f"{next(names):0{_INDEX_DIGITS}d}.png")
+                member = tarfile.TarInfo(picture_name(next(names)))
                 member.size = len(data)
                 archive.addfile(member, BytesIO(data))
 

@@ -1,7 +1,8 @@
 """Any number of samples as a folder of shards, made a batch at a time and resumed at those that are missing.
 
-A shard gets its name when it is whole and on the disk, so a name says that it is done. What the samples are made with
-lies beside the shards, so that a folder never mixes two streams.
+A shard gets its name when it is whole and on the disk. What is there is looked at all the same before it is passed over:
+others may have cut or emptied it. What the samples are made with lies beside the shards, so that a folder never mixes
+two streams.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import functools
 import json
 import os
 import platform
+import re
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
@@ -17,11 +19,14 @@ from typing import Any, Self
 
 from ._errors import CvaeError, InputError
 from ._extras import require
-from ._files import new_file, new_folder, refuse_existing, remove_temporary, write_file
+from ._files import new_file, write_file
+from ._folders import new_folder, refuse_existing_folder
 from ._hold import hold_folder
+from ._layout import Layout, Owns, remove_temporary
 from ._model import Model
 from ._progress import progress
 from ._sampling import Dtype
+from ._shard_checks import is_whole_shard
 from ._shard_formats import SHARD_FORMATS
 from ._whole import whole
 
@@ -102,13 +107,23 @@ class ShardSettings:
 
     def shards(self) -> dict[str, range]:
         """The samples' indices by the shards' names."""
-        end, number = self.first + self.count, -(-self.count // self.shard_size)
-        digits = max(_NUMBER_DIGITS, len(str(number - 1)))
+        end = self.first + self.count
         starts = range(self.first, end, self.shard_size)
-        return {
-            f"part-{i:0{digits}d}.{self.format}": range(start, min(start + self.shard_size, end))
-            for i, start in enumerate(starts)
-        }
+        return {self._name(i): range(start, min(start + self.shard_size, end)) for i, start in enumerate(starts)}
+
+    def owns(self, path: str) -> bool:
+        """Whether a folder of these shards may hold a file of this name."""
+        found = re.fullmatch(r"part-([0-9]+)\..+", path)
+        i = int(found[1]) if found is not None else self._number
+        return path == SETTINGS_NAME or (i < self._number and path == self._name(i))
+
+    @property
+    def _number(self) -> int:
+        return -(-self.count // self.shard_size)
+
+    def _name(self, i: int) -> str:
+        digits = max(_NUMBER_DIGITS, len(str(self._number - 1)))
+        return f"part-{i:0{digits}d}.{self.format}"
 
 
 def write_shards(
@@ -127,14 +142,16 @@ def write_shards(
         model: the one that the settings are of.
         folder: gets ``part-00000.npy`` and so on, and ``shards.json``.
         settings: what to write.
-        resume: go on where the folder is there; one that is finished is left as it is.
-        overwrite: remove the shards that are there.
+        resume: go on where the folder is there; one that is finished is left as it is. Shards that were cut off, or
+            are something else, are made anew.
+        overwrite: remove the shards that are there; a folder that holds anything else is left as it is.
         quiet: print nothing to stderr.
         engine: makes the shards on other machines, which share the folder; one after another here if not given.
 
     Raises:
-        TargetExistsError: the folder is there, and neither resume nor overwrite was asked for.
-        InputError: the folder is none of shards, or of other settings; another process writes it; or it cannot be written.
+        TargetExistsError: the folder is there, and neither resume nor overwrite was asked for, or it is to be
+            overwritten and holds anything but shards.
+        InputError: the folder is none of shards, or of other settings, or a folder has a shard's name; another process writes it; or it cannot be written.
         MissingExtraError: the format needs a package that is not installed.
     """
     if settings.format == "parquet":
@@ -148,6 +165,16 @@ def _write_missing(
 ) -> None:
     shards = settings.shards()
     there = {path.name for path in folder.iterdir()}
+    form, dtype, shape = settings.format, settings.dtype, settings.image_shape
+    damaged = [
+        name
+        for name, indices in shards.items()
+        if name in there and not is_whole_shard(folder / name, form, indices, dtype, shape)
+    ]
+    if damaged and not quiet:
+        more = f" and {len(damaged) - 1:,} more" if len(damaged) > 1 else ""
+        print(f"{folder}: {damaged[0]}{more} cut off or of something else; made anew", file=sys.stderr)
+    there.difference_update(damaged)
     missing = {name: indices for name, indices in shards.items() if name not in there}
     if not missing:
         return
@@ -163,7 +190,7 @@ def _write_missing(
         ):
             for name, _ in done_parts:
                 advance(len(missing.pop(name)))
-        remove_temporary(folder)  # of workers that were killed and whose work others did again
+        remove_temporary(folder, settings.owns)  # of workers that were killed and whose work others did again
     except (CvaeError, KeyboardInterrupt):
         if not quiet:
             written = f"{len(shards) - len(missing):,} of {len(shards):,} shards"
@@ -199,21 +226,32 @@ def _write_shard(folder: Path, settings: ShardSettings, model: Model, name: str,
         SHARD_FORMATS[settings.format](file, indices, batches)
 
 
+def _owns(folder: Path) -> Owns:
+    fields = json.loads((folder / SETTINGS_NAME).read_bytes())
+    settings = ShardSettings(**{field.name: fields[field.name] for field in dataclasses.fields(ShardSettings)})
+    whole("count", settings.count, 1)
+    whole("shard_size", settings.shard_size, 1)
+    return settings.owns
+
+
+_LAYOUT = Layout("a folder of shards", _owns)
+
+
 @contextlib.contextmanager
 def _begun(folder: Path, settings: ShardSettings, *, resume: bool, overwrite: bool) -> Iterator[None]:
     """Make the folder, or see that it may be gone on with, and keep others out of it for a block."""
-    refuse_existing(folder, resume or overwrite, remedy="--resume or --overwrite")
-    begun = _read_settings(folder)
+    refuse_existing_folder(folder, _LAYOUT, overwrite, resume=resume)
     with contextlib.ExitStack() as stack:
-        if begun is not None:
+        begun = _read_settings(folder) if resume else None
+        if begun is not None or (folder.is_dir() and any(folder.iterdir())):
             stack.enter_context(hold_folder(folder))
-        if not resume or begun is None:
-            with new_folder(folder, overwrite=begun is not None) as new:
+        if begun is None:
+            with new_folder(folder, replaces=_LAYOUT if overwrite else None) as new:
                 write_file(new / SETTINGS_NAME, settings.to_json().encode())
                 stack.enter_context(hold_folder(new, folder))
         else:
             _check_same(folder, begun, settings)
-            remove_temporary(folder)
+            remove_temporary(folder, settings.owns)
         yield
 
 

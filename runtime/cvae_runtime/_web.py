@@ -6,15 +6,17 @@ WebAssembly lies there gzipped, as an installation should stay small.
 
 import base64
 import gzip
-import os
+import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ._bundle import Bundle
-from ._errors import MissingExtraError, TargetExistsError
-from ._files import new_folder, refuse_existing, write_file
+from ._errors import MissingExtraError
+from ._files import refuse_existing, write_file
+from ._folders import new_folder, refuse_existing_folder
 from ._graph_choice import choose_graph
+from ._layout import Layout, Owns, owns_names
 from ._manifest import MANIFEST_NAME
 
 PAGE = Path(__file__).parent / "page"
@@ -22,6 +24,14 @@ PAGE = Path(__file__).parent / "page"
 _PLACEHOLDER = "<!--cvae:files-->"  # in single.html, where the files go
 _WASM = "assets/ort-wasm-simd-threaded-*.wasm.gz"  # the build without WebGPU, the smaller one
 _BUNDLE = "bundle"
+_LIST = "page.json"  # names the page's files, so that another page may replace it
+
+
+def _owns(folder: Path) -> Owns:
+    return owns_names(json.loads((folder / _LIST).read_bytes())["cvae-web"])
+
+
+_PAGE_LAYOUT = Layout("a page of cvae-web", _owns)
 
 
 def is_single_file(target: Path) -> bool:
@@ -34,15 +44,15 @@ def check_page(target: Path, *, single_file: bool, overwrite: bool) -> None:
 
     Raises:
         MissingExtraError: this installation has no page.
-        TargetExistsError: the target exists and is not to be overwritten, or is no page.
+        TargetExistsError: the target exists and is not to be overwritten, or it holds anything but a page.
         InputError: the folder that is to hold it does not exist.
     """
     if not (PAGE / "single.html").is_file():
         raise MissingExtraError(f"the web page: expected it in {PAGE}, found nothing; {_building()}")
-    if os.path.lexists(target) and not (_is_file(target) if single_file else _is_page(target)):
-        kind = "a file" if single_file else "a page's folder"
-        raise TargetExistsError(f"{target} exists and is not {kind}, so it is not overwritten; choose another name")
-    refuse_existing(target, overwrite)
+    if single_file:
+        refuse_existing(target, overwrite)
+    else:
+        refuse_existing_folder(target, _PAGE_LAYOUT, overwrite)
 
 
 def _building() -> str:
@@ -80,7 +90,8 @@ def write_page(
         write_file(target, data)
         return {target.name: len(data)}
     files = dict(_files(bundle))
-    with new_folder(target, overwrite=overwrite) as folder:
+    files[_LIST] = _listed(files)
+    with new_folder(target, replaces=_PAGE_LAYOUT if overwrite else None) as folder:
         for name, data in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             write_file(folder / name, data)
@@ -96,6 +107,10 @@ def _files(bundle: Bundle) -> Iterator[tuple[str, bytes]]:
     for name, data in bundle.files.items():
         yield f"{_BUNDLE}/{name}", data
     yield f"{_BUNDLE}/{MANIFEST_NAME}", bundle.text
+
+
+def _listed(files: Mapping[str, bytes]) -> bytes:
+    return (json.dumps({"cvae-web": sorted([*files, _LIST])}, indent=1) + "\n").encode()
 
 
 def _single_file(bundle: Bundle) -> bytes:
@@ -115,15 +130,3 @@ def _single_file(bundle: Bundle) -> bytes:
     elements.append(f'<script type="text/plain" id="licenses">\n{licenses}</script>')
     before, after = (PAGE / "single.html").read_text(encoding="utf-8").split(_PLACEHOLDER)
     return "\n".join([before, *elements, after]).encode()
-
-
-def _is_file(target: Path) -> bool:
-    return target.is_file() and not target.is_symlink()
-
-
-def _is_page(target: Path) -> bool:
-    """Whether it is a folder that a page may take the place of: an earlier one, or an empty one."""
-    if not target.is_dir() or target.is_symlink():
-        return False
-    earlier = (target / "index.html").is_file() and (target / _BUNDLE / MANIFEST_NAME).is_file()
-    return earlier or not any(target.iterdir())

@@ -39,6 +39,15 @@ class Job:
     result: Callable[[Path], Result]
     set_up: Callable[[Path], None] = lambda _: None
 
+    @property
+    def resumes(self) -> bool:
+        """Whether a repetition goes on with what is there."""
+        return "--resume" in self.command
+
+    def anew(self, folder: Path) -> list[str]:
+        """The command line that replaces what is there."""
+        return ["--overwrite" if word == "--resume" else word for word in self.at(folder)]
+
     def at(self, folder: Path) -> list[str]:
         """The command line with its target in a folder."""
         return [*self.command, str(folder / self.target)]
@@ -62,7 +71,7 @@ def make_jobs(folder: Path, seed: int) -> list[Job]:
     data, digits, run_folder = folder / "set.npz", folder / "digits.npy", folder / "trained"
     np.savez(data, x_train=images[:40], x_test=images[40:])
     np.save(digits, rng.integers(0, 256, (20_000, 28, 28), np.uint8))
-    recipe = ("--batch-size", "16", "--filters", "4,6", "--latent-dim", "3", "--seed", "5", "--quiet")
+    recipe = ("--batch-size", "50", "--filters", "4,6", "--latent-dim", "3", "--seed", "5", "--quiet")
     training = Job(
         "training",
         ("cvae-train", str(data), "--epochs", "12", *recipe, "--resume", "--run"),

@@ -49,11 +49,13 @@ class Limits:
         file_bytes: the largest file that it can write: what a full disk is to a process.
         uid: the user that it runs as; root, whom permissions do not bind, can take the place of another.
         memory_bytes: how much more memory it can take than it has when it begins.
+        cores: how many it can keep busy.
     """
 
     file_bytes: int | None = None
     uid: int | None = None
     memory_bytes: int | None = None
+    cores: int | None = None
 
     def impose(self) -> None:
         """Let them hold for this process."""
@@ -62,6 +64,8 @@ class Limits:
         if self.memory_bytes is not None:
             has = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
             resource.setrlimit(resource.RLIMIT_AS, (has + self.memory_bytes, resource.RLIM_INFINITY))
+        if self.cores is not None:
+            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: self.cores])
         if self.uid is not None:
             os.setgid(self.uid)
             os.setuid(self.uid)

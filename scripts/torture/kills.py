@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ._counts import Counts, rng_of, until
 from ._jobs import Job, Result, make_jobs
-from ._processes import DONE, end, run, start
+from ._processes import DONE, FREE, Limits, end, run, start
 
 _MOST_KILLS = 3  # of one job, one after another
 
@@ -41,19 +41,22 @@ def _kill(job: Job, folder: Path, rng: random.Random, span: float, expected: Res
     folder.mkdir()
     job.set_up(folder)
     for _ in range(rng.randint(1, _MOST_KILLS)):
-        process = start(job.at(folder), folder / "log")
+        # What goes on with a begun result computes as that was begun, on fewer cores, too.
+        fewer = job.resumes and (folder / job.target).exists() and rng.random() < 0.5
+        process = start(job.at(folder), folder / "log", Limits(cores=1) if fewer else FREE)
         process.join(rng.uniform(0.0, span))
         counts.add(f"{job.name}: killed" if process.exitcode is None else f"{job.name}: ended before")
         process.kill()
         end(process)
         job.check(folder / job.target)
-    finish(job, folder, expected)
-    counts.add(f"{job.name}: repeated, the undisturbed result")
+    fewer = job.resumes and (folder / job.target).exists() and rng.random() < 0.5
+    finish(job, folder, expected, Limits(cores=1) if fewer else FREE)
+    counts.add(f"{job.name}: repeated{' on one core' if fewer else ''}, the undisturbed result")
 
 
-def finish(job: Job, folder: Path, expected: Result) -> None:
+def finish(job: Job, folder: Path, expected: Result, limits: Limits = FREE) -> None:
     """Repeat a job, and raise unless that leaves the undisturbed result, and nothing else in a folder of its own."""
-    if (code := run(job.at(folder), folder / "log")) != DONE:
+    if (code := run(job.at(folder), folder / "log", limits)) != DONE:
         raise AssertionError(f"repeated, it exits {code}: {(folder / 'log').read_text()}")
     found = job.result(folder / job.target)
     if differing := [name for name in {**expected, **found} if expected.get(name) != found.get(name)]:

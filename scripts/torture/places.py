@@ -1,4 +1,5 @@
-"""Places where nothing can be written, or where somebody else writes: full disks, read-only and vanished folders, two at once.
+"""Places where nothing can be written, or where somebody else writes or reads: full disks, read-only and vanished folders,
+two at once, files of others in the folder, readers while it is replaced.
 
 A command that cannot write ends with a sentence and an exit code that is documented; what lies under final names is
 whole, and once the fault is mended the command, repeated, leaves what an undisturbed one leaves.
@@ -19,6 +20,7 @@ from ._processes import DONE, FAILED, NOBODY, PATIENCE, Limits, end, run, says_w
 from .kills import finish
 
 _DISK = 1 << 20  # bytes of a disk that becomes full
+_WORK = "years of work"
 _LOG = 2048  # what a command says goes to a file, which a limit must leave room for
 
 
@@ -108,12 +110,74 @@ def _two_at_once(job: Job, folder: Path, rng: random.Random, expected: Result) -
     return "both done" if codes == [DONE, DONE] else "one done, one refused"
 
 
+def _files_of_others(job: Job, folder: Path, rng: random.Random, expected: Result) -> str:
+    """Let a command replace what others put something into: before it begins, or while it works."""
+    job.set_up(folder)
+    finish(job, folder, expected)
+    target = folder / job.target
+    if target.is_file():
+        target.unlink()
+        target.mkdir()
+    theirs = target / rng.choice(("thesis.tex", "notes/thesis.tex", ".thesis.20240101.tmp", "samples/thesis.tex"))
+    before = rng.random() < 0.5
+    if before:
+        _put(theirs)
+    process = start(job.anew(folder), folder / "log")
+    if not before:
+        process.join(rng.uniform(0, 3))
+        _put(theirs)
+    code, text = end(process), (folder / "log").read_text()
+    if not says_why(code, text) or (before and code != FAILED):
+        raise AssertionError(f"exit {code}: {text}")
+    if not any(path.read_text() == _WORK for path in folder.rglob(theirs.name)):
+        raise AssertionError(f"{theirs.name} is gone")
+    shutil.rmtree(target)
+    job.set_up(folder)
+    finish(job, folder, expected)
+    return "kept, refused" if code else "kept, done before"
+
+
+def _put(path: Path) -> None:
+    for _ in range(100):  # the folder may be another one at any instant
+        with contextlib.suppress(FileNotFoundError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(_WORK)
+            return
+
+
+def _damaged_shards(job: Job, folder: Path, rng: random.Random, expected: Result) -> str:
+    if job.name != "shards":
+        return "no shards"
+    finish(job, folder, expected)
+    for path in rng.sample(sorted((folder / job.target).glob("part-*")), 3):
+        data = path.read_bytes()
+        path.write_bytes(data[: rng.choice((0, rng.randrange(len(data)), len(data) - 1))])
+    finish(job, folder, expected)
+    return "made anew"
+
+
+def _readers(job: Job, folder: Path, _: random.Random, expected: Result) -> str:
+    """Read whatever is there, again and again, while a command writes."""
+    job.set_up(folder)
+    process = start(job.at(folder), folder / "log")
+    while process.exitcode is None:
+        job.check(folder / job.target)
+        process.join(0.001)
+    if process.exitcode != DONE:
+        raise AssertionError(f"exit {process.exitcode}: {(folder / 'log').read_text()}")
+    finish(job, folder, expected)
+    return "read while it was written"
+
+
 _PLACES: tuple[Callable[[Job, Path, random.Random, Result], str], ...] = (
     _file_limit,
     _full_disk,
     _read_only,
     _vanished,
     _two_at_once,
+    _files_of_others,
+    _damaged_shards,
+    _readers,
 )
 
 

@@ -121,9 +121,22 @@ def test_an_existing_target_is_refused_unless_it_is_a_bundle_to_be_replaced(trai
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "letter.txt").write_text("x")
-    with pytest.raises(TargetExistsError, match="exists and is no bundle, so it is not overwritten"):
-        export(trained.path, precious, overwrite=True)
+    for text in (None, "{}"):
+        if text is not None:
+            (precious / "manifest.json").write_text(text)
+        with pytest.raises(
+            TargetExistsError, match="expected a bundle, found a folder that is none, which is not over"
+        ):
+            export(trained.path, precious, overwrite=True)
     assert (precious / "letter.txt").exists()
+    (target / "thesis.tex").write_text("years of work")
+    with pytest.raises(TargetExistsError) as caught:
+        export(trained.path, target, overwrite=True)
+    assert str(caught.value) == (
+        f"{target}: expected a bundle and nothing else, found thesis.tex; only what this project wrote is overwritten: "
+        f"move the rest elsewhere, or choose another name"
+    )
+    assert (target / "thesis.tex").read_text() == "years of work"
 
 
 def test_moved_data_is_asked_for_and_taken_from_data(run, tiny_archive, tmp_path):

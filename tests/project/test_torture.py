@@ -11,10 +11,10 @@ import pytest
 import cvae_runtime as cvae
 from scripts import hostile_bundles, lowest
 from scripts.torture import __main__ as torture
-from scripts.torture import numbers
+from scripts.torture import numbers, places
 from scripts.torture._arguments import LINES, read_arguments
 from scripts.torture._counts import Counts, rng_of, until
-from scripts.torture._jobs import named
+from scripts.torture._jobs import Job, named
 from scripts.torture._processes import says_why
 from scripts.torture._readers import Reader, readers
 from scripts.torture.corpus import keep, read_corpus
@@ -182,3 +182,22 @@ def test_lower_bounds_become_pins():
     assert lowest.lowest(["numpy>=2.0", "ray[data]>=2.50"]) == ["numpy==2.0", "ray==2.50"]
     with pytest.raises(ValueError, match="numpy: expected NAME>=VERSION"):
         lowest.lowest(["numpy"])
+
+
+@pytest.mark.parametrize(("keeps", "code", "message"), [(False, 1, " is gone"), (True, 0, "exit 0: ")])
+def test_a_command_that_replaces_files_of_others_is_a_defect(keeps, code, message, tmp_path, monkeypatch):
+    job = Job("job", ("cvae-x", "--resume", "-o"), "out", lambda _: None, lambda _: {})
+    assert (job.resumes, job.anew(tmp_path)) == (True, ["cvae-x", "--overwrite", "-o", str(tmp_path / "out")])
+
+    def start(command, log):
+        log.write_text("Error: refused\n")
+        if not keeps:
+            shutil.rmtree(command[-1])
+
+    monkeypatch.setattr(places, "finish", lambda job, folder, _: (folder / job.target).mkdir(exist_ok=True))
+    monkeypatch.setattr(places, "start", start)
+    monkeypatch.setattr(places, "end", lambda _: code)
+    rng = rng_of(1)
+    monkeypatch.setattr(rng, "random", lambda: 0.0)  # theirs is there before
+    with pytest.raises(AssertionError, match=f"{message}$|{message}Error"):
+        places._files_of_others(job, tmp_path, rng, {})

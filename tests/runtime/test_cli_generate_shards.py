@@ -73,7 +73,7 @@ def test_killed_twice_and_resumed_it_has_the_bytes_of_an_undisturbed_run(form, p
     arguments = ["-n", 1000, "--seed", 7, "--first", 3, "--format", form, *SHARDS, "--resume", "-o"]
     assert run("-q", *arguments, "undisturbed")[0] == 0
     written = []
-    for call in (8, 5):  # each shard takes two: the file's and the folder's; the settings three
+    for call in (9, 5):  # each shard takes two: the file's and the folder's; the settings four
         code, _ = python(KILLED_AT.format(call=call, signal=int(signal.SIGKILL)), *arguments, "killed")
         assert code == -signal.SIGKILL
         written.append(len(list((tmp_path / "killed").glob(f"part-*.{form}"))))
@@ -90,7 +90,7 @@ def test_killed_twice_and_resumed_it_has_the_bytes_of_an_undisturbed_run(form, p
 
 
 def test_ctrl_c_is_130_says_how_to_go_on_and_leaves_no_half_shard(python, tiny_bundle, tmp_path):
-    program = KILLED_AT.format(call=8, signal=int(signal.SIGINT))
+    program = KILLED_AT.format(call=9, signal=int(signal.SIGINT))
     code, err = python(program, tiny_bundle, "-n", 1000, *SHARDS, "-o", "out")
     assert code == 130
     assert err.endswith("\nout holds 2 of 10 shards; repeat with --resume to go on\n\ninterrupted\n")
@@ -103,7 +103,7 @@ def test_a_disk_that_is_full_is_1_and_leaves_no_half_shard(run, tiny_bundle, tmp
 
     def full(descriptor):
         calls.append(descriptor)
-        if len(calls) == 8:
+        if len(calls) == 9:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         write(descriptor)
 

@@ -1,16 +1,15 @@
 """Writing whole or not at all: what is killed or fails leaves the target as it was."""
 
+import errno
 import os
 import shutil
 import stat
-import sys
 from pathlib import Path
 
 import pytest
 
 import cvae_runtime as cvae
-from cvae_runtime import _files
-from cvae_runtime._exchange import exchange
+from cvae_runtime import _access, _durable, _files, _folders
 
 
 def names(folder):
@@ -75,8 +74,10 @@ def test_an_existing_target_is_refused_unless_it_may_be_overwritten(tmp_path, re
     cvae.refuse_existing(target, overwrite=True)
     with refuses(cvae.TargetExistsError, f"{target} exists already; choose another name or say --overwrite"):
         cvae.refuse_existing(target, overwrite=False)
-    with refuses(cvae.TargetExistsError, f"{target} exists already; choose another name or say --resume"):
-        cvae.refuse_existing(target, overwrite=False, remedy="--resume")
+    with refuses(
+        cvae.TargetExistsError, f"{tmp_path}: expected the name of a file, found a folder; choose another name"
+    ):
+        cvae.refuse_existing(tmp_path, overwrite=True)
 
 
 def test_a_dangling_link_exists(tmp_path):
@@ -95,123 +96,6 @@ def test_a_target_in_a_folder_that_is_not_there_is_refused(tmp_path, monkeypatch
     cvae.refuse_existing(Path("a.bin"), overwrite=False)  # a bare name is one in the working folder
 
 
-def test_a_folder_appears_whole(tmp_path):
-    target = tmp_path / "bundle"
-    with cvae.new_folder(target) as temporary:
-        (temporary / "a").write_text("1")
-        assert (temporary.parent, target.exists()) == (tmp_path, False)
-        assert temporary.name.startswith(".bundle.")
-    assert (names(tmp_path), names(target)) == (["bundle"], ["a"])
-
-
-def test_a_folder_may_hold_folders(tmp_path):
-    with cvae.new_folder(tmp_path / "run") as temporary:
-        (temporary / "images").mkdir()
-        (temporary / "images" / "a").write_text("1")
-    assert (tmp_path / "run" / "images" / "a").read_text() == "1"
-
-
-@pytest.mark.parametrize("name", ["", "..", "sub/.."])
-def test_a_folder_without_a_name_of_its_own_is_refused(name, tmp_path, monkeypatch, refuses):
-    (tmp_path / "sub").mkdir()
-    monkeypatch.chdir(tmp_path)
-    message = f"cannot write {Path(name)}: expected a name, found the path of a folder that is in use"
-    with refuses(cvae.InputError, message), cvae.new_folder(Path(name)):
-        pytest.fail("the block must not begin")
-    assert names(tmp_path) == ["sub"]
-
-
-@pytest.mark.parametrize("steps", [1, 2])
-@pytest.mark.parametrize("old", ["folder", "file", "link"])
-def test_a_folder_takes_the_place_of_what_is_there(old, steps, tmp_path, monkeypatch):
-    if steps == 2:  # where the system cannot exchange names
-        monkeypatch.setattr(_files, "exchange", lambda *_: False)
-    target, elsewhere = tmp_path / "bundle", tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    (elsewhere / "kept").write_text("kept")
-    if old == "folder":
-        target.mkdir()
-        (target / "stale").write_text("old")
-    elif old == "file":
-        target.write_text("old")
-    else:
-        target.symlink_to(elsewhere)
-    with cvae.new_folder(target) as temporary:
-        (temporary / "a").write_text("1")
-    assert names(tmp_path) == ["bundle", "elsewhere"]
-    assert (names(target), target.is_symlink(), names(elsewhere)) == (["a"], False, ["kept"])
-
-
-@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
-@pytest.mark.parametrize("there", [False, True])
-def test_a_block_that_fails_leaves_everything_as_it_was(there, error, tmp_path):
-    target = tmp_path / "bundle"
-    if there:
-        target.mkdir()
-        (target / "old").write_text("old")
-
-    def fill():
-        with cvae.new_folder(target) as temporary:
-            (temporary / "a").write_text("1")
-            raise error
-
-    with pytest.raises(type(error)):
-        fill()
-    assert names(tmp_path) == (["bundle"] if there else [])
-    assert not there or names(target) == ["old"]
-
-
-def test_a_rename_that_fails_puts_the_old_folder_back(tmp_path, monkeypatch, refuses):
-    target = tmp_path / "bundle"
-    target.mkdir()
-    (target / "old").write_text("old")
-    rename = Path.rename
-
-    def fail(self, other):
-        if other == target and (self / "new").exists():
-            raise OSError(5, "Input/output error")
-        return rename(self, other)
-
-    monkeypatch.setattr(Path, "rename", fail)
-    monkeypatch.setattr(_files, "exchange", lambda *_: False)
-    message = f"cannot write {target}: Input/output error; check space and permissions"
-    with refuses(cvae.InputError, message), cvae.new_folder(target) as temporary:
-        (temporary / "new").write_text("new")
-    assert (names(tmp_path), names(target)) == (["bundle"], ["old"])
-
-
-def test_a_folder_in_a_folder_that_is_not_there_is_refused(tmp_path, refuses):
-    target = tmp_path / "none" / "bundle"
-    message = f"cannot write {target}: No such file or directory; check space and permissions"
-    with refuses(cvae.InputError, message), cvae.new_folder(target):
-        pytest.fail("the block must not begin")
-
-
-def test_what_came_meanwhile_is_not_replaced_unasked(tmp_path, refuses):
-    target = tmp_path / "bundle"
-    message = f"{target} was made by another process meanwhile; choose another name"
-    with refuses(cvae.TargetExistsError, message), cvae.new_folder(target, overwrite=False) as temporary:
-        (temporary / "a").write_text("1")
-        target.mkdir()
-        (target / "theirs").write_text("2")
-    assert (names(tmp_path), names(target)) == (["bundle"], ["theirs"])
-
-
-def test_an_empty_folder_is_taken(tmp_path):
-    (tmp_path / "bundle").mkdir()
-    with cvae.new_folder(tmp_path / "bundle", overwrite=False) as temporary:
-        (temporary / "a").write_text("1")
-    assert (names(tmp_path), names(tmp_path / "bundle")) == (["bundle"], ["a"])
-
-
-def test_a_folder_that_vanishes_is_told(tmp_path, refuses):
-    target = tmp_path / "bundle"
-    message = f"cannot write {target}: No such file or directory; check space and permissions"
-    with refuses(cvae.InputError, message), cvae.new_folder(target) as temporary:
-        temporary.rmdir()
-    assert names(tmp_path) == []
-
-
 def test_a_file_whose_folder_vanishes_is_told(tmp_path, refuses):
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -219,15 +103,6 @@ def test_a_file_whose_folder_vanishes_is_told(tmp_path, refuses):
     with refuses(cvae.InputError, message), _files.new_file(folder / "a") as file:
         file.write(b"1")
         shutil.rmtree(folder)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="names are exchanged in one step on Linux alone")
-def test_names_are_exchanged_in_one_step(tmp_path):
-    (tmp_path / "one").write_text("1")
-    (tmp_path / "other").mkdir()
-    assert exchange(tmp_path / "one", tmp_path / "other")
-    assert ((tmp_path / "one").is_dir(), (tmp_path / "other").read_text()) == (True, "1")
-    assert not exchange(tmp_path / "one", tmp_path / "none")
 
 
 def test_a_file_gets_its_name_when_the_block_has_ended(tmp_path):
@@ -255,8 +130,129 @@ def test_a_file_whose_block_fails_leaves_what_was_there(error, tmp_path):
     assert (names(tmp_path), target.read_bytes()) == (["a.npy"], b"old")
 
 
-def test_temporary_files_alone_are_removed(tmp_path):
-    for name in ("part-00000.npy", ".hidden", "a.tmp", ".part-00001.npy.0123abcd.tmp", ".shards.json.89abcdef.tmp"):
-        (tmp_path / name).touch()
-    _files.remove_temporary(tmp_path)
-    assert names(tmp_path) == [".hidden", "a.tmp", "part-00000.npy"]
+@pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444])
+def test_a_file_keeps_the_mode_of_the_one_that_it_replaces(mode, tmp_path):
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+    target.chmod(mode)
+    with _files.new_file(target) as file:
+        (temporary,) = tmp_path.glob(".*")
+        assert stat.S_IMODE(temporary.stat().st_mode) == mode  # before anything is in it
+        file.write(b"new")
+    assert (stat.S_IMODE(target.stat().st_mode), target.read_bytes()) == (mode, b"new")
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root gives files away")
+def test_a_file_keeps_the_owner_of_the_one_that_it_replaces(tmp_path):
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+    target.chmod(0o640)
+    os.chown(target, 1234, 4321)
+    cvae.write_file(target, b"new")
+    status = target.stat()
+    assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (1234, 4321, 0o640)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="owners are those of POSIX")
+@pytest.mark.parametrize(("mode", "without_group"), [(0o640, 0o600), (0o664, 0o644), (0o600, 0o600)])
+def test_another_group_may_do_no_more_than_everybody(mode, without_group, tmp_path, monkeypatch):
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+    target.chmod(mode)
+    old = list(target.stat())
+    old[4] += 1  # the owner, and so it has to be given away, which is denied
+
+    def deny(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(_access.os, "chown", deny)
+    (tmp_path / "new").touch()
+    _access.give_access(tmp_path / "new", os.stat_result(old))
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == without_group
+
+
+def test_a_link_is_replaced_and_what_it_links_to_is_not(tmp_path):
+    (tmp_path / "theirs").write_bytes(b"theirs")
+    (tmp_path / "theirs").chmod(0o600)
+    (tmp_path / "link").symlink_to(tmp_path / "theirs")
+    cvae.write_file(tmp_path / "link", b"new")
+    assert ((tmp_path / "link").is_symlink(), (tmp_path / "theirs").read_bytes()) == (False, b"theirs")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders are flushed on POSIX alone")
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
+def test_a_file_system_that_flushes_nothing_fails_no_write(number, tmp_path, monkeypatch):
+    def refuse(_descriptor):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(_durable.os, "fsync", refuse)
+    cvae.write_file(tmp_path / "a", b"1")
+    cvae.move_file(tmp_path / "a", tmp_path / "b")
+    cvae.make_folder(tmp_path / "c" / "d")
+    with cvae.new_folder(tmp_path / "e") as folder:
+        cvae.write_file(folder / "f", b"2")
+    assert names(tmp_path) == ["b", "c", "e"]
+    assert ((tmp_path / "b").read_bytes(), (tmp_path / "e" / "f").read_bytes()) == (b"1", b"2")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders are flushed on POSIX alone")
+def test_a_folder_that_may_not_be_read_is_written(tmp_path, monkeypatch):
+    opened = os.open
+
+    def deny(path, *arguments, **more):
+        if Path(path) == tmp_path:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, *arguments, **more)
+
+    monkeypatch.setattr(_durable.os, "open", deny)
+    cvae.write_file(tmp_path / "a", b"1")
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders are flushed on POSIX alone")
+def test_a_disk_that_fails_after_the_rename_is_told(tmp_path, monkeypatch, refuses):
+    def fail(path):
+        assert names(path) == ["a"]
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(_files, "sync_folder", fail)
+    message = f"cannot write {tmp_path / 'a'}: Input/output error; check space and permissions"
+    with refuses(cvae.InputError, message):
+        cvae.write_file(tmp_path / "a", b"1")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders are flushed on POSIX alone")
+def test_what_is_renamed_was_flushed_and_the_folder_is_flushed_after(tmp_path, monkeypatch):
+    events = []
+    flush, replace = os.fsync, Path.replace
+
+    def flushing(descriptor):
+        events.append(("flush", Path(f"/proc/self/fd/{descriptor}").readlink().name.split(".")[-1]))
+        flush(descriptor)
+
+    def replacing(self, other):
+        events.append(("rename", other.name))
+        return replace(self, other)
+
+    monkeypatch.setattr(_durable.os, "fsync", flushing)
+    monkeypatch.setattr(Path, "replace", replacing)
+    if not Path("/proc/self/fd").is_dir():
+        pytest.skip("open files are named on Linux alone")
+    cvae.write_file(tmp_path / "a", b"1")
+    cvae.move_file(tmp_path / "a", tmp_path / "b")
+    here = tmp_path.name
+    assert events == [("flush", "tmp"), ("rename", "a"), ("flush", here), ("rename", "b"), ("flush", here)]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders are flushed on POSIX alone")
+def test_folders_above_are_flushed_from_the_top(tmp_path, monkeypatch, refuses):
+    flushed = []
+    monkeypatch.setattr(_folders, "sync_folder", flushed.append)
+    cvae.make_folder(tmp_path / "a" / "b" / "c")
+    cvae.make_folder(tmp_path / "a" / "b" / "c")
+    assert flushed == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
+    (tmp_path / "file").touch()
+    message = f"cannot write {tmp_path / 'file' / 'a'}: Not a directory; check space and permissions"
+    with refuses(cvae.InputError, message):
+        cvae.make_folder(tmp_path / "file" / "a")

@@ -105,6 +105,17 @@ def test_a_folder_with_images_is_refused_and_one_without_is_not(tmp_path, refuse
     with refuses(cvae.TargetExistsError, f"{folder} exists already; choose another name or say --overwrite"):
         output(folder, separate=True).check(1)
     output(folder, separate=True, overwrite=True).check(1)
+    (folder / "image_000001.png").mkdir()
+    message = f"{folder / 'image_000001.png'}: expected the name of a file, found a folder; choose another name"
+    with refuses(cvae.TargetExistsError, message):
+        output(folder, separate=True, overwrite=True).check(1)
+
+
+def test_a_folder_is_not_overwritten_by_a_file(tmp_path, refuses):
+    (tmp_path / "a.png").mkdir()
+    message = f"{tmp_path / 'a.png'}: expected the name of a file, found a folder; choose another name"
+    with refuses(cvae.TargetExistsError, message):
+        output(tmp_path / "a.png", overwrite=True).check(1)
 
 
 def test_a_file_where_a_folder_should_be_is_refused(tmp_path, refuses):
@@ -188,5 +199,5 @@ def test_pairs_as_frames_and_as_files(tmp_path):
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path, refuses):
     (tmp_path / "a").write_text("mine")
     folder = tmp_path / "a" / "b"
-    with refuses(cvae.InputError, f"cannot make the folder {folder}: Not a directory"):
+    with refuses(cvae.InputError, f"cannot write {folder}: Not a directory; check space and permissions"):
         output(folder, separate=True).write(np.zeros((1, 4, 4, 1), np.float32), {})

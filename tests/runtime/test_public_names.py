@@ -39,6 +39,7 @@ NAMES = [
     *("available_memory", "encoded_shape", "find_pictures", "fit_picture", "picture_shape", "read_picture", "spans"),
     *("read_images", "read_npy", "read_npz", "refuse_existing", "reparameterize", "require", "targets_of", "to_uint8"),
     *("hold_folder", "refuse_special", "remove_temporary", "write_file"),
+    *("BUNDLE_LAYOUT", "Layout", "check_replaceable", "make_folder", "move_file", "refuse_existing_folder"),
 ]
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 import tarfile
 import tracemalloc
 
@@ -196,8 +197,7 @@ def test_a_folder_that_another_process_is_writing_is_refused(option, write, tiny
     assert contents(write(resume=True)) == before
 
 
-@pytest.mark.parametrize("how", [{"resume": True}, {"overwrite": True}], ids=str)
-def test_a_folder_of_something_else_is_neither_resumed_nor_replaced(how, write, tmp_path, refuses):
+def test_a_folder_of_something_else_is_not_resumed(write, tmp_path, refuses):
     folder = tmp_path / "thesis"
     folder.mkdir()
     (folder / "chapter.txt").write_text("years of work")
@@ -206,11 +206,55 @@ def test_a_folder_of_something_else_is_neither_resumed_nor_replaced(how, write, 
         f"found [Errno 2] No such file or directory: '{folder}/shards.json'; name another folder"
     )
     with refuses(cvae.InputError, message):
-        write("thesis", **how)
+        write("thesis", resume=True)
     (folder / SETTINGS_NAME).write_text("[]")
     with refuses(cvae.InputError, f"{folder / SETTINGS_NAME}: expected a JSON object; found list"):
-        write("thesis", **how)
+        write("thesis", resume=True)
     assert contents(folder) == {"chapter.txt": b"years of work", SETTINGS_NAME: b"[]"}
+
+
+def none_of_shards(folder, reason):
+    return (
+        f"{folder}: expected a folder of shards, found a folder that is none, which is not overwritten: {reason}; "
+        f"choose another name"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ("{}", "KeyError('count')"),
+        ("[]", "TypeError('list indices must be integers or slices, not str')"),
+        ({"count": 0}, "count must be a whole number of at least 1; found 0"),
+        ({"shard_size": "10"}, "shard_size must be a whole number of at least 1; found '10'"),
+    ],
+)
+def test_settings_that_shards_do_not_have_let_nothing_be_overwritten(settings, reason, write, refuses):
+    folder = write()
+    path = folder / SETTINGS_NAME
+    path.write_text(settings if isinstance(settings, str) else json.dumps(json.loads(path.read_text()) | settings))
+    before = contents(folder)
+    with refuses(cvae.TargetExistsError, none_of_shards(folder, reason)):
+        write(overwrite=True)
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize(
+    "name", ["thesis.tex", "part-00003.npy", "part-0.npy", "part-00000.tar", ".part-00003.npy.0123abcd.tmp"]
+)
+def test_shards_are_overwritten_and_nothing_else_is(name, write, refuses):
+    folder = write()  # three of them
+    (folder / name).write_text("years of work")
+    before = contents(folder)
+    message = (
+        f"{folder}: expected a folder of shards and nothing else, found {name}; only what this project wrote is "
+        f"overwritten: move the rest elsewhere, or choose another name"
+    )
+    with refuses(cvae.TargetExistsError, message):
+        write(overwrite=True, seed=1)
+    assert contents(folder) == before
+    (folder / name).rename(folder / ".part-00001.npy.0123abcd.tmp")  # of a process that was killed
+    assert contents(write(overwrite=True, seed=1)) == contents(write("other", seed=1))
 
 
 def test_without_pyarrow_parquet_names_the_extra_and_makes_no_folder(write, tmp_path, refuses, monkeypatch):
@@ -232,3 +276,67 @@ def test_memory_does_not_grow_with_the_shards(packaged_model, tmp_path, monkeypa
         tracemalloc.stop()
     assert sum(map(len, contents(tmp_path / "out").values())) > 8000 * 784 * 4  # 24 MiB, in shards of 12
     assert peak < 4 << 20
+
+
+@pytest.mark.parametrize("form", ["npy", "tar", "parquet"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data, other: b"",  # noqa: ARG005
+        lambda data, other: data[:-1],  # noqa: ARG005
+        lambda data, other: data[: len(data) // 2],  # noqa: ARG005
+        lambda data, other: data[:20],  # noqa: ARG005
+        lambda data, other: data + b"0",  # noqa: ARG005
+        lambda data, other: b"\0" * len(data),  # noqa: ARG005
+        lambda data, other: other,  # noqa: ARG005
+    ],
+    ids=["empty", "a byte less", "half", "the beginning", "a byte more", "zeros", "a shard of fewer"],
+)
+def test_a_damaged_shard_is_made_anew(damage, form, write, tiny_model, capsys):
+    folder = write(form=form, dtype="uint8")
+    whole = contents(folder)
+    for number in (0, 2):
+        path = folder / f"part-0000{number}.{form}"
+        path.write_bytes(damage(path.read_bytes(), whole[f"part-0000{2 - number}.{form}"]))
+    write_shards(tiny_model, folder, settings_of(tiny_model, form=form, dtype="uint8"), resume=True, overwrite=False)
+    assert contents(folder) == whole
+    assert capsys.readouterr().err.splitlines()[0] == (
+        f"{folder}: part-00000.{form} and 1 more cut off or of something else; made anew"
+    )
+
+
+@pytest.mark.parametrize("form", ["tar", "parquet"])
+def test_a_shard_of_other_samples_is_made_anew(form, write):
+    folder = write(form=form, dtype="uint8")
+    whole = contents(folder)
+    (folder / f"part-00001.{form}").write_bytes(whole[f"part-00000.{form}"])
+    write(form=form, dtype="uint8", resume=True)
+    assert contents(folder) == whole
+
+
+@pytest.mark.parametrize("kind", ["a folder", "a link", "a pipe or a device"])
+def test_what_has_a_shard_s_name_and_is_no_file_is_refused(kind, write, refuses):
+    folder = write()
+    path = folder / "part-00001.npy"
+    path.unlink()
+    match kind:
+        case "a folder":
+            path.mkdir()
+        case "a link":
+            path.symlink_to(folder / "part-00000.npy")
+        case _:
+            os.mkfifo(path)
+    with refuses(cvae.InputError, f"{path}: expected a shard, found {kind}; move it elsewhere"):
+        write(resume=True)
+    assert path.is_symlink() == (kind == "a link")
+
+
+@pytest.mark.parametrize("form", ["npy", "tar", "parquet"])
+def test_whole_shards_are_not_made_again(form, write, monkeypatch):
+    folder = write(form=form, dtype="uint8", first=2**33)
+    (folder / f"part-00001.{form}").unlink()
+    written = []
+    make = _shards._write_shard
+    monkeypatch.setattr(_shards, "_write_shard", lambda *arguments: (written.append(arguments[3]), make(*arguments))[1])
+    write(form=form, dtype="uint8", first=2**33, resume=True)
+    assert written == [f"part-00001.{form}"]

@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import json
 import re
 import shlex
 import subprocess
@@ -63,7 +64,9 @@ def test_a_folder_holds_the_page_and_the_bundle(tiny_bundle, tmp_path):
         "assets/ort-wasm-simd-threaded-abc.wasm": WASM,
         "assets/ort-wasm-simd-threaded.asyncify-abc.wasm": GPU_WASM,
         **{f"bundle/{name}": data for name, data in files_of(tiny_bundle).items()},
+        "page.json": found["page.json"],
     }
+    assert json.loads(found["page.json"]) == {"cvae-web": sorted(found)}
     assert written == {name: len(data) for name, data in found.items()}
     cvae.read_bundle(tmp_path / "out" / "bundle")
 
@@ -93,25 +96,40 @@ def test_a_bundle_gives_the_same_bytes_every_time(tiny_bundle, tmp_path):
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
-def test_a_page_is_replaced_when_asked_to_and_nothing_else_is(tiny_bundle, tmp_path, refuses):
+def test_a_page_is_replaced_when_asked_to_and_nothing_else_is(page, tiny_bundle, tmp_path, refuses):
     bundle = cvae.read_bundle(tiny_bundle)
     folder, file = tmp_path / "out", tmp_path / "out.html"
     for target in (folder, file):
         cvae.write_page(bundle, target)
         with refuses(cvae.TargetExistsError, f"{target} exists already; choose another name or say --overwrite"):
             cvae.write_page(bundle, target)
-    (folder / "old").write_text("")
+    whole = files_of(folder)
+    (page / "assets" / "index-abc.js").rename(page / "assets" / "index-def.js")  # of another version
     cvae.write_page(bundle, folder, overwrite=True)
-    assert not (folder / "old").exists()
+    assert {*whole} ^ {*files_of(folder)} == {"assets/index-abc.js", "assets/index-def.js"}
     cvae.write_page(bundle, file, overwrite=True)
+    for name in ("CNAME", "assets/logo.svg", "bundle/notes/a"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("mine")
+        message = (
+            f"{folder}: expected a page of cvae-web and nothing else, found {name.removesuffix('a')}; only what this "
+            f"project wrote is overwritten: move the rest elsewhere, or choose another name"
+        )
+        with refuses(cvae.TargetExistsError, message):
+            cvae.write_page(bundle, folder, overwrite=True)
+        assert (folder / name).read_text() == "mine"
+        (folder / name).unlink()
 
     kept = tmp_path / "photos"
     kept.mkdir()
     (kept / "index.html").write_text("mine")
-    message = f"{kept} exists and is not a page's folder, so it is not overwritten; choose another name"
+    message = (
+        f"{kept}: expected a page of cvae-web, found a folder that is none, which is not overwritten: "
+        f"[Errno 2] No such file or directory: '{kept / 'page.json'}'; choose another name"
+    )
     with refuses(cvae.TargetExistsError, message):
         cvae.write_page(bundle, kept, overwrite=True)
-    message = f"{kept} exists and is not a file, so it is not overwritten; choose another name"
+    message = f"{kept}: expected the name of a file, found a folder; choose another name"
     with refuses(cvae.TargetExistsError, message):
         cvae.write_page(bundle, kept, single_file=True, overwrite=True)
     assert files_of(kept) == {"index.html": b"mine"}
@@ -139,7 +157,7 @@ def test_an_installation_without_a_page_is_made_again(page, cvae_web, monkeypatc
 
 def test_the_command_writes_the_packaged_model_or_a_bundle(cvae_web, tiny_bundle, tmp_path):
     message = (
-        "packaged: 12 files of 2.2 MB, for any static host; to look at it here, say\n"
+        "packaged: 13 files of 2.2 MB, for any static host; to look at it here, say\n"
         "  python -m http.server --bind 127.0.0.1 --directory packaged\n"
     )
     assert cvae_web("packaged") == (0, message)

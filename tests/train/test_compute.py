@@ -6,6 +6,7 @@ from cvae_train import CVAE, ModelConfig
 from cvae_train import _compute as compute_module
 from cvae_train._compute import Compute, choose_compute, computing_in
 from cvae_train._loop import Loop, _shares
+from cvae_train._plan import Plan
 
 
 def quiet(_done, _elbo):
@@ -109,15 +110,49 @@ def test_auto_takes_bfloat16_where_the_processor_multiplies_it(monkeypatch, flag
 
 @pytest.mark.parametrize(
     ("cores", "batch_size", "towers", "threads"),
-    [(2, 100, 2, 1), (8, 100, 4, 2), (6, 100, 4, 1), (2, 49, 1, None), (1, 100, 1, None), (64, 10_000, 64, 1)],
+    [(2, 100, 2, 1), (8, 100, 4, 2), (6, 100, 4, 1), (2, 49, 1, 2), (1, 100, 1, 1), (64, 10_000, 64, 1)],
 )
 def test_cores_are_shared_among_towers_that_have_enough_images(monkeypatch, cores, batch_size, towers, threads):
     set_threads = []
     monkeypatch.setattr(compute_module, "_set_threads", lambda *numbers: not set_threads.append(numbers))
     monkeypatch.setattr(compute_module, "allowed_cores", lambda: cores)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: [])
-    assert choose_compute("float32", batch_size) == Compute(towers, "float32", for_cpu=True)
-    assert set_threads == ([] if threads is None else [(threads, towers)])
+    assert choose_compute("float32", batch_size) == Compute(towers, "float32", for_cpu=True, threads=threads)
+    assert set_threads == [(threads, towers if towers > 1 else 0)]
+
+
+@pytest.fixture
+def one_core(monkeypatch):
+    """A machine of one core, whose TensorFlow was not used yet; the threads that it is given."""
+    set_threads = []
+    monkeypatch.setattr(compute_module, "_set_threads", lambda *numbers: not set_threads.append(numbers))
+    monkeypatch.setattr(compute_module, "allowed_cores", lambda: 1)
+    monkeypatch.setattr(compute_module, "_cpu_flags", set)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: [])
+    return set_threads
+
+
+@pytest.mark.parametrize(("towers", "threads", "operators"), [(4, 2, 4), (1, 8, 0)])
+def test_a_resumed_run_computes_as_it_was_begun(one_core, towers, threads, operators):
+    begun = Plan(towers=towers, threads=threads, precision="bfloat16", for_cpu=True)
+    chosen = choose_compute("auto", 100, begun)
+    assert chosen == Compute(towers, "bfloat16", for_cpu=True, threads=threads)
+    assert one_core == [(threads, operators)]
+
+
+def test_a_run_that_was_begun_on_another_kind_of_device_is_chosen_for_anew(one_core):
+    begun = Plan(precision="bfloat16", device="GPU")
+    assert choose_compute("auto", 100, begun) == Compute(1, "float32", for_cpu=True, threads=1)
+    assert one_core == [(1, 0)]
+
+
+@pytest.mark.usefixtures("one_core")
+def test_where_tensorflow_has_other_threads_the_towers_stay(monkeypatch):
+    monkeypatch.setattr(compute_module, "_set_threads", lambda *_: False)
+    monkeypatch.setattr(tf.config.threading, "get_intra_op_parallelism_threads", lambda: 0)
+    begun = Plan(towers=2, threads=3, for_cpu=True)
+    assert choose_compute("float32", 100, begun) == Compute(2, "float32", for_cpu=True, threads=1)
+    assert choose_compute("float32", 100) == Compute(1, "float32", for_cpu=True, threads=1)
 
 
 @pytest.mark.parametrize("visible", [True, False])

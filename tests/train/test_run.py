@@ -11,6 +11,7 @@ from PIL import Image
 from cvae_runtime import InputError
 from cvae_train import DataInfo, DataOptions, Dataset, RunFolder, load_data
 from cvae_train._data import fingerprint_of
+from cvae_train._plan import Plan
 from cvae_train._run import write_json
 
 OPTIONS = DataOptions(image_size=(8, 8), channels=1, test_fraction=0.25)
@@ -36,7 +37,7 @@ def data(pictures):
 def run(tiny_config, data, tmp_path):
     """The folder of a run that has just begun."""
     folder = RunFolder(tmp_path / "run")
-    with folder.prepared(tiny_config, DataInfo.of(data), {}, resume=False, overwrite=False):
+    with folder.prepared(tiny_config, DataInfo.of(data), {}, Plan(), resume=False, overwrite=False):
         return folder
 
 
@@ -87,12 +88,12 @@ def test_a_run_of_before_options_were_recorded_is_read(tiny_config, tiny_data, t
     np.savez(tmp_path / "set.npz", x_train=tiny_data.train, x_test=tiny_data.test)
     data = Dataset(tiny_data.train, tiny_data.test, str(tmp_path / "set.npz"))
     run = RunFolder(tmp_path / "run")
-    with run.prepared(tiny_config, DataInfo.of(data), {}, resume=False, overwrite=False):
+    with run.prepared(tiny_config, DataInfo.of(data), {}, Plan(), resume=False, overwrite=False):
         pass
     edit(run, options=None, test_fingerprint=None)
     assert run.read_config()[1] == dataclasses.replace(DataInfo.of(data), test_fingerprint=None)
     np.testing.assert_array_equal(run.load_test(), tiny_data.test)
-    with run.prepared(tiny_config, DataInfo.of(data), {}, resume=True, overwrite=False):
+    with run.prepared(tiny_config, DataInfo.of(data), {}, Plan(), resume=True, overwrite=False):
         assert run.read_config()[0] == tiny_config
     np.savez(tmp_path / "set.npz", x_train=tiny_data.train[1:], x_test=tiny_data.test)
     with pytest.raises(InputError, match=f"other images than .* was trained on: .* {data.fingerprint}, found"):
@@ -103,7 +104,7 @@ def test_other_options_are_listed_on_resume(run, tiny_config, pictures):
     other = load_data(pictures, dataclasses.replace(OPTIONS, image_size=(4, 8), test_fraction=0.5))
     with (
         pytest.raises(InputError) as caught,
-        run.prepared(tiny_config, DataInfo.of(other), {}, resume=True, overwrite=False),
+        run.prepared(tiny_config, DataInfo.of(other), {}, Plan(), resume=True, overwrite=False),
     ):
         pytest.fail("the block must not begin")
     assert str(caught.value).splitlines()[2:] == [

@@ -15,6 +15,8 @@ from cvae_train import Callback, Dataset, DivergedError, RunFolder, load_run, re
 from cvae_train._checkpoint import load_weights
 from cvae_train._data import fingerprint_of
 from cvae_train._loop import Loop
+from cvae_train._plan import Plan
+from cvae_train._run import DataInfo
 
 UNTIMED = ("epoch", "elbo", "reconstruction", "kl", "train_elbo")
 
@@ -214,6 +216,62 @@ def test_a_folder_that_is_no_run_is_never_deleted(tiny_config, tiny_data, tmp_pa
         with pytest.raises(InputError, match="expected a run folder or nothing, found something else"):
             train(tiny_config, tiny_data, tmp_path, quiet=True, **option)
     assert (tmp_path / "precious.txt").exists()
+
+
+@pytest.mark.parametrize("damage", [b"", None])
+@pytest.mark.parametrize("name", ["samples/image_at_epoch_0001.png", "best.npz", "checkpoint.npz"])
+def test_a_resumed_run_looks_at_what_it_goes_on_with(name, damage, replaced, tiny_data, tmp_path, monkeypatch):
+    config, path = replaced(epochs=2, patience=2, validation_fraction=0.2), tmp_path / "run"
+    monkeypatch.setattr("cvae_train._train._finish", lambda *_: None)
+    train(config, tiny_data, path, quiet=True)
+    before = (path / "history.csv").read_bytes()
+    (path / name).unlink()
+    if damage is not None:
+        (path / name).write_bytes(damage)
+    elif name == "checkpoint.npz":
+        (path / name).mkdir()
+    with pytest.raises(InputError) as caught:
+        train(config, tiny_data, path, resume=True, quiet=True)
+    assert str(caught.value).startswith(f"{path / name}: ")
+    assert (path / "history.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"format": 1, "config": {"model": {"image_shape": []}}}', "{"])
+def test_a_config_of_something_else_lets_nothing_be_deleted(text, tiny_config, tiny_data, tmp_path):
+    (tmp_path / "config.json").write_text(text)
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(
+        TargetExistsError, match="expected a run folder, found a folder that is none, which is not over"
+    ):
+        train(tiny_config, tiny_data, tmp_path, overwrite=True, quiet=True)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "config.json": text,
+        "thesis.tex": "years of work",
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["thesis.tex", "samples/notes.txt", "bundle/manifest.json", ".git/config", "samples.zip"]
+)
+def test_what_others_put_into_a_run_is_kept_and_named(name, tiny_config, tiny_data, tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with folder.prepared(tiny_config, DataInfo.of(tiny_data), {}, Plan(), resume=False, overwrite=False):
+        pass
+    for path in ("tensorboard/events.out.tfevents.1.host", "evaluation.json", ".weights.npz.0123abcd.tmp", name):
+        (folder.path / path).parent.mkdir(exist_ok=True)
+        (folder.path / path).write_text("years of work")
+    found = name if name in ("thesis.tex", "samples/notes.txt", "samples.zip") else f"{name.partition('/')[0]}/"
+    with pytest.raises(TargetExistsError) as caught:
+        train(tiny_config, tiny_data, folder.path, overwrite=True, quiet=True)
+    assert str(caught.value) == (
+        f"{folder.path}: expected a run folder and nothing else, found {found}; only what this project wrote is "
+        f"overwritten: move the rest elsewhere, or choose another name"
+    )
+    (folder.path / name).unlink()
+    if found.endswith("/"):
+        (folder.path / found).rmdir()
+    with folder.prepared(tiny_config, DataInfo.of(tiny_data), {}, Plan(), resume=False, overwrite=True):
+        assert sorted(path.name for path in folder.path.iterdir()) == ["config.json", "environment.json", "samples"]
 
 
 def test_other_settings_than_the_first_times_are_listed(undisturbed, replaced, tiny_data):

@@ -18,6 +18,7 @@ from cvae_runtime import allowed_cores
 
 from ._config import Precision
 from ._model import CVAE
+from ._plan import Plan
 from ._transposed import Transposed
 
 IMAGES_A_TOWER = 25  # at least: with fewer an operator's start costs more than its work
@@ -38,19 +39,26 @@ class Compute:
         precision: "float32" or "bfloat16", of the layers in a training step.
         device: "CPU" or "GPU".
         for_cpu: whether the decoder's layers take the forms that a CPU trains faster, see `Transposed`.
+        threads: of an operator on the CPU; 0 where TensorFlow chooses.
     """
 
     towers: int = 1
     precision: Precision = "float32"
     device: str = "CPU"
     for_cpu: bool = False
+    threads: int = 0
 
 
-def choose_compute(precision: Precision, batch_size: int) -> Compute:
+def choose_compute(precision: Precision, batch_size: int, begun: Plan | None = None) -> Compute:
     """Choose by what the hardware has, and set TensorFlow's threads accordingly: a tower's operators share its cores.
 
     Threads can be set only before TensorFlow is first used in a process; later there is one tower, on as many threads
     as TensorFlow was given.
+
+    Args:
+        precision: as the recipe has it.
+        batch_size: images.
+        begun: how the run was begun that is gone on with: on a device of the same kind this is chosen again.
     """
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus and _NVIDIA.exists() and any(_NVIDIA.iterdir()):
@@ -58,13 +66,22 @@ def choose_compute(precision: Precision, batch_size: int) -> Compute:
             "this machine has an NVIDIA GPU that TensorFlow cannot use, so training runs on the CPU; "
             "pip install 'tensorflow[and-cuda]' brings what it needs, see https://www.tensorflow.org/install/pip"
         )
-    if precision == "auto":
+    device: str = "GPU" if gpus else "CPU"
+    if begun is not None and begun.device != device:
+        begun = None
+    if begun is not None:
+        precision = begun.precision
+    elif precision == "auto":
         precision = "bfloat16" if gpus or _cpu_flags() & _CPU_FLAGS else "float32"
+    if gpus:
+        return Compute(1, precision, device)
     cores = allowed_cores()
-    towers = 1 if gpus else min(cores, max(1, batch_size // IMAGES_A_TOWER))
-    if towers > 1 and not _set_threads(cores // towers, towers):
-        towers = 1
-    return Compute(towers, precision, "GPU" if gpus else "CPU", for_cpu=not gpus)
+    towers = min(cores, max(1, batch_size // IMAGES_A_TOWER)) if begun is None else begun.towers
+    threads = cores // towers if begun is None else begun.threads
+    if not _set_threads(threads, towers if towers > 1 else 0):
+        towers = 1 if begun is None else towers
+        threads = tf.config.threading.get_intra_op_parallelism_threads() or cores
+    return Compute(towers, precision, device, for_cpu=True, threads=threads)
 
 
 @contextmanager
@@ -90,7 +107,7 @@ def computing_in(model: CVAE, compute: Compute) -> Iterator[None]:
 
 
 def _set_threads(an_operator: int, operators: int) -> bool:
-    """Whether TensorFlow runs so many operators at a time on so many threads each."""
+    """Whether TensorFlow runs so many operators at a time, as many as it likes where 0, on so many threads each."""
     threading = tf.config.threading
     try:
         threading.set_intra_op_parallelism_threads(an_operator)

@@ -1,6 +1,6 @@
 """A run's folder: what lies where in it, and what it says of itself.
 
-config.json        the recipe and the data; written first
+config.json        the recipe, the data, and how it is computed; written first
 environment.json   versions and machine
 history.csv        a row an epoch
 checkpoint.npz     the last whole epoch
@@ -13,10 +13,8 @@ tensorboard/       by --tensorboard
 
 import dataclasses
 import json
-import platform
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +24,9 @@ from numpy.typing import NDArray
 from cvae_runtime import (
     InputError,
     TargetExistsError,
-    allowed_cores,
+    check_replaceable,
     hold_folder,
+    make_folder,
     new_folder,
     remove_temporary,
     write_file,
@@ -35,8 +34,10 @@ from cvae_runtime import (
 
 from ._config import TrainConfig
 from ._data import Dataset, fingerprint_of, load_data, load_test
+from ._layout import RUN_LAYOUT, is_file_of_run
 from ._no_run import no_run
 from ._options import AS_THEY_ARE, DataOptions
+from ._plan import Plan
 
 FORMAT = 1
 
@@ -132,6 +133,15 @@ class RunFolder:
         Raises:
             InputError: no run lies here, or its config.json is not of this version.
         """
+        fields = self._read_fields()
+        try:
+            return TrainConfig.from_json(fields["config"], str(self.config)), DataInfo.from_json(fields["data"])
+        except InputError:
+            raise
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{self.config}: not a run's configuration: {error!r}") from error
+
+    def _read_fields(self) -> dict[str, Any]:
         try:
             fields = json.loads(self.config.read_text())
         except (OSError, RecursionError, ValueError) as error:
@@ -141,12 +151,16 @@ class RunFolder:
             raise InputError(
                 f"{self.config}: expected format {FORMAT}, found {found}; it was written by another version"
             )
-        try:
-            return TrainConfig.from_json(fields["config"], str(self.config)), DataInfo.from_json(fields["data"])
-        except InputError:
-            raise
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{self.config}: not a run's configuration: {error!r}") from error
+        return fields
+
+    def read_plan(self) -> Plan | None:
+        """How the run computes; None in runs of before it was recorded.
+
+        Raises:
+            InputError: no run lies here, or its config.json is not of this version.
+        """
+        fields = self._read_fields()
+        return Plan.from_json(fields["compute"], str(self.config)) if isinstance(fields.get("compute"), dict) else None
 
     def load_test(self, source: str | Path | None = None, *, quiet: bool = False) -> NDArray[np.uint8]:
         """The images that the run was tested on, from ``source`` or where the run says they were.
@@ -205,12 +219,20 @@ class RunFolder:
 
     @contextmanager
     def prepared(
-        self, config: TrainConfig, data: DataInfo, environment: Mapping[str, Any], *, resume: bool, overwrite: bool
+        self,
+        config: TrainConfig,
+        data: DataInfo,
+        environment: Mapping[str, Any],
+        plan: Plan,
+        *,
+        resume: bool,
+        overwrite: bool,
     ) -> Iterator[None]:
         """Make the folder ready for this recipe, new, emptied, or as it was left, and keep others out of it for a block.
 
         Raises:
-            TargetExistsError: the folder holds something, and neither resume nor overwrite was asked for.
+            TargetExistsError: the folder holds something, and neither resume nor overwrite was asked for; or it is to be
+                overwritten and holds anything but a run.
             InputError: it holds something that is not a run, or a run with other settings than these; or another
                 process is at work in it.
         """
@@ -223,31 +245,31 @@ class RunFolder:
             raise TargetExistsError(
                 f"{self.path} holds a run already; say --resume to go on with it or --overwrite to begin anew"
             )
+        if taken and not resume:
+            check_replaceable(self.path, RUN_LAYOUT)
         with ExitStack() as stack:
             if taken:
                 stack.enter_context(hold_folder(self.path))
             if taken and resume:
                 self._check_same(config, data)
-                for folder in (self.path, self.sample(0).parent):
-                    remove_temporary(folder)
+                remove_temporary(self.path, is_file_of_run)
             else:
-                self._begin(config, data, environment, stack, overwrite=taken)
+                written = {"config": config.to_json(), "data": dataclasses.asdict(data)}
+                written |= {"compute": dataclasses.asdict(plan)}
+                self._begin(written, environment, stack, overwrite=taken)
             yield
 
     def _begin(
-        self, config: TrainConfig, data: DataInfo, environment: Mapping[str, Any], stack: ExitStack, *, overwrite: bool
+        self, written: Mapping[str, Any], environment: Mapping[str, Any], stack: ExitStack, *, overwrite: bool
     ) -> None:
-        try:
-            self.path.absolute().parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot write {self.path}: {error.strerror}; check space and permissions") from error
+        make_folder(self.path.absolute().parent)
         # Renamed into its place as a whole, so that a folder without a config.json is never ours, and held before, so
         # that of two processes that begin one run the second is refused.
-        with new_folder(self.path, overwrite=overwrite) as path:
+        with new_folder(self.path, replaces=RUN_LAYOUT if overwrite else None) as path:
             folder = RunFolder(path)
             folder.sample(0).parent.mkdir()
             write_json(folder.environment, environment)
-            write_json(folder.config, {"format": FORMAT, "config": config.to_json(), "data": dataclasses.asdict(data)})
+            write_json(folder.config, {"format": FORMAT, **written})
             stack.enter_context(hold_folder(path, self.path))
 
     def _check_same(self, config: TrainConfig, data: DataInfo) -> None:
@@ -263,25 +285,6 @@ class RunFolder:
 def write_json(path: Path, value: Any) -> None:
     """Write plain values as indented JSON with a final newline; NaN and infinity, which JSON has not, raise ValueError."""
     write_file(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
-
-
-def describe_environment() -> dict[str, Any]:
-    """Versions and machine: what another run of the same config may differ by."""
-    packages = ("cvae-toolkit", "tensorflow", "keras", "numpy")
-    return {
-        "python": platform.python_version(),
-        "packages": {name: _version(name) for name in packages},
-        "system": platform.system(),
-        "machine": platform.machine(),
-        "cpus": allowed_cores(),
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _settings(config: TrainConfig, data: DataInfo) -> dict[str, Any]:

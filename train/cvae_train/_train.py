@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cvae_runtime import InputError, prior_latents, write_file
+from cvae_runtime import InputError, move_file, prior_latents, read_npz, read_picture, write_file
 
 from ._callbacks import Callback
 from ._checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
@@ -33,9 +34,13 @@ from ._illustrate import SAMPLES, gif_epochs, sample_picture, write_elbo_curve, 
 from ._loop import Loop
 from ._model import CVAE
 from ._no_run import refuse_unfinished
+from ._plan import Plan
 from ._progress import Progress
-from ._run import DataInfo, RunFolder, describe_environment
+from ._provenance import describe_environment
+from ._run import DataInfo, RunFolder
 from ._tensorflow import op_determinism
+
+_log = logging.getLogger("cvae_train")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,8 +101,9 @@ def train(
         data: the images; the embedded MNIST if not given.
         run: the run folder; ``runs/0001`` or the next free number if not given.
         resume: go on with the run in that folder from its last whole epoch, if there is one. The result is that of
-            undisturbed training.
-        overwrite: delete the run in that folder first.
+            undisturbed training: it computes with the towers, threads and precision that the run was begun with, on
+            fewer cores, too. Where that cannot be, on other devices, a warning says so.
+        overwrite: delete the run in that folder first; a folder that holds anything else is left as it is.
         quiet: show no progress.
         callbacks: are told of the run's progress.
 
@@ -115,16 +121,25 @@ def train(
             f"give ModelConfig the data's image_shape"
         )
     folder = RunFolder(Path(run) if run is not None else _next_free(Path("runs")))
-    compute = choose_compute(config.precision, config.batch_size)
+    begun = folder.read_plan() if resume and folder.config.is_file() else None
+    compute = choose_compute(config.precision, config.batch_size, begun)
     cluster = join_cluster()
     with cluster.watched(), op_determinism(config.deterministic), contextlib.ExitStack() as stack:
         info = DataInfo.of(data)
-        environment = describe_environment() | {"compute": dataclasses.asdict(compute), "workers": cluster.workers}
         cluster.check_agreement(f"{config} {info.fingerprint} {compute.precision}")
-        prepared = folder.prepared(config, info, environment, resume=resume, overwrite=overwrite)
+        # The workers' steps are cut by the number of towers, and must be cut alike.
+        compute = dataclasses.replace(compute, towers=int(cluster.number_of_chief(compute.towers)))
+        plan = Plan(**dataclasses.asdict(compute), replicas=cluster.replicas, workers=cluster.workers)
+        prepared = folder.prepared(config, info, describe_environment(), plan, resume=resume, overwrite=overwrite)
         cluster.on_chief(lambda: stack.enter_context(prepared))
         if cluster.number_of_chief(cluster.chief and folder.finished):
             return _finished(folder, config, cluster)
+        if cluster.chief and begun not in (None, plan):
+            _log.warning(
+                "%s was begun with %s and goes on with %s: expect other last digits than of an undisturbed run",
+                folder.path,
+                *begun.differences(plan),
+            )
         with cluster.strategy.scope():  # for its variables alone: Keras's optimizers work on replicas from outside it
             loop = Loop(config, data, compute, cluster)
         history = _continue(folder, loop, cluster)
@@ -175,12 +190,24 @@ def load_run(path: str | Path) -> RunResult:
 def _continue(folder: RunFolder, loop: Loop, cluster: Cluster) -> list[EpochRecord]:
     """Put the folder's checkpoint into the loop, or save the loop as the first one: the epochs that are done."""
     history: list[EpochRecord] = []
-    if cluster.chief and folder.checkpoint.is_file():
+    if cluster.chief and folder.checkpoint.exists():
         history = load_checkpoint(folder.checkpoint, loop.model, loop.optimizer)
+        _check_left(folder, loop, history)
     elif cluster.chief:
         _save_epoch(folder, loop, history)
     cluster.share_variables([*loop.model.variables, *loop.optimizer.variables])
     return _share_history(history, cluster)
+
+
+def _check_left(folder: RunFolder, loop: Loop, history: Sequence[EpochRecord]) -> None:
+    """Raise `InputError` unless what the end of the run needs of the epochs that are done is whole: now, not at the end."""
+    try:
+        for epoch in gif_epochs(len(history)):
+            read_picture(folder.sample(epoch), str(folder.sample(epoch)))
+        if loop.config.patience and history:
+            read_npz(folder.best, [variable.path for variable in loop.model.variables])
+    except InputError as error:
+        raise InputError(f"{error}; restore the file, or begin anew with --overwrite") from error
 
 
 def _share_history(history: Sequence[EpochRecord], cluster: Cluster) -> list[EpochRecord]:
@@ -240,7 +267,7 @@ def _finish(folder: RunFolder, loop: Loop, history: Sequence[EpochRecord]) -> No
     write_elbo_curve(folder.elbo_curve, history)
     write_gif(folder.gif, [folder.sample(epoch) for epoch in gif_epochs(len(history))])
     if loop.config.patience:
-        folder.best.replace(folder.weights)
+        move_file(folder.best, folder.weights)
     else:
         with loop.averaged():
             save_weights(folder.weights, loop.model)

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from cvae_runtime import RNG_NAME, InputError, ModelInfo, Preprocessing, prior_latents
 from cvae_train import Dataset, load_data
 
+from ._input_range import input_range_of
 from ._network import network_of
 from ._pair import (
     check_codes,
@@ -18,7 +20,6 @@ from ._pair import (
     encode_of,
     graph_of_encoder,
     image_shape_of,
-    input_range_of,
     latent_dim_of,
 )
 from ._reference import grey_pictures
@@ -67,7 +68,9 @@ def subject_of_models(
     graph = graph_of_encoder(encoding)
     pixels = input_range_of(encoding, graph, input_range, (0.0, 1.0) if isinstance(kind, str) else kind, see)
     preprocess = _preprocessing(pixels, binarize_at)
-    encode = encode_of(encoding, preprocess(grey_pictures(image_shape)[:2]), latent_dim)
+    grey = grey_pictures(image_shape)
+    apart = grey[np.linspace(0, len(grey) - 1, 4).astype(np.int64)]  # dark ones and bright ones
+    encode = encode_of(encoding, preprocess(apart), latent_dim)
     check_codes(encoding, graph)
     dataset = _load(data, image_shape, quiet=quiet)
     if dataset is not None:

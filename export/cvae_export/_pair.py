@@ -1,7 +1,5 @@
 """What an encoder and a decoder from elsewhere are: looked at, and tried on a few inputs, before anything is exported."""
 
-import logging
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,7 +13,9 @@ from numpy.typing import NDArray
 from cvae_runtime import CvaeError, InputError
 
 from ._convert import ConversionError, convert
-from ._ends import End, begin_of, end_of
+from ._decoder_output import kind_of_output, probs_of
+from ._ends import End, end_of
+from ._input_range import RANGES, Preprocess, range_text
 from ._network import Network
 from ._reasons import place_of, reason_of, whole_tracebacks
 from ._settings import DEFAULT_OPSET, DecoderOutput, Range
@@ -23,13 +23,7 @@ from ._settings import DEFAULT_OPSET, DecoderOutput, Range
 Shape = tuple[int, int, int]
 Encode = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 Decode = Callable[[tf.Tensor], Mapping[str, tf.Tensor]]
-Preprocess = Callable[[Any, Range], tf.Tensor]
 
-_log = logging.getLogger("cvae_export")
-
-_RANGES: tuple[Range, ...] = ((0.0, 1.0), (0.0, 255.0), (-1.0, 1.0))  # that pixels commonly have
-_LOGIT = 3.0  # logits within it are probabilities of 0.05 to 0.95; what cannot leave it are none
-_LARGEST_LOGIT = 50.0  # positive ones beyond are pixels up to 255
 _POSITIVE = ("Softplus", "Exp", "Sqrt", "Abs", "Square", "Sigmoid", "Elu")  # as variances are made
 
 # Names of outputs without separators, as they are commonly given.
@@ -67,69 +61,6 @@ def graph_of_encoder(encoder: Network) -> onnx.ModelProto:
     return _graph_of(encoder, lambda x: dict(zip(("mean", "logvar"), _gaussian(encoder, x), strict=True)))
 
 
-def input_range_of(
-    encoder: Network, graph: onnx.ModelProto, stated: Range | None, of_decoder: Range, preprocess: Preprocess
-) -> Range:
-    """What pixels 0 and 255 become for an encoder: as stated, or told from its input's dtype and its first layers.
-
-    Args:
-        encoder: the encoder.
-        graph: its graph.
-        stated: what the caller says; None: nothing.
-        of_decoder: what pixels 0 and 255 are in the decoder's output, which a VAE gives as it takes it.
-        preprocess: pixels and a range to the encoder's input, float32.
-
-    Raises:
-        InputError: what is stated cannot be meant, or nothing is and nothing can be told.
-    """
-    begin = begin_of(graph)
-    levels = np.arange(256, dtype=np.uint8)
-
-    def holds(pixels: Range) -> bool:
-        """Whether the dtype keeps what pixels become."""
-        values = preprocess(levels, pixels).numpy()
-        return encoder.dtype.is_floating or np.array_equal(tf.cast(tf.cast(values, encoder.dtype), tf.float32), values)
-
-    dtype = encoder.dtype.name
-    if stated is not None:
-        if not holds(stated):
-            raise InputError(
-                f"{encoder.name}: expected an input range in which pixels are whole numbers that its input, {dtype}, holds, "
-                f"found {_text(stated)}; leave out --input-range, or say the range that the model was trained on"
-            )
-        if not begin.unread and not begin.fits(stated):
-            low, high = begin.becomes(stated)
-            raise InputError(
-                f"{encoder.name}: expected the input range that its first layers rescale, found {_text(stated)}, of which they "
-                f"make {low:.3g} to {high:.3g}; leave out --input-range, or say the range that the model was trained on"
-            )
-        return stated
-    fitting = [pixels for pixels in dict.fromkeys((of_decoder, *_RANGES)) if holds(pixels) and begin.fits(pixels)]
-    if begin.unread or not fitting or (not encoder.dtype.is_floating and len(fitting) > 1):
-        found = f"an input of {dtype}"
-        if begin.unread or encoder.dtype.is_floating:
-            found = f"{begin.unread or f'a factor of {begin.affine[0][0]:.3g}'} in front of its first weights"
-        raise InputError(
-            f"{encoder.name}: expected first layers that tell what pixels 0 and 255 become for it, found {found}; "
-            f"{_range_to_say(encoder.dtype, begin.example)}"
-        )
-    if fitting[0] != _RANGES[0]:
-        _log.warning(
-            "%s: pixels are handed over as %g to %g, by its input, its first layers and the decoder's output",
-            encoder.name,
-            *fitting[0],
-        )
-    return fitting[0]
-
-
-def _range_to_say(dtype: tf.DType, example: Range) -> str:
-    """What to say of an encoder whose input has a dtype, and that tells nothing else."""
-    if dtype.is_bool:
-        return "say --binarize-at 128"
-    small = dtype.is_integer and dtype.size <= 2
-    return f"say --input-range LOW,HIGH, such as {_text((dtype.min, dtype.max) if small else example)}"
-
-
 def encode_of(encoder: Network, images: tf.Tensor, latent_dim: int) -> Encode:
     """The encoder as a function to mean and logvar, float32 (N, L), of which ``images`` have shown that it is one."""
     codes = _try(encoder.name, lambda x: _gaussian(encoder, x), images)
@@ -138,9 +69,9 @@ def encode_of(encoder: Network, images: tf.Tensor, latent_dim: int) -> Encode:
             f"{encoder.name}: expected mean and logvar of (None, {latent_dim}), the decoder's input, found "
             f"{_shapes(codes)}; give an encoder and a decoder that belong together"
         )
-    if all(np.array_equal(*code[:2]) for code in codes):
+    if all(np.array_equal(code, np.broadcast_to(code[0], code.shape)) for code in codes):
         raise InputError(
-            f"{encoder.name}: expected codes that depend on the picture, found the same for two others; "
+            f"{encoder.name}: expected codes that depend on the picture, found the same for all; "
             f"give a model that looks at its input, or say the --input-range that it was trained on"
         )
     return lambda x: _gaussian(encoder, x)
@@ -171,33 +102,8 @@ def decode_of(decoder: Network, z: Any, image_shape: Shape, output: DecoderOutpu
             f"give an encoder and a decoder that belong together"
         )
     end = end_of(_graph_of(decoder, lambda z: {"pixels": _pixels(decoder, z)}), "pixels")
-    kind = _kind_of_output(decoder.name, end, pixels) if output == "auto" else output
-    if kind == "logits":
-        if end.low > -_LOGIT or end.high < _LOGIT:
-            raise InputError(f"{decoder.name}: expected logits, found {_values(end)}; {_remedy(end)}")
-    elif kind == "probs":
-        if end.bounded and not end.within((0.0, 1.0)):
-            raise InputError(f"{decoder.name}: expected probabilities, in [0, 1], found {_values(end)}; {_remedy(end)}")
-        if not (pixels.min() >= 0.0 and pixels.max() <= 1.0):
-            raise InputError(
-                f"{decoder.name}: expected probabilities, in [0, 1], found {pixels.min():.3g} to {pixels.max():.3g}; "
-                f"{_remedy(end)}"
-            )
-    elif not isinstance(kind, str) and not end.reaches(kind):
-        raise InputError(
-            f"{decoder.name}: expected values from {_text(kind, ' to ')}, found {_values(end)}; {_remedy(end)}"
-        )
+    kind = kind_of_output(decoder.name, end, pixels, output)
     return lambda z: {"probs": probs_of(_pixels(decoder, z), kind)}, kind
-
-
-def probs_of(pixels: tf.Tensor, output: DecoderOutput) -> tf.Tensor:
-    """What a decoder gives as probabilities; beyond the range that is stated, values are cut."""
-    if output == "logits":
-        return tf.sigmoid(pixels)
-    if isinstance(output, str):
-        return pixels
-    low, high = output
-    return tf.clip_by_value((pixels - low) / (high - low), 0.0, 1.0)
 
 
 def check_meant(
@@ -218,59 +124,18 @@ def check_meant(
     """
     targets = preprocess(images, (0.0, 1.0)).numpy()
     errors: dict[tuple[Range, DecoderOutput], float] = {}
-    for pixels in dict.fromkeys((input_range, *_RANGES)):
+    for pixels in dict.fromkeys((input_range, *RANGES)):
         decoded = _pixels(decoder, _gaussian(encoder, preprocess(images, pixels))[0])
-        for kind in dict.fromkeys((output, "logits", *_RANGES)):
+        for kind in dict.fromkeys((output, "logits", *RANGES)):
             errors[pixels, kind] = float(np.square(probs_of(decoded, kind) - targets).mean())
     taken, best = errors[input_range, output], min(errors, key=lambda choice: errors[choice])
     # An untrained pair gives no picture back, however it is taken.
     if errors[best] < targets.var(axis=0).mean() / 2 and errors[best] < taken / 2:
-        told = best[1] if isinstance(best[1], str) else _text(best[1])
+        told = best[1] if isinstance(best[1], str) else range_text(best[1])
         raise InputError(
             f"{encoder.name} and {decoder.name}: expected images that come back, found a mean squared error of {taken:.2g}, "
-            f"but of {errors[best]:.2g} if told otherwise; say --input-range {_text(best[0])} --decoder-output {told}"
+            f"but of {errors[best]:.2g} if told otherwise; say --input-range {range_text(best[0])} --decoder-output {told}"
         )
-
-
-def _kind_of_output(name: str, end: End, pixels: NDArray[np.float32]) -> DecoderOutput:
-    """Logits or probs, by the end of the decoder."""
-    if _gives_probs(end):
-        return "probs"
-    if end.linear and pixels.max() <= _LARGEST_LOGIT:
-        _log.warning(
-            "%s: ends without an activation, so that its output is taken as logits; for pixels say --decoder-output LOW,HIGH",
-            name,
-        )
-        return "logits"
-    found = f"values up to {pixels.max():.3g}" if end.linear else _values(end)
-    raise InputError(f"{name}: expected a sigmoid or logits at its end, found {found}; {_remedy(end)}")
-
-
-def _gives_probs(end: End) -> bool:
-    return end.within((0.0, 1.0)) and end.reaches((0.0, 1.0))
-
-
-def _values(end: End) -> str:
-    """What an end gives, for an error."""
-    if end.bounded:
-        return f"values in [{end.low:.6g}, {end.high:.6g}], by {end.operator}"
-    if math.isfinite(end.low):
-        return f"values above {end.low:.6g}, by {end.operator}"
-    return f"the operator {end.operator or 'none'}"
-
-
-def _remedy(end: End) -> str:
-    """What to say of a decoder with this end."""
-    if _gives_probs(end):
-        return "say --decoder-output probs"
-    if end.bounded:
-        return f"say --decoder-output {end.low:.6g},{end.high:.6g} if these are pixels 0 and 255"
-    pixels = "say --decoder-output LOW,HIGH, what pixels 0 and 255 are in it, such as 0,1 or 0,255"
-    return pixels if end.low > -_LOGIT or end.high < _LOGIT else f"{pixels}, or logits"
-
-
-def _text(pixels: Range, between: str = ",") -> str:
-    return f"{pixels[0]:g}{between}{pixels[1]:g}"
 
 
 def _graph_of(network: Network, call: Callable[[tf.Tensor], Mapping[str, tf.Tensor]]) -> onnx.ModelProto:

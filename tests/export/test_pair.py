@@ -538,7 +538,7 @@ def test_an_encoder_must_look_at_its_input():
         lambda h: [layers.Rescaling(0.0)(layers.Dense(3)(h)), layers.Rescaling(0.0, 1.0)(layers.Dense(3)(h))]
     )
     assert refusal(blind, decoder(), decoder_output="logits") == (
-        "encoder: expected codes that depend on the picture, found the same for two others; give a model that looks at its "
+        "encoder: expected codes that depend on the picture, found the same for all; give a model that looks at its "
         "input, or say the --input-range that it was trained on"
     )
 

@@ -12,10 +12,10 @@ from cvae_train import import_tensorflow
 
 from ._settings import (
     ATOL,
-    DECODER_OUTPUTS,
     DEFAULT_OPSET,
     EXTRA_ROLES,
     OPSETS,
+    OUTPUT_KINDS,
     PASSES,
     PRECISIONS,
     TARGETS,
@@ -60,6 +60,20 @@ class _Range(click.ParamType[tuple[float, float]]):
         return low, high
 
 
+class _Output(_Range):
+    """What a decoder gives: a kind, or the two numbers that pixels 0 and 255 are in it."""
+
+    name = "kind|low,high"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        if value in OUTPUT_KINDS:
+            return value
+        if "," not in value:
+            kinds = ", ".join(OUTPUT_KINDS)
+            self.fail(f"{value!r}: expected {kinds}, or two numbers with a comma between, as -1,1", parameter, context)
+        return super().convert(value, parameter, context)
+
+
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path), required=False)
 @click.option(
@@ -70,10 +84,15 @@ class _Range(click.ParamType[tuple[float, float]]):
 @click.option("--decoder", type=click.Path(path_type=Path), help="Its decoder: likewise, latents to images.")
 @click.option(
     "--decoder-output",
-    type=click.Choice(DECODER_OUTPUTS),
-    help="Of --decoder: logits, probs, or auto, the default, which looks at its last activation.",
+    type=_Output(),
+    help="Of --decoder: logits, probs, what pixels 0 and 255 are in it, as -1,1, or auto, the default, which looks at its last "
+    "activation.",
 )
-@click.option("--input-range", type=_Range(), help="Of --encoder: what pixels 0 and 255 become; 0,1 if not given.")
+@click.option(
+    "--input-range",
+    type=_Range(),
+    help="Of --encoder: what pixels 0 and 255 become; told from its first layers if not given.",
+)
 @click.option(
     "--binarize-at", type=click.IntRange(1, 255), help="Of --encoder: the first pixel value that counts as 255."
 )

@@ -11,10 +11,13 @@ import onnx_ir.passes.common as common_passes
 import tensorflow as tf
 import tf2onnx
 from onnx import version_converter
+from tf2onnx import optimizer, tf_loader
+from tf2onnx.tfonnx import process_tf_graph
 
 from cvae_runtime import CvaeError
 
-from ._mends import HANDLERS, hushed, mend_short_kernels
+from ._mends import HANDLERS, hushed, inlined, mend_float64, mend_short_kernels
+from ._reasons import place_of, reason_of, scope_of, whole_tracebacks
 from .passes import run_passes
 
 BATCH = "batch"
@@ -24,6 +27,9 @@ _AXES = {"noise": ("samples", BATCH)}  # of inputs with others than the batch fi
 _COUNTER = re.compile(r"__\d+")
 
 _TF2ONNX_NEWEST = 18  # the newest opset that it writes; beyond, onnx converts
+
+_REMEDY = "put other layers in its place"
+_REMEDIES = {"ScaleAndTranslate": "resize with interpolation 'bilinear' or 'bicubic', and without antialias"}
 
 
 class ConversionError(CvaeError):
@@ -38,20 +44,83 @@ def convert(function: tf.types.experimental.PolymorphicFunction, opset: int) -> 
         opset: of the ONNX graph.
 
     Raises:
-        ConversionError: an operator is missing in the opset.
+        ConversionError: the function cannot be traced, or is no plain graph of operators that ONNX has.
     """
+    concrete = _traced(function)
     try:
-        with hushed():
-            proto, _ = tf2onnx.convert.from_function(
-                function,
-                input_signature=function.input_signature,
-                opset=min(opset, _TF2ONNX_NEWEST),
-                custom_op_handlers=HANDLERS,
-            )
+        with hushed() as failures:
+            proto = _written(concrete, min(opset, _TF2ONNX_NEWEST))
+        _refuse_rest(proto, failures)
+        _refuse_other_values(proto, [spec.name for spec in function.input_signature], list(concrete.structured_outputs))
         mend_short_kernels(proto)
+        mend_float64(proto)
         return version_converter.convert_version(proto, opset) if opset > _TF2ONNX_NEWEST else proto
+    except ConversionError:
+        raise
     except Exception as error:  # both raise nearly anything for what they cannot do
-        raise ConversionError(f"cannot convert to opset {opset}: {error}; try another --opset") from error
+        raise ConversionError(
+            f"cannot be converted to opset {opset}: {reason_of(error)}; try another --opset, or other layers"
+        ) from error
+
+
+def _traced(function: Any) -> Any:
+    """A function as a TensorFlow graph."""
+    try:
+        with whole_tracebacks():
+            return function.get_concrete_function(*function.input_signature)
+    except CvaeError:
+        raise
+    except Exception as error:  # whatever layers raise
+        raise ConversionError(
+            f"cannot be traced as a graph: {place_of(error)}{reason_of(error)}; mend that, or leave it out"
+        ) from error
+
+
+def _written(concrete: Any, opset: int) -> onnx.ModelProto:
+    """What tf2onnx makes of a traced function, whose variables and captured constants become constants."""
+    captured = {id(tensor) for _, tensor in concrete.graph.captures}
+    inputs = [tensor.name for tensor in concrete.inputs if id(tensor) not in captured]
+    outputs = [tensor.name for tensor in concrete.outputs]
+    with tf.device("/cpu:0"):
+        frozen = inlined(tf_loader.from_function(concrete, inputs, outputs), inputs, outputs)
+    with tf.device("/cpu:0"), tf.Graph().as_default() as graph:
+        tf.import_graph_def(frozen, name="")
+        written = process_tf_graph(
+            graph,
+            continue_on_error=True,
+            opset=opset,
+            custom_op_handlers=dict(HANDLERS),
+            input_names=inputs,
+            output_names=outputs,
+            tensors_to_rename=tf2onnx.convert.tensor_names_from_structed(concrete, inputs, outputs),
+        )
+    return optimizer.optimize_graph(written).make_model(concrete.name)
+
+
+def _refuse_rest(proto: onnx.ModelProto, failures: Sequence[BaseException]) -> None:
+    """Raise for control flow, for operators that are TensorFlow's still, and for what went wrong while they became ONNX's."""
+    for node in proto.graph.node:
+        where = f" in {scope}" if (scope := scope_of(node.name)) else ""
+        if any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute):
+            raise ConversionError(
+                f"expected a plain graph without control flow, found {node.op_type}{where}; give recurrent layers "
+                f"unroll=True, and write other loops out"
+            )
+        if node.domain in ("", "ai.onnx") and not onnx.defs.has(node.op_type):
+            remedy = _REMEDIES.get(node.op_type, _REMEDY)
+            raise ConversionError(f"expected operators that ONNX has, found {node.op_type}{where}; {remedy}")
+    if failures:
+        raise failures[0]
+
+
+def _refuse_other_values(proto: onnx.ModelProto, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    """Raise `ConversionError` if a graph has not the inputs and outputs of its function."""
+    for kind, names, values in (("inputs", inputs, proto.graph.input), ("outputs", outputs, proto.graph.output)):
+        if (found := sorted(value.name for value in values)) != sorted(names):
+            raise ConversionError(
+                f"expected a graph of the {kind} {', '.join(sorted(names))}, found {', '.join(found) or 'none'}; "
+                f"give a model whose outputs depend on its input, and on nothing else"
+            )
 
 
 def finish(

@@ -5,16 +5,29 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from cvae_runtime import RNG_NAME, InputError, ModelInfo, Preprocessing, prior_latents
 from cvae_train import Dataset, load_data
 
+from ._input_range import input_range_of
 from ._network import network_of
-from ._pair import decode_of, encode_of, image_shape_of, latent_dim_of
+from ._pair import (
+    check_codes,
+    check_meant,
+    decode_of,
+    encode_of,
+    graph_of_encoder,
+    image_shape_of,
+    latent_dim_of,
+)
 from ._reference import grey_pictures
-from ._settings import DECODER_OUTPUTS, DecoderOutput
+from ._settings import OUTPUT_KINDS, DecoderOutput, Range
 from ._subject import Subject
+
+_TRIED = 64  # latents that a decoder is tried on
+_SHOWN = 256  # test images that show how a pair is meant
 
 
 def subject_of_models(
@@ -22,7 +35,7 @@ def subject_of_models(
     decoder: Any,
     *,
     decoder_output: DecoderOutput = "auto",
-    input_range: tuple[float, float] = (0.0, 1.0),
+    input_range: Range | None = None,
     binarize_at: int | None = None,
     data: str | Path | Dataset | None = None,
     quiet: bool = False,
@@ -32,14 +45,36 @@ def subject_of_models(
     Raises:
         InputError: a model cannot be loaded or used, the two do not fit each other, or the images not them.
     """
-    if decoder_output not in DECODER_OUTPUTS:
-        raise InputError(f"decoder_output must be one of {', '.join(DECODER_OUTPUTS)}; found {decoder_output!r}")
-    preprocess = _preprocessing(input_range, binarize_at)
+    if isinstance(decoder_output, str):
+        if decoder_output not in OUTPUT_KINDS:
+            raise InputError(
+                f"decoder_output must be one of {', '.join(OUTPUT_KINDS)}, or two numbers; found {decoder_output!r}"
+            )
+    else:
+        _check_range("decoder_output", decoder_output)
+    if input_range is not None:
+        _check_range("input_range", input_range)
+    if binarize_at is not None and not 1 <= binarize_at <= 255:
+        raise InputError(
+            f"binarize_at must be the first pixel value that counts as 1, from 1 to 255; found {binarize_at}"
+        )
     encoding, decoding = network_of(encoder, "encoder"), network_of(decoder, "decoder")
     image_shape, latent_dim = image_shape_of(encoding), latent_dim_of(decoding)
-    encode = encode_of(encoding, preprocess(grey_pictures(image_shape)[:2]), latent_dim)
-    decode = decode_of(decoding, prior_latents(0, 0, 2, latent_dim), image_shape, decoder_output)
+    decode, kind = decode_of(decoding, prior_latents(0, 0, _TRIED, latent_dim), image_shape, decoder_output)
+
+    def see(levels: Any, ends: Range) -> tf.Tensor:
+        return _preprocessing(ends, binarize_at)(levels)
+
+    graph = graph_of_encoder(encoding)
+    pixels = input_range_of(encoding, graph, input_range, (0.0, 1.0) if isinstance(kind, str) else kind, see)
+    preprocess = _preprocessing(pixels, binarize_at)
+    grey = grey_pictures(image_shape)
+    apart = grey[np.linspace(0, len(grey) - 1, 4).astype(np.int64)]  # dark ones and bright ones
+    encode = encode_of(encoding, preprocess(apart), latent_dim)
+    check_codes(encoding, graph)
     dataset = _load(data, image_shape, quiet=quiet)
+    if dataset is not None:
+        check_meant(encoding, decoding, dataset.test[:_SHOWN], see, pixels, kind)
     return Subject(
         info=ModelInfo(
             image_shape=image_shape,
@@ -59,15 +94,15 @@ def subject_of_models(
     )
 
 
-def _preprocessing(input_range: tuple[float, float], binarize_at: int | None) -> Callable[[Any], tf.Tensor]:
+def _check_range(name: str, pixels: Range) -> None:
+    low, high = pixels
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise InputError(f"{name} must be what pixels 0 and 255 become, such as 0, 1; found {low:g}, {high:g}")
+
+
+def _preprocessing(input_range: Range, binarize_at: int | None) -> Callable[[Any], tf.Tensor]:
     """Pixels 0 to 255 to what the network sees: thresholded where that is asked for, and brought into the range."""
     low, high = input_range
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise InputError(f"input_range must be what pixels 0 and 255 become, such as 0, 1; found {low:g}, {high:g}")
-    if binarize_at is not None and not 1 <= binarize_at <= 255:
-        raise InputError(
-            f"binarize_at must be the first pixel value that counts as 1, from 1 to 255; found {binarize_at}"
-        )
     scale = (high - low) / (255.0 if binarize_at is None else 1.0)
 
     def preprocess(pixels: Any) -> tf.Tensor:

@@ -32,7 +32,7 @@ from ._build import Refused, build
 from ._elsewhere import subject_of_models
 from ._errors import ParityError
 from ._reference import Reference
-from ._settings import ATOL, DecoderOutput, Settings
+from ._settings import ATOL, DecoderOutput, Range, Settings
 from ._subject import Subject, subject_of_run
 from ._verify import Comparison, MeanElbo, run_onnx, table
 
@@ -103,7 +103,7 @@ def export_models(
     settings: Settings | None = None,
     *,
     decoder_output: DecoderOutput = "auto",
-    input_range: tuple[float, float] = (0.0, 1.0),
+    input_range: Range | None = None,
     binarize_at: int | None = None,
     data: str | Path | Dataset | None = None,
     overwrite: bool = False,
@@ -118,8 +118,9 @@ def export_models(
         decoder: latents float32 (N, L) to images (N, H, W, C); likewise.
         target: the bundle's folder; written whole or not at all.
         settings: which graphs.
-        decoder_output: whether the decoder gives logits or probabilities; "auto" looks at its last activation.
-        input_range: what pixels 0 and 255 become in the encoder's input.
+        decoder_output: "logits", "probs", or what pixels 0 and 255 are in the decoder's output, such as (-1, 1), beyond
+            which values are cut; "auto" looks at its last activation.
+        input_range: what pixels 0 and 255 become in the encoder's input; None: told from its first layers.
         binarize_at: the first pixel value that counts as 255, the others counting as 0; None: no binarization.
         data: images of the encoder's shape, as `cvae_train.load_data` takes or gives them; their test part is what the
             graphs are verified on, and the ELBO measured.
@@ -127,7 +128,8 @@ def export_models(
         quiet: show no progress.
 
     Raises:
-        InputError: a model cannot be loaded or used, the two do not fit each other, or the images not them.
+        InputError: a model cannot be loaded or used, the two do not fit each other, the images not them, or what is
+            said of the models not what their first and last layers show.
         TargetExistsError, ConversionError, ParityError: as `export`.
     """
     refuse_existing_folder(Path(target), BUNDLE_LAYOUT, overwrite)

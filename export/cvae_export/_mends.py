@@ -7,18 +7,39 @@ from typing import Any
 
 import numpy as np
 import onnx
-from tf2onnx import utils
+import tensorflow as tf
+from tf2onnx import tf_loader, utils
 
 
 def _erfc(graph: Any, node: Any, name: str, _arguments: Any) -> None:
     """GELU's complement of the error function, 1 - erf(x), which tf2onnx does not know."""
-    dtype = utils.map_onnx_to_numpy_type(graph.get_dtype(node.output[0]))
-    one = graph.make_const(f"{name}_one", np.ones((), dtype)).output[0]
+    one = _one(graph, node, name)
     node.type = "Erf"
     graph.insert_new_node_on_output("Sub", node.output[0], f"{name}_complement", inputs=[one, node.output[0]])
 
 
-HANDLERS: dict[str, Any] = {"Erfc": (_erfc, [])}
+def _expm1(graph: Any, node: Any, name: str, _arguments: Any) -> None:
+    """exp(x) - 1, which tf2onnx does not know, as CELU and variances have it."""
+    one = _one(graph, node, name)
+    node.type = "Exp"
+    graph.insert_new_node_on_output("Sub", node.output[0], f"{name}_minus_one", inputs=[node.output[0], one])
+
+
+def _log1p(graph: Any, node: Any, name: str, _arguments: Any) -> None:
+    """log(1 + x), which tf2onnx does not know."""
+    one = _one(graph, node, name)
+    node.type = "Log"
+    graph.insert_new_node_on_input(node, "Add", [node.input[0], one], name=f"{name}_plus_one")
+
+
+def _one(graph: Any, node: Any, name: str) -> str:
+    dtype = utils.map_onnx_to_numpy_type(graph.get_dtype(node.output[0]))
+    return str(graph.make_const(f"{name}_one", np.ones((), dtype)).output[0])
+
+
+HANDLERS: dict[str, Any] = {"Erfc": (_erfc, []), "Expm1": (_expm1, []), "Log1p": (_log1p, [])}
+
+_NOT_IN_FLOAT64 = ("Conv", "ConvTranspose", "AveragePool", "Resize")  # in ONNX Runtime
 
 
 def mend_short_kernels(proto: onnx.ModelProto) -> None:
@@ -34,13 +55,83 @@ def mend_short_kernels(proto: onnx.ModelProto) -> None:
             node.attribute.append(onnx.helper.make_attribute("output_padding", beyond.tolist()))
 
 
+def mend_float64(proto: onnx.ModelProto) -> None:
+    """Compute in float32 what ONNX Runtime has no float64 for, between casts."""
+    wanted = [node for node in proto.graph.node if node.op_type in _NOT_IN_FLOAT64]
+    if not wanted or not _has_float64(proto):
+        return
+    typed = onnx.shape_inference.infer_shapes(proto).graph
+    doubles = {tensor.name for tensor in typed.initializer if tensor.data_type == onnx.TensorProto.DOUBLE}
+    for value in (*typed.input, *typed.output, *typed.value_info):
+        if value.type.tensor_type.elem_type == onnx.TensorProto.DOUBLE:
+            doubles.add(value.name)
+    nodes = []
+    for node in proto.graph.node:
+        narrowed = node in wanted and node.output[0] in doubles
+        if narrowed:
+            for position, name in enumerate(node.input):
+                if name in doubles:
+                    node.input[position] = f"{node.name}_in_{position}"
+                    nodes.append(_cast(name, node.input[position], onnx.TensorProto.FLOAT))
+        nodes.append(node)
+        if narrowed:
+            widened, node.output[0] = node.output[0], f"{node.name}_out"
+            nodes.append(_cast(node.output[0], widened, onnx.TensorProto.DOUBLE))
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del proto.graph.node[:]
+    proto.graph.node.extend(copies)
+
+
+def _has_float64(proto: onnx.ModelProto) -> bool:
+    return any(tensor.data_type == onnx.TensorProto.DOUBLE for tensor in proto.graph.initializer) or any(
+        attribute.name == "to" and attribute.i == onnx.TensorProto.DOUBLE
+        for node in proto.graph.node
+        for attribute in node.attribute
+    )
+
+
+def _cast(name: str, result: str, dtype: int) -> onnx.NodeProto:
+    return onnx.helper.make_node("Cast", [name], [result], name=f"{result}_cast", to=dtype)
+
+
+def inlined(graph: Any, inputs: list[str], outputs: list[str]) -> Any:
+    """A graph without calls of functions that XLA is to compile, as Keras has its convolutions with groups."""
+    calls = [node for node in graph.node if "_XlaMustCompile" in node.attr]
+    if not calls:
+        return graph
+    for holder in (*calls, *graph.library.function):
+        for hindrance in ("_XlaMustCompile", "_noinline"):
+            holder.attr.pop(hindrance, None)
+    with tf.Graph().as_default():
+        tf.import_graph_def(graph, name="")
+        return tf_loader.tf_optimize(inputs, outputs, graph)
+
+
+class _Failures(logging.Handler):
+    """Gathers the exceptions that tf2onnx's handlers of operators raise, after which it would go on."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.errors: list[BaseException] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Logging calls it."""
+        if record.name == "tf2onnx.tfonnx" and record.exc_info and record.exc_info[1] is not None:
+            self.errors.append(record.exc_info[1])
+
+
 @contextmanager
-def hushed() -> Iterator[None]:
-    """Keep tf2onnx from warning of what it mends: variables that are written, as the state of an encoder's own draws."""
-    logger = logging.getLogger("tf2onnx.tf_loader")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+def hushed() -> Iterator[list[BaseException]]:
+    """Keep tf2onnx from logging what is mended or becomes an error of ours; under ``-v`` it logs all the same.
+
+    Gives the exceptions that its handlers of operators have raised.
+    """
+    logger, failures = logging.getLogger("tf2onnx"), _Failures()
+    propagate = logger.propagate
+    logger.propagate = logging.getLogger().isEnabledFor(logging.INFO)
+    logger.addHandler(failures)
     try:
-        yield
+        yield failures.errors
     finally:
-        logger.setLevel(level)
+        logger.removeHandler(failures)
+        logger.propagate = propagate

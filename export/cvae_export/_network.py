@@ -1,9 +1,13 @@
 """A Keras model, saved or not, as a function of one tensor: the form in which models from elsewhere are looked at."""
 
 import dataclasses
+import mmap
 import re
+import shlex
 import zipfile
-from collections.abc import Callable, Collection, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +16,13 @@ import tensorflow as tf
 
 from cvae_runtime import InputError
 
+from ._reasons import innermost, reason_of
+
 Outputs = Sequence[tf.Tensor] | Mapping[str, tf.Tensor]
 
 _SIGNATURE = "serving_default"
+_ARCHIVED = {"config.json", "model.weights.h5"}  # in every .keras file
+_SCOPE = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")  # what TensorFlow takes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +32,16 @@ class Network:
     Attributes:
         name: what errors call it.
         shape: of its one input, batch first; None for any size.
+        dtype: of its input.
         call: a tensor of any dtype to the outputs: a list where they have an order, by name where they do not.
+        outputs: names of the outputs that have an order, as far as they are known.
     """
 
     name: str
     shape: tuple[int | None, ...]
+    dtype: tf.DType
     call: Callable[[tf.Tensor], Outputs]
+    outputs: tuple[str, ...] = ()
 
 
 def network_of(model: Any, role: str) -> Network:
@@ -51,26 +63,74 @@ def network_of(model: Any, role: str) -> Network:
 
 
 def _read(path: Path, name: str) -> Any:
-    is_saved_model = (path / "saved_model.pb").is_file()
-    if not is_saved_model and not (path.suffix == ".keras" and zipfile.is_zipfile(path)):
-        found = "another folder" if path.is_dir() else "a file of another kind" if path.exists() else "nothing"
-        raise InputError(
-            f"{name}: expected a .keras file or a SavedModel folder, found {found}; "
-            f"model.save('NAME.keras') writes the one, model.export('NAME') the other"
-        )
+    if found := _otherwise(path):
+        raise InputError(f"{name}: expected a .keras file or a SavedModel folder, found {found}")
     try:
-        if is_saved_model:
+        if path.is_dir():
             return tf.saved_model.load(str(path))
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # both raise nearly anything
-        innermost: BaseException = error  # those around it repeat the whole model's configuration
-        while innermost.__context__ is not None:
-            innermost = innermost.__context__
-        reason, *_ = re.split(r"\.(?:\s|$)|\n", str(innermost))
         raise InputError(
-            f"{name}: cannot be loaded: {reason}; load it in Python, with the layers that it is made of, and hand it to "
-            f"cvae_export.export_models, or save it by model.export('NAME')"
+            f"{name}: cannot be loaded: {reason_of(innermost(error))}; load it in Python, with the layers that it is made of, "
+            f"and hand it to cvae_export.export_models, or save it by model.export('NAME')"
         ) from error
+
+
+def _otherwise(path: Path) -> str:
+    """What else there is in the place of a model, and what to do about it; empty for what can be loaded."""
+    save = "model.save('NAME.keras') writes the one, model.export('NAME') the other"
+    if path.is_dir():
+        return "" if (path / "saved_model.pb").is_file() else _other_folder(path, save)
+    if not path.exists():
+        return f"nothing; {save}"
+    if not path.is_file():  # a pipe would block
+        return f"a file of another kind; {save}"
+    with path.open("rb") as file:
+        begin = file.read(8)
+    if begin == b"\x89HDF\r\n\x1a\n":
+        return _hdf5(path)
+    if not zipfile.is_zipfile(path):
+        if begin.startswith(b"PK"):
+            return "the begin of one, whose end is missing; copy it again, or save it again"
+        return f"a file of another kind; {save}"
+    with zipfile.ZipFile(path) as archive:
+        if _ARCHIVED - set(archive.namelist()):
+            return f"another ZIP archive; {save}"
+        try:
+            damaged = archive.testzip()
+        except (OSError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError):
+            damaged = "a part of it"
+    if damaged:
+        return f"one of which {damaged} is damaged; copy it again, or save it again"
+    return "" if path.suffix == ".keras" else "a .keras file of another name; let its name end in .keras"
+
+
+def _hdf5(path: Path) -> str:
+    """A file in the format in which Keras keeps weights, and kept models, whose attribute tells them apart."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        whole = content.find(b"model_config") >= 0
+    if whole:
+        return (
+            f"a model in the older HDF5 format; write it anew: "
+            f"keras.models.load_model({str(path)!r}, compile=False).save('NAME.keras')"
+        )
+    return (
+        f"weights alone; build their model in Python, then model.load_weights({str(path)!r}), model.save('NAME.keras')"
+    )
+
+
+def _other_folder(path: Path, save: str) -> str:
+    names = {entry.name for entry in path.iterdir()}
+    below = sorted(entry.parent.name for entry in path.glob("*/saved_model.pb"))
+    if below:
+        return f"a folder of them; name one: {path / below[-1]}"
+    if names >= _ARCHIVED:
+        return "an unpacked .keras file; name the file itself, or pack the folder's files as NAME.keras"
+    if {"config.json", "weights.npz"} <= names:
+        return f"a run of cvae-train; export it by cvae-export {shlex.quote(str(path))} --onnx NAME"
+    if any(name.endswith(".index") for name in names):
+        return "a checkpoint, weights alone; build their model in Python, restore them, then model.save('NAME.keras')"
+    return f"another folder; {save}"
 
 
 def _of_keras(model: Any, name: str) -> Network:
@@ -85,9 +145,33 @@ def _of_keras(model: Any, name: str) -> Network:
 
     def call(x: tf.Tensor) -> Outputs:
         packed = tf.nest.pack_sequence_as(structure, [tf.cast(x, inputs[0].dtype)])
-        return _in_order(model(packed, training=False))
+        with _names_for_tensorflow(model):
+            return _in_order(model(packed, training=False))
 
-    return Network(name, tuple(inputs[0].shape), call)
+    outputs = getattr(model, "output_names", None) or ()
+    return Network(name, tuple(inputs[0].shape), tf.as_dtype(inputs[0].dtype), call, tuple(outputs))
+
+
+@contextmanager
+def _names_for_tensorflow(model: Any) -> Iterator[None]:
+    """Give layers other names while TensorFlow looks, where it takes theirs for no scopes: with spaces, as JAX has them."""
+    layers = [layer for layer in _layers_of(model) if not _SCOPE.fullmatch(layer.name)]
+    names = [layer.name for layer in layers]
+    for layer in layers:
+        layer.name = re.sub(r"[^A-Za-z0-9_.-]", "_", f"layer_{layer.name}")
+    try:
+        yield
+    finally:
+        for layer, name in zip(layers, names, strict=True):
+            layer.name = name
+
+
+def _layers_of(model: Any) -> Iterator[Any]:
+    """A model or layer and all layers inside."""
+    yield model
+    for inner in (*getattr(model, "layers", ()), getattr(model, "layer", None)):
+        if isinstance(inner, keras.Layer):
+            yield from _layers_of(inner)
 
 
 def _of_saved_model(model: Any, name: str) -> Network:
@@ -104,7 +188,7 @@ def _of_saved_model(model: Any, name: str) -> Network:
         # Looked up each time: a signature alone does not keep the model's variables alive.
         return _in_order(model.signatures[_SIGNATURE](**{key: tf.cast(x, spec.dtype)}))
 
-    return Network(name, tuple(spec.shape), call)
+    return Network(name, tuple(spec.shape), spec.dtype, call)
 
 
 def _check_one(inputs: Collection[Any], name: str) -> None:

@@ -1,29 +1,39 @@
 """What an encoder and a decoder from elsewhere are: looked at, and tried on a few inputs, before anything is exported."""
 
-import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cvae_runtime import InputError
+from cvae_runtime import CvaeError, InputError
 
-from ._convert import convert
+from ._convert import ConversionError, convert
+from ._decoder_output import kind_of_output, probs_of
+from ._ends import End, end_of
+from ._input_range import RANGES, Preprocess, range_text
 from ._network import Network
-from ._settings import DEFAULT_OPSET, DecoderOutput
+from ._reasons import place_of, reason_of, whole_tracebacks
+from ._settings import DEFAULT_OPSET, DecoderOutput, Range
 
 Shape = tuple[int, int, int]
 Encode = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 Decode = Callable[[tf.Tensor], Mapping[str, tf.Tensor]]
 
-_log = logging.getLogger("cvae_export")
+_POSITIVE = ("Softplus", "Exp", "Sqrt", "Abs", "Square", "Sigmoid", "Elu")  # as variances are made
 
-# ONNX operators that only move values, and those that sum products, after which no activation has come yet.
-_MOVES = ("Cast", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze")
-_SUMS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+# Names of outputs without separators, as they are commonly given.
+_MEANS = ("mean", "mu", "loc")
+_LOGVARS = ("logvar", "logvariance", "logsigma2", "logsigmasq", "logsigmasquared")
+_SPREADS = {
+    **dict.fromkeys(("sigma", "std", "stddev", "stdev", "scale"), ("standard deviation", "2 * keras.ops.log({})")),
+    **dict.fromkeys(("logsigma", "logstd", "logstddev", "logscale"), ("log of a standard deviation", "2 * {}")),
+    **dict.fromkeys(("var", "variance", "sigma2", "sigmasq"), ("variance", "keras.ops.log({})")),
+}
 
 
 def image_shape_of(encoder: Network) -> Shape:
@@ -46,48 +56,131 @@ def latent_dim_of(decoder: Network) -> int:
     )
 
 
+def graph_of_encoder(encoder: Network) -> onnx.ModelProto:
+    """The encoder's graph, of which `input_range_of` and `check_codes` look at the two ends."""
+    return _graph_of(encoder, lambda x: dict(zip(("mean", "logvar"), _gaussian(encoder, x), strict=True)))
+
+
 def encode_of(encoder: Network, images: tf.Tensor, latent_dim: int) -> Encode:
     """The encoder as a function to mean and logvar, float32 (N, L), of which ``images`` have shown that it is one."""
-    codes = _try(encoder.name, lambda: _gaussian(encoder, images))
+    codes = _try(encoder.name, lambda x: _gaussian(encoder, x), images)
     if any(code.shape[1:] != (latent_dim,) for code in codes):
         raise InputError(
             f"{encoder.name}: expected mean and logvar of (None, {latent_dim}), the decoder's input, found "
             f"{_shapes(codes)}; give an encoder and a decoder that belong together"
         )
+    if all(np.array_equal(code, np.broadcast_to(code[0], code.shape)) for code in codes):
+        raise InputError(
+            f"{encoder.name}: expected codes that depend on the picture, found the same for all; "
+            f"give a model that looks at its input, or say the --input-range that it was trained on"
+        )
     return lambda x: _gaussian(encoder, x)
 
 
-def decode_of(decoder: Network, z: Any, image_shape: Shape, output: DecoderOutput) -> Decode:
-    """The decoder as a function to probs, float32 (N, H, W, C), of which latents have shown that it is one."""
-    (pixels,) = _try(decoder.name, lambda: (_pixels(decoder, z),))
+def check_codes(encoder: Network, graph: onnx.ModelProto) -> None:
+    """Raise `InputError` if the ends of the encoder's graph show no logarithm of a variance, or that it comes first."""
+    mean, logvar = (end_of(graph, name) for name in ("mean", "logvar"))
+    for role, end in (("logvar", logvar), ("mean", mean if logvar.low < 0 else End(""))):
+        if end.operator in _POSITIVE and end.low >= 0:
+            raise InputError(
+                f"{encoder.name}: expected mean and logvar, the logarithm of the variance, found a {role} that {end.operator} "
+                f"keeps above {end.low:g}, as standard deviations and variances are; give "
+                f"keras.Model(x, [mean, 2 * keras.ops.log(sigma)]), or keras.ops.log(variance)"
+            )
+
+
+def decode_of(decoder: Network, z: Any, image_shape: Shape, output: DecoderOutput) -> tuple[Decode, DecoderOutput]:
+    """The decoder as a function to probs, float32 (N, H, W, C), of which latents have shown that it is one.
+
+    Returns:
+        The function, and what the decoder gives: "logits", or what pixels 0 and 255 are in it.
+    """
+    (pixels,) = _try(decoder.name, lambda z: (_pixels(decoder, z),), z)
     if pixels.shape[1:] != image_shape:
         raise InputError(
             f"{decoder.name}: expected images of {(None, *image_shape)}, the encoder's input, found {_shapes([pixels])}; "
             f"give an encoder and a decoder that belong together"
         )
-    kind = _kind_of_output(decoder) if output == "auto" else output
-    if kind == "logits":
-        return lambda z: {"probs": tf.sigmoid(_pixels(decoder, z))}
-    if not (pixels.min() >= 0.0 and pixels.max() <= 1.0):
+    end = end_of(_graph_of(decoder, lambda z: {"pixels": _pixels(decoder, z)}), "pixels")
+    kind = kind_of_output(decoder.name, end, pixels, output)
+    return lambda z: {"probs": probs_of(_pixels(decoder, z), kind)}, kind
+
+
+def check_meant(
+    encoder: Network,
+    decoder: Network,
+    images: NDArray[np.uint8],
+    preprocess: Preprocess,
+    input_range: Range,
+    output: DecoderOutput,
+) -> None:
+    """Raise `InputError` if images come back far better where the two models are taken otherwise.
+
+    Args:
+        encoder, decoder: the pair.
+        images: pictures of the kind that it was trained on, uint8 (N, H, W, C).
+        preprocess: pixels and a range to the encoder's input, float32.
+        input_range, output: as the pair is taken.
+    """
+    targets = preprocess(images, (0.0, 1.0)).numpy()
+    errors: dict[tuple[Range, DecoderOutput], float] = {}
+    for pixels in dict.fromkeys((input_range, *RANGES)):
+        decoded = _pixels(decoder, _gaussian(encoder, preprocess(images, pixels))[0])
+        for kind in dict.fromkeys((output, "logits", *RANGES)):
+            errors[pixels, kind] = float(np.square(probs_of(decoded, kind) - targets).mean())
+    taken, best = errors[input_range, output], min(errors, key=lambda choice: errors[choice])
+    # An untrained pair gives no picture back, however it is taken.
+    if errors[best] < targets.var(axis=0).mean() / 2 and errors[best] < taken / 2:
+        told = best[1] if isinstance(best[1], str) else range_text(best[1])
         raise InputError(
-            f"{decoder.name}: expected probabilities, in [0, 1], found {pixels.min():.3g} to {pixels.max():.3g}; "
-            f"say --decoder-output logits if that is what they are"
+            f"{encoder.name} and {decoder.name}: expected images that come back, found a mean squared error of {taken:.2g}, "
+            f"but of {errors[best]:.2g} if told otherwise; say --input-range {range_text(best[0])} --decoder-output {told}"
         )
-    return lambda z: {"probs": _pixels(decoder, z)}
+
+
+def _graph_of(network: Network, call: Callable[[tf.Tensor], Mapping[str, tf.Tensor]]) -> onnx.ModelProto:
+    """The graph of a network, which ONNX Runtime opens: before anything is compared, which takes minutes."""
+    spec = tf.TensorSpec(network.shape, network.dtype, name="x")
+    function = tf.function(call, autograph=False, input_signature=[spec])
+    try:
+        proto = convert(function, DEFAULT_OPSET)
+    except ConversionError as error:
+        raise ConversionError(f"{network.name}: {error}") from error
+    try:
+        onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's exceptions have no common base
+        raise ConversionError(
+            f"{network.name}: expected a graph that ONNX Runtime opens, found one that it does not: {reason_of(error)}; "
+            f"build the model anew under the policy float32, of plainer layers"
+        ) from error
+    return proto
 
 
 def _gaussian(encoder: Network, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Mean and logvar: outputs of these names, or the first two of a list, or the halves of its only one."""
     outputs = encoder.call(x)
+    names: Sequence[str] = encoder.outputs
     if isinstance(outputs, Mapping):
-        plain = {name.lower().replace("_", "").removeprefix("z"): tensor for name, tensor in outputs.items()}
-        tensors = [plain[name] for name in ("mean", "logvar") if name in plain]
+        names, tensors = list(outputs), list(outputs.values())
         found = ", ".join(f"{name} {_shapes([tensor])}" for name, tensor in outputs.items())
     else:
         tensors = list(outputs)
         found = _shapes(tensors)
         if len(tensors) == 1 and tensors[0].shape.rank == 2 and tensors[0].shape[1] % 2 == 0:
-            tensors = tf.split(tensors[0], 2, axis=1)
+            tensors, names = tf.split(tensors[0], 2, axis=1), ()
+    plain = [_plain(name) for name in names] if len(names) == len(tensors) else []
+    means, logvars = ([place for place, name in enumerate(plain) if name in known] for known in (_MEANS, _LOGVARS))
+    if len(means) == len(logvars) == 1:
+        tensors = [tensors[means[0]], tensors[logvars[0]]]
+    elif spreads := [place for place, name in enumerate(plain[:2]) if name in _SPREADS]:
+        kind, formula = _SPREADS[plain[spreads[0]]]
+        name = names[spreads[0]]
+        raise InputError(
+            f"{encoder.name}: expected mean and logvar, the logarithm of the variance, found an output {name}, by its name a "
+            f"{kind}; give keras.Model(x, {{'mean': mean, 'logvar': {formula.format(name)}}})"
+        )
+    elif isinstance(outputs, Mapping):
+        tensors = []
     if len(tensors) not in (2, 3):
         raise InputError(
             f"{encoder.name}: expected the outputs mean and logvar, in this order or by these names, perhaps with a draw "
@@ -95,6 +188,16 @@ def _gaussian(encoder: Network, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         )
     mean, logvar = (tf.cast(tensor, tf.float32) for tensor in tensors[:2])
     return mean, logvar
+
+
+def _plain(name: str) -> str:
+    """An output's name without separators, what is in front of it and Keras's counters."""
+    words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word]
+    if len(words) > 1 and words[-1].isdigit() and words[-2:] != ["sigma", "2"]:
+        words.pop()
+    while len(words) > 1 and words[0] in ("z", "q", "latent", "encoder", "posterior", "dense"):
+        words.pop(0)
+    return "".join(words).removeprefix("z")
 
 
 def _pixels(decoder: Network, z: tf.Tensor) -> tf.Tensor:
@@ -107,46 +210,34 @@ def _pixels(decoder: Network, z: tf.Tensor) -> tf.Tensor:
     return tf.cast(tensors[0], tf.float32)
 
 
-def _try(name: str, run: Callable[[], Sequence[tf.Tensor]]) -> list[NDArray[np.float32]]:
-    """Run a network twice: it must work, and give the same."""
+def _try(name: str, run: Callable[[tf.Tensor], Sequence[tf.Tensor]], inputs: tf.Tensor) -> list[NDArray[np.float32]]:
+    """Run a network on a few inputs, on the same again, and on one of them: it must work, and give the same."""
     try:
-        first, second = ([tensor.numpy() for tensor in run()] for _ in range(2))
-    except InputError:
+        with whole_tracebacks():
+            first, second, alone = ([tensor.numpy() for tensor in run(x)] for x in (inputs, inputs, inputs[:1]))
+    except CvaeError:
         raise
     except Exception as error:  # TensorFlow and Keras raise nearly anything
-        reason = str(error).strip().splitlines()[0]
         raise InputError(
-            f"{name}: expected a model that takes any number of inputs, found one that fails on two: {reason}"
+            f"{name}: expected a model that takes any number of inputs, found one that fails on a few: "
+            f"{place_of(error)}{reason_of(error)}; mend that, or leave it out"
         ) from error
-    # As far as devices compute the same twice.
-    if not all(np.allclose(*pair, rtol=1e-3, atol=1e-3) for pair in zip(first, second, strict=True)):
+
+    def agree(found: Sequence[NDArray[np.float32]], count: int) -> bool:
+        """As far as devices compute the same twice."""
+        return all(np.allclose(one[:count], other, 1e-3, 1e-3) for one, other in zip(first, found, strict=True))
+
+    if not agree(second, len(inputs)):
         raise InputError(
             f"{name}: expected outputs that the input determines, found others for the same input; "
             f"give a model without draws and noise: keras.Model(x, [mean, logvar])"
         )
+    if not agree(alone, 1):
+        raise InputError(
+            f"{name}: expected outputs of each input alone, found others where more come in one batch; "
+            f"give a model in inference mode, that takes no statistics over the first axis"
+        )
     return first
-
-
-def _kind_of_output(decoder: Network) -> DecoderOutput:
-    """Logits or probs, by the last operator of the decoder's graph that does more than move values."""
-    z = tf.TensorSpec(decoder.shape, tf.float32, name="z")
-    function = tf.function(lambda z: {"pixels": _pixels(decoder, z)}, autograph=False, input_signature=[z])
-    nodes = {name: node for node in convert(function, DEFAULT_OPSET).graph.node for name in node.output}
-
-    def before(name: str) -> onnx.NodeProto:
-        node = nodes.get(name, onnx.NodeProto())
-        return before(node.input[0]) if node.op_type in _MOVES else node
-
-    last = before("pixels")
-    if last.op_type == "Sigmoid":
-        return "probs"
-    if last.op_type in _SUMS or (last.op_type == "Add" and before(last.input[0]).op_type in _SUMS):
-        _log.warning("%s: ends without an activation, so that its output is taken as logits", decoder.name)
-        return "logits"
-    raise InputError(
-        f"{decoder.name}: expected a sigmoid or no activation at its end, found {last.op_type or 'none'}: cannot tell whether "
-        f"it gives logits or probabilities; say --decoder-output logits or probs"
-    )
 
 
 def _shapes(tensors: Sequence[Any]) -> str:

@@ -28,8 +28,11 @@ PASSES = (
 ROLES = ("encoder", "decoder")  # that every bundle has
 EXTRA_ROLES = ("reconstructor", "scorer", "sampler", "decoder_uint8", "encoder_float")  # that it may have
 
-DecoderOutput = Literal["auto", "logits", "probs"]  # of a model from elsewhere
-DECODER_OUTPUTS: tuple[DecoderOutput, ...] = get_args(DecoderOutput)
+Range = tuple[float, float]  # what pixels 0 and 255 are
+
+OutputKind = Literal["auto", "logits", "probs"]
+OUTPUT_KINDS: tuple[OutputKind, ...] = get_args(OutputKind)
+DecoderOutput = OutputKind | Range  # of a model from elsewhere
 
 
 @dataclasses.dataclass(frozen=True)

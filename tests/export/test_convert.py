@@ -10,8 +10,9 @@ from onnx.reference import ReferenceEvaluator
 
 from cvae_export import ConversionError
 from cvae_export._cli import _OPSETS
-from cvae_export._convert import convert, finish
+from cvae_export._convert import _refuse_other_values, convert, finish
 from cvae_export._functions import FUNCTIONS
+from cvae_export._mends import HANDLERS
 from cvae_export._settings import OPSETS, Settings
 from cvae_export._subject import subject_of_run
 from cvae_export.passes import PORTABLE
@@ -104,10 +105,9 @@ def test_an_operator_that_onnx_lacks_is_a_conversion_error():
     def unsupported(z):
         return {"probs": tf.raw_ops.Betainc(a=z, b=z, x=z)}
 
-    with pytest.raises(
-        ConversionError, match="onnx's checker refuses the graph at opset 15: No Op registered for Betainc"
-    ):
-        finish(convert(unsupported, 15), PORTABLE, ("probs",), {"cvae.role": "decoder"})
+    with pytest.raises(ConversionError) as caught:
+        convert(unsupported, 15)
+    assert str(caught.value) == "expected operators that ONNX has, found Betainc; put other layers in its place"
 
 
 def test_operators_that_came_after_the_opset_are_named_with_the_opsets_that_they_need():
@@ -144,3 +144,36 @@ def test_the_same_function_gives_the_same_bytes_whatever_was_converted_before(fu
     assert graph_of(functions, role, 15) == first
     names = [node.name for node in onnx.load_from_string(first[0]).graph.node]
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "message"),
+    [
+        (["z"], ["probs"], "expected a graph of the inputs z, found kernel, z"),
+        (["z", "kernel"], ["probs", "location"], "expected a graph of the outputs location, probs, found probs"),
+    ],
+)
+def test_a_graph_has_the_inputs_and_outputs_of_its_function(inputs, outputs, message):
+    body = "(float[N, 3] z, float[3, 3] kernel) => (float[N, 3] probs) { probs = MatMul (z, kernel) }"
+    proto = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 15]> decoder {body}')
+    with pytest.raises(ConversionError) as caught:
+        _refuse_other_values(proto, inputs, outputs)
+    assert str(caught.value) == f"{message}; give a model whose outputs depend on its input, and on nothing else"
+
+
+def test_what_tf2onnx_would_go_on_without_is_an_error(monkeypatch, caplog):
+    def fails(*_):
+        raise ValueError("kernel must be a constant")
+
+    monkeypatch.setitem(HANDLERS, "Softsign", (fails, []))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.float32, name="z")])
+    def function(z):
+        return {"probs": tf.nn.softsign(z)}
+
+    with pytest.raises(ConversionError) as caught:
+        convert(function, 15)
+    assert str(caught.value) == (
+        "cannot be converted to opset 15: kernel must be a constant; try another --opset, or other layers"
+    )
+    assert caplog.messages == []

@@ -222,7 +222,14 @@ def test_the_encoder_sees_the_range_that_was_given(input_range):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"decoder_output": "pixels"}, "decoder_output must be one of auto, logits, probs; found 'pixels'"),
+        (
+            {"decoder_output": "pixels"},
+            "decoder_output must be one of auto, logits, probs, or two numbers; found 'pixels'",
+        ),
+        (
+            {"decoder_output": (1, -1)},
+            "decoder_output must be what pixels 0 and 255 become, such as 0, 1; found 1, -1",
+        ),
         ({"input_range": (1, 0)}, "input_range must be what pixels 0 and 255 become, such as 0, 1; found 1, 0"),
         ({"input_range": (0, np.inf)}, "input_range must be what pixels 0 and 255 become, such as 0, 1; found 0, inf"),
         ({"binarize_at": 0}, "binarize_at must be the first pixel value that counts as 1, from 1 to 255; found 0"),
@@ -246,7 +253,12 @@ def test_the_command_exports_a_pair_and_says_what_it_takes_the_decoder_for(cvae_
     assert code == 0
     _, *table = err.split("graph ", maxsplit=1)[1].splitlines()
     table, last = table[:3], table[-1]
-    assert caplog.messages == [f"decoder {decoder}: ends without an activation, so that its output is taken as logits"]
+    assert caplog.messages == [
+        (
+            f"decoder {decoder}: ends without an activation, so that its output is taken as logits; for pixels say "
+            "--decoder-output LOW,HIGH"
+        )
+    ]
     assert [line.split()[0] for line in table] == ["encoder.onnx", "encoder.onnx", "decoder.onnx"]
     assert [line.split()[4] for line in table] == ["-"] * 3  # no change of an ELBO that is not measured
     assert last == f"{tmp_path / 'bundle'}: encoder.onnx, decoder.onnx"
@@ -259,7 +271,7 @@ def test_the_command_hands_on_what_is_said_of_the_pair(cvae_export, saved, tmp_p
     pair = ("--encoder", saved["example", "SavedModel"][0], "--decoder", saved["example", "SavedModel"][1])
     options = (
         "--decoder-output",
-        "logits",
+        "0,0.5",
         "--input-range",
         "-1,1",
         "--binarize-at",
@@ -271,7 +283,7 @@ def test_the_command_hands_on_what_is_said_of_the_pair(cvae_export, saved, tmp_p
     assert (code, err.splitlines()[-2].split(" ")[-5:]) == (0, ["per", "image", "over", "4", "images"])
     with cvae_runtime.load(tmp_path / "bundle", provider="cpu") as model:
         assert model.manifest.model.preprocessing.binarize_at == 100
-        assert model.generate(4).min() >= 0.5  # a sigmoid of probabilities
+        assert model.generate(4).max() == 1.0  # where the sigmoid is beyond 0.5
     assert cvae_export(*pair, "--onnx", tmp_path / "quiet", "-q") == (0, "")
 
 
@@ -280,7 +292,7 @@ def test_a_layer_that_is_not_known_exits_1_with_the_way_out(cvae_export, saved, 
     code, err = cvae_export("--encoder", encoder, "--decoder", decoder, "--onnx", tmp_path / "bundle")
     assert code == 1
     assert err == (
-        f"Error: encoder {encoder}: cannot be loaded: Could not locate class 'Draw'; load it in Python, with the layers that it "
+        f"Error: encoder {encoder}: cannot be loaded: Could not locate class 'Draw'. Make sure custom classes and functions are decorated with `@keras.saving.register_keras_serializable()`; load it in Python, with the layers that it "
         "is made of, and hand it to cvae_export.export_models, or save it by model.export('NAME')\n"
     )
 
@@ -303,10 +315,70 @@ USAGE = "Error: expected RUN, which knows its models, or --encoder and --decoder
         (("--binarize-at", 256), "Error: Invalid value for '--binarize-at': 256 is not in the range 1<=x<=255."),
         (
             ("--decoder-output", "mean"),
-            "Error: Invalid value for '--decoder-output': 'mean' is not one of 'auto', 'logits', 'probs'.",
+            (
+                "Error: Invalid value for '--decoder-output': 'mean': expected auto, logits, probs, or two numbers with a comma "
+                "between, as -1,1"
+            ),
+        ),
+        (
+            ("--decoder-output", "-1,one"),
+            "Error: Invalid value for '--decoder-output': '-1,one': expected two numbers with a comma between, as 0,1",
         ),
     ],
 )
 def test_usage_errors_exit_2(cvae_export, arguments, message):
     code, err = cvae_export(*arguments, "--onnx", "bundle")
     assert (code, err.splitlines()[-1]) == (2, message)
+
+
+def raw_pair(activation, front):
+    """An untrained pair of raw pixels: rescaled by the encoder itself, and given back in another range."""
+    x, z = keras.Input((8, 8, 1), dtype="uint8"), keras.Input((3,))
+    h = layers.Flatten()(front(x))
+    pixels = layers.Reshape((8, 8, 1))(layers.Dense(64, activation=activation)(z))
+    return keras.Model(x, [layers.Dense(3)(h), layers.Dense(3)(h)]), keras.Model(z, pixels)
+
+
+def save(folder, *pair):
+    """Save a pair; what the command is given of it."""
+    arguments = []
+    for role, model in zip(("encoder", "decoder"), pair, strict=True):
+        with warnings.catch_warnings(action="ignore"):  # Keras's own, while it saves
+            model.save(folder / f"{role}.keras")
+        arguments += [f"--{role}", folder / f"{role}.keras"]
+    return arguments
+
+
+def test_raw_pixels_and_a_tanh_go_the_whole_way(cvae_export, tmp_path):
+    encoder, decoder = seeded(raw_pair("tanh", layers.Rescaling(1 / 127.5, -1)))
+    arguments = save(tmp_path, encoder, decoder)
+    arguments += ["--onnx", tmp_path / "bundle", "-q"]
+    code, err = cvae_export(*arguments)
+    assert (code, err) == (
+        1,
+        (
+            f"Error: decoder {tmp_path}/decoder.keras: expected a sigmoid or logits at its end, found values in [-1, 1], by Tanh; "
+            "say --decoder-output -1,1 if these are pixels 0 and 255\n"
+        ),
+    )
+    assert cvae_export(*arguments, "--decoder-output", "-1,1") == (0, "")
+    images = np.random.default_rng(1).integers(0, 256, (5, 8, 8, 1), np.uint8)
+    mean, logvar = encoder(images, training=False)
+    with cvae_runtime.load(tmp_path / "bundle", provider="cpu") as model:
+        codes = model.encode(images)
+        np.testing.assert_allclose(codes.mean, mean, atol=2e-5)
+        np.testing.assert_allclose(codes.logvar, logvar, atol=2e-5)
+        np.testing.assert_allclose(model.decode(mean.numpy()), (decoder(mean) + 1) / 2, atol=1e-5)
+
+
+def test_a_loop_exits_1_with_one_sentence(cvae_export, tmp_path):
+    encoder, decoder = raw_pair("sigmoid", lambda x: layers.GRU(4, name="reader")(layers.Reshape((8, 8))(x)))
+    code, err = cvae_export(*save(tmp_path, encoder, decoder), "--onnx", tmp_path / "bundle")
+    assert (code, err) == (
+        1,
+        (
+            f"Error: encoder {tmp_path}/encoder.keras: expected a plain graph without control flow, found Loop in "
+            f"{encoder.name}/reader; give recurrent layers unroll=True, and write other loops out\n"
+        ),
+    )
+    assert not (tmp_path / "bundle").exists()

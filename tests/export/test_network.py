@@ -1,4 +1,6 @@
 import gc
+import warnings
+import zipfile
 
 import keras
 import numpy as np
@@ -41,6 +43,13 @@ def test_a_loaded_saved_model_is_a_model_too(tmp_path):
     assert network_of(tf.saved_model.load(str(tmp_path / "model")), "encoder").shape == (None, 4)
 
 
+def save(path):
+    """Save the small model, or its weights, by the name's end."""
+    model = small()
+    with warnings.catch_warnings(action="ignore"):  # Keras's own, while it saves
+        (model.save_weights if path.name.endswith(".weights.h5") else model.save)(path)
+
+
 def make_nothing(path):
     return path / "model", f"expected a .keras file or a SavedModel folder, found nothing; {SAVE}"
 
@@ -57,8 +66,8 @@ def make_text(path):
 def make_lambda(path):
     keras.Sequential([keras.Input((4,)), layers.Lambda(lambda x: 2 * x)]).save(path / "model.keras")
     return path / "model.keras", (
-        "cannot be loaded: Requested the deserialization of a `Lambda` layer whose `function` is a Python lambda; load it in "
-        "Python, with the layers that it is made of, and hand it to cvae_export.export_models, or save it by "
+        "cannot be loaded: Requested the deserialization of a `Lambda` layer whose `function` is a Python lambda. This carries a "
+        "potential risk of arbitrary code execution and thus it is disallowed by default; load it in Python, with the layers that it is made of, and hand it to cvae_export.export_models, or save it by "
         "model.export('NAME')"
     )
 
@@ -78,14 +87,114 @@ def make_two_inputs(path):
     return path / "model", "expected a model of one input, found 2; make one whose other inputs are constants"
 
 
-@pytest.mark.parametrize(
-    "make", [make_nothing, make_folder, make_text, make_lambda, make_no_signature, make_two_inputs]
-)
+AGAIN = "copy it again, or save it again"
+
+
+def make_truncated(path):
+    save(path / "whole.keras")
+    whole = (path / "whole.keras").read_bytes()
+    (path / "model.keras").write_bytes(whole[: len(whole) // 2])
+    return (
+        path / "model.keras",
+        f"expected a .keras file or a SavedModel folder, found the begin of one, whose end is missing; {AGAIN}",
+    )
+
+
+def make_damaged(path):
+    save(path / "model.keras")
+    content = bytearray((path / "model.keras").read_bytes())
+    place = content.index(b"HDF") + 200
+    content[place : place + 8] = bytes(byte ^ 255 for byte in content[place : place + 8])
+    (path / "model.keras").write_bytes(content)
+    return (
+        path / "model.keras",
+        f"expected a .keras file or a SavedModel folder, found one of which model.weights.h5 is damaged; {AGAIN}",
+    )
+
+
+def make_other_name(path):
+    save(path / "model.keras")
+    return (path / "model.keras").rename(path / "model.zip"), (
+        "expected a .keras file or a SavedModel folder, found a .keras file of another name; let its name end in .keras"
+    )
+
+
+def make_other_archive(path):
+    with zipfile.ZipFile(path / "model.keras", "w") as archive:
+        archive.writestr("readme.txt", "nothing")
+    return (
+        path / "model.keras",
+        f"expected a .keras file or a SavedModel folder, found another ZIP archive; {SAVE}",
+    )
+
+
+def make_hdf5(path):
+    save(path / "model.h5")
+    return path / "model.h5", (
+        f"expected a .keras file or a SavedModel folder, found a model in the older HDF5 format; write it anew: "
+        f"keras.models.load_model('{path}/model.h5', compile=False).save('NAME.keras')"
+    )
+
+
+def make_weights(path):
+    save(path / "model.weights.h5")
+    return path / "model.weights.h5", (
+        f"expected a .keras file or a SavedModel folder, found weights alone; build their model in Python, then "
+        f"model.load_weights('{path}/model.weights.h5'), model.save('NAME.keras')"
+    )
+
+
+def make_checkpoint(path):
+    tf.train.Checkpoint(step=tf.Variable(1)).write(str(path / "model"))
+    return path, (
+        "expected a .keras file or a SavedModel folder, found a checkpoint, weights alone; build their model in Python, "
+        "restore them, then model.save('NAME.keras')"
+    )
+
+
+def make_unpacked(path):
+    save(path / "model.keras")
+    with zipfile.ZipFile(path / "model.keras") as archive:
+        archive.extractall(path / "model")
+    return path / "model", (
+        "expected a .keras file or a SavedModel folder, found an unpacked .keras file; name the file itself, or pack the "
+        "folder's files as NAME.keras"
+    )
+
+
+def make_versions(path):
+    for version in "12":
+        small().export(path / version, verbose=False)
+    return path, f"expected a .keras file or a SavedModel folder, found a folder of them; name one: {path}/2"
+
+
+def make_run(path):
+    for name in ("config.json", "weights.npz"):
+        (path / name).write_text("{}")
+    return path, (
+        f"expected a .keras file or a SavedModel folder, found a run of cvae-train; export it by cvae-export {path} "
+        f"--onnx NAME"
+    )
+
+
+@pytest.mark.parametrize("make", [make for name, make in list(globals().items()) if name.startswith("make_")])
 def test_what_cannot_be_used_is_one_line(make, tmp_path):
     path, message = make(tmp_path)
     with pytest.raises(InputError) as caught:
         network_of(path, "encoder")
     assert str(caught.value) == f"encoder {path}: {message}"
+
+
+def test_a_cut_saved_model_is_one_line_with_the_reason(tmp_path):
+    small().export(tmp_path / "model", verbose=False)
+    file = tmp_path / "model" / "saved_model.pb"
+    file.write_bytes(file.read_bytes()[:5000])
+    with pytest.raises(InputError) as caught:
+        network_of(tmp_path / "model", "encoder")
+    message = str(caught.value)
+    assert message.startswith(f"encoder {tmp_path / 'model'}: cannot be loaded: Error parsing message")
+    assert message.endswith("or save it by model.export('NAME')")
+    assert len(message.splitlines()) == 1
 
 
 def test_a_model_must_know_its_one_input():
@@ -107,3 +216,13 @@ def test_a_model_must_know_its_one_input():
             network_of(model, "decoder")
         assert str(caught.value) == f"decoder: {message}"
     assert network_of(keras.Model(x, Double()(x)), "decoder").shape == (None, 4)
+
+
+def test_layers_have_their_own_names_again():
+    x = keras.Input((4,))
+    inner = keras.Sequential([keras.Input((4,)), layers.Dense(2, name="my dense (1)")], name="in a model")
+    model = keras.Model(x, inner(x), name="my model")
+    network = network_of(model, "decoder")
+    traced = tf.function(network.call).get_concrete_function(tf.TensorSpec((None, 4)))
+    np.testing.assert_array_equal(traced(tf.ones((1, 4)))[0], model(np.ones((1, 4))))
+    assert (model.name, inner.name, inner.layers[0].name) == ("my model", "in a model", "my dense (1)")

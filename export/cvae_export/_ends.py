@@ -1,0 +1,221 @@
+"""What the first and the last operators of a network's graph say: the pixels that it expects, the values that it gives."""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from ._settings import Range
+
+# ONNX operators that only move values, and those that sum products, after which no activation has come yet.
+_MOVES = ("Cast", "DepthToSpace", "Identity", "Reshape", "Resize", "Slice", "Squeeze", "Transpose", "Unsqueeze")
+_SUMS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+# What leaves pixels as large as they are, in front of a network.
+_KEEPS = (*_MOVES, "AveragePool", "GlobalAveragePool", "MaxPool", "Pad", "ReduceMean")
+_AFFINE = ("Add", "Sub", "Mul", "Div")
+
+_BOUNDS: Mapping[str, Range] = {
+    "Sigmoid": (0.0, 1.0),
+    "HardSigmoid": (0.0, 1.0),
+    "Softmax": (0.0, 1.0),
+    "Tanh": (-1.0, 1.0),
+    "Softsign": (-1.0, 1.0),
+    "Erf": (-1.0, 1.0),
+    "Relu": (0.0, math.inf),
+    "Softplus": (0.0, math.inf),
+    "Exp": (0.0, math.inf),
+    "Abs": (0.0, math.inf),
+    "Sqrt": (0.0, math.inf),
+    "Elu": (-1.0, math.inf),
+}
+
+# How wide a range of pixels may be where a network's first weights meet it; what is not is a factor of 255 off.
+_NARROWEST, _WIDEST = 0.1, 300.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Begin:
+    """What comes in front of a network's first weights.
+
+    Attributes:
+        affine: factor and offset that pixels are given, on every way to weights; medians where there are many.
+        unread: an operator in front of which nothing can be told; empty where there is none.
+    """
+
+    affine: tuple[tuple[float, float], ...]
+    unread: str
+
+    def fits(self, pixels: Range) -> bool:
+        """Whether pixels in this range can be meant: as wide as weights take, around what becomes zero."""
+        return not self.unread and all(
+            _NARROWEST <= abs(factor) * (pixels[1] - pixels[0]) <= _WIDEST
+            and pixels[0] <= (-offset / factor if offset else 0.0) <= pixels[1]
+            for factor, offset in self.affine
+        )
+
+    @property
+    def example(self) -> Range:
+        """A range that fits where it can be read what is done to pixels; else the most common of raw ones."""
+        if self.unread or not self.affine:
+            return 0.0, 255.0
+        factor, offset = self.affine[0]
+        return 0.0, round(max(1.0 / abs(factor), -2.0 * offset / factor))
+
+    def becomes(self, pixels: Range) -> Range:
+        """What the first weights see of a range, where something is done to it."""
+        ranges = [(factor * pixels[0] + offset, factor * pixels[1] + offset) for factor, offset in self.affine]
+        return max(ranges, key=lambda ends: abs(math.log(max(abs(ends[1] - ends[0]), 1e-30))))
+
+
+@dataclasses.dataclass(frozen=True)
+class End:
+    """What a network ends in.
+
+    Attributes:
+        operator: the last one that does more than move or rescale values; empty where there is none.
+        low, high: no value is beyond.
+        linear: whether no activation comes behind the last weights.
+    """
+
+    operator: str
+    low: float = -math.inf
+    high: float = math.inf
+    linear: bool = False
+
+    @property
+    def bounded(self) -> bool:
+        """Whether both bounds are known."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
+    def within(self, pixels: Range) -> bool:
+        """Whether no value is beyond a range."""
+        return self.low >= pixels[0] - _near(pixels) and self.high <= pixels[1] + _near(pixels)
+
+    def reaches(self, pixels: Range) -> bool:
+        """Whether both ends of a range can be values."""
+        return self.low <= pixels[0] + _near(pixels) and self.high >= pixels[1] - _near(pixels)
+
+
+def _near(pixels: Range) -> float:
+    """How far bounds may be off by rounding."""
+    return 1e-3 * (pixels[1] - pixels[0])
+
+
+def begin_of(proto: onnx.ModelProto) -> Begin:
+    """The begin of a graph with one input."""
+    constants = _constants(proto)
+    users: dict[str, list[onnx.NodeProto]] = {}
+    for node in proto.graph.node:
+        for name in node.input:
+            users.setdefault(name, []).append(node)
+    results = {value.name for value in proto.graph.output}
+
+    def walk(name: str, factor: float, offset: float) -> Iterator[tuple[float, float] | str]:
+        if name in results:
+            yield factor, offset
+        for node in users.get(name, ()):
+            step = _step(node, name, constants)
+            if step is not None:
+                yield from walk(node.output[0], factor * step[0], offset * step[0] + step[1])
+            elif node.op_type in (*_SUMS, "Concat", "Einsum") or (
+                node.op_type == "Add" and len(users.get(name, ())) > 1
+            ):
+                yield factor, offset
+            elif node.op_type != "Shape":
+                yield node.op_type
+
+    found = list(dict.fromkeys(walk(proto.graph.input[0].name, 1.0, 0.0)))
+    unread = next((item for item in found if isinstance(item, str)), "")
+    return Begin(tuple(item for item in found if not isinstance(item, str) and item[0]), unread)
+
+
+def end_of(proto: onnx.ModelProto, name: str) -> End:
+    """The end of a graph at one of its outputs."""
+    constants = _constants(proto)
+    nodes = {output: node for node in proto.graph.node for output in node.output}
+
+    def before(name: str) -> End:
+        node = nodes.get(name)
+        if node is None:
+            return End("")
+        kind = node.op_type
+        if kind in _MOVES:
+            return before(node.input[0])
+        if kind in _SUMS:
+            return End(kind, linear=True)
+        if kind == "Mul" and node.input[0] == node.input[1]:
+            return End("Square", 0.0)
+        if kind in ("Clip", "Min", "Max"):
+            return _clipped(node, constants, before)
+        variable = next((name for name in node.input if name and name not in constants), "")
+        step = _step(node, variable, constants)
+        if step is None or not kind:
+            return End(kind, *_BOUNDS.get(kind, (-math.inf, math.inf)))
+        inner = before(variable)
+        if inner.linear:  # a bias; rescaled products are no end that is known
+            return dataclasses.replace(inner, linear=step[0] == 1.0)
+        if not step[0]:
+            return End(kind, step[1], step[1])
+        low, high = sorted(end * step[0] + step[1] for end in (inner.low, inner.high))
+        return End(inner.operator if any(map(math.isfinite, (low, high))) else kind, low, high)
+
+    return before(name)
+
+
+def _clipped(node: onnx.NodeProto, constants: Mapping[str, NDArray[Any]], before: Any) -> End:
+    """Clip, or minimum or maximum with a constant."""
+    bounds = [float(np.median(constants[name])) if name in constants else None for name in node.input]
+    variable = next((name for name in node.input if name and name not in constants), "")
+    if node.op_type == "Clip":
+        low, high = (*bounds[1:], None, None)[:2]
+    else:
+        bound = next((bound for bound in bounds if bound is not None), None)
+        low, high = (bound, None) if node.op_type == "Max" else (None, bound)
+    inner = before(variable)
+    return End(
+        node.op_type if inner.linear or not inner.operator else inner.operator,
+        max(inner.low, -math.inf if low is None else low),
+        min(inner.high, math.inf if high is None else high),
+    )
+
+
+def _step(node: onnx.NodeProto, name: str, constants: Mapping[str, NDArray[Any]]) -> tuple[float, float] | None:
+    """What a node does to one of its inputs, as factor and offset; None where it is something else."""
+    kind = node.op_type
+    if kind in _KEEPS:
+        to = next((attribute.i for attribute in node.attribute if attribute.name == "to"), onnx.TensorProto.FLOAT)
+        floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
+        return (1.0, 0.0) if to in floats and node.input[0] == name else None
+    if kind == "Neg":
+        return -1.0, 0.0
+    if kind == "BatchNormalization" and all(parameter in constants for parameter in node.input[1:]):
+        epsilon = next((attribute.f for attribute in node.attribute if attribute.name == "epsilon"), 1e-5)
+        scale, bias, mean, variance = (constants[parameter] for parameter in node.input[1:])
+        factor = scale / np.sqrt(variance + epsilon)
+        return float(np.median(factor)), float(np.median(bias - factor * mean))
+    others = [other for other in node.input if other != name]
+    if kind not in _AFFINE or len(others) != 1 or others[0] not in constants:
+        return None
+    value, first = float(np.median(constants[others[0]])), node.input[0] == name
+    match kind:
+        case "Add":
+            return 1.0, value
+        case "Sub":
+            return (1.0, -value) if first else (-1.0, value)
+        case "Mul":
+            return value, 0.0
+    return (1.0 / value, 0.0) if first and value else None
+
+
+def _constants(proto: onnx.ModelProto) -> dict[str, NDArray[Any]]:
+    constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
+    for node in proto.graph.node:
+        if node.op_type == "Constant":
+            for attribute in node.attribute:
+                if attribute.name == "value":
+                    constants[node.output[0]] = onnx.numpy_helper.to_array(attribute.t)
+    return constants

@@ -12,6 +12,7 @@ NAMES = [
     *(
         "EVALUATION_SEED",
         "MANIFEST_NAME",
+        "PICTURE_FORMATS",
         "PICTURE_SUFFIXES",
         "PROBABILITY_FLOOR",
         "PROVIDERS",
@@ -22,10 +23,15 @@ NAMES = [
     *(
         "allowed_cores",
         "check_page",
+        "describe_passed_over",
         "discretized_logistic_log_likelihood",
+        "evenly_spaced",
+        "file_kind",
         "gaussian_kl_per_dimension",
         "is_single_file",
         "log_likelihood",
+        "look_at_cut",
+        "npz_names",
         "score_images",
         "write_page",
     ),

@@ -33,6 +33,7 @@ from ._loop import Loop
 from ._model import CVAE
 from ._progress import Progress
 from ._run import DataInfo, RunFolder, describe_environment
+from ._summary import describe_images
 from ._tensorflow import op_determinism
 
 
@@ -106,6 +107,7 @@ def train(
             f"the model takes images of shape {config.model.image_shape}, the data has {data.image_shape}; "
             f"give ModelConfig the data's image_shape"
         )
+    lines = describe_images(config, data)
     folder = RunFolder(Path(run) if run is not None else _next_free(Path("runs")))
     compute = choose_compute(config.precision, config.batch_size)
     cluster = join_cluster()
@@ -124,7 +126,8 @@ def train(
         for callback in listeners:
             callback.begin(folder, config, tuple(history))
         with Progress(config.epochs, loop.train_count, quiet=quiet or not cluster.chief) as progress:
-            progress.say(_describe(compute, cluster))
+            for line in (*lines, _describe(compute, cluster)):
+                progress.say(line)
             _run_epochs(folder, loop, history, progress, listeners)
         if cluster.chief:
             _finish(folder, loop, history)

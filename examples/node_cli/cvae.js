@@ -91,16 +91,24 @@ async function readPicture(path, [height, width, channels]) {
     throw new InputError(`${path}: the model takes ${expected}, found ${found}; scale or crop the picture`);
   }
   const stored = levels.length / (width * height); // 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA
+  const paper = stored % 2 ? 255 : paperBelow(levels, stored);
   const pixels = new Uint8Array(width * height * channels);
   for (let i = 0; i < width * height; i++) {
     const alpha = stored % 2 ? 1 : levels[stored * (i + 1) - 1] / 255;
-    const colour = [0, 1, 2].map((c) => levels[stored * i + (stored < 3 ? 0 : c)] * alpha + 255 * (1 - alpha));
+    const colour = [0, 1, 2].map((c) => levels[stored * i + (stored < 3 ? 0 : c)] * alpha + paper * (1 - alpha));
     if (channels === 1 && colour.some((level) => level !== colour[0])) {
       throw new InputError(`${path}: the model takes grey pictures, found colour; turn it grey`);
     }
     pixels.set(colour.slice(0, channels).map(Math.round), channels * i);
   }
   return pixels;
+}
+
+/** The level of what is transparent: white as paper, but black where all that can be seen is white. */
+function paperBelow(levels, stored) {
+  const pixels = Array.from({ length: levels.length / stored }, (_, i) => levels.subarray(stored * i, stored * (i + 1)));
+  const varied = pixels.some((pixel) => pixel.at(-1) !== pixels[0].at(-1));
+  return varied && pixels.every((pixel) => pixel.at(-1) === 0 || Math.min(...pixel.subarray(0, -1)) >= 250) ? 0 : 255;
 }
 
 /** Writes a grid, whole or not at all, as large as cvae-generate's: pixels of small images are doubled. */

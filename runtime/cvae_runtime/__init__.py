@@ -8,9 +8,10 @@ Importing this imports no ONNX Runtime; the first `load` does. It sets ORT_DISAB
 ONNX Runtime's official builds report their use over the network otherwise.
 """
 
-from ._arrays import as_images, npy_bytes, npz_bytes, picture_shape, read_npy, read_npz, spans
+from ._arrays import as_images, npy_bytes, npz_bytes, npz_names, picture_shape, read_npy, read_npz, spans
 from ._bundle import BUNDLE_LAYOUT, Bundle, packaged_bundle, read_bundle
 from ._cores import allowed_cores
+from ._cut import evenly_spaced, look_at_cut
 from ._elbo import (
     EVALUATION_SEED,
     PROBABILITY_FLOOR,
@@ -33,6 +34,7 @@ from ._errors import (
     TargetExistsError,
 )
 from ._extras import require
+from ._file_kind import PICTURE_FORMATS, file_kind
 from ._files import move_file, refuse_existing, refuse_special, write_file
 from ._folders import make_folder, new_folder, refuse_existing_folder
 from ._golden import Golden, GoldenCase, GoldenLatents, GoldenResult, check_golden, parse_golden
@@ -56,7 +58,7 @@ from ._manifest import (
 )
 from ._memory import available_memory
 from ._model import Model, load
-from ._picture_folder import PICTURE_SUFFIXES, find_pictures
+from ._picture_folder import PICTURE_SUFFIXES, describe_passed_over, find_pictures
 from ._pictures import encode_gif, encode_png, picture_grid, to_uint8
 from ._providers import PROVIDERS
 from ._random import RNG_NAME, check_seed, posterior_noise, prior_latents
@@ -70,6 +72,7 @@ __all__ = [
     "BUNDLE_LAYOUT",
     "EVALUATION_SEED",
     "MANIFEST_NAME",
+    "PICTURE_FORMATS",
     "PICTURE_SUFFIXES",
     "PROBABILITY_FLOOR",
     "PROVIDERS",
@@ -108,11 +111,14 @@ __all__ = [
     "check_page",
     "check_replaceable",
     "check_seed",
+    "describe_passed_over",
     "discretized_logistic_log_likelihood",
     "discretized_logistic_mixture_log_likelihood",
     "encode_gif",
     "encode_png",
     "encoded_shape",
+    "evenly_spaced",
+    "file_kind",
     "find_pictures",
     "fit_picture",
     "gaussian_kl",
@@ -121,11 +127,13 @@ __all__ = [
     "is_single_file",
     "load",
     "log_likelihood",
+    "look_at_cut",
     "make_folder",
     "move_file",
     "new_folder",
     "npy_bytes",
     "npz_bytes",
+    "npz_names",
     "packaged_bundle",
     "parse_golden",
     "parse_manifest",

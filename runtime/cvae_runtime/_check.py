@@ -33,10 +33,20 @@ def check_images(images: NDArray[np.uint8], shape: tuple[int, int, int]) -> NDAr
         raise InputError(f"images must be {expected}, raw pixels 0 to 255; found {images.dtype}")
     batch = images[..., np.newaxis] if images.ndim == 3 and shape[2] == 1 else images
     if batch.ndim != 4 or batch.shape[1:] != shape:
-        raise InputError(f"images must be {expected}; found shape {images.shape}")
+        raise InputError(f"images must be {expected}; found shape {images.shape}{_advice(images.shape, shape)}")
     if len(batch) == 0:
         raise InputError("images must hold at least one image; found none")
     return batch
+
+
+def _advice(found: tuple[int, ...], shape: tuple[int, int, int]) -> str:
+    """What makes images of an array whose layout alone is another."""
+    height, width, channels = shape
+    if found[1:] == (channels, height, width):
+        return ": say images.transpose(0, 2, 3, 1)"
+    if found[1:] == (height * width * channels,):
+        return f": say images.reshape(-1, {height}, {width}, {channels})"
+    return ""
 
 
 def check_latents(z: NDArray[np.float32], latent_dim: int) -> NDArray[np.float32]:

@@ -21,6 +21,7 @@ from ._errors import InputError
 from ._extras import require
 from ._files import new_file, refuse_existing, write_file
 from ._model import Model, load
+from ._picture_folder import describe_passed_over
 from ._pictures import encode_png, to_uint8
 from ._progress import progress
 from ._receipt import write_receipt
@@ -145,6 +146,9 @@ def _encode(model: Model, bundle: Path | None, request: _Request) -> None:
     shape = model.image_shape
     encoding = request.encoding()
     source = encoding.open(shape)
+    encoding.check_cut(model)
+    if source.passed_over and not request.quiet:
+        click.echo(f"{request.images}: {describe_passed_over(source.passed_over)}", err=True)
     parts = encoding.parts(source.count, code_batch(shape))
     engine = request.engine_of(model, bundle, request.precision, request.threads, ordered=True)
     strangest = Strangest(encoding.strangest, shape)
@@ -154,7 +158,14 @@ def _encode(model: Model, bundle: Path | None, request: _Request) -> None:
         progress(source.count, "images", quiet=quiet) as advance,
         contextlib.closing((engine or functools.partial(one_by_one, model))(encoding, parts)) as done,
     ):
-        CODE_FORMATS[request.table_format](file, _tables(done, strangest, advance))
+        lost: list[int] = []
+        CODE_FORMATS[request.table_format](file, _tables(done, strangest, lost, advance))
+    if any(lost) and not request.quiet:
+        line = (
+            f"{request.images}: the model's cut makes {sum(lost):,} of {source.count:,} images all black or all white; "
+            f"their codes say nothing of them"
+        )
+        click.echo(line, err=True)
     if request.top_anomalies is not None:
         reconstructions = to_uint8(model.reconstruct(strangest.images))
         labels = [str(index) for index in strangest.index]
@@ -165,10 +176,11 @@ def _encode(model: Model, bundle: Path | None, request: _Request) -> None:
 
 
 def _tables(
-    parts: Iterator[tuple[str, Part]], strangest: Strangest, advance: Callable[[int], None]
+    parts: Iterator[tuple[str, Part]], strangest: Strangest, lost: list[int], advance: Callable[[int], None]
 ) -> Iterator[Columns]:
-    """The table's columns, a batch of images at a time."""
-    for _, (columns, rows, images) in parts:
+    """The table's columns, a batch of images at a time; how many of each are lost is added to ``lost``."""
+    for _, (columns, rows, images, lost_here) in parts:
+        lost.append(lost_here)
         strangest.offer(columns["index"][rows], columns["elbo"][rows], images)
         yield columns
         advance(len(columns["index"]))

@@ -17,6 +17,7 @@ from ._cli_engine import EngineChoice, engine_options
 from ._cli_explore import Exploration, explore, explore_options
 from ._cli_options import image_options, model_options
 from ._cli_shards import Sharding, shard_options
+from ._cut import check_cut
 from ._files import refuse_existing
 from ._image_files import read_images
 from ._model import Model, load
@@ -103,7 +104,7 @@ def command(bundle: Path | None, **options: Any) -> None:
         elif request.reconstruct:
             _reconstruct(model, request, output)
         elif request.job:
-            explore(model, request, request.seed, request.reader(model.image_shape), output)
+            explore(model, request, request.seed, request.reader(model), output)
         else:
             _generate(model, request, output)
         if request.receipt is not None:
@@ -197,9 +198,15 @@ class _Request(Exploration, Sharding, EngineChoice):
         count, temperature = self.samples
         return {"seed": self.seed, "first": self.first, "count": count, "temperature": temperature}
 
-    def reader(self, shape: tuple[int, int, int]) -> Callable[[Sequence[Path]], NDArray[np.uint8]]:
-        """Reads image files for a model of image shape (H, W, C)."""
-        return functools.partial(read_images, shape=shape, resize=self.resize, gray=self.gray, invert=self.invert)
+    def reader(self, model: Model) -> Callable[[Sequence[Path]], NDArray[np.uint8]]:
+        """Reads image files for a model, of which it must see something."""
+
+        def read(paths: Sequence[Path]) -> NDArray[np.uint8]:
+            images = read_images(paths, model.image_shape, resize=self.resize, gray=self.gray, invert=self.invert)
+            check_cut(images, model.manifest.model.preprocessing.binarize_at, ", ".join(map(str, paths)))
+            return images
+
+        return read
 
 
 def _write_shards(model: Model, bundle: Path | None, request: _Request) -> None:
@@ -238,7 +245,7 @@ def _generate(model: Model, request: _Request, output: Output) -> None:
 
 
 def _reconstruct(model: Model, request: _Request, output: Output) -> None:
-    originals = request.reader(model.image_shape)(request.reconstruct)
+    originals = request.reader(model)(request.reconstruct)
     output.check(2 * len(originals))
     reconstructions = model.reconstruct(originals)
     if output.is_array:

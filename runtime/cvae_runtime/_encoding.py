@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 
 from ._anomalies import strangest_rows
 from ._codes import Columns, code_columns
+from ._cut import check_cut, evenly_spaced, lost_images
 from ._errors import InputError
 from ._image_source import ImageSource, open_images
 from ._model import Model
+
+_LOOKED_AT = 100  # images
 
 
 class Part(NamedTuple):
@@ -23,11 +26,13 @@ class Part(NamedTuple):
         columns: all of them.
         rows: those of the lowest ELBO, strangest first.
         images: of these, uint8 (N, H, W, C).
+        lost: how many of all images the model's cut makes all black or all white.
     """
 
     columns: Columns
     rows: NDArray[np.intp]
     images: NDArray[np.uint8]
+    lost: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,12 +77,28 @@ class Encoding:
             columns["path"] = np.array(source.names[indices.start : indices.stop], f"<U{widest}")
         columns |= code_columns(model, images, indices.start, samples=self.samples, seed=self.seed)
         rows = strangest_rows(columns["elbo"], self.strangest)
-        return Part(columns, rows, images[rows])
+        return Part(columns, rows, images[rows], lost_images(images, _cut_of(model)))
+
+    def check_cut(self, model: Model) -> None:
+        """Look at some of the images.
+
+        Raises:
+            InputError: the model cuts grey levels, and sees each of them all black or all white.
+        """
+        cut, source = _cut_of(model), self.open(model.image_shape)
+        if cut is None:
+            return
+        images = np.concatenate([source.read(n, n + 1) for n in evenly_spaced(source.count, _LOOKED_AT).tolist()])
+        check_cut(images, cut, str(self.path))
 
     def parts(self, count: int, size: int) -> dict[str, range]:
         """Cut ``count`` images into parts of ``size``, by names."""
         starts = range(0, count, size)
         return {f"{start} of {count}": range(start, min(start + size, count)) for start in starts}
+
+
+def _cut_of(model: Model) -> int | None:
+    return model.manifest.model.preprocessing.binarize_at
 
 
 @functools.lru_cache(maxsize=1)

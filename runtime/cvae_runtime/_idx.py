@@ -8,13 +8,14 @@ import gzip
 import math
 import struct
 import zlib
-from io import BufferedIOBase
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._errors import InputError
+from ._file_kind import GZIP
 from ._files import refuse_special
 from ._memory import refuse_size
 
@@ -22,23 +23,11 @@ _UINT8 = 0x08
 _READ_AT_A_TIME = 1 << 24  # bytes
 
 
-def is_idx(path: Path) -> bool:
-    """Whether a file is one of IDX by its beginning, which no picture shares, or by a name that ends in ``.gz``."""
-    if path.suffix == ".gz":
-        return True
-    refuse_special(path)
-    try:
-        with path.open("rb") as file:
-            return file.read(3) == bytes([0, 0, _UINT8])
-    except OSError:
-        return False  # whoever reads it will say why
-
-
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     """Read one IDX file of unsigned bytes.
 
     Args:
-        path: the file; a name that ends in ``.gz`` is decompressed.
+        path: the file, perhaps compressed by gzip, whatever its name.
         dimensions: how many the array must have: 3 for images, 1 for labels.
 
     Returns:
@@ -52,7 +41,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     header = 4 + 4 * dimensions
     refuse_special(path)
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with _open(path) as file:
             head = file.read(header)
             if len(head) >= 4 and (found := struct.unpack(">I", head[:4])[0]) != magic:
                 raise InputError(
@@ -79,7 +68,13 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
         raise InputError(f"{path}: no array has its header's shape {shape}; get the file again") from error
 
 
-def _read(file: BufferedIOBase, size: int, path: Path) -> bytes:
+def _open(path: Path) -> IO[bytes]:
+    with path.open("rb") as file:
+        compressed = file.read(len(GZIP)) == GZIP
+    return cast(IO[bytes], gzip.open(path)) if compressed else path.open("rb")
+
+
+def _read(file: IO[bytes], size: int, path: Path) -> bytes:
     """Read ``size`` bytes or what there is, taking no more memory than that, whatever a header claims."""
     parts = []
     while size > 0 and (part := file.read(min(size, _READ_AT_A_TIME))):

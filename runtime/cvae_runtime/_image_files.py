@@ -1,9 +1,10 @@
 """Pictures in: PNG, JPEG, WebP, GIF, BMP, TIFF, PPM, and ``.npy``, brought to a model's image shape.
 
 Nothing is changed unasked: a picture of another size, in colour, or with light and dark the other way round is
-resized, turned grey or inverted only when the caller says so. Transparent parts become white, as on paper; of an
-animation the first frame is taken; the turn that a camera stored beside the pixels is applied; grey levels of 16 bits
-are divided by 257, so that white stays white, and rounded.
+resized, turned grey or inverted only when the caller says so. Transparent parts become white, as on paper, but black
+where all that can be seen is white, as white glyphs are; of an animation the first frame is taken; the turn that a
+camera stored beside the pixels is applied; grey levels of 16 bits are divided by 257, so that white stays white, and
+rounded.
 """
 
 import io
@@ -18,14 +19,17 @@ from numpy.typing import NDArray
 
 from ._arrays import as_images, read_npy
 from ._errors import InputError
+from ._file_kind import NPY, PICTURE_FORMATS, file_kind
 from ._files import refuse_special
 
 # Pillow reads dozens more, by their content and not by their names; some start other programs (EPS: Ghostscript).
-_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+_FORMATS = tuple(map(str.upper, PICTURE_FORMATS))
 
 _EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB")
 _SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _GREY_MODES = ("1", "L", "LA", *_SIXTEEN_BIT_MODES)
+
+_WHITE_FROM = 250  # of a channel; lossy formats leave white a few levels darker
 
 _ORIENTATION = 0x0112  # EXIF's tag
 _ON_ITS_SIDE = (5, 6, 7, 8)
@@ -42,7 +46,7 @@ def read_images(
     """Read image files for a model of image shape (H, W, C).
 
     Args:
-        paths: image files, or ``.npy`` files of one picture or many.
+        paths: image files, or ``.npy`` files of one picture or many, see `stacked`.
         shape: (H, W, C).
         resize: scale a picture to cover H x W and crop what overhangs, evenly on both sides (Lanczos).
         gray: turn colour into grey by the luma of ITU-R 601-2.
@@ -60,8 +64,9 @@ def read_images(
     # Pillow warns of much in pictures that are read all the same; what matters is refused.
     with warnings.catch_warnings(action="ignore"):
         for path in paths:
-            if path.suffix == ".npy":
-                batches.append(fit_images(_read_npy_pictures(path), path, shape, resize=resize, gray=gray))
+            if path.suffix == ".npy" or file_kind(path) == NPY:
+                pictures = as_images(stacked(read_npy(path), path, shape), str(path))
+                batches.append(fit_images(pictures, path, shape, resize=resize, gray=gray))
             else:
                 picture = read_picture(path, str(path))
                 _check_fits(picture, path, shape, resize, gray)
@@ -96,6 +101,34 @@ def fit_images(
         _check_fits(_to_pil(images[0]), path, shape, resize, gray)
         images = np.stack([fit_picture(image, shape) for image in images])
     return np.bitwise_not(images) if invert else images
+
+
+def stacked(array: NDArray[Any], path: Path, shape: tuple[int, int, int]) -> NDArray[Any]:
+    """Tell what a 2-D array holds; others come back as they are.
+
+    Args:
+        array: (H, W), one picture, or (N, H * W * C), N flat ones.
+        path: what errors call it.
+        shape: (H, W, C) of the model, which tells the one from the other.
+
+    Returns:
+        (1, H, W) or (N, H, W, C), of the same values.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if array.ndim != 2:
+        return array
+    height, width, channels = shape
+    if array.shape == (height, width):
+        return array[np.newaxis]
+    size = height * width * channels
+    if array.shape[1] == size:
+        return array.reshape(len(array), *shape)
+    raise InputError(
+        f"{path}: expected an array of shape ({height}, {width}), one picture, or (N, {size}), flat ones, found shape "
+        f"{array.shape}; of one picture of another size make array[None], of flat ones array.reshape(-1, H, W)"
+    )
 
 
 def encoded_shape(file: Path | bytes, name: str) -> tuple[int, int, int]:
@@ -140,7 +173,7 @@ def read_picture(file: Path | bytes, name: str) -> Any:
     if picture.mode in ("LA", "PA", "RGBA") or "transparency" in picture.info:
         grey = picture.mode in ("L", "LA")
         picture = picture.convert("RGBA")
-        opaque = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+        opaque = Image.alpha_composite(Image.new("RGBA", picture.size, _paper(picture)), picture)
         return opaque.convert("L" if grey else "RGB")
     return picture if picture.mode == "L" else picture.convert("RGB")
 
@@ -170,7 +203,7 @@ def fit_picture(picture: Any, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
 @contextmanager
 def _opened(file: Path | bytes, name: str) -> Iterator[Any]:
     """A picture whose header is read; whatever goes wrong within the block is an `InputError` that names it."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     if isinstance(file, Path):
         refuse_special(file)
@@ -191,9 +224,34 @@ def _opened(file: Path | bytes, name: str) -> Iterator[Any]:
             yield picture
     except InputError:
         raise
+    except UnidentifiedImageError as error:
+        raise InputError(
+            f"{name}: cannot be read as a picture: expected {', '.join(PICTURE_FORMATS)}, found {_found(file)}"
+        ) from error
     # Pillow's decoders raise nearly anything on damaged data.
     except Exception as error:
         raise InputError(f"{name}: cannot be read as a picture: {error}") from error
+
+
+def _found(file: Path | bytes) -> str:
+    """What there is instead of a picture that can be read."""
+    kind = file_kind(file)
+    if kind in PICTURE_FORMATS:
+        return f"a damaged {kind}"
+    size = len(file) if isinstance(file, bytes) else file.stat().st_size
+    unknown = f"{size:,} bytes of an unknown kind"
+    if isinstance(file, bytes):
+        unknown += "; raw pixels must be encoded first, as PNG for example"
+    return {"empty": "nothing", "unknown": unknown}.get(kind, kind)
+
+
+def _paper(picture: Any) -> str:
+    """What a picture of mode RGBA lies on: on white nothing would be left of one whose alpha alone says something."""
+    pixels = np.asarray(picture)
+    alpha = pixels[..., 3]
+    if alpha.min() < alpha.max() and (pixels[alpha > 0, :3] >= _WHITE_FROM).all():
+        return "black"
+    return "white"
 
 
 def _to_eight_bits(picture: Any, name: str) -> Any:
@@ -204,7 +262,9 @@ def _to_eight_bits(picture: Any, name: str) -> Any:
             f"{name}: expected 16 bits of grey, 0 to 65535, found {low} to {high}; convert the picture to 8 bits"
         )
     grey = (levels + 128) // 257
-    grey[levels == picture.info.get("transparency")] = 255
+    transparent = levels == picture.info.get("transparency")
+    if transparent.any():
+        grey[transparent] = 0 if (grey[~transparent] >= _WHITE_FROM).all() and not transparent.all() else 255
     return _to_pil(grey.astype(np.uint8))
 
 
@@ -212,11 +272,6 @@ def _to_pil(image: NDArray[np.uint8]) -> Any:
     from PIL import Image
 
     return Image.fromarray(image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image)
-
-
-def _read_npy_pictures(path: Path) -> NDArray[np.uint8]:
-    array = read_npy(path)
-    return as_images(array[np.newaxis] if array.ndim == 2 else array, str(path))
 
 
 def _check_fits(picture: Any, path: Path, shape: tuple[int, int, int], resize: bool, gray: bool) -> None:

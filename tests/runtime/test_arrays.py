@@ -180,29 +180,60 @@ def test_a_half_becomes_128_so_that_both_thresholds_agree():
     [
         (
             np.zeros((2, 2), np.uint8),
-            "expected pictures of shape (N, H, W) or (N, H, W, C) with C 1 or 3, found shape (2, 2)",
+            (
+                "expected pictures of shape (N, H, W) or (N, H, W, C) with C 1 or 3, found shape (2, 2); "
+                "of flat images make array.reshape(-1, H, W)"
+            ),
         ),
         (
             np.zeros((1, 2, 2, 2), np.uint8),
             "expected pictures of shape (N, H, W) or (N, H, W, C) with C 1 or 3, found shape (1, 2, 2, 2)",
         ),
         (np.zeros((0, 2, 2), np.uint8), "expected at least one picture, found an empty set of shape (0, 2, 2)"),
-        (np.zeros((1, 2, 2), np.int64), "expected uint8, or float in [0, 1], found int64; convert it first"),
-        (np.zeros((1, 2, 2), bool), "expected uint8, or float in [0, 1], found bool; convert it first"),
+        (
+            np.zeros((1, 2, 2), np.int64),
+            (
+                "expected uint8, bool, or float in [0, 1], found int64; "
+                "divide by the level of white, 255 or 65535 for example"
+            ),
+        ),
         (
             np.array([[[0.0, 255.0]]]),
             "float pictures must lie in [0, 1], found 0 to 255; divide 0-255 values by 255",
         ),
         (
             np.array([[[-0.25, 1.0]]]),
-            "float pictures must lie in [0, 1], found -0.25 to 1; divide 0-255 values by 255",
+            "float pictures must lie in [0, 1], found -0.25 to 1; of values in [-1, 1] take (array + 1) / 2",
         ),
         (
             np.array([[[np.nan, 1.0]]]),
-            "float pictures must lie in [0, 1], found nan to nan; divide 0-255 values by 255",
+            "float pictures must lie in [0, 1], found NaN or infinity (1 times); replace them, by numpy.nan_to_num",
         ),
     ],
 )
 def test_arrays_that_are_no_pictures_are_refused(array, why, refuses):
     with refuses(cvae.InputError, f"digits.npy: {why}"):
         cvae.as_images(array, "digits.npy")
+
+
+@pytest.mark.parametrize(
+    ("shape", "advice"),
+    [
+        ((11, 1, 4, 4), ": say images.transpose(0, 2, 3, 1)"),
+        ((11, 16), ": say images.reshape(-1, 4, 4, 1)"),
+        ((11, 17), ""),
+        ((11, 4, 4, 3), ""),
+    ],
+)
+def test_images_of_another_layout_get_advice_that_works(shape, advice, tiny_model, refuses):
+    images = np.zeros(shape, np.uint8)
+    with refuses(cvae.InputError, f"images must be uint8 of shape (N, 4, 4, 1); found shape {shape}{advice}"):
+        tiny_model.encode(images)
+    if advice:
+        images = eval(advice.removeprefix(": say "), {"images": images})
+        assert tiny_model.encode(images).mean.shape == (11, 3)
+
+
+def test_bool_is_black_and_white():
+    array = np.array([[[True, False]]])
+    np.testing.assert_array_equal(cvae.as_images(array, "it")[..., 0], [[[255, 0]]])

@@ -206,6 +206,50 @@ def test_anomalies_of_a_folder_have_their_paths(encode, tiny_bundle, images):
     assert encode("-q", *command, "--overwrite") == (0, b"", "")
 
 
+def test_files_that_are_passed_over_are_named(encode, tiny_bundle, images):
+    save_pngs(Path("photos"), images[:2])
+    Path("photos/0.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    Path("photos/notes").write_text("x")
+    Image.fromarray(images[2, ..., 0]).save("photos/z.tiff")
+    line = "photos: passed over 2 files: 1 AVIF or HEIC (0.heic), 1 text (notes)\n"
+    assert encode(tiny_bundle, "photos") == (0, b"", line)
+    assert arrays("codes.npz")["path"].tolist() == ["000.png", "001.png", "z.tiff"]
+
+
+def test_flat_images_are_as_many_as_there_are_rows(encode, tiny_bundle, tiny_model, images):
+    np.save("flat.npy", images.reshape(75, 16))
+    for options in ((), ("--resize", "--overwrite")):
+        assert encode(tiny_bundle, "flat.npy", *options) == (0, b"", "")
+        assert same(arrays("codes.npz"), expected_columns(tiny_model, images))
+
+
+@pytest.mark.parametrize("options", [(), ("--invert",)])
+def test_images_of_which_the_cut_leaves_nothing_are_an_error(options, encode, tiny_bundle, images):
+    np.save("dark.npy", images // 4)
+    levels = "192 to 255" if options else "0 to 63"
+    message = (
+        f"Error: dark.npy: expected images of which the model's cut at level 128 leaves something, found 75 of 75 that "
+        f"it makes all black or all white (levels {levels}); scale their levels to 0 to 255, or take a model that was "
+        f"trained with --binarize none\n"
+    )
+    assert encode("-q", tiny_bundle, "dark.npy", *options) == (1, b"", message)
+    assert not Path("codes.npz").exists()
+
+
+def test_some_images_of_which_the_cut_leaves_nothing_are_counted_once(encode, tiny_bundle, images):
+    images[40:] //= 4
+    np.save("images.npy", images)
+    line = "images.npy: the model's cut makes 35 of 75 images all black or all white; their codes say nothing of them\n"
+    assert encode(tiny_bundle, "images.npy") == (0, b"", line)
+    assert encode("-q", tiny_bundle, "images.npy", "--overwrite") == (0, b"", "")
+
+
+def test_a_model_that_does_not_cut_takes_dark_images(encode, bundles, images, tmp_path):
+    bundle = bundles.write(tmp_path / "grey", preprocessing=cvae.Preprocessing(255, None))
+    np.save("dark.npy", images // 4)
+    assert encode(bundle, "dark.npy") == (0, b"", "")
+
+
 @pytest.mark.usefixtures("images")
 def test_a_receipt_says_what_ran(encode, tiny_bundle, tiny_model):
     assert encode(tiny_bundle, "images.npy", "--receipt", "r.json", "--samples", 2, "--invert") == (0, b"", "")
@@ -268,14 +312,17 @@ def test_help_names_every_option(encode):
             "old.npz exists already; choose another name or say --overwrite",
         ),
         (["none.npy"], "none.npy: expected a folder of pictures, a picture, an .npy or an IDX file, found nothing"),
-        (["empty"], "empty: expected pictures (.bmp, .jpeg, .jpg, .png, .webp) in the folder, found none"),
+        (["empty"], "empty: expected pictures (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP) in the folder, found none"),
         (
             ["photos"],
             "photos/b/large.png: the model takes 4x4 pixels (width x height), found 5x6; say --resize to scale and crop it",
         ),
         (
             ["photos", "--resize"],
-            "photos/b/torn.png: cannot be read as a picture: cannot identify image file 'photos/b/torn.png'",
+            (
+                "photos/b/torn.png: cannot be read as a picture: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, "
+                "found 4 bytes of an unknown kind"
+            ),
         ),
         (
             ["large.npy"],
@@ -283,7 +330,7 @@ def test_help_names_every_option(encode):
         ),
         (
             ["nan.npy"],
-            "nan.npy: float pictures must lie in [0, 1], found nan to nan; divide 0-255 values by 255",
+            "nan.npy: float pictures must lie in [0, 1], found NaN or infinity (16 times); replace them, by numpy.nan_to_num",
         ),
         (["torn.npy"], "torn.npy: cannot be read as a NumPy file: "),
     ],

@@ -163,3 +163,27 @@ def test_a_reader_that_goes_away_is_no_traceback(tiny_bundle):
     with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()  # long before there is anything to write
         assert (process.stderr.read(), process.wait(60.0)) == (b"", 1)
+
+
+def test_images_of_which_the_model_s_cut_leaves_nothing_are_refused(run, tiny_bundle, tiny):
+    np.save("dark.npy", tiny.images // 4)
+    message = (
+        "Error: dark.npy: expected images of which the model's cut at level 128 leaves something, found 11 of 11 that it "
+        "makes all black or all white (levels 0 to 62); scale their levels to 0 to 255, or take a model that was trained "
+        "with --binarize none\n"
+    )
+    assert run(tiny_bundle, "--reconstruct", "dark.npy") == (1, b"", message)
+    assert not Path("samples.png").exists()
+
+
+def test_rows_of_an_array_are_flat_images_or_are_refused(run, tiny_bundle, tiny):
+    np.save("flat.npy", tiny.images.reshape(11, 16))
+    assert run(tiny_bundle, "--reconstruct", "flat.npy", "-o", "flat.npz") == (0, b"", "")
+    with np.load("flat.npz") as found:
+        np.testing.assert_array_equal(found["originals"], tiny.images)
+    np.save("other.npy", np.zeros((400, 784), np.uint8))
+    message = (
+        "Error: other.npy: expected an array of shape (4, 4), one picture, or (N, 16), flat ones, found shape (400, 784); "
+        "of one picture of another size make array[None], of flat ones array.reshape(-1, H, W)\n"
+    )
+    assert run(tiny_bundle, "--reconstruct", "other.npy", "--resize") == (1, b"", message)

@@ -64,6 +64,36 @@ def test_transparent_parts_are_white(gray, tmp_path):
     assert (images[0][GREY >= 128] != 255).all()
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "16 bits"])
+def test_white_alone_lies_on_black(mode, tmp_path):
+    """On white nothing would be left; what else there is to be seen lies on white."""
+    glyph = np.where(GREY < 128, 0, 255).astype(np.uint8)
+    white = np.full_like(GREY, 255)
+    path = tmp_path / "a.png"
+    if mode == "RGBA":
+        Image.fromarray(np.dstack([white, white - 3, white - 5, glyph])).save(path)
+    elif mode == "LA":
+        Image.fromarray(np.dstack([white, glyph])).save(path)
+    elif mode == "P":
+        palette = Image.fromarray((glyph > 0).astype(np.uint8)).convert("P")
+        palette.putpalette([0, 0, 0, 255, 255, 255])
+        palette.save(path, transparency=0)
+    else:
+        Image.fromarray(np.where(glyph > 0, 65535, 0).astype(np.uint16)).save(path, transparency=0)
+    found = cvae.read_images([path], SHAPE, gray=True)[0, ..., 0]
+    np.testing.assert_array_equal(found >= 250, glyph > 0)
+    np.testing.assert_array_equal(found[glyph == 0], 0)
+
+
+@pytest.mark.parametrize(("colour", "alpha"), [(255, 0), (255, 255), (255, 128), (240, [0, 255]), (0, [0, 255])])
+def test_paper_is_white_where_alpha_says_nothing_or_colour_something(colour, alpha, tmp_path):
+    pixels = np.full((4, 4, 2), colour, np.uint8)
+    pixels[..., 1] = np.resize(alpha, (4, 4))
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    found = cvae.read_images([tmp_path / "a.png"], SHAPE)[0, ..., 0]
+    np.testing.assert_array_equal(found, np.where(pixels[..., 1] == 255, colour, 255))
+
+
 def test_a_colour_of_a_grey_png_can_be_transparent(tmp_path):
     path = saved(tmp_path / "a.png", GREY, transparency=32)
     images = cvae.read_images([path], SHAPE, gray=True)
@@ -191,7 +221,8 @@ def test_a_palette_can_have_a_transparent_colour(tmp_path):
 def test_bytes_that_are_no_picture_are_refused_by_their_name():
     for read in (cvae.encoded_shape, cvae.read_picture):
         with pytest.raises(
-            cvae.InputError, match=r"^record 7: cannot be read as a picture: cannot identify image file"
+            cvae.InputError,
+            match=r"^record 7: cannot be read as a picture: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found nothing",
         ):
             read(b"", "record 7")
 
@@ -244,7 +275,9 @@ def test_an_array_that_is_no_picture_names_its_file(extra, tmp_path):
     path = tmp_path / f"a.{extra}"
     with path.open("wb") as file:
         np.save(file, np.zeros((1, 4, 4), np.int32))
-    with pytest.raises(cvae.InputError, match=rf"a\.{extra}: (expected uint8, or float|cannot be read as a picture)"):
+    with pytest.raises(
+        cvae.InputError, match=rf"a\.{extra}: (expected uint8, bool, or float|cannot be read as a picture)"
+    ):
         cvae.read_images([path], SHAPE)
 
 

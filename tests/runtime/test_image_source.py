@@ -73,6 +73,49 @@ def test_one_picture_is_one_image(tmp_path):
         np.testing.assert_array_equal(source.read(0, 1), IMAGES[:1])
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.float64])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_rows_of_an_array_are_flat_images(tmp_path, dtype, order):
+    flat = IMAGES.reshape(30, 16) if dtype == np.uint8 else IMAGES.reshape(30, 16) / 255
+    np.save(tmp_path / "flat.npy", np.asarray(flat, order=order))
+    for resize in (False, True):
+        source = open_images(tmp_path / "flat.npy", SHAPE, resize=resize)
+        assert source.count == 30
+        np.testing.assert_array_equal(source.read(4, 30), IMAGES[4:])
+        np.testing.assert_array_equal(cvae.read_images([tmp_path / "flat.npy"], SHAPE, resize=resize), IMAGES)
+
+
+@pytest.mark.parametrize("shape", [(400, 784), (5, 4), (4, 5), (30, 48)])
+def test_another_array_of_two_dimensions_is_never_one_picture(tmp_path, shape, refuses):
+    path = tmp_path / "a.npy"
+    array = np.zeros(shape, np.uint8)
+    np.save(path, array)
+    message = (
+        f"{path}: expected an array of shape (4, 4), one picture, or (N, 16), flat ones, found shape {shape}; "
+        f"of one picture of another size make array[None], of flat ones array.reshape(-1, H, W)"
+    )
+    for read in (open_images, lambda path, *how, **options: cvae.read_images([path], *how, **options)):
+        with refuses(cvae.InputError, message):
+            read(path, SHAPE, resize=True)
+    np.save(path, array[None])
+    assert open_images(path, SHAPE, resize=True).count == 1
+
+
+def test_flat_images_of_colours(tmp_path):
+    colours = np.random.default_rng(1).integers(0, 256, (5, 4, 4, 3), np.uint8)
+    np.save(tmp_path / "flat.npy", colours.reshape(5, 48))
+    np.testing.assert_array_equal(open_images(tmp_path / "flat.npy", (4, 4, 3)).read(0, 5), colours)
+
+
+def test_content_decides_what_a_file_is(tmp_path, write_idx):
+    np.save(tmp_path / "a.npy", IMAGES)
+    (tmp_path / "a.npy").rename(tmp_path / "array")
+    write_idx(tmp_path / "b.gz", IMAGES[..., 0]).rename(tmp_path / "digits.bin")
+    Image.fromarray(IMAGES[0, ..., 0]).save(tmp_path / "picture.tmp", "TIFF")
+    for name, count in (("array", 30), ("digits.bin", 30), ("picture.tmp", 1)):
+        np.testing.assert_array_equal(open_images(tmp_path / name, SHAPE).read(0, count), IMAGES[:count])
+
+
 def test_names_are_paths_in_the_folder(tmp_path):
     source = open_images(save_folder(tmp_path), SHAPE)
     assert source.names == [f"{'deep' if index < 15 else 'e'}{index:02d}.png" for index in range(30)]
@@ -133,13 +176,23 @@ def test_what_is_no_image_is_refused_and_named(tmp_path, write_idx, refuses, mon
     write_idx(tmp_path / "labels.gz", np.zeros(7, np.uint8))
     np.save("none.npy", IMAGES[:0])
     (tmp_path / "text.txt").write_text("hello")
+    np.savez("set.npz", x_test=IMAGES, y_test=IMAGES[:, 0, 0, 0])
+    (tmp_path / "rows.csv").write_text("1,2,3\n4,5,6\n")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/a.txt").write_text("hello")
+    expected = "expected a folder of pictures, a picture, an .npy or an IDX file, found"
     messages = {
-        "empty": "empty: expected pictures (.bmp, .jpeg, .jpg, .png, .webp) in the folder, found none",
+        "set.npz": f"set.npz: {expected} NPZ; save one of its arrays (x_test, y_test) by numpy.save",
+        "rows.csv": f"rows.csv: {expected} CSV; save the pixels of its rows by numpy.save, as an array uint8 (N, H, W)",
+        "folder": "folder: expected pictures (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP) in the folder, found none; "
+        "passed over 1 file: 1 text (a.txt)",
+        "empty": "empty: expected pictures (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP) in the folder, found none",
         "nothing": "nothing: expected a folder of pictures, a picture, an .npy or an IDX file, found nothing",
         "labels.gz": "labels.gz: not an IDX file of 3-dimensional bytes: expected the magic number 0x00000803, "
         "found 0x00000801; check that the file is what its name says",
         "none.npy": "none.npy: expected at least one picture, found an empty set of shape (0, 4, 4, 1)",
-        "text.txt": "text.txt: cannot be read as a picture: cannot identify image file 'text.txt'",
+        "text.txt": "text.txt: expected a folder of pictures, a picture, an .npy or an IDX file, found text; "
+        "save the images as PNG files",
     }
     for name, message in messages.items():
         with refuses(cvae.InputError, message):

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from PIL import Image
 
 import cvae_runtime as cvae
 
@@ -16,18 +17,38 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_pictures_are_found_by_their_names_in_the_order_of_their_paths(folder):
-    names = ["B.bmp", "a/c.JPG", "a/d/e.webp", "b.png", "f.jpeg"]
-    assert cvae.find_pictures(folder) == names
-    assert cvae.find_pictures(folder, "set/") == [f"set/{name}" for name in names]
+def test_pictures_are_found_in_the_order_of_their_paths_and_the_rest_is_named(folder):
+    found = cvae.find_pictures(folder)
+    assert found.names == ["B.bmp", "a/c.JPG", "a/d/e.webp", "b.png", "f.jpeg"]
+    assert found.folders == ["a/", "a/d/"]
+    assert found.passed_over == {".hidden.png": "hidden", "a/.cache/": "hidden", "notes.txt": "empty"}
+
+
+def test_content_makes_a_picture_of_any_name(folder):
+    for name, form in {"1.tif": "TIFF", "2.dat": "PNG", "3": "GIF", "a/4.heic": "JPEG"}.items():
+        Image.new("L", (2, 2)).save(folder / name, form)
+    (folder / "5.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0")
+    found = cvae.find_pictures(folder)
+    assert {"1.tif", "2.dat", "3", "a/4.heic"} < set(found.names)
+    assert found.passed_over["5.eps"] == "PostScript"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links and pipes are POSIX's")
 def test_links_are_followed_but_not_in_circles_and_pipes_are_left_out(folder):
     (folder / "a/d/up").symlink_to(folder)
     (folder / "lost.png").symlink_to(folder / "nowhere")
+    (folder / "lost.txt").symlink_to(folder / "nowhere")
     os.mkfifo(folder / "pipe.png")
-    assert cvae.find_pictures(folder) == ["B.bmp", "a/c.JPG", "a/d/e.webp", "b.png", "f.jpeg", "lost.png"]
+    found = cvae.find_pictures(folder)
+    assert found.names == ["B.bmp", "a/c.JPG", "a/d/e.webp", "b.png", "f.jpeg", "lost.png"]
+    assert found.passed_over.items() >= {"lost.txt": "broken link", "pipe.png": "no file"}.items()
+
+
+def test_what_is_passed_over_is_counted_and_the_first_of_each_kind_named():
+    passed_over = {f"{number}.heic": "AVIF or HEIC" for number in range(1200)} | {"a\x1b[2Jb": "text"}
+    assert cvae.describe_passed_over(passed_over) == (
+        "passed over 1,201 files: 1,200 AVIF or HEIC (0.heic, 1.heic, 10.heic, ...), 1 text (a?[2Jb)"
+    )
 
 
 def test_a_folder_that_is_none_is_refused(folder, refuses):

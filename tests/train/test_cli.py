@@ -34,6 +34,55 @@ def test_trains_and_says_where_and_how_well(cvae_train, archive, tmp_path):
     assert err.splitlines()[-1] == f"{tmp_path / 'run'}: epoch 2, test ELBO {history[-1].elbo:.2f} nats per image"
 
 
+def test_what_is_used_and_what_is_not_is_said_before_the_first_epoch(cvae_train, tmp_path, tiny_data):
+    for part, images in (("train", tiny_data.train), ("Val", tiny_data.test)):
+        (tmp_path / f"set/{part}").mkdir(parents=True)
+        for number, image in enumerate(images):
+            Image.fromarray(image[..., 0]).save(tmp_path / f"set/{part}/{number}.tif")
+    (tmp_path / "set/notes").write_text("x")
+    code, err = cvae_train(tmp_path / "set", "--run", tmp_path / "run", *SMALL)
+    lines = err.splitlines()
+    assert (code, lines[1:3]) == (
+        0,
+        [
+            "train/ is trained on, Val/ is the test part, since there is no other",
+            "passed over 1 file: 1 text (notes)",
+        ],
+    )
+    white = (tiny_data.train >= 128).mean()
+    assert lines[0] == (
+        f"{tmp_path / 'set'}: images of 8x8 pixels, grey: 40 for training, 13 for testing; {white:.1%} white after the cut"
+    )
+    assert lines[4].startswith("epoch 1/2: ")
+
+
+def test_a_validation_part_of_the_data_s_own_is_measured_each_epoch(cvae_train, tmp_path, tiny_data):
+    np.savez(tmp_path / "set.npz", x_train=tiny_data.train, x_test=tiny_data.test, x_val=tiny_data.test)
+    command_line = (tmp_path / "set.npz", "--run", tmp_path / "run", *SMALL)
+    assert cvae_train(*command_line, "--patience", 5, "-q") == (0, "")
+    history = read_history(tmp_path / "run/history.csv")
+    for record in history:
+        assert record.validation_elbo == pytest.approx(record.elbo, rel=1e-5)
+    code, err = cvae_train(*command_line, "--validation-fraction", 0.1, "--overwrite")
+    message = f"Error: {tmp_path / 'set.npz'}: has a validation part of its own; leave --validation-fraction out"
+    assert (code, err.splitlines()[-1]) == (1, message)
+
+
+def test_images_of_which_the_cut_leaves_nothing_end_it(cvae_train, tmp_path, tiny_data):
+    np.savez(tmp_path / "set.npz", x_train=tiny_data.train // 3, x_test=tiny_data.test)
+    code, err = cvae_train(tmp_path / "set.npz", "--run", tmp_path / "run", *SMALL)
+    assert (code, err) == (
+        1,
+        (
+            f"Error: {tmp_path / 'set.npz'}: expected images of black and white after the cut at level 128, found 0.00% of "
+            f"their pixels white (levels 0 to {(tiny_data.train // 3).max()} of 255); scale the levels to 0 to 255, or say "
+            f"--binarize none to keep them as they are\n"
+        ),
+    )
+    assert not (tmp_path / "run").exists()
+    assert cvae_train(tmp_path / "set.npz", "--run", tmp_path / "run", *SMALL, "--binarize", "none", "-q") == (0, "")
+
+
 def test_options_change_the_presets_recipe(cvae_train, archive, tmp_path):
     code, _ = cvae_train(archive, "--run", tmp_path / "run", *SMALL, "--preset", "fast", "--binarize", "none", "-q")
     assert code == 0
@@ -83,7 +132,7 @@ def test_pictures_in_colour_take_the_likelihood_of_256_levels(
     lines = err.splitlines()
     assert (code, lines[0], lines.count(IMPLIED)) == (0, IMPLIED, 1)
     record = read_history(tmp_path / "run/history.csv")[0]
-    assert f" nats per image, {rgb_config.model.bits_per_dimension(record.elbo):.3f} bits per dimension, " in lines[2]
+    assert f" nats per image, {rgb_config.model.bits_per_dimension(record.elbo):.3f} bits per dimension, " in lines[4]
     config = RunFolder(tmp_path / "run").read_config()[0]
     assert (config.model.likelihood, config.binarize) == ("discretized-logistic-mixture", "none")
     assert (config.model.image_shape, config.model.latent_dim) == ((8, 8, 3), 3)
@@ -234,8 +283,8 @@ def test_wrong_data_is_one_line_and_leaves_nothing(cvae_train, tmp_path):
         1,
         (
             f"Error: {tmp_path / 'nowhere'}: expected an .npz file with x_train and x_test, an .npy file, a .tfrecord "
-            f"file, or a folder with MNIST's four IDX files (train-images-idx3-ubyte and so on), train.npy and test.npy, "
-            f".tfrecord files, or pictures (.bmp, .jpeg, .jpg, .png, .webp), found nothing; "
+            f"file, an IDX file of images, or a folder with MNIST's four IDX files (train-images-idx3-ubyte and so on), train.npy and test.npy, "
+            f".tfrecord files, or pictures (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP), found nothing; "
             f"without DATA the embedded MNIST is used\n"
         ),
     )
@@ -287,7 +336,7 @@ def test_pictures_that_cannot_be_read_end_it(cvae_train, pictures, tmp_path):
         1,
         [
             f"Error: {pictures}: 1 of 21 pictures cannot be read; mend or remove them, or say --skip-bad to train without them:",
-            f"  bad.jpg: cannot be read as a picture: cannot identify image file '{pictures}/bad.jpg'",
+            "  bad.jpg: cannot be read as a picture: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found text",
         ],
     )
     assert not (tmp_path / "run").exists()

@@ -3,6 +3,7 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cvae_runtime import InputError
 from cvae_train import DataOptions, Dataset, load_data
@@ -64,7 +65,8 @@ def test_idx_folder_without_a_file(tmp_path, images, write_idx):
     with pytest.raises(InputError) as caught:
         load_data(tmp_path)
     assert (
-        str(caught.value) == f"{tmp_path}: expected the file {NAMES[1]} or {NAMES[1]}.gz, found neither; copy it there"
+        str(caught.value)
+        == f"{tmp_path}: expected the file {NAMES[1]} or {NAMES[1]}.gz beside {NAMES[0]}, found neither; copy it there"
     )
 
 
@@ -119,8 +121,8 @@ def test_float_at_half_is_white(tmp_path):
         ({"x_train": np.zeros((2, 8, 8))}, "expected the arrays x_train and x_test, found x_train"),
         ({"x_train": np.zeros((2, 8)), "x_test": np.zeros((2, 8))}, r"train images: expected pictures of shape \(N, H, W\) or \(N, H, W, C\) with C 1 or 3, found shape \(2, 8\)"),
         ({"x_train": np.zeros((2, 8, 8)) + 2, "x_test": np.zeros((2, 8, 8))}, r"float pictures must lie in \[0, 1\], found 2 to 2; divide 0-255 values by 255"),
-        ({"x_train": np.zeros((2, 8, 8)) * np.nan, "x_test": np.zeros((2, 8, 8))}, r"float pictures must lie in \[0, 1\], found nan to nan"),
-        ({"x_train": np.zeros((2, 8, 8), int), "x_test": np.zeros((2, 8, 8), int)}, "expected uint8, or float in .*, found int64"),
+        ({"x_train": np.zeros((2, 8, 8)) * np.nan, "x_test": np.zeros((2, 8, 8))}, r"float pictures must lie in \[0, 1\], found NaN or infinity \(128 times\); replace them, by numpy.nan_to_num"),
+        ({"x_train": np.zeros((2, 8, 8), int), "x_test": np.zeros((2, 8, 8), int)}, "expected uint8, bool, or float in .*, found int64; divide by the level of white, 255 or 65535 for example"),
         ({"x_train": np.zeros((0, 8, 8)), "x_test": np.zeros((2, 8, 8))}, "expected at least one picture, found an empty set"),
     ],
 )  # fmt: skip
@@ -173,7 +175,7 @@ def test_a_folder_of_two_npy_files_is_mapped(tmp_path, images, limit):
     [
         (np.zeros((3, 4)), r"set\.npy: expected pictures of shape .*, found shape \(3, 4\)"),
         (np.float32(1), r"set\.npy: expected pictures of shape .*, found shape \(\)"),
-        (np.zeros((3, 4, 4), int), r"set\.npy: expected uint8, or float in \[0, 1\], found int64"),
+        (np.zeros((3, 4, 4), int), r"set\.npy: expected uint8, bool, or float in \[0, 1\], found int64"),
         (np.zeros((3, 4, 4)) + 9, r"set\.npy: float pictures must lie in \[0, 1\], found 9 to 9"),
         (np.zeros((1, 4, 4)), r"set\.npy: expected at least two pictures, so that one can be held out, found 1"),
         (np.array([None]), r"set\.npy: cannot be read as a NumPy file: "),
@@ -255,9 +257,129 @@ print(Dataset(mapped, mapped).fingerprint)
 def test_other_sources_are_refused(tmp_path):
     with pytest.raises(InputError, match="found nothing; without DATA the embedded MNIST is used"):
         load_data(tmp_path / "missing")
-    (tmp_path / "a.txt").write_text("x")
-    with pytest.raises(InputError, match="found a file of another kind"):
-        load_data(tmp_path / "a.txt")
+    found = {
+        "a.txt": (b"x", "found text; without DATA"),
+        "a.csv": (
+            b"1,2,3\n4,5,6\n",
+            r"found CSV \(save its pixels by numpy\.save, as an array uint8 \(N, H, W\)\); without",
+        ),
+        "a.tfrecord": (b"", "expected at least two pictures, so that one can be held out, found 0"),
+        "a.zip": (b"PK\x05\x06" + bytes(18), "found ZIP; without DATA"),
+    }
+    for name, (content, message) in found.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match=message):
+            load_data(tmp_path / name)
+    Image.new("L", (4, 4)).save(tmp_path / "one.png")
+    with pytest.raises(InputError, match="found one PNG, where training takes many pictures: name their folder"):
+        load_data(tmp_path / "one.png")
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("train-images.idx3-ubyte", "t10k-images.idx3-ubyte"),
+        ("train-images.idx3-ubyte.gz", "t10k-images.idx3-ubyte.gz"),
+        ("emnist-digits-train-images-idx3-ubyte", "emnist-digits-test-images-idx3-ubyte.gz"),
+        ("training.dat", "val.dat"),
+    ],
+)
+def test_idx_files_are_told_by_content_and_their_parts_by_name(tmp_path, images, write_idx, train, test):
+    write_idx(tmp_path / train, images), write_idx(tmp_path / test, images[:2])
+    write_idx(tmp_path / "train-labels-idx1-ubyte", np.zeros(5, np.uint8))
+    data = load_data(tmp_path)
+    np.testing.assert_array_equal(data.train[..., 0], images)
+    np.testing.assert_array_equal(data.test[..., 0], images[:2])
+    assert data.notes[1] == "passed over 1 file: 1 IDX1 (train-labels-idx1-ubyte)"
+
+
+def test_idx_files_of_several_sets_are_refused(tmp_path, images, write_idx):
+    names = [f"emnist-{kind}-{part}-images-idx3-ubyte" for kind in ("digits", "letters") for part in ("train", "test")]
+    for name in names:
+        write_idx(tmp_path / name, images)
+    with pytest.raises(InputError) as caught:
+        load_data(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path}: expected one IDX file of test images, found {names[1]}, {names[3]}; "
+        f"put each set into a folder of its own"
+    )
+
+
+def test_one_idx_file_is_split_by_numbers(tmp_path, images, write_idx):
+    data = load_data(write_idx(tmp_path / "digits", images))
+    assert (len(data.train), len(data.test), data.notes) == (4, 1, ("0.1 of all is held out for testing",))
+
+
+@pytest.mark.parametrize("names", [("x_train", "x_test", "x_val"), ("train_images", "test_images", "val_images")])
+def test_arrays_of_an_archive_are_parts_by_their_names(tmp_path, images, names):
+    arrays = dict(zip(names, (images, images[:2], images[:3]), strict=True))
+    np.savez(tmp_path / "set.npz", **arrays, y_train=np.zeros(5), train_labels=np.zeros(5))
+    data = load_data(tmp_path / "set.npz")
+    assert [len(part) for part in data.parts] == [5, 2, 3]
+    assert data.notes == (
+        f"{names[0]} is trained on, {names[1]} is the test part, {names[2]} is the validation part",
+        "passed over 2 arrays: y_train, train_labels",
+    )
+
+
+def test_one_array_of_an_archive_is_split_and_others_are_listed(tmp_path, images):
+    np.savez(tmp_path / "one.npz", images)
+    assert [len(part) for part in load_data(tmp_path / "one.npz").parts] == [4, 1]
+    np.savez(tmp_path / "two.npz", images=images, labels=np.zeros(5))
+    with pytest.raises(InputError) as caught:
+        load_data(tmp_path / "two.npz")
+    assert str(caught.value) == (
+        f"{tmp_path / 'two.npz'}: expected the arrays x_train and x_test, found images, labels; "
+        f"save the images under these names"
+    )
+
+
+def test_a_folder_s_array_for_validation_is_read_too(tmp_path, images):
+    for name, count in (("train", 5), ("test", 2), ("validation", 3)):
+        np.save(tmp_path / f"{name}.npy", images[:count])
+    assert [len(part) for part in load_data(tmp_path).parts] == [5, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("shape", "advice"),
+    [
+        ((5, 784), "of flat images make array.reshape(-1, 28, 28)"),
+        ((5, 1, 8, 8), "channels come last: array.transpose(0, 2, 3, 1)"),
+        ((5, 3, 8, 8), "channels come last: array.transpose(0, 2, 3, 1)"),
+        ((8, 8, 3, 5), "images come first: array.transpose(3, 0, 1, 2)"),
+        ((5, 8, 8, 4), "leave the fourth channel out: array[..., :3]"),
+    ],
+)
+def test_arrays_of_another_layout_get_advice_that_works(tmp_path, shape, advice):
+    array = np.zeros(shape, np.uint8)
+    np.save(tmp_path / "set.npy", array)
+    with pytest.raises(InputError) as caught:
+        load_data(tmp_path / "set.npy")
+    assert str(caught.value) == (
+        f"{tmp_path / 'set.npy'}: expected pictures of shape (N, H, W) or (N, H, W, C) with C 1 or 3, "
+        f"found shape {shape}; {advice}"
+    )
+    np.save(tmp_path / "set.npy", eval(advice[advice.index("array") :], {"array": array}))
+    assert sum(map(len, load_data(tmp_path / "set.npy").parts)) == 5
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ((-1.0, 1.0), "found -1 to 1; of values in [-1, 1] take (array + 1) / 2"),
+        ((0.0, 255.0), "found 0 to 255; divide 0-255 values by 255"),
+        ((-3.0, 4.0), "found -3 to 4; bring them into [0, 1]"),
+        ((0.5, np.nan), "found NaN or infinity (2 times); replace them, by numpy.nan_to_num"),
+        ((0.5, np.inf), "found NaN or infinity (2 times); replace them, by numpy.nan_to_num"),
+    ],
+)
+def test_floats_out_of_range_say_what_they_are(tmp_path, values, message):
+    array = np.full((3, 4, 4), values[0])
+    array[:, 2, 2] = values[1]
+    np.save(tmp_path / "set.npy", array)
+    with pytest.raises(InputError) as caught:
+        load_data(tmp_path / "set.npy")
+    assert str(caught.value) == f"{tmp_path / 'set.npy'}: float pictures must lie in [0, 1], {message}"
 
 
 def test_fingerprint_is_of_shapes_and_pixels(images):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cvae_runtime import InputError, read_images
-from cvae_train import DataOptions, load_data
+from cvae_train import DataOptions, Dataset, load_data
 from cvae_train._data import load_test
 from cvae_train._split import held_out
 
@@ -69,18 +69,95 @@ def test_pictures_are_found_below_the_folder_in_the_order_of_their_paths(save, f
 def test_train_and_test_are_the_parts_where_there_are_both(save, folder):
     save("train/a/1.png", 10), save("train/2.png", 20), save("test/3.png", 30), save("val/4.png", 40), save("5.png", 50)
     data = load_data(folder)
-    assert (levels(data.train), levels(data.test)) == ([20, 10], [30])
+    assert (levels(data.train), levels(data.test), levels(data.validation)) == ([20, 10], [30], [40])
     assert refusal(folder, DataOptions(test_fraction=0.5)) == (
         f"{folder}: has a test part of its own; leave --test-fraction out"
     )
     (folder / "test/3.png").unlink()
-    assert refusal(folder) == (f"{folder / 'test'}: expected pictures (.bmp, .jpeg, .jpg, .png, .webp), found none")
+    assert refusal(folder) == (
+        f"{folder / 'test'}: expected pictures (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP), found none"
+    )
 
 
 def test_train_alone_is_a_name_like_any_other(save, folder):
     save("train/1.png", 10), save("cars/1.png", 20)
     data = load_data(folder)
     assert sorted(levels(data.train) + levels(data.test)) == [10, 20]
+    assert data.notes == (
+        "0.1 of all is held out for testing",
+        "train/ is read like any other folder, since none beside it makes it a part",
+    )
+
+
+@pytest.mark.parametrize("held", ["val", "Validation", "VALID", "dev", "test", "Testing", "eval"])
+@pytest.mark.parametrize("train", ["train", "Training"])
+def test_held_back_pictures_are_not_trained_on(save, folder, train, held):
+    save(f"{train}/1.png", 10), save(f"{train}/a/2.png", 20), save(f"{held}/3.png", 30), save("4.png", 40)
+    data = load_data(folder)
+    assert (levels(data.train), levels(data.test), data.validation) == ([10, 20], [30], None)
+    meaning = "is the test part"
+    if held.lower() in ("val", "validation", "valid", "dev"):
+        meaning += ", since there is no other"
+    assert data.notes == (
+        f"{train}/ is trained on, {held}/ {meaning}",
+        "passed over 1 file: 1 outside of these (4.png)",
+    )
+
+
+def test_a_validation_part_beside_a_test_part_is_one(save, folder):
+    save("train/1.png", 10), save("test/2.png", 20), save("val/3.png", 30), save("eval/4.png", 40)
+    data = load_data(folder)
+    assert (levels(data.train), levels(data.test), levels(data.validation)) == ([10], [40, 20], [30])
+    assert data.notes == ("train/ is trained on, eval/, test/ is the test part, val/ is the validation part",)
+    without = Dataset(data.train, data.test)
+    assert data.fingerprint != without.fingerprint
+
+
+def test_parts_of_each_kind_of_thing_are_parts(save, folder):
+    save("bottle/train/good/1.png", 10), save("bottle/test/broken/2.png", 20), save("cable/train/good/3.png", 30)
+    save("cable/test/bent/4.png", 40), save("cable/truth/4.png", 50)
+    data = load_data(folder)
+    assert (levels(data.train), levels(data.test)) == ([10, 30], [20, 40])
+    assert data.notes[1] == "passed over 1 file: 1 outside of these (cable/truth/4.png)"
+
+
+@pytest.mark.parametrize("others", ["1.png", "cats/1.png", None])
+@pytest.mark.parametrize("held", ["val", "Test"])
+def test_a_held_back_folder_without_one_for_training_is_an_error(save, folder, held, others):
+    save(f"{held}/2.png")
+    if others:
+        save(others)
+    assert refusal(folder) == (
+        f"{folder}: expected a folder train/ beside {held}/, whose name holds it back from training, found none; "
+        f"move the pictures to train on into {folder / 'train'}, or give {held}/ another name"
+    )
+
+
+def test_a_held_back_folder_deeper_in_is_read_and_said(save, folder):
+    save("2019/test/1.png", 10), save("2019/2.png", 20)
+    data = load_data(folder)
+    assert sorted(levels(data.train) + levels(data.test)) == [10, 20]
+    assert data.notes[1] == "2019/test/ is read like any other folder, since none beside it makes it a part"
+
+
+def test_content_decides_what_is_a_picture(save, folder):
+    """TIFF, GIF, PPM, and PNG by any name; text by the name of none is passed over, by the name of one an error."""
+    save("1.tiff", 10), save("2.GIF", 20), save("3.pgm", 30), save("4.dat", 40, format="PNG")
+    save("5", 50, format="TIFF"), save("6.heic", 60, format="BMP")
+    for name, content in (("a.csv", b"1,2,3\n4,5,6\n"), ("b.heic", b"\0\0\0\x18ftypheic"), (".c.png", b"")):
+        (folder / name).write_bytes(content)
+    data = load_data(folder, GREY)
+    assert sorted(levels(data.train) + levels(data.test)) == [10, 20, 30, 40, 50, 60]
+    assert data.notes[1] == "passed over 3 files: 1 AVIF or HEIC (b.heic), 1 CSV (a.csv), 1 hidden (.c.png)"
+    (folder / "7.tif").write_text("x")
+    assert refusal(folder, GREY).splitlines()[1] == (
+        "  7.tif: cannot be read as a picture: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found text"
+    )
+
+
+def test_a_raw_picture_is_passed_over_and_not_its_thumbnail_read(save, folder):
+    save("1.png", 10), save("2.png", 20), save("3.nef", 30, format="TIFF")
+    assert load_data(folder).notes[1] == "passed over 1 file: 1 raw picture of a camera (3.nef)"
 
 
 def test_the_held_out_part_is_as_large_as_asked(save, folder):
@@ -126,9 +203,9 @@ def test_a_folder_that_cannot_be_listed_is_an_error(save, folder, monkeypatch):
 def test_a_folder_without_pictures_says_what_was_looked_for(folder):
     folder.mkdir()
     assert refusal(folder) == (
-        f"{folder}: expected an .npz file with x_train and x_test, an .npy file, a .tfrecord file, or a folder with "
-        f"MNIST's four IDX files (train-images-idx3-ubyte and so on), train.npy and test.npy, .tfrecord files, or "
-        f"pictures (.bmp, .jpeg, .jpg, .png, .webp), found a folder without any of them; "
+        f"{folder}: expected an .npz file with x_train and x_test, an .npy file, a .tfrecord file, an IDX file of images, or a "
+        f"folder with MNIST's four IDX files (train-images-idx3-ubyte and so on), train.npy and test.npy, .tfrecord files, or "
+        f"pictures (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP), found an empty folder; "
         f"without DATA the embedded MNIST is used"
     )
 
@@ -200,8 +277,8 @@ def damaged(save, folder):
 
 REASONS = {
     "cut.jpg": "cannot be read as a picture: image file is truncated",
-    "empty.png": "cannot be read as a picture: cannot identify image file '{folder}/empty.png'",
-    "text.png": "cannot be read as a picture: cannot identify image file '{folder}/text.png'",
+    "empty.png": "cannot be read as a picture: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found nothing",
+    "text.png": "cannot be read as a picture: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found text",
     "nowhere.png": "cannot be read as a picture: [Errno 2] No such file or directory: '{folder}/nowhere.png'",
 }
 

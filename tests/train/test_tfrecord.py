@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import zlib
 
 import numpy as np
 import pytest
@@ -90,9 +91,42 @@ def test_shards_are_parts_by_the_words_of_their_names(shard, tmp_path, train, te
     )
 
 
-def test_a_test_part_goes_before_a_validation_part(shard, tmp_path):
+def test_a_validation_part_beside_a_test_part_is_one(shard, tmp_path):
     shard("train.tfrecord", [1]), shard("validation.tfrecord", [2]), shard("test.tfrecord", [3])
-    assert levels(load_data(tmp_path).test) == [3]
+    data = load_data(tmp_path)
+    assert (levels(data.train), levels(data.test), levels(data.validation)) == ([1], [3], [2])
+
+
+@pytest.mark.parametrize(
+    ("train", "held"),
+    [
+        ("train-00000-of-00002", "validation-00000-of-00001"),
+        ("train-00000-of-00002.tfrecord", "test-00000-of-00001.tfrecord"),
+        ("TRAIN.bin", "dev.bin"),
+        ("training.tfrecord", "eval.tfrecord"),
+    ],
+)
+def test_shards_of_any_name_are_told_by_content_and_held_back(shard, tmp_path, train, held):
+    shard(train, [1, 2]), shard(held, [3])
+    (tmp_path / "readme.txt").write_text("x")
+    data = load_data(tmp_path)
+    assert (levels(data.train), levels(data.test)) == ([1, 2], [3])
+    assert data.notes[0].startswith(f"{train} is trained on, {held} is the test part")
+    assert data.notes[1] == "passed over 1 file: 1 text (readme.txt)"
+
+
+def test_shards_held_back_without_any_for_training_are_an_error(shard, tmp_path):
+    shard("validation.tfrecord", [1, 2]), shard("more.tfrecord", [3])
+    assert refusal(tmp_path) == (
+        f"{tmp_path}: expected shards named train beside validation.tfrecord, whose name holds it back from training, "
+        f"found none; give the shards to train on such names, or give it another"
+    )
+
+
+def test_shards_named_for_no_part_and_pictures_beside_them_are_passed_over_and_said(shard, tmp_path):
+    shard("train.tfrecord", [1]), shard("test.tfrecord", [2]), shard("extra.tfrecord", [3])
+    Image.new("L", (4, 4)).save(tmp_path / "a.png")
+    assert load_data(tmp_path).notes[1] == "passed over 2 files: 1 TFRecord (extra.tfrecord), 1 picture (a.png)"
 
 
 def test_a_word_in_a_word_names_no_part(shard, tmp_path):
@@ -121,10 +155,25 @@ def test_a_record_that_is_no_example(shard):
     assert refusal(path).startswith(f"{path}: record 0: expected a tf.train.Example: ")
 
 
-def test_compressed_shards(shard, tmp_path):
+@pytest.mark.parametrize("name", ["b.tfrecord.gz", "b.tfrecord", "b"])
+@pytest.mark.parametrize("compress", [gzip.compress, zlib.compress])
+def test_compressed_shards_are_told_by_content(shard, tmp_path, name, compress):
     plain = shard("a.tfrecord", [1, 2, 3])
-    (tmp_path / "b.tfrecord.gz").write_bytes(gzip.compress(plain.read_bytes()))
-    assert load_data(tmp_path / "b.tfrecord.gz").fingerprint == load_data(plain).fingerprint
+    (tmp_path / name).write_bytes(compress(plain.read_bytes()))
+    assert load_data(tmp_path / name).fingerprint == load_data(plain).fingerprint
+
+
+def test_records_of_raw_pixels_say_what_they_are_and_what_to_do(shard):
+    path = shard("a.tfrecord", [example(image_raw=bytes(range(200, 256)), label=number) for number in range(2)])
+    assert refusal(path).splitlines()[1] == (
+        f"  {path}: record 1: cannot be read as a picture: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, "
+        f"found 56 bytes of an unknown kind; raw pixels must be encoded first, as PNG for example"
+    )
+
+
+def test_a_record_of_something_compressed_says_so(shard):
+    path = shard("a.tfrecord", [example(image=gzip.compress(png(1), mtime=0))] * 2)
+    assert refusal(path).splitlines()[1].endswith("TIFF, WebP, found gzip of PNG")
 
 
 def test_damage_names_shard_and_record(shard):

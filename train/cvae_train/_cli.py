@@ -156,8 +156,9 @@ def command(
 ) -> None:
     """Train a convolutional variational autoencoder.
 
-    DATA is a folder of pictures (PNG, JPEG, WebP, BMP; nested or not, perhaps in train/ and test/), a folder with
-    MNIST's four IDX files, an .npz file with x_train and x_test, an .npy file, or TFRecords with encoded pictures.
+    DATA is a folder of pictures (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP; nested or not, perhaps in train/, val/ and
+    test/), a folder with MNIST's four IDX files, an .npz file with x_train and x_test, an .npy file, or TFRecords with
+    encoded pictures.
     Without it the embedded MNIST is used.
 
     \b

@@ -134,7 +134,7 @@ class TrainConfig:
         precision: "float32", "bfloat16" for the layers of a training step (weights, losses, evaluation stay float32),
             or "auto": bfloat16 where the hardware computes in it.
         validation_fraction: part of the training images that is not trained on and measured each epoch: what settings
-            are chosen by, so that the test images say something of them.
+            are chosen by, so that the test images say something of them. 0 for data with a validation part of its own.
         patience: epochs without a better ELBO of the validation part after which training stops; the weights of the best
             epoch are kept. 0: all epochs are run, and the last is kept.
         deterministic: run TensorFlow with op determinism, so that a seed gives the same run every time.
@@ -176,8 +176,6 @@ class TrainConfig:
         for name in ("ema", "validation_fraction"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise InputError(f"{name} must be at least 0 and below 1; found {getattr(self, name)}")
-        if self.patience and not self.validation_fraction:
-            raise InputError("patience looks at the validation part; set validation_fraction, to 0.1 for example")
         choices = {"binarize": Binarize, "objective": Objective, "decay": Decay, "precision": Precision}
         for name, choice in choices.items():
             if getattr(self, name) not in get_args(choice):

@@ -108,7 +108,11 @@ class Loop:
         self.optimizer.build(self.model.trainable_variables)
         self._chunk = 1  # steps; grows to CHUNK_SECONDS once the speed is known
         latent_dim = config.model.latent_dim
-        self._validation = _Part.of(self._train_feed, everything[validation], latent_dim) if validation.any() else None
+        self._validation: _Part | None = None
+        if data.validation is not None:
+            self._validation = _Part.of(feed(data.validation), np.arange(len(data.validation)), latent_dim)
+        elif validation.any():
+            self._validation = _Part.of(self._train_feed, everything[validation], latent_dim)
         self._test = _Part.of(feed(data.test), np.arange(len(data.test)), latent_dim)
 
     def train_epoch(self, epoch: int, on_images: OnImages) -> float:

@@ -1,8 +1,7 @@
 """Shards of TFRecords whose Examples hold encoded pictures."""
 
 import inspect
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -10,48 +9,64 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from cvae_runtime import InputError
+from cvae_runtime import InputError, file_kind
 
 from ._encoded import Encoded, EncodedPart
 from ._options import DataOptions
-from ._parts import Parts, own_parts, split_parts
+from ._part_names import PartName, part_of
+from ._parts import FOLDER, HIDDEN, Source, notes_on_others, own_parts, split_parts
 from ._tensorflow import import_tensorflow
 
 FEATURES = ("image/encoded", "image", "image_raw")
 
+_KINDS = ("TFRecord", "gzip of TFRecord", "zlib of TFRecord")
 _FRAME_BYTES = 16  # a record's length, and two checksums
 
 
-def tfrecords(path: Path, options: DataOptions, quiet: bool) -> Parts | None:
-    """The pictures of one shard or of a folder's: those named for training and for testing, or some of all held out.
+def tfrecords(path: Path, options: DataOptions, quiet: bool, inside: Mapping[str, str]) -> Source | None:
+    """The pictures of one shard or of a folder's: those named for a part, or some of all held out.
 
     Raises:
-        InputError: a shard is damaged, or all together hold fewer than two records.
+        InputError: a shard is damaged, some are held back from training by their names and none are named for it, or
+            all together hold fewer than two records.
     """
     if path.is_file():
-        shards = [path] if ".tfrecord" in path.name else []
+        shards = [path] if _is_shard(path.name, file_kind(path)) else []
     else:
-        shards = sorted(shard for shard in path.glob("*.tfrecord*") if not shard.name.startswith("."))
+        shards = [path / name for name, kind in inside.items() if _is_shard(name, kind)]
     if not shards:
         return None
-    train, test, validation = ([s for s in shards if _part_of(s) == part] for part in ("train", "test", "val"))
-    test = test or validation
-    if train and test:
-        trained, tested = (EncodedPart(_Records(part), options, quiet) for part in (train, test))
-        return own_parts(trained, tested, options, path)
+    named: dict[PartName, list[Path]] = {}
+    for shard in shards if path.is_dir() else ():
+        if part := part_of(shard.name):
+            named.setdefault(part, []).append(shard)
+    if named and "train" not in named:
+        held = next(iter(named.values()))[0].name
+        raise InputError(
+            f"{path}: expected shards named train beside {held}, whose name holds it back from training, found none; "
+            f"give the shards to train on such names, or give it another"
+        )
+    if len(named) > 1:
+        used = [shard.name for those in named.values() for shard in those]
+        return own_parts(
+            {part: EncodedPart(_Records(those), options, quiet) for part, those in named.items()},
+            options,
+            path,
+            {part: [shard.name for shard in those] for part, those in named.items()},
+            notes_on_others(inside, used),
+        )
     count = len(_Records(shards))
     return split_parts(
         [str(index) for index in range(count)],
         options,
         path,
         lambda chosen: EncodedPart(_Records(shards, chosen), options, quiet),
+        notes_on_others(inside, [shard.name for shard in shards]),
     )
 
 
-def _part_of(shard: Path) -> str | None:
-    """What the last word of a shard's name says that begins so: "train" of ``test-set-train.tfrecord-0000-of-0002``."""
-    named = re.findall("(?<![a-z])(train|test|val)", shard.name.lower())
-    return named[-1] if named else None
+def _is_shard(name: str, kind: str) -> bool:
+    return kind in _KINDS or (".tfrecord" in name and kind not in (HIDDEN, FOLDER))
 
 
 class _Records:
@@ -88,10 +103,10 @@ def _records(tf: ModuleType, shard: Path) -> Iterator[bytes]:
     # tf.data would start TensorFlow, after which a run can no longer set its threads, and is slower one by one.
     # Unwrapped, it does not say that it is deprecated.
     read = inspect.unwrap(tf.compat.v1.io.tf_record_iterator)
-    compressed = shard.suffix == ".gz"
+    compressed = {"gzip": "GZIP", "zlib": "ZLIB"}.get(file_kind(shard).split(" of ")[0])
     number, size = 0, 0
     try:
-        for record in read(str(shard), "GZIP" if compressed else None):
+        for record in read(str(shard), compressed):
             yield record
             number, size = number + 1, size + len(record) + _FRAME_BYTES
     except tf.errors.OpError as error:

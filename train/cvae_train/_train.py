@@ -38,6 +38,7 @@ from ._plan import Plan
 from ._progress import Progress
 from ._provenance import describe_environment
 from ._run import DataInfo, RunFolder
+from ._summary import describe_images
 from ._tensorflow import op_determinism
 
 _log = logging.getLogger("cvae_train")
@@ -120,6 +121,7 @@ def train(
             f"the model takes images of shape {config.model.image_shape}, the data has {data.image_shape}; "
             f"give ModelConfig the data's image_shape"
         )
+    lines = describe_images(config, data)
     folder = RunFolder(Path(run) if run is not None else _next_free(Path("runs")))
     begun = folder.read_plan() if resume and folder.config.is_file() else None
     compute = choose_compute(config.precision, config.batch_size, begun)
@@ -147,7 +149,8 @@ def train(
         for callback in listeners:
             callback.begin(folder, config, tuple(history))
         with Progress(config.epochs, loop.train_count, quiet=quiet or not cluster.chief) as progress:
-            progress.say(_describe(compute, cluster))
+            for line in (*lines, _describe(compute, cluster)):
+                progress.say(line)
             _run_epochs(folder, loop, history, progress, listeners)
         if cluster.chief:
             _finish(folder, loop, history)

@@ -1,5 +1,6 @@
 /** From a picture of any size to one of a model's size. */
 
+import { paperBelow } from "../src/arrays.ts";
 import { context2d } from "./dom.ts";
 
 const BOX = 20; // pixels: MNIST's digits fit into a square of this size …
@@ -7,19 +8,23 @@ const SIDE = 28; // … and have their centre of mass in the middle of one of th
 const INK = 32; // grey levels from the paper's; less is the paper's own unevenness
 
 /**
- * Draws the middle of a picture over a whole canvas; what is transparent in it is white. Pixels of small pictures become
- * squares, so that a picture of the model's own size reaches the model as it is.
+ * Draws the middle of a picture over a whole canvas; what is transparent in it is white, or black where all the rest is
+ * white. Pixels of small pictures become squares, so that a picture of the model's own size reaches the model as it is.
  */
 export function cover(target: HTMLCanvasElement, source: CanvasImageSource, width: number, height: number): void {
   const context = context2d(target);
   const scale = Math.max(target.width / width, target.height / height);
-  context.fillStyle = "#fff";
-  context.fillRect(0, 0, target.width, target.height);
+  context.clearRect(0, 0, target.width, target.height);
   context.imageSmoothingEnabled = scale < 1;
   context.imageSmoothingQuality = "high";
   const [wide, high] = [width * scale, height * scale];
   context.drawImage(source, (target.width - wide) / 2, (target.height - high) / 2, wide, high);
   context.imageSmoothingEnabled = true;
+  const white = paperBelow(context.getImageData(0, 0, target.width, target.height).data) === 255;
+  context.globalCompositeOperation = "destination-over";
+  context.fillStyle = white ? "#fff" : "#000";
+  context.fillRect(0, 0, target.width, target.height);
+  context.globalCompositeOperation = "source-over";
 }
 
 export function inverted(picture: ImageData): ImageData {

@@ -24,7 +24,7 @@ export type ImagesIn = Bytes | { readonly data: Bytes; readonly shape: readonly 
 
 /**
  * Raw pixels, N*H*W*C of them, of whatever was handed in. A canvas's pictures become grey by the luma of ITU-R 601-2 where
- * the model has one channel, and lie on white where they are transparent.
+ * the model has one channel, and where they are transparent they lie on what `paperBelow` says.
  *
  * @throws InputError if it is no image of this shape, or none at all.
  */
@@ -109,11 +109,29 @@ function isShape(told: readonly number[], length: number, shape: ImageShape): bo
   );
 }
 
+const WHITE_FROM = 250; // of a channel; lossy formats leave white a few levels darker
+
+/**
+ * The level of what a picture of red, green, blue and alpha lies on: 255, as paper is; 0 where all that can be seen is
+ * white, of which white paper would leave nothing.
+ */
+export function paperBelow(rgba: Bytes): number {
+  let [least, most, white] = [255, 0, true];
+  for (let i = 0; i < rgba.length; i += 4) {
+    const alpha = rgba[i + 3];
+    least = Math.min(least, alpha);
+    most = Math.max(most, alpha);
+    white &&= alpha === 0 || Math.min(rgba[i], rgba[i + 1], rgba[i + 2]) >= WHITE_FROM;
+  }
+  return white && least < most ? 0 : 255;
+}
+
 function fromRgba(rgba: Bytes, channels: number): Uint8Array {
   const pixels = new Uint8Array((rgba.length / 4) * channels);
+  const paper = paperBelow(rgba);
   for (let i = 0; i < rgba.length / 4; i++) {
     const alpha = rgba[4 * i + 3] / 255;
-    const [red, green, blue] = [0, 1, 2].map((c) => Math.round(rgba[4 * i + c] * alpha + 255 * (1 - alpha)));
+    const [red, green, blue] = [0, 1, 2].map((c) => Math.round(rgba[4 * i + c] * alpha + paper * (1 - alpha)));
     if (channels === 1) pixels[i] = (19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16;
     else pixels.set([red, green, blue], 3 * i);
   }

@@ -135,6 +135,20 @@ test("pictures of a canvas lie on white and become grey", async () => {
   expect(await model.encode([picture, picture])).toEqual(await model.encode(new Uint8Array([...grey, ...grey])));
 });
 
+test("white glyphs on nothing lie on black, as of white paper nothing would be left of them", async () => {
+  const model = await cvae.load(BUNDLES.mnist);
+  const drawn = (glyph: number[]) => {
+    const data = new Uint8ClampedArray(4 * 784);
+    for (let i = 0; i < 784; i++) data.set(i % 3 ? [9, 9, 9, 0] : glyph, 4 * i);
+    return { data, width: 28, height: 28 } as unknown as ImageData;
+  };
+  const on = (ink: number, paper: number) => Uint8Array.from({ length: 784 }, (_, i) => (i % 3 ? paper : ink));
+  expect(await model.encode(drawn([255, 252, 250, 255]))).toEqual(await model.encode(on(253, 0)));
+  expect(await model.encode(drawn([0, 0, 0, 255]))).toEqual(await model.encode(on(0, 255)));
+  const opaque = { data: new Uint8ClampedArray(4 * 784).fill(255), width: 28, height: 28 } as unknown as ImageData;
+  expect(await model.encode(opaque)).toEqual(await model.encode(on(255, 255)));
+});
+
 describe("what cannot be used is refused", () => {
   const raw = "raw pixels 0 to 255 of images of shape [12, 16, 3]";
   const cases: [string, (model: cvae.Model) => Promise<unknown>, string][] = [

@@ -117,6 +117,7 @@ describe("pictures of every kind", () => {
     writePng(path("grey.png"), { ...form, channels: 1, data: levels });
     writePng(path("opaque.png"), { ...form, channels: 2, data: spread((level) => [level, 255]) });
     writePng(path("hole.png"), { ...form, channels: 2, data: spread((level) => [0, 255 - level]) }); // on white
+    writePng(path("light.png"), { ...form, channels: 2, data: spread((level) => [255, level]) }); // on black
     writePng(path("rgb.png"), { ...form, channels: 3, data: spread((level) => [level, level, level]) });
     writePng(path("rgba.png"), { ...form, channels: 4, data: spread((level) => [level, level, level, 255]) });
     const [dark, bright] = [[0, 0, 0], [255, 255, 255]]; // prettier-ignore
@@ -130,7 +131,9 @@ describe("pictures of every kind", () => {
   });
 
   test("hold the same pixels", async () => {
-    const files = ["grey", "opaque", "hole", "rgb", "rgba", "indexed", "indexed-hole"].map((name) => `${name}.png`);
+    const files = ["grey", "opaque", "hole", "light", "rgb", "rgba", "indexed", "indexed-hole"].map(
+      (name) => `${name}.png`,
+    );
     expect(await cvae("reconstruct", BUNDLES.mnist, ...files, "-o", "kinds.png")).toEqual(DONE);
     expect(await cvae("reconstruct", BUNDLES.mnist, ...files.map(() => "grey.png"), "-o", "greys.png")).toEqual(DONE);
     expect(readPng(path("kinds.png"))).toEqual(readPng(path("greys.png")));

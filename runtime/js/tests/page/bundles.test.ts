@@ -28,6 +28,10 @@ describe.skipIf(CHROMIUM === undefined)("what is dropped on the page", () => {
     // Dark on bright, as on paper: a bar in the middle.
     const paper = Uint8Array.from({ length: 60 * 40 }, (_, index) => (Math.abs((index % 60) - 30) < 4 ? 20 : 240));
     writeFileSync(join(folder, "paper.png"), encode({ width: 60, height: 40, channels: 1, data: paper }));
+    const glyph = Uint8Array.from({ length: 2 * 60 * 40 }, (_, i) =>
+      i % 2 && Math.abs(((i >> 1) % 60) - 30) >= 4 ? 0 : 255,
+    );
+    writeFileSync(join(folder, "glyph.png"), encode({ width: 60, height: 40, channels: 2, data: glyph })); // white on nothing
     writeFileSync(join(folder, "notes.txt"), "neither");
     server = await serve();
     browser = await launchChromium();
@@ -107,6 +111,12 @@ describe.skipIf(CHROMIUM === undefined)("what is dropped on the page", () => {
     expect(levels[14 * 28 + 2]).toBe(15);
     const turned = await changes(guest.page, "seen", () => guest.page.uncheck("#invert"));
     expect(turned[14 * 28 + 14]).toBe(20);
+  });
+
+  test("a white glyph on nothing lies on black", async () => {
+    await changes(guest.page, "reconstruction", () => drop(guest.page, [join(folder, "glyph.png")]));
+    const { levels } = await pixels(guest.page, "seen");
+    expect([levels[14 * 28 + 14], levels[14 * 28 + 2]]).toEqual([255, 0]);
   });
 });
 

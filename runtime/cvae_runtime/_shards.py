@@ -19,6 +19,7 @@ from ._errors import CvaeError, InputError
 from ._extras import require
 from ._files import new_file, new_folder, refuse_existing, remove_temporary, write_file
 from ._hold import hold_folder
+from ._json import parse_json
 from ._model import Model
 from ._progress import progress
 from ._sampling import Dtype
@@ -236,7 +237,7 @@ def _read_settings(folder: Path) -> Mapping[str, Any] | None:
     if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
         return None
     try:
-        settings = json.loads((folder / SETTINGS_NAME).read_bytes())
+        settings = parse_json((folder / SETTINGS_NAME).read_bytes())
     except (OSError, ValueError) as error:
         raise InputError(
             f"{folder}: expected a folder of shards with a {SETTINGS_NAME} that can be read; found {error}; name another folder"

@@ -9,6 +9,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from ._errors import CvaeError
+from ._printable import printable, printable_handler
 
 INTERRUPTED = 130
 
@@ -58,7 +59,7 @@ def run(command: click.Command) -> NoReturn:
     """
     verbose, quiet = _asked_for("-v", "--verbose"), _asked_for("-q", "--quiet")
     level = logging.INFO if verbose else logging.ERROR if quiet else logging.WARNING
-    logging.basicConfig(format="%(message)s", level=level)
+    logging.basicConfig(level=level, handlers=[printable_handler()])
     try:
         # Standalone mode would end an interrupted command with 1 and an error of ours with a traceback.
         sys.exit(command.main(standalone_mode=False) or 0)
@@ -70,8 +71,8 @@ def run(command: click.Command) -> NoReturn:
         sys.exit(INTERRUPTED)
     except CvaeError as error:
         if verbose:
-            traceback.print_exc()
-        print(f"Error: {error}", file=sys.stderr)
+            print(printable(traceback.format_exc()), end="", file=sys.stderr)
+        print(f"Error: {printable(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader of our stdout has gone, as `head` does. Python would complain again when it flushes at exit.
@@ -80,8 +81,8 @@ def run(command: click.Command) -> NoReturn:
     except (OSError, MemoryError) as error:
         # What the system refuses anywhere: a name that is too long, a folder that went away, memory.
         if verbose:
-            traceback.print_exc()
-        print(f"Error: {str(error) or 'out of memory'}; check names, space and permissions", file=sys.stderr)
+            print(printable(traceback.format_exc()), end="", file=sys.stderr)
+        print(f"Error: {printable(str(error)) or 'out of memory'}; check names, space and permissions", file=sys.stderr)
         sys.exit(1)
 
 

@@ -29,6 +29,7 @@ from cvae_runtime import (
     allowed_cores,
     hold_folder,
     new_folder,
+    parse_json,
     remove_temporary,
     write_file,
 )
@@ -132,8 +133,8 @@ class RunFolder:
             InputError: no run lies here, or its config.json is not of this version.
         """
         try:
-            fields = json.loads(self.config.read_text())
-        except (OSError, RecursionError, ValueError) as error:
+            fields = parse_json(self.config.read_text())
+        except (OSError, ValueError) as error:
             raise InputError(
                 f"{self.path}: expected a run folder with its config.json: {error}; cvae-train --run makes one"
             ) from error

@@ -53,7 +53,8 @@ def encode_png(picture: NDArray[np.uint8], *, optimize: bool = True) -> bytes:
 def encode_gif(frames: Sequence[NDArray[np.uint8]], milliseconds: int) -> bytes:
     """Encode pictures, uint8 (H, W, C) each, as a GIF that loops; every frame is shown for ``milliseconds``."""
     buffer = io.BytesIO()
-    first, *others = (_pillow_image(frame) for frame in frames)
+    # Copies: Pillow shares an array's memory, which an iterator may use again for its next frame.
+    first, *others = (_pillow_image(np.array(frame)) for frame in frames)
     first.save(buffer, "GIF", save_all=True, append_images=others, duration=milliseconds, loop=0)
     return buffer.getvalue()
 

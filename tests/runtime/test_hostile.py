@@ -3,6 +3,7 @@
 import random
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -52,6 +53,17 @@ def test_the_campaign_tells_what_became_of_them(tiny_bundle):
     assert done.stdout.startswith("300 bundles: ")
     assert " refused, " in done.stdout
     assert done.stdout.endswith(" runs\n")
+
+
+@pytest.mark.parametrize("number", range(len(hostile_bundles.GRAPHS)))
+def test_a_graph_that_parsers_read_otherwise_is_refused(number, tmp_path):
+    colour = Path(__file__).parents[1] / "golden" / "colour"
+    files = {path.name: path.read_bytes() for path in colour.iterdir()}
+    changed = hostile_bundles.GRAPHS[number](files["decoder.onnx"])
+    assert onnx.load_from_string(changed).graph.output[0].name == "probs"  # to onnx it is a model
+    for name, data in hostile_bundles.rehashed({**files, "decoder.onnx": changed}).items():
+        (tmp_path / name).write_bytes(data)
+    assert hostile_bundles.attempt(tmp_path, run=False) == "refused"
 
 
 def test_a_whole_bundle_runs(tiny_bundle):

@@ -62,6 +62,19 @@ _TEXTS = [
 ]
 _HUGE = 4 << 30
 
+# What makes another file of a graph; parsers of protobuf read all of them, and each is to be refused.
+GRAPHS: tuple[Callable[[bytes], bytes], ...] = (
+    lambda data: b"\x08\x08\x0a\x04ORTM" + data,  # the mark of ONNX Runtime's own format
+    lambda data: data + data,  # which parsers merge
+    lambda data: data + b"\x3a\x07\x0a\x05\x22\x03Abs",  # a second graph, of one node
+    lambda data: data + b"\x9a\x06\x04more",  # a field that onnx.proto does not have
+    lambda data: data + b"\x0a\x01a",  # a field of another type
+    lambda data: data + b"\x42\x0f\x0a\x0dcom.microsoft",  # another domain
+    lambda data: data + b"\xca\x01\x00",  # a function
+    lambda data: data + b"\xa2\x01\x00",  # training information
+    lambda data: data.replace(b"\x22\x04Relu", b"\x3a\x04mine", 1),  # an operator of another domain
+)
+
 
 def damaged_bytes(data: bytes, rng: random.Random) -> bytes:
     """Some bytes flipped, changed, cut, doubled, put in or taken out."""
@@ -162,6 +175,8 @@ def write_damaged(files: Files, folder: Path, rng: random.Random) -> None:
                     lambda path: os.truncate(path, rng.choice((0, 1, _HUGE))),  # a hole, which takes no space
                 )
             )
+        case 6:
+            files = rehashed({**files, graph: rng.choice(GRAPHS)(files[graph])})
         case _:
             files = rehashed({**files, graph: damaged_bytes(files[graph], rng)})
     for file, data in files.items():

@@ -96,6 +96,7 @@ class Graph {
         }
         Ort::SessionOptions options;
         options.SetIntraOpNumThreads(threads);
+        options.AddConfigEntry("session.load_model_format", "ONNX");  // or the file's bytes choose another
         try {
             return Ort::Session(env, path.c_str(), options);
         } catch (const Ort::Exception& error) {

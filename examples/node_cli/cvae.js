@@ -147,6 +147,7 @@ try {
 } catch (error) {
   const usage = error instanceof UsageError || String(error.code).startsWith("ERR_PARSE_ARGS");
   if (!usage && !(error instanceof CvaeError) && error.syscall === undefined) throw error; // a defect, with its stack
-  console.error(`Error: ${error.message}${usage ? `\n${USAGE}` : ""}`);
+  const text = error.message.replace(/[^\P{Cc}\n\t]/gu, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  console.error(`Error: ${text}${usage ? `\n${USAGE}` : ""}`);
   process.exitCode = usage ? 2 : error instanceof ProviderError ? 4 : error instanceof BundleError ? 5 : 1;
 }

@@ -17,7 +17,9 @@ files = [arguments.bundle / "encoder.onnx", arguments.bundle / "decoder.onnx"]
 if missing := [str(file) for file in files if not file.is_file()]:
     parser.error(f"expected a bundle, a folder that cvae-export made; there is no {' and no '.join(missing)}")
 
-encoder, decoder = (ort.InferenceSession(file, providers=["CPUExecutionProvider"]) for file in files)
+options = ort.SessionOptions()
+options.add_session_config_entry("session.load_model_format", "ONNX")  # or the file's bytes choose another
+encoder, decoder = (ort.InferenceSession(file, options, providers=["CPUExecutionProvider"]) for file in files)
 _, height, width, channels = encoder.get_inputs()[0].shape
 _, latent_dim = decoder.get_inputs()[0].shape
 

@@ -5,7 +5,16 @@ import logging
 import math
 from collections.abc import Sequence
 
-from cvae_runtime import PROVIDERS, Bundle, BundleError, GoldenResult, ProviderError, check_golden, require
+from cvae_runtime import (
+    PROVIDERS,
+    Bundle,
+    BundleError,
+    GoldenResult,
+    ProviderError,
+    check_golden,
+    printable_values,
+    require,
+)
 
 _log = logging.getLogger("cvae_export")
 
@@ -74,5 +83,7 @@ def table(checks: Sequence[Check]) -> str:
         result = check.result
         where = f"{check.provider or '-':10}{check.level or '-':22}"
         verdict = "" if result.agrees else "  FAILS"
-        lines.append(f"{result.file:26}{result.output:34}{where}{result.difference:12.2e}{result.atol:11.1e}{verdict}")
+        lines.append(
+            f"{printable_values(result.file):26}{printable_values(result.output):34}{where}{result.difference:12.2e}{result.atol:11.1e}{verdict}"
+        )
     return "\n".join(lines)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cvae_runtime import Bundle, InputError, MissingExtraError, refuse_special, require
+from cvae_runtime import Bundle, InputError, MissingExtraError, parse_json, printable_values, refuse_special, require
 
 _QUANTIZATION = ("QuantizeLinear", "DequantizeLinear")
 
@@ -97,7 +97,7 @@ def _count(proto: Any) -> dict[str, Any]:
 def _value(key: str, text: str) -> Any:
     """Metadata of ours is JSON; that of others is text."""
     try:
-        return json.loads(text) if key.startswith("cvae.") else text
+        return parse_json(text) if key.startswith("cvae.") else text
     except ValueError:
         return text
 
@@ -116,7 +116,8 @@ def _feed(inputs: list[dict[str, Any]], preprocessing: Any) -> dict[str, str]:
 
 def describe(report: Mapping[str, Any]) -> str:
     """A report as text."""
-    return "\n".join(_bundle_lines(report) if "bundle" in report else _file_lines(report))
+    shown = printable_values(report)
+    return "\n".join(_bundle_lines(shown) if "bundle" in shown else _file_lines(shown))
 
 
 def with_error(mean: float, stderr: float | None) -> str:

@@ -208,6 +208,7 @@ def open_session(graph: bytes, provider: str, level: Any = None) -> Any:
     options.log_severity_level = 3
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # or the file's bytes choose
     if level is not None:
         options.graph_optimization_level = level
     settings = {"use_tf32": "0"} if provider == PROVIDERS["cuda"] else {}

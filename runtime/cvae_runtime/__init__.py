@@ -41,6 +41,7 @@ from ._golden import Golden, GoldenCase, GoldenLatents, GoldenResult, check_gold
 from ._hold import hold_folder
 from ._idx import read_idx
 from ._image_files import encoded_shape, fit_picture, read_images, read_picture
+from ._json import parse_json
 from ._layout import Layout, check_replaceable, remove_temporary
 from ._manifest import (
     MANIFEST_NAME,
@@ -60,6 +61,7 @@ from ._memory import available_memory
 from ._model import Model, load
 from ._picture_folder import PICTURE_SUFFIXES, describe_passed_over, find_pictures
 from ._pictures import encode_gif, encode_png, picture_grid, to_uint8
+from ._printable import printable_values
 from ._providers import PROVIDERS
 from ._random import RNG_NAME, check_seed, posterior_noise, prior_latents
 from ._score import Posterior, Scores, score_images
@@ -136,10 +138,12 @@ __all__ = [
     "npz_names",
     "packaged_bundle",
     "parse_golden",
+    "parse_json",
     "parse_manifest",
     "picture_grid",
     "picture_shape",
     "posterior_noise",
+    "printable_values",
     "prior_latents",
     "read_bundle",
     "read_idx",

@@ -52,10 +52,10 @@ class BoundEngine(Engine):
             found = [output.numpy() for output in device_outputs]
         except Exception as error:  # ONNX Runtime's exceptions have no common base but this
             raise self._session.failure(error) from error
-        self._session.check(found, size, list(outputs))
-        self._session.refuse_overflow(items, [part[: len(items)] for part in found])
+        self._session.check_shapes(found, size, list(outputs))
+        found = self._session.checked_values(items, [part[: len(items)] for part in found], list(outputs))
         for part, out in zip(found, outputs.values(), strict=True):
-            store(part[: len(items)], out)
+            store(part, out)
 
     def _bind(self, size: int, items: Array, outputs: Sequence[str]) -> tuple[Any, Array, Any, list[Any]]:
         """Allocate for a size: the binding, the host's rows, the device's input and its outputs, float32."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 from ._errors import BundleError
+from ._json import parse_json
 
 FORMAT = 1
 MANIFEST_NAME = "manifest.json"
@@ -25,6 +26,8 @@ DECODER_OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "discretized-logistic": ("probs", "log_scale"),
     "discretized-logistic-mixture": ("probs", "location", "log_scale", "mixture_logits"),
 }
+
+_MOST_GRAPHS = 256  # of a bundle; those of this project have up to 20
 
 Target = Literal["portable", "cpu"]
 Precision = Literal["float32", "float16", "int8"]
@@ -186,15 +189,20 @@ def parse_manifest(text: str | bytes, source: str) -> Manifest:
         BundleError: no JSON, another format version, or a field that is missing or wrong; the message names it.
     """
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        value = parse_json(text)
+    except ValueError as error:
         raise BundleError(f"{source}: expected JSON: {error}; export the bundle again") from error
     if not isinstance(value, dict) or "format" not in value:
         raise BundleError(f'{source}: expected an object with "format": {FORMAT}; this is no bundle\'s manifest')
     if value["format"] != FORMAT or isinstance(value["format"], bool):
         raise BundleError(
-            f"{source}: expected format {FORMAT}, found {value['format']!r}; "
+            f"{source}: expected format {FORMAT}, found {_shown(value['format'])}; "
             f"use the version of cvae-toolkit that wrote it, or export the bundle again"
+        )
+    graphs = value.get("graphs")
+    if isinstance(graphs, list) and len(graphs) > _MOST_GRAPHS:
+        raise BundleError(
+            f"{source}: graphs: expected at most {_MOST_GRAPHS}, found {len(graphs):,}; export the bundle again"
         )
     manifest = _decode_object(Manifest, value, source, "")
     for role in ("encoder", "decoder"):
@@ -213,20 +221,16 @@ def parse_manifest(text: str | bytes, source: str) -> Manifest:
     return manifest
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _decode(kind: Any, value: Any, source: str, path: str) -> Any:
     """Turn a JSON value into ``kind``: a dataclass, a tuple, a mapping, a union, a literal or a plain type."""
 
     def wrong(expected: str) -> BundleError:
-        try:
-            found = json.dumps(value)
-        except RecursionError:
-            found = "lists in lists"
-        found = found if len(found) <= 60 else f"{found[:57]}..."
-        return BundleError(f"{source}: {path or 'manifest'}: expected {expected}, found {found}")
+        return BundleError(f"{source}: {path or 'manifest'}: expected {expected}, found {_shown(value)}")
 
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         if not isinstance(value, dict):

@@ -216,6 +216,7 @@ class Model(Explorer, Sampler):
 
         Raises:
             InputError: see `encode`; a number out of range.
+            BundleError: the graphs give numbers of which no scores can be made.
         """
         samples, first = whole("samples", samples, 1), whole("first", first, 0)
         images = check_images(images, self.image_shape)
@@ -226,18 +227,26 @@ class Model(Explorer, Sampler):
         self._check_memory(samples, model.decoder_outputs)  # an image's draws are decoded together
         decode = partial(self._decode_draws, outputs=model.decoder_outputs)
         posterior = self.encode(images)
-        return score_images(images, posterior, decode, model.likelihood, model.preprocessing, samples, seed, first)
+        with np.errstate(all="ignore"):  # of extreme numbers, which the check refuses
+            scores = score_images(
+                images, posterior, decode, model.likelihood, model.preprocessing, samples, seed, first
+            )
+        self._refuse_unless_finite("scores", scores.elbo, scores.log_likelihood)
+        return scores
 
     def _decode_array(self, z: Floats, outputs: Sequence[str] = ("probs",)) -> dict[str, Floats]:
         return self._decode(lambda start, stop: z[start:stop], len(z), outputs)
 
     def _decode_draws(self, z: Floats, outputs: Sequence[str] = ("probs",)) -> dict[str, Floats]:
-        if not np.isfinite(z).all():
-            raise BundleError(
-                f"{self._loaded_as[0] or packaged_bundle()}: expected draws of q(z|x) that float32 holds; the encoder's "
-                f"logvar is too large; export the bundle again"
-            )
+        self._refuse_unless_finite("draws of q(z|x)", z)
         return self._decode_array(z, outputs)
+
+    def _refuse_unless_finite(self, what: str, *numbers: NDArray[Any]) -> None:
+        if not all(np.isfinite(array).all() for array in numbers):
+            raise BundleError(
+                f"{self._loaded_as[0] or packaged_bundle()}: expected finite {what}, found NaN or infinity; "
+                f"its graphs give numbers that are too extreme; export the bundle again"
+            )
 
     def _decode(
         self,

@@ -34,9 +34,9 @@ def _known_folder(path: Path) -> tuple[str, str] | None:
 
 def _known_file(path: Path) -> tuple[str, str]:
     if not path.exists():
-        return "nothing", "cvae-export makes one"
-    if path.name == MANIFEST_NAME or (path.suffix == ".onnx" and (path.parent / MANIFEST_NAME).is_file()):
-        return "a file of one", f"name the folder that it lies in: {_quoted(path.parent)}"
+        return "a link that leads nowhere" if path.is_symlink() else "nothing", "cvae-export makes one"
+    if (path.parent / MANIFEST_NAME).is_file():
+        return "a file of one", f"name its folder: {_quoted(path.parent)}"
     if path.suffix == ".onnx":
         return "a single graph", f"cvae-inspect {_quoted(path)} tells what it is; cvae-export makes bundles"
     if path.suffix == ".keras":

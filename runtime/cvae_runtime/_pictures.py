@@ -106,7 +106,8 @@ def encode_gif(frames: Sequence[NDArray[Any]], milliseconds: int) -> bytes:
     if not len(frames):
         raise InputError("frames must hold at least one picture; found none")
     buffer = io.BytesIO()
-    first, *others = (_pillow_image(frame) for frame in frames)
+    # Copies: Pillow shares an array's memory, which an iterator may use again for its next frame.
+    first, *others = (_pillow_image(np.array(frame)) for frame in frames)
     first.save(buffer, "GIF", save_all=True, append_images=others, duration=milliseconds, loop=0)
     return buffer.getvalue()
 

@@ -139,6 +139,7 @@ def _open(
     name = PROVIDERS[provider]
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors; they also come as exceptions
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # or the file's bytes choose
     if level is not None:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.__members__[level]
     # One thread a session: the scheduler runs micro-batches side by side, which is faster than ONNX Runtime's own

@@ -22,6 +22,7 @@ from ._extras import require
 from ._files import new_file, write_file
 from ._folders import new_folder, refuse_existing_folder
 from ._hold import hold_folder
+from ._json import parse_json
 from ._layout import Layout, Owns, remove_temporary
 from ._model import Model
 from ._progress import progress
@@ -274,7 +275,7 @@ def _read_settings(folder: Path) -> Mapping[str, Any] | None:
     if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
         return None
     try:
-        settings = json.loads((folder / SETTINGS_NAME).read_bytes())
+        settings = parse_json((folder / SETTINGS_NAME).read_bytes())
     except (OSError, ValueError) as error:
         raise InputError(
             f"{folder}: expected a folder of shards with a {SETTINGS_NAME} that can be read; found {error}; name another folder"

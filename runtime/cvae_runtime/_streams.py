@@ -11,6 +11,7 @@ import select
 import sys
 
 from ._errors import InputError
+from ._printable import printable
 
 # Opened the wrong way round, stdin and stdout fail at the first use. What goes to stderr is dropped.
 _MODES = (os.O_WRONLY, os.O_RDONLY, os.O_WRONLY)
@@ -46,9 +47,9 @@ def drop_stdout_that_fails() -> None:
 
 
 def print_error(message: str) -> None:
-    """Write a message to stderr, where it can be written: the exit code is there, too."""
+    """Write a message to stderr, control characters escaped, where it can be written: the exit code is there, too."""
     with contextlib.suppress(OSError, ValueError):
-        print(message, file=sys.stderr, flush=True)
+        print(printable(message), file=sys.stderr, flush=True)
 
 
 def reader_has_gone() -> bool:

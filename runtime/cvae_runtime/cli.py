@@ -8,6 +8,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from ._last_resort import end_of
+from ._printable import printable_handler
 from ._streams import drop_stdout_that_fails, guard_streams
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -57,7 +58,7 @@ def run(command: click.Command) -> NoReturn:
     guard_streams()
     verbose, quiet = _asked_for("-v", "--verbose"), _asked_for("-q", "--quiet")
     level = logging.INFO if verbose else logging.ERROR if quiet else logging.WARNING
-    logging.basicConfig(format="%(message)s", level=level)
+    logging.basicConfig(level=level, handlers=[printable_handler()])
     try:
         # Standalone mode would end an interrupted command with 1 and an error of ours with a traceback.
         code = command.main(standalone_mode=False) or 0

@@ -13,7 +13,8 @@ const [name, path] = process.argv.slice(1);
 const ort = require(name), fs = require("fs"), types = {float32: Float32Array, uint8: Uint8Array};
 const given = Object.entries(JSON.parse(fs.readFileSync(0)));
 const feeds = given.map(([n, t]) => [n, new ort.Tensor(t.dtype, types[t.dtype].from(t.data), t.shape)]);
-ort.InferenceSession.create(fs.readFileSync(path)).then((s) => s.run(Object.fromEntries(feeds))).then((results) => {
+const options = {extra: {session: {load_model_format: "ONNX"}}};
+ort.InferenceSession.create(fs.readFileSync(path), options).then((s) => s.run(Object.fromEntries(feeds))).then((results) => {
   const found = Object.entries(results).map(([n, t]) => [n, {shape: t.dims, data: Array.from(t.data)}]);
   console.log(JSON.stringify(Object.fromEntries(found)));
 }).catch((error) => { console.error(String(error)); process.exit(1); });

@@ -16,7 +16,9 @@ from ._tools import Arrays, Run, Runtime, run_tool
 def _onnxruntime(path: Path, outputs: Sequence[str]) -> Run:
     import onnxruntime as ort
 
-    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    options = ort.SessionOptions()
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     return lambda inputs: dict(zip(outputs, session.run(outputs, inputs), strict=True))
 
 

@@ -16,6 +16,7 @@ import cvae_runtime as cvae
 from scripts import hostile_bundles
 
 from ._bombs import bombs
+from ._bundles import hostile_bundle_commands
 from ._counts import Counts, rng_of, until
 from ._processes import Limits, end, says_why, start_call
 from ._readers import Reader, readers
@@ -28,7 +29,7 @@ _LINES = 12  # command lines between two parts
 
 
 def run_attack(seconds: float, seed: int) -> Counts:
-    """The bombs once, then readers, bundles and command lines by turns."""
+    """The bombs and the bundles that deceive once, then readers, bundles and command lines by turns."""
     counts, begin = Counts(), time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -44,11 +45,14 @@ def run_attack(seconds: float, seed: int) -> Counts:
 def _meet_bombs(folder: Path, counts: Counts) -> None:
     (folder / "bombs").mkdir()
     (folder / "work").mkdir()
-    for what, command, refused in bombs(folder / "bombs"):
+    (folder / "bundles").mkdir()
+    commands = [*bombs(folder / "bombs"), *hostile_bundle_commands(folder / "bundles")]
+    for what, command, refused in commands:
         log = folder / "log"
         process = start_call(_in_folder, (folder / "work", command), log, Limits(memory_bytes=_MEMORY))
         code, text = end(process, _PATIENCE), log.read_text(errors="replace")
-        if says_why(code, text) and bool(code) == refused and not (folder / "work" / "pickled-code-ran").exists():
+        ran = (folder / "work" / "pickled-code-ran").exists()
+        if says_why(code, text) and bool(code) == refused and not ran and "\x1b" not in text:
             counts.add(f"bombs: {'refused' if refused else 'read'}")
         else:
             counts.defect("bombs", f"{what}: {' '.join(command)!r}: exit {code}: {text[-300:]}")

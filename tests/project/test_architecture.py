@@ -67,3 +67,16 @@ def test_modules_in_typescript_are_small_and_documented_too(path):
     lines = path.read_text().splitlines()
     assert len(lines) <= 300
     assert lines[0].startswith(("/**", "// Made by")), "a module says in its first comment what it is for"
+
+
+def test_whoever_opens_a_session_names_the_format():
+    # Else the first bytes of a file choose ONNX Runtime's own, whose graphs nobody has looked at.
+    found = []
+    for folder in ("runtime/cvae_runtime", "runtime/js/src", "export", "examples", "scripts"):
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix in (".py", ".ts", ".js", ".hpp", ".cpp") and "node_modules" not in path.parts:
+                text = path.read_text()
+                if any(f"{name}(" in text for name in ("InferenceSession", "InferenceSession.create", "Ort::Session")):
+                    found.append(path)
+                    assert "load_model_format" in text, path
+    assert len(found) >= 7

@@ -3,12 +3,14 @@
 import random
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 import cvae_runtime as cvae
 from cvae_runtime._checked_session import CheckedSession
@@ -53,6 +55,17 @@ def test_the_campaign_tells_what_became_of_them(tiny_bundle):
     assert done.stdout.endswith(" runs\n")
 
 
+@pytest.mark.parametrize("number", range(len(hostile_bundles.GRAPHS)))
+def test_a_graph_that_parsers_read_otherwise_is_refused(number, tmp_path):
+    colour = Path(__file__).parents[1] / "golden" / "colour"
+    files = {path.name: path.read_bytes() for path in colour.iterdir()}
+    changed = hostile_bundles.GRAPHS[number](files["decoder.onnx"])
+    assert onnx.load_from_string(changed).graph.output[0].name == "probs"  # to onnx it is a model
+    for name, data in hostile_bundles.rehashed({**files, "decoder.onnx": changed}).items():
+        (tmp_path / name).write_bytes(data)
+    assert hostile_bundles.attempt(tmp_path, run=False) == "refused"
+
+
 def test_a_whole_bundle_runs(tiny_bundle):
     assert hostile_bundles.attempt(tiny_bundle) == "runs"
     (tiny_bundle / "decoder.onnx").unlink()
@@ -76,7 +89,8 @@ def test_a_graph_that_fails_when_it_runs_is_the_bundle_s_fault(bundles, tmp_path
 def test_a_shape_that_is_not_the_one_declared_is_refused(bundles, tmp_path, refuses):
     # One image for any number of latents: NumPy would repeat it without a word.
     nodes = [
-        helper.make_node("ReduceMean", ["z"], ["mean"], axes=[0, 1], keepdims=0),
+        helper.make_node("ReduceMean", ["z"], ["average"], axes=[0, 1], keepdims=0),
+        helper.make_node("Sigmoid", ["average"], ["mean"]),
         helper.make_node("Mul", ["mean", "zero"], ["nothing"]),  # so that the shape is not known before it runs
         helper.make_node("Cast", ["nothing"], ["more"], to=TensorProto.INT64),
         helper.make_node("Add", ["shape", "more"], ["computed"]),
@@ -115,10 +129,92 @@ def test_a_posterior_that_is_not_finite_is_refused(name, value, bundles, tiny, t
                 call(tiny.images)
 
 
+def decoder_that_adds(value, bundles, tiny, folder, *, output="probs"):
+    """The tiny bundle's decoder of a location and a scale, with ``value`` added to one of them."""
+    model = onnx.load_from_string(tiny.logistic_decoder())
+    for node in model.graph.node:
+        if list(node.output) == [output]:
+            node.output[0] = "without"
+    model.graph.node.append(helper.make_node("Add", ["without", "more"], [output]))
+    model.graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), "more"))
+    return bundles.write(folder, decoder=model.SerializeToString(), likelihood="discretized-logistic")
+
+
+CALLS = {
+    "generate": lambda model, _: model.generate(3),
+    "grey levels": lambda model, _: model.generate(3, dtype="uint8"),
+    "many": lambda model, _: model.generate(300),
+    "stream": lambda model, _: list(model.stream(3)),
+    "decode": lambda model, _: model.decode(np.zeros((2, 3), np.float32)),
+    "reconstruct": lambda model, tiny: model.reconstruct(tiny.images),
+    "interpolate": lambda model, tiny: model.interpolate(tiny.images[0], tiny.images[1]),
+    "score": lambda model, tiny: model.score(tiny.images),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("value", [1e9, -1.0, 0.75])
+def test_probabilities_beyond_0_and_1_are_refused_wherever_they_are_used(call, value, bundles, tiny, tmp_path):
+    path = decoder_that_adds(value, bundles, tiny, tmp_path / "tiny")
+    with cvae.load(path, provider="cpu") as model, pytest.raises(cvae.BundleError) as caught:
+        CALLS[call](model, tiny)
+    assert str(caught.value).startswith(f"{path / 'decoder.onnx'}: expected probs in [0, 1], found ")
+    assert str(caught.value).endswith("; export it again")
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_probabilities_that_are_no_numbers_are_refused_wherever_they_are_used(
+    call, value, bundles, tiny, tmp_path, refuses
+):
+    path = decoder_that_adds(value, bundles, tiny, tmp_path / "tiny")
+    message = f"{path / 'decoder.onnx'}: expected a finite probs, found NaN or infinity; export it again"
+    with cvae.load(path, provider="cpu") as model, refuses(cvae.BundleError, message):
+        CALLS[call](model, tiny)
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_a_scale_that_is_no_number_is_refused_by_score(value, bundles, tiny, tmp_path, refuses):
+    path = decoder_that_adds(value, bundles, tiny, tmp_path / "tiny", output="log_scale")
+    message = f"{path / 'decoder.onnx'}: expected a finite log_scale, found NaN or infinity; export it again"
+    with cvae.load(path, provider="cpu") as model, refuses(cvae.BundleError, message):
+        model.score(tiny.images)
+
+
+def test_rounding_errors_beyond_0_and_1_are_cut_off(bundles, tiny, tmp_path):
+    path = decoder_that_adds(0.0005, bundles, tiny, tmp_path / "tiny")
+    z = np.array([[30.0, -30.0, 30.0], [0.0, 0.0, 0.0]], np.float32)
+    with cvae.load(path, provider="cpu") as model:
+        images = model.decode(z)
+    assert images.max() == 1.0
+    np.testing.assert_allclose(images, np.minimum(tiny.decode(z) + 0.0005, 1.0), atol=1e-6)
+
+
+def finite(path):
+    return (
+        f"{path}: expected finite scores, found NaN or infinity; its graphs give numbers that are too extreme; "
+        f"export the bundle again"
+    )
+
+
+@pytest.mark.parametrize("logvar", [-1e9, -2000.0])
+def test_scores_that_are_no_numbers_are_the_bundle_s_fault(logvar, bundles, tiny, tmp_path, refuses):
+    path = encoder_with(bundles, tmp_path / "tiny", 0.0, logvar)  # a density of infinity at one point
+    with cvae.load(path, provider="cpu") as model, refuses(cvae.BundleError, finite(path)):
+        model.score(tiny.images)
+
+
+@pytest.mark.parametrize("log_scale", [-1e9, -2000.0])
+def test_scores_under_an_extreme_scale_are_the_bundle_s_fault(log_scale, bundles, tiny, tmp_path, refuses):
+    path = decoder_that_adds(log_scale, bundles, tiny, tmp_path / "tiny", output="log_scale")
+    with cvae.load(path, provider="cpu") as model, refuses(cvae.BundleError, finite(path)):
+        model.score(tiny.images)
+
+
 @pytest.mark.filterwarnings("ignore:overflow encountered in exp")
 def test_draws_that_float32_does_not_hold_are_the_bundle_s_fault(bundles, tiny, tmp_path, refuses):
     path = encoder_with(bundles, tmp_path / "tiny", 0.0, 200.0)
-    message = f"{path}: expected draws of q(z|x) that float32 holds; the encoder's logvar is too large; export the bundle again"
+    message = f"{path}: expected finite draws of q(z|x), found NaN or infinity; its graphs give numbers that are too extreme; export the bundle again"
     with cvae.load(path, provider="cpu") as model:
         assert (model.encode(tiny.images).logvar == 200.0).all()
         for call in (model.score, lambda images: model.reconstruct(images, sample=True)):
@@ -135,6 +231,27 @@ def test_a_failure_elsewhere_than_on_the_cpu_is_the_provider_s(bundles, refuses)
     message = "b/decoder.onnx: ONNX Runtime fails: out of memory; try provider cpu"
     with refuses(cvae.ProviderError, message):
         session.run(["probs"], {"z": np.zeros((1, 3), np.float32)})
+
+
+@pytest.mark.parametrize("value", [np.nan, 2.0])
+def test_wrong_values_elsewhere_than_on_the_cpu_are_the_provider_s(value, bundles):
+    class Session:
+        def run(self, _outputs, _inputs):
+            return [np.full((1, 4, 4, 1), value, np.float32)]
+
+    session = CheckedSession(Session(), bundles.manifest().graphs[1], "cuda", "b/decoder.onnx")
+    with pytest.raises(cvae.ProviderError, match=r"^b/decoder\.onnx: expected .*; try provider cpu$"):
+        session.run(np.zeros((1, 3), np.float32), ["probs"])
+
+
+def test_rows_of_an_earlier_call_are_not_looked_at(bundles):
+    # An engine on a GPU leaves them below those of a shorter call.
+    session = CheckedSession(None, bundles.manifest().graphs[1], "cuda", "b/decoder.onnx")
+    found = np.full((4, 4, 4, 1), np.nan, np.float32)
+    found[0] = 0.5
+    session.check_shapes([found], 4, ["probs"])
+    (checked,) = session.checked_values(np.zeros((1, 3), np.float32), [found[:1]], ["probs"])
+    assert (checked == 0.5).all()
 
 
 def test_a_graph_that_is_refused_is_named_and_nothing_is_printed(bundles, tiny, tiny_bundle, capfd):

@@ -46,7 +46,7 @@ def test_the_current_folder_has_no_name_to_derive_one_from(refused, tmp_path, mo
 @pytest.mark.parametrize("name", ["decoder.onnx", "manifest.json"])
 def test_a_file_of_a_bundle_names_the_bundle(refused, tiny_bundle, name):
     said = refused(tiny_bundle / name)
-    assert said == f"a file of one; name the folder that it lies in: {tiny_bundle}"
+    assert said == f"a file of one; name its folder: {tiny_bundle}"
     cvae.read_bundle(shlex.split(said.rpartition(": ")[2])[0])
 
 

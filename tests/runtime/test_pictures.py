@@ -148,3 +148,19 @@ def test_a_gif_of_colour_is_close_to_its_frames():
     with Image.open(io.BytesIO(cvae.encode_gif(list(frames), 50))) as image:
         shown = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(image)]
     np.testing.assert_array_equal(shown, frames)
+
+
+def test_frames_of_one_array_that_is_used_again_are_all_in_a_gif():
+    def frames():
+        buffer = np.zeros((4, 5, 1), np.uint8)
+        for level in (0, 90, 200):
+            buffer[:] = level
+            yield buffer
+
+    with Image.open(io.BytesIO(cvae.encode_gif(frames(), 100))) as gif:
+        assert gif.n_frames == 3
+        levels = []
+        for frame in range(3):
+            gif.seek(frame)
+            levels.append(gif.convert("L").getpixel((0, 0)))
+    assert levels == [0, 90, 200]

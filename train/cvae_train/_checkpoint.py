@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cvae_runtime import InputError, npz_bytes, read_npz, write_file
+from cvae_runtime import InputError, npz_bytes, parse_json, read_npz, write_file
 
 from ._history import EpochRecord
 
@@ -66,14 +66,14 @@ def load_checkpoint(path: Path, model: keras.Model, optimizer: keras.optimizers.
 
 def _history_of(path: Path, text: str) -> list[EpochRecord]:
     try:
-        state = json.loads(text)
+        state = parse_json(text)
         if (found := state["version"]) != VERSION:
             raise InputError(
                 f"{path}: expected a checkpoint of version {VERSION}, found version {found}; "
                 f"go on with the version of cvae-toolkit that wrote it, or begin anew with --overwrite instead of --resume"
             )
         return [EpochRecord(**record) for record in state["history"]]
-    except (KeyError, RecursionError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(

@@ -1,7 +1,6 @@
 """What a run is: the model's shape and the recipe, as frozen data that a run's ``config.json`` repeats."""
 
 import dataclasses
-import json
 import math
 import sys
 import tomllib
@@ -9,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from cvae_runtime import InputError, check_seed
+from cvae_runtime import InputError, check_seed, parse_json
 
 Binarize = Literal["static", "none"]
 Likelihood = Literal["bernoulli", "discretized-logistic", "discretized-logistic-mixture"]
@@ -258,7 +257,7 @@ def read_config(path: Path) -> TrainConfig:
     """
     try:
         text = path.read_text()
-        fields = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+        fields = tomllib.loads(text) if path.suffix == ".toml" else parse_json(text)
     except (OSError, RecursionError, ValueError) as error:
         raise InputError(f"{path}: expected a recipe as .toml, or a run's config.json: {error}") from error
     if path.suffix != ".toml" and isinstance(fields, dict):

@@ -28,6 +28,7 @@ from cvae_runtime import (
     hold_folder,
     make_folder,
     new_folder,
+    parse_json,
     remove_temporary,
     write_file,
 )
@@ -143,8 +144,8 @@ class RunFolder:
 
     def _read_fields(self) -> dict[str, Any]:
         try:
-            fields = json.loads(self.config.read_text())
-        except (OSError, RecursionError, ValueError) as error:
+            fields = parse_json(self.config.read_text())
+        except (OSError, ValueError) as error:
             raise InputError(no_run(self.path, error)) from error
         if not isinstance(fields, dict) or fields.get("format") != FORMAT:
             found = fields.get("format") if isinstance(fields, dict) else type(fields).__name__

@@ -23,7 +23,7 @@ export type Bytes = Uint8Array | Uint8ClampedArray;
 export type ImagesIn = Bytes | { readonly data: Bytes; readonly shape: readonly number[] } | ImageData | ImageData[];
 
 /**
- * Raw pixels, N*H*W*C of them, of whatever was handed in. A canvas's pictures become grey by the luma of ITU-R 601-2 where
+ * Raw pixels, N*H*W*C of them, of whatever was handed in, as an array of our own. A canvas's pictures become grey by the luma of ITU-R 601-2 where
  * the model has one channel, and where they are transparent they lie on what `paperBelow` says.
  *
  * @throws InputError if it is no image of this shape, or none at all.
@@ -55,11 +55,11 @@ export function rawPixels(images: ImagesIn, shape: ImageShape): Uint8Array {
   if (data.length % size !== 0) {
     throw new InputError(`images must be ${expected}, ${size} values each; found ${data.length} values`);
   }
-  return data instanceof Uint8Array ? data : new Uint8Array(data.buffer, data.byteOffset, data.length);
+  return new Uint8Array(data); // a copy: the caller may change the array before its turn comes
 }
 
 /**
- * The values of latents, N*L of them.
+ * The values of latents, N*L of them, as an array of our own.
  *
  * @throws InputError if it is something else, or values are not finite.
  */
@@ -73,7 +73,7 @@ export function latentValues(z: Float32Array | Latents, latentDim: number): Floa
   if (data.length === 0) throw new InputError("latents must hold at least one; found none");
   if (data.length % latentDim !== 0) throw new InputError(`${expected}; found ${data.length} values`);
   if (!data.every(Number.isFinite)) throw new InputError("latents must be finite; found NaN or infinity");
-  return data;
+  return new Float32Array(data); // a copy: the caller may change the array before its turn comes
 }
 
 /** The values of what was handed in, with their shape where it has one; of what is neither, itself. */

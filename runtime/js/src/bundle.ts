@@ -14,9 +14,13 @@ export interface BundleSource {
   /**
    * The bytes of a file, of which no more than `limit` + 1 need be read.
    *
-   * @throws Error if there is none; its message says why.
+   * @throws Error if there is none; its message says why. @throws BundleError with a whole message.
    */
   read(file: string, limit: number): Promise<Bytes>;
+  /** The source as it is now, where its name may lead to another one later. */
+  pin?(): Promise<BundleSource>;
+  /** Whether the name of a pinned source leads to another one by now. */
+  isReplaced?(): Promise<boolean>;
 }
 
 /** The files of a bundle by their names: of a folder that was dropped on a page, or bytes inside the page. */
@@ -29,7 +33,10 @@ export function checkSource(source: unknown): asserts source is string | URL | B
   }
 }
 
-const MANIFEST_LIMIT = 16 * 2 ** 20; // bytes; a manifest takes some kilobytes
+const MANIFEST_LIMIT = 2 ** 20; // bytes; a manifest takes some kilobytes
+
+/** Another bundle has taken the place of the one whose manifest was read. */
+export class ReplacedError extends BundleError {}
 
 /** A bundle whose manifest was checked; files are read, and checked against it, when they are asked for. */
 export class Bundle {
@@ -41,9 +48,11 @@ export class Bundle {
   ) {}
 
   /** @throws BundleError if no bundle lies there, or its manifest is wrong or of another format version. */
-  static async open(source: BundleSource): Promise<Bundle> {
+  static async open(given: BundleSource): Promise<Bundle> {
+    const source = (await given.pin?.()) ?? given;
     const name = source.describe(MANIFEST_NAME);
     const bytes = await source.read(MANIFEST_NAME, MANIFEST_LIMIT).catch((error: unknown) => {
+      if (error instanceof BundleError) throw error;
       throw new BundleError(`${name}: ${reason(error)}; expected a bundle, a folder that cvae-export makes`);
     });
     if (bytes.length > MANIFEST_LIMIT) throw new BundleError(`${name}: expected at most ${MANIFEST_LIMIT} bytes`);
@@ -54,10 +63,34 @@ export class Bundle {
     return this.source.describe(file);
   }
 
-  /** @throws IntegrityError if the file is missing, or has another size or hash than the manifest says. */
+  /**
+   * @throws IntegrityError if the file is missing, or has another size or hash than the manifest says. @throws ReplacedError
+   * if that is so because it is another bundle's by now.
+   */
   async read(info: FileInfo): Promise<Bytes> {
+    try {
+      return await this.#read(info);
+    } catch (error) {
+      if (!(await this.#isReplaced())) throw error;
+      throw new ReplacedError(
+        `${this.describe(info.file)}: the bundle was replaced after it was loaded; load it again`,
+      );
+    }
+  }
+
+  async #isReplaced(): Promise<boolean> {
+    try {
+      if ((await this.source.isReplaced?.()) === true) return true;
+      return (await sha256(await this.source.read(MANIFEST_NAME, MANIFEST_LIMIT))) !== this.sha256;
+    } catch {
+      return false;
+    }
+  }
+
+  async #read(info: FileInfo): Promise<Bytes> {
     const name = this.describe(info.file);
     const bytes = await this.source.read(info.file, info.bytes).catch((error: unknown) => {
+      if (error instanceof BundleError) throw error;
       throw new IntegrityError(`${name}: ${reason(error)}; get the bundle again`);
     });
     if (bytes.length !== info.bytes) {
@@ -81,14 +114,17 @@ export class Bundle {
   }
 }
 
-/** A bundle of files at hand. */
-export function fromFiles(files: BundleFiles): BundleSource {
+/** A bundle of files at hand, which are copied: their owner may change them before they are read. */
+export function fromFiles(given: BundleFiles): BundleSource {
+  const files = new Map(
+    [...given].map(([name, content]) => [name, content instanceof Blob ? content : new Uint8Array(content)]),
+  );
   return {
     describe: (file) => file,
     async read(file, limit) {
       const content = files.get(file);
       if (content === undefined) throw new Error(`is not among the files: ${[...files.keys()].join(", ") || "none"}`);
-      if (content instanceof Uint8Array) return new Uint8Array(content.slice(0, limit + 1));
+      if (content instanceof Uint8Array) return content.slice(0, limit + 1);
       return new Uint8Array(await content.slice(0, limit + 1).arrayBuffer());
     },
   };

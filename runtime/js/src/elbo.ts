@@ -3,23 +3,31 @@
 /** The smallest probability that a logarithm is taken of; the largest is as far from 1. */
 export const PROBABILITY_FLOOR = 1e-7;
 
-/** What a decoder gives for each likelihood that is known. */
-export const DECODER_OUTPUTS: Readonly<Record<string, readonly string[]>> = {
-  bernoulli: ["probs"],
-  "discretized-logistic": ["probs", "log_scale"],
-  "discretized-logistic-mixture": ["probs", "location", "log_scale", "mixture_logits"],
-};
+// Maps, not objects, by what a manifest says: an object has "constructor" and "__proto__", whatever it was given.
+const DECODER_OUTPUTS: ReadonlyMap<string, readonly string[]> = new Map([
+  ["bernoulli", ["probs"]],
+  ["discretized-logistic", ["probs", "log_scale"]],
+  ["discretized-logistic-mixture", ["probs", "location", "log_scale", "mixture_logits"]],
+]);
+
+/** What a decoder must give: all that the likelihood needs, or "probs" for one that is not known. */
+export function decoderOutputs(likelihood: string): readonly string[] {
+  return DECODER_OUTPUTS.get(likelihood) ?? ["probs"];
+}
 
 /** log p(x|z) of one image: `targets` and what the decoder gave for it. */
 export type LogLikelihood = (targets: Float32Array, outputs: Readonly<Record<string, Float32Array>>) => number;
 
 /** The likelihoods, by their names in a manifest. */
-export const LOG_LIKELIHOODS: Readonly<Record<string, LogLikelihood>> = {
-  bernoulli: (x, outputs) => bernoulliLogLikelihood(x, outputs.probs),
-  "discretized-logistic": (x, outputs) => discretizedLogisticLogLikelihood(x, outputs.probs, outputs.log_scale),
-  "discretized-logistic-mixture": (x, outputs) =>
-    discretizedLogisticMixtureLogLikelihood(x, outputs.location, outputs.log_scale, outputs.mixture_logits),
-};
+export const LOG_LIKELIHOODS: ReadonlyMap<string, LogLikelihood> = new Map<string, LogLikelihood>([
+  ["bernoulli", (x, outputs) => bernoulliLogLikelihood(x, outputs.probs)],
+  ["discretized-logistic", (x, outputs) => discretizedLogisticLogLikelihood(x, outputs.probs, outputs.log_scale)],
+  [
+    "discretized-logistic-mixture",
+    (x, outputs) =>
+      discretizedLogisticMixtureLogLikelihood(x, outputs.location, outputs.log_scale, outputs.mixture_logits),
+  ],
+]);
 
 /** log p(x|z) of independent Bernoulli pixels; with grey values between 0 and 1 a cross-entropy bound, no likelihood. */
 export function bernoulliLogLikelihood(targets: Float32Array, probs: Float32Array): number {

@@ -15,6 +15,7 @@ export interface Signature {
 export type InputOf = (start: number, stop: number) => TensorData;
 
 const EXTREME = 1e4; // latents of the prior are below 8
+const ROUNDING = 1e-3; // of probabilities beyond 0 and 1: a quarter of a grey level; graphs in 8 bits and float16 are off by less
 
 export class Engine {
   private constructor(
@@ -41,6 +42,7 @@ export class Engine {
         intraOpNumThreads: runtime.threads,
         interOpNumThreads: 1,
         logSeverityLevel: 3, // errors alone
+        extra: { session: { load_model_format: "ONNX" } }, // or the file's bytes choose
       });
     } catch (error) {
       throw new ProviderError(
@@ -59,7 +61,8 @@ export class Engine {
    * Runs the graph on `count` images, a micro-batch at a time.
    *
    * @returns the outputs asked for, each of `count` images one after another.
-   * @throws BundleError if the graph fails or gives something else than float32 of the shape it has to.
+   * @throws BundleError if the graph fails or gives something else than float32 of the shape it has to, values that are not
+   * finite, or "probs" outside [0, 1].
    * @throws InputError for latents so large that the decoder's sums leave float32.
    */
   async run(count: number, input: InputOf, outputs: readonly string[]): Promise<Record<string, Float32Array>> {
@@ -71,11 +74,15 @@ export class Engine {
       const found = await this.#call(items, stop - start, outputs);
       outputs.forEach((name, n) => {
         const values = this.#checked(found[name], name, stop - start);
-        if (this.graph.role === "decoder") this.#refuseOverflow(items, values);
-        whole[n].set(values, start * sizes[n]);
+        whole[n].set(this.#checkedValues(items, values, name), start * sizes[n]);
       });
     }
     return Object.fromEntries(outputs.map((name, n) => [name, whole[n]]));
+  }
+
+  /** Whether the graph has an output of this name. */
+  gives(output: string): boolean {
+    return Object.hasOwn(this.signature.outputs, output);
   }
 
   async close(): Promise<void> {
@@ -103,15 +110,34 @@ export class Engine {
     return tensor.data as Float32Array;
   }
 
-  /** Looks at what a decoder makes of extreme latents; ordinary ones take no time. */
-  #refuseOverflow(latents: TensorData, values: Float32Array): void {
+  /** The values, rounding errors of "probs" beyond 0 and 1 cut off. */
+  #checkedValues(items: TensorData, values: Float32Array, name: string): Float32Array {
+    let [low, high] = [Infinity, -Infinity];
+    let finite = true;
+    for (const value of values) {
+      if (value < low) low = value;
+      if (value > high) high = value;
+      finite &&= Number.isFinite(value);
+    }
+    const decodes = this.graph.role === "decoder";
+    if (finite && !(decodes && name === "probs")) return values;
+    if (finite && low >= 0 && high <= 1) return values;
+    if (finite && low >= -ROUNDING && high <= 1 + ROUNDING) {
+      return values.map((value) => Math.min(Math.max(value, 0), 1));
+    }
+    if (finite) {
+      const range = `${low.toPrecision(3)} to ${high.toPrecision(3)}`;
+      throw new BundleError(`${this.source}: expected probs in [0, 1], found ${range}; export it again`);
+    }
     let largest = 0;
-    for (const value of latents) largest = Math.max(largest, Math.abs(value));
-    if (largest < EXTREME || values.every(Number.isFinite)) return;
-    throw new InputError(
-      `${this.source}: expected latents whose images float32 can hold, found some of up to ` +
-        `${largest.toPrecision(3)}; give smaller ones, or a lower temperature`,
-    );
+    for (const value of items) largest = Math.max(largest, Math.abs(value));
+    if (decodes && largest >= EXTREME) {
+      throw new InputError(
+        `${this.source}: expected latents whose images float32 can hold, found some of up to ` +
+          `${largest.toPrecision(3)}; give smaller ones, or a lower temperature`,
+      );
+    }
+    throw new BundleError(`${this.source}: expected a finite ${name}, found NaN or infinity; export it again`);
   }
 }
 

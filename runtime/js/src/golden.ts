@@ -1,6 +1,7 @@
 /** `golden.json`: a few inputs with their outputs and tolerances, by which a model tests itself. */
 
 import { BundleError, EXPORT_AGAIN, messageOf } from "./errors.ts";
+import { parseJson } from "./json.ts";
 import { priorLatents } from "./random.ts";
 
 /** One output of one graph against its golden vector: the largest absolute difference. */
@@ -62,7 +63,7 @@ interface Text {
  */
 export function parseGolden(bytes: Uint8Array, source: string, files: readonly string[]): Golden {
   try {
-    const text = JSON.parse(new TextDecoder().decode(bytes)) as Text;
+    const text = parseJson(bytes) as Text;
     const cases = text.cases.filter(({ file }) => files.includes(file));
     return {
       cases: cases.map(({ file, inputs, outputs, atol }) => {
@@ -116,9 +117,10 @@ function decode({ dtype, shape, data }: Encoded): GoldenArray {
   const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
   const values = dtype === "uint8" ? bytes : dtype === "float32" ? littleEndian(bytes) : undefined;
   if (values === undefined) throw new TypeError(`dtype must be uint8 or float32; found ${JSON.stringify(dtype)}`);
-  if (shape.reduce((a, b) => a * b, 1) !== values.length) {
+  if (!shape.every(Number.isInteger) || shape.reduce((a, b) => a * b, 1) !== values.length) {
     throw new TypeError(`shape [${shape.join(", ")}] does not fit ${values.length} values`);
   }
+  if (values.length === 0) throw new TypeError(`expected values, found none: shape [${shape.join(", ")}]`);
   return { data: values, shape };
 }
 

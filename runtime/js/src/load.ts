@@ -1,10 +1,10 @@
 /** Opening a bundle on a provider: the same for Node.js and browsers. */
 
-import { Bundle, type BundleSource } from "./bundle.ts";
+import { Bundle, ReplacedError, type BundleSource } from "./bundle.ts";
 import { checkChoice, count } from "./check.ts";
 import { Engine, type Signature } from "./engine.ts";
 import { messageOf, ProviderError } from "./errors.ts";
-import { DECODER_OUTPUTS } from "./elbo.ts";
+import { decoderOutputs } from "./elbo.ts";
 import { chooseGraph, PRECISIONS, type GraphInfo, type Manifest, type Precision } from "./manifest.ts";
 import { Model } from "./model.ts";
 import type { Platform, RuntimeOptions } from "./ort.ts";
@@ -30,7 +30,19 @@ export async function loadOn(platform: Platform, source: BundleSource, options: 
   checkChoice("provider", provider, ["auto", ...platform.providers]);
   checkChoice("precision", precision, PRECISIONS);
   if (options.threads !== undefined) count("threads", options.threads, 1);
-  const bundle = await Bundle.open(source);
+  for (let reading = 1; ; reading++) {
+    try {
+      return await openBundle(platform, await Bundle.open(source), options);
+    } catch (error) {
+      if (!(error instanceof ReplacedError) || reading === READINGS) throw error;
+    }
+  }
+}
+
+const READINGS = 1000; // of a bundle that is replaced again and again
+
+async function openBundle(platform: Platform, bundle: Bundle, options: LoadOptions): Promise<Model> {
+  const { provider = "auto", precision = "float32" } = options;
   const candidates = provider === "auto" ? platform.auto(options) : [provider];
   const refusals: string[] = [];
   for (const candidate of candidates) {
@@ -92,6 +104,7 @@ async function demandAgreement(model: Model): Promise<void> {
       .map(({ file, output, difference, atol }) => `${output} of ${file} is off by ${difference}, allowed is ${atol}`)
       .join("; ");
   } catch (error) {
+    if (error instanceof ReplacedError) throw error;
     failures = messageOf(error);
   }
   if (failures)
@@ -100,7 +113,6 @@ async function demandAgreement(model: Model): Promise<void> {
 
 function signatures({ model }: Manifest, graph: GraphInfo): [encoder: Signature, decoder: Signature] {
   const latent = [model.latent_dim];
-  const decoded = DECODER_OUTPUTS[model.likelihood] ?? ["probs"];
   // The outputs of a mixture have as many components as the graph says of the first.
   const size = graph.outputs.find(({ name }) => name === "location")?.shape.at(-1);
   const components = [...model.image_shape, Math.max(1, typeof size === "number" ? size : 1)];
@@ -110,7 +122,10 @@ function signatures({ model }: Manifest, graph: GraphInfo): [encoder: Signature,
     {
       input: { name: "z", dtype: "float32", shape: latent },
       outputs: Object.fromEntries(
-        decoded.map((name) => [name, mixed && name !== "probs" ? components : model.image_shape]),
+        decoderOutputs(model.likelihood).map((name) => [
+          name,
+          mixed && name !== "probs" ? components : model.image_shape,
+        ]),
       ),
     },
   ];

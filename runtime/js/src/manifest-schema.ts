@@ -59,6 +59,7 @@ export const MANIFEST_SCHEMA: Schema = {
     },
     graphs: {
       type: "array",
+      maxItems: 256,
       items: { $ref: "#/$defs/graph" },
       allOf: [{ contains: { $ref: "#/$defs/portable_encoder" } }, { contains: { $ref: "#/$defs/portable_decoder" } }],
     },

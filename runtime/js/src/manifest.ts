@@ -2,13 +2,15 @@
 
 import { Validator, type OutputUnit } from "@cfworker/json-schema";
 
-import { DECODER_OUTPUTS } from "./elbo.ts";
+import { decoderOutputs } from "./elbo.ts";
 import { BundleError, EXPORT_AGAIN, InputError, messageOf } from "./errors.ts";
+import { parseJson } from "./json.ts";
 import { MANIFEST_SCHEMA } from "./manifest-schema.ts";
 
 export const MANIFEST_NAME = "manifest.json";
 
 const FORMAT = 1;
+const MOST_GRAPHS = 256; // of a bundle; those of this project have up to 20
 
 /** Of a graph's weights. */
 export const PRECISIONS = ["float32", "float16", "int8"] as const;
@@ -81,7 +83,7 @@ export interface Manifest {
 export function parseManifest(bytes: Uint8Array, source: string): Manifest {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    value = parseJson(bytes);
   } catch (error) {
     throw new BundleError(`${source}: expected JSON: ${messageOf(error)}; ${EXPORT_AGAIN}`);
   }
@@ -93,6 +95,12 @@ export function parseManifest(bytes: Uint8Array, source: string): Manifest {
     throw new BundleError(
       `${source}: expected format ${FORMAT}, found ${JSON.stringify(format)}; ` +
         `use the version of cvae-toolkit that wrote it, or ${EXPORT_AGAIN}`,
+    );
+  }
+  const { graphs } = value as { graphs?: unknown };
+  if (Array.isArray(graphs) && graphs.length > MOST_GRAPHS) {
+    throw new BundleError(
+      `${source}: graphs: expected at most ${MOST_GRAPHS}, found ${graphs.length}; ${EXPORT_AGAIN}`,
     );
   }
   const { errors } = new Validator(MANIFEST_SCHEMA, "2020-12").validate(value);
@@ -132,7 +140,7 @@ function sentence(error: OutputUnit, value: unknown): string {
     return `graphs: expected a portable float32 ${lacking ?? ""}, found none`;
   }
   if (error.keyword === "contains") {
-    const expected = (DECODER_OUTPUTS[model.likelihood] ?? ["probs"]).join(" and ");
+    const expected = decoderOutputs(model.likelihood).join(" and ");
     const names = graphs[Number(keys[1])].outputs.map((output) => output.name).join(", ");
     return `${where}: expected ${expected}, for the likelihood "${model.likelihood}", found ${names || "none"}`;
   }

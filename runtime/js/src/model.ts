@@ -3,7 +3,7 @@
 import { latentValues, rawPixels, type Images, type ImageShape, type ImagesIn, type Latents } from "./arrays.ts";
 import type { Bundle } from "./bundle.ts";
 import { checkChoice, checkTemperature, count as countOf, whole, type Whole } from "./check.ts";
-import { DECODER_OUTPUTS, reparameterize } from "./elbo.ts";
+import { decoderOutputs, reparameterize } from "./elbo.ts";
 import { Engine, product } from "./engine.ts";
 import { BundleError, EXPORT_AGAIN, InputError } from "./errors.ts";
 import { checkLatents, difference, parseGolden, type SelfCheck } from "./golden.ts";
@@ -148,10 +148,12 @@ export class Model {
     const draws = (pixels.length / product(this.imageShape)) * samples;
     checkRange(seed, from * BigInt(samples), draws, this.latentDim);
     const { model } = this.manifest;
-    const outputs = DECODER_OUTPUTS[model.likelihood] ?? ["probs"];
+    const outputs = decoderOutputs(model.likelihood);
     const decode = (z: Float32Array) =>
       this.#runDecoder(z.length / this.latentDim, sliceOf(this.#checkedDraws(z), this.latentDim), outputs);
-    return await scoreImages(pixels, await this.encode(pixels), decode, model, samples, BigInt(seed), from);
+    const scores = await scoreImages(pixels, await this.encode(pixels), decode, model, samples, BigInt(seed), from);
+    this.#refuseUnlessFinite("scores", scores.elbo, scores.logLikelihood);
+    return scores;
   }
 
   /**
@@ -169,7 +171,8 @@ export class Model {
     const steps = countOf("steps", options.steps ?? 8, 2);
     const method = options.method ?? "linear";
     checkChoice("method", method, METHODS);
-    return await this.decode(interpolateLatents(await this.#end(a), await this.#end(b), steps, method));
+    const [start, end] = await Promise.all([this.#end(a), this.#end(b)]); // both are read before anything is awaited
+    return await this.decode(interpolateLatents(start, end, steps, method));
   }
 
   /** Runs the bundle's golden vectors, and its random numbers, on the provider in use. */
@@ -189,6 +192,9 @@ export class Model {
       if (engine === undefined || input === undefined) continue;
       const [count, ...rest] = input.shape;
       const names = Object.keys(outputs);
+      if (names.length === 0 || !names.every((name) => engine.gives(name))) {
+        throw new BundleError(`${source}: the vectors do not fit ${file}; ${EXPORT_AGAIN}`);
+      }
       const found = await this.#inTurn(() => engine.run(count, sliceOf(input.data, product(rest)), names));
       for (const name of names) {
         const most = difference(found[name], outputs[name].data);
@@ -261,10 +267,15 @@ export class Model {
   }
 
   #checkedDraws(z: Float32Array): Float32Array {
-    if (z.every(Number.isFinite)) return z;
+    this.#refuseUnlessFinite("draws of q(z|x)", z);
+    return z;
+  }
+
+  #refuseUnlessFinite(what: string, ...numbers: (Float32Array | Float64Array)[]): void {
+    if (numbers.every((array) => array.every(Number.isFinite))) return;
     throw new BundleError(
-      `${this.bundle.describe(this.graphs.encoder.file)}: expected draws of q(z|x) that float32 holds; the encoder's ` +
-        `logvar is too large; ${EXPORT_AGAIN}`,
+      `${this.bundle.describe(this.graphs.encoder.file)}: expected finite ${what}, found NaN or infinity; ` +
+        `its graphs give numbers that are too extreme; ${EXPORT_AGAIN}`,
     );
   }
 }

@@ -1,14 +1,15 @@
 /** cvae-runtime in Node.js, on onnxruntime-node. */
 
 import { constants } from "node:fs";
-import { open } from "node:fs/promises";
+import { lstat, open, realpath, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { checkSource, fromFiles, fromUrl, type BundleFiles, type BundleSource } from "./bundle.ts";
-import { messageOf, ProviderError } from "./errors.ts";
+import { checkSource, fromFiles, fromUrl, type BundleFiles, type BundleSource, type Bytes } from "./bundle.ts";
+import { BundleError, IntegrityError, messageOf, ProviderError } from "./errors.ts";
 import { loadOn, type LoadOptions } from "./load.ts";
+import { MANIFEST_NAME } from "./manifest.ts";
 import type { Model } from "./model.ts";
 import type { Ort, Platform } from "./ort.ts";
 
@@ -74,16 +75,65 @@ function sourceOf(source: string | URL | BundleFiles): BundleSource {
 function fromFolder(folder: string): BundleSource {
   return {
     describe: (file) => join(folder, file),
-    async read(file, limit) {
-      const handle = await open(join(folder, file), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-      try {
-        const status = await handle.stat();
-        if (!status.isFile()) throw new Error("is no regular file");
-        const { bytesRead, buffer } = await handle.read(new Uint8Array(Math.min(status.size, limit + 1)));
-        return buffer.slice(0, bytesRead);
-      } finally {
-        await handle.close();
-      }
+    read: (file, limit) => readFrom(folder, file, limit),
+    async pin() {
+      const [real, identity] = await whereIs(folder);
+      return {
+        describe: (file) => join(folder, file),
+        read: (file, limit) => readFrom(folder, file, limit, real),
+        isReplaced: async () => String(await whereIs(folder)) !== String([real, identity]),
+      };
     },
   };
+}
+
+/** What a folder's name leads to, and what tells that folder from a later one; of none, its name alone. */
+async function whereIs(folder: string): Promise<[real: string, identity: string]> {
+  try {
+    const real = await realpath(folder);
+    const { dev, ino, ctimeNs } = await stat(real, { bigint: true });
+    return [real, `${dev} ${ino} ${ctimeNs}`];
+  } catch {
+    return [folder, ""];
+  }
+}
+
+/** Reads a file of the bundle `folder`, which lies in `real`. */
+async function readFrom(folder: string, file: string, limit: number, real = folder): Promise<Bytes> {
+  const path = join(folder, file);
+  const place = join(real, file);
+  const there = await lstat(place).catch(async (error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== "ENOTDIR") throw error;
+    throw new BundleError(await noFolder(folder));
+  });
+  if (there.isSymbolicLink()) {
+    throw new IntegrityError(
+      `${path}: is a link, and a bundle must hold its files itself; ` +
+        `copy it without links: cp -RL ${quoted(folder)} COPY`,
+    );
+  }
+  const handle = await open(place, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const status = await handle.stat();
+    if (!status.isFile()) throw new Error("is no regular file");
+    const { bytesRead, buffer } = await handle.read(new Uint8Array(Math.min(status.size, limit + 1)));
+    return buffer.slice(0, bytesRead);
+  } finally {
+    await handle.close();
+  }
+}
+
+async function noFolder(path: string): Promise<string> {
+  const parent = dirname(path);
+  const isPart = await lstat(join(parent, MANIFEST_NAME)).then(
+    (status) => status.isFile(),
+    () => false,
+  );
+  const found = isPart ? `a file of one; name its folder: ${parent}` : "a file; cvae-export makes one";
+  return `${path}: expected a bundle, a folder with ${MANIFEST_NAME}, found ${found}`;
+}
+
+/** A path as a shell takes it. */
+function quoted(path: string): string {
+  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'"'"'`)}'`;
 }

@@ -1,61 +1,150 @@
 /**
- * Refuses ONNX files that are more than a plain graph: tensors kept in another file, which could make a runtime read any
- * file; and control flow or functions, which could run for ever. Walks the protobuf messages of onnx.proto by their field
- * numbers.
+ * Refuses ONNX files that are more than a plain graph.
+ *
+ * A bundle's graphs are data of strangers. A tensor kept in another file could make a runtime read any file. A loop can run
+ * for ever, and so can functions. Random operators give other numbers each time, and operators of other domains run code
+ * that not every runtime has.
+ *
+ * So this reads the protobuf messages of onnx.proto by their field numbers, and passes only the fields that a plain graph
+ * may have, each in its own wire type, and once where it is not a list. Parsers merge repeated messages, take the last of
+ * repeated values, and ignore unknown fields: what they read could be something else than what was checked.
  */
 
 import { BundleError, EXPORT_AGAIN, messageOf } from "./errors.ts";
 
-const MAX_DEPTH = 64;
-const [EXTERNAL_DATA, DATA_LOCATION] = [13, 14]; // fields of TensorProto
-const FUNCTIONS = 25; // of ModelProto
-const SUBGRAPHS = [6, 11]; // of AttributeProto
+const ORT = "ORTM"; // at byte 4 of the files of ONNX Runtime's own format, which are no protobuf messages
 
-// Message -> field number -> message: the fields that can lead to a tensor.
-const PATHS: Readonly<Record<string, Readonly<Record<number, string>>>> = {
-  Model: { 7: "Graph", 20: "Training", 25: "Function" },
-  Training: { 1: "Graph", 2: "Graph" },
-  Function: { 7: "Node", 11: "Attribute" },
-  Graph: { 1: "Node", 5: "Tensor", 15: "SparseTensor" },
-  Node: { 5: "Attribute" },
-  Attribute: { 5: "Tensor", 6: "Graph", 10: "Tensor", 11: "Graph", 22: "SparseTensor", 23: "SparseTensor" },
-  SparseTensor: { 1: "Tensor", 2: "Tensor" },
-};
+const [VARINT, EIGHT, BYTES, FOUR] = [0, 1, 2, 5]; // wire types
+const WIRE_TYPES = new Map([
+  ["int", VARINT],
+  ["float", FOUR],
+  ["double", EIGHT],
+]);
 
-/** @throws BundleError unless `model` is an ONNX file of a plain graph with all of its tensors. */
+// Message -> field number -> type; "*" marks lists. "bytes" are texts, raw values, and messages that lead to no node and to
+// no tensor: of values' types, metadata and quantization.
+const FIELDS = new Map<string, ReadonlyMap<number, string>>([
+  [
+    "ModelProto",
+    numbered({ int: [1, 5], bytes: [2, 3, 4, 6], GraphProto: [7], "OperatorSetIdProto*": [8], "bytes*": [14] }),
+  ],
+  ["OperatorSetIdProto", numbered({ bytes: [1], int: [2] })],
+  [
+    "GraphProto",
+    numbered({
+      "NodeProto*": [1],
+      bytes: [2, 10],
+      "TensorProto*": [5],
+      "bytes*": [11, 12, 13, 14, 16],
+      "SparseTensorProto*": [15],
+    }),
+  ],
+  ["NodeProto", numbered({ "bytes*": [1, 2, 9], bytes: [3, 4, 6, 7, 8], "AttributeProto*": [5] })],
+  [
+    "AttributeProto",
+    numbered({
+      bytes: [1, 4, 13, 14, 21],
+      float: [2],
+      int: [3, 20],
+      TensorProto: [5],
+      "float*": [7],
+      "int*": [8],
+      "bytes*": [9, 15],
+      "TensorProto*": [10],
+      SparseTensorProto: [22],
+      "SparseTensorProto*": [23],
+    }),
+  ],
+  ["SparseTensorProto", numbered({ TensorProto: [1, 2], "int*": [3] })],
+  [
+    "TensorProto",
+    numbered({
+      "int*": [1, 5, 7, 11],
+      int: [2, 14],
+      bytes: [3, 8, 9, 12],
+      "float*": [4],
+      "bytes*": [6, 16],
+      "double*": [10],
+    }),
+  ],
+]);
+
+// What a plain graph must not have.
+const SUBGRAPH = "expected a plain graph without control flow, found a node with a graph of its own; export it without";
+const REFUSED = new Map([
+  ["ModelProto 20", "expected a plain graph alone, found training information; export it without"],
+  ["ModelProto 25", "expected a plain graph without control flow, found functions; export it without"],
+  ["AttributeProto 6", SUBGRAPH],
+  ["AttributeProto 11", SUBGRAPH],
+]);
+const ELSEWHERE = "keeps tensors in another file, which a bundle must not; save it in one file";
+const [EXTERNAL_DATA, DATA_LOCATION] = ["TensorProto 13", "TensorProto 14"];
+const DOMAINS = ["OperatorSetIdProto 1", "NodeProto 7"];
+const GRAPH = 7; // of ModelProto
+const [INPUT, OPERATOR] = ["NodeProto 1", "NodeProto 4"];
+
+const RANDOM = ["Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"];
+const LONGEST = 60; // characters of a text that a message quotes
+
+/** @throws BundleError unless `model` is an ONNX file of one plain graph that holds all of its tensors. */
 export function refuseOtherThanPlainGraph(model: Uint8Array, source: string): void {
-  const found = new Set<Finding>();
+  if (text(model.subarray(4, 8)) === ORT) {
+    throw new BundleError(`${source}: expected an ONNX file, found ONNX Runtime's own format; ${EXPORT_AGAIN}`);
+  }
+  let refusal: string | undefined;
   try {
-    walk(model, "Model", 0, found);
+    refusal = refusalOf(model, "ModelProto");
   } catch (error) {
     throw new BundleError(`${source}: not an ONNX file: ${messageOf(error)}; ${EXPORT_AGAIN}`);
   }
-  if (found.has("external data")) {
-    throw new BundleError(`${source}: keeps tensors in another file, which a bundle must not; save it in one file`);
-  }
-  for (const flow of found) {
-    throw new BundleError(`${source}: expected a plain graph without control flow, found ${flow}; export it without`);
-  }
+  if (refusal !== undefined) throw new BundleError(`${source}: ${refusal}`);
 }
 
-type Finding = "external data" | "functions" | "a node with a graph of its own";
-
-function walk(message: Uint8Array, kind: string, depth: number, found: Set<Finding>): void {
-  if (depth > MAX_DEPTH) throw new Error(`messages nested deeper than ${MAX_DEPTH}`);
-  for (const [field, value] of fields(message)) {
-    if (kind === "Tensor") {
-      if (field === EXTERNAL_DATA || (field === DATA_LOCATION && value !== 0n)) found.add("external data");
-      continue;
+/** The first thing in a message that a plain graph must not have. @throws Error if it is no message of onnx.proto. */
+function refusalOf(message: Uint8Array, kind: string): string | undefined {
+  const seen = new Set<number>();
+  const inputs: string[] = [];
+  let operator = "";
+  for (const [field, wireType, value] of fields(message)) {
+    const place = `${kind} ${field}`;
+    if (REFUSED.has(place)) return REFUSED.get(place);
+    if (place === EXTERNAL_DATA || (place === DATA_LOCATION && value !== 0n)) return ELSEWHERE;
+    const type = FIELDS.get(kind)?.get(field) ?? "";
+    const [inner, isList] = [type.replace("*", ""), type.endsWith("*")];
+    // Lists of numbers may be packed.
+    if (type === "" || !(wireType === (WIRE_TYPES.get(inner) ?? BYTES) || (isList && wireType === BYTES))) {
+      throw new Error(`${kind} has an unknown field ${field} of wire type ${wireType}`);
     }
-    if (kind === "Model" && field === FUNCTIONS) found.add("functions");
-    if (kind === "Attribute" && SUBGRAPHS.includes(field)) found.add("a node with a graph of its own");
-    const inner = PATHS[kind][field] as string | undefined;
-    if (inner !== undefined && typeof value !== "bigint") walk(value, inner, depth + 1, found);
+    if (seen.has(field) && !isList) throw new Error(`${kind} has field ${field} twice`);
+    seen.add(field);
+    if (typeof value === "bigint") continue;
+    if (DOMAINS.includes(place) && value.length > 0) {
+      const domain = text(value.subarray(0, 4 * LONGEST)).slice(0, LONGEST);
+      return `expected operators of the default domain alone, found the domain "${domain}"; export it without`;
+    }
+    if (place === INPUT) inputs.push(text(value));
+    if (place === OPERATOR) operator = text(value);
+    const refusal = FIELDS.has(inner) ? refusalOf(value, inner) : undefined;
+    if (refusal !== undefined) return refusal;
   }
+  if (kind === "ModelProto" && !seen.has(GRAPH)) throw new Error("expected a graph, found none");
+  // The third input of a Dropout says whether it draws.
+  if (RANDOM.includes(operator) || (operator === "Dropout" && (inputs[2] ?? "") !== "")) {
+    return `expected no random operators, found ${operator}; export it without`;
+  }
+  return undefined;
 }
 
-/** The fields of one message: numbers for varints, bytes for everything else. */
-function* fields(message: Uint8Array): Generator<[field: number, value: bigint | Uint8Array]> {
+function numbered(types: Readonly<Record<string, readonly number[]>>): ReadonlyMap<number, string> {
+  return new Map(Object.entries(types).flatMap(([type, numbers]) => numbers.map((number) => [number, type] as const)));
+}
+
+function text(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
+}
+
+/** The fields of one message, their wire types and values: numbers for varints, bytes for everything else. */
+function* fields(message: Uint8Array): Generator<[field: number, wireType: number, value: bigint | Uint8Array]> {
   let position = 0;
 
   function varint(): bigint {
@@ -73,15 +162,15 @@ function* fields(message: Uint8Array): Generator<[field: number, value: bigint |
     const tag = varint();
     if (tag >= 1n << 32n) throw new Error("a field number of more than 29 bits"); // readers differ in what they make of it
     const [field, wireType] = [Number(tag >> 3n), Number(tag & 7n)];
-    if (wireType === 0) {
-      yield [field, varint()];
+    if (wireType === VARINT) {
+      yield [field, wireType, varint()];
       continue;
     }
-    const sizes: Partial<Record<number, () => bigint>> = { 1: () => 8n, 2: varint, 5: () => 4n };
+    const sizes: Partial<Record<number, () => bigint>> = { [EIGHT]: () => 8n, [BYTES]: varint, [FOUR]: () => 4n };
     const size = sizes[wireType]?.();
     if (size === undefined) throw new Error(`unknown wire type ${wireType}`);
     if (BigInt(position) + size > BigInt(message.length)) throw new Error("cut short");
-    yield [field, message.subarray(position, position + Number(size))];
+    yield [field, wireType, message.subarray(position, position + Number(size))];
     position += Number(size);
   }
 }

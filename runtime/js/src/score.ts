@@ -44,13 +44,13 @@ export async function scoreImages(
   seed: bigint,
   first: bigint,
 ): Promise<Scores> {
-  if (!Object.hasOwn(LOG_LIKELIHOODS, model.likelihood)) {
-    const known = Object.keys(LOG_LIKELIHOODS).join(", ");
+  const logLikelihoodOf = LOG_LIKELIHOODS.get(model.likelihood);
+  if (logLikelihoodOf === undefined) {
+    const known = [...LOG_LIKELIHOODS.keys()].join(", ");
     throw new InputError(
       `the bundle's likelihood is "${model.likelihood}", and this version scores ${known}; update it`,
     );
   }
-  const logLikelihoodOf = LOG_LIKELIHOODS[model.likelihood];
   const [count, latentDim] = posterior.mean.shape;
   const size = pixels.length / count;
   const scores = {

@@ -52,6 +52,29 @@ test.each(["{", '{"format": NaN}'])("the text %s, which is no JSON, is refused",
   expect(parsed).toThrow(/^m\.json: expected JSON: .*JSON.*; export the bundle again$/);
 });
 
+test.each<[string, string, string]>([
+  ["a format of lists in lists", '"format": 1', `"format": ${"[".repeat(100_000)}${"]".repeat(100_000)}`],
+  ["a recipe of lists in lists", '"config": {', `"config": {"a": ${"[".repeat(65)}${"]".repeat(65)}, `],
+])("%s is refused", (_, before, after) => {
+  expect(TEXT).toContain(before);
+  expect(() => parseManifest(new TextEncoder().encode(TEXT.replace(before, after)), "m.json")).toThrow(
+    new BundleError("m.json: expected JSON: lists and objects nested deeper than 64; export the bundle again"),
+  );
+});
+
+test("an integer of 5,000 digits is no number of anything", () => {
+  const text = TEXT.replace(/"latent_dim": \d+/, `"latent_dim": ${"9".repeat(5000)}`);
+  expect(() => parseManifest(new TextEncoder().encode(text), "m.json")).toThrow(
+    new BundleError("m.json: expected JSON: a number beyond all that float64 holds; export the bundle again"),
+  );
+});
+
+test("many graphs are refused", () => {
+  const graphs = (manifest: Loose) => (manifest as unknown as { graphs: unknown[] }).graphs;
+  const many = () => parse((manifest) => graphs(manifest).push(...Array<unknown>(253).fill(graphs(manifest)[0])));
+  expect(many).toThrow(new BundleError("m.json: graphs: expected at most 256, found 257; export the bundle again"));
+});
+
 test("bytes that are not UTF-8 are refused", () => {
   expect(() => parseManifest(new Uint8Array([0x7b, 0xff]), "m.json")).toThrow(/^m\.json: expected JSON: /);
 });

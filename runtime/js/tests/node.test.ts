@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -253,7 +253,7 @@ describe("a damaged bundle is refused", () => {
     const path = join(folder, "manifest.json");
     await expect(cvae.load(folder)).rejects.toThrow(
       new cvae.BundleError(
-        `${path}: cannot be read: ENOENT: no such file or directory, open '${path}'; ` +
+        `${path}: cannot be read: ENOENT: no such file or directory, lstat '${path}'; ` +
           "expected a bundle, a folder that cvae-export makes",
       ),
     );
@@ -288,10 +288,34 @@ describe("a damaged bundle is refused", () => {
     const missing = cvae.load(folder);
     await expect(missing).rejects.toThrow(cvae.IntegrityError);
     await expect(missing).rejects.toThrow(
-      `${path}: cannot be read: ENOENT: no such file or directory, open '${path}'; get the bundle again`,
+      `${path}: cannot be read: ENOENT: no such file or directory, lstat '${path}'; get the bundle again`,
     );
     symlinkSync(join(BUNDLES.colour, "encoder.onnx"), path);
-    await expect(cvae.load(folder)).rejects.toThrow(/cannot be read: ELOOP/);
+    await expect(cvae.load(folder)).rejects.toThrow(
+      new cvae.IntegrityError(
+        `${path}: is a link, and a bundle must hold its files itself; copy it without links: cp -RL ${folder} COPY`,
+      ),
+    );
+  });
+
+  test("a linked manifest, in a folder whose name a shell would cut", async () => {
+    const folder = join(copy(), "it's a cache");
+    mkdirSync(folder);
+    symlinkSync(join(BUNDLES.colour, "manifest.json"), join(folder, "manifest.json"));
+    const attempt = cvae.load(folder);
+    await expect(attempt).rejects.toThrow(cvae.IntegrityError);
+    await expect(attempt).rejects.toThrow(`copy it without links: cp -RL '${folder.replace("'", `'"'"'`)}' COPY`);
+  });
+
+  test("a file in the place of its folder", async () => {
+    const folder = copy();
+    const expected = "expected a bundle, a folder with manifest.json, found a file";
+    const part = join(folder, "decoder.onnx");
+    await expect(cvae.load(part)).rejects.toThrow(
+      new cvae.BundleError(`${part}: ${expected} of one; name its folder: ${folder}`),
+    );
+    rmSync(join(folder, "manifest.json"));
+    await expect(cvae.load(part)).rejects.toThrow(new cvae.BundleError(`${part}: ${expected}; cvae-export makes one`));
   });
 
   test("golden vectors that are none", async () => {

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.examples.service_answers import array_of, digits, error_of, png
+from tests.waits import PATIENCE
 
 
 @pytest.fixture
@@ -20,12 +21,12 @@ def held(ask):
 
             def slow(items):
                 running.set()
-                assert free.wait(60)
+                assert free.wait(PATIENCE)
                 return run(items)
 
             batcher._run = slow
             first = asyncio.create_task(client.request(**requests[0]))
-            await asyncio.to_thread(running.wait, 60)
+            await asyncio.to_thread(running.wait, PATIENCE)
             others = [asyncio.create_task(client.request(**request)) for request in requests[1:]]
             # All others wait, or one was refused.
             while batcher.requests < len(requests) and not any(task.done() for task in others):  # noqa: ASYNC110 - the batcher has no event for it
@@ -97,7 +98,7 @@ def test_an_error_of_the_model_is_told_to_all_that_wait_and_the_next_call_works(
 def test_a_request_that_is_given_up_leaves_the_others_alone(service):
     async def run():
         free = threading.Event()
-        batcher = service.batching.Batcher(lambda items: (free.wait(60) and items,), most_waiting=100)
+        batcher = service.batching.Batcher(lambda items: (free.wait(PATIENCE) and items,), most_waiting=100)
         tasks = [asyncio.create_task(batcher(np.array([index]))) for index in range(3)]
         await asyncio.sleep(0)
         tasks[1].cancel()

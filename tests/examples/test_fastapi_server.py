@@ -13,6 +13,7 @@ import pytest
 import cvae_runtime as cvae
 from tests.examples.conftest import EXAMPLES
 from tests.examples.service_answers import array_of, digits, error_of, png
+from tests.waits import PATIENCE
 
 pytest.importorskip("fastapi", reason="the package fastapi is not installed")
 pytest.importorskip("uvicorn", reason="the package uvicorn is not installed")
@@ -53,7 +54,7 @@ def serve(with_packages):
 def test_concurrent_requests_are_batched_and_answered_as_if_alone(serve, model):
     _, address = serve(max_count=4000)
     image = digits(model, 1)[0]
-    with httpx.Client(base_url=address, timeout=60) as client, ThreadPoolExecutor(32) as pool:
+    with httpx.Client(base_url=address, timeout=PATIENCE) as client, ThreadPoolExecutor(32) as pool:
         # While the first is decoded the others arrive.
         first = pool.submit(client.get, "/sample?count=4000&format=json")
         asked = [{"count": 1 + index % 5, "seed": index, "first": index} for index in range(60)]
@@ -73,7 +74,7 @@ def test_concurrent_requests_are_batched_and_answered_as_if_alone(serve, model):
 def test_too_large_an_upload_is_refused_over_the_network(serve, model):
     _, address = serve(max_upload=20_000)
     files = [("images", ("digit.png", png(digits(model, 1)[0])))]
-    with httpx.Client(base_url=address, timeout=60) as client:
+    with httpx.Client(base_url=address, timeout=PATIENCE) as client:
         answer = client.post(
             "/score", content=bytes(40_000), headers={"Content-Type": "multipart/form-data; boundary=x"}
         )
@@ -85,14 +86,14 @@ def test_too_large_an_upload_is_refused_over_the_network(serve, model):
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
 def test_a_service_that_is_told_to_end_answers_first(serve, model):
     process, address = serve(max_count=8000)
-    with httpx.Client(base_url=address, timeout=60) as client, ThreadPoolExecutor(1) as pool:
+    with httpx.Client(base_url=address, timeout=PATIENCE) as client, ThreadPoolExecutor(1) as pool:
         answer = pool.submit(client.get, "/sample?count=8000&seed=1&format=json")
-        with httpx.Client(base_url=address, timeout=60) as other:
+        with httpx.Client(base_url=address, timeout=PATIENCE) as other:
             while other.get("/healthz").json()["decoder"]["requests"] == 0:
                 pass
         process.send_signal(signal.SIGTERM)
         np.testing.assert_allclose(array_of(answer.result())[:10], model.generate(10, seed=1), rtol=0, atol=1e-6)
-    assert process.wait(60) in (0, -signal.SIGTERM)
+    assert process.wait(PATIENCE) in (0, -signal.SIGTERM)
     with pytest.raises(httpx.ConnectError):
         httpx.get(address)
 

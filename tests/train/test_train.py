@@ -3,7 +3,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from cvae_train import Callback, Dataset, DivergedError, RunFolder, load_run, re
 from cvae_train._checkpoint import load_weights
 from cvae_train._data import fingerprint_of
 from cvae_train._loop import Loop
+from tests.waits import wait_until
 
 UNTIMED = ("epoch", "elbo", "reconstruction", "kl", "train_elbo")
 
@@ -131,9 +131,7 @@ def test_sigkill_leaves_a_run_that_resumes(tiny_data, tmp_path):
     command = [sys.executable, "-c", "from cvae_train._cli import main; main()", *recipe]
     killed, undisturbed = RunFolder(tmp_path / "killed"), RunFolder(tmp_path / "undisturbed")
     process = subprocess.Popen([*command, "--run", str(killed.path)])
-    deadline = time.monotonic() + 120
-    while not killed.sample(3).exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(killed.sample(3).exists, process=process)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not killed.finished

@@ -4,51 +4,19 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 import cvae_runtime as cvae
-from tests.examples.conftest import EXAMPLES
+from tests.examples.conftest import SERVICE, SERVICE_FOLDER
 from tests.examples.service_answers import array_of, digits, error_of, png
 from tests.waits import PATIENCE
 
 pytest.importorskip("fastapi", reason="the package fastapi is not installed")
 pytest.importorskip("uvicorn", reason="the package uvicorn is not installed")
 httpx = pytest.importorskip("httpx", reason="the package httpx is not installed")
-
-COMMAND = [sys.executable, "-W", "error", "-m", "cvae_service"]
-FOLDER = EXAMPLES / "fastapi_service"
-
-
-@pytest.fixture
-def serve(with_packages):
-    """A function that starts the service on a free port: its process and its address."""
-    processes = []
-
-    def serve(**settings):
-        variables = {f"CVAE_{name.upper()}": str(value) for name, value in (settings | {"port": 0}).items()}
-        process = subprocess.Popen(
-            COMMAND, cwd=FOLDER, env=with_packages | variables, stderr=subprocess.PIPE, text=True
-        )
-        processes.append(process)
-        lines = []
-        for line in process.stderr:
-            lines.append(line)
-            if found := re.search(r"Uvicorn running on (http://127\.0\.0\.1:\d+)", line):
-                break
-        else:
-            pytest.fail("".join(lines))
-        threading.Thread(target=process.stderr.read, daemon=True).start()  # a full pipe would stop the service
-        return process, found[1]
-
-    yield serve
-    for process in processes:
-        process.kill()
-        process.wait()
-        process.stderr.close()
 
 
 def test_concurrent_requests_are_batched_and_answered_as_if_alone(serve, model):
@@ -106,17 +74,18 @@ def test_a_service_that_is_told_to_end_answers_first(serve, model):
             cvae.BundleError.exit_code,
             "nowhere: expected a bundle, a folder with manifest.json, found nothing; cvae-export makes one",
         ),
+        ({"CVAE_PORT": "70000"}, 1, "CVAE_PORT must be a whole number of at most 65535; found 70000"),
         ({"CVAE_PORT": "http"}, 1, "CVAE_PORT must be a whole number; found 'http'"),
         ({"CVAE_PRECISION": "int4"}, 1, "precision must be one of float32, float16, int8; found 'int4'"),
     ],
 )
 def test_what_it_cannot_start_with_is_told(with_packages, settings, code, message):
     result = subprocess.run(
-        COMMAND, cwd=FOLDER, env=with_packages | settings, capture_output=True, text=True, check=False
+        SERVICE, cwd=SERVICE_FOLDER, env=with_packages | settings, capture_output=True, text=True, check=False
     )
     assert (result.returncode, result.stdout, result.stderr) == (code, "", f"Error: {message}\n")
 
 
 def test_its_requirements_are_what_it_imports():
-    lines = (FOLDER / "requirements.txt").read_text().splitlines()
+    lines = (SERVICE_FOLDER / "requirements.txt").read_text().splitlines()
     assert [re.split("[>[]", line)[0] for line in lines] == ["cvae-toolkit", "fastapi", "python-multipart", "uvicorn"]

@@ -2,7 +2,8 @@
 // Samples, reconstructs and scores with a bundle. README.md says how it is run.
 
 import { existsSync } from "node:fs";
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 
 import { BundleError, CvaeError, InputError, load, pictureGrid, ProviderError } from "cvae-runtime";
@@ -76,8 +77,17 @@ async function readPictures(paths, shape) {
 /** The raw pixels of a PNG file, as the model takes them; what is transparent lies on white. */
 async function readPicture(path, [height, width, channels]) {
   let png, levels;
+  const file = await readFile(path).catch((error) => {
+    throw new InputError(`${path}: cannot be read as PNG: ${error.message}`);
+  });
+  // PNG's header has the size: a few kilobytes can unpack to gigabytes.
+  const size = file.length < 24 ? [width, height] : [file.readUInt32BE(16), file.readUInt32BE(20)];
+  if (file.toString("latin1", 0, 4) === "\x89PNG" && (size[0] !== width || size[1] !== height)) {
+    const [expected, found] = [`${width}x${height} pixels (width x height)`, size.join("x")];
+    throw new InputError(`${path}: the model takes ${expected}, found ${found}; scale or crop the picture`);
+  }
   try {
-    png = decode(await readFile(path));
+    png = decode(file);
     levels = png.palette ? convertIndexedToRgb(png) : png.data;
   } catch (error) {
     throw new InputError(`${path}: cannot be read as PNG: ${error.message}`);
@@ -85,10 +95,6 @@ async function readPicture(path, [height, width, channels]) {
   if (!png.palette && (png.depth !== 8 || png.transparency)) {
     const found = png.depth === 8 ? "a transparent colour" : `${png.depth}`;
     throw new InputError(`${path}: expected 8 bits a channel, found ${found}; save it as plain grey or RGB`);
-  }
-  if (png.width !== width || png.height !== height) {
-    const [expected, found] = [`${width}x${height} pixels (width x height)`, `${png.width}x${png.height}`];
-    throw new InputError(`${path}: the model takes ${expected}, found ${found}; scale or crop the picture`);
   }
   const stored = levels.length / (width * height); // 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA
   const paper = stored % 2 ? 255 : paperBelow(levels, stored);
@@ -117,8 +123,17 @@ async function writePicture(path, images, columns) {
   const scale = Math.max(imageHeight, imageWidth) <= 64 ? 2 : 1;
   const { data, width, height } = pictureGrid(images, { scale, ...(columns && { columns }) });
   const levels = data.filter((_, i) => i % 4 < channels);
-  await writeFile(`${path}.tmp`, encode({ data: levels, width, height, channels }));
-  await rename(`${path}.tmp`, path);
+  // A folder of its own: a name beside the target may be somebody's.
+  const folder = await mkdtemp(join(dirname(path), ".cvae-")).catch((error) => {
+    throw new InputError(`${path}: cannot be written: ${error.code}; see that its folder is there and may be written`);
+  });
+  try {
+    const whole = join(folder, basename(path));
+    await writeFile(whole, encode({ data: levels, width, height, channels }));
+    await rename(whole, path);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 }
 
 async function main([name, ...args]) {
@@ -142,6 +157,10 @@ async function main([name, ...args]) {
   await model.close();
 }
 
+process.stdout.on("error", (error) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(1); // its reader has left: `| head`
+});
 try {
   await main(process.argv.slice(2));
 } catch (error) {

@@ -12,7 +12,6 @@ const PAGE = fileURLToPath(new URL("page/", import.meta.url));
 const PACKAGE = fileURLToPath(new URL("../cvae_runtime/", import.meta.url));
 const OUT = join(PACKAGE, "page");
 const LICENSES = "licenses.md";
-const UNVERSIONED = "cvae-development"; // as it stands in sw.ts
 
 /** What a page may load, and from where: itself, and no other place. */
 function policy(scripts: string, styles: string, connections: string): string {
@@ -39,7 +38,7 @@ function withPolicy(html: string, rules: string): string {
   return whole.replaceAll(/\n\s+/g, "\n").replaceAll(/>\n</g, "><").replaceAll(" />", ">");
 }
 
-/** The page as files: its policy, the service worker's version, and WebAssembly gzipped. */
+/** The page as files: its policy, and WebAssembly gzipped. */
 function pageFiles(): Plugin {
   return {
     name: "cvae-page-files",
@@ -60,13 +59,7 @@ function pageFiles(): Plugin {
       const theirs = readFileSync(join(PAGE, "onnxruntime.license"), "utf8");
       appendFileSync(join(OUT, LICENSES), `\n${theirs}`);
       const assets = join(OUT, "assets");
-      const names = readdirSync(assets).sort();
-      const version = sha256(names.join("\n") + readFileSync(join(OUT, "index.html"), "utf8"), "hex").slice(0, 16);
-      const worker = join(OUT, "sw.js");
-      const code = readFileSync(worker, "utf8");
-      if (!code.includes(UNVERSIONED)) throw new Error(`sw.js: expected ${UNVERSIONED}, in whose place a version goes`);
-      writeFileSync(worker, code.replace(UNVERSIONED, `cvae-${version}`));
-      for (const name of names.filter((one) => one.endsWith(".wasm"))) {
+      for (const name of readdirSync(assets).filter((one) => one.endsWith(".wasm"))) {
         writeFileSync(join(assets, `${name}.gz`), gzipSync(readFileSync(join(assets, name)), { level: 9 }));
         rmSync(join(assets, name));
       }
@@ -92,7 +85,7 @@ function oneFile(): Plugin {
       // Vite leaves a name in the place of what an import preloads, and with a single script there is nothing.
       const script = scripts[0].code.replaceAll("__VITE_PRELOAD__", "[]");
       const code = `\n${script.replaceAll("</script", "<\\/script").replaceAll("<!--", "\\x3c!--")}`;
-      const rules = policy(`'sha256-${sha256(code, "base64")}'`, `'sha256-${sha256(css, "base64")}'`, "'none'");
+      const rules = policy(`'sha256-${sha256(code)}'`, `'sha256-${sha256(css)}'`, "'none'");
       const page = withPolicy(String(html.source), rules)
         .replace(/\s*<script type="module"[^>]*><\/script>/, () => "")
         .replace(/<link rel="stylesheet"[^>]*>/, () => `<style>${css}</style>`)
@@ -141,8 +134,8 @@ function packagedModel(): Plugin {
   };
 }
 
-function sha256(text: string, encoding: "hex" | "base64"): string {
-  return createHash("sha256").update(text).digest(encoding);
+function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("base64");
 }
 
 /** The service worker stands beside the page, and its name stays: browsers ask for it again by that. */

@@ -1,9 +1,12 @@
 import { defineConfig } from "vitest/config";
 
+import { PATIENCE } from "./tests/patience.ts";
+
 export default defineConfig({
   test: {
     include: ["tests/**/*.test.ts"],
-    testTimeout: 60_000, // a browser on a busy machine
-    hookTimeout: 60_000,
+    testTimeout: 4 * PATIENCE, // a test waits more than once
+    hookTimeout: 4 * PATIENCE,
+    expect: { poll: { timeout: PATIENCE } },
   },
 });

@@ -147,7 +147,7 @@ def test_a_profile_has_every_node_of_the_optimised_graph_in_order():
     )
     nodes = profile(proto.SerializeToString(), {"x": np.ones((4, 64), np.float32)}, calls=3)
     assert [(node.operator, node.name) for node in nodes] == [("Neg", "first"), ("Sigmoid", "second"), ("Neg", "third")]
-    assert all(0.0 <= node.microseconds < 1e6 for node in nodes)
+    assert all(node.microseconds >= 0.0 for node in nodes)
 
 
 def test_the_profile_is_summed_by_operator_and_told_by_node():

@@ -71,8 +71,9 @@ def test_dropped_contenders_have_reasons(progress, told, name, status, reason):
 
 
 def test_a_contender_that_does_not_answer_is_ended():
-    with contextlib.closing(Process(contender("hanging"), patience=5.0)) as process:
+    with contextlib.closing(Process(contender("hanging"))) as process:
         process.start()
+        process._patience = 5.0  # from here on: Python may start slowly
         with pytest.raises(ContenderError) as caught:
             process.output("a", 2)
     assert (caught.value.status, str(caught.value)) == ("failed", "no answer in 5 s")

@@ -1,7 +1,9 @@
 import asyncio
 import os
+import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ import cvae_runtime as cvae
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
+SERVICE = [sys.executable, "-W", "error", "-m", "cvae_service"]
+SERVICE_FOLDER = EXAMPLES / "fastapi_service"
 
 
 @pytest.fixture(scope="session")
@@ -99,3 +103,31 @@ def post(ask):
         return ask(lambda client, _: client.post(url, files=uploads), **settings)
 
     return post
+
+
+@pytest.fixture
+def serve(with_packages):
+    """A function that starts the service on a free port: its process and its address."""
+    processes = []
+
+    def serve(**settings):
+        variables = {f"CVAE_{name.upper()}": str(value) for name, value in (settings | {"port": 0}).items()}
+        process = subprocess.Popen(
+            SERVICE, cwd=SERVICE_FOLDER, env=with_packages | variables, stderr=subprocess.PIPE, text=True
+        )
+        processes.append(process)
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if found := re.search(r"Uvicorn running on (http://127\.0\.0\.1:\d+)", line):
+                break
+        else:
+            pytest.fail("".join(lines))
+        threading.Thread(target=process.stderr.read, daemon=True).start()  # a full pipe would stop the service
+        return process, found[1]
+
+    yield serve
+    for process in processes:
+        process.kill()
+        process.wait()
+        process.stderr.close()

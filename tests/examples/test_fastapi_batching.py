@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.examples.service_answers import array_of, digits, error_of, png
+from tests.waits import PATIENCE
 
 
 @pytest.fixture
@@ -20,12 +21,12 @@ def held(ask):
 
             def slow(items):
                 running.set()
-                assert free.wait(60)
+                assert free.wait(PATIENCE)
                 return run(items)
 
             batcher._run = slow
             first = asyncio.create_task(client.request(**requests[0]))
-            await asyncio.to_thread(running.wait, 60)
+            await asyncio.to_thread(running.wait, PATIENCE)
             others = [asyncio.create_task(client.request(**request)) for request in requests[1:]]
             # All others wait, or one was refused.
             while batcher.requests < len(requests) and not any(task.done() for task in others):  # noqa: ASYNC110 - the batcher has no event for it
@@ -73,7 +74,7 @@ def test_a_service_that_has_too_much_to_do_says_so(held):
     assert engine.decoder.requests == 3
 
 
-def test_an_error_of_the_model_is_told_to_all_that_wait_and_the_next_call_works(service):
+def test_an_error_of_the_model_reaches_the_request_that_makes_it_and_no_other(service):
     async def run():
         def halves(items):
             if (items < 0).any():
@@ -88,24 +89,53 @@ def test_an_error_of_the_model_is_told_to_all_that_wait_and_the_next_call_works(
         return first, second, batcher.calls
 
     (one, two, large), second, calls = asyncio.run(run())
-    assert [str(error) for error in (one, two)] == ["negative", "negative"]
+    np.testing.assert_array_equal(one, [[0.5, 1.0], [2.0, 4.0]])
+    assert repr(two) == "ValueError('negative')"
     np.testing.assert_array_equal(large, [np.arange(9.0) / 2, np.arange(9.0) * 2])
     np.testing.assert_array_equal(second, [[0.5, 1.0], [2.0, 4.0]])
-    assert calls == 3
+    assert calls == 3 + 2  # the first one once more for each
 
 
-def test_a_request_that_is_given_up_leaves_the_others_alone(service):
+def test_one_in_many_is_found_in_few_calls(service):
+    async def run():
+        def positive(items):
+            if (items < 0).any():
+                raise ValueError("negative")
+            return (items,)
+
+        batcher = service.batching.Batcher(positive, most_waiting=1000)
+        numbers = [np.array([-1.0 if index == 77 else 1.0]) for index in range(256)]
+        found = await asyncio.gather(*map(batcher, numbers), return_exceptions=True)
+        await batcher.close()
+        return found, batcher.calls
+
+    found, calls = asyncio.run(run())
+    assert [index for index, one in enumerate(found) if isinstance(one, ValueError)] == [77]
+    assert calls == 1 + 2 * 8
+
+
+def test_a_request_that_is_given_up_is_not_run_and_leaves_the_others_alone(service):
+    ran = []
+
     async def run():
         free = threading.Event()
-        batcher = service.batching.Batcher(lambda items: (free.wait(60) and items,), most_waiting=100)
+
+        def echo(items):
+            assert free.wait(PATIENCE)
+            ran.extend(items.tolist())
+            return (items,)
+
+        batcher = service.batching.Batcher(echo, most_waiting=100)
         tasks = [asyncio.create_task(batcher(np.array([index]))) for index in range(3)]
         await asyncio.sleep(0)
         tasks[1].cancel()
+        with pytest.raises(service.batching.BusyError, match="2 items wait"):
+            await batcher(np.zeros(99))
         free.set()
         found = await asyncio.gather(*tasks, return_exceptions=True)
         await batcher.close()
         return found
 
     first, second, third = asyncio.run(run())
-    assert (first[0].tolist(), third[0].tolist()) == ([0], [2])
+    assert (first[0].tolist(), third[0].tolist(), ran) == ([0], [2], [0, 2])
     assert isinstance(second, asyncio.CancelledError)

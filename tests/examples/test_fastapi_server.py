@@ -4,56 +4,25 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 import cvae_runtime as cvae
-from tests.examples.conftest import EXAMPLES
+from tests.examples.conftest import SERVICE, SERVICE_FOLDER
 from tests.examples.service_answers import array_of, digits, error_of, png
+from tests.waits import PATIENCE
 
 pytest.importorskip("fastapi", reason="the package fastapi is not installed")
 pytest.importorskip("uvicorn", reason="the package uvicorn is not installed")
 httpx = pytest.importorskip("httpx", reason="the package httpx is not installed")
 
-COMMAND = [sys.executable, "-W", "error", "-m", "cvae_service"]
-FOLDER = EXAMPLES / "fastapi_service"
-
-
-@pytest.fixture
-def serve(with_packages):
-    """A function that starts the service on a free port: its process and its address."""
-    processes = []
-
-    def serve(**settings):
-        variables = {f"CVAE_{name.upper()}": str(value) for name, value in (settings | {"port": 0}).items()}
-        process = subprocess.Popen(
-            COMMAND, cwd=FOLDER, env=with_packages | variables, stderr=subprocess.PIPE, text=True
-        )
-        processes.append(process)
-        lines = []
-        for line in process.stderr:
-            lines.append(line)
-            if found := re.search(r"Uvicorn running on (http://127\.0\.0\.1:\d+)", line):
-                break
-        else:
-            pytest.fail("".join(lines))
-        threading.Thread(target=process.stderr.read, daemon=True).start()  # a full pipe would stop the service
-        return process, found[1]
-
-    yield serve
-    for process in processes:
-        process.kill()
-        process.wait()
-        process.stderr.close()
-
 
 def test_concurrent_requests_are_batched_and_answered_as_if_alone(serve, model):
     _, address = serve(max_count=4000)
     image = digits(model, 1)[0]
-    with httpx.Client(base_url=address, timeout=60) as client, ThreadPoolExecutor(32) as pool:
+    with httpx.Client(base_url=address, timeout=PATIENCE) as client, ThreadPoolExecutor(32) as pool:
         # While the first is decoded the others arrive.
         first = pool.submit(client.get, "/sample?count=4000&format=json")
         asked = [{"count": 1 + index % 5, "seed": index, "first": index} for index in range(60)]
@@ -73,7 +42,7 @@ def test_concurrent_requests_are_batched_and_answered_as_if_alone(serve, model):
 def test_too_large_an_upload_is_refused_over_the_network(serve, model):
     _, address = serve(max_upload=20_000)
     files = [("images", ("digit.png", png(digits(model, 1)[0])))]
-    with httpx.Client(base_url=address, timeout=60) as client:
+    with httpx.Client(base_url=address, timeout=PATIENCE) as client:
         answer = client.post(
             "/score", content=bytes(40_000), headers={"Content-Type": "multipart/form-data; boundary=x"}
         )
@@ -85,14 +54,14 @@ def test_too_large_an_upload_is_refused_over_the_network(serve, model):
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
 def test_a_service_that_is_told_to_end_answers_first(serve, model):
     process, address = serve(max_count=8000)
-    with httpx.Client(base_url=address, timeout=60) as client, ThreadPoolExecutor(1) as pool:
+    with httpx.Client(base_url=address, timeout=PATIENCE) as client, ThreadPoolExecutor(1) as pool:
         answer = pool.submit(client.get, "/sample?count=8000&seed=1&format=json")
-        with httpx.Client(base_url=address, timeout=60) as other:
+        with httpx.Client(base_url=address, timeout=PATIENCE) as other:
             while other.get("/healthz").json()["decoder"]["requests"] == 0:
                 pass
         process.send_signal(signal.SIGTERM)
         np.testing.assert_allclose(array_of(answer.result())[:10], model.generate(10, seed=1), rtol=0, atol=1e-6)
-    assert process.wait(60) in (0, -signal.SIGTERM)
+    assert process.wait(PATIENCE) in (0, -signal.SIGTERM)
     with pytest.raises(httpx.ConnectError):
         httpx.get(address)
 
@@ -105,17 +74,18 @@ def test_a_service_that_is_told_to_end_answers_first(serve, model):
             cvae.BundleError.exit_code,
             "nowhere: expected a bundle, a folder with manifest.json, found nothing; cvae-export makes one",
         ),
+        ({"CVAE_PORT": "70000"}, 1, "CVAE_PORT must be a whole number of at most 65535; found 70000"),
         ({"CVAE_PORT": "http"}, 1, "CVAE_PORT must be a whole number; found 'http'"),
         ({"CVAE_PRECISION": "int4"}, 1, "precision must be one of float32, float16, int8; found 'int4'"),
     ],
 )
 def test_what_it_cannot_start_with_is_told(with_packages, settings, code, message):
     result = subprocess.run(
-        COMMAND, cwd=FOLDER, env=with_packages | settings, capture_output=True, text=True, check=False
+        SERVICE, cwd=SERVICE_FOLDER, env=with_packages | settings, capture_output=True, text=True, check=False
     )
     assert (result.returncode, result.stdout, result.stderr) == (code, "", f"Error: {message}\n")
 
 
 def test_its_requirements_are_what_it_imports():
-    lines = (FOLDER / "requirements.txt").read_text().splitlines()
+    lines = (SERVICE_FOLDER / "requirements.txt").read_text().splitlines()
     assert [re.split("[>[]", line)[0] for line in lines] == ["cvae-toolkit", "fastapi", "python-multipart", "uvicorn"]

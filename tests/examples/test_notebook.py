@@ -34,7 +34,7 @@ def executed(tmp_path_factory, with_packages):
     )
     strict = nbformat.v4.new_code_cell("import warnings\nwarnings.simplefilter('error')", id="strict")
     notebook.cells.insert(0, strict)
-    client = nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": folder}})
+    client = nbclient.NotebookClient(notebook, timeout=None, resources={"metadata": {"path": folder}})
     client.execute(env=with_packages)
     return {cell.id: cell for cell in notebook.cells}, folder
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import cvae_runtime as cvae
+from tests.waits import PATIENCE
 
 MAIN = [sys.executable, "-c", "from cvae_runtime._cli_generate import main; main()"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(cvae.__file__).parents[1])}
@@ -162,7 +163,7 @@ def test_a_reader_that_goes_away_is_no_traceback(tiny_bundle):
     command = [*MAIN, str(tiny_bundle), "--format", "npy", "-o", "-"]
     with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()  # long before there is anything to write
-        assert (process.stderr.read(), process.wait(60.0)) == (b"", 1)
+        assert (process.stderr.read(), process.wait(PATIENCE)) == (b"", 1)
 
 
 def test_images_of_which_the_model_s_cut_leaves_nothing_are_refused(run, tiny_bundle, tiny):

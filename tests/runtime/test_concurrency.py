@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import cvae_runtime as cvae
+from tests.waits import PATIENCE
 
 # A shell's background jobs ignore SIGINT, and so would what they start.
 INTERRUPTIBLE = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
@@ -67,14 +68,14 @@ def test_calls_while_the_model_is_closed_are_finished_or_refused(tiny, tiny_bund
         begun = threading.Barrier(5)
 
         def use(model=model, expected=expected, begun=begun, number=round_):
-            begun.wait(30.0)
+            begun.wait(PATIENCE)
             while True:
                 assert (model.generate(70) == expected).all()
                 model.score(tiny.images, seed=number)
 
         with ThreadPoolExecutor(4) as users:
             uses = [users.submit(use) for _ in range(4)]
-            begun.wait(30.0)
+            begun.wait(PATIENCE)
             time.sleep(0.001 * round_)
             uses[0].add_done_callback(lambda _, model=model: model.close())  # whoever closes it, and again
             model.close()
@@ -88,9 +89,9 @@ def interrupted(code, *arguments, wait_for):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             assert process.stderr.read(len(wait_for)).decode() == wait_for
-            time.sleep(0.3)
+            time.sleep(0.3)  # so that much is under way; whenever the signal comes, the end is the same
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=30.0)  # the work takes longer
+            out, err = process.communicate(timeout=PATIENCE)  # the work takes longer
         finally:
             process.kill()
     return process.returncode, out.decode(), err.decode()
@@ -102,9 +103,10 @@ def test_ctrl_c_ends_a_long_call_and_the_model_can_be_used_again():
 import cvae_runtime as cvae
 model = cvae.load(provider="cpu", threads=2)
 expected = model.generate(40)
-print("begun", end="", file=sys.stderr, flush=True)
+images = (expected * 255).astype("uint8").repeat(20, axis=0)
 try:
-    model.score((expected * 255).astype("uint8"), samples=50_000)
+    print("begun", end="", file=sys.stderr, flush=True)
+    model.score(images, samples=50_000)
 except KeyboardInterrupt:
     print("interrupted", (model.generate(40) == expected).all())
 """

@@ -9,6 +9,7 @@ import pytest
 import cvae_runtime as cvae
 from cvae_runtime._fork import Uninterrupted, uninterrupted
 from cvae_runtime._scheduler import Scheduler
+from tests.waits import PATIENCE
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
@@ -22,7 +23,7 @@ warnings.simplefilter("ignore")  # newer Pythons warn of every fork with threads
 def child(function):
     pid = os.fork()
     if pid == 0:
-        signal.alarm(30)
+        signal.alarm(300)
         try:
             os._exit(function())
         finally:
@@ -46,7 +47,7 @@ def test_a_child_that_ends_as_programs_do_ends(fresh_python, tiny_bundle):
 import multiprocessing
 context = multiprocessing.get_context("fork")
 def work(n):
-    signal.alarm(30)
+    signal.alarm(300)
     return model.generate(50, first=n)
 with context.Pool(2) as pool:
     parts = pool.map(work, [0, 50])
@@ -113,18 +114,18 @@ def test_a_fork_waits_until_no_other_thread_is_inside_and_keeps_all_out():
     def first():
         with gate:
             inside.set()
-            leave.wait(30.0)
+            leave.wait(PATIENCE)
             events.append("left")
 
     def second():
-        forking.wait(30.0)
+        forking.wait(PATIENCE)
         with gate:
             events.append("entered")
 
     threads = [threading.Thread(target=target) for target in (first, second)]
     for thread in threads:
         thread.start()
-    inside.wait(30.0)
+    inside.wait(PATIENCE)
     threading.Timer(0.1, leave.set).start()
     with gate:  # the thread that forks does not wait for itself
         gate.before()
@@ -133,7 +134,7 @@ def test_a_fork_waits_until_no_other_thread_is_inside_and_keeps_all_out():
         events.append("forked")
         gate.after_in_parent()
     for thread in threads:
-        thread.join(30.0)
+        thread.join(PATIENCE)
     assert events == ["left", "forked", "entered"]
 
 

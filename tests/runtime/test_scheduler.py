@@ -1,13 +1,16 @@
 """The scheduler: every index once, in spans that no number of threads changes, and errors that come through."""
 
 import threading
+import types
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import cvae_runtime as cvae
+from cvae_runtime import _scheduler
 from cvae_runtime._scheduler import Scheduler
+from tests.waits import PATIENCE
 
 
 @pytest.fixture
@@ -15,6 +18,14 @@ def scheduler():
     made = Scheduler(3)
     yield made
     made.close()
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """The event by which the threads of a call hear that it ends."""
+    event = threading.Event()
+    monkeypatch.setattr(_scheduler, "threading", types.SimpleNamespace(**(vars(threading) | {"Event": lambda: event})))
+    return event
 
 
 @given(st.integers(1, 200), st.integers(1, 60), st.integers(1, 5))
@@ -27,7 +38,7 @@ def test_every_index_is_covered_once_by_spans_that_threads_do_not_change(count, 
 
 
 def test_as_many_run_at_a_time_as_there_are_threads(scheduler):
-    together = threading.Barrier(3, timeout=30.0)  # fewer than three would never meet
+    together = threading.Barrier(3, timeout=PATIENCE)  # fewer than three would never meet
     names = []
 
     def work(_start, _stop):
@@ -63,41 +74,33 @@ def test_a_number_of_threads_that_is_none_is_refused(threads, refuses):
 
 
 @pytest.mark.parametrize("error", [ValueError("broken"), KeyboardInterrupt()])
-def test_an_error_of_the_caller_s_own_comes_through_and_ends_the_work(error, scheduler):
+def test_an_error_of_the_caller_s_own_comes_through_and_ends_the_work(error, scheduler, told):
     caller, begun = threading.current_thread(), []
-    failed = threading.Event()
 
     def work(start, _stop):
         begun.append(start)
         if threading.current_thread() is caller:
-            failed.set()
             raise error
-        failed.wait(30.0)
-        # Time for the caller to tell the others; they are at their second call at most when it has.
-        threading.Event().wait(0.1)
+        assert told.wait(PATIENCE)
 
     with pytest.raises(type(error)) as caught:
         scheduler.run(10_000, 1, work)
     assert caught.value is error
-    assert len(begun) <= 5
+    assert len(begun) <= 3
 
 
-def test_an_error_of_a_helper_comes_through_and_ends_the_work(scheduler):
+def test_an_error_of_a_helper_comes_through_and_ends_the_work(scheduler, told):
     caller, begun = threading.current_thread(), []
-    failed = threading.Event()
 
     def work(start, _stop):
         begun.append(start)
         if threading.current_thread() is not caller:
-            failed.set()
             raise ValueError("broken")
-        failed.wait(30.0)
-        if len(begun) < 10:
-            threading.Event().wait(0.05)  # time for the helper to tell the others
+        assert told.wait(PATIENCE)
 
     with pytest.raises(ValueError, match="broken"):
         scheduler.run(10_000, 1, work)
-    assert len(begun) <= 10
+    assert len(begun) <= 3
 
 
 def test_work_goes_on_after_an_error(scheduler):
@@ -129,20 +132,20 @@ def started(function):
 
 def test_a_call_waits_for_no_other_call_s_helpers():
     scheduler = Scheduler(2)
-    both, go_on = threading.Barrier(3, timeout=30.0), threading.Event()
+    both, go_on = threading.Barrier(3, timeout=PATIENCE), threading.Event()
 
     def long_work(_start, _stop):
         both.wait()
-        go_on.wait(60.0)
+        go_on.wait(PATIENCE)
 
     long_call, _ = started(lambda: scheduler.run(2, 1, long_work))  # has the only helper
     both.wait()
     spans = []
     short_call, _ = started(lambda: scheduler.run(9, 2, lambda *span: spans.append(span)))
-    short_call.join(30.0)
+    short_call.join(PATIENCE)
     ended = not short_call.is_alive()
     go_on.set()
-    long_call.join(30.0)
+    long_call.join(PATIENCE)
     scheduler.close()
     assert ended
     assert spans == [(0, 2), (2, 4), (4, 6), (6, 8), (8, 9)]
@@ -150,11 +153,15 @@ def test_a_call_waits_for_no_other_call_s_helpers():
 
 def test_a_helper_that_gets_free_helps_a_call_that_has_begun():
     scheduler = Scheduler(2)
-    both, go_on, together = threading.Barrier(3, timeout=30.0), threading.Event(), threading.Barrier(2, timeout=30.0)
+    both, go_on, together = (
+        threading.Barrier(3, timeout=PATIENCE),
+        threading.Event(),
+        threading.Barrier(2, timeout=PATIENCE),
+    )
 
     def first_work(_start, _stop):
         both.wait()
-        go_on.wait(60.0)
+        go_on.wait(PATIENCE)
 
     first_call, _ = started(lambda: scheduler.run(2, 1, first_work))
     both.wait()
@@ -163,7 +170,7 @@ def test_a_helper_that_gets_free_helps_a_call_that_has_begun():
     def second_work(start, _stop):
         if start == 0:
             go_on.set()
-            first_call.join(30.0)
+            first_call.join(PATIENCE)
         elif start < 3:
             names.add(threading.current_thread().name)
             together.wait()  # one thread alone would wait for ever
@@ -216,7 +223,7 @@ def test_what_closes_it_while_others_use_it_breaks_nothing(refuses):
             threading.Event().wait(0.0005)
         closers = [started(scheduler.close) for _ in range(2)]
         for thread, _ in users + closers:
-            thread.join(30.0)
+            thread.join(PATIENCE)
         assert [outcome for _, outcome in closers] == [[None], [None]]
         assert set(counts) == {7}
         for _, (error,) in users:
@@ -231,7 +238,7 @@ def test_a_thread_of_the_pool_may_close_it(scheduler):
 
     def work(_start, _stop):
         if threading.current_thread() is caller:
-            closed.wait(30.0)
+            closed.wait(PATIENCE)
         elif not closed.is_set():
             outcome.append(scheduler.close())
             closed.set()
@@ -252,5 +259,5 @@ def test_calls_from_several_threads_at_once_all_end(scheduler):
     for caller in callers:
         caller.start()
     for caller in callers:
-        caller.join(60.0)
+        caller.join(PATIENCE)
     assert found == {number: [(start, min(start + 3, 50)) for start in range(0, 50, 3)] for number in range(6)}

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ import tensorflow as tf
 from cvae_runtime import InputError
 from cvae_train import read_history
 from cvae_train._cluster import Cluster, join_cluster
+from tests.waits import PATIENCE, wait_until
 
 # 67 training and 13 test images: the last batch of 3 and test parts leave towers and replicas without an image.
 PROGRAM = """
@@ -72,7 +72,7 @@ def results(processes):
     """What the processes printed, once they ended well."""
     found = []
     for process in processes:
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, err
         found.append(json.loads(out))
     return found
@@ -120,7 +120,7 @@ def test_two_devices_of_one_process_run_as_one(alone, tmp_path):
 def test_workers_of_other_settings_are_refused(tmp_path):
     settings = ("{}", json.dumps({"learning_rate": 0.5}))
     workers = start_workers([["-c", program(), tmp_path / "run", changes] for changes in settings])
-    errors = [worker.communicate(timeout=300)[1] for worker in workers]
+    errors = [worker.communicate(timeout=PATIENCE)[1] for worker in workers]
     for error in errors:
         assert error.splitlines()[-1] == (
             "cvae_runtime._errors.InputError: 1 of 2 workers were given other settings or images than worker 0; "
@@ -136,14 +136,10 @@ def test_a_killed_worker_ends_the_other_and_the_run_goes_on_from_its_last_epoch(
     small = ("--batch-size", 16, "--filters", "4,6", "--latent-dim", 3, "--seed", 1, "--resume", "--epochs", 60)
     command = ["-c", code, tmp_path / "set.npz", *small, "--run"]
     chief, other = start_workers([[*command, tmp_path / "run"]] * 2)
-    deadline = time.monotonic() + 200
-    while not (tmp_path / "run/samples/image_at_epoch_0003.png").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until((tmp_path / "run/samples/image_at_epoch_0003.png").exists, process=chief)
     other.send_signal(signal.SIGKILL)
-    killed = time.monotonic()
     other.communicate()
-    err = chief.communicate(timeout=60)[1]
-    assert time.monotonic() - killed < 60
+    err = chief.communicate(timeout=PATIENCE)[1]
     assert chief.returncode == 1
     assert err.splitlines()[-1] == (
         "Error: worker 0 lost another of the 2 workers: it ended or cannot be reached, see its message. "
@@ -152,12 +148,12 @@ def test_a_killed_worker_ends_the_other_and_the_run_goes_on_from_its_last_epoch(
     done = len(read_history(tmp_path / "run/history.csv"))
     assert 2 <= done < 60
     chief, other = start_workers([[*command, tmp_path / "run"]] * 2)
-    lines = [process.communicate(timeout=300)[1].splitlines() for process in (chief, other)]
+    lines = [process.communicate(timeout=PATIENCE)[1].splitlines() for process in (chief, other)]
     assert [chief.returncode, other.returncode] == [0, 0]
     assert any(line.startswith(f"epoch {done + 1}/60: ") for line in lines[0])
     assert not any(line.startswith(f"epoch {done}/60: ") for line in lines[0])
     (undisturbed,) = [start([*command, tmp_path / "alone"])]
-    undisturbed.communicate(timeout=300)
+    undisturbed.communicate(timeout=PATIENCE)
     histories = [[record.elbo for record in read_history(tmp_path / name / "history.csv")] for name in ("run", "alone")]
     np.testing.assert_allclose(histories[0][:20], histories[1][:20], rtol=1e-3)
     assert histories[0][-1] == pytest.approx(histories[1][-1], abs=1.0)

@@ -3,7 +3,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from cvae_train._data import fingerprint_of
 from cvae_train._loop import Loop
 from cvae_train._plan import Plan
 from cvae_train._run import DataInfo
+from tests.waits import wait_until
 
 UNTIMED = ("epoch", "elbo", "reconstruction", "kl", "train_elbo")
 
@@ -133,9 +133,7 @@ def test_sigkill_leaves_a_run_that_resumes(tiny_data, tmp_path):
     command = [sys.executable, "-c", "from cvae_train._cli import main; main()", *recipe]
     killed, undisturbed = RunFolder(tmp_path / "killed"), RunFolder(tmp_path / "undisturbed")
     process = subprocess.Popen([*command, "--run", str(killed.path)])
-    deadline = time.monotonic() + 120
-    while not killed.sample(3).exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(killed.sample(3).exists, process=process)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not killed.finished

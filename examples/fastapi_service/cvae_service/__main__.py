@@ -17,4 +17,14 @@ if __name__ == "__main__":
     except CvaeError as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    uvicorn.run(app, host=settings.host, port=settings.port)
+    try:
+        uvicorn.run(
+            app,
+            host=settings.host,
+            port=settings.port,
+            http="h11",  # which bounds the size of headers
+            limit_concurrency=settings.max_connections,
+            timeout_graceful_shutdown=settings.grace_seconds,
+        )
+    except SystemExit as end:  # it could not start, has told why, and its codes mean something else here
+        sys.exit(1 if end.code else 0)

@@ -6,19 +6,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-import numpy as np
 from fastapi import Depends, FastAPI, Header, HTTPException, Query, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException as AnyHTTPException
 
-from cvae_runtime import InputError
+from cvae_runtime import CvaeError, InputError
 
 from .answers import Format, choose_format, pictures
 from .batching import BusyError
+from .connection import BodyLimit, Departures
 from .engine import Engine, Images
 from .settings import Settings
-from .uploads import BodyLimit, limit_pixels, read_upload
+from .uploads import Reader, limit_pixels
 
 Seed = Annotated[int, Query(ge=0, lt=1 << 64, description="the same seed gives the same random numbers everywhere")]
 First = Annotated[int, Query(ge=0, description="index of the first item in the stream that the seed names")]
@@ -35,28 +35,26 @@ def create_app(settings: Settings) -> FastAPI:
     """
     limit_pixels(settings.max_pixels)
     engine = Engine(settings)
+    reader = Reader(engine.model.image_shape, settings.max_decoding)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        await engine.close()  # the server has answered all requests by now
+        reader.close()
+        await engine.close()  # the server has answered all requests by now, or cancelled them
 
     async def uploads(
         images: list[UploadFile], *, resize: bool = False, gray: bool = False, invert: bool = False
     ) -> Images:
         check_limit("images", len(images), settings.max_count)
         files = [(await image.read(), image.filename or "a picture") for image in images]
-
-        def read() -> Images:
-            shape, options = engine.model.image_shape, {"resize": resize, "gray": gray, "invert": invert}
-            return np.stack([read_upload(data, name, shape, **options) for data, name in files])
-
-        return await asyncio.to_thread(read)
+        return await reader(files, resize=resize, gray=gray, invert=invert)
 
     Uploaded = Annotated[Any, Depends(uploads)]
 
     app = FastAPI(title="Samples, reconstructions and scores of a variational autoencoder", lifespan=lifespan)
-    app.add_middleware(BodyLimit, most=settings.max_upload)
+    app.add_middleware(BodyLimit, most=settings.max_upload, seconds=settings.body_seconds)
+    app.add_middleware(Departures)
     app.state.engine = engine
     answer_errors(app)
 
@@ -124,6 +122,8 @@ def create_app(settings: Settings) -> FastAPI:
             **counts,
         }
 
+    for path, answer in (("/sample", sample), ("/healthz", healthz)):
+        app.head(path, include_in_schema=False)(answer)
     return app
 
 
@@ -139,6 +139,14 @@ def answer_errors(app: FastAPI) -> None:
     @app.exception_handler(InputError)
     async def refused(_: Any, error: InputError) -> Response:
         return JSONResponse({"error": str(error)}, 400)
+
+    @app.exception_handler(CvaeError)
+    async def unusable(_: Any, error: CvaeError) -> Response:
+        return JSONResponse({"error": str(error)}, 500)
+
+    @app.exception_handler(Exception)
+    async def failed(*_: Any) -> Response:  # whose traceback is in the service's log
+        return JSONResponse({"error": "the service failed; its log says how"}, 500)
 
     @app.exception_handler(BusyError)
     async def busy(_: Any, error: BusyError) -> Response:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Run = Callable[[Array], Sequence[Array]]
+_Request = tuple[Array, asyncio.Future[Sequence[Array]]]
 
 
 class BusyError(Exception):
@@ -21,7 +22,8 @@ class Batcher:
     """Runs arrays of items, from any number of tasks of one event loop, in as few calls as there can be.
 
     A call begins as soon as the model is free, so that a lone request waits for nobody; what arrives meanwhile is
-    the next call. Items must not influence each other, and must have been checked: an error is that of the whole call.
+    the next call. Items must not influence each other. Where a call fails its requests are run again in halves, so that
+    an error reaches only the request that makes it. A request that was cancelled is not run.
 
     Args:
         run: items (N, ...) to outputs (N, ...); it is called on a thread of its own, once at a time.
@@ -36,7 +38,7 @@ class Batcher:
     def __init__(self, run: Run, most_waiting: int, most_at_once: int = 1024) -> None:
         self._run, self._most_waiting, self._most_at_once = run, most_waiting, most_at_once
         self._thread = ThreadPoolExecutor(1, "batcher")
-        self._waiting: deque[tuple[Array, asyncio.Future[Sequence[Array]]]] = deque()
+        self._waiting: deque[_Request] = deque()
         self._worker: asyncio.Task[None] | None = None
         self.requests = self.calls = 0
 
@@ -45,9 +47,10 @@ class Batcher:
 
         Raises:
             BusyError: too many wait already.
+            Exception: what ``run`` raises of these items alone.
         """
-        waiting = sum(len(others) for others, _ in self._waiting)
-        if self._waiting and waiting + len(items) > self._most_waiting:
+        waiting = sum(len(others) for others, asked in self._waiting if not asked.done())
+        if waiting and waiting + len(items) > self._most_waiting:
             raise BusyError(f"{waiting} items wait for the model; try again later")
         self.requests += 1
         outputs: asyncio.Future[Sequence[Array]] = asyncio.get_running_loop().create_future()
@@ -64,26 +67,34 @@ class Batcher:
 
     async def _work(self) -> None:
         while self._waiting:
-            batch = [self._waiting.popleft()]
-            size = len(batch[0][0])
-            while self._waiting and size + len(self._waiting[0][0]) <= self._most_at_once:
-                batch.append(self._waiting.popleft())
-                size += len(batch[-1][0])
+            batch: list[_Request] = []
+            size = 0
+            while self._waiting and (not batch or size + len(self._waiting[0][0]) <= self._most_at_once):
+                items, asked = self._waiting.popleft()
+                if not asked.done():  # or it was cancelled
+                    batch.append((items, asked))
+                    size += len(items)
             await self._answer(batch)
 
-    async def _answer(self, batch: Sequence[tuple[Array, asyncio.Future[Sequence[Array]]]]) -> None:
+    async def _answer(self, batch: Sequence[_Request]) -> None:
+        batch = [(items, asked) for items, asked in batch if not asked.done()]
+        if not batch:
+            return
         self.calls += 1
-        items = np.concatenate([items for items, _ in batch])
         try:
+            items = np.concatenate([items for items, _ in batch])
             outputs = await asyncio.get_running_loop().run_in_executor(self._thread, self._run, items)
-        except Exception as error:  # whatever it is, it is the answer to those that asked
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(error)
+        except Exception as error:  # whatever it is, it is the answer to the one that makes it
+            middle = len(batch) // 2
+            if middle > 0:
+                await self._answer(batch[:middle])
+                await self._answer(batch[middle:])
+            elif not batch[0][1].done():
+                batch[0][1].set_exception(error)
             return
         start = 0
-        for own, future in batch:
+        for own, asked in batch:
             stop = start + len(own)
-            if not future.done():  # a request that was cancelled
-                future.set_result([output[start:stop] for output in outputs])
+            if not asked.done():
+                asked.set_result([output[start:stop] for output in outputs])
             start = stop

@@ -1,6 +1,8 @@
 """The model as several requests at a time use it: what `cvae_runtime.Model` gives for each alone, in fewer calls."""
 
 import asyncio
+import threading
+from concurrent.futures import CancelledError, Future
 from typing import Any
 
 import numpy as np
@@ -51,7 +53,9 @@ class Engine:
         self.model.check_rng()
         noise = cvae.posterior_noise(seed, first, len(images), self.model.latent_dim)
         mean, logvar = await self.encoder(images)
-        return await self._decode(cvae.reparameterize(mean, logvar, noise))
+        with np.errstate(over="ignore", invalid="ignore"):  # `_decode` refuses what comes of it
+            z = cvae.reparameterize(mean, logvar, noise)
+        return await self._decode(z)
 
     async def score(self, images: Images, samples: int, seed: int, first: int) -> cvae.Scores:
         """Do what `Model.score` does."""
@@ -60,13 +64,23 @@ class Engine:
         if info.likelihood != "bernoulli":  # the decoder's second output, which others need, is not `decode`'s to give
             return await asyncio.to_thread(self.model.score, images, samples=samples, seed=seed, first=first)
         posterior = cvae.Posterior(*await self.encoder(images))
+        given_up = threading.Event()
+        decoding: list[Future[Floats]] = []
 
         def decode(z: Floats) -> dict[str, Any]:
-            return {"probs": asyncio.run_coroutine_threadsafe(self._decode(z), loop).result()}
+            if given_up.is_set():
+                raise CancelledError
+            decoding[:] = [asyncio.run_coroutine_threadsafe(self._decode(z), loop)]
+            return {"probs": decoding[0].result()}
 
-        return await asyncio.to_thread(
-            cvae.score_images, images, posterior, decode, info.likelihood, info.preprocessing, samples, seed, first
-        )
+        try:
+            return await asyncio.to_thread(
+                cvae.score_images, images, posterior, decode, info.likelihood, info.preprocessing, samples, seed, first
+            )
+        finally:
+            given_up.set()  # a thread hears of no cancellation
+            for call in decoding:
+                call.cancel()
 
     async def _decode(self, z: Floats) -> Floats:
         if not np.isfinite(z).all():  # checked here, since an error would be that of the neighbours too

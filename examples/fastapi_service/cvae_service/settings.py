@@ -21,7 +21,11 @@ class Settings:
         max_draws: of a request to /score: its pictures times its samples of each.
         max_upload: bytes of a request's body.
         max_pixels: of a picture, told from its header: what unpacks to more is refused unread.
+        max_decoding: pixels of uploads that are decoded or wait for it; beyond them the answer is 503.
         max_waiting: images and latents that wait for the model; beyond them the answer is 503.
+        max_connections: beyond them the answer is 503.
+        body_seconds: that a request's body may take.
+        grace_seconds: that answers under way may take when the service is told to end.
         host, port: where the service listens.
     """
 
@@ -33,15 +37,21 @@ class Settings:
     max_draws: int = 4096
     max_upload: int = 8 << 20
     max_pixels: int = 4_000_000
+    max_decoding: int = 32_000_000
     max_waiting: int = 16_384
+    max_connections: int = 256
+    body_seconds: int = 30
+    grace_seconds: int = 30
     host: str = "127.0.0.1"
     port: int = 8000
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            low = 1 if name.startswith("max_") else 0
+            low = 1 if name.startswith("max_") or name.endswith("_seconds") else 0
             if isinstance(value, int) and value < low:
                 raise InputError(f"{PREFIX}{name.upper()} must be a whole number of at least {low}; found {value}")
+        if self.port > 65_535:
+            raise InputError(f"{PREFIX}PORT must be a whole number of at most 65535; found {self.port}")
 
     @classmethod
     def of_environment(cls, environment: Mapping[str, str]) -> Self:

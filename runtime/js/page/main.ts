@@ -53,8 +53,7 @@ async function settle(): Promise<void> {
     draw.setEdge(found.edge);
   }
   await bench.upgrade();
-  const golden = new URL(bench.model.manifest.golden.file, PACKAGED); // what "Check the numbers" reads
-  await keepOffline(bench.source === PACKAGED ? [golden.href] : []);
+  if (bench.source === PACKAGED) await keepOffline(bench.model, PACKAGED);
 }
 
 async function open(source: Source): Promise<void> {

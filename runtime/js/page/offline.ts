@@ -1,27 +1,58 @@
 /** The service worker that lets the page open without a network, once all that it needs has come over one. */
 
+import type { Model } from "../src/browser.ts";
 import { SINGLE } from "./bench.ts";
 import { block } from "./dom.ts";
 
-/** Has what was loaded so far kept, and `more`. Where that cannot be, the page is as good as it was. */
-export async function keepOffline(more: readonly string[]): Promise<void> {
+/** A deployment as a visit has seen it, which is what the service worker is to keep. */
+export interface Deployment {
+  /** Where the page itself lies. */
+  page: string;
+  /** What its HTML names: scripts and styles, with hashes in their names. */
+  names: string[];
+  /** All other files by their URLs, with their SHA-256 where no hash is in their names. */
+  files: Map<string, string | null>;
+}
+
+/** Has the page kept with the model that lies at `bundle`. Where that cannot be, the page is as good as it was. */
+export async function keepOffline(model: Model, bundle: URL): Promise<void> {
   const possible = !SINGLE && import.meta.env.PROD && location.protocol.startsWith("http") && isSecureContext;
   if (!possible || !("serviceWorker" in navigator)) return;
-  await navigator.serviceWorker.register("./sw.js");
+  const kept = await hasKept(deployment(model, bundle));
+  if (kept) block("offline").textContent = "It now works offline, too.";
+  document.documentElement.dataset.offline = kept ? "ready" : "none";
+}
+
+async function hasKept(wanted: Deployment): Promise<boolean> {
+  try {
+    await navigator.serviceWorker.register("./sw.js");
+  } catch {
+    return false; // browsers refuse it where they store nothing
+  }
   const { active } = await navigator.serviceWorker.ready;
-  if (active === null) return;
-  const loaded = performance.getEntriesByType("resource").map(({ name }) => name);
-  const urls = [new URL("./", location.href).href, location.href, ...loaded, ...more].filter((url) =>
-    url.startsWith(location.origin),
-  );
   const channel = new MessageChannel();
   const kept = new Promise<boolean>((resolve) => {
     channel.port1.onmessage = ({ data }) => {
       resolve(data === true);
     };
   });
-  active.postMessage({ keep: [...new Set(urls)] }, [channel.port2]);
-  if (!(await kept)) return;
-  block("offline").textContent = "It now works offline, too.";
-  document.documentElement.dataset.offline = "ready";
+  active?.postMessage(wanted, [channel.port2]);
+  return await kept;
+}
+
+function deployment({ sha256, manifest }: Model, bundle: URL): Deployment {
+  const page = new URL(location.pathname, location.href).href;
+  const assets = new URL("./assets/", page).href;
+  const named = [...document.querySelectorAll<HTMLScriptElement | HTMLLinkElement>("script[src], link[href]")]
+    .map((element) => ("src" in element ? element.src : element.href))
+    .filter((url) => url.startsWith(assets));
+  const hashes = new Map([["manifest.json", sha256]]);
+  for (const { file, sha256: hash } of [...manifest.graphs, manifest.golden]) hashes.set(file, hash);
+  const golden = new URL(manifest.golden.file, bundle).href; // what "Check the numbers" reads
+  const files = new Map<string, string | null>();
+  for (const url of [...performance.getEntriesByType("resource").map(({ name }) => name), golden]) {
+    const hash = url.startsWith(bundle.href) ? hashes.get(url.slice(bundle.href.length)) : undefined;
+    if (hash !== undefined || url.startsWith(assets)) files.set(url, hash ?? null);
+  }
+  return { page, names: named.map((url) => url.slice(assets.length)), files };
 }

@@ -5,6 +5,8 @@ import { delimiter, join } from "node:path";
 
 import { chromium, type Browser } from "playwright-core";
 
+import { PATIENCE } from "./patience.ts";
+
 const NAMES = ["chromium", "chromium-browser", "google-chrome"];
 
 function isProgram(path: string): boolean {
@@ -37,5 +39,13 @@ export const SOFTWARE_GPU = [
 
 /** Starts it. Without its sandbox, which root cannot have: it sees our own pages alone. */
 export async function launchChromium(args: string[] = []): Promise<Browser> {
-  return await chromium.launch({ executablePath: CHROMIUM ?? "", args: ["--no-sandbox", ...args] });
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM ?? "",
+    args: ["--no-sandbox", ...args],
+    timeout: PATIENCE,
+  });
+  browser.on("context", (context) => {
+    context.setDefaultTimeout(PATIENCE);
+  });
+  return browser;
 }

@@ -128,6 +128,10 @@ describe("pictures of every kind", () => {
     writePng(path("colour.png"), { ...form, channels: 3, data: spread((level) => [level, 0, level]) });
     writePng(path("narrow.png"), { width: 14, height: 56, channels: 1, data: levels });
     writeFileSync(path("text.png"), "no picture");
+    const bomb = readFileSync(path("grey.png"));
+    bomb.writeUInt32BE(60_000, 16);
+    bomb.writeUInt32BE(60_000, 20);
+    writeFileSync(path("bomb.png"), bomb);
   });
 
   test("hold the same pixels", async () => {
@@ -152,6 +156,10 @@ describe("pictures of every kind", () => {
     ["deep.png", "deep.png: expected 8 bits a channel, found 16; save it as plain grey or RGB"],
     ["colour.png", "colour.png: the model takes grey pictures, found colour; turn it grey"],
     ["narrow.png", "narrow.png: the model takes 28x28 pixels (width x height), found 14x56; scale or crop the picture"],
+    [
+      "bomb.png",
+      "bomb.png: the model takes 28x28 pixels (width x height), found 60000x60000; scale or crop the picture",
+    ],
     ["text.png", "text.png: cannot be read as PNG: wrong PNG signature"],
     ["none.png", "none.png: cannot be read as PNG: ENOENT: no such file or directory, open 'none.png'"],
   ])("%s is refused", async (file, message) => {
@@ -231,8 +239,23 @@ describe("what is wrong is said, and nothing is written", () => {
     expect(await cvae("sample", BUNDLES.mnist, "-o", "none/a.png")).toEqual({
       code: 1,
       out: "",
-      err: "Error: ENOENT: no such file or directory, open 'none/a.png.tmp'\n",
+      err: "Error: none/a.png: cannot be written: ENOENT; see that its folder is there and may be written\n",
     });
+  });
+
+  test("a file beside the target stays", async () => {
+    writeFileSync(path("beside.png.tmp"), "somebody's");
+    expect(await cvae("sample", BUNDLES.mnist, "-o", "beside.png")).toEqual(DONE);
+    expect(readFileSync(path("beside.png.tmp"), "utf8")).toBe("somebody's");
+    rmSync(path("beside.png.tmp"));
+  });
+
+  test("a reader that has left is no stack", async () => {
+    writePng(path("one.png"), { width: 28, height: 28, channels: 1, data: Array.from({ length: 784 }, () => 0) });
+    const program = spawn(process.execPath, ["cvae.js", "score", BUNDLES.mnist, "one.png"], { cwd: folder });
+    program.stdout.destroy();
+    const ended = new Promise<number | null>((resolve) => program.on("close", resolve));
+    expect([await text(program.stderr), await ended]).toEqual(["", 1]);
   });
 
   test("help is no error", async () => {
@@ -241,5 +264,5 @@ describe("what is wrong is said, and nothing is written", () => {
     expect(await cvae("score", "-h")).toEqual(help);
   });
 
-  afterAll(() => expect(readdirSync(folder).filter((name) => /wrong|\.tmp$/.test(name))).toEqual([]));
+  afterAll(() => expect(readdirSync(folder).filter((name) => /wrong|\.tmp$|^\.cvae-/.test(name))).toEqual([]));
 });

@@ -51,6 +51,7 @@ export async function visit(
 /** Waits until the walk, the last of the first pictures, is there and the sliders are ranked. */
 export async function settled(page: Page): Promise<void> {
   await page.waitForSelector("#grid-canvas[data-seed]");
+  await page.waitForSelector("#strip[style]");
   await page.waitForFunction(() => document.querySelector("#engine-note")?.textContent.startsWith("WebAssembly: "));
 }
 
@@ -83,7 +84,7 @@ export async function pixels(page: Page, id: string): Promise<{ width: number; h
 export async function changes(page: Page, id: string, act: () => Promise<unknown>): Promise<number[]> {
   const before = (await pixels(page, id)).levels.join();
   await act();
-  await expect.poll(async () => (await pixels(page, id)).levels.join() !== before, { timeout: 10_000 }).toBe(true);
+  await expect.poll(async () => (await pixels(page, id)).levels.join() !== before).toBe(true);
   return (await pixels(page, id)).levels;
 }
 

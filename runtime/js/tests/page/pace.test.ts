@@ -19,10 +19,10 @@ test("requests that come while one is answered are passed over, but for the newe
     },
   );
   for (const request of [1, 2, 3, 4]) latest.ask(request);
-  await vi.waitFor(() => expect(answered).toEqual([1, 4]));
+  await expect.poll(() => answered).toEqual([1, 4]);
   expect(seenOvertaken).toEqual([true, false]);
   latest.ask(5);
-  await vi.waitFor(() => expect(answered).toEqual([1, 4, 5]));
+  await expect.poll(() => answered).toEqual([1, 4, 5]);
 });
 
 test("a request that fails is told of, and the next one is answered", async () => {
@@ -33,7 +33,7 @@ test("a request that fails is told of, and the next one is answered", async () =
   );
   latest.ask("bad");
   latest.ask("good");
-  await vi.waitFor(() => expect(told).toEqual(["bad", "good"]));
+  await expect.poll(() => told).toEqual(["bad", "good"]);
 });
 
 /** The parts of 100 pictures where each takes so many milliseconds. */

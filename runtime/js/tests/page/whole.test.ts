@@ -38,7 +38,7 @@ describe.skipIf(CHROMIUM === undefined)("the page as a whole", () => {
     await settled(page);
     await changes(page, "grid-canvas", () => page.click("#resample"));
     await page.click("#check");
-    await expect.poll(() => text(page, "checked"), { timeout: 30_000 }).toMatch(/^These are the numbers/);
+    await expect.poll(() => text(page, "checked")).toMatch(/^These are the numbers/);
     await leave();
   });
 

@@ -37,7 +37,7 @@ from ._extras import require
 from ._file_kind import PICTURE_FORMATS, file_kind
 from ._files import move_file, refuse_existing, refuse_special, write_file
 from ._folders import make_folder, new_folder, refuse_existing_folder
-from ._golden import Golden, GoldenCase, GoldenLatents, GoldenResult, check_golden, parse_golden
+from ._golden import Golden, GoldenCase, GoldenLatents, parse_golden
 from ._hold import hold_folder
 from ._idx import read_idx
 from ._image_files import encoded_shape, fit_picture, read_images, read_picture
@@ -65,6 +65,7 @@ from ._printable import printable_values
 from ._providers import PROVIDERS
 from ._random import RNG_NAME, check_seed, posterior_noise, prior_latents
 from ._score import Posterior, Scores, score_images
+from ._self_check import GoldenResult, check_golden
 from ._telemetry import silence as _silence
 from ._web import check_page, is_single_file, write_page
 

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._labels import label_cells
-from ._output import grid_scale
-from ._pictures import picture_grid
+from ._pictures import grid_scale, picture_grid
 
 
 def strangest_rows(elbo: NDArray[np.float64], limit: int) -> NDArray[np.intp]:

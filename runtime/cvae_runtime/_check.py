@@ -1,19 +1,29 @@
 """Checks what callers hand in, before any work is done."""
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._errors import BundleError, InputError
-from ._manifest import GraphInfo, ModelInfo, TensorInfo
+from ._errors import InputError
 from ._memory import physical_memory
 
-_Needs = Mapping[str, tuple[str, tuple[int, ...]]]  # name to dtype and shape after the batch
 
-_ORT_TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
+def is_whole(value: Any) -> bool:
+    """Whether ``value`` is a whole number; a bool is none."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def whole(name: str, value: Any, low: int) -> int:
+    """``value`` as a Python number, which cannot overflow as NumPy's do.
+
+    Raises:
+        InputError: it is no whole number, or below ``low``; ``name`` is what the message calls it.
+    """
+    if not is_whole(value) or value < low:
+        raise InputError(f"{name} must be a whole number of at least {low}; found {value!r}")
+    return int(value)
 
 
 def check_temperature(value: Any) -> None:
@@ -74,44 +84,3 @@ def check_memory(count: int, shape: tuple[int, ...]) -> None:
             f"{count:,} images take {needed / 2**30:,.1f} GiB, and this machine has {held / 2**30:,.1f} GiB; "
             f"make them in parts, with first= and a smaller count"
         )
-
-
-def check_session(session: Any, graph: GraphInfo, model: ModelInfo, source: str) -> None:
-    """Raise `BundleError` unless a graph has the inputs and outputs that its manifest says and its role needs."""
-    image, latent = model.image_shape, (model.latent_dim,)
-    roles: dict[str, tuple[_Needs, _Needs]] = {
-        "encoder": ({"images": ("uint8", image)}, {"mean": ("float32", latent), "logvar": ("float32", latent)}),
-        "decoder": ({"z": ("float32", latent)}, _decoded(graph, model)),
-    }
-    needed_inputs, needed_outputs = roles[graph.role]
-    for kind, told, tensors, need in (
-        ("inputs", graph.inputs, session.get_inputs(), needed_inputs),
-        ("outputs", graph.outputs, session.get_outputs(), needed_outputs),
-    ):
-        try:
-            found = tuple(TensorInfo(t.name, _ORT_TYPES.get(t.type, t.type), tuple(t.shape)) for t in tensors)
-        except UnicodeDecodeError as error:
-            raise BundleError(f"{source}: the {kind} have names that are not UTF-8; export the bundle again") from error
-        by_name = {tensor.name: (tensor.dtype, tensor.shape[1:]) for tensor in found}
-        if found != told or any(by_name.get(name) != tensor for name, tensor in need.items()):
-            needs = tuple(TensorInfo(name, dtype, ("batch", *shape)) for name, (dtype, shape) in need.items())
-            raise BundleError(
-                f"{source}: expected the {kind} {_describe(told)}, among them {_describe(needs)}; "
-                f"found {_describe(found)}; export the bundle again"
-            )
-
-
-def _decoded(graph: GraphInfo, model: ModelInfo) -> _Needs:
-    """What a decoder must give; the outputs of a mixture have as many components as the graph says of the first."""
-    image = model.image_shape
-    sizes = [tensor.shape[-1] for tensor in graph.outputs if tensor.name == "location" and tensor.shape]
-    components = max([size for size in sizes if isinstance(size, int)], default=1)
-    mixed = model.likelihood == "discretized-logistic-mixture"
-    return {
-        name: ("float32", (*image, max(1, components)) if mixed and name != "probs" else image)
-        for name in model.decoder_outputs
-    }
-
-
-def _describe(tensors: tuple[TensorInfo, ...]) -> str:
-    return ", ".join(f"{t.name} {t.dtype} {list(t.shape)}" for t in tensors) or "none"

@@ -1,14 +1,18 @@
 """Sessions whose failures are told as this project's errors, naming the file."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._errors import BundleError, CvaeError, InputError, ProviderError
-from ._manifest import GraphInfo
+from ._manifest import GraphInfo, ModelInfo, TensorInfo
+
+_Needs = Mapping[str, tuple[str, tuple[int, ...]]]  # name to dtype and shape after the batch
+
+_ORT_TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
 
 _ROUNDING = 1e-3  # beyond 0 and 1: a quarter of a grey level; graphs in 8 bits and float16 are off by less
 _EXTREME = 1e8  # sum of squares of a micro-batch's latents; those of the prior have some hundred thousand
@@ -101,3 +105,44 @@ class CheckedSession:
         if self._provider == "cpu":
             return BundleError(f"{self._source}: {what}; export it again")
         return ProviderError(f"{self._source}: {what}; try provider cpu")
+
+
+def check_session(session: Any, graph: GraphInfo, model: ModelInfo, source: str) -> None:
+    """Raise `BundleError` unless a graph has the inputs and outputs that its manifest says and its role needs."""
+    image, latent = model.image_shape, (model.latent_dim,)
+    roles: dict[str, tuple[_Needs, _Needs]] = {
+        "encoder": ({"images": ("uint8", image)}, {"mean": ("float32", latent), "logvar": ("float32", latent)}),
+        "decoder": ({"z": ("float32", latent)}, _decoded(graph, model)),
+    }
+    needed_inputs, needed_outputs = roles[graph.role]
+    for kind, told, tensors, need in (
+        ("inputs", graph.inputs, session.get_inputs(), needed_inputs),
+        ("outputs", graph.outputs, session.get_outputs(), needed_outputs),
+    ):
+        try:
+            found = tuple(TensorInfo(t.name, _ORT_TYPES.get(t.type, t.type), tuple(t.shape)) for t in tensors)
+        except UnicodeDecodeError as error:
+            raise BundleError(f"{source}: the {kind} have names that are not UTF-8; export the bundle again") from error
+        by_name = {tensor.name: (tensor.dtype, tensor.shape[1:]) for tensor in found}
+        if found != told or any(by_name.get(name) != tensor for name, tensor in need.items()):
+            needs = tuple(TensorInfo(name, dtype, ("batch", *shape)) for name, (dtype, shape) in need.items())
+            raise BundleError(
+                f"{source}: expected the {kind} {_describe(told)}, among them {_describe(needs)}; "
+                f"found {_describe(found)}; export the bundle again"
+            )
+
+
+def _decoded(graph: GraphInfo, model: ModelInfo) -> _Needs:
+    """What a decoder must give; the outputs of a mixture have as many components as the graph says of the first."""
+    image = model.image_shape
+    sizes = [tensor.shape[-1] for tensor in graph.outputs if tensor.name == "location" and tensor.shape]
+    components = max([size for size in sizes if isinstance(size, int)], default=1)
+    mixed = model.likelihood == "discretized-logistic-mixture"
+    return {
+        name: ("float32", (*image, max(1, components)) if mixed and name != "probs" else image)
+        for name in model.decoder_outputs
+    }
+
+
+def _describe(tensors: tuple[TensorInfo, ...]) -> str:
+    return ", ".join(f"{t.name} {t.dtype} {list(t.shape)}" for t in tensors) or "none"

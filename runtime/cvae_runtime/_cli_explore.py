@@ -9,13 +9,13 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from ._check import whole
 from ._errors import InputError
 from ._explore import TRAVERSED
 from ._interpolate import Method
 from ._model import Model
 from ._output import Output
 from ._random import prior_latents
-from ._whole import whole
 from .cli import Decorated
 
 _Read = Callable[[list[Path]], NDArray[np.uint8]]

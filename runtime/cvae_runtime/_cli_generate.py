@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from . import cli
 from ._arrays import read_npy
-from ._check import check_latents
+from ._check import check_latents, whole
 from ._cli_engine import EngineChoice, engine_options
 from ._cli_explore import Exploration, explore, explore_options
 from ._cli_options import image_options, model_options
@@ -26,7 +26,6 @@ from ._pictures import to_uint8
 from ._progress import progress
 from ._receipt import write_receipt
 from ._shard_formats import SHARD_FORMATS
-from ._whole import whole
 
 _Make = Callable[[int, int], NDArray[np.float32]]
 

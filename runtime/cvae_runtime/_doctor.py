@@ -21,12 +21,12 @@ from ._bundle import Bundle
 from ._cores import affinity, allowed_cores, cpu_quota
 from ._errors import CvaeError
 from ._extras import require
-from ._golden import check_golden
 from ._memory import available_memory
 from ._model import Model
 from ._plugins import plugin_package
 from ._providers import PROVIDERS, REMEDIES
 from ._receipt import distribution_version, versions
+from ._self_check import check_golden
 
 # What ONNX Runtime, CUDA and TensorRT say, and what then helps; the first that is found counts.
 _FIXES = (

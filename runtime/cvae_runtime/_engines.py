@@ -6,8 +6,7 @@ from typing import Any
 
 from ._bound_engine import BoundEngine
 from ._bundle import Bundle
-from ._check import check_session
-from ._checked_session import CheckedSession
+from ._checked_session import CheckedSession, check_session
 from ._engine import Engine
 from ._graph_choice import choose_graph
 from ._manifest import GraphInfo, Precision

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._check import check_latents, check_memory
+from ._check import check_latents, check_memory, whole
 from ._errors import InputError
 from ._interpolate import Method, interpolate_latents
 from ._pictures import to_uint8
 from ._score import Posterior
 from ._traverse import check_dimensions, check_span, manifold_latents, traversal_latents
-from ._whole import whole
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._bundle import Bundle, packaged_bundle, read_bundle
-from ._check import check_images, check_latents, check_memory
+from ._check import check_images, check_latents, check_memory, whole
 from ._elbo import reparameterize
 from ._engines import open_engines
 from ._errors import BundleError, InputError
@@ -23,7 +23,6 @@ from ._receipt import make_receipt
 from ._sampling import Dtype, Latents, Sampler
 from ._scheduler import Scheduler
 from ._score import Posterior, Scores, check_likelihood, score_images
-from ._whole import whole
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]

@@ -14,13 +14,11 @@ from ._errors import InputError, TargetExistsError
 from ._files import refuse_existing, write_file
 from ._folders import make_folder
 from ._labels import label_cells, label_rows
-from ._pictures import encode_gif, encode_png, picture_grid, to_uint8
+from ._pictures import encode_gif, encode_png, grid_scale, picture_grid, to_uint8
 
 FORMATS = ("png", "gif", "npy", "npz")
 
 _PICTURE_LIMIT = 10_000  # images in one picture
-_SCALE_UP_TO = 64  # pixels; smaller images are drawn larger in a grid
-_GRID_SCALE = 2
 _FRAME_MILLISECONDS = 200
 _ROW = 20  # images; a longer row goes on below
 
@@ -175,11 +173,6 @@ class Output:
 
     def _convert(self, images: NDArray[np.float32]) -> NDArray[Any]:
         return to_uint8(images) if self._uint8 else images
-
-
-def grid_scale(shape: tuple[int, ...]) -> int:
-    """How much larger images of (H, W, C) are drawn in a grid."""
-    return _GRID_SCALE if max(shape[:2]) <= _SCALE_UP_TO else 1
 
 
 def _enlarge(images: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:

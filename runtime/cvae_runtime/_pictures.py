@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._check import whole
 from ._errors import InputError
-from ._whole import whole
+
+_SCALE_UP_TO = 64  # pixels; smaller images are drawn larger in a grid
+_GRID_SCALE = 2
 
 
 def to_uint8(images: NDArray[Any]) -> NDArray[np.uint8]:
@@ -119,3 +122,8 @@ def _pillow_image(picture: NDArray[Any]) -> Any:
     if picture.ndim != 3 or picture.shape[2] not in (1, 3) or not picture.size:
         raise InputError(f"a picture must have the shape (H, W, C), C being 1 or 3; found {picture.shape}")
     return Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture)
+
+
+def grid_scale(shape: tuple[int, ...]) -> int:
+    """How much larger images of (H, W, C) are drawn in a grid."""
+    return _GRID_SCALE if max(shape[:2]) <= _SCALE_UP_TO else 1

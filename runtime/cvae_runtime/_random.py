@@ -10,8 +10,8 @@ The prior's counters lie below 2^63 and the posterior's from there on, so the tw
 import numpy as np
 from numpy.typing import NDArray
 
+from ._check import is_whole, whole
 from ._errors import InputError
-from ._whole import is_whole, whole
 
 RNG_NAME = "threefry2x32-20/box-muller"
 

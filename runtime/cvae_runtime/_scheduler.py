@@ -12,10 +12,10 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from operator import length_hint
 
+from ._check import is_whole
 from ._cores import allowed_cores
 from ._errors import InputError, ProviderError
 from ._fork import uninterrupted
-from ._whole import is_whole
 
 MAX_THREADS = 1024
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from ._check import whole
 from ._errors import CvaeError, InputError
 from ._extras import require
 from ._files import new_file, write_file
@@ -29,7 +30,6 @@ from ._progress import progress
 from ._sampling import Dtype
 from ._shard_checks import is_whole_shard
 from ._shard_formats import SHARD_FORMATS
-from ._whole import whole
 
 SETTINGS_NAME = "shards.json"
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._check import is_whole
 from ._errors import InputError
-from ._whole import is_whole
 
 _TAIL = 0.05  # of the prior, left out at either end of a manifold
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ._check import whole
 from ._codes import Columns, code_batch, code_columns
 from ._errors import InputError
 from ._extras import require
@@ -25,7 +26,6 @@ from ._providers import Provider, check_provider
 from ._random import check_range
 from ._ray_model import RemoteModel
 from ._sampling import Dtype
-from ._whole import whole
 
 for _module in ("pyarrow", "pandas"):  # what Ray Data needs of ray[data], which ray alone does not bring
     require(_module, "ray")

@@ -25,14 +25,15 @@ if TYPE_CHECKING:
     from ._loop import DivergedError
     from ._losses import preprocess
     from ._model import CVAE
+    from ._result import RunResult
     from ._tensorboard import TensorBoard
-    from ._train import RunResult, load_run, train
+    from ._train import load_run, train
 
 _NEED_TENSORFLOW = {
     "CVAE": "_model",
     "DivergedError": "_loop",
     "Evaluation": "_evaluate",
-    "RunResult": "_train",
+    "RunResult": "_result",
     "TensorBoard": "_tensorboard",
     "WorkerLostError": "_cluster",
     "evaluate": "_evaluate",

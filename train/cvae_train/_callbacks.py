@@ -11,7 +11,7 @@ from ._history import EpochRecord
 from ._run import RunFolder
 
 if TYPE_CHECKING:
-    from ._train import RunResult
+    from ._result import RunResult
 
 
 class Callback:

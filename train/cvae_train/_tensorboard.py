@@ -12,8 +12,8 @@ from ._callbacks import Callback
 from ._config import TrainConfig
 from ._history import EpochRecord
 from ._losses import preprocess
+from ._result import RunResult
 from ._run import RunFolder
-from ._train import RunResult
 
 PROJECTED = 2500  # images: a sprite of 50 x 50, which a browser still shows at once
 

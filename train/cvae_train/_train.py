@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +21,6 @@ from ._data import Dataset, load_data
 from ._history import (
     COLUMNS,
     EpochRecord,
-    collapse,
     history_of,
     history_table,
     kept_epoch,
@@ -37,52 +35,12 @@ from ._no_run import refuse_unfinished
 from ._plan import Plan
 from ._progress import Progress
 from ._provenance import describe_environment
+from ._result import RunResult
 from ._run import DataInfo, RunFolder
 from ._summary import describe_images
 from ._tensorflow import op_determinism
 
 _log = logging.getLogger("cvae_train")
-
-
-@dataclasses.dataclass(frozen=True)
-class RunResult:
-    """A finished run.
-
-    Attributes:
-        path: its folder.
-        config: its recipe.
-        history: a record an epoch.
-        model: the trained network.
-    """
-
-    path: Path
-    config: TrainConfig
-    history: Sequence[EpochRecord]
-    model: CVAE
-
-    @property
-    def kept(self) -> EpochRecord:
-        """The record of the epoch whose weights the model has: the last one, but for early stopping."""
-        return self.history[kept_epoch(self.history, self.config.patience) - 1]
-
-    @property
-    def warnings(self) -> list[str]:
-        """What a reader should know before trusting the model; `Evaluation.warnings` looks closer."""
-        warning = collapse(self.kept.kl)
-        return [] if warning is None else [warning]
-
-    def image(self, epoch: int) -> Any:
-        """The samples drawn after an epoch (0: before training), as a PIL image; a notebook shows it.
-
-        Raises:
-            InputError: the run has no such epoch.
-        """
-        from PIL import Image
-
-        if not 0 <= epoch <= len(self.history):
-            raise InputError(f"epoch must be 0 to {len(self.history)}; found {epoch}")
-        with Image.open(RunFolder(self.path).sample(epoch)) as picture:
-            return picture.copy()
 
 
 def train(

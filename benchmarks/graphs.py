@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 import cvae_runtime
-from cvae_runtime._providers import open_sessions
-from cvae_runtime._scheduler import Scheduler
+from cvae_runtime._engine.providers import open_sessions
+from cvae_runtime._engine.scheduler import Scheduler
 
 from ._harness import Race, Rounds, check_output, race
 from ._process import Contender, ContenderError

@@ -68,8 +68,8 @@ def notebook() -> Factory:
 
 
 def _loop(precision: str, *, towers: bool) -> Factory:
-    from cvae_train._compute import Compute, choose_compute
-    from cvae_train._loop import Loop
+    from cvae_train._loop.compute import Compute, choose_compute
+    from cvae_train._loop.loop import Loop
 
     config = cvae_train.PRESETS["notebook"]
     compute = choose_compute(precision, BATCH) if towers else Compute()

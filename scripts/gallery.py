@@ -12,5 +12,5 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS
     (folder / "images").mkdir(exist_ok=True)
     for line in re.findall(r"^cvae-generate (.*)", (DOCS / "gallery.md").read_text(), re.MULTILINE):
-        program = "from cvae_runtime._cli_generate import main; main()"
+        program = "from cvae_runtime._commands.generate import main; main()"
         subprocess.run([sys.executable, "-c", program, *shlex.split(line), "--overwrite"], cwd=folder, check=True)

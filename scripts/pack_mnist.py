@@ -13,7 +13,7 @@ import numpy as np
 
 import cvae_train
 from cvae_runtime import read_idx, write_file
-from cvae_train._mnist import FILE_NAME, pack_mnist
+from cvae_train._data.mnist import FILE_NAME, pack_mnist
 
 
 def main(folder: Path) -> None:

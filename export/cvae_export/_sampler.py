@@ -101,7 +101,7 @@ def _counters(build: _Builder, first: ir.Value, count: ir.Value, pairs: int) -> 
 
 
 def _threefry(build: _Builder, low: ir.Value, high: ir.Value, keys: list[ir.Value]) -> tuple[ir.Value, ir.Value]:
-    """See `cvae_runtime._random.threefry2x32`; keys are uint32 (1,)."""
+    """See `cvae_runtime._math.random.threefry2x32`; keys are uint32 (1,)."""
     keys = [*keys, build("BitwiseXor", build("BitwiseXor", *keys), _word(_KEY_PARITY))]
     a, b = build("Add", low, keys[0]), build("Add", high, keys[1])
     for group in range(5):

@@ -8,44 +8,14 @@ Importing this imports no ONNX Runtime; the first `load` does. It sets ORT_DISAB
 ONNX Runtime's official builds report their use over the network otherwise.
 """
 
-from ._arrays import as_images, npy_bytes, npz_bytes, npz_names, picture_shape, read_npy, read_npz, spans
-from ._bundle import BUNDLE_LAYOUT, Bundle, packaged_bundle, read_bundle
-from ._cores import allowed_cores
-from ._cut import evenly_spaced, look_at_cut
-from ._elbo import (
-    EVALUATION_SEED,
-    PROBABILITY_FLOOR,
-    bernoulli_log_likelihood,
-    discretized_logistic_log_likelihood,
-    discretized_logistic_mixture_log_likelihood,
-    gaussian_kl,
-    gaussian_kl_per_dimension,
-    log_likelihood,
-    reparameterize,
-    targets_of,
-)
-from ._errors import (
-    BundleError,
-    CvaeError,
-    InputError,
-    IntegrityError,
-    MissingExtraError,
-    ProviderError,
-    TargetExistsError,
-)
-from ._extras import require
-from ._file_kind import PICTURE_FORMATS, file_kind
-from ._files import move_file, refuse_existing, refuse_special, write_file
-from ._folders import make_folder, new_folder, refuse_existing_folder
-from ._golden import Golden, GoldenCase, GoldenLatents, parse_golden
-from ._hold import hold_folder
-from ._idx import read_idx
-from ._image_files import encoded_shape, fit_picture, read_images, read_picture
-from ._json import parse_json
-from ._layout import Layout, check_replaceable, remove_temporary
-from ._manifest import (
+from ._bundle import (
+    BUNDLE_LAYOUT,
     MANIFEST_NAME,
+    Bundle,
+    Golden,
+    GoldenCase,
     GoldenInfo,
+    GoldenLatents,
     GraphInfo,
     Manifest,
     ModelInfo,
@@ -55,18 +25,84 @@ from ._manifest import (
     TensorInfo,
     Training,
     Verified,
+    packaged_bundle,
+    parse_golden,
     parse_manifest,
+    read_bundle,
 )
-from ._memory import available_memory
+from ._engine import PROVIDERS, GoldenResult, check_golden
+from ._engine import silence as _silence
+from ._errors import (
+    BundleError,
+    CvaeError,
+    InputError,
+    IntegrityError,
+    MissingExtraError,
+    ProviderError,
+    TargetExistsError,
+)
+from ._images import (
+    PICTURE_FORMATS,
+    PICTURE_SUFFIXES,
+    as_images,
+    describe_passed_over,
+    encode_gif,
+    encode_png,
+    encoded_shape,
+    evenly_spaced,
+    file_kind,
+    find_pictures,
+    fit_picture,
+    look_at_cut,
+    npy_bytes,
+    npz_bytes,
+    npz_names,
+    picture_grid,
+    picture_shape,
+    read_idx,
+    read_images,
+    read_npy,
+    read_npz,
+    read_picture,
+    spans,
+    to_uint8,
+)
+from ._math import (
+    EVALUATION_SEED,
+    PROBABILITY_FLOOR,
+    RNG_NAME,
+    bernoulli_log_likelihood,
+    check_seed,
+    discretized_logistic_log_likelihood,
+    discretized_logistic_mixture_log_likelihood,
+    gaussian_kl,
+    gaussian_kl_per_dimension,
+    log_likelihood,
+    posterior_noise,
+    prior_latents,
+    reparameterize,
+    targets_of,
+)
 from ._model import Model, load
-from ._picture_folder import PICTURE_SUFFIXES, describe_passed_over, find_pictures
-from ._pictures import encode_gif, encode_png, picture_grid, to_uint8
-from ._printable import printable_values
-from ._providers import PROVIDERS
-from ._random import RNG_NAME, check_seed, posterior_noise, prior_latents
 from ._score import Posterior, Scores, score_images
-from ._self_check import GoldenResult, check_golden
-from ._telemetry import silence as _silence
+from ._system import (
+    Layout,
+    allowed_cores,
+    available_memory,
+    check_replaceable,
+    hold_folder,
+    make_folder,
+    move_file,
+    new_folder,
+    parse_json,
+    printable_values,
+    refuse_existing,
+    refuse_existing_folder,
+    refuse_special,
+    remove_temporary,
+    require,
+    write_file,
+)
 from ._web import check_page, is_single_file, write_page
 
 _silence()

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._errors import InputError
-from ._memory import physical_memory
+from ._system import physical_memory
 
 
 def is_whole(value: Any) -> bool:

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from ._check import check_latents, check_memory, whole
 from ._errors import InputError
-from ._interpolate import Method, interpolate_latents
-from ._pictures import to_uint8
+from ._images import to_uint8
+from ._math import Method, check_dimensions, check_span, interpolate_latents, manifold_latents, traversal_latents
 from ._score import Posterior
-from ._traverse import check_dimensions, check_span, manifold_latents, traversal_latents
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]

@@ -7,7 +7,7 @@ import traceback
 import click
 
 from ._errors import CvaeError
-from ._streams import print_error, reader_has_gone
+from ._system import print_error, reader_has_gone
 
 INTERRUPTED = 130
 

@@ -10,18 +10,13 @@ from typing import Any, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ._bundle import Bundle, packaged_bundle, read_bundle
+from ._bundle import Bundle, Precision, packaged_bundle, read_bundle
 from ._check import check_images, check_latents, check_memory, whole
-from ._elbo import reparameterize
-from ._engines import open_engines
+from ._engine import Provider, Scheduler, check_provider, make_receipt, open_engines
 from ._errors import BundleError, InputError
 from ._explore import Explorer
-from ._manifest import Precision
-from ._providers import Provider, check_provider
-from ._random import check_range, posterior_noise
-from ._receipt import make_receipt
+from ._math import check_range, posterior_noise, reparameterize
 from ._sampling import Dtype, Latents, Sampler
-from ._scheduler import Scheduler
 from ._score import Posterior, Scores, check_likelihood, score_images
 
 Images = NDArray[np.uint8]

@@ -8,10 +8,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from ._bundle import Manifest
 from ._check import check_memory, check_temperature, whole
 from ._errors import InputError
-from ._manifest import Manifest
-from ._random import RNG_NAME, check_range, prior_latents, stream_end
+from ._math import RNG_NAME, check_range, prior_latents, stream_end
 
 Dtype = Literal["float32", "uint8"]
 Latents = Callable[[int, int], NDArray[np.float32]]

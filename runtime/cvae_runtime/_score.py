@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from ._elbo import gaussian_kl, gaussian_log_density, log_likelihood, reparameterize, targets_of
+from ._bundle import DECODER_OUTPUTS, Preprocessing
 from ._errors import InputError
-from ._manifest import DECODER_OUTPUTS, Preprocessing
-from ._random import posterior_noise
+from ._math import gaussian_kl, gaussian_log_density, log_likelihood, posterior_noise, reparameterize, targets_of
 
 _DECODED_AT_A_TIME = 512  # latents; bounds the memory that many draws of many images take
 

@@ -8,8 +8,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from ._last_resort import end_of
-from ._printable import printable_handler
-from ._streams import drop_stdout_that_fails, guard_streams
+from ._system import drop_stdout_that_fails, guard_streams, printable_handler
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 

@@ -16,16 +16,15 @@ from typing import Any
 
 import numpy as np
 
+from ._bundle import Precision
 from ._check import whole
-from ._codes import Columns, code_batch, code_columns
+from ._engine import Provider, check_provider
 from ._errors import InputError
-from ._extras import require
-from ._manifest import Precision
+from ._jobs import Columns, RemoteModel, code_batch, code_columns
+from ._math import check_range
 from ._model import load
-from ._providers import Provider, check_provider
-from ._random import check_range
-from ._ray_model import RemoteModel
 from ._sampling import Dtype
+from ._system import require
 
 for _module in ("pyarrow", "pandas"):  # what Ray Data needs of ray[data], which ray alone does not bring
     require(_module, "ray")

@@ -12,8 +12,8 @@ from pathlib import Path
 _PRELOAD = (
     "cvae_train._train",
     "cvae_train._cli",
-    "cvae_runtime._cli_generate",
-    "cvae_runtime._cli_encode",
+    "cvae_runtime._commands.generate",
+    "cvae_runtime._commands.encode",
     "onnxruntime",
     "cvae_export._cli",
     "cvae_export._export",
@@ -30,8 +30,8 @@ MODULES = {
     "cvae-export": "cvae_export._cli",
     "cvae-verify": "cvae_export._cli_verify",
     "cvae-inspect": "cvae_export._cli_inspect",
-    "cvae-generate": "cvae_runtime._cli_generate",
-    "cvae-encode": "cvae_runtime._cli_encode",
+    "cvae-generate": "cvae_runtime._commands.generate",
+    "cvae-encode": "cvae_runtime._commands.encode",
 }
 
 # What TensorFlow logs would fill the files that commands tell their errors to.

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 import cvae_runtime as cvae
-from cvae_runtime._image_source import open_images
+from cvae_runtime._images.source import open_images
 from cvae_train import RunFolder, read_history
 from scripts import hostile_bundles
 

@@ -8,7 +8,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from cvae_runtime._files import new_file
+from cvae_runtime._system.atomic import new_file
 
 CORPUS = Path(__file__).with_name("corpus.zip")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same inputs give the same archive

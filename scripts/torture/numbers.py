@@ -168,7 +168,7 @@ def _compare(model: cvae.Model, rng: random.Random, counts: Counts, *, languages
     same("streams", np.concatenate(list(model.stream(count, seed=seed, first=first))), _TOLERANCE)
     with tempfile.TemporaryDirectory() as name:
         path = Path(name, "samples.npy")
-        script = "from cvae_runtime._cli_generate import main; main()"
+        script = "from cvae_runtime._commands.generate import main; main()"
         options = ["-n", count, "--seed", seed, "--first", first, "--provider", "cpu", "-q", "-o", path]
         command = [sys.executable, "-c", script, *map(str, options)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)

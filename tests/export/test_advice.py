@@ -10,10 +10,11 @@ from PIL import Image
 
 from cvae_export import _cli as export_cli
 from cvae_export import _cli_verify
-from cvae_runtime import _cli_generate, read_bundle
+from cvae_runtime import read_bundle
+from cvae_runtime._commands import generate as _cli_generate
 from cvae_train import _cli as train_cli
 from cvae_train import _cli_evaluate
-from cvae_train._run import RunFolder
+from cvae_train._run.folder import RunFolder
 
 COMMANDS = {
     "cvae-train": train_cli.command,
@@ -48,7 +49,7 @@ def stopped(tmp_path, shell, monkeypatch):
     real = train_cli.load_data
 
     def load_data(*arguments, **settings):  # Ctrl-C after an epoch
-        from cvae_train._loop import Loop
+        from cvae_train._loop.loop import Loop
 
         train_epoch = Loop.train_epoch
         monkeypatch.setattr(Loop, "train_epoch", lambda *rest: train_epoch(*rest) if rest[1] == 1 else interrupt())

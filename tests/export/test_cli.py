@@ -1,7 +1,8 @@
 import pytest
 
 from cvae_export._cli import command
-from cvae_runtime import _web, read_bundle
+from cvae_runtime import read_bundle
+from cvae_runtime._web import write as _web
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import cvae_export._cli
 import cvae_export._cli_inspect
 import cvae_export._cli_verify
 import cvae_runtime
-import cvae_runtime._cli_encode
-import cvae_runtime._cli_generate
+import cvae_runtime._commands.encode
+import cvae_runtime._commands.generate
 import cvae_train._cli
 import cvae_train._cli_evaluate
 from cvae_export._graph import Graph
@@ -75,10 +75,10 @@ def test_a_few_pictures_train_evaluate_export_verify_generate_and_encode(
     assert "FAILS" not in does(cvae_export._cli_verify.command, "cvae-verify", bundle, "--run", run)
     told = does(cvae_export._cli_inspect.command, "cvae-inspect", bundle)
     assert ("over the one test image of pictures" in told) == alone
-    does(cvae_runtime._cli_generate.command, "cvae-generate", bundle, "-n", 4, "-o", samples)
+    does(cvae_runtime._commands.generate.command, "cvae-generate", bundle, "-n", 4, "-o", samples)
     with Image.open(samples) as picture:
         assert picture.mode == ("RGB" if colour else "L")
-    does(cvae_runtime._cli_encode.command, "cvae-encode", bundle, pictures, "-o", codes)
+    does(cvae_runtime._commands.encode.command, "cvae-encode", bundle, pictures, "-o", codes)
     with np.load(codes) as table:
         assert table["mean"].shape == (count, 3)
         assert np.isfinite(table["elbo"]).all()

@@ -9,7 +9,7 @@ from PIL import Image
 
 import cvae_export._cli
 import cvae_runtime
-import cvae_runtime._cli_generate
+import cvae_runtime._commands.generate
 import cvae_train._cli
 import cvae_train._cli_evaluate
 from cvae_train import RunFolder, read_history
@@ -94,7 +94,7 @@ def test_pictures_in_colour_train_export_generate_reconstruct_and_score(console,
         assert model.score(images).elbo.mean() == pytest.approx(history[-1].elbo, rel=1e-5)
         assert model.manifest.training.test_elbo == pytest.approx(history[-1].elbo, rel=1e-5)
 
-    generate = (cvae_runtime._cli_generate.command, "cvae-generate", bundle)
+    generate = (cvae_runtime._commands.generate.command, "cvae-generate", bundle)
     assert console(*generate, "-n", 4, "--seed", 3, "-o", tmp_path / "s.png", "-q") == (0, "")
     with Image.open(tmp_path / "s.png") as picture:
         assert picture.mode == "RGB"
@@ -123,5 +123,5 @@ def test_an_idx_folder_of_another_set_trains_exports_and_generates(console, writ
     assert console(cvae_train._cli.command, "cvae-train", tmp_path, "--run", run, *SMALL) == (0, "")
     assert console(cvae_export._cli.command, "cvae-export", run, "--onnx", bundle, "-q") == (0, "")
     generate = (bundle, "-n", 3, "--format", "npy", "-o", tmp_path / "s.npy", "-q")
-    assert console(cvae_runtime._cli_generate.command, "cvae-generate", *generate) == (0, "")
+    assert console(cvae_runtime._commands.generate.command, "cvae-generate", *generate) == (0, "")
     assert np.load(tmp_path / "s.npy").shape == (3, 12, 8, 1)

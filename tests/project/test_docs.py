@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cvae_runtime import _cli_encode
+from cvae_runtime._commands import encode as _cli_encode
 from cvae_train import import_tensorflow
 
 ROOT = Path(__file__).parents[2]
@@ -78,7 +78,7 @@ def test_the_gallery_shows_what_its_commands_draw(tmp_path):
 
 def test_the_cluster_of_the_guide_is_understood(monkeypatch):
     import_tensorflow()
-    from cvae_train._cluster import _read_tf_config
+    from cvae_train._loop.cluster import _read_tf_config
 
     configs = re.findall(r"TF_CONFIG='(\{.*?\}\})'", (ROOT / "docs/scaling.md").read_text(), re.DOTALL)
     found = []

@@ -20,7 +20,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import cvae_runtime as cvae
-from cvae_runtime import _cli_encode, _cli_generate, cli
+from cvae_runtime import cli
+from cvae_runtime._commands import encode as _cli_encode
+from cvae_runtime._commands import generate as _cli_generate
 
 SHAPE, LATENT, BINARIZE_AT = (4, 4, 1), 3, 128
 ENCODER_IO = ([("images", "uint8", ("batch", *SHAPE))], [(n, "float32", ("batch", LATENT)) for n in ("mean", "logvar")])

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import cvae_runtime as cvae
-from cvae_runtime import _memory
+from cvae_runtime._system import memory as _memory
 
 GIB = 2**30
 

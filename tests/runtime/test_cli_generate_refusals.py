@@ -12,7 +12,7 @@ from PIL import Image
 import cvae_runtime as cvae
 from tests.waits import PATIENCE
 
-MAIN = [sys.executable, "-c", "from cvae_runtime._cli_generate import main; main()"]
+MAIN = [sys.executable, "-c", "from cvae_runtime._commands.generate import main; main()"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(cvae.__file__).parents[1])}
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import cvae_runtime as cvae
-from cvae_runtime import _cli_generate, _files
+from cvae_runtime._commands import generate as _cli_generate
+from cvae_runtime._system import atomic as _files
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(cvae.__file__).parents[1]), *sys.path])}
 # Ends the process at a call of fsync, when a file is written and has not got its name: by a signal of one's choice.
@@ -25,14 +26,14 @@ def killing(descriptor):
         os.kill(os.getpid(), {signal})
     fsync(descriptor)
 os.fsync = killing
-from cvae_runtime._cli_generate import main
+from cvae_runtime._commands.generate import main
 main()
 """
 # No file may be larger than this: what a full disk is to a process.
 LIMITED_TO = """
 import resource
 resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))
-from cvae_runtime._cli_generate import main
+from cvae_runtime._commands.generate import main
 main()
 """
 SHARDS = ["--shard-size", "100", "--provider", "cpu"]

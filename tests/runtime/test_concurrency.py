@@ -116,7 +116,8 @@ except KeyboardInterrupt:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
 def test_ctrl_c_ends_the_command_with_130_and_leaves_nothing(tmp_path):
     code = """
-from cvae_runtime import _cli_generate, _scheduler
+from cvae_runtime._commands import generate as _cli_generate
+from cvae_runtime._engine import scheduler as _scheduler
 run = _scheduler.Scheduler.run
 def told(*arguments):
     _scheduler.Scheduler.run = run

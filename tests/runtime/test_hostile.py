@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 import cvae_runtime as cvae
-from cvae_runtime._checked_session import CheckedSession
+from cvae_runtime._engine.session import CheckedSession
 from scripts import hostile_bundles
 
 

@@ -12,7 +12,7 @@ import pytest
 from onnx import helper
 
 import cvae_runtime as cvae
-from cvae_runtime._graph_choice import choose_graph
+from cvae_runtime._bundle.select import choose_graph
 
 
 def with_variants(manifest, *variants):
@@ -225,7 +225,7 @@ def test_a_pickled_model_is_loaded_again_as_it_was(threads, tiny_bundle, monkeyp
 def test_what_a_model_was_asked_for_is_pickled_rather_than_what_it_got(tiny_bundle, monkeypatch):
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     with cvae.load(tiny_bundle) as model:
-        monkeypatch.setattr("cvae_runtime._scheduler.allowed_cores", lambda: 7)
+        monkeypatch.setattr("cvae_runtime._engine.scheduler.allowed_cores", lambda: 7)
         with pickle.loads(pickle.dumps(model)) as again:
             assert again.receipt()["provider"]["requested"] == "auto"
             assert again.receipt()["threads"] == 7

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import cvae_runtime as cvae
-from cvae_runtime._codes import code_columns
-from cvae_runtime._shards import ShardSettings, write_shards
+from cvae_runtime._jobs.codes import code_columns
+from cvae_runtime._jobs.shards import ShardSettings, write_shards
 
 # Ray's own: it warns of settings that it sets itself.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")

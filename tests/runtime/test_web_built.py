@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import cvae_runtime as cvae
-from cvae_runtime import _web
+from cvae_runtime._web import write as _web
 
 JS = Path(__file__).parents[2] / "runtime/js"
 CHROMIUM = os.environ.get("CHROMIUM") or next(

@@ -7,7 +7,7 @@ from PIL import Image
 from cvae_runtime import hold_folder
 from cvae_train import PRESETS, DataOptions, ModelConfig, RunFolder, read_history
 from cvae_train._cli import _SECTIONS, command
-from cvae_train._pixels import PixelStore
+from cvae_train._data.pixel_store import PixelStore
 
 
 @pytest.fixture
@@ -240,7 +240,7 @@ def test_a_run_that_another_process_is_at_work_on_exits_1(cvae_train, archive, t
 
 
 def test_ctrl_c_keeps_the_last_whole_epoch_and_exits_130(cvae_train, archive, tmp_path, monkeypatch):
-    from cvae_train._loop import Loop
+    from cvae_train._loop.loop import Loop
 
     real = Loop.train_epoch
 
@@ -345,7 +345,7 @@ def test_pictures_that_cannot_be_read_end_it(cvae_train, pictures, tmp_path):
 def test_what_memory_does_not_hold_lies_beside_the_run(cvae_train, archive, tmp_path, monkeypatch):
     stores = []
     monkeypatch.setattr(
-        "cvae_train._data.PixelStore", lambda *arguments: stores.append(arguments) or PixelStore(*arguments)
+        "cvae_train._data.dataset.PixelStore", lambda *arguments: stores.append(arguments) or PixelStore(*arguments)
     )
     assert cvae_train(archive, "--run", tmp_path / "a/b/run", *SMALL, "--memory-limit", 3, "-q") == (0, "")
     assert stores == [(3 << 20, tmp_path)]  # the innermost folder that is there

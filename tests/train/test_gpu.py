@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from cvae_train import TrainConfig, train
-from cvae_train._compute import Compute, choose_compute
-from cvae_train._loop import Loop
+from cvae_train._loop.compute import Compute, choose_compute
+from cvae_train._loop.loop import Loop
 
 GPUS = len(tf.config.list_physical_devices("GPU"))
 

@@ -8,7 +8,7 @@ from tensorboard.util import tensor_util
 
 from cvae_runtime import MissingExtraError
 from cvae_train import TensorBoard, train
-from cvae_train._losses import preprocess
+from cvae_train._model.losses import preprocess
 
 
 @pytest.fixture(scope="module")

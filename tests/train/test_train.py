@@ -11,11 +11,11 @@ from PIL import Image
 
 from cvae_runtime import InputError, TargetExistsError
 from cvae_train import Callback, Dataset, DivergedError, RunFolder, load_run, read_history, train
-from cvae_train._checkpoint import load_weights
-from cvae_train._data import fingerprint_of
-from cvae_train._loop import Loop
-from cvae_train._plan import Plan
-from cvae_train._run import DataInfo
+from cvae_train._data.dataset import fingerprint_of
+from cvae_train._loop.checkpoint import load_weights
+from cvae_train._loop.loop import Loop
+from cvae_train._run.folder import DataInfo
+from cvae_train._run.plan import Plan
 from tests.waits import wait_until
 
 UNTIMED = ("epoch", "elbo", "reconstruction", "kl", "train_elbo")
@@ -337,7 +337,7 @@ def test_a_run_killed_before_its_config_is_there_leaves_nothing_in_its_place(
     def dying(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cvae_train._run.write_json", dying)
+    monkeypatch.setattr("cvae_train._run.folder.write_json", dying)
     with pytest.raises(KeyboardInterrupt):
         train(tiny_config, tiny_data, tmp_path / "run", quiet=True)
     assert list(tmp_path.iterdir()) == []

@@ -11,21 +11,15 @@ and check its arguments without waiting for it.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from ._callbacks import Callback
 from ._config import PRESETS, ModelConfig, TrainConfig, read_config
-from ._data import Dataset, load_data
-from ._history import EpochRecord, read_history
-from ._options import DataOptions
-from ._run import DataInfo, RunFolder
+from ._data import DataOptions, Dataset, load_data
+from ._run import Callback, DataInfo, EpochRecord, RunFolder, RunResult, read_history
 from ._tensorflow import import_tensorflow
 
 if TYPE_CHECKING:
-    from ._cluster import WorkerLostError
     from ._evaluate import Evaluation, evaluate
-    from ._loop import DivergedError
-    from ._losses import preprocess
-    from ._model import CVAE
-    from ._result import RunResult
+    from ._loop import DivergedError, WorkerLostError
+    from ._model import CVAE, preprocess
     from ._tensorboard import TensorBoard
     from ._train import load_run, train
 
@@ -33,12 +27,11 @@ _NEED_TENSORFLOW = {
     "CVAE": "_model",
     "DivergedError": "_loop",
     "Evaluation": "_evaluate",
-    "RunResult": "_result",
     "TensorBoard": "_tensorboard",
-    "WorkerLostError": "_cluster",
+    "WorkerLostError": "_loop",
     "evaluate": "_evaluate",
     "load_run": "_train",
-    "preprocess": "_losses",
+    "preprocess": "_model",
     "train": "_train",
 }
 

@@ -19,10 +19,8 @@ from ._config import (
     Precision,
     read_config,
 )
-from ._data import load_data
-from ._options import DataOptions
+from ._data import EMBEDDED, DataOptions, load_data
 from ._run import RunFolder
-from ._sources import EMBEDDED
 from ._tensorflow import import_tensorflow
 
 _FRACTION = click.FloatRange(0, 1, min_open=True, max_open=True)

@@ -18,9 +18,8 @@ from cvae_runtime import (
     score_images,
 )
 
-from ._history import COLLAPSE_REMEDY
-from ._losses import log_likelihood, log_normal, preprocess
-from ._model import CVAE
+from ._model import CVAE, log_likelihood, log_normal, preprocess
+from ._run import COLLAPSE_REMEDY
 
 ACTIVE_VARIANCE = 0.01  # of the means over the test set (Burda, Grosse and Salakhutdinov, 2016)
 

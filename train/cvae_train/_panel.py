@@ -9,12 +9,9 @@ from numpy.typing import NDArray
 
 from cvae_runtime import picture_grid, prior_latents, to_uint8
 
-from ._drawing import draw
 from ._evaluate import Evaluation
-from ._history import EpochRecord
-from ._illustrate import draw_elbo_curve
-from ._losses import preprocess
-from ._model import CVAE
+from ._model import CVAE, preprocess
+from ._run import EpochRecord, draw, draw_elbo_curve
 
 PAIRS = 10
 SAMPLES = (5, 10)  # rows and columns

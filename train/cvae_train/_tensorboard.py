@@ -8,12 +8,9 @@ from numpy.typing import NDArray
 
 from cvae_runtime import encode_png, picture_grid, require, to_uint8, write_file
 
-from ._callbacks import Callback
 from ._config import TrainConfig
-from ._history import EpochRecord
-from ._losses import preprocess
-from ._result import RunResult
-from ._run import RunFolder
+from ._model import preprocess
+from ._run import Callback, EpochRecord, RunFolder, RunResult
 
 PROJECTED = 2500  # images: a sprite of 50 x 50, which a browser still shows at once
 

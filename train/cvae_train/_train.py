@@ -12,32 +12,43 @@ from numpy.typing import NDArray
 
 from cvae_runtime import InputError, move_file, prior_latents, read_npz, read_picture, write_file
 
-from ._callbacks import Callback
-from ._checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
-from ._cluster import Cluster, join_cluster
-from ._compute import Compute, choose_compute
 from ._config import TrainConfig
-from ._data import Dataset, load_data
-from ._history import (
+from ._data import Dataset, describe_images, load_data
+from ._loop import (
+    Cluster,
+    Compute,
+    Loop,
+    choose_compute,
+    join_cluster,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+    save_weights,
+)
+from ._model import CVAE
+from ._run import (
     COLUMNS,
+    SAMPLES,
+    Callback,
+    DataInfo,
     EpochRecord,
+    Plan,
+    Progress,
+    RunFolder,
+    RunResult,
+    describe_environment,
+    gif_epochs,
     history_of,
     history_table,
     kept_epoch,
     read_history,
+    refuse_unfinished,
+    sample_picture,
     stops_early,
+    write_elbo_curve,
+    write_gif,
     write_history,
 )
-from ._illustrate import SAMPLES, gif_epochs, sample_picture, write_elbo_curve, write_gif
-from ._loop import Loop
-from ._model import CVAE
-from ._no_run import refuse_unfinished
-from ._plan import Plan
-from ._progress import Progress
-from ._provenance import describe_environment
-from ._result import RunResult
-from ._run import DataInfo, RunFolder
-from ._summary import describe_images
 from ._tensorflow import op_determinism
 
 _log = logging.getLogger("cvae_train")

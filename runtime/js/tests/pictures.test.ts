@@ -25,7 +25,7 @@ test("a grid of raw pixels is that of their values", () => {
   expect(pictureGrid({ data: pixels, shape })).toEqual(pictureGrid({ data: values, shape }));
 });
 
-// tests/runtime/test_pictures.py has these, too.
+// tests/runtime/images/test_grid.py has these, too.
 test.each([
   [new Float32Array([0.5, NaN]), "NaN"],
   [new Float32Array([0.5, 255]), "255.000"],

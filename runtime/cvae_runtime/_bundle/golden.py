@@ -1,0 +1,130 @@
+"""``golden.json``: a few inputs with their outputs and tolerances, by which any embedder can test itself."""
+
+import base64
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._errors import BundleError
+from .._math import check_range
+from .._system import parse_json
+
+_DTYPES = (
+    "bool",
+    *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
+    "float16",
+    "float32",
+    "float64",
+)
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class GoldenCase:
+    """One graph's outputs for given inputs; they agree where no value differs by more than ``atol``."""
+
+    file: str
+    inputs: Arrays
+    outputs: Arrays
+    atol: float
+
+
+@dataclasses.dataclass(frozen=True)
+class GoldenLatents:
+    """Latents float32 (count, latent_dim) of the prior's stream; they agree to 1 ulp."""
+
+    seed: int
+    first: int
+    count: int
+    latent_dim: int
+    z: NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True)
+class Golden:
+    """The content of ``golden.json``."""
+
+    cases: tuple[GoldenCase, ...]
+    rng: tuple[GoldenLatents, ...]
+
+    def to_json(self) -> str:
+        """The text of ``golden.json``. Seeds and indices are strings: JSON numbers end at 2^53 in JavaScript."""
+        cases = [
+            {"file": case.file, "inputs": _texts(case.inputs), "outputs": _texts(case.outputs), "atol": case.atol}
+            for case in self.cases
+        ]
+        rng = [
+            {
+                "seed": str(latents.seed),
+                "first": str(latents.first),
+                "count": latents.count,
+                "latent_dim": latents.latent_dim,
+                "z": _to_text(latents.z),
+            }
+            for latents in self.rng
+        ]
+        return json.dumps({"cases": cases, "rng": rng}, indent=1, allow_nan=False) + "\n"
+
+
+def parse_golden(text: str | bytes, source: str) -> Golden:
+    """Read the text of a ``golden.json``.
+
+    Raises:
+        BundleError: it is not of that form.
+    """
+    try:
+        value = parse_json(text)
+        cases = tuple(_parse_case(case) for case in value["cases"])
+        rng = tuple(_parse_latents(item) for item in value["rng"])
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise BundleError(f"{source}: not golden vectors: {error!r}; export the bundle again") from error
+    return Golden(cases, rng)
+
+
+def _parse_case(case: Mapping[str, Any]) -> GoldenCase:
+    if not isinstance(case["file"], str):
+        raise TypeError("file must be a string")
+    return GoldenCase(case["file"], _arrays(case["inputs"]), _arrays(case["outputs"]), float(case["atol"]))
+
+
+def _parse_latents(item: Mapping[str, Any]) -> GoldenLatents:
+    seed, first, count, latent_dim = (int(item[name]) for name in ("seed", "first", "count", "latent_dim"))
+    z = _to_array(item["z"])
+    check_range(seed, first, count, latent_dim)
+    # Before they are drawn: a count may be any.
+    if z.dtype != np.float32 or z.shape != (count, latent_dim):
+        raise ValueError(f"z must be float32 {(count, latent_dim)}; found {z.dtype} {z.shape}")
+    return GoldenLatents(seed, first, count, latent_dim, z)
+
+
+def _to_text(array: NDArray[Any]) -> dict[str, Any]:
+    little = array.astype(array.dtype.newbyteorder("<"))
+    data = base64.b64encode(little.tobytes()).decode()
+    return {"dtype": array.dtype.name, "shape": list(array.shape), "data": data}
+
+
+def _texts(arrays: Arrays) -> dict[str, Any]:
+    return {name: _to_text(array) for name, array in arrays.items()}
+
+
+def _to_array(value: Mapping[str, Any]) -> NDArray[Any]:
+    if value["dtype"] not in _DTYPES:  # NumPy reads such a text as a small language
+        raise ValueError(f"dtype must be one of {', '.join(_DTYPES)}; found {value['dtype']!r}")
+    dtype = np.dtype(value["dtype"]).newbyteorder("<")
+    if not isinstance(value["shape"], list):
+        raise TypeError("shape must be a list")
+    array = np.frombuffer(base64.b64decode(value["data"], validate=True), dtype).reshape(value["shape"])
+    if list(array.shape) != value["shape"]:  # NumPy works out a length of -1
+        raise ValueError(f"shape must be {list(array.shape)}; found {value['shape']}")
+    if array.size == 0:
+        raise ValueError(f"expected values, found none: shape {value['shape']}")
+    return array.astype(dtype.newbyteorder("="))
+
+
+def _arrays(values: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    return {name: _to_array(value) for name, value in values.items()}

@@ -1,0 +1,297 @@
+"""The manifest of a bundle, format 1, as frozen data. Its reader owns the format: the exporter writes through this.
+
+``manifest.schema.json`` says the same for other languages, and a test holds that both refuse the same manifests.
+Unknown keys are ignored, so that later versions may add some.
+"""
+
+import dataclasses
+import json
+import re
+import sys
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from .._errors import BundleError
+from .._system import parse_json
+
+FORMAT = 1
+MANIFEST_NAME = "manifest.json"
+
+# What a decoder gives for each likelihood that is known: float32 [batch, H, W, C] each, a mixture's parameters
+# [batch, H, W, C, K].
+DECODER_OUTPUTS: Mapping[str, tuple[str, ...]] = {
+    "bernoulli": ("probs",),
+    "discretized-logistic": ("probs", "log_scale"),
+    "discretized-logistic-mixture": ("probs", "location", "log_scale", "mixture_logits"),
+}
+
+_MOST_GRAPHS = 256  # of a bundle; those of this project have up to 20
+
+Target = Literal["portable", "cpu"]
+Precision = Literal["float32", "float16", "int8"]
+
+Dataclass = TypeVar("Dataclass")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Rule:
+    """What a value must be beyond its type, in words and as a test."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+def _matching(pattern: str, words: str) -> _Rule:
+    return _Rule(words, lambda text: re.fullmatch(pattern, text) is not None)
+
+
+_Positive = Annotated[int, _Rule("at least 1", lambda number: number >= 1)]
+_Pixel = Annotated[int, _Rule("1 to 255", lambda number: 1 <= number <= 255)]
+# No separator and no leading dot: such a name cannot leave the bundle's folder.
+_FileName = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", "a plain file name")]
+_Sha256 = Annotated[str, _matching(r"[0-9a-f]{64}", "64 hex digits")]
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """What the encoder does to raw pixels, told for those who build on the graphs.
+
+    Attributes:
+        scale: pixels are divided by this, where they are not binarized.
+        binarize_at: the first pixel value that counts as 1; None: no binarization.
+    """
+
+    scale: _Positive
+    binarize_at: _Pixel | None
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelInfo:
+    """The model.
+
+    Attributes:
+        image_shape: (H, W, C).
+        latent_dim: L.
+        filters: channels of the encoder's convolutions.
+        likelihood: p(x|z): "bernoulli", "discretized-logistic" or "discretized-logistic-mixture"; other names are those
+            of later versions.
+        preprocessing: see there.
+        rng: the name of the random numbers that its samples are specified by.
+    """
+
+    image_shape: tuple[_Positive, _Positive, _Positive]
+    latent_dim: _Positive
+    filters: tuple[_Positive, ...]
+    likelihood: str
+    preprocessing: Preprocessing
+    rng: str
+
+    @property
+    def decoder_outputs(self) -> tuple[str, ...]:
+        """What a decoder must give: all that the likelihood needs, or "probs" for one that is not known."""
+        return DECODER_OUTPUTS.get(self.likelihood, ("probs",))
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """Where the weights come from.
+
+    Attributes:
+        config, data: the recipe, and the name of its images.
+        test_images: how many the model was tested on.
+        test_elbo: mean over them, nats per image.
+        test_elbo_stderr: the standard error of that mean; None for a single image, which has none.
+    """
+
+    config: Mapping[str, Any]
+    data: str
+    test_images: _Positive
+    test_elbo: float
+    test_elbo_stderr: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class TensorInfo:
+    """An input or output of a graph; a dimension is a number, or a name where it may be any."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Verified:
+    """What the export measured against the trained model.
+
+    Attributes:
+        max_abs_difference: per output, the largest over the test set.
+        elbo_change: of the test ELBO, nats per image; None where there was no test set.
+        speed_ratio: time of the float32 graph that it stands in for over its own; None where it was not measured.
+    """
+
+    max_abs_difference: Mapping[str, float]
+    elbo_change: float | None
+    speed_ratio: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class GraphInfo:
+    """One ``.onnx`` file."""
+
+    role: str
+    target: Target
+    precision: Precision
+    file: _FileName
+    bytes: _Positive
+    sha256: _Sha256
+    opset: _Positive
+    ir_version: _Positive
+    passes: tuple[str, ...]
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    verified: Verified
+
+
+@dataclasses.dataclass(frozen=True)
+class GoldenInfo:
+    """The file of golden vectors."""
+
+    file: _FileName
+    bytes: _Positive
+    sha256: _Sha256
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """What a bundle says of itself. Nothing but a role beyond encoder and decoder is optional."""
+
+    model: ModelInfo
+    training: Training | None
+    graphs: tuple[GraphInfo, ...]
+    golden: GoldenInfo
+    versions: Mapping[str, str]
+
+    def to_json(self) -> str:
+        """The text of ``manifest.json``."""
+        return json.dumps({"format": FORMAT, **dataclasses.asdict(self)}, indent=2, allow_nan=False) + "\n"
+
+
+def parse_manifest(text: str | bytes, source: str) -> Manifest:
+    """Read the text of a ``manifest.json``.
+
+    Args:
+        text: JSON.
+        source: what errors call it.
+
+    Raises:
+        BundleError: no JSON, another format version, or a field that is missing or wrong; the message names it.
+    """
+    try:
+        value = parse_json(text)
+    except ValueError as error:
+        raise BundleError(f"{source}: expected JSON: {error}; export the bundle again") from error
+    if not isinstance(value, dict) or "format" not in value:
+        raise BundleError(f'{source}: expected an object with "format": {FORMAT}; this is no bundle\'s manifest')
+    if value["format"] != FORMAT or isinstance(value["format"], bool):
+        raise BundleError(
+            f"{source}: expected format {FORMAT}, found {_shown(value['format'])}; "
+            f"use the version of cvae-toolkit that wrote it, or export the bundle again"
+        )
+    graphs = value.get("graphs")
+    if isinstance(graphs, list) and len(graphs) > _MOST_GRAPHS:
+        raise BundleError(
+            f"{source}: graphs: expected at most {_MOST_GRAPHS}, found {len(graphs):,}; export the bundle again"
+        )
+    manifest = _decode_object(Manifest, value, source, "")
+    for role in ("encoder", "decoder"):
+        if not any((g.role, g.target, g.precision) == (role, "portable", "float32") for g in manifest.graphs):
+            raise BundleError(
+                f"{source}: graphs: expected a portable float32 {role}, found none; export the bundle again"
+            )
+    needed = manifest.model.decoder_outputs
+    for n, graph in enumerate(manifest.graphs):
+        names = [tensor.name for tensor in graph.outputs]
+        if graph.role == "decoder" and not set(needed).issubset(names):
+            raise BundleError(
+                f"{source}: graphs[{n}].outputs: expected {' and '.join(needed)}, for the likelihood "
+                f"{manifest.model.likelihood!r}, found {', '.join(names) or 'none'}; export the bundle again"
+            )
+    return manifest
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _decode(kind: Any, value: Any, source: str, path: str) -> Any:
+    """Turn a JSON value into ``kind``: a dataclass, a tuple, a mapping, a union, a literal or a plain type."""
+
+    def wrong(expected: str) -> BundleError:
+        return BundleError(f"{source}: {path or 'manifest'}: expected {expected}, found {_shown(value)}")
+
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        if not isinstance(value, dict):
+            raise wrong("an object")
+        return _decode_object(kind, value, source, path)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        decoded, rule = _decode(arguments[0], value, source, path), arguments[1]
+        if not rule.holds(decoded):
+            raise wrong(rule.words)
+        return decoded
+    if origin in (types.UnionType, typing.Union):  # the latter where an alternative is Annotated
+        if value is None and types.NoneType in arguments:
+            return None
+        choices = [choice for choice in arguments if choice is not types.NoneType]
+        if len(choices) == 1:
+            return _decode(choices[0], value, source, path)
+        if not any(_is(choice, value) for choice in choices):
+            raise wrong(" or ".join(map(_words, choices)))
+        return _decode(next(choice for choice in choices if _is(choice, value)), value, source, path)
+    if origin is Literal:
+        if value not in arguments or not isinstance(value, str):
+            raise wrong("one of " + ", ".join(arguments))
+        return value
+    if origin is tuple:
+        fixed = len(arguments) if arguments[-1] is not Ellipsis else None
+        if not isinstance(value, list) or (fixed is not None and len(value) != fixed):
+            raise wrong("a list" if fixed is None else f"a list of {fixed}")
+        return tuple(_decode(arguments[0], item, source, f"{path}[{n}]") for n, item in enumerate(value))
+    if origin is not None and issubclass(origin, Mapping):
+        if not isinstance(value, dict):
+            raise wrong("an object")
+        return {key: _decode(arguments[1], item, source, f"{path}.{key}") for key, item in value.items()}
+    if kind is Any:
+        return value
+    if not _is(kind, value):
+        raise wrong(_words(kind))
+    return kind(value)
+
+
+def _decode_object(kind: type[Dataclass], value: dict[str, Any], source: str, path: str) -> Dataclass:
+    fields = {}
+    for name, hint in typing.get_type_hints(kind, include_extras=True).items():
+        where = f"{path}.{name}" if path else name
+        if name not in value:
+            raise BundleError(f"{source}: {where}: expected, but missing")
+        fields[name] = _decode(hint, value[name], source, where)
+    return kind(**fields)
+
+
+def _is(kind: Any, value: Any) -> bool:
+    # As JSON Schema has it: 28.0 is an integer, and true is no number.
+    if kind is int:
+        return not isinstance(value, bool) and (
+            isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+        )
+    if kind is float:
+        # An integer beyond float64's range is a number to JSON; here it is none.
+        return not isinstance(value, bool) and isinstance(value, int | float) and abs(value) <= sys.float_info.max
+    return isinstance(value, kind)
+
+
+def _words(kind: Any) -> str:
+    return {int: "an integer", float: "a number", str: "a string", bool: "true or false"}.get(kind, "an object")

@@ -1,0 +1,187 @@
+"""Refuse ONNX files that are more than a plain graph, without the onnx package.
+
+A bundle's graphs are data of strangers. A tensor kept in another file could make ONNX Runtime read any file. A loop can run
+for ever. ONNX Runtime copies each call of a function into the graph: that takes for ever where each function calls another
+twice, and overflows its stack where thousands call in a row. Random operators give other numbers each time, and operators
+of other domains run code that not every runtime has.
+
+So this reads the protobuf messages of onnx.proto by their field numbers, and passes only the fields that a plain graph may
+have, each in its own wire type, and once where it is not a list. Parsers merge repeated messages, take the last of repeated
+values, and ignore unknown fields: what they read could be something else than what was checked.
+"""
+
+from collections.abc import Iterator
+
+from .._errors import BundleError
+
+_ORT = b"ORTM"  # at byte 4 of the files of ONNX Runtime's own format, which are no protobuf messages
+
+_VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5  # wire types
+_WIRE_TYPES = {"int": _VARINT, "float": _FOUR, "double": _EIGHT}
+
+# Message -> type -> field numbers; "*" marks lists. "bytes" are texts, raw values, and messages that lead to no node and to
+# no tensor: of values' types, metadata and quantization.
+_TYPES: dict[str, dict[str, tuple[int, ...]]] = {
+    "ModelProto": {
+        "int": (1, 5),
+        "bytes": (2, 3, 4, 6),
+        "GraphProto": (7,),
+        "OperatorSetIdProto*": (8,),
+        "bytes*": (14,),
+    },
+    "OperatorSetIdProto": {"bytes": (1,), "int": (2,)},
+    "GraphProto": {
+        "NodeProto*": (1,),
+        "bytes": (2, 10),
+        "TensorProto*": (5,),
+        "bytes*": (11, 12, 13, 14, 16),
+        "SparseTensorProto*": (15,),
+    },
+    "NodeProto": {"bytes*": (1, 2, 9), "bytes": (3, 4, 6, 7, 8), "AttributeProto*": (5,)},
+    "AttributeProto": {
+        "bytes": (1, 4, 13, 14, 21),
+        "float": (2,),
+        "int": (3, 20),
+        "TensorProto": (5,),
+        "float*": (7,),
+        "int*": (8,),
+        "bytes*": (9, 15),
+        "TensorProto*": (10,),
+        "SparseTensorProto": (22,),
+        "SparseTensorProto*": (23,),
+    },
+    "SparseTensorProto": {"TensorProto": (1, 2), "int*": (3,)},
+    "TensorProto": {
+        "int*": (1, 5, 7, 11),
+        "int": (2, 14),
+        "bytes": (3, 8, 9, 12),
+        "float*": (4,),
+        "bytes*": (6, 16),
+        "double*": (10,),
+    },
+}
+_FIELDS = {
+    kind: {number: type_ for type_, numbers in types.items() for number in numbers} for kind, types in _TYPES.items()
+}
+
+# What a plain graph must not have.
+_SUBGRAPH = "expected a plain graph without control flow, found a node with a graph of its own; export it without"
+_REFUSED = {
+    ("ModelProto", 20): "expected a plain graph alone, found training information; export it without",
+    ("ModelProto", 25): "expected a plain graph without control flow, found functions; export it without",
+    ("AttributeProto", 6): _SUBGRAPH,
+    ("AttributeProto", 11): _SUBGRAPH,
+}
+_EXTERNAL_DATA, _DATA_LOCATION = ("TensorProto", 13), ("TensorProto", 14)
+_DOMAINS = (("OperatorSetIdProto", 1), ("NodeProto", 7))
+_GRAPH = 7  # of ModelProto
+_INPUT, _OPERATOR = ("NodeProto", 1), ("NodeProto", 4)
+
+_RANDOM = {
+    b"Bernoulli",
+    b"Multinomial",
+    b"RandomNormal",
+    b"RandomNormalLike",
+    b"RandomUniform",
+    b"RandomUniformLike",
+}
+_LONGEST = 60  # characters of a text that a message quotes
+
+
+def refuse_other_than_plain_graph(model: bytes, source: str) -> None:
+    """Raise `BundleError` unless the ONNX file ``model`` is one plain graph that holds all of its tensors."""
+    if model[4:8] == _ORT:
+        raise BundleError(f"{source}: expected an ONNX file, found ONNX Runtime's own format; export the bundle again")
+    try:
+        refusal = _refusal(memoryview(model), "ModelProto")
+    except ValueError as error:
+        raise BundleError(f"{source}: not an ONNX file: {error}; export the bundle again") from error
+    if refusal is not None:
+        raise BundleError(f"{source}: {refusal}")
+
+
+def _refusal(message: memoryview, kind: str) -> str | None:
+    """The first thing in a message that a plain graph must not have; None where there is none.
+
+    Raises:
+        ValueError: this is no message of onnx.proto.
+    """
+    seen: set[int] = set()
+    inputs: list[bytes] = []
+    operator = b""
+    for field, wire_type, value in _fields(message):
+        place = kind, field
+        if place in _REFUSED:
+            return _REFUSED[place]
+        if place == _EXTERNAL_DATA or (place == _DATA_LOCATION and value != 0):
+            return "keeps tensors in another file, which a bundle must not; save it in one file"
+        type_ = _FIELDS[kind].get(field, "")
+        inner, is_list = type_.rstrip("*"), type_.endswith("*")
+        # Lists of numbers may be packed.
+        if not type_ or not (wire_type == _WIRE_TYPES.get(inner, _BYTES) or (is_list and wire_type == _BYTES)):
+            raise ValueError(f"{kind} has an unknown field {field} of wire type {wire_type}")
+        if field in seen and not is_list:
+            raise ValueError(f"{kind} has field {field} twice")
+        seen.add(field)
+        if isinstance(value, int):
+            continue
+        if place in _DOMAINS and len(value):
+            return (
+                f"expected operators of the default domain alone, found the domain {_quoted(value)}; export it without"
+            )
+        if place == _INPUT:
+            inputs.append(bytes(value))
+        if place == _OPERATOR:
+            operator = bytes(value)
+        if inner in _FIELDS and (refusal := _refusal(value, inner)) is not None:
+            return refusal
+    if kind == "ModelProto" and _GRAPH not in seen:
+        raise ValueError("expected a graph, found none")
+    # The third input of a Dropout says whether it draws.
+    if operator in _RANDOM or (operator == b"Dropout" and len(inputs) > 2 and inputs[2]):
+        return f"expected no random operators, found {operator.decode()}; export it without"
+    return None
+
+
+def _quoted(value: memoryview) -> str:
+    text = bytes(value[: 4 * _LONGEST]).decode("utf-8", "replace")
+    return f'"{text[:_LONGEST]}"'
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
+    """The fields of one message, their wire types and values: numbers for varints, bytes for everything else."""
+    position = 0
+    while position < len(message):
+        tag, position = _varint(message, position)
+        if tag >= 1 << 32:  # readers differ in what they make of it
+            raise ValueError("a field number of more than 29 bits")
+        field, wire_type = tag >> 3, tag & 7
+        if wire_type == _VARINT:
+            number, position = _varint(message, position)
+            yield field, wire_type, number
+            continue
+        if wire_type == _BYTES:
+            size, position = _varint(message, position)
+        elif wire_type in (_EIGHT, _FOUR):
+            size = 8 if wire_type == _EIGHT else 4
+        else:
+            raise ValueError(f"unknown wire type {wire_type}")
+        if position + size > len(message):
+            raise ValueError("cut short")
+        yield field, wire_type, message[position : position + size]
+        position += size
+
+
+def _varint(message: memoryview, position: int) -> tuple[int, int]:
+    number = shift = 0
+    while True:
+        if position >= len(message):
+            raise ValueError("cut short")
+        byte = message[position]
+        position += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number, position
+        shift += 7
+        if shift > 63:
+            raise ValueError("a number of more than 64 bits")

@@ -1,0 +1,198 @@
+"""Reading a bundle: the manifest, then every file that it names, checked before anything is opened."""
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+import shlex
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from .._errors import BundleError, IntegrityError
+from .._system import Layout, Owns, owns_names
+from .manifest import MANIFEST_NAME, GoldenInfo, GraphInfo, Manifest, parse_manifest
+from .no_bundle import refuse_no_bundle
+from .plain_graph import refuse_other_than_plain_graph
+
+_MANIFEST_LIMIT = 1 << 20  # bytes; a manifest takes some kilobytes
+_FILE_LIMIT = (2 << 30) - 1  # bytes; protobuf messages, and so ONNX files, have no more
+_READINGS = 1000  # of a bundle that is replaced again and again
+
+
+@dataclasses.dataclass(frozen=True)
+class Bundle:
+    """A bundle whose files are what its manifest says.
+
+    Attributes:
+        path: its folder.
+        manifest: what it says of itself.
+        files: the bytes of every file that the manifest names; these are what was hashed, and what is opened.
+        text: the manifest's own bytes.
+        sha256: of these; it holds the hashes of the files, and so names the bundle.
+    """
+
+    path: Path
+    manifest: Manifest
+    files: Mapping[str, bytes]
+    text: bytes
+    sha256: str
+
+
+def _owns(folder: Path) -> Owns:
+    with _Folder.opened(folder) as opened:
+        manifest = parse_manifest(opened.read_manifest(), str(folder / MANIFEST_NAME))
+    return owns_names([MANIFEST_NAME, manifest.golden.file, *(graph.file for graph in manifest.graphs)])
+
+
+BUNDLE_LAYOUT = Layout("a bundle", _owns)
+
+
+def packaged_bundle() -> Path:
+    """The folder of the bundle that comes with the package: MNIST, trained by this project."""
+    return Path(__file__).parents[1] / "bundles" / "mnist"
+
+
+def read_bundle(path: str | Path | None = None, sha256: str | None = None) -> Bundle:
+    """Read and check a bundle; one that is replaced meanwhile is read again.
+
+    Args:
+        path: its folder; the packaged MNIST bundle if not given.
+        sha256: that its manifest must have, and so the whole of it; see `Bundle`.
+
+    Raises:
+        BundleError: no bundle lies there, its manifest is wrong or of another format version, or a graph is not
+            self-contained and plain.
+        IntegrityError: a file is missing, is a link, or has another size or hash than the manifest says, or the manifest
+            than was asked for.
+    """
+    folder = packaged_bundle() if path is None else Path(path)
+    for reading in range(1, _READINGS + 1):
+        with _Folder.opened(folder) as opened:
+            try:
+                return _read_whole(opened, sha256)
+            except BundleError:
+                if reading == _READINGS or not opened.is_replaced():
+                    raise
+    raise AssertionError("the last reading returns or raises")
+
+
+class _Folder:
+    """A bundle's folder, opened once: what its name leads to later is seen, or does not matter.
+
+    Args:
+        path: what errors call it.
+        descriptor: of the folder; None where the system opens no files relative to one.
+    """
+
+    def __init__(self, path: Path, descriptor: int | None) -> None:
+        self.path, self._descriptor = path, descriptor
+        self._real = path.resolve()
+        self._identity = _identity(path if descriptor is None else descriptor)
+        self._manifest: bytes | None = None
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls, path: Path) -> Iterator["_Folder"]:
+        """Open a folder for a block.
+
+        Raises:
+            BundleError: there is none.
+        """
+        descriptor = None
+        try:
+            refuse_no_bundle(path)
+            if os.open in os.supports_dir_fd:
+                descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            folder = cls(path, descriptor)
+        except OSError as error:
+            raise BundleError(f"{path}: cannot be read: {error.strerror}; check its name and permissions") from error
+        try:
+            yield folder
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+
+    def is_replaced(self) -> bool:
+        """Whether another folder, or another manifest, has this one's name by now."""
+        try:
+            if (self.path.resolve(), _identity(self.path)) != (self._real, self._identity):
+                return True
+            with _Folder.opened(self.path) as now:
+                return now.read_manifest() != self._manifest
+        except (OSError, RuntimeError, BundleError):  # a link in a circle is a RuntimeError
+            return False
+
+    def read_manifest(self) -> bytes:
+        """The manifest's bytes."""
+        self._manifest = self.read(MANIFEST_NAME, None)
+        return self._manifest
+
+    def read(self, name: str, size: int | None) -> bytes:
+        """Read a regular file of ``size`` bytes, following no link; of any size up to a limit where it is None.
+
+        Raises:
+            BundleError: it cannot be read, or is something else.
+        """
+        path = self.path / name
+        place = self._real / name if self._descriptor is None else name
+        try:
+            if stat.S_ISLNK(os.stat(place, dir_fd=self._descriptor, follow_symlinks=False).st_mode):
+                raise IntegrityError(
+                    f"{path}: is a link, and a bundle must hold its files itself; "
+                    f"copy it without links: cp -RL {shlex.quote(str(self.path))} COPY"
+                )
+            # Not blocking: a pipe in the file's place would otherwise wait for a writer for ever.
+            flags = (
+                os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+            )
+            descriptor = os.open(place, flags, dir_fd=self._descriptor)
+        except OSError as error:
+            kind = IntegrityError if size is not None else BundleError
+            raise kind(f"{path}: cannot be read: {error.strerror}; get the bundle again") from error
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):  # a folder cannot even be wrapped as a file
+            os.close(descriptor)
+            raise IntegrityError(f"{path}: expected a regular file; get the bundle again")
+        with os.fdopen(descriptor, "rb") as file:
+            if status.st_size > (limit := _MANIFEST_LIMIT if size is None else _FILE_LIMIT):
+                raise BundleError(f"{path}: expected at most {limit:,} bytes, found {status.st_size:,}")
+            if size is not None and status.st_size != size:
+                raise IntegrityError(f"{path}: expected {size:,} bytes, found {status.st_size:,}; get the bundle again")
+            return file.read(status.st_size)
+
+
+def _identity(folder: Path | int) -> tuple[int, int, int]:
+    status = folder.stat() if isinstance(folder, Path) else os.fstat(folder)
+    return status.st_dev, status.st_ino, status.st_ctime_ns  # the number of a folder that is gone is given again
+
+
+def _read_whole(folder: _Folder, sha256: str | None) -> Bundle:
+    source = folder.path / MANIFEST_NAME
+    text = folder.read_manifest()
+    digest = hashlib.sha256(text).hexdigest()
+    if sha256 not in (None, digest):
+        raise IntegrityError(
+            f"{source}: expected SHA-256 {sha256}, found {digest}; this is another bundle: put the expected one there"
+        )
+    manifest = parse_manifest(text, str(source))
+    files: dict[str, bytes] = {}
+    digests: dict[str, str] = {}  # each file's, once, however many entries name it
+    described: list[GraphInfo | GoldenInfo] = [*manifest.graphs, manifest.golden]
+    for info in described:
+        path = folder.path / info.file
+        if info.file not in files:
+            files[info.file] = folder.read(info.file, info.bytes)
+            digests[info.file] = hashlib.sha256(files[info.file]).hexdigest()
+        if (found := digests[info.file]) != info.sha256:
+            raise IntegrityError(
+                f"{path}: expected SHA-256 {info.sha256}, found {found}; the file was changed or damaged: "
+                f"get the bundle again"
+            )
+        if len(files[info.file]) != info.bytes:
+            raise IntegrityError(
+                f"{path}: expected {info.bytes:,} bytes, found {len(files[info.file]):,}; get the bundle again"
+            )
+    for name in {graph.file: None for graph in manifest.graphs}:
+        refuse_other_than_plain_graph(files[name], str(folder.path / name))
+    return Bundle(folder.path, manifest, files, text, digest)

@@ -1,0 +1,55 @@
+"""``cvae-doctor``: what works on this machine, and the line that fixes what does not."""
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from .. import cli
+from .._errors import ProviderError
+
+if TYPE_CHECKING:
+    from .diagnose import Diagnosis
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@cli.common_options
+def command(as_json: bool, **_: bool) -> int:
+    """Open a session on every provider of the installed ONNX Runtime, and compare with golden vectors.
+
+    The exit code is 0 where a provider works, the CPU's or another, and 4 where none does.
+    """
+    from .._bundle import read_bundle
+    from .diagnose import diagnose
+
+    found = diagnose(read_bundle())
+    print(json.dumps(dataclasses.asdict(found), indent=1, allow_nan=False) if as_json else as_text(found))
+    return 0 if any(trial.works for trial in found.trials) else ProviderError.exit_code
+
+
+def as_text(found: "Diagnosis") -> str:
+    """A diagnosis as lines of text."""
+    threads = found.threads
+    quota = "none" if threads["quota"] is None else f"{threads['quota']:.4g}"
+    lines = [f"{name:14}{version or 'not installed'}" for name, version in found.versions.items()]
+    lines += [f"{'installed':14}{name} {version}" for name, version in found.onnxruntimes.items()]
+    lines += [f"{'threads':14}{threads['allowed']} (affinity {threads['affinity']}, quota {quota})"]
+    lines += [f"{'memory':14}{found.memory / 2**30:.1f} GiB available"]
+    lines += [f"{'device':14}{device}" for device in found.devices]
+    for trial in found.trials:
+        parts = ["works" if trial.works else "FAILS"]
+        parts += [] if trial.worst is None else [f"golden vectors differ by up to {trial.worst:.2g} of their tolerance"]
+        nodes = [f"{count} on {name}" for name, count in (trial.nodes or {}).items()]
+        parts += [f"nodes of the decoder: {', '.join(nodes)}"] if nodes else []
+        lines += [f"{trial.provider:14}{', '.join(parts)}"]
+    lines += [f"{'not used':14}{name}" for name in found.unused]
+    for problem in found.problems:
+        lines += ["", f"problem: {problem.what}", f"    fix: {problem.fix}"]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Entry point of ``cvae-doctor``."""
+    cli.run(command)

@@ -1,0 +1,132 @@
+"""``cvae-generate --interpolate``, ``--traverse`` and ``--manifold``: pictures of what a model has learnt."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from .._check import whole
+from .._errors import InputError
+from .._explore import TRAVERSED
+from .._math import Method, prior_latents
+from .._model import Model
+from ..cli import Decorated
+from .output import Output
+
+_Read = Callable[[list[Path]], NDArray[np.uint8]]
+
+_STEPS = {"interpolate": 8, "traverse": 7, "manifold": 20}
+
+# Which jobs an option is for.
+_JOBS = {
+    "method": ("interpolate",),
+    "steps": tuple(_STEPS),
+    "dimensions": ("traverse", "manifold"),
+    "span": ("traverse",),
+}
+
+
+def _numbers(_context: click.Context, _parameter: click.Parameter, value: str | None) -> list[int] | None:
+    try:
+        return None if value is None else [int(number) for number in value.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"expected whole numbers with commas between them, as 3,7; found {value!r}") from None
+
+
+def explore_options(function: Decorated) -> Decorated:
+    """Add the options of these jobs, which the function takes by the names of `Exploration`'s fields."""
+    for option in (
+        click.option("--span", type=float, help="How far --traverse goes to either side.  [default: 3]"),
+        click.option(
+            "--dimensions",
+            metavar="N,N",
+            callback=_numbers,
+            help="Of --traverse, and the two of --manifold.  [default: those that say the most]",
+        ),
+        click.option(
+            "--steps", type=int, help="Pictures a way, a dimension, a side of a manifold.  [default: 8, 7, 20]"
+        ),
+        click.option("--method", type=click.Choice(get_args(Method)), help="Of --interpolate.  [default: linear]"),
+        click.option("--manifold", is_flag=True, help="Draw a grid over two latent dimensions."),
+        click.option(
+            "--traverse", metavar="IMAGE", help="Vary an image, or a sample by its index, dimension by dimension."
+        ),
+        click.option(
+            "--interpolate", nargs=2, metavar="A B", help="Draw the way between two images, or samples by their index."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+@dataclasses.dataclass(frozen=True)
+class Exploration:
+    """What is to be explored, by the options' names."""
+
+    interpolate: tuple[str, str] | None
+    traverse: str | None
+    manifold: bool
+    method: Any
+    steps: int | None
+    dimensions: list[int] | None
+    span: float | None
+
+    @property
+    def job(self) -> str | None:
+        """Which of the three jobs was asked for."""
+        return next((name for name in _STEPS if getattr(self, name) not in (None, False)), None)
+
+    def check_exploration(self) -> None:
+        """Raise `click.UsageError` for an option of a job that was not asked for."""
+        for option, jobs in _JOBS.items():
+            if getattr(self, option) is not None and self.job not in jobs:
+                raise click.UsageError(f"--{option} is for --{', --'.join(jobs)}")
+
+
+def explore(model: Model, request: Exploration, seed: int, read: _Read, output: Output) -> None:
+    """Do the job that was asked for.
+
+    Args:
+        model: of which.
+        request: which job, and how.
+        seed: names the stream that sample indices count in.
+        read: reads image files.
+        output: where the pictures go.
+    """
+    job = request.job
+    assert job is not None
+    steps = whole("steps", _STEPS[job] if request.steps is None else request.steps, 2)
+    if request.interpolate is not None:
+        a, b = (_start(name, model, seed, read) for name in request.interpolate)
+        output.check(steps)
+        images = model.interpolate(a, b, steps=steps, method=request.method or "linear")
+        output.write_rows(images, {"images": images})
+    elif request.traverse is not None:
+        start = _start(request.traverse, model, seed, read)
+        dimensions = request.dimensions or model.rank_dimensions(start)[:TRAVERSED]
+        output.check(len(dimensions) * steps)
+        images = model.traverse(start, dimensions, steps=steps, span=3.0 if request.span is None else request.span)
+        arrays = {"images": images, "dimensions": np.array(dimensions)}
+        output.write_rows(images, arrays, labels=[str(dimension) for dimension in dimensions])
+    else:
+        dimensions = request.dimensions or sorted(model.rank_dimensions()[:2])
+        output.check(steps * steps)
+        images = model.manifold(steps, dimensions=dimensions)
+        output.write_rows(images, {"images": images, "dimensions": np.array(dimensions)}, padding=0)
+
+
+def _start(name: str, model: Model, seed: int, read: _Read) -> NDArray[Any]:
+    """A sample's latent, float32 (L,), for a number, else the one image of a file, uint8 (H, W, C)."""
+    if name.isdecimal():
+        model.check_generate(1, seed=seed, first=int(name))
+        starts: NDArray[Any] = prior_latents(seed, int(name), 1, model.latent_dim)
+    else:
+        starts = read([Path(name)])
+    if len(starts) != 1:
+        raise InputError(f"{name}: expected one image, found {len(starts):,}; save one of them by itself")
+    start: NDArray[Any] = starts[0]
+    return start

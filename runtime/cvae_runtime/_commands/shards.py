@@ -1,0 +1,72 @@
+"""``cvae-generate --shard-size``: samples as a folder of shards."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .._jobs import SHARD_FORMATS, ShardEngine, ShardSettings, write_shards
+from .._model import Model
+from .._sampling import Dtype
+from ..cli import Decorated
+
+
+def shard_options(function: Decorated) -> Decorated:
+    """Add the options of shards, which the function takes by the names of `Sharding`'s fields."""
+    for option in (
+        click.option("--resume", is_flag=True, help="Go on with a folder of shards at those that are missing."),
+        click.option(
+            "--shard-size", type=int, help="Write a folder of files of this many samples: npy, parquet or tar."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+@dataclasses.dataclass(frozen=True)
+class Sharding:
+    """How samples are to be written in shards, by the options' names; without a shard size they are not."""
+
+    shard_size: Any
+    resume: bool
+
+    def check_sharding(self, form: str | None, dtype: str | None, output: str | None, *, overwrite: bool) -> None:
+        """Raise `click.UsageError` for other options that contradict these."""
+        if self.shard_size is None:
+            if self.resume:
+                raise click.UsageError("--resume is for shards: say --shard-size")
+            if form in ("parquet", "tar"):
+                raise click.UsageError(f"--format {form} is written in shards: say --shard-size")
+            return
+        if form is not None and form not in SHARD_FORMATS:
+            raise click.UsageError(f"shards are {', '.join(SHARD_FORMATS)}; found --format {form}")
+        if form == "tar" and dtype is not None:
+            raise click.UsageError("--dtype is for arrays; a tar holds pictures")
+        if output == "-":
+            raise click.UsageError("shards are files in a folder: name it with --output")
+        if self.resume and overwrite:
+            raise click.UsageError("--resume goes on and --overwrite begins anew: give one of them")
+
+    def write(
+        self,
+        model: Model,
+        folder: Path,
+        form: str | None,
+        dtype: Dtype | None,
+        *,
+        overwrite: bool,
+        quiet: bool,
+        engine: ShardEngine | None,
+        **samples: Any,
+    ) -> None:
+        """Write the samples that `Model.stream` is asked for by ``samples``."""
+        form = form or "npy"
+        settings = ShardSettings.of(
+            model,
+            shard_size=self.shard_size,
+            form=form,
+            dtype="uint8" if form == "tar" else dtype or "float32",
+            **samples,
+        )
+        write_shards(model, folder, settings, resume=self.resume, overwrite=overwrite, quiet=quiet, engine=engine)

@@ -1,0 +1,54 @@
+"""``cvae-web``: the web page of a bundle."""
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from .. import cli
+
+
+@click.command()
+@click.argument("paths", metavar="[BUNDLE] OUT", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--single-file", is_flag=True, help="Write one HTML file; so does an OUT that ends in .html.")
+@click.option("--overwrite", is_flag=True, help="Replace a page that is there.")
+@cli.common_options
+def command(paths: tuple[Path, ...], single_file: bool, overwrite: bool, quiet: bool, **_: bool) -> None:
+    """Write a page that runs a model in the visitor's browser.
+
+    BUNDLE is the folder that cvae-export made, or the MNIST model of the package if not given. OUT becomes a folder for any
+    static host, or one HTML file that opens from the disk.
+    """
+    if not 1 <= len(paths) <= 2:
+        raise click.UsageError(f"expected OUT, or BUNDLE and OUT; found {len(paths)} paths")
+    from .._bundle import MANIFEST_NAME, read_bundle
+    from .._web import check_page, is_single_file, write_page
+
+    target = paths[-1]
+    if len(paths) == 1 and (target / MANIFEST_NAME).is_file():
+        raise click.UsageError(
+            f"{target} is a bundle; say where its page goes, too: cvae-web {shlex.quote(str(target))} page.html"
+        )
+    single_file = single_file or is_single_file(target)
+    check_page(target, single_file=single_file, overwrite=overwrite)
+    bundle = read_bundle(paths[0] if len(paths) == 2 else None)
+    written = write_page(bundle, target, single_file=single_file, overwrite=overwrite)
+    if not quiet:
+        print(report(target, written, single_file=single_file), file=sys.stderr)
+
+
+def report(target: Path, written: dict[str, int], *, single_file: bool) -> str:
+    """What was written, and how to look at it."""
+    size = f"{sum(written.values()) / 1e6:.1f} MB"
+    if single_file:
+        return f"{target}: one file of {size}; open it in a browser"
+    return (
+        f"{target}: {len(written)} files of {size}, for any static host; to look at it here, say\n"
+        f"  python -m http.server --bind 127.0.0.1 --directory {shlex.quote(str(target))}"
+    )
+
+
+def main() -> None:
+    """Entry point of ``cvae-web``."""
+    cli.run(command)

@@ -1,0 +1,26 @@
+"""Graphs as sessions: execution providers, threads, micro-batches, memory bound on a GPU, and the self-check."""
+
+from .open import open_engines
+from .plugins import plugin_package
+from .providers import PROVIDERS, REMEDIES, Provider, check_provider
+from .receipt import distribution_version, make_receipt, versions, write_receipt
+from .scheduler import Scheduler
+from .self_check import GoldenResult, check_golden
+from .telemetry import silence
+
+__all__ = [
+    "PROVIDERS",
+    "REMEDIES",
+    "GoldenResult",
+    "Provider",
+    "Scheduler",
+    "check_golden",
+    "check_provider",
+    "distribution_version",
+    "make_receipt",
+    "open_engines",
+    "plugin_package",
+    "silence",
+    "versions",
+    "write_receipt",
+]

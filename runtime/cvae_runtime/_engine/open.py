@@ -1,0 +1,81 @@
+"""Opens a bundle's graphs: which, on what, checked, and called by which engine."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from .._bundle import Bundle, GraphInfo, Precision, choose_graph
+from .cpu import Engine
+from .io_binding import BoundEngine
+from .micro_batch import micro_batch_of
+from .providers import Opened, Provider, open_sessions
+from .scheduler import Scheduler
+from .session import CheckedSession, check_session
+
+_ROLES = ("encoder", "decoder")
+
+
+@dataclasses.dataclass(frozen=True)
+class Engines:
+    """What a model computes with.
+
+    Attributes:
+        encoder, decoder: call the graphs.
+        graphs: these, by role.
+        opened: their sessions, and the provider that they run on.
+    """
+
+    encoder: Engine
+    decoder: Engine
+    graphs: Mapping[str, GraphInfo]
+    opened: Opened
+
+    @property
+    def micro_batches(self) -> dict[str, int]:
+        """How many items a call of a session takes at most, by role."""
+        return {"encoder": self.encoder.micro_batch, "decoder": self.decoder.micro_batch}
+
+
+def open_engines(
+    bundle: Bundle,
+    scheduler: Scheduler,
+    provider: Provider,
+    precision: Precision,
+    provider_options: Mapping[str, Any] | None = None,
+    micro_batches: Mapping[str, int] | None = None,
+) -> Engines:
+    """Open a bundle's encoder and decoder.
+
+    Args:
+        bundle: what was read.
+        scheduler: runs the engines.
+        provider, precision, provider_options: as for `load`.
+        micro_batches: by role, instead of what the rule says.
+
+    Raises:
+        BundleError, ProviderError, InputError: see `load`.
+    """
+
+    def graphs_for(name: str) -> dict[str, GraphInfo]:
+        return {role: choose_graph(bundle.manifest, role, precision, name) for role in _ROLES}
+
+    opened = open_sessions(
+        lambda name: [bundle.files[graph.file] for graph in graphs_for(name).values()],
+        provider,
+        options=provider_options,
+        sources_for=lambda name: [str(bundle.path / graph.file) for graph in graphs_for(name).values()],
+    )
+    scheduler.survives_fork = opened.provider == "cpu"
+    graphs = graphs_for(opened.provider)
+
+    def engine(session: Any, graph: GraphInfo) -> Engine:
+        model, source = bundle.manifest.model, str(bundle.path / graph.file)
+        check_session(session, graph, model, source)
+        checked = CheckedSession(session, graph, opened.provider, source)
+        size = (micro_batches or {}).get(graph.role) or micro_batch_of(graph, model, opened.provider)
+        if opened.provider in ("cuda", "tensorrt"):
+            return BoundEngine(checked, size, scheduler, device_id=int((provider_options or {}).get("device_id", 0)))
+        return Engine(checked, size, scheduler)
+
+    encoder, decoder = map(engine, opened.sessions, graphs.values())
+    return Engines(encoder, decoder, graphs, opened)

@@ -1,0 +1,196 @@
+"""Execution providers by the names of our surface, and sessions that run where they were asked to.
+
+ONNX Runtime falls back to the CPU without an error, and lists what it was compiled with rather than what works. So a
+session is opened, and then asked what it runs on.
+"""
+
+import contextlib
+import functools
+import io
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from .._errors import BundleError, InputError, ProviderError
+from .._system import require
+from .fork import uninterrupted
+from .plugins import plugin_devices
+
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "webgpu": "WebGpuExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
+}
+
+Provider = Literal["auto", "cpu", "cuda", "tensorrt", "openvino", "webgpu", "coreml", "directml"]
+
+_GPU = "pip uninstall onnxruntime; pip install 'cvae-toolkit[gpu]'"
+REMEDIES = {
+    "cpu": "pip install 'cvae-toolkit[cpu]'",
+    "cuda": _GPU,
+    "tensorrt": f"{_GPU} tensorrt",
+    "openvino": "pip uninstall onnxruntime; pip install onnxruntime-openvino",
+    "webgpu": "pip install onnxruntime-ep-webgpu",
+    "coreml": "pip install 'cvae-toolkit[cpu]' on macOS",
+    "directml": "pip uninstall onnxruntime; pip install onnxruntime-directml on Windows",
+}
+
+# Set unless the caller asks for something else. TF32 keeps 10 bits of a product's factors, and CoreML's older format
+# computes in float16: the numbers would not be those of the CPU. An exhaustive search, cuDNN's default here, times
+# every algorithm again for each new batch size.
+_OPTIONS: Mapping[str, Mapping[str, str]] = {
+    "cuda": {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"},
+    "coreml": {"ModelFormat": "MLProgram"},
+}
+
+_log = logging.getLogger("cvae_runtime")
+
+
+class Opened(NamedTuple):
+    """Sessions that run on one provider, its name at our surface, and why it was taken."""
+
+    sessions: list[Any]
+    provider: str
+    why: str
+
+
+def check_provider(provider: str, options: Mapping[str, Any] | None = None) -> None:
+    """Raise `InputError` unless the name is known, and takes options if there are any."""
+    if provider not in ("auto", *PROVIDERS):
+        raise InputError(f"provider must be one of auto, {', '.join(PROVIDERS)}; found {provider!r}")
+    if options and provider in ("auto", "cpu"):
+        raise InputError(
+            f"provider_options are for a provider that takes some, asked for by name; found {dict(options)!r} for {provider}"
+        )
+
+
+def open_sessions(
+    graphs_for: Callable[[str], Sequence[bytes]],
+    provider: str,
+    level: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    sources_for: Callable[[str], Sequence[str]] | None = None,
+) -> Opened:
+    """Open a session for each graph, all on one provider.
+
+    Args:
+        graphs_for: gives the ONNX files for a provider's name.
+        provider: a name of `PROVIDERS`, or "auto": CUDA where it works, else the CPU. The others are never taken
+            unasked: TensorRT compiles for minutes, and none was measured to be faster on these graphs.
+        level: the name of an optimisation level, a member of ONNX Runtime's GraphOptimizationLevel; its default if None.
+        options: of the provider, in ONNX Runtime's own names.
+        sources_for: gives what errors call these files.
+
+    Raises:
+        ProviderError: the provider asked for by name is not there or does not work.
+        BundleError: ONNX Runtime refuses a graph.
+        MissingExtraError: ONNX Runtime is not installed.
+    """
+    check_provider(provider, options)
+    onnxruntime = require("onnxruntime", "cpu")
+
+    def opened(name: str, why: str) -> Opened:
+        graphs = graphs_for(name)
+        sources = sources_for(name) if sources_for is not None else [""] * len(graphs)
+        pairs = zip(graphs, sources, strict=True)
+        sessions = [_open(onnxruntime, graph, name, level, options or {}, source) for graph, source in pairs]
+        return Opened(sessions, name, why)
+
+    if provider != "auto":
+        return opened(provider, "asked for by name")
+    cuda = PROVIDERS["cuda"]
+    try:
+        if cuda in onnxruntime.get_available_providers():
+            result = opened("cuda", "CUDA works here")
+        else:
+            result = opened("cpu", f"the installed onnxruntime has no {cuda}")
+    except ProviderError as error:
+        _log.warning("provider auto: running on the CPU, since CUDA does not work: %s", error)
+        return opened("cpu", f"CUDA does not work: {error}")
+    _log.info("provider auto: %s, since %s", result.provider, result.why)
+    return result
+
+
+def nodes_by_provider(session: Any) -> dict[str, int] | None:
+    """How many of its graph's nodes each execution provider of a session took; None where the session does not tell.
+
+    ONNX Runtime tells since 1.24, of sessions that are not on the CPU alone.
+    """
+    if session.get_providers() == [PROVIDERS["cpu"]] or not hasattr(session, "get_provider_graph_assignment_info"):
+        return None
+    found: dict[str, int] = {}
+    for part in session.get_provider_graph_assignment_info():
+        found[part.ep_name] = found.get(part.ep_name, 0) + len(part.get_nodes())
+    return found
+
+
+def _open(
+    onnxruntime: Any,
+    graph: bytes,
+    provider: str,
+    level: str | None,
+    asked: Mapping[str, Any],
+    source: str,
+) -> Any:
+    name = PROVIDERS[provider]
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors; they also come as exceptions
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # or the file's bytes choose
+    if level is not None:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.__members__[level]
+    # One thread a session: the scheduler runs micro-batches side by side, which is faster than ONNX Runtime's own
+    # threads on these graphs, and gives the same bits whatever the number of threads.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    # Always without ONNX Runtime's own fall-back, which prints to stdout and hides the reason.
+    if provider == "cpu":
+        try:
+            with uninterrupted:
+                return onnxruntime.InferenceSession(graph, options, providers=[(name, {})], enable_fallback=0)
+        except Exception as error:  # ONNX Runtime's exceptions have no common base but this
+            where = f"{source}: " if source else ""
+            raise BundleError(f"{where}ONNX Runtime refuses a graph: {error}; export the bundle again") from error
+
+    settings = {**_OPTIONS.get(provider, {}), **{key: str(value) for key, value in asked.items()}}
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    missing = ""
+    try:
+        if name in (available := onnxruntime.get_available_providers()):
+            missing = _preload(onnxruntime) if provider in ("cuda", "tensorrt") else ""
+            session = onnxruntime.InferenceSession(graph, options, providers=[(name, settings)], enable_fallback=0)
+        elif (devices := plugin_devices(onnxruntime, provider, name)) is None:
+            raise ProviderError(
+                f"provider {provider} needs ONNX Runtime's {name}; the installed onnxruntime {onnxruntime.__version__} has "
+                f"{', '.join(available)}; install it with: {REMEDIES[provider]}"
+            )
+        elif not devices:
+            raise ProviderError(f"provider {provider} is installed and finds no device here that it can run on")
+        else:
+            options.add_provider_for_devices(devices[:1], settings)
+            session = onnxruntime.InferenceSession(graph, options)
+    except ProviderError:
+        raise
+    except Exception as error:
+        remedy = f"{'check provider_options, or ' if asked else ''}install it with: {REMEDIES[provider]}"
+        raise ProviderError(f"provider {provider} failed: {' '.join(str(error).split())}{missing}; {remedy}") from error
+    if (actual := session.get_providers()[0]) != name:
+        raise ProviderError(
+            f"provider {provider} was asked for and ONNX Runtime fell back to {actual}: what it needs is missing or of "
+            f"another version{missing}; install it with: {REMEDIES[provider]}"
+        )
+    if (nodes := nodes_by_provider(session)) is not None and name not in nodes:
+        raise ProviderError(f"provider {provider} works and takes no part of the graph: all of it would run on the CPU")
+    return session
+
+
+@functools.cache
+def _preload(onnxruntime: Any) -> str:
+    """Load CUDA's and cuDNN's libraries out of the packages that pip installed them from; what failed, for a message."""
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        onnxruntime.preload_dlls()
+    failures = [line for line in said.getvalue().splitlines() if "Failed to load" in line]
+    return f" ({'; '.join(failures)})" if failures else ""

@@ -1,0 +1,94 @@
+"""Run a bundle's golden vectors on this machine."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._bundle import Bundle, GoldenCase, parse_golden
+from .._errors import BundleError
+from .._math import prior_latents
+from .providers import open_sessions
+
+
+@dataclasses.dataclass(frozen=True)
+class GoldenResult:
+    """One output of one graph against its golden vector: the largest absolute difference."""
+
+    file: str
+    output: str
+    difference: float
+    atol: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the difference is within the tolerance."""
+        return self.difference <= self.atol
+
+
+def check_golden(bundle: Bundle, provider: str = "cpu", level: str | None = None) -> list[GoldenResult]:
+    """Run a bundle's golden vectors on this machine.
+
+    Args:
+        bundle: what is checked.
+        provider: what graphs run on; those that are shaped for another are left out.
+        level: the name of an optimisation level of ONNX Runtime, "ORT_DISABLE_ALL" and so on; its default if not given.
+
+    Returns:
+        A result for every output of every case, and one for the latents, whose tolerance is 1 ulp.
+
+    Raises:
+        BundleError: the vectors do not fit the bundle's graphs.
+        ProviderError: the provider is not there or does not work.
+    """
+    info = bundle.manifest.golden
+    source = str(bundle.path / info.file)
+    golden = parse_golden(bundle.files[info.file], source)
+    results = []
+    sessions: dict[str, Any] = {}  # each graph's, once, however many cases there are
+    elsewhere = {graph.file for graph in bundle.manifest.graphs if graph.target not in ("portable", provider)}
+    for case in golden.cases:
+        if case.file in elsewhere:
+            continue
+        _check_case(bundle, case, source)
+        if case.file not in sessions:
+            sessions[case.file] = _open(bundle, case.file, provider, level)
+        outputs = _run_case(sessions[case.file], case, source)
+        for (name, expected), found in zip(case.outputs.items(), outputs, strict=True):
+            results.append(GoldenResult(case.file, name, _difference(found, expected, f"{source}: {name}"), case.atol))
+    for latents in golden.rng:
+        found = prior_latents(latents.seed, latents.first, latents.count, latents.latent_dim)
+        name = f"seed {latents.seed}"
+        difference = _difference(found, latents.z, f"{source}: {name}", np.spacing(np.abs(latents.z)))
+        results.append(GoldenResult("rng", f"{name}, in ulp", difference, 1.0))
+    return results
+
+
+def _check_case(bundle: Bundle, case: GoldenCase, source: str) -> None:
+    if case.file not in bundle.files or case.file == bundle.manifest.golden.file:
+        raise BundleError(f"{source}: names the graph {case.file}, which the bundle does not have")
+    if not case.outputs:  # to ONNX Runtime, none means all
+        raise BundleError(f"{source}: a case of {case.file} has no outputs; export the bundle again")
+
+
+def _open(bundle: Bundle, file: str, provider: str, level: str | None) -> Any:
+    source = str(bundle.path / file)
+    return open_sessions(lambda _: [bundle.files[file]], provider, level, sources_for=lambda _: [source]).sessions[0]
+
+
+def _run_case(session: Any, case: GoldenCase, source: str) -> list[NDArray[Any]]:
+    try:
+        outputs: list[NDArray[Any]] = session.run(list(case.outputs), dict(case.inputs))
+    except Exception as error:  # ONNX Runtime's exceptions have no common base but this
+        raise BundleError(f"{source}: the vectors do not fit {case.file}: {error}; export the bundle again") from error
+    return outputs
+
+
+def _difference(found: NDArray[Any], expected: NDArray[Any], name: str, unit: NDArray[Any] | float = 1.0) -> float:
+    """The largest absolute difference, in ``unit``. In float64: bytes would wrap round."""
+    if found.shape != expected.shape:
+        raise BundleError(
+            f"{name}: expected values of shape {found.shape}, found {expected.shape}; export the bundle again"
+        )
+    return float((np.abs(found.astype(np.float64) - expected) / unit).max())

@@ -1,0 +1,56 @@
+"""Images in and out: readers of arrays, IDX files, pictures and folders of them; grids, captions, PNG and GIF."""
+
+from .arrays import (
+    as_images,
+    npy_bytes,
+    npz_bytes,
+    npz_names,
+    picture_shape,
+    read_npy,
+    read_npz,
+    spans,
+    write_npy_header,
+)
+from .captions import label_cells, label_rows
+from .cut import check_cut, evenly_spaced, look_at_cut, lost_images
+from .file_kind import PICTURE_FORMATS, file_kind
+from .files import encoded_shape, fit_picture, read_images, read_picture
+from .folder import PICTURE_SUFFIXES, describe_passed_over, find_pictures
+from .grid import encode_gif, encode_png, grid_scale, picture_grid, to_uint8
+from .idx import read_idx
+from .source import ImageSource, open_images
+
+__all__ = [
+    "PICTURE_FORMATS",
+    "PICTURE_SUFFIXES",
+    "ImageSource",
+    "as_images",
+    "check_cut",
+    "describe_passed_over",
+    "encode_gif",
+    "encode_png",
+    "encoded_shape",
+    "evenly_spaced",
+    "file_kind",
+    "find_pictures",
+    "fit_picture",
+    "grid_scale",
+    "label_cells",
+    "label_rows",
+    "look_at_cut",
+    "lost_images",
+    "npy_bytes",
+    "npz_bytes",
+    "npz_names",
+    "open_images",
+    "picture_grid",
+    "picture_shape",
+    "read_idx",
+    "read_images",
+    "read_npy",
+    "read_npz",
+    "read_picture",
+    "spans",
+    "to_uint8",
+    "write_npy_header",
+]

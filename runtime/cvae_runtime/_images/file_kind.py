@@ -1,0 +1,123 @@
+"""What a file is, told by its first bytes: a suffix may say anything."""
+
+import codecs
+import re
+import zlib
+from pathlib import Path
+
+from .._system import refuse_special
+
+PICTURE_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WebP")
+IDX, NPY, NPZ, TFRECORD, CSV = "IDX", "NPY", "NPZ", "TFRecord", "CSV"  # IDX is followed by the number of dimensions
+EMPTY, UNREADABLE = "empty", "unreadable"
+
+_HEAD = 1024  # bytes
+GZIP = b"\x1f\x8b"
+_ZLIB = b"\x78"
+_AUTO = 47  # zlib's and gzip's windows alike
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes of the header's versions
+_IDX_TYPES = b"\x08\x09\x0b\x0c\x0d\x0e"
+_IDX_MOST = 8  # dimensions
+_CSV_MARKS = 2  # in each of the first lines
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+
+_BEGINNINGS = (
+    (rb"\x89PNG\r\n\x1a\n", "PNG"),
+    (rb"\xff\xd8\xff", "JPEG"),
+    (rb"GIF8[79]a", "GIF"),
+    (rb"II[*+]\0|MM\0[*+]", "TIFF"),
+    (rb"RIFF....WEBP", "WebP"),
+    (rb"P[1-6]\s+(#[^\n]*\n\s*)*\d", "PPM"),
+    (rb"\x93NUMPY", NPY),
+    (rb"PK\x03\x04.{26}[^\0]{1,900}?\.npy", NPZ),
+    (rb"PK(\x03\x04|\x05\x06)", "ZIP"),
+    (rb"\x89HDF\r\n\x1a\n", "HDF5"),
+    (rb"....ftyp(avi[fs]|hei[cfmsx]|hev[cmsx]|mif1|msf1)", "AVIF or HEIC"),
+    (rb"....ftyp", "MP4"),
+    (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "JPEG 2000"),
+    (rb"%PDF", "PDF"),
+    (rb"%!|\xc5\xd0\xd3\xc6", "PostScript"),
+    (rb"8BPS", "Photoshop"),
+    (rb"v/1\x01", "OpenEXR"),
+    (rb".{128}DICM", "DICOM"),
+    (rb"PAR1", "Parquet"),
+    (rb"MATLAB", "MATLAB"),
+    (rb".{257}ustar", "TAR"),
+    (rb"\x80[\x02-\x05]", "pickle"),
+    (rb"(\xef\xbb\xbf)?\s*<", "XML"),
+)
+
+
+def file_kind(source: Path | bytes) -> str:
+    """Find out what a file or a record is.
+
+    Args:
+        source: where it lies, or its bytes.
+
+    Returns:
+        One of `PICTURE_FORMATS`, ``IDX3`` and so on by the number of dimensions, ``NPY``, ``NPZ``, ``TFRecord``, ``CSV``, the name of another format, "text",
+        "empty", "unknown" or "unreadable"; for a file compressed by gzip the name follows "gzip of", for TFRecords
+        compressed by zlib "zlib of".
+
+    Raises:
+        InputError: a pipe or a device.
+    """
+    if isinstance(source, Path):
+        refuse_special(source)
+        try:
+            with source.open("rb") as file:
+                head = file.read(_HEAD)
+        except OSError:
+            return UNREADABLE  # whoever reads it will say why
+    else:
+        head = source[:_HEAD]
+    if head.startswith(GZIP):
+        return f"gzip of {_kind(_unpacked(head))}"
+    kind = _kind(head)
+    if head.startswith(_ZLIB) and kind != TFRECORD and _kind(_unpacked(head)) == TFRECORD:
+        return f"zlib of {TFRECORD}"
+    return kind
+
+
+def _unpacked(head: bytes) -> bytes:
+    try:
+        return zlib.decompressobj(_AUTO).decompress(head, _HEAD)
+    except zlib.error:
+        return b""
+
+
+def _kind(head: bytes) -> str:
+    if not head:
+        return EMPTY
+    if _is_tfrecord(head):
+        return TFRECORD
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
+        return "BMP"
+    if head[:2] == b"\0\0" and head[2:3] in _IDX_TYPES and 1 <= int.from_bytes(head[3:4], "big") <= _IDX_MOST:
+        return f"{IDX}{head[3]}"
+    for pattern, name in _BEGINNINGS:
+        if re.match(pattern, head, re.DOTALL):
+            return name
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)  # the last character may be cut
+    except UnicodeDecodeError:
+        return "unknown"
+    if _CONTROL.search(head):
+        return "unknown"
+    lines = head.strip().splitlines()[:2]
+    columns = (min(line.count(mark) for line in lines) for mark in (b",", b";", b"\t")) if lines else (0,)
+    return CSV if max(columns) >= _CSV_MARKS else "text"
+
+
+def _is_tfrecord(head: bytes) -> bool:
+    """Whether the length that a record begins with has its checksum behind it: a masked CRC-32C."""
+    if len(head) < 12:
+        return False
+    crc = 0xFFFFFFFF
+    for byte in head[:8]:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
+    crc ^= 0xFFFFFFFF
+    masked = (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+    return int.from_bytes(head[8:12], "little") == masked

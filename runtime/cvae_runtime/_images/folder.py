@@ -1,0 +1,108 @@
+"""The pictures that lie below a folder, and what else does."""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from .._errors import InputError
+from .file_kind import PICTURE_FORMATS, file_kind
+
+# Files of these names are pictures whatever they hold: one that is damaged is an error.
+PICTURE_SUFFIXES = (
+    *(".bmp", ".gif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
+)
+
+# TIFF by their beginning; what Pillow reads of them is a thumbnail.
+_RAW_SUFFIXES = (".3fr", ".arw", ".cr2", ".dng", ".erf", ".iiq", ".nef", ".nrw", ".orf", ".pef", ".rw2", ".sr2", ".srw")
+
+_NAMED = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class FoundPictures:
+    """What lies below a folder.
+
+    Attributes:
+        names: the pictures' paths with slashes, sorted.
+        passed_over: why each other file is not read, by its path; hidden folders end in a slash.
+        folders: the folders' paths, the first one not among them; they end in a slash.
+    """
+
+    names: list[str] = dataclasses.field(default_factory=list)
+    passed_over: dict[str, str] = dataclasses.field(default_factory=dict)
+    folders: list[str] = dataclasses.field(default_factory=list)
+
+
+def find_pictures(folder: Path) -> FoundPictures:
+    """Find the pictures below a folder: by the files' first bytes, or by their suffix.
+
+    Links are followed, but not in circles.
+
+    Raises:
+        InputError: a folder cannot be listed.
+    """
+    found = FoundPictures()
+    _find(folder, "", frozenset(), found)
+    found.names.sort()
+    found.folders.sort()
+    return found
+
+
+def _find(folder: Path, prefix: str, above: frozenset[str], found: FoundPictures) -> None:
+    """Add what lies in a folder, each after the prefix; ``above`` are the folders that it lies in."""
+    real = os.path.realpath(folder)
+    if real in above:  # a link to a folder that it lies in: there is no end to it
+        return
+    if prefix:
+        found.folders.append(prefix)
+    try:
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be listed: {error.strerror}; check permissions") from error
+    for entry in entries:
+        name = f"{prefix}{entry.name}"
+        if entry.name.startswith("."):
+            found.passed_over[f"{name}/" if entry.is_dir() else name] = "hidden"
+        elif entry.is_dir():
+            _find(folder / entry.name, f"{name}/", above | {real}, found)
+        elif reason := _why_not(entry):
+            found.passed_over[name] = reason
+        else:
+            found.names.append(name)
+
+
+def _why_not(entry: os.DirEntry[str]) -> str | None:
+    """Why a file is no picture; None for those that are to be read."""
+    name, path = entry.name.lower(), Path(entry.path)
+    if not entry.is_file():
+        if path.exists():
+            return "no file"  # a pipe would be waited for
+        return None if name.endswith(PICTURE_SUFFIXES) else "broken link"
+    if name.endswith(PICTURE_SUFFIXES):
+        return None
+    kind = "raw picture of a camera" if name.endswith(_RAW_SUFFIXES) else file_kind(path)
+    return None if kind in PICTURE_FORMATS else kind
+
+
+def describe_passed_over(passed_over: Mapping[str, str]) -> str:
+    """One line: how many files were passed over, why, and the first few names of each kind."""
+    names: dict[str, list[str]] = {}
+    for name in sorted(passed_over):
+        names.setdefault(passed_over[name], []).append(name)
+    kinds = []
+    for reason, those in sorted(names.items(), key=lambda item: (-len(item[1]), item[0])):
+        more = ["..."] if len(those) > _NAMED else []
+        kinds.append(f"{len(those):,} {reason} ({', '.join([*map(printable, those[:_NAMED]), *more])})")
+    return f"passed over {len(passed_over):,} {'file' if len(passed_over) == 1 else 'files'}: {', '.join(kinds)}"
+
+
+def printable(name: str) -> str:
+    """A file's name for a terminal: what is no character of a line becomes a question mark."""
+    return "".join(character if character.isprintable() else "?" for character in name)
+
+
+def no_pictures(folder: Path, passed_over: Mapping[str, str]) -> InputError:
+    """The error for a folder without pictures."""
+    beside = f"; {describe_passed_over(passed_over)}" if passed_over else ""
+    return InputError(f"{folder}: expected pictures ({', '.join(PICTURE_FORMATS)}) in the folder, found none{beside}")

@@ -1,0 +1,129 @@
+"""Pictures out: grids of images, PNG and GIF."""
+
+import io
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._check import whole
+from .._errors import InputError
+
+_SCALE_UP_TO = 64  # pixels; smaller images are drawn larger in a grid
+_GRID_SCALE = 2
+
+
+def to_uint8(images: NDArray[Any]) -> NDArray[np.uint8]:
+    """Turn images into grey levels 0 to 255; the shape stays.
+
+    Args:
+        images: floats in [0, 1], which are rounded to the nearest level; or uint8, which is returned as it is.
+
+    Raises:
+        InputError: another dtype, NaN, or floats that are more than half a level outside [0, 1].
+    """
+    images = np.asarray(images)
+    if images.dtype == np.uint8:
+        return images
+    if images.dtype.kind != "f":
+        raise _no_images(str(images.dtype))
+    levels = images * np.float32(255)
+    if levels.size and not (levels.min() >= -0.5 and levels.max() < 255.5):  # NaN is neither
+        wrong = ~((levels >= -0.5) & (levels < 255.5))
+        raise _no_images(_shown(float(images[wrong].flat[0])))
+    rounded: NDArray[np.uint8] = np.rint(levels).astype(np.uint8)
+    return rounded
+
+
+def _no_images(found: str) -> InputError:
+    return InputError(f"images must be uint8, or floats in [0, 1]; found {found}: scale or convert them")
+
+
+def _shown(value: float) -> str:
+    """A number as JavaScript writes it, too."""
+    return "NaN" if math.isnan(value) else f"{value:.3f}" if abs(value) < 1e6 else "larger numbers"
+
+
+def picture_grid(
+    images: NDArray[Any], columns: int | None = None, padding: int = 1, scale: int = 1
+) -> NDArray[np.uint8]:
+    """Lay images out row by row.
+
+    Args:
+        images: (N, H, W, C), N at least 1, uint8 or floats in [0, 1], as `to_uint8` takes them.
+        columns: how many a row; as square as can be if not given.
+        padding: pixels of mid-grey between images and around them.
+        scale: each pixel becomes a square of this many.
+
+    Returns:
+        uint8 (height, width, C); cells without an image stay grey.
+
+    Raises:
+        InputError: no such images, or numbers out of range.
+    """
+    images = to_uint8(images)
+    if images.ndim != 4 or not images.size:
+        raise InputError(f"images must have the shape (N, H, W, C) and hold at least one; found {images.shape}")
+    count, height, width, channels = images.shape
+    columns = math.ceil(math.sqrt(count)) if columns is None else whole("columns", columns, 1)
+    padding, scale = whole("padding", padding, 0), whole("scale", scale, 1)
+    rows = math.ceil(count / columns)
+    images = images.repeat(scale, axis=1).repeat(scale, axis=2)
+    height, width = height * scale, width * scale
+    shape = (rows * (height + padding) + padding, columns * (width + padding) + padding, channels)
+    grid = np.full(shape, 128, np.uint8)
+    for index, image in enumerate(images):
+        top = padding + index // columns * (height + padding)
+        left = padding + index % columns * (width + padding)
+        grid[top : top + height, left : left + width] = image
+    return grid
+
+
+def encode_png(picture: NDArray[Any], *, optimize: bool = True) -> bytes:
+    """Encode one picture as PNG.
+
+    Args:
+        picture: (H, W, C) with C 1 or 3, uint8 or floats in [0, 1], as `to_uint8` takes them.
+        optimize: take longer for a few bytes less.
+
+    Raises:
+        InputError: no such picture.
+    """
+    buffer = io.BytesIO()
+    _pillow_image(picture).save(buffer, "PNG", optimize=optimize)
+    return buffer.getvalue()
+
+
+def encode_gif(frames: Sequence[NDArray[Any]], milliseconds: int) -> bytes:
+    """Encode pictures as a GIF that loops.
+
+    Args:
+        frames: at least one, of the shapes and values that `encode_png` takes.
+        milliseconds: how long each is shown.
+
+    Raises:
+        InputError: no frames, or none that are pictures.
+    """
+    if not len(frames):
+        raise InputError("frames must hold at least one picture; found none")
+    buffer = io.BytesIO()
+    # Copies: Pillow shares an array's memory, which an iterator may use again for its next frame.
+    first, *others = (_pillow_image(np.array(frame)) for frame in frames)
+    first.save(buffer, "GIF", save_all=True, append_images=others, duration=milliseconds, loop=0)
+    return buffer.getvalue()
+
+
+def _pillow_image(picture: NDArray[Any]) -> Any:
+    from PIL import Image  # a tenth of the package's import time, and arrays need none of it
+
+    picture = to_uint8(picture)
+    if picture.ndim != 3 or picture.shape[2] not in (1, 3) or not picture.size:
+        raise InputError(f"a picture must have the shape (H, W, C), C being 1 or 3; found {picture.shape}")
+    return Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture)
+
+
+def grid_scale(shape: tuple[int, ...]) -> int:
+    """How much larger images of (H, W, C) are drawn in a grid."""
+    return _GRID_SCALE if max(shape[:2]) <= _SCALE_UP_TO else 1

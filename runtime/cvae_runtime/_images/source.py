@@ -1,0 +1,110 @@
+"""Any number of images of a folder or a file, read a batch at a time."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._errors import InputError
+from .arrays import as_images, npz_names, picture_shape, read_npy, spans
+from .file_kind import CSV, IDX, NPY, NPZ, PICTURE_FORMATS, TFRECORD, UNREADABLE, file_kind
+from .files import fit_images, read_images, stacked
+from .folder import PICTURE_SUFFIXES, find_pictures, no_pictures
+from .idx import read_idx
+
+Pixels = NDArray[np.uint8]
+
+_EXPECTED = "expected a folder of pictures, a picture, an .npy or an IDX file"
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageSource:
+    """Images that a model of one image shape, (H, W, C), takes.
+
+    Attributes:
+        count: how many there are.
+        read: gives images ``start .. stop - 1``, uint8 (stop - start, H, W, C); raises `InputError`, which names the
+            file, where they cannot be read or do not fit.
+        names: of a folder's pictures, their paths in it; None of what else there is.
+        passed_over: of a folder's other files, why they are not read, by their paths.
+    """
+
+    count: int
+    read: Callable[[int, int], Pixels]
+    names: Sequence[str] | None = None
+    passed_over: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def open_images(
+    path: Path, shape: tuple[int, int, int], *, resize: bool = False, gray: bool = False, invert: bool = False
+) -> ImageSource:
+    """Find out how many images there are.
+
+    Args:
+        path: a folder of pictures, one picture, an ``.npy`` file, of which memory need not hold all, or an IDX file,
+            told by their first bytes.
+        shape: (H, W, C) of the model.
+        resize, gray, invert: as for `read_images`.
+
+    Raises:
+        InputError: there are none, or the file is damaged.
+    """
+    read_files = functools.partial(read_images, shape=shape, resize=resize, gray=gray, invert=invert)
+    fit = functools.partial(fit_images, path=path, shape=shape, resize=resize, gray=gray, invert=invert)
+    if path.is_dir():
+        found = find_pictures(path)
+        if not found.names:
+            raise no_pictures(path, found.passed_over)
+        return ImageSource(
+            len(found.names),
+            lambda start, stop: read_files([path / name for name in found.names[start:stop]]),
+            [_text(name) for name in found.names],
+            found.passed_over,
+        )
+    if not path.is_file():
+        raise InputError(f"{path}: {_EXPECTED}, found nothing")
+    kind, suffix = file_kind(path), path.suffix.lower()
+    if kind == NPY or suffix == ".npy":
+        # Mapped anew for each batch: what was read through a mapping counts as memory for as long as that is there.
+        return _array_source(lambda: _read_mapped(path, shape), str(path), fit)
+    if kind.removeprefix("gzip of ").startswith(IDX):
+        pixels = as_images(read_idx(path, dimensions=3), str(path))
+        return _array_source(lambda: pixels, str(path), fit)
+    if kind in (*PICTURE_FORMATS, UNREADABLE) or suffix in PICTURE_SUFFIXES:
+        return ImageSource(1, lambda _start, _stop: read_files([path]))
+    raise InputError(f"{path}: {_EXPECTED}, found {kind}; {_advice(path, kind)}")
+
+
+def _advice(path: Path, kind: str) -> str:
+    """What makes images of another kind of file."""
+    if kind == NPZ:
+        return f"save one of its arrays ({', '.join(npz_names(path)) or 'none'}) by numpy.save"
+    if kind == CSV:
+        return "save the pixels of its rows by numpy.save, as an array uint8 (N, H, W)"
+    if kind == TFRECORD or kind.endswith(f" {TFRECORD}"):
+        return "save the pictures of its records as files of a folder"
+    return "save the images as PNG files"
+
+
+def _text(name: str) -> str:
+    """A file's name as text that can be written anywhere: bytes of it that are no UTF-8 become question marks."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _read_mapped(path: Path, shape: tuple[int, int, int]) -> NDArray[Any]:
+    array = stacked(read_npy(path, mapped=True), path, shape)
+    picture_shape(array, str(path))
+    return array
+
+
+def _array_source(read: Callable[[], NDArray[Any]], name: str, fit: Callable[[Pixels], Pixels]) -> ImageSource:
+    def batch(start: int, stop: int) -> Pixels:
+        array = read()[start:stop]
+        parts = spans(len(array), array[0].nbytes)  # pictures may be larger than the model's
+        return np.concatenate([fit(as_images(array[part], name)) for part in parts])
+
+    return ImageSource(len(read()), batch)

@@ -1,0 +1,45 @@
+"""The operating system: files and folders that are whole or absent, locks, memory, CPUs, streams, optional packages."""
+
+from .atomic import move_file, new_file, refuse_existing, refuse_special, write_file
+from .cpus import affinity, allowed_cores, cpu_quota
+from .extras import require
+from .folders import make_folder, new_folder, refuse_existing_folder
+from .layout import Layout, Owns, check_replaceable, owns_names, remove_temporary
+from .lock import hold_folder
+from .memory import available_memory, physical_memory, refuse_size
+from .printable import printable_handler, printable_values
+from .progress import progress
+from .streams import drop_stdout_that_fails, guard_streams, print_error, reader_has_gone
+from .strict_json import parse_json
+
+__all__ = [
+    "Layout",
+    "Owns",
+    "affinity",
+    "allowed_cores",
+    "available_memory",
+    "check_replaceable",
+    "cpu_quota",
+    "drop_stdout_that_fails",
+    "guard_streams",
+    "hold_folder",
+    "make_folder",
+    "move_file",
+    "new_file",
+    "new_folder",
+    "owns_names",
+    "parse_json",
+    "physical_memory",
+    "print_error",
+    "printable_handler",
+    "printable_values",
+    "progress",
+    "reader_has_gone",
+    "refuse_existing",
+    "refuse_existing_folder",
+    "refuse_size",
+    "refuse_special",
+    "remove_temporary",
+    "require",
+    "write_file",
+]

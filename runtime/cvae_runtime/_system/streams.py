@@ -1,0 +1,83 @@
+"""A console script's standard streams: all three open, and able to write every name.
+
+A shell can start a process without stdin, stdout or stderr (``2>&-``). The next file that is opened then gets the free
+descriptor, and what C code prints as an error lands in that file.
+"""
+
+import contextlib
+import io
+import os
+import select
+import sys
+
+from .._errors import InputError
+from .printable import printable
+
+# Opened the wrong way round, stdin and stdout fail at the first use. What goes to stderr is dropped.
+_MODES = (os.O_WRONLY, os.O_RDONLY, os.O_WRONLY)
+
+
+def guard_streams() -> None:
+    """Open the null device on each closed descriptor of 0, 1 and 2; escape what the encoding of stdout lacks."""
+    for descriptor, mode in enumerate(_MODES):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            opened = os.open(os.devnull, mode)
+            if opened != descriptor:
+                os.dup2(opened, descriptor)
+                os.close(opened)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115 - for the whole process
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # stderr does so anyhow.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    elif sys.stdout is None:
+        sys.stdout = _Closed()
+
+
+def drop_stdout_that_fails() -> None:
+    """Write what is buffered, or let it go nowhere: at the interpreter's exit a failure would be a complaint of Python's."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.close(null)
+
+
+def print_error(message: str) -> None:
+    """Write a message to stderr, control characters escaped, where it can be written: the exit code is there, too."""
+    with contextlib.suppress(OSError, ValueError):
+        print(printable(message), file=sys.stderr, flush=True)
+
+
+def reader_has_gone() -> bool:
+    """Whether stdout or stderr is a pipe that nobody reads; True where the system does not tell."""
+    if not hasattr(select, "poll"):
+        return True
+    poll = select.poll()
+    for descriptor in (1, 2):
+        poll.register(descriptor, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+class _Closed(io.TextIOBase):
+    """Stands for a stdout that was closed: writing to it is an error, not silence."""
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return "utf-8"
+
+    @property
+    def buffer(self) -> "_Closed":
+        return self
+
+    def fileno(self) -> int:
+        return 1
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, _text: object) -> int:
+        raise InputError("stdout: expected an open stream, found it closed; send it to a file or to /dev/null")

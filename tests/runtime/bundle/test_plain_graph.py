@@ -1,0 +1,311 @@
+"""Graphs must be plain and hold their tensors: what a runtime would read, run or draw otherwise is refused before it is opened."""
+
+import functools
+import gzip
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
+
+import cvae_runtime as cvae
+from cvae_runtime._bundle.plain_graph import refuse_other_than_plain_graph
+
+KEEPS = "keeps tensors in another file, which a bundle must not; save it in one file"
+SUBGRAPH = "expected a plain graph without control flow, found a node with a graph of its own; export it without"
+FUNCTIONS = "expected a plain graph without control flow, found functions; export it without"
+TRAINING = "expected a plain graph alone, found training information; export it without"
+ORT_FORMAT = "expected an ONNX file, found ONNX Runtime's own format; export the bundle again"
+
+
+def refusal(data):
+    try:
+        refuse_other_than_plain_graph(data, "tiny.onnx")
+    except cvae.BundleError as error:
+        return str(error).removeprefix("tiny.onnx: ")
+    return "passes"
+
+
+def not_onnx(why):
+    return f"not an ONNX file: {why}; export the bundle again"
+
+
+def tensor(*, outside):
+    value = helper.make_tensor("w", TensorProto.FLOAT, [3], [1.0, 2.0, 3.0])
+    if outside:
+        value.ClearField("float_data")
+        value.data_location = TensorProto.EXTERNAL
+        value.external_data.add(key="location", value="secret.bin")
+    return value
+
+
+def sparse(**kind):
+    return helper.make_sparse_tensor(tensor(**kind), helper.make_tensor("i", TensorProto.INT64, [3], [0, 1, 2]), [9])
+
+
+def graph(nodes=(), **kind):
+    return helper.make_graph(list(nodes), "g", [], [], **kind)
+
+
+def model(body, domains=(), **kind):
+    opsets = [helper.make_opsetid("", 15), *(helper.make_opsetid(domain, 1) for domain in domains)]
+    return helper.make_model(body, opset_imports=opsets, **kind)
+
+
+def model_of(*nodes, **kind):
+    return model(graph(nodes), **kind)
+
+
+def node_with(**attributes):
+    return helper.make_node("Any", ["x"], ["y"], **attributes)
+
+
+def node_with_field(name, value):
+    node = onnx.NodeProto(op_type="Constant", output=["y"])
+    attribute = node.attribute.add(name=name)
+    field = getattr(attribute, name)
+    (field.append if name.endswith("s") else field.CopyFrom)(value)
+    return node
+
+
+def function(name, *calls):
+    nodes = [helper.make_node(call, ["x"], ["y"], domain="d") for call in calls]
+    return helper.make_function("d", name, ["x"], ["y"], nodes, [helper.make_opsetid("d", 1)])
+
+
+PLACES = {
+    "initializer": lambda **kind: model(graph(initializer=[tensor(**kind)])),
+    "sparse initializer": lambda **kind: model(graph(sparse_initializer=[sparse(**kind)])),
+    "attribute": lambda **kind: model_of(node_with_field("t", tensor(**kind))),
+    "attribute list": lambda **kind: model_of(node_with_field("tensors", tensor(**kind))),
+    "sparse attribute": lambda **kind: model_of(node_with_field("sparse_tensor", sparse(**kind))),
+    "sparse attribute list": lambda **kind: model_of(node_with_field("sparse_tensors", sparse(**kind))),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_tensor_kept_elsewhere_is_found_wherever_it_stands(place):
+    assert refusal(PLACES[place](outside=False).SerializeToString()) == "passes"
+    assert refusal(PLACES[place](outside=True).SerializeToString()) == KEEPS
+
+
+@pytest.mark.parametrize("field", ["data_location", "external_data"])
+def test_either_mark_alone_is_enough(field):
+    value = tensor(outside=True)
+    value.ClearField({"data_location": "external_data", "external_data": "data_location"}[field])
+    assert refusal(model(graph(initializer=[value])).SerializeToString()) == KEEPS
+
+
+def test_a_location_that_says_here_is_none_elsewhere():
+    value = tensor(outside=False)
+    value.data_location = TensorProto.DEFAULT
+    assert refusal(model(graph(initializer=[value])).SerializeToString()) == "passes"
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [{"body": graph()}, {"branches": [graph(), graph()]}, {"axis": 1, "body": graph(), "name": "a"}],
+    ids=["graph", "graphs", "among-others"],
+)
+def test_a_node_with_a_graph_of_its_own_is_refused(attributes):
+    data = model_of(node_with(), node_with(**attributes), node_with()).SerializeToString()
+    assert refusal(data) == SUBGRAPH
+
+
+@pytest.mark.parametrize("functions", [[function("f", "f")], [function("f"), function("g", "f")]])
+def test_functions_are_refused(functions):
+    assert refusal(model_of(node_with(), functions=functions).SerializeToString()) == FUNCTIONS
+
+
+@pytest.mark.parametrize("field", ["initialization", "algorithm"])
+def test_training_information_is_refused(field):
+    value = model(graph())
+    getattr(value.training_info.add(), field).CopyFrom(graph())
+    assert refusal(value.SerializeToString()) == TRAINING
+
+
+@given(
+    st.lists(
+        st.sampled_from([1, 2.0, "s", [1, 2], [1.5], ["a", "b"], helper.make_tensor("t", 1, [1], [1.0])]), max_size=4
+    )
+)
+def test_plain_nodes_pass(values):
+    attributes = {f"a{n}": value for n, value in enumerate(values)}
+    assert refusal(model_of(node_with(**attributes), node_with()).SerializeToString()) == "passes"
+
+
+def test_all_that_describes_a_plain_graph_passes(tiny):
+    value = onnx.load_from_string(tiny.decoder())
+    value.producer_version, value.domain, value.model_version, value.doc_string = "1", "d", 3, "words"
+    value.metadata_props.add(key="a", value="b")
+    value.graph.doc_string = "words"
+    value.graph.metadata_props.add(key="a", value="b")
+    value.graph.quantization_annotation.add(tensor_name="weights")
+    value.graph.node[0].doc_string = "words"
+    value.graph.node[0].metadata_props.add(key="a", value="b")
+    value.graph.value_info.add(name="logits")
+    for kind, number in (("INT64", 1), ("DOUBLE", 0.5), ("UINT64", 2), ("INT32", 3), ("STRING", "s"), ("FLOAT16", 0.5)):
+        value.graph.initializer.append(helper.make_tensor(kind, getattr(TensorProto, kind), [1], [number]))
+    assert refusal(value.SerializeToString()) == "passes"
+
+
+@pytest.mark.parametrize(
+    "operator", ["RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"]
+)
+def test_operators_that_draw_are_refused(operator):
+    data = model_of(node_with(), helper.make_node(operator, [], ["y"], dtype=1)).SerializeToString()
+    assert refusal(data) == f"expected no random operators, found {operator}; export it without"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "found"),
+    [(["x"], "passes"), (["x", "ratio"], "passes"), (["x", "", ""], "passes"), (["x", "", "on"], "Dropout")],
+)
+def test_dropout_is_refused_where_it_may_draw(inputs, found):
+    data = model_of(helper.make_node("Dropout", inputs, ["y"])).SerializeToString()
+    expected = "passes" if found == "passes" else "expected no random operators, found Dropout; export it without"
+    assert refusal(data) == expected
+
+
+@pytest.mark.parametrize("domain", ["com.microsoft", "ai.onnx.ml", "mine", "x" * 99])
+def test_operators_of_other_domains_are_refused_by_node_and_by_import(domain):
+    expected = f'expected operators of the default domain alone, found the domain "{domain[:60]}"; export it without'
+    by_node = model_of(helper.make_node("FusedGemm", ["x"], ["y"], domain=domain))
+    assert refusal(by_node.SerializeToString()) == expected
+    assert refusal(model_of(node_with(), domains=[domain]).SerializeToString()) == expected
+
+
+def varint(number):
+    return bytes([number]) if number < 128 else bytes([number % 128 + 128]) + varint(number // 128)
+
+
+def field(number, payload, wire_type=2, *, high_bits=0):
+    """One field; ``high_bits`` go into the tag beyond its 32 bits, which parsers of C++ drop."""
+    tag = number << 3 | wire_type
+    head = bytes([tag | 0x80, 0x80, 0x80, 0x80, high_bits << 4]) if high_bits else varint(tag)
+    return head + (varint(len(payload)) if wire_type == 2 else b"") + payload
+
+
+GRAPH = field(7, b"")
+
+
+def test_the_format_of_onnx_runtime_is_refused_by_its_bytes(tiny, tmp_path):
+    # A protobuf parser takes the first bytes of such a file for a field that it does not know.
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "tiny.ort")
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    onnxruntime.InferenceSession(tiny.decoder(), options, providers=["CPUExecutionProvider"])
+    assert refusal((tmp_path / "tiny.ort").read_bytes()) == ORT_FORMAT
+    assert onnx.load_from_string(b"\x08\x08\x0a\x04ORTM" + tiny.decoder()).graph.node[0].op_type == "MatMul"
+    assert refusal(b"\x08\x08\x0a\x04ORTM" + tiny.decoder()) == ORT_FORMAT
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "expected a graph, found none"),
+        (field(8, b""), "expected a graph, found none"),
+        (GRAPH + GRAPH, "ModelProto has field 7 twice"),  # readers merge the two
+        (GRAPH + field(99, b"hidden"), "ModelProto has an unknown field 99 of wire type 2"),
+        (GRAPH + b"\0\0", "ModelProto has an unknown field 0 of wire type 0"),
+        (GRAPH + field(26, b""), "ModelProto has an unknown field 26 of wire type 2"),
+        (b"\x0a\x01a" + GRAPH, "ModelProto has an unknown field 1 of wire type 2"),
+        (field(7, field(3, b"")), "GraphProto has an unknown field 3 of wire type 2"),
+        (field(7, field(1, field(4, b"If") + field(4, b"Add"))), "NodeProto has field 4 twice"),
+        (field(7, field(1, field(4, b"\0" * 8, 1))), "NodeProto has an unknown field 4 of wire type 1"),
+        (field(7, field(5, field(2, b"\x01", 0) * 2)), "TensorProto has field 2 twice"),
+        (gzip.compress(GRAPH, mtime=0), "unknown wire type 7"),
+        (b"\x3a\x05\x00", "cut short"),  # a graph of 5 bytes, of which 1 is there
+        (b"\x0d\x00\x00", "cut short"),
+        (b"\x09" + b"\x00" * 7, "cut short"),
+        (b"\x88", "cut short"),
+        (b"\x0b", "unknown wire type 3"),
+        (b"\x08" + b"\xff" * 10 + b"\x01", "a number of more than 64 bits"),
+    ],
+)
+def test_what_a_parser_would_pass_over_or_merge_is_refused(data, why):
+    assert refusal(data) == not_onnx(why)
+
+
+@pytest.mark.parametrize("high_bits", [1, 7])
+def test_a_tag_beyond_32_bits_hides_nothing(high_bits):
+    entry = field(1, b"location") + field(2, b"secret.bin")
+    hidden = field(13, entry, high_bits=high_bits) + field(14, b"\x01", 0, high_bits=high_bits)
+    initializer = field(1, b"\x03", 0) + field(2, b"\x01", 0) + field(8, b"w") + hidden
+    assert refusal(field(7, field(5, initializer))) == not_onnx("a field number of more than 29 bits")
+
+
+def test_a_graph_cut_anywhere_never_fails_otherwise(tiny):
+    data = tiny.decoder()
+    assert refusal(data) == "passes"
+    for length in range(len(data)):
+        assert refusal(data[:length]).startswith(("passes", "not an ONNX file: "))
+
+
+@pytest.mark.parametrize("extra", [b"\0", b"\0\0", b"ORTM", b"\n\0", b"\x08\x08", GRAPH, gzip.compress(b"more")])
+def test_bytes_after_a_graph_are_refused(extra, tiny):
+    assert refusal(tiny.decoder() + extra).startswith("not an ONNX file: ")
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_refused_or_pass(data):
+    assert isinstance(refusal(data), str)
+
+
+def broken(tiny, kind):
+    value = onnx.load_from_string(tiny.decoder())
+    if kind == "loop":
+        value.graph.node.add().CopyFrom(helper.make_node("Loop", ["", ""], [], body=graph()))
+    elif kind == "elsewhere":
+        value.graph.initializer.append(tensor(outside=True))
+    elif kind == "random":
+        value.graph.node.add().CopyFrom(helper.make_node("RandomNormal", [], ["noise"], shape=[2]))
+    elif kind == "contrib":
+        value.graph.node.add().CopyFrom(helper.make_node("Gelu", ["z"], ["more"], domain="com.microsoft"))
+        value.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    elif kind == "ort":
+        return b"\x08\x08\x0a\x04ORTM" + value.SerializeToString()
+    return value.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("loop", SUBGRAPH),
+        ("elsewhere", KEEPS),
+        ("random", "expected no random operators, found RandomNormal; export it without"),
+        (
+            "contrib",
+            'expected operators of the default domain alone, found the domain "com.microsoft"; export it without',
+        ),
+        ("ort", ORT_FORMAT),
+    ],
+)
+def test_a_bundle_with_such_a_graph_is_refused_when_it_is_read(kind, message, bundles, tiny, tmp_path, refuses):
+    path = bundles.write(tmp_path / "tiny", decoder=broken(tiny, kind))
+    with refuses(cvae.BundleError, f"{path / 'decoder.onnx'}: {message}"):
+        cvae.read_bundle(path)
+
+
+def test_every_graph_of_the_package_is_plain():
+    bundle = cvae.read_bundle()
+    assert {graph.precision for graph in bundle.manifest.graphs} == {"float32", "int8"}
+    assert {refusal(bundle.files[graph.file]) for graph in bundle.manifest.graphs} == {"passes"}
+
+
+def test_sessions_read_no_other_format_than_onnx(tiny, tmp_path):
+    from cvae_runtime._engine.providers import open_sessions
+
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "tiny.ort")
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    session = functools.partial(onnxruntime.InferenceSession, providers=["CPUExecutionProvider"])
+    session(tiny.decoder(), options)
+    data = (tmp_path / "tiny.ort").read_bytes()
+    z = np.zeros((1, 3), np.float32)
+    assert session(data).run(["probs"], {"z": z})[0].shape == (1, 4, 4, 1)
+    with pytest.raises(cvae.BundleError, match="ONNX Runtime refuses a graph: "):
+        open_sessions(lambda _: [data], "cpu")

@@ -1,0 +1,347 @@
+"""Bundles: what is not what the manifest says is refused before anything is opened."""
+
+import functools
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import cvae_runtime as cvae
+from cvae_runtime import parse_manifest
+from cvae_runtime._bundle import read as _bundle
+
+FILES = ("encoder.onnx", "decoder.onnx", "golden.json")
+
+
+@pytest.fixture(scope="module")
+def whole(bundles, tmp_path_factory):
+    """A bundle for property tests, which put it back after each example."""
+    return bundles.write(tmp_path_factory.mktemp("whole") / "tiny")
+
+
+def test_a_bundle_is_its_manifest_and_the_bytes_of_its_files(tiny_bundle, bundles):
+    for path in (tiny_bundle, str(tiny_bundle)):
+        bundle = cvae.read_bundle(path)
+        assert bundle.path == tiny_bundle
+        assert bundle.manifest == bundles.manifest()
+        assert bundle.files == {name: (tiny_bundle / name).read_bytes() for name in FILES}
+
+
+def test_without_a_path_it_is_the_packaged_one():
+    bundle = cvae.read_bundle()
+    assert bundle.path == cvae.packaged_bundle() == Path(cvae.__file__).parent / "bundles" / "mnist"
+    assert bundle.manifest.model.image_shape == (28, 28, 1)
+    assert set(bundle.files) == {path.name for path in bundle.path.iterdir()} - {cvae.MANIFEST_NAME}
+
+
+def test_other_files_in_the_folder_are_left_alone(tiny_bundle):
+    (tiny_bundle / "README.md").write_text("mine")
+    assert set(cvae.read_bundle(tiny_bundle).files) == set(FILES)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"), [("none", "nothing"), ("loop", "a link that leads nowhere"), ("file", "a file")]
+)
+def test_what_is_no_folder_is_refused(name, found, tmp_path, refuses):
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").touch()
+    path = tmp_path / name
+    message = f"{path}: expected a bundle, a folder with manifest.json, found {found}; cvae-export makes one"
+    with refuses(cvae.BundleError, message):
+        cvae.read_bundle(path)
+
+
+@pytest.mark.parametrize("name", [cvae.MANIFEST_NAME, *FILES])
+def test_a_file_of_a_bundle_in_the_place_of_its_folder_is_told_so(name, tiny_bundle, refuses):
+    path = tiny_bundle / name
+    expected = f"{path}: expected a bundle, a folder with manifest.json"
+    message = f"{expected}, found a file of one; name its folder: {tiny_bundle}"
+    with refuses(cvae.BundleError, message):
+        cvae.read_bundle(path)
+
+
+def test_a_folder_without_a_manifest_is_refused(tmp_path, refuses):
+    message = f"{tmp_path / 'manifest.json'}: cannot be read: No such file or directory; get the bundle again"
+    with refuses(cvae.BundleError, message):
+        cvae.read_bundle(tmp_path)
+
+
+def test_a_manifest_that_is_wrong_names_its_path(tiny_bundle, bundles, refuses):
+    bundles.edit(tiny_bundle, lambda manifest: manifest["model"].pop("rng"))
+    with refuses(cvae.BundleError, f"{tiny_bundle / 'manifest.json'}: model.rng: expected, but missing"):
+        cvae.read_bundle(tiny_bundle)
+
+
+def test_a_manifest_of_megabytes_is_refused(tiny_bundle, refuses):
+    with (tiny_bundle / "manifest.json").open("r+b") as file:
+        file.truncate((1 << 20) + 1)
+    message = f"{tiny_bundle / 'manifest.json'}: expected at most 1,048,576 bytes, found 1,048,577"
+    with refuses(cvae.BundleError, message):
+        cvae.read_bundle(tiny_bundle)
+
+
+@pytest.mark.parametrize("claimed", [True, False])
+def test_a_file_of_gigabytes_is_refused_without_reading_it(claimed, tiny_bundle, bundles, refuses):
+    size = 4 << 30
+    if claimed:
+        bundles.edit(tiny_bundle, lambda manifest: manifest["graphs"][1].update(bytes=size))
+    with (tiny_bundle / "decoder.onnx").open("r+b") as file:
+        file.truncate(size)  # a hole, which takes no space
+    message = f"{tiny_bundle / 'decoder.onnx'}: expected at most 2,147,483,647 bytes, found 4,294,967,296"
+    with refuses(cvae.BundleError, message):
+        cvae.read_bundle(tiny_bundle)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file_is_refused(name, tiny_bundle, refuses):
+    (tiny_bundle / name).unlink()
+    message = f"{tiny_bundle / name}: cannot be read: No such file or directory; get the bundle again"
+    with refuses(cvae.IntegrityError, message):
+        cvae.read_bundle(tiny_bundle)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_of_another_size_is_refused(name, tiny_bundle, refuses):
+    path = tiny_bundle / name
+    size = path.stat().st_size
+    for data in (path.read_bytes() + b"\0", path.read_bytes()[:-1], b""):
+        path.write_bytes(data)
+        message = f"{path}: expected {size:,} bytes, found {len(data):,}; get the bundle again"
+        with refuses(cvae.IntegrityError, message):
+            cvae.read_bundle(tiny_bundle)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_changed_file_is_refused(name, tiny_bundle, refuses):
+    path = tiny_bundle / name
+    data = path.read_bytes()
+    changed = bytes([data[0] ^ 1]) + data[1:]
+    path.write_bytes(changed)
+    expected, found = (hashlib.sha256(content).hexdigest() for content in (data, changed))
+    message = (
+        f"{path}: expected SHA-256 {expected}, found {found}; the file was changed or damaged: get the bundle again"
+    )
+    with refuses(cvae.IntegrityError, message):
+        cvae.read_bundle(tiny_bundle)
+
+
+@given(st.sampled_from(FILES), st.data())
+def test_a_flipped_bit_anywhere_in_a_file_is_refused(whole, name, data):
+    path = whole / name
+    original = path.read_bytes()
+    changed = bytearray(original)
+    changed[data.draw(st.integers(0, len(original) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    try:
+        path.write_bytes(changed)
+        with pytest.raises(cvae.IntegrityError, match="expected SHA-256"):
+            cvae.read_bundle(whole)
+    finally:
+        path.write_bytes(original)
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_a_damaged_manifest_is_refused_or_still_one(whole, data):
+    path = whole / cvae.MANIFEST_NAME
+    original = path.read_bytes()
+    changed = bytearray(original)
+    for _ in range(data.draw(st.integers(1, 3))):
+        changed[data.draw(st.integers(0, len(original) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        path.write_bytes(changed)
+        files, refusal = cvae.read_bundle(whole).files, None
+    except cvae.BundleError as error:
+        files, refusal = {}, str(error)
+    finally:
+        path.write_bytes(original)
+    # A changed letter of a version is a version: then the files must still be those it describes.
+    assert files.keys() == set(FILES) if refusal is None else refusal.startswith(f"{whole}/")
+
+
+def test_a_manifest_cut_anywhere_is_refused(tiny_bundle):
+    path = tiny_bundle / cvae.MANIFEST_NAME
+    original = path.read_bytes()
+    for length in range(len(original) - 2):  # the last two are the closing brace and the end of its line
+        path.write_bytes(original[:length])
+        with pytest.raises(cvae.BundleError, match=r"manifest\.json: expected JSON: "):
+            cvae.read_bundle(tiny_bundle)
+
+
+@pytest.mark.parametrize("name", [cvae.MANIFEST_NAME, *FILES])
+def test_links_are_refused(name, tiny_bundle, refuses):
+    path = tiny_bundle / name
+    path.rename(tiny_bundle.parent / name)
+    path.symlink_to(tiny_bundle.parent / name)
+    message = (
+        f"{path}: is a link, and a bundle must hold its files itself; copy it without links: cp -RL {tiny_bundle} COPY"
+    )
+    with refuses(cvae.IntegrityError, message):
+        cvae.read_bundle(tiny_bundle)
+
+
+def test_a_copy_without_links_is_made_as_the_message_says(tiny_bundle, tmp_path):
+    # As a cache lays out files that several versions share.
+    linked = tmp_path / "with a space"
+    linked.mkdir()
+    for path in tiny_bundle.iterdir():
+        (linked / path.name).symlink_to(path)
+    with pytest.raises(cvae.IntegrityError) as caught:
+        cvae.read_bundle(linked)
+    command = str(caught.value).rpartition("links: ")[2].replace("COPY", str(tmp_path / "copy"))
+    subprocess.run(shlex.split(command), check=True)
+    assert cvae.read_bundle(tmp_path / "copy").sha256 == cvae.read_bundle(tiny_bundle).sha256
+
+
+@pytest.mark.parametrize("name", [cvae.MANIFEST_NAME, *FILES])
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def test_what_is_no_regular_file_is_refused_without_waiting(name, make, tiny_bundle, refuses):
+    path = tiny_bundle / name
+    path.unlink()
+    make(path)
+    with refuses(cvae.IntegrityError, f"{path}: expected a regular file; get the bundle again"):
+        cvae.read_bundle(tiny_bundle)
+
+
+@pytest.mark.parametrize("file", ["../outside.onnx", "/outside.onnx", "sub/outside.onnx", "..", ".hidden", ""])
+def test_names_that_leave_the_folder_are_refused(file, tiny_bundle, bundles, refuses):
+    shutil.copy(tiny_bundle / "decoder.onnx", tiny_bundle.parent / "outside.onnx")
+    bundles.edit(tiny_bundle, lambda manifest: manifest["graphs"][1].update(file=file))
+    message = f'{tiny_bundle / "manifest.json"}: graphs[1].file: expected a plain file name, found "{file}"'
+    with refuses(cvae.BundleError, message):
+        cvae.read_bundle(tiny_bundle)
+
+
+def test_a_folder_that_is_itself_reached_by_a_link_is_a_bundle(tiny_bundle):
+    link = tiny_bundle.parent / "link"
+    link.symlink_to(tiny_bundle)
+    assert set(cvae.read_bundle(link).files) == set(FILES)
+
+
+@pytest.fixture
+def two_bundles(bundles, tmp_path):
+    """Two bundles that differ in every file but one, and have the same names."""
+    return [
+        bundles.write(tmp_path / name, golden)
+        for name, golden in (("a", b'{"cases": [], "rng": []}'), ("b", b'{ "cases": [], "rng": []}'))
+    ]
+
+
+def put(source, target):
+    """Replace a bundle as an export does."""
+    with cvae.new_folder(target) as folder:
+        for path in source.iterdir():
+            (folder / path.name).write_bytes(path.read_bytes())
+
+
+def meanwhile(monkeypatch, *acts):
+    """Do one of ``acts`` each time that a manifest has been read, and before the files that it names are."""
+    waiting = iter(acts)
+
+    def parse(text, source):
+        next(waiting, lambda: None)()
+        return parse_manifest(text, source)
+
+    monkeypatch.setattr(_bundle, "parse_manifest", parse)
+
+
+@pytest.fixture(params=["by descriptor", "by path"])
+def by_either(request, monkeypatch):
+    """Read as systems do that open files relative to a folder's descriptor, and as others do."""
+    if request.param == "by path":
+        monkeypatch.setattr(os, "supports_dir_fd", set())
+
+
+@pytest.mark.usefixtures("by_either")
+@pytest.mark.parametrize("times", [1, 5])
+def test_a_bundle_that_is_replaced_while_it_is_read_is_read_again(times, two_bundles, tmp_path, monkeypatch):
+    target = tmp_path / "bundle"
+    expected = [cvae.read_bundle(source) for source in two_bundles]
+    put(two_bundles[0], target)
+    meanwhile(monkeypatch, *(functools.partial(put, two_bundles[n % 2], target) for n in range(1, times + 1)))
+    read = cvae.read_bundle(target)
+    last = expected[times % 2]
+    assert (read.sha256, read.text, read.files) == (last.sha256, last.text, last.files)
+
+
+@pytest.mark.usefixtures("by_either")
+def test_a_bundle_whose_link_is_turned_while_it_is_read_is_one_of_the_two(two_bundles, tmp_path, monkeypatch):
+    target, other = tmp_path / "current", tmp_path / "next"
+    target.symlink_to(two_bundles[0])
+    other.symlink_to(two_bundles[1])
+    expected = [cvae.read_bundle(source) for source in two_bundles]
+    meanwhile(monkeypatch, lambda: other.rename(target))
+    read = cvae.read_bundle(target)
+    assert (read.sha256, read.files) in [(one.sha256, one.files) for one in expected]
+
+
+@pytest.mark.usefixtures("by_either")
+def test_a_bundle_whose_files_are_replaced_one_by_one_is_read_again(two_bundles, tmp_path, monkeypatch):
+    target = tmp_path / "bundle"
+    put(two_bundles[0], target)
+    meanwhile(monkeypatch, lambda: shutil.copytree(two_bundles[1], target, dirs_exist_ok=True))
+    assert cvae.read_bundle(target).sha256 == cvae.read_bundle(two_bundles[1]).sha256
+
+
+def test_a_bundle_that_is_always_replaced_is_given_up(two_bundles, tmp_path, monkeypatch):
+    target = tmp_path / "bundle"
+    put(two_bundles[0], target)
+    monkeypatch.setattr(_bundle, "_READINGS", 3)
+    meanwhile(monkeypatch, *(functools.partial(put, two_bundles[n % 2], target) for n in range(1, 9)))
+    with pytest.raises(cvae.IntegrityError):
+        cvae.read_bundle(target)
+
+
+def test_no_reading_among_hundreds_of_replacements_is_called_damaged(two_bundles, tmp_path):
+    target = tmp_path / "bundle"
+    put(two_bundles[0], target)
+    expected = {bundle.sha256: bundle.files for bundle in map(cvae.read_bundle, two_bundles)}
+    program = (
+        "import itertools, pathlib, sys, cvae_runtime as cvae\n"
+        "target, *sources = map(pathlib.Path, sys.argv[1:])\n"
+        "for source in itertools.islice(itertools.cycle(sources), 600):\n"
+        "    with cvae.new_folder(target) as folder:\n"
+        "        for path in source.iterdir():\n"
+        "            (folder / path.name).write_bytes(path.read_bytes())\n"
+    )
+    command = [sys.executable, "-c", program, target, *two_bundles]
+    seen = set()
+    with subprocess.Popen(command) as process:
+        while process.poll() is None:
+            bundle = cvae.read_bundle(target)
+            assert bundle.files == expected[bundle.sha256]
+            seen.add(bundle.sha256)
+    assert process.returncode == 0
+    assert seen == set(expected)
+
+
+def test_a_file_of_many_entries_is_read_and_hashed_once(tiny_bundle, bundles, monkeypatch):
+    bundles.edit(tiny_bundle, lambda manifest: manifest["graphs"].extend([manifest["graphs"][1]] * 200))
+    hashed, checked = [], []
+    sha256 = hashlib.sha256
+    monkeypatch.setattr(hashlib, "sha256", lambda data: hashed.append(data) or sha256(data))
+    monkeypatch.setattr(_bundle, "refuse_other_than_plain_graph", lambda _, source: checked.append(source))
+    bundle = cvae.read_bundle(tiny_bundle)
+    assert len(bundle.manifest.graphs) == 202
+    assert sorted(hashed) == sorted([bundle.text, *bundle.files.values()])
+    assert checked == [str(tiny_bundle / name) for name in FILES[:2]]
+
+
+@pytest.mark.parametrize("change", [{"sha256": "0" * 64}, {"bytes": 7}])
+def test_each_of_many_entries_must_be_true(change, tiny_bundle, bundles):
+    bundles.edit(tiny_bundle, lambda manifest: manifest["graphs"].append({**manifest["graphs"][1], **change}))
+    with pytest.raises(cvae.IntegrityError, match=r"decoder\.onnx: expected (SHA-256 0{64}|7 bytes), found "):
+        cvae.read_bundle(tiny_bundle)
+
+
+def test_a_manifest_of_many_graphs_is_refused(tiny_bundle, bundles, refuses):
+    bundles.edit(tiny_bundle, lambda manifest: manifest["graphs"].extend([manifest["graphs"][1]] * 255))
+    message = f"{tiny_bundle / 'manifest.json'}: graphs: expected at most 256, found 257; export the bundle again"
+    with refuses(cvae.BundleError, message):
+        cvae.read_bundle(tiny_bundle)

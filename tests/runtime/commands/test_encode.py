@@ -1,0 +1,417 @@
+"""``cvae-encode`` from its arguments to what it writes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pyarrow import parquet
+
+import cvae_runtime as cvae
+from cvae_runtime._jobs import codes as _codes
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(cvae.__file__).parents[1]), *sys.path])}
+MAIN = "from cvae_runtime._commands.encode import main; main()"
+# No file may be larger than this: what a full disk is to a process.
+LIMITED_TO = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size})); " + MAIN
+# Interrupts the process when it has encoded for the second time.
+INTERRUPTED = (
+    """
+import os, signal
+import cvae_runtime._jobs.codes as codes
+score, calls = codes.Model.score, 0
+def interrupting(*arguments, **options):
+    global calls
+    calls += 1
+    if calls == 2:
+        os.kill(os.getpid(), signal.SIGINT)
+    return score(*arguments, **options)
+codes.Model.score, codes._BATCH_BYTES = interrupting, 1
+"""
+    + MAIN
+)
+
+
+@pytest.fixture
+def images(tmp_path):
+    """75 images for the tiny model, in ``images.npy`` of the folder that commands run in: three batches, if small."""
+    images = np.random.default_rng(3).integers(0, 256, (75, 4, 4, 1), np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    return images
+
+
+@pytest.fixture
+def small_batches(monkeypatch):
+    monkeypatch.setattr(_codes, "_BATCH_BYTES", 1)
+
+
+@pytest.fixture
+def python(tmp_path, monkeypatch):
+    """Run a program as ``cvae-encode``, in a process of its own: its exit code, stdout and stderr."""
+
+    monkeypatch.chdir(tmp_path)
+
+    def python(program, *arguments):
+        command = [sys.executable, "-c", program, *map(str, arguments)]
+        result = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+        return result.returncode, result.stdout, result.stderr
+
+    return python
+
+
+def arrays(path):
+    with np.load(path) as archive:
+        return dict(archive)
+
+
+def table(path):
+    found = parquet.read_table(path)
+    return {
+        name: np.array(found[name].to_pylist(), np.float32 if name in ("mean", "logvar") else None)
+        for name in found.column_names
+    }
+
+
+def save_pngs(folder, images):
+    folder.mkdir()
+    for index, image in enumerate(images):
+        Image.fromarray(image[..., 0]).save(folder / f"{index:03d}.png")
+
+
+def expected_columns(model, images, **how):
+    posterior, scores = model.encode(images), model.score(images, **how)
+    return {"index": np.arange(len(images)), "mean": posterior.mean, "logvar": posterior.logvar, "elbo": scores.elbo}
+
+
+def same(found, expected):
+    assert list(found) == list(expected)
+    for name, column in expected.items():
+        assert found[name].dtype == column.dtype
+        np.testing.assert_array_equal(found[name], column, err_msg=name)
+    return True
+
+
+@pytest.mark.parametrize(("name", "read"), [("codes.npz", arrays), ("codes.parquet", table)])
+def test_a_table_has_the_codes_and_scores_of_each_image(name, read, encode, tiny_bundle, tiny_model, images):
+    assert encode(tiny_bundle, "images.npy", "--seed", 7, "-o", name) == (0, b"", "")
+    assert same(read(name), expected_columns(tiny_model, images, seed=7))
+    assert sorted(path.name for path in Path().iterdir()) == [name, "images.npy", "tiny"]  # nothing temporary is left
+
+
+def test_by_default_it_is_codes_npz(encode, tiny_bundle, tiny_model, images):
+    assert encode(tiny_bundle, "images.npy") == (0, b"", "")
+    assert same(arrays("codes.npz"), expected_columns(tiny_model, images))
+
+
+def test_samples_add_the_importance_weighted_bound(encode, tiny_bundle, tiny_model, images):
+    assert encode(tiny_bundle, "images.npy", "--samples", 5, "-o", "codes.npz") == (0, b"", "")
+    expected = expected_columns(tiny_model, images, samples=5)
+    bound = tiny_model.score(images, samples=5).log_likelihood
+    assert same(arrays("codes.npz"), {**expected, "log_likelihood": bound})
+
+
+@pytest.mark.parametrize(("name", "read"), [("codes.npz", arrays), ("codes.parquet", table)])
+@pytest.mark.usefixtures("small_batches")
+def test_a_folder_s_table_has_paths(name, read, encode, tiny_bundle, images):
+    save_pngs(Path("photos"), images[:40])
+    save_pngs(Path("photos/deeper in"), images[40:])
+    assert encode("-q", tiny_bundle, "photos", "-o", name) == (0, b"", "")
+    found = read(name)
+    assert list(found) == ["index", "path", "mean", "logvar", "elbo"]
+    paths = [*(f"{i:03d}.png" for i in range(40)), *(f"deeper in/{i:03d}.png" for i in range(35))]
+    assert found.pop("path").tolist() == paths
+    encode("-q", tiny_bundle, "images.npy", "-o", "array.npz")
+    assert same(found, arrays("array.npz"))
+
+
+def test_every_kind_of_source_gives_the_same_codes(encode, tiny_bundle, tiny_model, images, write_idx):
+    np.save("float.npy", (images / 255).astype(np.float64))
+    sources = [write_idx(Path("images-idx3-ubyte"), images[..., 0]), write_idx(Path("i.gz"), images[..., 0])]
+    for source in ["images.npy", "float.npy", *sources]:
+        assert encode(tiny_bundle, source, "--overwrite") == (0, b"", "")
+        assert same(arrays("codes.npz"), expected_columns(tiny_model, images))
+
+
+def test_options_fit_images_to_the_model(encode, tiny_bundle, tiny_model):
+    photo = np.random.default_rng(0).integers(0, 256, (9, 12, 3), np.uint8)
+    Image.fromarray(photo).save("photo.png")
+    assert encode(tiny_bundle, "photo.png", "--resize", "--gray", "--invert") == (0, b"", "")
+    fitted = cvae.read_images([Path("photo.png")], (4, 4, 1), resize=True, gray=True, invert=True)
+    assert same(arrays("codes.npz"), expected_columns(tiny_model, fitted))
+
+
+@pytest.mark.usefixtures("images")
+def test_batches_change_no_row_beyond_rounding(encode, tiny_bundle, monkeypatch):
+    assert encode(tiny_bundle, "images.npy", "--samples", 3, "-o", "whole.npz") == (0, b"", "")
+    monkeypatch.setattr(_codes, "_BATCH_BYTES", 1)
+    assert encode("-q", tiny_bundle, "images.npy", "--samples", 3, "-o", "cut.npz") == (0, b"", "")
+    whole, cut = arrays("whole.npz"), arrays("cut.npz")
+    for name, column in whole.items():
+        np.testing.assert_allclose(cut[name], column, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("form", ["npz", "parquet"])
+@pytest.mark.usefixtures("small_batches")
+def test_the_same_images_give_the_same_bytes_on_any_number_of_threads(form, encode, packaged_model):
+    np.save("images.npy", cvae.to_uint8(packaged_model.generate(100)))
+    for threads in (1, 2):
+        assert encode("-q", "images.npy", "--threads", threads, "-o", f"{threads}.{form}") == (0, b"", "")
+    assert Path(f"1.{form}").read_bytes() == Path(f"2.{form}").read_bytes()
+
+
+@pytest.mark.usefixtures("images")
+def test_format_wins_over_the_name(encode, tiny_bundle):
+    assert encode(tiny_bundle, "images.npy", "--format", "npz", "-o", "codes.dat") == (0, b"", "")
+    assert arrays("codes.dat")["index"].tolist() == list(range(75))
+
+
+@pytest.mark.usefixtures("images", "small_batches")
+def test_lines_say_how_far_it_is_where_there_is_more_than_a_batch(encode, tiny_bundle):
+    lines = "images: 32 of 75\nimages: 64 of 75\nimages: 75 of 75\n"
+    assert encode(tiny_bundle, "images.npy") == (0, b"", lines)
+    assert encode("-q", tiny_bundle, "images.npy", "--overwrite") == (0, b"", "")
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_top_anomalies_are_printed_and_drawn_strangest_first(encode, tiny_bundle, tiny_model, images):
+    Path("out").mkdir()
+    code, out, _ = encode(tiny_bundle, "images.npy", "--top-anomalies", 3, "-o", "out/codes.npz")
+    elbo = arrays("out/codes.npz")["elbo"]
+    strangest = np.argsort(elbo)[:3]
+    assert (code, out.decode()) == (0, "".join(f"{i}\t{elbo[i]:.2f}\n" for i in strangest))
+    picture = np.asarray(Image.open("out/anomalies.png"))
+    again = cvae.to_uint8(tiny_model.reconstruct(images[strangest]))
+    width = (picture.shape[1] - 1) // 3
+    for place, (image, reconstruction) in enumerate(zip(images[strangest], again, strict=True)):
+        left = 1 + place * width + (width - 1 - 10) // 2  # labels are wider than these images
+        np.testing.assert_array_equal(picture[2:10:2, left + 1 : left + 9 : 2], image[..., 0])
+        np.testing.assert_array_equal(picture[11:19:2, left + 1 : left + 9 : 2], reconstruction[..., 0])
+
+
+def test_anomalies_of_a_folder_have_their_paths(encode, tiny_bundle, images):
+    save_pngs(Path("photos"), images[:2])
+    command = [tiny_bundle, "photos", "--top-anomalies", 20, "--anomalies", "odd.png"]
+    code, out, err = encode(*command)
+    assert (code, err) == (0, "")
+    elbo = arrays("codes.npz")["elbo"]
+    assert out.decode() == "".join(f"{i}\t00{i}.png\t{elbo[i]:.2f}\n" for i in np.argsort(elbo))
+    with Image.open("odd.png") as picture:
+        assert picture.format == "PNG"
+    assert encode("-q", *command, "--overwrite") == (0, b"", "")
+
+
+def test_files_that_are_passed_over_are_named(encode, tiny_bundle, images):
+    save_pngs(Path("photos"), images[:2])
+    Path("photos/0.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    Path("photos/notes").write_text("x")
+    Image.fromarray(images[2, ..., 0]).save("photos/z.tiff")
+    line = "photos: passed over 2 files: 1 AVIF or HEIC (0.heic), 1 text (notes)\n"
+    assert encode(tiny_bundle, "photos") == (0, b"", line)
+    assert arrays("codes.npz")["path"].tolist() == ["000.png", "001.png", "z.tiff"]
+
+
+def test_flat_images_are_as_many_as_there_are_rows(encode, tiny_bundle, tiny_model, images):
+    np.save("flat.npy", images.reshape(75, 16))
+    for options in ((), ("--resize", "--overwrite")):
+        assert encode(tiny_bundle, "flat.npy", *options) == (0, b"", "")
+        assert same(arrays("codes.npz"), expected_columns(tiny_model, images))
+
+
+@pytest.mark.parametrize("options", [(), ("--invert",)])
+def test_images_of_which_the_cut_leaves_nothing_are_an_error(options, encode, tiny_bundle, images):
+    np.save("dark.npy", images // 4)
+    levels = "192 to 255" if options else "0 to 63"
+    message = (
+        f"Error: dark.npy: expected images of which the model's cut at level 128 leaves something, found 75 of 75 that "
+        f"it makes all black or all white (levels {levels}); scale their levels to 0 to 255, or take a model that was "
+        f"trained with --binarize none\n"
+    )
+    assert encode("-q", tiny_bundle, "dark.npy", *options) == (1, b"", message)
+    assert not Path("codes.npz").exists()
+
+
+def test_some_images_of_which_the_cut_leaves_nothing_are_counted_once(encode, tiny_bundle, images):
+    images[40:] //= 4
+    np.save("images.npy", images)
+    line = "images.npy: the model's cut makes 35 of 75 images all black or all white; their codes say nothing of them\n"
+    assert encode(tiny_bundle, "images.npy") == (0, b"", line)
+    assert encode("-q", tiny_bundle, "images.npy", "--overwrite") == (0, b"", "")
+
+
+def test_a_model_that_does_not_cut_takes_dark_images(encode, bundles, images, tmp_path):
+    bundle = bundles.write(tmp_path / "grey", preprocessing=cvae.Preprocessing(255, None))
+    np.save("dark.npy", images // 4)
+    assert encode(bundle, "dark.npy") == (0, b"", "")
+
+
+@pytest.mark.usefixtures("images")
+def test_a_receipt_says_what_ran(encode, tiny_bundle, tiny_model):
+    assert encode(tiny_bundle, "images.npy", "--receipt", "r.json", "--samples", 2, "--invert") == (0, b"", "")
+    receipt = json.loads(Path("r.json").read_text())
+    assert receipt["bundle"]["manifest_sha256"] == tiny_model.sha256
+    asked = {"resize": False, "gray": False, "invert": True, "samples": 2, "seed": 0}
+    assert receipt["request"] == {"images": "images.npy", **asked}
+
+
+def test_the_packaged_model_is_the_default(encode, packaged_model):
+    digits = cvae.to_uint8(packaged_model.generate(3))
+    np.save("digits.npy", digits)
+    assert encode("digits.npy") == (0, b"", "")
+    assert same(arrays("codes.npz"), expected_columns(packaged_model, digits))
+
+
+def test_memory_does_not_grow_with_the_images(encode, packaged_model, monkeypatch):
+    monkeypatch.setattr(_codes, "_BATCH_BYTES", 1 << 16)
+    digits = cvae.to_uint8(packaged_model.generate(64))
+    peaks = []
+    for number, count in enumerate([512, 512, 4096]):  # the first run imports
+        np.save("digits.npy", np.tile(digits, (count // 64, 1, 1, 1)))
+        tracemalloc.start()
+        try:
+            assert encode("-q", "digits.npy", "--top-anomalies", 4, "-o", f"{number}.npz", "--overwrite")[0] == 0
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    assert Path("2.npz").stat().st_size > 1.5 * 2**20  # and 3 MiB of images
+    assert peaks[2] - peaks[1] < 1 << 18
+
+
+def test_help_names_every_option(encode):
+    code, out, err = encode("--help")
+    assert (code, err) == (0, "")
+    assert out.decode().startswith("Usage: cvae-encode [OPTIONS] [BUNDLE] IMAGES\n")
+    names = ("resize", "gray", "invert", "samples", "seed", "top-anomalies", "anomalies", "provider", "precision")
+    names += ("threads", "format", "receipt", "overwrite", "output", "quiet", "verbose", "version", "help")
+    assert [name for name in names if f"--{name}" not in out.decode()] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["images.npy", "--samples", "0"], "samples must be a whole number of at least 1; found 0"),
+        (
+            ["images.npy", "--seed", "-1"],
+            "seed must be an unsigned 64-bit number, 0 to 18446744073709551615; found -1",
+        ),
+        (["images.npy", "--threads", "0"], "threads must be 1 to 1024; found 0"),
+        (["images.npy", "-o", "a.csv"], "a.csv: expected a name that ends in .npz, .parquet; or say --format"),
+        (
+            ["images.npy", "-o", "none/a.npz"],
+            "cannot write none/a.npz: the folder none does not exist; create it first",
+        ),
+        (["images.npy", "-o", "old.npz"], "old.npz exists already; choose another name or say --overwrite"),
+        (["images.npy", "--receipt", "old.npz"], "old.npz exists already; choose another name or say --overwrite"),
+        (
+            ["images.npy", "--top-anomalies", "3", "--anomalies", "old.npz"],
+            "old.npz exists already; choose another name or say --overwrite",
+        ),
+        (["none.npy"], "none.npy: expected a folder of pictures, a picture, an .npy or an IDX file, found nothing"),
+        (["empty"], "empty: expected pictures (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP) in the folder, found none"),
+        (
+            ["photos"],
+            "photos/b/large.png: the model takes 4x4 pixels (width x height), found 5x6; say --resize to scale and crop it",
+        ),
+        (
+            ["photos", "--resize"],
+            (
+                "photos/b/torn.png: cannot be read as a picture: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, "
+                "found 4 bytes of an unknown kind"
+            ),
+        ),
+        (
+            ["large.npy"],
+            "large.npy: the model takes 4x4 pixels (width x height), found 5x6; say --resize to scale and crop it",
+        ),
+        (
+            ["nan.npy"],
+            "nan.npy: float pictures must lie in [0, 1], found NaN or infinity (16 times); replace them, by numpy.nan_to_num",
+        ),
+        (["torn.npy"], "torn.npy: cannot be read as a NumPy file: "),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+@pytest.mark.usefixtures("small_batches")
+def test_what_cannot_be_done_is_1_and_one_message_and_writes_nothing(arguments, message, encode, tiny_bundle, images):
+    Path("old.npz").write_bytes(b"old")
+    Path("empty").mkdir()
+    save_pngs(Path("photos"), images[:40])  # the second batch has what is wrong
+    Path("photos/b").mkdir()
+    Image.new("L", (5, 6)).save("photos/b/large.png")
+    Path("photos/b/torn.png").write_bytes(b"\x89PNG")
+    np.save("large.npy", np.zeros((3, 6, 5), np.uint8))
+    floats = np.zeros((75, 4, 4), np.float32)
+    floats[70] = np.nan
+    np.save("nan.npy", floats)
+    Path("torn.npy").write_bytes(Path("images.npy").read_bytes()[:200])
+    before = sorted(Path().rglob("*"))
+    code, out, err = encode("-q", tiny_bundle, *arguments)
+    assert (code, out) == (1, b"")
+    assert err.startswith(f"Error: {message}")
+    assert message.endswith(": ") or err == f"Error: {message}\n"
+    assert err.count("\n") == 1
+    assert sorted(Path().rglob("*")) == before
+    assert Path("old.npz").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Missing argument '[BUNDLE] IMAGES'."),
+        (["a", "b", "c"], "expected a bundle and images, found 3 names; put pictures into one folder"),
+        (["a", "--anomalies", "x.png"], "--anomalies names the picture of --top-anomalies: say how many"),
+        (["a", "--top-anomalies", "0"], "Invalid value for '--top-anomalies': 0 is not in the range 1<=x<=1000."),
+        (["a", "--receipt", "codes.npz"], "--output and --receipt name the same file"),
+        (["a", "--top-anomalies", "1", "--receipt", "anomalies.png"], "--anomalies and --receipt name the same file"),
+        (["a", "-o", "-"], "a table is a file: name it with --output"),
+        (["a", "--format", "csv"], "Invalid value for '--format': 'csv' is not one of 'npz', 'parquet'."),
+        (["a", "--samples", "x"], "Invalid value for '--samples': 'x' is not a valid integer."),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_usage_is_2_and_says_what_is_wrong(arguments, message, encode, tmp_path):
+    code, out, err = encode(*arguments)
+    assert (code, out) == (2, b"")
+    assert err.splitlines()[-1] == f"Error: {message}"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("images")
+def test_a_bundle_that_is_none_is_5_and_a_provider_that_is_not_there_4(encode):
+    message = "Error: none: expected a bundle, a folder with manifest.json, found nothing; cvae-export makes one\n"
+    assert encode("none", "images.npy") == (5, b"", message)
+    code, out, err = encode("images.npy", "--provider", "cuda")
+    assert (code, out) == (4, b"")
+    assert err.startswith("Error: provider cuda needs ONNX Runtime's CUDAExecutionProvider; ")
+
+
+@pytest.mark.usefixtures("images")
+def test_without_pyarrow_parquet_names_the_extra_before_any_work(encode, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    message = "Error: pyarrow is not installed; it comes with: pip install 'cvae-toolkit[parquet]'\n"
+    assert encode("none", "images.npy", "-o", "codes.parquet") == (1, b"", message)
+
+
+@pytest.mark.parametrize("form", ["npz", "parquet"])
+@pytest.mark.usefixtures("images")
+def test_ctrl_c_is_130_and_leaves_what_was_there(form, python, tiny_bundle):
+    Path(f"codes.{form}").write_bytes(b"old")
+    arguments = ["-q", tiny_bundle, "images.npy", "--provider", "cpu", "--overwrite", "-o", f"codes.{form}"]
+    assert python(INTERRUPTED, *arguments) == (128 + signal.SIGINT, "", "\ninterrupted\n")
+    assert sorted(path.name for path in Path().iterdir()) == [f"codes.{form}", "images.npy", "tiny"]
+    assert Path(f"codes.{form}").read_bytes() == b"old"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of a file's size are POSIX's")
+@pytest.mark.parametrize("form", ["npz", "parquet"])
+@pytest.mark.usefixtures("images")
+def test_a_disk_that_is_full_is_1_and_leaves_nothing(form, python, tiny_bundle):
+    arguments = ["-q", tiny_bundle, "images.npy", "--provider", "cpu", "-o", f"codes.{form}"]
+    message = f"Error: cannot write codes.{form}: File too large; check space and permissions\n"
+    assert python(LIMITED_TO.format(size=1500), *arguments) == (1, "", message)
+    assert sorted(path.name for path in Path().iterdir()) == ["images.npy", "tiny"]

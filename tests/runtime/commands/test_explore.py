@@ -1,0 +1,238 @@
+"""``cvae-generate``'s ways, traversals and manifolds, animations and labels: what is written, what is refused."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+import cvae_runtime as cvae
+from cvae_runtime._images.captions import label_cells, label_rows
+
+
+def pixels(name="samples.png"):
+    with Image.open(name) as image:
+        return np.asarray(image)
+
+
+def frames(name):
+    with Image.open(name) as image:
+        return [np.asarray(frame.convert("L")) for frame in ImageSequence.Iterator(image)]
+
+
+def grid(images, columns, **settings):
+    """The picture of images (…, 4, 4, 1), enlarged twice."""
+    return cvae.picture_grid(cvae.to_uint8(images.reshape(-1, 4, 4, 1)), columns, scale=2, **settings)[..., 0]
+
+
+@pytest.fixture
+def arrays(run, tiny_bundle):
+    """Run ``cvae-generate`` with the tiny bundle and return the named arrays that it writes."""
+
+    def arrays(*arguments, names=("images",)):
+        code, out, err = run(tiny_bundle, *arguments, "--format", "npz", "-o", "-")
+        assert (code, err) == (0, "")
+        with np.load(io.BytesIO(out)) as archive:
+            assert sorted(archive) == sorted(names)
+            return [archive[name] for name in names]
+
+    return arrays
+
+
+@pytest.fixture
+def image(tmp_path, tiny):
+    """An image file, and its pixels, of the tiny model's size."""
+    (tmp_path / "a.png").write_bytes(cvae.encode_png(tiny.images[0]))
+    return tiny.images[0]
+
+
+def test_interpolate_goes_between_samples_of_the_seed(arrays, tiny_model):
+    (found,) = arrays("--interpolate", 3, 8, "--steps", 5, "--seed", 2, "--method", "spherical")
+    a, b = cvae.prior_latents(2, 3, 1, 3)[0], cvae.prior_latents(2, 8, 1, 3)[0]
+    np.testing.assert_array_equal(found, tiny_model.interpolate(a, b, steps=5, method="spherical"))
+    ends = [tiny_model.generate(1, seed=2, first=index)[0] for index in (3, 8)]
+    np.testing.assert_allclose(found[[0, -1]], ends, atol=1e-6)
+
+
+def test_interpolate_takes_image_files_too_and_both_may_differ(arrays, image, tiny_model):
+    (found,) = arrays("--interpolate", "a.png", 4, "--invert")
+    expected = tiny_model.interpolate(255 - image, cvae.prior_latents(0, 4, 1, 3)[0])
+    np.testing.assert_array_equal(found, expected)
+    assert found.shape == (8, 4, 4, 1)
+
+
+def test_interpolate_draws_one_row_up_to_20_pictures(run, tiny_bundle, tiny_model):
+    latents = cvae.prior_latents(0, 0, 2, 3)
+    for steps, columns in ((8, 8), (45, 20)):
+        assert run(tiny_bundle, "--interpolate", 0, 1, "--steps", steps, "--overwrite") == (0, b"", "")
+        np.testing.assert_array_equal(pixels(), grid(tiny_model.interpolate(*latents, steps=steps), columns))
+
+
+def test_traverse_has_a_row_a_dimension(run, arrays, image, tiny_model):
+    ranked = tiny_model.rank_dimensions(image)
+    found, dimensions = arrays("--traverse", "a.png", names=("images", "dimensions"))
+    np.testing.assert_array_equal(found, tiny_model.traverse(image))
+    assert dimensions.tolist() == ranked
+    start = cvae.prior_latents(0, 6, 1, 3)[0]
+    assert run("tiny", "--traverse", 6, "--dimensions", "2,0", "--steps", 5, "--span", 1.5) == (0, b"", "")
+    np.testing.assert_array_equal(pixels(), grid(tiny_model.traverse(start, [2, 0], steps=5, span=1.5), 5))
+
+
+def test_manifold_is_a_grid_without_gaps(run, arrays, tiny_model):
+    found, dimensions = arrays("--manifold", names=("images", "dimensions"))
+    np.testing.assert_array_equal(found, tiny_model.manifold())
+    assert dimensions.tolist() == sorted(tiny_model.rank_dimensions()[:2])
+    assert run("tiny", "--manifold", "--dimensions", "2,1", "--steps", 3) == (0, b"", "")
+    np.testing.assert_array_equal(pixels(), grid(tiny_model.manifold(3, dimensions=[2, 1]), 3, padding=0))
+
+
+def test_a_gif_goes_along_the_rows_and_back(run, tiny_bundle, tiny_model):
+    assert run(tiny_bundle, "--traverse", 6, "--steps", 4, "--gif") == (0, b"", "")
+    images = tiny_model.traverse(cvae.prior_latents(0, 6, 1, 3)[0], steps=4)
+    columns = [grid(images[:, step], 2) for step in (0, 1, 2, 3, 2, 1)]
+    np.testing.assert_array_equal(frames("samples.gif"), columns)
+
+
+def test_a_gif_of_a_way_shows_one_picture_at_a_time(run, tiny_bundle, tiny_model):
+    assert run(tiny_bundle, "--interpolate", 0, 1, "--steps", 2, "-o", "way.gif", "--scale", 3) == (0, b"", "")
+    images = cvae.to_uint8(tiny_model.interpolate(*cvae.prior_latents(0, 0, 2, 3), steps=2))
+    np.testing.assert_array_equal(
+        frames("way.gif"), [cvae.picture_grid(i[np.newaxis], scale=3)[..., 0] for i in images]
+    )
+
+
+def test_gif_is_format_gif(run, tiny_bundle):
+    assert run(tiny_bundle, "-n", 3, "--gif", "-o", "a.gif") == (0, b"", "")
+    assert run(tiny_bundle, "-n", 3, "--format", "gif", "-o", "b.gif") == (0, b"", "")
+    assert Path("a.gif").read_bytes() == Path("b.gif").read_bytes()
+
+
+def test_scale_enlarges_by_whole_factors(run, tiny_bundle, tiny_model, image):
+    images = cvae.to_uint8(tiny_model.generate(4))
+    assert run(tiny_bundle, "-n", 4, "--scale", 5) == (0, b"", "")
+    np.testing.assert_array_equal(pixels(), cvae.picture_grid(images, scale=5)[..., 0])
+    assert run(tiny_bundle, "-n", 4, "--separate", "--scale", 3, "-o", "many") == (0, b"", "")
+    np.testing.assert_array_equal(
+        pixels("many/image_000002.png"), np.kron(images[2, ..., 0], np.ones((3, 3), np.uint8))
+    )
+    assert run(tiny_bundle, "--reconstruct", "a.png", "--scale", 3, "-o", "pair.png") == (0, b"", "")
+    pair = np.stack([image, cvae.to_uint8(tiny_model.reconstruct(image[np.newaxis]))[0]])
+    np.testing.assert_array_equal(pixels("pair.png"), cvae.picture_grid(pair, columns=1, scale=3)[..., 0])
+
+
+def test_samples_are_labelled_by_their_index(run, tiny_bundle, tiny_model):
+    assert run(tiny_bundle, "-n", 3, "--first", 9, "--labels") == (0, b"", "")
+    images = cvae.to_uint8(tiny_model.generate(3, first=9)).repeat(2, axis=1).repeat(2, axis=2)
+    cells = label_cells(images, ["9", "10", "11"])
+    np.testing.assert_array_equal(pixels(), cvae.picture_grid(cells)[..., 0])
+    assert run(tiny_bundle, "-n", 3, "--first", 9, "--labels", "--gif") == (0, b"", "")
+    np.testing.assert_array_equal(frames("samples.gif"), cells[..., 0])
+
+
+def test_traversals_are_labelled_by_their_dimension(run, tiny_bundle, tiny_model):
+    arguments = [tiny_bundle, "--traverse", 6, "--dimensions", "2,0", "--steps", 2, "--labels"]
+    assert run(*arguments) == (0, b"", "")
+    images = tiny_model.traverse(cvae.prior_latents(0, 6, 1, 3)[0], [2, 0], steps=2)
+    np.testing.assert_array_equal(pixels(), label_rows(grid(images, 2)[..., np.newaxis], ["2", "0"], 1)[..., 0])
+    assert run(*arguments, "--gif") == (0, b"", "")
+    column = label_cells(cvae.to_uint8(images[:, 1]).repeat(2, axis=1).repeat(2, axis=2), ["2", "0"])
+    np.testing.assert_array_equal(frames("samples.gif")[1], cvae.picture_grid(column)[..., 0])
+
+
+def test_separate_files_go_row_by_row(run, tiny_bundle, tiny_model):
+    assert run(tiny_bundle, "--manifold", "--steps", 2, "--separate", "--format", "npy", "-o", "many") == (0, b"", "")
+    found = [cvae.read_npy(path) for path in sorted(Path("many").iterdir())]
+    np.testing.assert_array_equal(found, tiny_model.manifold(2).reshape(4, 4, 4, 1))
+
+
+def test_rows_as_an_array_are_grey_levels_where_asked(run, tiny_bundle, tiny_model):
+    assert run(tiny_bundle, "--manifold", "--steps", 2, "--dtype", "uint8", "-o", "a.npy") == (0, b"", "")
+    np.testing.assert_array_equal(cvae.read_npy(Path("a.npy")), cvae.to_uint8(tiny_model.manifold(2)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--manifold", "--traverse", "0"], "--traverse and --manifold are two jobs: give one of them"),
+        (["--interpolate", "0", "1", "--manifold"], "--interpolate and --manifold are two jobs: give one of them"),
+        (
+            ["--reconstruct", "a.png", "--interpolate", "0", "1"],
+            "--reconstruct and --interpolate are two jobs: give one of them",
+        ),
+        (["--latents", "z.npy", "--traverse", "0"], "--latents and --traverse are two jobs: give one of them"),
+        (["--manifold", "-n", "3"], "--count, --first and --temperature are for samples, not for --manifold"),
+        (["--traverse", "0", "--first", "3"], "--count, --first and --temperature are for samples, not for --traverse"),
+        (["--manifold", "--gray"], "--resize, --gray and --invert are for --reconstruct, --interpolate and --traverse"),
+        (["--method", "linear"], "--method is for --interpolate"),
+        (["--traverse", "0", "--method", "spherical"], "--method is for --interpolate"),
+        (["--steps", "5"], "--steps is for --interpolate, --traverse, --manifold"),
+        (["--interpolate", "0", "1", "--dimensions", "1"], "--dimensions is for --traverse, --manifold"),
+        (["--manifold", "--span", "2"], "--span is for --traverse"),
+        (["--manifold", "--labels"], "--labels is for samples and --traverse, not for --manifold"),
+        (["--reconstruct", "a.png", "--labels"], "--labels is for samples and --traverse, not for --reconstruct"),
+        (["--gif", "--format", "npy"], "--gif and --format npy contradict each other: give one of them"),
+        (["--interpolate", "0"], "Option '--interpolate' requires 2 arguments."),
+        (["--scale", "0"], "Invalid value for '--scale': 0 is not in the range 1<=x<=16."),
+        (
+            ["--manifold", "--dimensions", "3,x"],
+            "Invalid value for '--dimensions': expected whole numbers with commas between them, as 3,7; found '3,x'",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_usage_is_2_and_says_what_is_wrong(arguments, message, run, tiny_bundle, tmp_path):
+    code, out, err = run(tiny_bundle, *arguments)
+    assert (code, out) == (2, b"")
+    assert err.endswith(f"Error: {message}\n")
+    assert list(tmp_path.iterdir()) == [tiny_bundle]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--manifold", "--steps", "1"], "steps must be a whole number of at least 2; found 1"),
+        (["--manifold", "--dimensions", "0,3"], "dimensions must be distinct whole numbers from 0 to 2; found [0, 3]"),
+        (["--manifold", "--dimensions", "1"], "a manifold is drawn over 2 latent dimensions; found 1"),
+        (["--traverse", "0", "--span", "0"], "span must be a finite number above 0; found 0.0"),
+        (
+            ["--traverse", str(2**63)],
+            f"first + count must be at most {2**62} for latents of 3; found {2**63} + 1",
+        ),
+        (["--traverse", ""], ".: cannot be read as a picture: [Errno 21] Is a directory: '.'"),
+        (
+            ["--interpolate", "0", "b.png"],
+            "b.png: cannot be read as a picture: [Errno 2] No such file or directory: 'b.png'",
+        ),
+        (
+            ["--manifold", "--steps", "101"],
+            "10,201 images are too many for one png (at most 10,000); say --format npy or --separate",
+        ),
+        (["-o", "a.npy", "--scale", "2"], "--scale and --labels are for pictures; a npy holds numbers"),
+        (["-o", "a.npz", "--labels"], "--scale and --labels are for pictures; a npz holds numbers"),
+        (
+            ["-o", "many", "--separate", "--labels"],
+            "--labels is for one picture; separate files have their numbers in their names",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_done_is_1_and_writes_nothing(arguments, message, run, tiny_bundle, tmp_path):
+    code, out, err = run(tiny_bundle, *arguments)
+    assert (code, out) == (1, b"")
+    assert err.endswith(f"Error: {message}\n")
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [tiny_bundle]
+
+
+def test_several_images_in_one_file_are_refused(run, tiny_bundle, tiny):
+    np.save("a.npy", tiny.images)
+    message = "Error: a.npy: expected one image, found 11; save one of them by itself\n"
+    assert run(tiny_bundle, "--traverse", "a.npy") == (1, b"", message)
+
+
+def test_what_is_there_is_refused_before_any_work(run, tiny_bundle, monkeypatch):
+    Path("samples.gif").write_bytes(b"old")
+    monkeypatch.setattr(cvae.Model, "manifold", None)
+    message = "Error: samples.gif exists already; choose another name or say --overwrite\n"
+    assert run(tiny_bundle, "--manifold", "--gif") == (1, b"", message)

@@ -1,0 +1,159 @@
+"""``cvae-generate`` from its arguments to what it writes."""
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import cvae_runtime as cvae
+from cvae_runtime._commands import generate as _cli_generate
+
+MAIN = [sys.executable, "-c", "from cvae_runtime._commands.generate import main; main()"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(cvae.__file__).parents[1])}
+
+
+@pytest.fixture
+def array(run):
+    """Run ``cvae-generate`` and return the array it writes to stdout."""
+
+    def array(*arguments):
+        code, out, err = run(*arguments, "--format", "npy", "-o", "-")
+        assert (code, err) == (0, "")
+        return np.lib.format.read_array(io.BytesIO(out))
+
+    return array
+
+
+@pytest.fixture
+def digit(tmp_path):
+    """A grey picture of 28x28 pixels."""
+    pixels = np.zeros((28, 28), np.uint8)
+    pixels[4:24, 12:16] = 255
+    Image.fromarray(pixels).save(tmp_path / "digit.png")
+    return pixels
+
+
+def size_of(path):
+    with Image.open(path) as image:
+        return image.size
+
+
+def test_without_arguments_it_draws_16_samples_of_the_packaged_model(run, packaged_model):
+    assert run() == (0, b"", "")
+    grid = cvae.picture_grid(cvae.to_uint8(packaged_model.generate(16)), scale=2)
+    np.testing.assert_array_equal(np.asarray(Image.open("samples.png")), grid[..., 0])
+    assert [path.name for path in Path().iterdir()] == ["samples.png"]  # nothing temporary is left
+
+
+def test_a_bundle_is_the_argument(array, tiny_bundle, tiny_model):
+    found = array(tiny_bundle, "-n", 5, "--seed", 3, "--first", 7, "--temperature", 0.5)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, tiny_model.generate(5, seed=3, first=7, temperature=0.5))
+
+
+def test_the_packaged_model_gives_the_same_bytes_on_any_number_of_threads(run):
+    outputs = [run("-n", 64, "--seed", 7, "--threads", n, "--format", "npy", "-o", "-") for n in (1, 2)]
+    assert outputs[0] == outputs[1]
+    assert (outputs[0][0], len(outputs[0][1])) == (0, 128 + 64 * 784 * 4)
+
+
+def test_sample_40_of_64_is_the_first_from_40(array):
+    many, one = array("-n", 64, "--seed", 7), array("--first", 40, "-n", 1, "--seed", 7)
+    np.testing.assert_allclose(many[40:41], one, atol=1e-6)
+
+
+def test_a_gif_has_a_frame_a_sample(run, tiny_bundle):
+    assert run(tiny_bundle, "-n", 5, "-o", "a.gif") == (0, b"", "")
+    with Image.open("a.gif") as image:
+        assert (image.format, image.n_frames) == ("GIF", 5)
+
+
+def test_an_npz_says_which_samples_it_holds(run, tiny_bundle, tiny_model):
+    seed = (1 << 64) - 1
+    assert run(tiny_bundle, "-n", 5, "--seed", seed, "--first", 40, "-o", "a.npz") == (0, b"", "")
+    images, found, index = cvae.read_npz(Path("a.npz"), ["images", "seed", "index"])
+    np.testing.assert_array_equal(images, tiny_model.generate(5, seed=seed, first=40))
+    assert (found.item(), index.tolist()) == (seed, [40, 41, 42, 43, 44])
+
+
+def test_uint8_arrays_are_the_grey_levels(array, tiny_bundle, tiny_model):
+    found = array(tiny_bundle, "-n", 5, "--dtype", "uint8")
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, cvae.to_uint8(tiny_model.generate(5)))
+
+
+def test_separate_writes_a_file_a_sample_named_by_its_index(run, tiny_bundle, tiny_model):
+    assert run(tiny_bundle, "-n", 3, "--first", 40, "--separate", "-o", "images") == (0, b"", "")
+    names = ["image_000040.png", "image_000041.png", "image_000042.png"]
+    assert sorted(path.name for path in Path("images").iterdir()) == names
+    pixels = [np.asarray(Image.open(f"images/{name}")) for name in names]
+    np.testing.assert_array_equal(pixels, cvae.to_uint8(tiny_model.generate(3, first=40))[..., 0])
+
+
+def test_latents_are_decoded(run, array, tiny_bundle, tiny_model):
+    latents = cvae.prior_latents(5, 0, 4, 3)
+    np.save("z.npy", latents)
+    np.testing.assert_array_equal(array(tiny_bundle, "--latents", "z.npy"), tiny_model.decode(latents))
+    assert run(tiny_bundle, "--latents", "z.npy", "-o", "a.npz") == (0, b"", "")
+    np.testing.assert_array_equal(cvae.read_npz(Path("a.npz"), ["latents"])[0], latents)
+
+
+def test_reconstruct_takes_all_names_up_to_the_next_option(run, digit, packaged_model):
+    np.save("many.npy", np.stack([digit.T, digit[::-1]]))
+    Image.fromarray(digit).save("digit.jpg", quality=95)
+    names = ["digit.png", "many.npy", "digit.jpg"]
+    assert run("--reconstruct", *names, "-o", "pairs.npz") == (0, b"", "")
+    originals, images = cvae.read_npz(Path("pairs.npz"), ["originals", "images"])
+    np.testing.assert_array_equal(originals[:3, ..., 0], [digit, digit.T, digit[::-1]])
+    np.testing.assert_array_equal(images, packaged_model.reconstruct(originals))
+    assert run("--reconstruct", names[0], "--reconstruct", *names[1:], "--dtype", "uint8", "-o", "a.npy")[0] == 0
+    np.testing.assert_array_equal(cvae.read_npy(Path("a.npy")), cvae.to_uint8(images))
+
+
+def test_reconstruct_draws_originals_above_reconstructions(run, digit, packaged_model):
+    assert run("--reconstruct", "digit.png", "-o", "pairs.png") == (0, b"", "")
+    picture = np.asarray(Image.open("pairs.png"))
+    reconstruction = cvae.to_uint8(packaged_model.reconstruct(digit[np.newaxis]))[0, ..., 0]
+    np.testing.assert_array_equal(picture[1:57:2, 1:57:2], digit)
+    np.testing.assert_array_equal(picture[58:114:2, 1:57:2], reconstruction)
+
+
+def test_the_bundle_stands_before_the_names_or_after_a_double_dash(run, tiny_bundle, tiny):
+    np.save("tiny.npy", tiny.images)
+    before = run(tiny_bundle, "-o", "-", "--reconstruct", "tiny.npy")
+    after = run("-o", "-", "--reconstruct", "tiny.npy", "--", tiny_bundle)
+    assert (before[0], before[1][:4], before[2]) == (0, b"\x89PNG", "")
+    assert after == before
+
+
+@pytest.mark.parametrize("flags", [[], ["-q"]])
+def test_many_samples_are_made_in_parts_and_are_the_same(flags, run, tiny_bundle, tiny_model, monkeypatch):
+    monkeypatch.setattr(_cli_generate, "_BAR_FROM", 50)
+    monkeypatch.setattr(_cli_generate, "_BLOCK", 16)
+    code, out, err = run(tiny_bundle, "-n", 50, "--first", 5, "--format", "npy", "-o", "-", *flags)
+    assert (code, "images" in err) == (0, not flags)  # a bar, where it is not to be quiet
+    found = np.lib.format.read_array(io.BytesIO(out))
+    np.testing.assert_array_equal(found, tiny_model.generate(50, first=5))
+
+
+def test_help_names_every_option(run):
+    code, out, err = run("--help")
+    assert (code, err) == (0, "")
+    samples = ("count", "seed", "first", "temperature", "latents")
+    images = ("reconstruct", "resize", "gray", "invert")
+    model = ("provider", "precision", "threads")
+    target = ("format", "dtype", "separate", "shard-size", "resume", "overwrite", "output")
+    names = (*samples, *images, *model, *target, "quiet", "verbose", "version", "help")
+    assert [name for name in names if f"--{name}" not in out.decode()] == []
+
+
+def test_as_a_process_it_writes_a_picture(tmp_path):
+    command = [*MAIN, "-n", "4", "-o", "a.png"]
+    result = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
+    assert size_of(tmp_path / "a.png") == (2 * 57 + 1, 2 * 57 + 1)

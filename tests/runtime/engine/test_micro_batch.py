@@ -1,0 +1,68 @@
+"""How a call is cut into micro-batches: the rule, by example and in general."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import cvae_runtime as cvae
+from cvae_runtime._engine.micro_batch import Cut, cut, micro_batch_of, smallest_part
+
+
+@pytest.fixture(scope="module")
+def manifest():
+    return cvae.read_bundle().manifest
+
+
+@pytest.mark.parametrize(
+    ("role", "precision", "shape", "filters", "expected"),
+    [
+        ("decoder", "float32", (28, 28, 1), (32, 64), 8),
+        ("encoder", "float32", (28, 28, 1), (32, 64), 32),
+        ("decoder", "int8", (28, 28, 1), (32, 64), 16),
+        ("decoder", "float16", (28, 28, 1), (32, 64), 8),
+        ("decoder", "float32", (64, 64, 3), (32, 64, 128), 2),
+        ("encoder", "float32", (64, 64, 3), (32, 64, 128), 8),
+        ("encoder", "float32", (63, 63, 3), (32, 64, 128), 8),
+        ("decoder", "float32", (256, 256, 3), (64,), 1),
+        ("decoder", "float32", (4, 4, 1), (), 32),
+        ("decoder", "float32", (256, 128, 3), (), 2),
+    ],
+)
+def test_the_widest_layer_of_a_micro_batch_fits_a_core_s_cache(role, precision, shape, filters, expected, manifest):
+    graph = dataclasses.replace(manifest.graphs[0], role=role, precision=precision)
+    model = dataclasses.replace(manifest.model, image_shape=shape, filters=filters)
+    assert micro_batch_of(graph, model, "cpu") == expected
+    assert micro_batch_of(graph, model, "cuda") == 256
+
+
+@pytest.mark.parametrize(
+    ("count", "micro_batch", "threads", "expected"),
+    [
+        (1, 8, 2, Cut(2, 2)),
+        (4, 8, 2, Cut(2, 2)),
+        (9, 32, 2, Cut(8, 8)),  # less is not worth a thread
+        (8, 8, 2, Cut(4, 4)),  # a core each, and not one for all
+        (12, 8, 2, Cut(6, 6)),
+        (24, 8, 2, Cut(6, 6)),  # three micro-batches would leave a core idle for one of them
+        (64, 8, 2, Cut(8, 8)),
+        (256, 8, 2, Cut(8, 32)),
+        (10_000, 8, 2, Cut(8, 64)),
+        (100, 8, 1, Cut(8, 24)),
+        (100, 1, 4, Cut(1, 6)),
+        (100, 256, 1, Cut(100, 100)),
+    ],
+)
+def test_few_images_are_cut_evenly_and_many_are_taken_in_blocks(count, micro_batch, threads, expected):
+    assert cut(count, micro_batch, threads) == expected
+
+
+@given(st.integers(1, 5000), st.sampled_from([1, 2, 8, 32, 256]), st.integers(1, 64))
+def test_a_cut_is_within_its_bounds(count, micro_batch, threads):
+    found = cut(count, micro_batch, threads)
+    assert smallest_part(micro_batch) <= found.micro_batch <= micro_batch
+    assert found.block % found.micro_batch == 0
+    assert 1 <= found.block // found.micro_batch <= 8
+    whole = cut(count, micro_batch, threads, whole=True)
+    assert (whole.micro_batch, whole.block % micro_batch) == (micro_batch, 0)

@@ -1,0 +1,42 @@
+"""The strangest of many images."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cvae_runtime._jobs.anomalies import Strangest, draw_pairs
+
+
+@given(st.lists(st.integers(-5, 5), min_size=1, max_size=40), st.integers(1, 9), st.integers(1, 9))
+def test_they_are_the_first_of_all_in_order_whatever_the_batches_are(elbos, limit, batch):
+    elbo, index = np.array(elbos, np.float64), np.arange(100, 100 + len(elbos))
+    images = index.astype(np.uint8).reshape(-1, 1, 1, 1)
+    strangest = Strangest(limit, (1, 1, 1))
+    for start in range(0, len(elbos), batch):
+        part = slice(start, start + batch)
+        strangest.offer(index[part], elbo[part], images[part])
+    expected = sorted(range(len(elbos)), key=lambda i: (elbos[i], i))[:limit]
+    assert strangest.elbo.tolist() == [elbos[i] for i in expected]
+    assert strangest.index.tolist() == [100 + i for i in expected]
+    assert strangest.images.ravel().tolist() == strangest.index.tolist()
+    assert (strangest.index.dtype, strangest.images.dtype) == (np.int64, np.uint8)
+
+
+def test_none_are_kept_where_none_are_wanted():
+    strangest = Strangest(0, (1, 1, 1))
+    strangest.offer(np.arange(3), np.zeros(3), np.zeros((3, 1, 1, 1), np.uint8))
+    assert strangest.images.shape == (0, 1, 1, 1)
+
+
+def test_an_original_stands_above_its_reconstruction_and_its_label():
+    originals = np.arange(40, 200, 32, dtype=np.uint8).reshape(5, 1, 1, 1).repeat(20, axis=1).repeat(20, axis=2)
+    picture = draw_pairs(originals, originals + 1, ["0", "11", "2", "3", "4"])[..., 0]
+    # Images are drawn twice as large, within a pixel of grey; a label has 14 lines, and cells a pixel between them.
+    height, width = 1 + 40 + 1 + 40 + 1 + 14 + 1, 42 + 1
+    assert picture.shape == (2 * height + 1, 4 * width + 1)
+    for number, grey in enumerate(originals[:, 0, 0, 0]):
+        top, left = 1 + number // 4 * height, 1 + number % 4 * width
+        cell = picture[top : top + height - 1, left : left + width - 1]
+        assert (cell[1:41, 1:41] == grey).all()
+        assert (cell[42:82, 1:41] == grey + 1).all()
+        assert cell[83:].min() < 30  # ink

@@ -1,0 +1,79 @@
+"""The cores that may be used: by affinity, and by the quotas of the control groups that a container lives in."""
+
+import os
+
+import pytest
+
+import cvae_runtime as cvae
+from cvae_runtime._system.cpus import affinity, cpu_quota
+
+
+@pytest.fixture(autouse=True)
+def five_cores(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 5, 6, 7}, raising=False)
+
+
+def write(root, files):
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def group(folder, quota, version):
+    if version == 2:
+        return {f"{folder}/cpu.max": f"{'max' if quota is None else quota} 100000\n"}
+    return {
+        f"{folder}/cpu.cfs_quota_us": f"{-1 if quota is None else quota}\n",
+        f"{folder}/cpu.cfs_period_us": "100000\n",
+    }
+
+
+def test_a_system_without_groups_has_what_affinity_names(tmp_path, monkeypatch):
+    assert (cvae.allowed_cores(tmp_path), cpu_quota(tmp_path)) == (5, None)
+    monkeypatch.delattr("os.sched_getaffinity")
+    monkeypatch.setattr("os.cpu_count", lambda: 7)
+    assert (cvae.allowed_cores(tmp_path), affinity()) == (7, 7)
+    monkeypatch.setattr("os.cpu_count", lambda: None)
+    assert cvae.allowed_cores(tmp_path) == 1
+
+
+def test_this_machine_has_some(monkeypatch):
+    monkeypatch.undo()
+    assert 1 <= cvae.allowed_cores() <= os.cpu_count()
+
+
+@pytest.mark.parametrize(
+    ("version", "line", "mount"),
+    [
+        (2, "0::/a/b", "sys/fs/cgroup"),
+        (1, "4:cpu:/a/b", "sys/fs/cgroup/cpu"),
+        (1, "4:cpu,cpuacct:/a/b", "sys/fs/cgroup/cpu,cpuacct"),
+        (1, "4:cpuacct,cpu:/a/b", "sys/fs/cgroup/cpu"),
+    ],
+)
+@pytest.mark.parametrize(("inner", "outer", "cores"), [(300_000, 200_000, 2), (200_000, None, 2), (None, None, 5)])
+def test_the_tightest_group_counts(tmp_path, version, line, mount, inner, outer, cores):
+    files = {
+        "proc/self/cgroup": f"9:name=systemd:/\n3:cpuset:/a\n{line}\n",
+        **group(f"{mount}/a/b", inner, version),
+        **group(mount, outer, version),
+    }
+    assert cvae.allowed_cores(write(tmp_path, files)) == cores
+
+
+@pytest.mark.parametrize(("quota", "cores"), [(1_000, 1), (100_000, 1), (150_000, 2), (200_001, 3), (900_000, 5)])
+def test_a_part_of_a_core_counts_as_one_and_affinity_is_the_most(tmp_path, quota, cores):
+    files = {"proc/self/cgroup": "0::/\n", **group("sys/fs/cgroup", quota, 2)}
+    assert cvae.allowed_cores(write(tmp_path, files)) == cores
+    assert cpu_quota(tmp_path) == quota / 100_000
+
+
+def test_a_container_that_sees_its_group_as_the_root(tmp_path):
+    files = {"proc/self/cgroup": "0::/of/the/host\n", **group("sys/fs/cgroup", 300_000, 2)}
+    assert cvae.allowed_cores(write(tmp_path, files)) == 3
+
+
+def test_a_quota_that_cannot_be_read_is_none(tmp_path):
+    files = {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "nonsense\n"}
+    assert cpu_quota(write(tmp_path, files)) is None

@@ -1,0 +1,87 @@
+"""A folder is one process's at a time, and free again when that process has ended."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import cvae_runtime as cvae
+from cvae_runtime._system import lock as _hold
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows opens no folders")
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+import cvae_runtime
+with cvae_runtime.hold_folder(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def message(folder):
+    return (
+        f"{folder}: expected a folder that no process is writing, found another at work in it; "
+        f"wait until that has ended, or choose another name"
+    )
+
+
+def refused(folder, refuses):
+    with refuses(cvae.InputError, message(folder)), cvae.hold_folder(folder):
+        pytest.fail("the block must not begin")
+
+
+def test_a_held_folder_is_refused_until_it_is_let_go(tmp_path, refuses):
+    with cvae.hold_folder(tmp_path):
+        refused(tmp_path, refuses)
+    with cvae.hold_folder(tmp_path):
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_the_hold_dies_with_its_process(tmp_path, refuses):
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        refused(tmp_path, refuses)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    with cvae.hold_folder(tmp_path):
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_the_hold_goes_along_with_a_rename(tmp_path, refuses):
+    (tmp_path / "new").mkdir()
+    with cvae.hold_folder(tmp_path / "new", tmp_path / "run"):
+        (tmp_path / "new").rename(tmp_path / "run")
+        refused(tmp_path / "run", refuses)
+
+
+def test_a_folder_that_was_replaced_is_refused(tmp_path, refuses, monkeypatch):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    lock = _hold._lock
+
+    def replace(descriptor):
+        folder.rmdir()
+        return lock(descriptor)
+
+    monkeypatch.setattr(_hold, "_lock", replace)
+    refused(folder, refuses)
+
+
+def test_a_file_system_without_locks_keeps_nobody_out(tmp_path, monkeypatch):
+    import fcntl
+
+    def fail(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with cvae.hold_folder(tmp_path), cvae.hold_folder(tmp_path):
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path, refuses):
+    text = f"cannot open the folder {tmp_path / 'none'}: No such file or directory; check permissions"
+    with refuses(cvae.InputError, text), cvae.hold_folder(tmp_path / "none"):
+        pytest.fail("the block must not begin")

@@ -1,0 +1,91 @@
+"""Texts of strangers on a terminal: what it would obey is shown as an escape."""
+
+import logging
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import cvae_runtime as cvae
+from cvae_runtime._system.printable import printable
+
+CLEAR = "\x1b[2J\x1b]0;title\x07\x9b31m"
+SHOWN = r"\x1b[2J\x1b]0;title\x07\x9b31m"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (CLEAR, SHOWN),
+        ("a\rb\x7f\x85", r"a\rb\x7f\x85"),
+        ("\u202egnp.exe\u2066", r"\u202egnp.exe\u2066"),  # turns the direction of what follows
+        ("\udcff\u2028", r"\udcff\u2028"),
+        ("é 日本 😀 \u200d\n\tx", "é 日本 😀 \u200d\n\tx"),
+        ("", ""),
+    ],
+)
+def test_what_a_terminal_would_obey_is_escaped(text, shown):
+    assert printable(text) == shown
+
+
+def test_line_breaks_are_escaped_where_a_line_is_a_row():
+    assert printable("a\nb\tc", keep="") == r"a\nb\tc"
+    assert cvae.printable_values({"a\n": [CLEAR, ("b\n", 3, None)], 4: 1.5}) == {
+        r"a\n": [SHOWN, [r"b\n", 3, None]],
+        4: 1.5,
+    }
+
+
+@given(st.text())
+def test_nothing_that_is_left_controls(text):
+    shown = printable(text, keep="")
+    assert not [character for character in shown if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")]
+    assert printable(shown, keep="") == shown
+
+
+def hostile(bundles, tiny_bundle):
+    bundles.edit(tiny_bundle, lambda manifest: manifest["model"].update(rng=CLEAR))
+    return tiny_bundle
+
+
+@pytest.mark.parametrize("verbose", [(), ("-v",)])
+def test_an_error_s_texts_reach_no_terminal_as_they_are(verbose, run, bundles, tiny_bundle):
+    code, _, err = run(hostile(bundles, tiny_bundle), "-o", "a.png", "--provider", "cpu", *verbose)
+    assert code == 1
+    assert "\x1b" not in err
+    assert "\x9b" not in err
+    assert err.splitlines()[-1].startswith("Error: the bundle specifies the random numbers ")
+
+
+def test_a_name_of_a_file_reaches_no_terminal_as_it_is(run, tmp_path):
+    code, _, err = run(tmp_path / f"{CLEAR}", "-o", "a.png")
+    assert (code, err) == (
+        5,
+        f"Error: {tmp_path}/{SHOWN}: expected a bundle, a folder with manifest.json, found nothing; cvae-export makes one\n",
+    )
+
+
+def test_a_domain_of_a_graph_reaches_no_terminal_as_it_is(run, bundles, tiny, tmp_path):
+    import onnx
+
+    model = onnx.load_from_string(tiny.decoder())
+    model.graph.node[0].domain = CLEAR
+    path = bundles.write(tmp_path / "tiny", decoder=model.SerializeToString())
+    code, _, err = run(path, "-o", "a.png")
+    expected = f'expected operators of the default domain alone, found the domain "{SHOWN}"; export it without'
+    assert (code, err) == (5, f"Error: {path / 'decoder.onnx'}: {expected}\n")
+
+
+def test_what_is_logged_reaches_no_terminal_as_it_is(run_as, monkeypatch):
+    import click
+
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])  # pytest's, which basicConfig would leave alone
+
+    @click.command()
+    def command():
+        logging.getLogger("cvae_runtime").warning("passed over %s", CLEAR)
+
+    code, _, err = run_as(command, "cvae-any")
+    assert (code, err) == (0, f"passed over {SHOWN}\n")

@@ -1,0 +1,124 @@
+"""Streams that a shell closes, fills or gives another encoding: what a command says, and that it says it."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+CLOSED = "Error: stdout: expected an open stream, found it closed; send it to a file or to /dev/null\n"
+
+# Prints `{name}` and then some, or fails.
+PROGRAM = """
+import sys, click
+from cvae_runtime import InputError, cli
+
+@click.command()
+@click.option("--name")
+@click.option("--fail", is_flag=True)
+@cli.common_options
+def command(name, fail, **_):
+    if name:
+        print(name)
+    print("told", file=sys.stderr)
+    if fail:
+        raise InputError(f"{name}: no")
+
+cli.run(command)
+"""
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="a shell's redirections")
+
+
+@pytest.fixture
+def shell(tmp_path):
+    """Run the program with arguments and redirections of a shell: its exit code, stdout and stderr, as bytes."""
+
+    def shell(rest, program=PROGRAM, **environment):
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment}
+        line = f'"$PYTHON" -c "$PROGRAM" {rest}'
+        done = subprocess.run(
+            ["/bin/sh", "-c", line],
+            env={**environment, "PYTHON": sys.executable, "PROGRAM": program},
+            cwd=tmp_path,
+            capture_output=True,
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr.decode()
+
+    return shell
+
+
+def test_a_closed_stderr_changes_nothing_else(shell, tmp_path):
+    assert shell("--name a 2>&-") == (0, b"a\n", "")
+    assert shell("--name a --fail 2>&-") == (1, b"a\n", "")
+    assert shell("--nope 2>&-") == (2, b"", "")
+    assert shell("--name a 2>&- >out") == (0, b"", "")
+    assert (tmp_path / "out").read_bytes() == b"a\n"
+
+
+def test_a_closed_stdout_is_an_error_where_something_is_printed_there(shell):
+    assert shell(">&-") == (0, b"", "told\n")
+    assert shell("--name a >&-") == (1, b"", CLOSED)
+    assert shell("--help >&-") == (1, b"", CLOSED)
+    assert shell("--version >&-") == (1, b"", CLOSED)
+
+
+def test_with_every_stream_closed_the_exit_code_is_left(shell):
+    assert shell("<&- >&- 2>&-") == (0, b"", "")
+    assert shell("--name a <&- >&- 2>&-") == (1, b"", "")
+    assert shell("--fail <&- >&- 2>&-") == (1, b"", "")
+
+
+def test_descriptors_of_closed_streams_are_no_file_s(shell, tmp_path):
+    program = PROGRAM.replace('print("told"', 'f = open("file", "w"); import os; os.write(2, b"lost"); print("told"')
+    assert shell("2>&-", program) == (0, b"", "")
+    assert (tmp_path / "file").read_bytes() == b""
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux's")  # noqa: PTH110
+def test_a_full_stdout_is_an_error_and_a_full_stderr_leaves_the_exit_code(shell):
+    full = "Error: [Errno 28] No space left on device; check names, space and permissions\n"
+    for unbuffered in ("", "1"):
+        code, out, err = shell("--name a >/dev/full", PYTHONUNBUFFERED=unbuffered)
+        assert (code, out, err.removeprefix("told\n")) == (1, b"", full)
+    assert shell("--help >/dev/full") == (1, b"", full)
+    assert shell("--name a --fail 2>/dev/full >/dev/full") == (1, b"", "")
+    assert shell("--nope 2>/dev/full") == (2, b"", "")
+
+
+def test_a_reader_that_has_gone_ends_a_command_in_silence(shell):
+    many = PROGRAM.replace("print(name)", "print(name * 100_000)")
+    assert shell("--name a | true", many) == (0, b"", "")
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "ascii:strict", "latin-1"])
+def test_names_that_an_encoding_lacks_are_escaped(shell, encoding):
+    escaped = "\\u65e5\\u672c.png"
+    code, out, err = shell("--name 日本.png --fail", PYTHONIOENCODING=encoding, PYTHONUTF8="1")
+    assert (code, out.decode().split(), err) == (1, [escaped], f"told\nError: {escaped}: no\n")
+
+
+def test_a_name_of_bytes_that_are_no_utf_8_is_escaped(shell):
+    code, out, err = shell("--name \"$(printf 'a\\377')\" --fail")
+    assert (code, out.decode().split(), err) == (1, ["a\\udcff"], "told\nError: a\\udcff: no\n")
+
+
+def test_a_table_of_strange_images_is_printed_in_any_encoding(shell, tmp_path):
+    from PIL import Image
+
+    (tmp_path / "pictures").mkdir()
+    Image.new("L", (28, 28)).save(tmp_path / "pictures" / "日本.png")
+    program = "from cvae_runtime._commands.encode import main; main()"
+    for encoding in ("cp1252", "ascii"):
+        code, out, err = shell("pictures -o c.npz --top-anomalies 1 --overwrite", program, PYTHONIOENCODING=encoding)
+        assert (code, err) == (0, "")
+        assert out.decode().split("\t")[:2] == ["0", "\\u65e5\\u672c.png"]
+
+
+def test_a_picture_on_stdout_has_no_other_bytes_in_it(shell):
+    program = "from cvae_runtime._commands.generate import main; main()"
+    whole = shell("-n 1 -o -", program)
+    assert whole[0] == 0
+    assert shell("-n 1 -o - 2>&-", program) == (0, whole[1], "")
+    assert shell("-n 1 -o - >&-", program) == (1, b"", CLOSED)

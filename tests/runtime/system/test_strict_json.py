@@ -1,0 +1,102 @@
+"""JSON of strangers: whatever is wrong with it is a ValueError, and each reader's own error."""
+
+import json
+
+import pytest
+
+import cvae_runtime as cvae
+from cvae_runtime._jobs import shards as _shards
+
+DEEP = "lists and objects nested deeper than 64"
+REFUSED = {
+    "lists": ("[" * 100_000, DEEP),
+    "closed lists": ("[" * 65 + "]" * 65, DEEP),
+    "objects": ('{"a":' * 100_000 + "1" + "}" * 100_000, DEEP),
+    "an integer": ("9" * 5000, "an integer of 5,000 digits; at most 1,000 are read"),
+    "a negative integer": ("-" + "9" * 1000, "an integer of 1,001 digits; at most 1,000 are read"),
+    "NaN": ("NaN", "NaN is not JSON"),
+    "infinity": ("-Infinity", "-Infinity is not JSON"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_would_hurt_its_reader_is_refused(case):
+    text, message = REFUSED[case]
+    for data in (text, text.encode()):
+        with pytest.raises(ValueError) as caught:  # noqa: PT011
+            cvae.parse_json(data)
+        assert (type(caught.value), str(caught.value)) == (ValueError, message)
+
+
+@pytest.mark.parametrize("text", ["[" * 64 + "]" * 64, "9" * 1000, '{"a": [1, 2.5, null, "\\u001b"]}', "[]", "3"])
+def test_all_else_is_what_python_makes_of_it(text):
+    assert cvae.parse_json(text) == json.loads(text)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1,]", "\ud800"])
+def test_what_is_no_json_is_a_value_error(text):
+    with pytest.raises(ValueError):  # noqa: PT011  # Python's words
+        cvae.parse_json(text)
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_manifest_with_it_in_any_place_is_refused(case, tiny_bundle, refuses):
+    text, message = REFUSED[case]
+    path = tiny_bundle / cvae.MANIFEST_NAME
+    manifest = path.read_text()
+    for place in ('"epochs": 1', '"latent_dim": 3', '"format": 1'):
+        path.write_text(manifest.replace(place, f"{place.partition(': ')[0]}: {text}"))
+        if (
+            "[" * 9 in text or "{" in text
+        ):  # left open, it is no JSON either: which of the two is said depends on Python
+            with pytest.raises(cvae.BundleError, match=r"manifest\.json: expected JSON: .*; export the bundle again$"):
+                cvae.read_bundle(tiny_bundle)
+            continue
+        with refuses(cvae.BundleError, f"{path}: expected JSON: {message}; export the bundle again"):
+            cvae.read_bundle(tiny_bundle)
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_golden_vectors_with_it_are_refused(case, refuses):
+    text, message = REFUSED[case]
+    expected = f"g.json: not golden vectors: ValueError('{message}'); export the bundle again"
+    with refuses(cvae.BundleError, expected):
+        cvae.parse_golden(text, "g.json")
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_folder_of_shards_with_it_is_refused(case, tmp_path, refuses):
+    text, message = REFUSED[case]
+    (tmp_path / _shards.SETTINGS_NAME).write_text(text)
+    expected = f"{tmp_path}: expected a folder of shards with a shards.json that can be read; found {message}; name another folder"
+    with refuses(cvae.InputError, expected):
+        _shards._read_settings(tmp_path)
+
+
+@pytest.mark.parametrize("shape", [[0], [0, 3], [2, 0, 4]])
+def test_golden_vectors_of_nothing_are_refused(shape, refuses):
+    array = {"dtype": "float32", "shape": shape, "data": ""}
+    case = {"file": "decoder.onnx", "inputs": {}, "outputs": {"probs": array}, "atol": 0.1}
+    message = (
+        f"g.json: not golden vectors: ValueError('expected values, found none: shape {shape}'); export the bundle again"
+    )
+    with refuses(cvae.BundleError, message):
+        cvae.parse_golden(json.dumps({"cases": [case], "rng": []}), "g.json")
+
+
+def test_golden_latents_of_nothing_are_refused(refuses):
+    latents = {"seed": "0", "first": "0", "count": 0, "latent_dim": 3}
+    text = json.dumps({"cases": [], "rng": [{**latents, "z": {"dtype": "float32", "shape": [0, 3], "data": ""}}]})
+    message = (
+        "g.json: not golden vectors: ValueError('expected values, found none: shape [0, 3]'); export the bundle again"
+    )
+    with refuses(cvae.BundleError, message):
+        cvae.parse_golden(text, "g.json")
+
+
+def test_a_length_that_is_worked_out_is_refused(refuses):
+    array = {"dtype": "uint8", "shape": [-1, 2], "data": "AAAAAA=="}
+    case = {"file": "a.onnx", "inputs": {"x": array}, "outputs": {}, "atol": 0.1}
+    message = "g.json: not golden vectors: ValueError('shape must be [2, 2]; found [-1, 2]'); export the bundle again"
+    with refuses(cvae.BundleError, message):
+        cvae.parse_golden(json.dumps({"cases": [case], "rng": []}), "g.json")

@@ -1,0 +1,121 @@
+"""What a run says before it begins, and what it refuses to be trained on."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cvae_runtime import InputError
+from cvae_train import DataOptions, Dataset, load_data
+from cvae_train._data.summary import describe_images
+
+RNG = np.random.default_rng(0)
+GREY = RNG.integers(0, 256, (40, 8, 8), np.uint8)
+GLYPHS = np.where(GREY > 200, 255, 0).astype(np.uint8)
+REMEDY = "scale the levels to 0 to 255, or say --binarize none to keep them as they are"
+
+
+def refusal(config, images):
+    with pytest.raises(InputError) as caught:
+        describe_images(config, Dataset(images, images[:1]))
+    return str(caught.value)
+
+
+def test_images_are_counted_with_their_shape_and_their_white(tiny_config):
+    images = np.zeros((10, 8, 8), np.uint8)
+    images[:, :2] = 255
+    images[::2, 7] = 200
+    lines = describe_images(tiny_config, Dataset(images, images[:4], validation=images[:3], notes=("a note",)))
+    assert lines == [
+        (
+            "memory: images of 8x8 pixels, grey: 10 for training, 3 for validation, 4 for testing; "
+            "31.2% white after the cut"
+        ),
+        "a note",
+    ]
+
+
+def test_colour_is_not_cut(rgb_config, rgb_data):
+    assert describe_images(rgb_config, rgb_data) == [
+        "memory: images of 8x8 pixels, RGB: 40 for training, 13 for testing"
+    ]
+
+
+def test_grey_pictures_that_are_cut_get_a_line(tiny_config):
+    lines = describe_images(tiny_config, Dataset(GREY, GREY[:4]))
+    assert lines[1] == (
+        "49% of the pixels are neither dark nor light, and the cut makes them black or white: "
+        "--likelihood discretized-logistic keeps them"
+    )
+    assert len(describe_images(tiny_config, Dataset(GLYPHS, GLYPHS[:4]))) == 1
+    assert len(describe_images(dataclasses.replace(tiny_config, binarize="none"), Dataset(GREY, GREY[:4]))) == 1
+
+
+@pytest.mark.parametrize("binarize", ["static", "none"])
+def test_arrays_of_0_and_1_are_refused_whatever_is_made_of_them(tiny_config, binarize):
+    assert refusal(dataclasses.replace(tiny_config, binarize=binarize), GLYPHS // 255) == (
+        "memory: expected grey levels 0 to 255, found 0 and 1 alone; multiply the values by 255, or make the array bool"
+    )
+
+
+@pytest.mark.parametrize(
+    ("images", "share", "levels"),
+    [
+        (GREY // 4, "0.00%", "0 to 63"),  # dark
+        (255 - GREY // 4, "100.00%", "192 to 255"),  # light
+        (GREY * 0, "0.00%", "0 to 0"),
+        (np.where(np.arange(2560).reshape(40, 8, 8) % 1281 == 1, 255, GREY // 2), "0.08%", "0 to 255"),
+    ],
+)
+def test_a_cut_that_leaves_nearly_nothing_is_refused(tiny_config, images, share, levels):
+    images = images.astype(np.uint8)
+    assert refusal(tiny_config, images) == (
+        f"memory: expected images of black and white after the cut at level 128, found {share} of their pixels white "
+        f"(levels {levels} of 255); {REMEDY}"
+    )
+    describe_images(dataclasses.replace(tiny_config, binarize="none"), Dataset(images, images))  # the remedy
+
+
+def test_images_that_come_out_all_alike_are_refused_unless_they_were(tiny_config):
+    images = GREY // 4
+    images[:15] = GLYPHS[:15]
+    assert refusal(tiny_config, images) == (
+        f"memory: expected images that differ after the cut at level 128, found 25 of 40 that come out all alike "
+        f"(levels 0 to 255 of 255); {REMEDY}"
+    )
+    alike = np.repeat(GLYPHS[:1], 10, axis=0)
+    assert len(describe_images(tiny_config, Dataset(alike, alike))) == 1
+
+
+def test_a_validation_part_is_there_once(tiny_config):
+    data = Dataset(GLYPHS, GLYPHS[:4])
+    own = dataclasses.replace(data, validation=GLYPHS[:5])
+    patient = dataclasses.replace(tiny_config, patience=2)
+    with pytest.raises(InputError) as caught:
+        describe_images(patient, data)
+    assert str(caught.value) == "patience looks at the validation part; set validation_fraction, to 0.1 for example"
+    describe_images(patient, own)
+    with pytest.raises(InputError) as caught:
+        describe_images(dataclasses.replace(patient, validation_fraction=0.1), own)
+    assert str(caught.value) == "memory: has a validation part of its own; leave --validation-fraction out"
+
+
+def test_12_bits_in_a_png_of_16_are_refused(tiny_config, tmp_path):
+    for number, image in enumerate(GREY):
+        Image.fromarray(image.astype(np.uint16) * 16).save(tmp_path / f"{number}.png")
+    with pytest.raises(InputError, match=r"found 0\.00% of their pixels white \(levels 0 to 16 of 255\); scale"):
+        describe_images(tiny_config, load_data(tmp_path))
+
+
+def test_white_glyphs_on_transparency_are_read_as_white_on_black(tiny_config, tmp_path):
+    for number, glyph in enumerate(GLYPHS):
+        Image.fromarray(np.dstack([np.full((8, 8, 3), 255, np.uint8), glyph])).save(tmp_path / f"{number}.png")
+    data = load_data(tmp_path, DataOptions(channels=1))
+    np.testing.assert_array_equal(np.unique(data.train), [0, 255])
+    assert len(describe_images(tiny_config, data)) == 2
+
+
+def test_bool_is_black_and_white():
+    data = Dataset(GLYPHS > 0, GLYPHS[:4] > 0)
+    np.testing.assert_array_equal(data.train[..., 0], GLYPHS)

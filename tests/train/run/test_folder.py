@@ -1,0 +1,135 @@
+"""What a run remembers of its images, and that it finds the same ones again."""
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cvae_runtime import InputError
+from cvae_train import DataInfo, DataOptions, Dataset, RunFolder, load_data
+from cvae_train._data.dataset import fingerprint_of
+from cvae_train._run.folder import write_json
+from cvae_train._run.plan import Plan
+
+OPTIONS = DataOptions(image_size=(8, 8), channels=1, test_fraction=0.25)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder of twelve pictures of 12x10 pixels."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    rng = np.random.default_rng(3)
+    for number in range(12):
+        Image.fromarray(rng.integers(0, 256, (10, 12, 3), np.uint8)).save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def data(pictures):
+    return load_data(pictures, OPTIONS)
+
+
+@pytest.fixture
+def run(tiny_config, data, tmp_path):
+    """The folder of a run that has just begun."""
+    folder = RunFolder(tmp_path / "run")
+    with folder.prepared(tiny_config, DataInfo.of(data), {}, Plan(), resume=False, overwrite=False):
+        return folder
+
+
+def edit(run, **changes):
+    """Change the data's fields of a run's config; a field that is None is taken away."""
+    fields = json.loads(run.config.read_text())
+    fields["data"] = {k: v for k, v in (fields["data"] | changes).items() if v is not None}
+    run.config.write_text(json.dumps(fields))
+
+
+def test_the_config_repeats_how_the_images_were_read(run, data, pictures):
+    assert json.loads(run.config.read_text())["data"] == {
+        "source": str(pictures),
+        "fingerprint": data.fingerprint,
+        "train_images": 9,
+        "test_images": 3,
+        "test_fingerprint": fingerprint_of(data.test),
+        "options": {"image_size": [8, 8], "channels": 1, "test_fraction": 0.25, "skip_bad": False},
+    }
+    assert run.read_config()[1] == DataInfo.of(data)
+
+
+def test_the_test_images_are_found_again(run, data, pictures, tmp_path):
+    np.testing.assert_array_equal(run.load_test(), data.test)
+    moved = pictures.rename(tmp_path / "moved")
+    with pytest.raises(InputError, match=r"found nothing; .*; the test images of .* are needed: say where .* --data"):
+        run.load_test()
+    np.testing.assert_array_equal(run.load_test(moved), data.test)
+
+
+def test_other_test_images_are_refused(run, data, pictures):
+    (test_name,) = [p.name for p in pictures.iterdir() if np.array_equal(_read(p), data.test[0])]
+    Image.new("L", (8, 8)).save(pictures / test_name)
+    with pytest.raises(InputError) as caught:
+        run.load_test()
+    assert str(caught.value).startswith(
+        f"{pictures}: other images than {run.path} was trained on: expected the fingerprint {fingerprint_of(data.test)}, "
+    )
+
+
+def _read(path):
+    from cvae_runtime import fit_picture, read_picture
+
+    return fit_picture(read_picture(path, "it"), (8, 8, 1))
+
+
+def test_a_run_of_before_options_were_recorded_is_read(tiny_config, tiny_data, tmp_path):
+    np.savez(tmp_path / "set.npz", x_train=tiny_data.train, x_test=tiny_data.test)
+    data = Dataset(tiny_data.train, tiny_data.test, str(tmp_path / "set.npz"))
+    run = RunFolder(tmp_path / "run")
+    with run.prepared(tiny_config, DataInfo.of(data), {}, Plan(), resume=False, overwrite=False):
+        pass
+    edit(run, options=None, test_fingerprint=None)
+    assert run.read_config()[1] == dataclasses.replace(DataInfo.of(data), test_fingerprint=None)
+    np.testing.assert_array_equal(run.load_test(), tiny_data.test)
+    with run.prepared(tiny_config, DataInfo.of(data), {}, Plan(), resume=True, overwrite=False):
+        assert run.read_config()[0] == tiny_config
+    np.savez(tmp_path / "set.npz", x_train=tiny_data.train[1:], x_test=tiny_data.test)
+    with pytest.raises(InputError, match=f"other images than .* was trained on: .* {data.fingerprint}, found"):
+        run.load_test()
+
+
+def test_other_options_are_listed_on_resume(run, tiny_config, pictures):
+    other = load_data(pictures, dataclasses.replace(OPTIONS, image_size=(4, 8), test_fraction=0.5))
+    with (
+        pytest.raises(InputError) as caught,
+        run.prepared(tiny_config, DataInfo.of(other), {}, Plan(), resume=True, overwrite=False),
+    ):
+        pytest.fail("the block must not begin")
+    assert str(caught.value).splitlines()[2:] == [
+        "  data.options.image_size: (8, 8) then, (4, 8) now",
+        "  data.options.test_fraction: 0.25 then, 0.5 now",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"colour": 3}, "not a run's configuration: TypeError"),
+        ({"image_size": [1, 2, 3]}, "not a run's configuration: ValueError"),
+        ([], "not a run's configuration: AttributeError"),
+        ({"channels": 2}, "channels must be 1 or 3; found 2"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(run, options, message):
+    edit(run, options=options)
+    with pytest.raises(InputError, match=message):
+        run.read_config()
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_json_of_a_run_never_holds_what_is_no_number(tmp_path, number):
+    with pytest.raises(ValueError, match="Out of range float values are not JSON compliant"):
+        write_json(tmp_path / "a.json", {"elbo": [number]})
+    assert not (tmp_path / "a.json").exists()

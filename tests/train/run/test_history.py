@@ -1,0 +1,65 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cvae_runtime import InputError
+from cvae_train import EpochRecord, read_history
+from cvae_train._run.history import kept_epoch, stops_early, write_history
+
+floats = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(st.lists(st.builds(EpochRecord, st.integers(1, 10**6), *[floats] * 6, st.none() | floats), max_size=4))
+def test_a_history_is_read_as_it_was_written(tmp_path_factory, history):
+    path = tmp_path_factory.mktemp("history") / "history.csv"
+    write_history(path, history)
+    assert read_history(path) == history
+
+
+def test_the_file_is_a_header_and_a_row_an_epoch(tmp_path):
+    figures = (-80.5, -50.25, 30.25, -90.0, 2.0, 30_000.0)
+    write_history(tmp_path / "h.csv", [EpochRecord(1, *figures), EpochRecord(2, *figures, -81.5)])
+    assert (tmp_path / "h.csv").read_text() == (
+        "epoch,elbo,reconstruction,kl,train_elbo,seconds,images_per_second,validation_elbo\n"
+        "1,-80.5,-50.25,30.25,-90.0,2.0,30000.0,\n"
+        "2,-80.5,-50.25,30.25,-90.0,2.0,30000.0,-81.5\n"
+    )
+
+
+def test_a_history_without_a_validation_column_is_read(tmp_path):
+    header = "epoch,elbo,reconstruction,kl,train_elbo,seconds,images_per_second"
+    (tmp_path / "h.csv").write_text(f"{header}\n1,-80.5,-50.25,30.25,-90.0,2.0,30000.0\n")
+    assert read_history(tmp_path / "h.csv") == [EpochRecord(1, -80.5, -50.25, 30.25, -90.0, 2.0, 30_000.0)]
+
+
+def records(*validation_elbos):
+    return [EpochRecord(epoch, *[0.0] * 6, elbo) for epoch, elbo in enumerate(validation_elbos, 1)]
+
+
+@pytest.mark.parametrize(
+    ("history", "patience", "kept", "stops"),
+    [
+        (records(), 2, 0, False),
+        (records(-3.0, -2.0, -1.0), 2, 3, False),
+        (records(-3.0, -1.0, -2.0), 2, 2, False),
+        (records(-3.0, -1.0, -2.0, -1.5), 2, 2, True),
+        (records(-1.0, -1.0, -1.0), 2, 1, True),  # of equals the first: as good is not better
+        (records(None, None), 0, 2, False),
+        (records(-1.0, -2.0), 0, 2, False),
+    ],
+)
+def test_early_stopping_keeps_the_best_epoch(history, patience, kept, stops):
+    assert kept_epoch(history, patience) == kept
+    assert stops_early(history, patience) == stops
+
+
+@pytest.mark.parametrize("text", ["", "no such file", "epoch,elbo\n", "epoch,elbo\n1,2\n", "epoch,elbo,reconstruction,kl,train_elbo,seconds,images_per_second\n1,x,,,,,\n"])  # fmt: skip
+def test_other_files_are_refused(tmp_path, text):
+    (tmp_path / "h.csv").write_text(text)
+    with pytest.raises(InputError, match=r"h.csv: cannot be read as a history: .*; expected the columns \['epoch', "):
+        read_history(tmp_path / "h.csv")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"h.csv: cannot be read as a history: FileNotFoundError"):
+        read_history(tmp_path / "h.csv")

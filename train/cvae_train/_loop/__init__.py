@@ -1,0 +1,20 @@
+"""The compiled training loop: steps, optimizer, devices, the cluster, and the checkpoint that a run resumes from."""
+
+from .checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
+from .cluster import Cluster, WorkerLostError, join_cluster
+from .compute import Compute, choose_compute
+from .loop import DivergedError, Loop
+
+__all__ = [
+    "Cluster",
+    "Compute",
+    "DivergedError",
+    "Loop",
+    "WorkerLostError",
+    "choose_compute",
+    "join_cluster",
+    "load_checkpoint",
+    "load_weights",
+    "save_checkpoint",
+    "save_weights",
+]

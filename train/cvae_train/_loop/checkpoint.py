@@ -1,0 +1,98 @@
+"""Checkpoints and weights: NumPy archives, one file each, so that one rename makes a whole one.
+
+A checkpoint holds everything that the next epoch depends on: weights, optimizer, epoch and history. Random numbers
+need no state, being functions of seed, epoch and step.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from cvae_runtime import InputError, npz_bytes, parse_json, read_npz, write_file
+
+from .._run import EpochRecord
+
+VERSION = 1
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def save_weights(path: Path, model: keras.Model) -> None:
+    """Write a model's variables by their paths, ``encoder/conv_1/kernel`` and so on."""
+    write_file(path, npz_bytes(_named(model.variables)))
+
+
+def load_weights(path: Path, model: keras.Model) -> None:
+    """Put what `save_weights` wrote into a model of the same shape.
+
+    Raises:
+        InputError: the file is damaged or belongs to another model.
+    """
+    names = [variable.path for variable in model.variables]
+    _assign(path, model.variables, dict(zip(names, read_npz(path, names), strict=True)))
+
+
+def save_checkpoint(
+    path: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer, history: Iterable[EpochRecord]
+) -> None:
+    """Write all that is needed to go on after the last epoch of ``history``."""
+    state = {"version": VERSION, "history": [dataclasses.asdict(record) for record in history]}
+    arrays = _named([*model.variables, *optimizer.variables])
+    write_file(path, npz_bytes({"state": np.array(json.dumps(state, allow_nan=False)), **arrays}))
+
+
+def load_checkpoint(path: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> list[EpochRecord]:
+    """Put a checkpoint into a model and its optimizer.
+
+    Returns:
+        The history; its length is the number of whole epochs.
+
+    Raises:
+        InputError: the file is damaged, of another version, or belongs to another model.
+    """
+    variables = [*model.variables, *optimizer.variables]
+    names = [variable.path for variable in variables]
+    state_array, *arrays = read_npz(path, ["state", *names])
+    history = _history_of(path, str(state_array))
+    _assign(path, variables, dict(zip(names, arrays, strict=True)))
+    return history
+
+
+def _history_of(path: Path, text: str) -> list[EpochRecord]:
+    try:
+        state = parse_json(text)
+        if (found := state["version"]) != VERSION:
+            raise InputError(
+                f"{path}: expected a checkpoint of version {VERSION}, found version {found}; "
+                f"go on with the version of cvae-toolkit that wrote it, or begin anew with --overwrite instead of --resume"
+            )
+        return [EpochRecord(**record) for record in state["history"]]
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{path}: cannot be read as a checkpoint: {error!r}; begin anew with --overwrite instead of --resume"
+        ) from error
+
+
+def _named(variables: Iterable[keras.Variable]) -> Arrays:
+    return {variable.path: variable.numpy() for variable in variables}
+
+
+def _assign(path: Path, variables: Iterable[keras.Variable], arrays: Arrays) -> None:
+    for variable in variables:
+        array = np.asarray(arrays[variable.path])
+        if array.dtype.kind not in "fiu":
+            raise InputError(f"{path}: {variable.path} holds {array.dtype}, expected numbers; the file is damaged")
+        if array.shape != tuple(variable.shape):
+            raise InputError(
+                f"{path}: {variable.path} has shape {array.shape}, expected {tuple(variable.shape)}: "
+                f"the file belongs to another model"
+            )
+        variable.assign(array)

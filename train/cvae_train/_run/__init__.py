@@ -1,0 +1,50 @@
+"""The run folder: configuration, plan, history, pictures, and what listens to a run."""
+
+from .callbacks import Callback
+from .drawing import draw
+from .folder import DataInfo, RunFolder, write_json
+from .history import (
+    COLLAPSE_REMEDY,
+    COLUMNS,
+    EpochRecord,
+    history_of,
+    history_table,
+    kept_epoch,
+    read_history,
+    stops_early,
+    write_history,
+)
+from .no_run import refuse_unfinished
+from .plan import Plan
+from .plots import SAMPLES, draw_elbo_curve, gif_epochs, sample_picture, write_elbo_curve, write_gif
+from .progress import Progress
+from .provenance import describe_environment
+from .result import RunResult
+
+__all__ = [
+    "COLLAPSE_REMEDY",
+    "COLUMNS",
+    "SAMPLES",
+    "Callback",
+    "DataInfo",
+    "EpochRecord",
+    "Plan",
+    "Progress",
+    "RunFolder",
+    "RunResult",
+    "describe_environment",
+    "draw",
+    "draw_elbo_curve",
+    "gif_epochs",
+    "history_of",
+    "history_table",
+    "kept_epoch",
+    "read_history",
+    "refuse_unfinished",
+    "sample_picture",
+    "stops_early",
+    "write_elbo_curve",
+    "write_gif",
+    "write_history",
+    "write_json",
+]

@@ -1,0 +1,71 @@
+"""The pictures of a run: samples after each epoch, their animation, and the ELBO curve."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvae_runtime import encode_gif, encode_png, picture_grid, to_uint8, write_file
+
+from .drawing import draw
+from .history import EpochRecord
+
+SAMPLES = 16  # a 4x4 grid
+SCALE = 3
+FRAME_MILLISECONDS = 100
+
+
+def sample_picture(probs: NDArray[np.float32]) -> bytes:
+    """A grid of images (N, H, W, C) in [0, 1], as PNG."""
+    return encode_png(picture_grid(to_uint8(probs), scale=SCALE))
+
+
+def gif_epochs(last: int) -> list[int]:
+    """The epochs 0 .. last that the animation shows: the notebook's pacing, quick at first and slow later.
+
+    A frame where round(2 * sqrt(epoch)) grows, and the last epoch, which so may come twice.
+    """
+    epochs, shown = [], -1
+    for epoch in range(last + 1):
+        if (pace := round(2 * epoch**0.5)) > shown:
+            epochs.append(epoch)
+            shown = pace
+    return [*epochs, last]
+
+
+def write_gif(path: Path, pictures: Sequence[Path]) -> None:
+    """Animate PNG files of one size."""
+    from PIL import Image
+
+    frames = []
+    for picture in pictures:
+        with Image.open(picture) as image:
+            pixels = np.asarray(image)
+        frames.append(pixels if pixels.ndim == 3 else pixels[..., np.newaxis])
+    write_file(path, encode_gif(frames, FRAME_MILLISECONDS))
+
+
+def write_elbo_curve(path: Path, history: Sequence[EpochRecord]) -> None:
+    """Draw the test and training ELBO over the epochs, as PNG."""
+    write_file(path, draw((6.4, 4.0), lambda figure: draw_elbo_curve(figure.subplots(), history)))
+
+
+def draw_elbo_curve(axes: Any, history: Sequence[EpochRecord]) -> None:
+    """Draw the curve on Matplotlib's axes."""
+    epochs = [record.epoch for record in history]
+    # The first epochs gain ten times what all later ones do, and would flatten them to a line.
+    shown = history[len(history) // 20 :]
+    low = min(min(record.elbo, record.train_elbo) for record in shown)
+    axes.plot(epochs, [record.train_elbo for record in history], color="tab:gray", label="train", marker=".")
+    axes.plot(epochs, [record.elbo for record in history], color="tab:blue", label="test", marker=".")
+    validated = [record for record in history if record.validation_elbo is not None]
+    if validated:
+        values = [record.validation_elbo for record in validated]
+        axes.plot([record.epoch for record in validated], values, color="tab:orange", label="validation", marker=".")
+    axes.set(xlabel="epoch", ylabel="ELBO (nats per image)")
+    axes.set_title(f"test ELBO {history[-1].elbo:.2f} after {epochs[-1]} epochs")
+    axes.set_ylim(bottom=low - 1.0)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")

@@ -1,6 +1,7 @@
-"""The tree holds to its own rules: which package may import which, and how large a module may grow."""
+"""The tree holds to its own rules: which package and which room may import which, and how large a module may grow."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = {"cvae_runtime": "runtime", "cvae_train": "train", "cvae_export": "export"}
 ARROWS = {"cvae_runtime": set(), "cvae_train": {"cvae_runtime"}, "cvae_export": {"cvae_train", "cvae_runtime"}}
+ROOMED = ("cvae_runtime", "cvae_train")
 MODULES = sorted(path for package, folder in PACKAGES.items() for path in (ROOT / folder / package).rglob("*.py"))
 SCRIPTS = sorted((ROOT / "runtime" / "js" / "src").glob("*.ts"))
 
@@ -38,6 +40,71 @@ def test_imports_between_packages_follow_the_arrows_and_take_public_names(path):
             assert top in ARROWS[own], f"{own} must not import {top}"
             assert not rest, f"{module} is private to {top}"
             assert not [name for name in names if name.startswith("_")]
+
+
+def drawn(package):
+    """The rooms of ARCHITECTURE.md's table, from the top: name -> rooms that it imports."""
+    text = (ROOT / "ARCHITECTURE.md").read_text().split(f"### Rooms of `{package}`", 1)[1].split("\n## ")[0]
+    table = text.split("\n### ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| .* \| (.*) \|$", table, re.MULTILINE)
+    return {room: set(re.findall(r"`(\w+)`", arrows)) for room, arrows in rows}
+
+
+def crossings(package):
+    """Every import of another room within a package: (room, file, imported module from its room on, names)."""
+    base = ROOT / PACKAGES[package] / package
+    for path in base.rglob("*.py"):
+        parts = path.relative_to(base).with_suffix("").parts
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                folder = parts[: len(parts) - node.level]
+                target = (*folder, *(node.module.split(".") if node.module else ()))
+                names = tuple(alias.name for alias in node.names)
+                for module in [target] if target else [(name,) for name in names]:
+                    if module[0] != parts[0]:
+                        yield parts[0], path, module, names
+
+
+@pytest.mark.parametrize("package", ROOMED)
+def test_rooms_import_what_is_drawn(package):
+    base = ROOT / PACKAGES[package] / package
+    found = {path.stem: set() for path in base.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    for room, _, module, _ in crossings(package):
+        found[room].add(module[0])
+    found.pop("__init__")
+    assert found == drawn(package)
+
+
+@pytest.mark.parametrize("package", ROOMED)
+def test_rooms_import_only_rooms_below(package):
+    order = list(drawn(package))
+    for room, arrows in drawn(package).items():
+        assert arrows <= set(order[order.index(room) + 1 :])
+
+
+@pytest.mark.parametrize("package", ROOMED)
+def test_rooms_import_what_other_rooms_hand_out(package):
+    base = ROOT / PACKAGES[package] / package
+    for _, path, module, names in crossings(package):
+        face = base / module[0] / "__init__.py"
+        assert len(module) == 1, f"{path} reaches into {'.'.join(module)}"
+        if face.is_file():
+            public = next(
+                (
+                    {element.value for element in node.value.elts}
+                    for node in ast.parse(face.read_text()).body
+                    if isinstance(node, ast.Assign) and node.targets[0].id == "__all__"
+                ),
+                set(),
+            )
+            assert set(names) <= public, f"{path} takes from {module[0]} what it does not hand out"
+
+
+@pytest.mark.parametrize("package", ROOMED)
+def test_no_room_is_a_hall(package):
+    base = ROOT / PACKAGES[package] / package
+    for folder in [base, *(path for path in base.iterdir() if path.is_dir())]:
+        assert len(list(folder.glob("*.py"))) <= 20
 
 
 def test_the_runtime_imports_only_its_base_dependencies():

@@ -132,7 +132,7 @@ def test_every_page_is_in_the_navigation_of_the_site():
 
 
 def test_the_file_map_names_files_that_are_there():
-    text = (ROOT / "ARCHITECTURE.md").read_text()
+    text = (ROOT / "ARCHITECTURE.md").read_text().split("## Everything else", 1)[1]
     rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
     folder, names = "", []
     for row in rows:
@@ -146,14 +146,9 @@ def test_the_file_map_names_files_that_are_there():
     assert missing == []
 
 
-def test_every_module_of_the_packages_is_in_the_file_map():
+def test_every_module_without_a_room_is_in_the_file_map():
     text = (ROOT / "ARCHITECTURE.md").read_text()
-    quiet = {"__init__.py", "_errors.py", "_extras.py", "_check.py", "_cli.py", "_illustrate.py", "_progress.py", "_tensorflow.py"}  # fmt: skip
-    for modules in (
-        "runtime/cvae_runtime/*.py",
-        "train/cvae_train/*.py",
-        "export/cvae_export/*.py",
-        "runtime/js/src/*.ts",
-    ):
+    quiet = {"__init__.py", "_errors.py", "_cli.py"}
+    for modules in ("export/cvae_export/*.py", "runtime/js/src/*.ts"):
         for path in ROOT.glob(modules):
             assert path.name in quiet or path.name in text, path

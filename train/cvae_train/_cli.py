@@ -207,9 +207,9 @@ def command(
     result = train(recipe, images, run, resume=resume, overwrite=overwrite, quiet=quiet, callbacks=callbacks)
     if not quiet:
         kept = result.kept
-        print(f"{result.path}: epoch {kept.epoch}, test ELBO {kept.elbo:.2f} nats per image", file=sys.stderr)
         for warning in result.warnings:
             print(f"warning: {warning}", file=sys.stderr)
+        print(f"{result.path}: epoch {kept.epoch}, test ELBO {kept.elbo:.2f} nats per image", file=sys.stderr)
 
 
 def main() -> None:

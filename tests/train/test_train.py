@@ -16,6 +16,7 @@ from cvae_train._data import fingerprint_of
 from cvae_train._loop import Loop
 from cvae_train._plan import Plan
 from cvae_train._run import DataInfo
+from cvae_train._summary import describe_images
 from tests.waits import wait_until
 
 UNTIMED = ("epoch", "elbo", "reconstruction", "kl", "train_elbo")
@@ -323,7 +324,8 @@ def test_load_run_of_an_unfinished_run_says_how_to_go_on(undisturbed):
 def test_progress_is_a_line_an_epoch_where_stderr_is_no_terminal(replaced, tiny_data, tmp_path, capsys):
     result = train(replaced(epochs=1), tiny_data, tmp_path / "run")
     record = result.history[0]
-    first, second = capsys.readouterr().err.splitlines()
+    *images, first, second = capsys.readouterr().err.splitlines()
+    assert images == describe_images(replaced(epochs=1), tiny_data)
     assert re.fullmatch(r"float32 layers on [CG]PU, batches in \d+ tower\(s\)", first)
     assert second == (
         f"epoch 1/1: test ELBO {record.elbo:.2f} (reconstruction {record.reconstruction:.2f}, KL {record.kl:.2f}), "

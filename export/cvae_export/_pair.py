@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cvae_runtime import CvaeError, InputError
+from cvae_runtime import PROVIDERS, CvaeError, InputError
 
 from ._convert import ConversionError, convert
 from ._decoder_output import kind_of_output, probs_of
@@ -19,6 +18,7 @@ from ._input_range import RANGES, Preprocess, range_text
 from ._network import Network
 from ._reasons import place_of, reason_of, whole_tracebacks
 from ._settings import DEFAULT_OPSET, DecoderOutput, Range
+from ._verify import open_session
 
 Shape = tuple[int, int, int]
 Encode = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
@@ -147,7 +147,7 @@ def _graph_of(network: Network, call: Callable[[tf.Tensor], Mapping[str, tf.Tens
     except ConversionError as error:
         raise ConversionError(f"{network.name}: {error}") from error
     try:
-        onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+        open_session(proto.SerializeToString(), PROVIDERS["cpu"])
     except Exception as error:  # ONNX Runtime's exceptions have no common base
         raise ConversionError(
             f"{network.name}: expected a graph that ONNX Runtime opens, found one that it does not: {reason_of(error)}; "

@@ -30,9 +30,9 @@ class Budget:
 
     Attributes:
         atol: of outputs up to 1; scaled by the largest absolute value of larger ones. None: any.
-        elbo: change of the test ELBO, nats per image, or 1e-5 of an ELBO that is larger than 100 times this; where outputs
-            are held by ``atol``, beyond three standard errors of the change itself. A pixel that a model is sure of, wrongly, moves by tenths of a nat with the last bit of
-            its probability, and few test images do not average that out.
+        elbo: change of the test ELBO, nats per image. Where outputs are held by ``atol``, three standard errors of the
+            change are added: a pixel that a model is sure of, wrongly, moves by tenths of a nat with the last bit of its
+            probability, and few test images do not average that out. There 1e-5 of the ELBO is allowed in any case.
     """
 
     atol: float | None
@@ -146,9 +146,10 @@ def compare(
     differences = {name: float(np.max([of_run[name] for of_run, _ in found])) for name in expected.outputs}
     changes = [MeanElbo(0.0, 0.0, 0), *(change for _, change in found if change is not None)]
     largest_change = changes[int(np.argmax([abs(change.mean) for change in changes]))]  # argmax finds NaN
-    noise = 0.0 if budget.atol is None else 3.0 * (largest_change.stderr or 0.0)
     # Outputs are held to a part of their largest value, and so is the ELBO: it may be large, of few images.
-    size = 0.0 if model_elbos is None else abs(float(np.mean(model_elbos)))
+    noise = size = 0.0
+    if budget.atol is not None and model_elbos is not None:
+        noise, size = 3.0 * (largest_change.stderr or 0.0), abs(float(np.mean(model_elbos)))
     atol = math.inf if budget.atol is None else budget.atol
     largest = {name: max(1.0, float(np.abs(array).max())) for name, array in expected.outputs.items()}
     return Comparison(

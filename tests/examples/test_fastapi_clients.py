@@ -200,6 +200,8 @@ def test_pictures_of_a_client_that_has_left_are_not_decoded(live, service, model
     leaving = running.send("POST", "/score", FORM, form(*[digit] * 4))
     wait_until(lambda: held.calls)
     leaving.close()
+    wait_until(lambda: not running.server.server_state.connections)
+    assert running.client.get("/nowhere").status_code == 404  # by then the server has cancelled the work, too
     held_back = {"files": [("images", ("a.png", digit))] * 4}
     held.open.set()
     # Its pixels are free again.

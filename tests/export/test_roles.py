@@ -175,7 +175,7 @@ def test_images_of_bytes_are_rounded_as_the_runtime_rounds(subject):
     graph, _ = finish(proto, PORTABLE, ("images",), {"cvae.role": "decoder_uint8"})
     z = values[:, np.newaxis]
     for found in (run_onnx(graph)({"z": z})["images"], ReferenceEvaluator(graph).run(["images"], {"z": z})[0]):
-        np.testing.assert_array_equal(found.ravel(), to_uint8(values))
+        np.testing.assert_array_equal(found.ravel(), to_uint8(values.clip(0, 1)))
 
 
 @pytest.mark.parametrize("samples", [1, 5])

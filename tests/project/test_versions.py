@@ -41,7 +41,7 @@ def test_a_bundle_of_another_format_says_so(version, tmp_path):
     with pytest.raises(cvae.BundleError) as caught:
         cvae.load(folder, provider="cpu")
     assert str(caught.value) == (
-        f"{path}: expected format 1, found {version!r}; "
+        f"{path}: expected format 1, found {json.dumps(version)}; "
         f"use the version of cvae-toolkit that wrote it, or export the bundle again"
     )
 

@@ -12,6 +12,7 @@ from PIL import Image
 from cvae_runtime import InputError, TargetExistsError
 from cvae_train import Callback, Dataset, DivergedError, RunFolder, load_run, read_history, train
 from cvae_train._data.dataset import fingerprint_of
+from cvae_train._data.summary import describe_images
 from cvae_train._loop.checkpoint import load_weights
 from cvae_train._loop.loop import Loop
 from cvae_train._run.folder import DataInfo
@@ -323,7 +324,8 @@ def test_load_run_of_an_unfinished_run_says_how_to_go_on(undisturbed):
 def test_progress_is_a_line_an_epoch_where_stderr_is_no_terminal(replaced, tiny_data, tmp_path, capsys):
     result = train(replaced(epochs=1), tiny_data, tmp_path / "run")
     record = result.history[0]
-    first, second = capsys.readouterr().err.splitlines()
+    *images, first, second = capsys.readouterr().err.splitlines()
+    assert images == describe_images(replaced(epochs=1), tiny_data)
     assert re.fullmatch(r"float32 layers on [CG]PU, batches in \d+ tower\(s\)", first)
     assert second == (
         f"epoch 1/1: test ELBO {record.elbo:.2f} (reconstruction {record.reconstruction:.2f}, KL {record.kl:.2f}), "

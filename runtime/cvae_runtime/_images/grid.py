@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -96,7 +96,7 @@ def encode_png(picture: NDArray[Any], *, optimize: bool = True) -> bytes:
     return buffer.getvalue()
 
 
-def encode_gif(frames: Sequence[NDArray[Any]], milliseconds: int) -> bytes:
+def encode_gif(frames: Iterable[NDArray[Any]], milliseconds: int) -> bytes:
     """Encode pictures as a GIF that loops.
 
     Args:
@@ -106,11 +106,12 @@ def encode_gif(frames: Sequence[NDArray[Any]], milliseconds: int) -> bytes:
     Raises:
         InputError: no frames, or none that are pictures.
     """
-    if not len(frames):
-        raise InputError("frames must hold at least one picture; found none")
-    buffer = io.BytesIO()
     # Copies: Pillow shares an array's memory, which an iterator may use again for its next frame.
-    first, *others = (_pillow_image(np.array(frame)) for frame in frames)
+    pictures = [_pillow_image(np.array(frame)) for frame in frames]
+    if not pictures:
+        raise InputError("frames must hold at least one picture; found none")
+    first, *others = pictures
+    buffer = io.BytesIO()
     first.save(buffer, "GIF", save_all=True, append_images=others, duration=milliseconds, loop=0)
     return buffer.getvalue()
 

@@ -30,9 +30,10 @@ def refuse_existing_folder(target: Path, layout: Layout, overwrite: bool, *, res
             project wrote and nobody else put something into.
         InputError: the folder that is to hold it does not exist; or it is a pipe or a device.
     """
-    refuse_name(target, overwrite or bool(resume), "--overwrite" if resume is None else "--resume or --overwrite")
+    refuse_special(target)
     if os.path.lexists(target) and not resume:
-        check_replaceable(target, layout)
+        check_replaceable(target, layout)  # before --overwrite is advised
+    refuse_name(target, overwrite or bool(resume), "--overwrite" if resume is None else "--resume or --overwrite")
 
 
 def make_folder(folder: Path) -> None:

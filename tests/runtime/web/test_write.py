@@ -186,7 +186,10 @@ def test_the_command_refuses_what_it_cannot_do(cvae_web, tiny_bundle, tmp_path):
     assert err.startswith(f"Error: {tiny_bundle / 'decoder.onnx'}: expected ")
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "file").write_text("")
-    message = "Error: there exists and is not a page's folder, so it is not overwritten; choose another name\n"
+    message = (
+        "Error: there: expected a page of cvae-web, found a folder that is none, which is not overwritten: "
+        "[Errno 2] No such file or directory: 'there/page.json'; choose another name\n"
+    )
     assert cvae_web("there") == cvae_web("there", "--overwrite") == (1, message)
     assert cvae_web("no/out") == (1, "Error: cannot write no/out: the folder no does not exist; create it first\n")
     assert not (tmp_path / "out").exists()

@@ -46,7 +46,7 @@ def test_grey_pictures_that_are_cut_get_a_line(tiny_config):
     lines = describe_images(tiny_config, Dataset(GREY, GREY[:4]))
     assert lines[1] == (
         "49% of the pixels are neither dark nor light, and the cut makes them black or white: "
-        "--likelihood discretized-logistic keeps them"
+        "--likelihood discretized-logistic-mixture keeps them"
     )
     assert len(describe_images(tiny_config, Dataset(GLYPHS, GLYPHS[:4]))) == 1
     assert len(describe_images(dataclasses.replace(tiny_config, binarize="none"), Dataset(GREY, GREY[:4]))) == 1

@@ -211,7 +211,7 @@ describe("what is wrong is said, and nothing is written", () => {
     const none = await cvae("sample", "nowhere", ...output);
     expect(none.code).toBe(5);
     expect(none.err).toBe(
-      "Error: nowhere/manifest.json: cannot be read: ENOENT: no such file or directory, open 'nowhere/manifest.json'; " +
+      "Error: nowhere/manifest.json: cannot be read: ENOENT: no such file or directory, lstat 'nowhere/manifest.json'; " +
         "expected a bundle, a folder that cvae-export makes\n",
     );
     cpSync(BUNDLES.colour, path("damaged"), { recursive: true });

@@ -1,4 +1,4 @@
-/** What holds for the page as a whole: offline, from the disk, its weight, its layout, and for who cannot see it. */
+/** What holds for the page as a whole: offline, from the disk, its layout, and for who cannot see it. */
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -51,15 +51,6 @@ describe.skipIf(CHROMIUM === undefined)("the page as a whole", () => {
     expect(await text(page, "engine-note")).toBe("WebAssembly: a page in one file carries nothing else.");
     expect([...origins]).toEqual(["null"]); // that of files
     await leave();
-  });
-
-  test("without WebAssembly and bundle it weighs less than 155 kB", async () => {
-    const own = await serve();
-    const { page, leave } = await visit(browser, own.url);
-    await page.waitForSelector('html[data-offline="ready"]');
-    expect(own.sent((name) => !name.endsWith(".wasm") && !name.startsWith("bundle/"))).toBeLessThan(155_000);
-    await leave();
-    await own.close();
   });
 
   test.each([

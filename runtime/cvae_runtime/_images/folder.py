@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .._errors import InputError
+from .._system import printable_values
 from .file_kind import PICTURE_FORMATS, file_kind
 
 # Files of these names are pictures whatever they hold: one that is damaged is an error.
@@ -75,12 +76,10 @@ def _find(folder: Path, prefix: str, above: frozenset[str], found: FoundPictures
 def _why_not(entry: os.DirEntry[str]) -> str | None:
     """Why a file is no picture; None for those that are to be read."""
     name, path = entry.name.lower(), Path(entry.path)
-    if not entry.is_file():
-        if path.exists():
-            return "no file"  # a pipe would be waited for
-        return None if name.endswith(PICTURE_SUFFIXES) else "broken link"
     if name.endswith(PICTURE_SUFFIXES):
-        return None
+        return None  # a pipe or a broken link of such a name is an error when it is read
+    if not entry.is_file():
+        return "no file" if path.exists() else "broken link"  # a pipe would be waited for
     kind = "raw picture of a camera" if name.endswith(_RAW_SUFFIXES) else file_kind(path)
     return None if kind in PICTURE_FORMATS else kind
 
@@ -93,13 +92,8 @@ def describe_passed_over(passed_over: Mapping[str, str]) -> str:
     kinds = []
     for reason, those in sorted(names.items(), key=lambda item: (-len(item[1]), item[0])):
         more = ["..."] if len(those) > _NAMED else []
-        kinds.append(f"{len(those):,} {reason} ({', '.join([*map(printable, those[:_NAMED]), *more])})")
+        kinds.append(f"{len(those):,} {reason} ({', '.join([*printable_values(those[:_NAMED]), *more])})")
     return f"passed over {len(passed_over):,} {'file' if len(passed_over) == 1 else 'files'}: {', '.join(kinds)}"
-
-
-def printable(name: str) -> str:
-    """A file's name for a terminal: what is no character of a line becomes a question mark."""
-    return "".join(character if character.isprintable() else "?" for character in name)
 
 
 def no_pictures(folder: Path, passed_over: Mapping[str, str]) -> InputError:

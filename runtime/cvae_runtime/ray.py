@@ -18,9 +18,10 @@ import numpy as np
 
 from ._bundle import Precision
 from ._check import whole
+from ._cluster import RemoteModel
 from ._engine import Provider, check_provider
 from ._errors import InputError
-from ._jobs import Columns, RemoteModel, code_batch, code_columns
+from ._jobs import Columns, code_batch, code_columns
 from ._math import check_range
 from ._model import load
 from ._sampling import Dtype

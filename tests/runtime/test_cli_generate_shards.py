@@ -135,7 +135,7 @@ def test_a_folder_that_cannot_be_made_is_1(run, tiny_bundle):
     Path("file").write_bytes(b"")
     for name, message in [
         ("none/out", "cannot write none/out: the folder none does not exist; create it first"),
-        ("file", "file exists already; choose another name or say --resume or --overwrite"),
+        ("file", "file: expected a folder of shards, found a file; choose another name"),
     ]:
         assert run(tiny_bundle, *SHARDS, "-o", name) == (1, b"", f"Error: {message}\n")
 

@@ -41,9 +41,9 @@ assert all(result.agrees for result in cvae.check_golden(cvae.read_bundle(sys.ar
 """
 COMMAND = """
 sys.argv[:] = ["cvae-{name}", *sys.argv[2:]]
-from cvae_runtime import _cli_{name}
+from cvae_runtime._commands import {name}
 try:
-    _cli_{name}.main()
+    {name}.main()
 except SystemExit as ended:
     assert ended.code == 0, ended.code
 """

@@ -64,7 +64,7 @@ class EngineChoice:
         """
         if self.engine == "local":
             return None
-        from .._jobs import on_cluster
+        from .._cluster import on_cluster
 
         where = self.address, self.workers, bundle, model.provider, precision, threads or 1
         return functools.partial(on_cluster, *where, ordered=ordered)

@@ -1,13 +1,11 @@
-"""Jobs over any number of images: folders of shards, tables of codes, the lowest ELBOs, and their parts on a cluster."""
+"""Jobs over any number of images: folders of shards, tables of codes, and the lowest ELBOs."""
 
 from .anomalies import Strangest, draw_pairs
 from .code_formats import CODE_FORMATS
 from .codes import Columns, code_batch, code_columns
 from .encode import Encoding, Part
-from .ray_backend import on_cluster
-from .ray_model import RemoteModel
 from .shard_formats import SHARD_FORMATS
-from .shards import ShardEngine, ShardSettings, one_by_one, write_shards
+from .shards import ShardEngine, ShardSettings, Work, one_by_one, write_shards
 
 __all__ = [
     "CODE_FORMATS",
@@ -15,14 +13,13 @@ __all__ = [
     "Columns",
     "Encoding",
     "Part",
-    "RemoteModel",
     "ShardEngine",
     "ShardSettings",
     "Strangest",
+    "Work",
     "code_batch",
     "code_columns",
     "draw_pairs",
-    "on_cluster",
     "one_by_one",
     "write_shards",
 ]

@@ -107,7 +107,7 @@ def test_graphs_that_are_shaped_for_another_provider_are_left_out(bundles, tiny,
         asked.append(provider)
         return open_sessions(graphs_for, "cpu", level, **sources)
 
-    monkeypatch.setattr("cvae_runtime._bundle.golden.open_sessions", on_the_cpu)
+    monkeypatch.setattr("cvae_runtime._engine.self_check.open_sessions", on_the_cpu)
     assert [result.file for result in cvae.check_golden(bundle)] == ["decoder.onnx", "x.onnx"]
     assert [result.file for result in cvae.check_golden(bundle, "cuda")] == ["decoder.onnx"]
     assert asked == ["cpu", "cpu", "cuda"]

@@ -197,8 +197,8 @@ def test_the_command_refuses_what_it_cannot_do(cvae_web, tiny_bundle, tmp_path):
 
 def test_the_command_imports_no_onnxruntime(tmp_path, page):
     code = (
-        "import sys; from pathlib import Path; from cvae_runtime import _web, read_bundle, write_page\n"
-        "_web.PAGE = Path(sys.argv[1]); write_page(read_bundle(), sys.argv[2])\n"
+        "import sys; from pathlib import Path; from cvae_runtime import read_bundle, write_page; from cvae_runtime._web import write\n"
+        "write.PAGE = Path(sys.argv[1]); write_page(read_bundle(), sys.argv[2])\n"
         "assert 'onnxruntime' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, page, tmp_path / "out"], check=True)

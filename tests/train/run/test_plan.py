@@ -99,7 +99,7 @@ def test_a_run_that_computes_alike_says_nothing(replaced, tiny_data, tmp_path, m
     monkeypatch.setattr("cvae_train._train._finish", lambda *_: None)
     for _ in range(2):
         train(config, tiny_data, path, resume=True, quiet=True)
-    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == []
+    assert [record.getMessage() for record in caplog.records if record.name == "cvae_train"] == []
 
 
 def test_a_plan_survives_json_and_runs_of_before_have_none(tmp_path):

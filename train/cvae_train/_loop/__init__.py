@@ -4,12 +4,14 @@ from .checkpoint import load_checkpoint, load_weights, save_checkpoint, save_wei
 from .cluster import Cluster, WorkerLostError, join_cluster
 from .compute import Compute, choose_compute
 from .loop import DivergedError, Loop
+from .progress import Progress
 
 __all__ = [
     "Cluster",
     "Compute",
     "DivergedError",
     "Loop",
+    "Progress",
     "WorkerLostError",
     "choose_compute",
     "join_cluster",

@@ -17,7 +17,6 @@ from .history import (
 from .no_run import refuse_unfinished
 from .plan import Plan
 from .plots import SAMPLES, draw_elbo_curve, gif_epochs, sample_picture, write_elbo_curve, write_gif
-from .progress import Progress
 from .provenance import describe_environment
 from .result import RunResult
 
@@ -29,7 +28,6 @@ __all__ = [
     "DataInfo",
     "EpochRecord",
     "Plan",
-    "Progress",
     "RunFolder",
     "RunResult",
     "describe_environment",

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import cvae_runtime as cvae
-from cvae_runtime._jobs import ray_backend as _ray_engine
+from cvae_runtime._cluster import backend as _ray_engine
+from cvae_runtime._cluster import on_cluster
 from cvae_runtime._jobs.encode import Encoding
-from cvae_runtime._jobs.ray_backend import on_cluster
 from cvae_runtime._jobs.shards import ShardSettings, write_shards
 
 SHARDS = ["--shard-size", "100", "--provider", "cpu"]

@@ -11,8 +11,8 @@ from typing import Any
 
 from .._bundle import Precision
 from .._errors import CvaeError, InputError
-from .ray_model import RemoteModel, ray
-from .shards import Work
+from .._jobs import Work
+from .model import RemoteModel, ray
 
 _RETRIES = 10  # of a task whose worker or machine dies; one that kills every worker must come to an end
 _ANSWER = 10.0  # seconds that a cluster has

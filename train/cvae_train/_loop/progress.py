@@ -6,7 +6,7 @@ from typing import Self
 
 from tqdm import tqdm
 
-from .history import EpochRecord
+from .._run import EpochRecord
 
 
 class Progress:

@@ -80,7 +80,7 @@ ifdef NODE
 else
 	@echo 'make: $(WITHOUT_NODE): the runtime in JavaScript and the web page are not tested' >&2
 endif
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 $(JS)/node_modules/.installed: $(JS)/package.json $(JS)/.npmrc
 ifndef NODE

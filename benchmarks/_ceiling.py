@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 import cvae_runtime
+import cvae_runtime.system
 from cvae_train import ModelConfig
 from cvae_train._config import KERNEL, STRIDE
 
@@ -66,7 +67,7 @@ def product(side: str) -> Factory:
     graph = helper.make_graph([helper.make_node("MatMul", ["x", "weights"], ["y"])], "product", [x], [y], [weights])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = cvae_runtime.allowed_cores()
+    options.intra_op_num_threads = cvae_runtime.system.allowed_cores()
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     found = session.run(None, {"x": factors[0]})[0]
     assert np.allclose(found[0], factors[0][0] @ factors[1], atol=1e-2)
@@ -75,7 +76,7 @@ def product(side: str) -> Factory:
 
 def copies(size: str) -> Factory:
     """Copy this number of bytes, a part on each core."""
-    cores = cvae_runtime.allowed_cores()
+    cores = cvae_runtime.system.allowed_cores()
     source = np.random.default_rng(0).integers(0, 255, int(size), np.uint8)
     target = np.zeros_like(source)
     parts = list(zip(np.array_split(target, cores), np.array_split(source, cores), strict=True))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import cvae_runtime
+import cvae_runtime.system
 
 PACKAGES = (
     *("cvae-toolkit", "numpy", "onnxruntime", "onnxruntime-gpu", "tensorflow", "keras", "torch", "jax", "openvino"),
@@ -29,9 +30,9 @@ def environment(root: Path = Path("/")) -> dict[str, Any]:
         "machine": platform.machine(),
         "processor": processor.get("model name") or platform.processor() or platform.machine(),
         "flags": [flag for flag in processor.get("flags", processor.get("Features", "")).split() if _FLAGS.match(flag)],
-        "cores": cvae_runtime.allowed_cores(),
+        "cores": cvae_runtime.system.allowed_cores(),
         "governor": _governor(root),
-        "memory_bytes": cvae_runtime.available_memory(),
+        "memory_bytes": cvae_runtime.system.available_memory(),
         "versions": {name: _version(name) for name in PACKAGES},
     }
 

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 
 import cvae_runtime
+import cvae_runtime.bundle
+import cvae_runtime.system
 from cvae_runtime._engine.providers import open_sessions
 from cvae_runtime._engine.scheduler import Scheduler
 
@@ -40,7 +42,7 @@ class Candidate:
     """A graph to measure: its name in the table, its entry in the manifest, and the ONNX file."""
 
     name: str
-    info: cvae_runtime.GraphInfo
+    info: cvae_runtime.bundle.GraphInfo
     data: bytes
 
 
@@ -161,7 +163,7 @@ def run(
     """Yield a comparison for each role and number of threads, and profiles as text."""
     rounds, calls = (Rounds(3, seconds or 0.1), 20) if quick else (Rounds(9, seconds or 0.5), 200)
     micro_batches = tuple(batch or MICRO_BATCHES)
-    threads = threads or sorted({1, cvae_runtime.allowed_cores()})
+    threads = threads or sorted({1, cvae_runtime.system.allowed_cores()})
     opened = [cvae_runtime.read_bundle(path) for path in bundles or (None,)]
     every = {role: candidates(opened, role) for role in ROLES}
     for role, graphs in every.items():

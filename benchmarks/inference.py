@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 
 import cvae_runtime
+import cvae_runtime.system
 import cvae_train
 
 from ._ceiling import ceilings
@@ -167,7 +168,7 @@ def run(
     """Yield a comparison for each task and scenario."""
     rounds = Rounds(3, seconds or 0.1) if quick else Rounds(7, seconds or 0.35)
     batches = tuple(batch or (QUICK_BATCHES if quick else BATCHES))
-    cores = sorted(threads or _doubling(cvae_runtime.allowed_cores()))
+    cores = sorted(threads or _doubling(cvae_runtime.system.allowed_cores()))
     raced = [task for task in tasks if task in ROLES]
     served, widest = tuple(size for size in batches if size <= SERVED), max([b for b in batches if b <= 256] or batches)
     serving = "server" in scenarios and "decoding" in raced and 1 in batches
@@ -179,7 +180,7 @@ def run(
         by_cores = {}
         if raced:
             # Only some systems can restrict a process to cores; all cores need no restriction.
-            most = None if cores[-1] == cvae_runtime.allowed_cores() else cores[-1]
+            most = None if cores[-1] == cvae_runtime.system.allowed_cores() else cores[-1]
             with Field(taking_part, progress, most) as field:
                 for task in raced:
                     found = field.offline(task, batches, reference(task, folder, max(batches)), ATOL, rounds)

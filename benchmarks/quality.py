@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import cvae_runtime
+import cvae_runtime.bundle
 import cvae_train
 
 from ._harness import entry_of
@@ -18,7 +19,7 @@ OPTIONS = ()
 
 HISTORIES = Path(__file__).parents[1] / "docs" / "histories"
 OURS = "packaged model, float32"
-PRECISIONS: Sequence[cvae_runtime.Precision] = ("float32", "int8")
+PRECISIONS: Sequence[cvae_runtime.bundle.Precision] = ("float32", "int8")
 
 
 def variant(precision: str) -> str:

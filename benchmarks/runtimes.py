@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import cvae_runtime
+import cvae_runtime.bundle
 
 from ._harness import Rounds, check_output, entry_of, race
 from ._process import Contender, ContenderError, chosen
@@ -123,7 +124,7 @@ def comparisons(
 
 def _checked(program: Program, bundle: cvae_runtime.Bundle, batches: Sequence[int]) -> Agreement:
     """Differences of a program's outputs as shares of the golden values; raises `ContenderError` for wrong ones."""
-    golden = cvae_runtime.parse_golden(bundle.files[bundle.manifest.golden.file], bundle.manifest.golden.file)
+    golden = cvae_runtime.bundle.parse_golden(bundle.files[bundle.manifest.golden.file], bundle.manifest.golden.file)
     found = program.agreement(golden, bundles_of(bundle))
     checked = dataclasses.replace(found, differences=shares(found, golden))
     with cvae_runtime.load(provider="cpu", threads=1) as model:

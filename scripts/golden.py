@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import cvae_runtime as cvae
+import cvae_runtime.files
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden"
@@ -83,4 +84,4 @@ if __name__ == "__main__":
     for name, path in BUNDLES.items():
         with cvae.load(path, provider="cpu") as model:
             numbers[name] = numbers_of(model)
-    cvae.write_file(GOLDEN / "runtime.json", (json.dumps(numbers, indent=1, allow_nan=False) + "\n").encode())
+    cvae.files.write_file(GOLDEN / "runtime.json", (json.dumps(numbers, indent=1, allow_nan=False) + "\n").encode())

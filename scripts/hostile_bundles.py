@@ -23,6 +23,8 @@ from typing import Any
 import numpy as np
 
 import cvae_runtime as cvae
+import cvae_runtime.bundle
+import cvae_runtime.random
 
 PART = 250  # bundles a process tries
 PATIENCE = 300  # seconds that a part may take; a bundle takes some milliseconds
@@ -137,13 +139,13 @@ def damaged_json(text: bytes, rng: random.Random) -> bytes:
 def rehashed(files: Files) -> Files:
     """The files with a manifest that has their sizes and hashes, where it still has places for them."""
     try:
-        manifest = json.loads(files[cvae.MANIFEST_NAME])
+        manifest = json.loads(files[cvae.bundle.MANIFEST_NAME])
         for info in [*manifest["graphs"], manifest["golden"]]:
             data = files[info["file"]]
             info.update(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return files
-    return {**files, cvae.MANIFEST_NAME: json.dumps(manifest).encode()}
+    return {**files, cvae.bundle.MANIFEST_NAME: json.dumps(manifest).encode()}
 
 
 def write_damaged(files: Files, folder: Path, rng: random.Random) -> None:
@@ -155,9 +157,9 @@ def write_damaged(files: Files, folder: Path, rng: random.Random) -> None:
         case 0:
             files = {**files, name: damaged_bytes(files[name], rng)}
         case 1 | 2:
-            files = {**files, cvae.MANIFEST_NAME: damaged_json(files[cvae.MANIFEST_NAME], rng)}
+            files = {**files, cvae.bundle.MANIFEST_NAME: damaged_json(files[cvae.bundle.MANIFEST_NAME], rng)}
         case 3:
-            files = rehashed({**files, cvae.MANIFEST_NAME: damaged_json(files[cvae.MANIFEST_NAME], rng)})
+            files = rehashed({**files, cvae.bundle.MANIFEST_NAME: damaged_json(files[cvae.bundle.MANIFEST_NAME], rng)})
         case 4 if rng.random() < 0.7:
             files = rehashed({**files, GOLDEN: damaged_json(files[GOLDEN], rng)})
         case 4:
@@ -200,14 +202,14 @@ def attempt(folder: Path, *, run: bool = True) -> str:
     try:
         if not run:
             bundle = cvae.read_bundle(folder)
-            cvae.parse_golden(bundle.files[bundle.manifest.golden.file], str(folder))
+            cvae.bundle.parse_golden(bundle.files[bundle.manifest.golden.file], str(folder))
             return "runs"
         with warnings.catch_warnings(), cvae.load(folder, provider="cpu", threads=1) as model:
             warnings.simplefilter("ignore")  # of infinite numbers: weights may be any
             images = np.zeros((2, *model.image_shape), np.uint8)
             model.reconstruct(images)
             # Other random numbers and likelihoods are those of later versions, refused by `InputError`.
-            if (known := model.manifest.model).rng == cvae.RNG_NAME:
+            if (known := model.manifest.model).rng == cvae.random.RNG_NAME:
                 model.generate(2)
                 model.reconstruct(images, sample=True)
                 if known.likelihood in LIKELIHOODS:

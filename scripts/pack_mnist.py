@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 import cvae_train
-from cvae_runtime import read_idx, write_file
+from cvae_runtime.files import write_file
+from cvae_runtime.images import read_idx
 from cvae_train._data.mnist import FILE_NAME, pack_mnist
 
 

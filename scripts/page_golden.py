@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import cvae_runtime as cvae
+import cvae_runtime.files
 
 GOLDEN = Path(__file__).parents[1] / "runtime" / "js" / "tests" / "page" / "golden"
 SEED = 7
@@ -15,9 +16,11 @@ if __name__ == "__main__":
         way = model.interpolate(*cvae.prior_latents(SEED, 0, 2, model.latent_dim), steps=9, method="spherical")
         seen = model.reconstruct(samples[:1])
     # As `cvae-generate -n 64 --seed 7` draws them.
-    cvae.write_file(GOLDEN / "samples.png", cvae.encode_png(cvae.picture_grid(samples, scale=2)))
-    cvae.write_file(GOLDEN / "way.png", cvae.encode_png(cvae.picture_grid(cvae.to_uint8(way), columns=9, padding=2)))
-    cvae.write_file(GOLDEN / "picture.png", cvae.encode_png(samples[0]))
-    cvae.write_file(GOLDEN / "reconstruction.png", cvae.encode_png(cvae.to_uint8(seen)[0]))
+    cvae.files.write_file(GOLDEN / "samples.png", cvae.encode_png(cvae.picture_grid(samples, scale=2)))
+    cvae.files.write_file(
+        GOLDEN / "way.png", cvae.encode_png(cvae.picture_grid(cvae.to_uint8(way), columns=9, padding=2))
+    )
+    cvae.files.write_file(GOLDEN / "picture.png", cvae.encode_png(samples[0]))
+    cvae.files.write_file(GOLDEN / "reconstruction.png", cvae.encode_png(cvae.to_uint8(seen)[0]))
     numbers = {name: float(getattr(scores, name)[0]) for name in ("elbo", "reconstruction", "kl")}
-    cvae.write_file(GOLDEN / "scores.json", (json.dumps(numbers, indent=2, allow_nan=False) + "\n").encode())
+    cvae.files.write_file(GOLDEN / "scores.json", (json.dumps(numbers, indent=2, allow_nan=False) + "\n").encode())

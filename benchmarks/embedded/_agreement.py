@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from benchmarks._process import ContenderError
-from cvae_runtime import Bundle, Golden
+from cvae_runtime import Bundle
+from cvae_runtime.bundle import Golden
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 import cvae_runtime
+import cvae_runtime.bundle
 
 JAVASCRIPT = Path(__file__).parents[2] / "runtime" / "js"
 
@@ -23,7 +24,7 @@ def prepare(folder: Path, most: int) -> cvae_runtime.Bundle:
         (folder / name).mkdir()
         for file, data in bundle.files.items():
             (folder / name / file).write_bytes(data)
-        (folder / name / cvae_runtime.MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
+        (folder / name / cvae_runtime.bundle.MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
     length = bundle.manifest.model.latent_dim
     for name, z in (("first", _latents(0, 1, length)), ("batch", _latents(1, most, length))):
         (folder / f"{name}.f32").write_bytes(z.astype("<f4").tobytes())

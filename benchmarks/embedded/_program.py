@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from benchmarks._process import Contender, ContenderError, Process
-from cvae_runtime import Golden, GoldenCase, GoldenLatents
+from cvae_runtime.bundle import Golden, GoldenCase, GoldenLatents
 
 from ._agreement import Agreement, distance, ulp
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks._process import ContenderError
-from cvae_runtime import Golden
+from cvae_runtime.bundle import Golden
 
 from ._agreement import Agreement
 from ._program import Start

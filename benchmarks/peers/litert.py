@@ -4,6 +4,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 import cvae_runtime
+import cvae_runtime.system
 from benchmarks._worker import Factory, Work
 from benchmarks.peers import inputs, lite_model
 
@@ -13,7 +14,7 @@ def xnnpack(folder: str) -> Factory:
 
     def at(task: str, batch: int) -> Work:
         path = str(lite_model(task, folder, batch))
-        interpreter = Interpreter(path, num_threads=cvae_runtime.allowed_cores())
+        interpreter = Interpreter(path, num_threads=cvae_runtime.system.allowed_cores())
         interpreter.allocate_tensors()
         (given,) = (detail["index"] for detail in interpreter.get_input_details())
         wanted = [d["index"] for d in sorted(interpreter.get_output_details(), key=lambda d: d["name"])]

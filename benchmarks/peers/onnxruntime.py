@@ -6,7 +6,7 @@ import onnxruntime
 
 from benchmarks._worker import Factory, UnavailableError, Work
 from benchmarks.peers import inputs, plain_graph
-from cvae_runtime import allowed_cores
+from cvae_runtime.system import allowed_cores
 
 
 def _peer(folder: str, provider: str) -> Factory:

@@ -3,11 +3,12 @@
 import numpy as np
 
 import cvae_runtime
+import cvae_runtime.bundle
 from benchmarks._worker import Factory, UnavailableError, Work
 from benchmarks.peers import inputs
 
 
-def _peer(precision: cvae_runtime.Precision, folder: str, provider: str = "cpu") -> Factory:
+def _peer(precision: cvae_runtime.bundle.Precision, folder: str, provider: str = "cpu") -> Factory:
     try:
         model = cvae_runtime.load(provider=provider, precision=precision)
     except cvae_runtime.ProviderError as error:

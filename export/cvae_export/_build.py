@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import onnx
 
-from cvae_runtime import InputError, Precision, Target
+from cvae_runtime import InputError
+from cvae_runtime.bundle import Precision, Target
 
 from ._convert import ConversionError, convert, finish
 from ._float16 import to_float16

@@ -7,7 +7,9 @@ from typing import Any
 
 import click
 
-from cvae_runtime import check_page, cli, is_single_file, read_bundle, require, write_page
+from cvae_runtime import cli, read_bundle
+from cvae_runtime.system import require
+from cvae_runtime.web import check_page, is_single_file, write_page
 from cvae_train import import_tensorflow
 
 from ._settings import (

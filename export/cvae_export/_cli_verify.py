@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cvae_runtime import PROVIDERS, Bundle, InputError, cli, read_bundle, require
+from cvae_runtime import PROVIDERS, Bundle, InputError, cli, read_bundle
+from cvae_runtime.system import require
 
 from ._errors import ParityError
 from ._golden_check import Check, check_everywhere, table

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from cvae_runtime import RNG_NAME, InputError, ModelInfo, Preprocessing, prior_latents
+from cvae_runtime import InputError, prior_latents
+from cvae_runtime.bundle import ModelInfo, Preprocessing
+from cvae_runtime.random import RNG_NAME
 from cvae_train import Dataset, load_data
 
 from ._input_range import input_range_of

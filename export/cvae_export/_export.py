@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from cvae_runtime import (
+from cvae_runtime import check_golden, prior_latents, read_bundle
+from cvae_runtime.bundle import (
     BUNDLE_LAYOUT,
     MANIFEST_NAME,
     Golden,
@@ -19,13 +20,8 @@ from cvae_runtime import (
     GoldenLatents,
     Manifest,
     Training,
-    check_golden,
-    new_folder,
-    prior_latents,
-    read_bundle,
-    refuse_existing_folder,
-    write_file,
 )
+from cvae_runtime.files import new_folder, refuse_existing_folder, write_file
 from cvae_train import Dataset
 
 from ._build import Refused, build

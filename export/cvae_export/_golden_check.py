@@ -5,16 +5,9 @@ import logging
 import math
 from collections.abc import Sequence
 
-from cvae_runtime import (
-    PROVIDERS,
-    Bundle,
-    BundleError,
-    GoldenResult,
-    ProviderError,
-    check_golden,
-    printable_values,
-    require,
-)
+from cvae_runtime import PROVIDERS, Bundle, BundleError, ProviderError, check_golden
+from cvae_runtime.bundle import GoldenResult
+from cvae_runtime.system import printable_values, require
 
 _log = logging.getLogger("cvae_export")
 

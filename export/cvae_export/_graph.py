@@ -5,7 +5,7 @@ import hashlib
 
 import onnx
 
-from cvae_runtime import GraphInfo, Precision, Target, TensorInfo, Verified
+from cvae_runtime.bundle import GraphInfo, Precision, Target, TensorInfo, Verified
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cvae_runtime import Bundle, InputError, MissingExtraError, parse_json, printable_values, refuse_special, require
+from cvae_runtime import Bundle, InputError, MissingExtraError
+from cvae_runtime.files import parse_json, refuse_special
+from cvae_runtime.system import printable_values, require
 
 _QUANTIZATION = ("QuantizeLinear", "DequantizeLinear")
 

@@ -14,16 +14,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cvae_runtime import (
-    EVALUATION_SEED,
-    Posterior,
-    gaussian_kl,
-    log_likelihood,
-    posterior_noise,
-    prior_latents,
-    reparameterize,
-    targets_of,
-)
+from cvae_runtime import Posterior, posterior_noise, prior_latents
+from cvae_runtime.elbo import EVALUATION_SEED, gaussian_kl, log_likelihood, reparameterize, targets_of
 
 from ._functions import FUNCTIONS, Function
 from ._scorer import model_scores

@@ -1,4 +1,4 @@
-"""The scorer: `cvae_runtime.score_images` as a TensorFlow function that becomes a graph, with the caller's noise.
+"""The scorer: `cvae_runtime.elbo.score_images` as a TensorFlow function that becomes a graph, with the caller's noise.
 
 Pixels and densities are computed in float64, as an ELBO is defined, from the encoder's and decoder's float32 outputs;
 sums over thousands of pixels and the tails of narrow pixel distributions ask for it. What leaves is float32.
@@ -11,7 +11,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cvae_runtime import EVALUATION_SEED, PROBABILITY_FLOOR, ModelInfo, Posterior, score_images
+from cvae_runtime import Posterior
+from cvae_runtime.bundle import ModelInfo
+from cvae_runtime.elbo import EVALUATION_SEED, PROBABILITY_FLOOR, score_images
 from cvae_train import preprocess
 
 from ._subject import Subject
@@ -53,7 +55,7 @@ def scorer(subject: Subject) -> Any:
 
 
 def _log_likelihood(x: tf.Tensor, parameters: Mapping[str, tf.Tensor], likelihood: str) -> tf.Tensor:
-    """log p of each pixel, see `cvae_runtime.log_likelihood`; all float64."""
+    """log p of each pixel, see `cvae_runtime.elbo.log_likelihood`; all float64."""
     if likelihood == "bernoulli":
         p = tf.clip_by_value(parameters["probs"], PROBABILITY_FLOOR, 1.0 - PROBABILITY_FLOOR)
         return x * tf.math.log(p) + (1.0 - x) * tf.math.log(1.0 - p)

@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Literal, get_args
 
-from cvae_runtime import InputError, Precision, Target
+from cvae_runtime import InputError
+from cvae_runtime.bundle import Precision, Target
 
 OPSETS = range(13, 22)
 DEFAULT_OPSET = 15

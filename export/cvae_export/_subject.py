@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cvae_runtime import RNG_NAME, ModelInfo, Preprocessing
+from cvae_runtime.bundle import ModelInfo, Preprocessing
+from cvae_runtime.random import RNG_NAME
 from cvae_train import RunFolder, load_run, preprocess
 
 

@@ -14,7 +14,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from cvae_runtime import PROVIDERS, Precision, Verified, allowed_cores
+from cvae_runtime import PROVIDERS
+from cvae_runtime.bundle import Precision, Verified
+from cvae_runtime.system import allowed_cores
 
 from ._errors import ParityError
 from ._graph import Graph

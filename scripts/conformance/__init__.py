@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cvae_runtime import Bundle, GoldenCase, GraphInfo, TensorInfo
+from cvae_runtime import Bundle
+from cvae_runtime.bundle import GoldenCase, GraphInfo, TensorInfo
 
 from ._runtimes import RUNTIMES
 from ._tools import Arrays, Runtime

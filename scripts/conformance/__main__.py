@@ -9,7 +9,8 @@ import json
 from importlib import metadata
 from pathlib import Path
 
-from cvae_runtime import parse_golden, read_bundle
+from cvae_runtime import read_bundle
+from cvae_runtime.bundle import parse_golden
 
 from . import RUNTIMES, TOLERANCE, largest_difference
 

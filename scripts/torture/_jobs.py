@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 import cvae_runtime as cvae
+import cvae_runtime.bundle
 
 from ._processes import DONE, run
 
@@ -158,7 +159,7 @@ def _check_bundle(target: Path) -> None:
 
 def _bundle_result(target: Path) -> Result:
     # The manifest holds differences that were measured, and versions.
-    return {name: data for name, data in _contents(target).items() if name != cvae.MANIFEST_NAME}
+    return {name: data for name, data in _contents(target).items() if name != cvae.bundle.MANIFEST_NAME}
 
 
 def _check_shards(target: Path) -> None:

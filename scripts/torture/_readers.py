@@ -12,6 +12,8 @@ import numpy as np
 from PIL import Image
 
 import cvae_runtime as cvae
+import cvae_runtime.bundle
+import cvae_runtime.images
 from cvae_runtime._images.source import open_images
 from cvae_train import RunFolder, read_history
 from scripts import hostile_bundles
@@ -43,9 +45,10 @@ def readers() -> dict[str, Reader]:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (3, *SHAPE[:2]), np.uint8)
     idx = struct.pack(">I3I", 0x803, *images.shape) + images.tobytes()
-    npy = [cvae.npy_bytes(array) for array in (images, images.astype(np.float32) / 255, images[..., None])]
+    npy = [cvae.images.npy_bytes(array) for array in (images, images.astype(np.float32) / 255, images[..., None])]
     archives = [
-        cvae.npz_bytes({"x_train": images, "x_test": images[:1]}, compress=compress) for compress in (False, True)
+        cvae.images.npz_bytes({"x_train": images, "x_test": images[:1]}, compress=compress)
+        for compress in (False, True)
     ]
     bundle = cvae.packaged_bundle()
     assets = _ROOT / "assets" / "mnist"
@@ -54,18 +57,18 @@ def readers() -> dict[str, Reader]:
         % json.dumps({"dtype": "float32", "shape": [1, 2], "data": "AACAPwAAgD8="}).encode()
     )
     return {
-        "idx": Reader("a.idx", (idx,), lambda path: cvae.read_idx(path, 3)),
-        "idx.gz": Reader("a.gz", (gzip.compress(idx, mtime=0),), lambda path: cvae.read_idx(path, 3)),
-        "npy": Reader("a.npy", tuple(npy), lambda path: cvae.as_images(cvae.read_npy(path), str(path))),
+        "idx": Reader("a.idx", (idx,), lambda path: cvae.images.read_idx(path, 3)),
+        "idx.gz": Reader("a.gz", (gzip.compress(idx, mtime=0),), lambda path: cvae.images.read_idx(path, 3)),
+        "npy": Reader("a.npy", tuple(npy), lambda path: cvae.images.as_images(cvae.images.read_npy(path), str(path))),
         "npy mapped": Reader("a.npy", tuple(npy), _read_all),
-        "npz": Reader("a.npz", tuple(archives), lambda path: cvae.read_npz(path, ("x_train", "x_test"))),
+        "npz": Reader("a.npz", tuple(archives), lambda path: cvae.images.read_npz(path, ("x_train", "x_test"))),
         "picture": Reader("a.png", tuple(map(_picture, _FORMATS)), _read_picture),
         "manifest": Reader(
             "m.json",
-            ((bundle / cvae.MANIFEST_NAME).read_bytes(),),
-            lambda path: cvae.parse_manifest(path.read_bytes(), str(path)),
+            ((bundle / cvae.bundle.MANIFEST_NAME).read_bytes(),),
+            lambda path: cvae.bundle.parse_manifest(path.read_bytes(), str(path)),
         ),
-        "golden": Reader("g.json", (golden,), lambda path: cvae.parse_golden(path.read_bytes(), str(path))),
+        "golden": Reader("g.json", (golden,), lambda path: cvae.bundle.parse_golden(path.read_bytes(), str(path))),
         "config": Reader(
             "config.json",
             ((assets / "config.json").read_bytes(),),
@@ -104,7 +107,7 @@ def _picture(kind: tuple[str, str]) -> bytes:
 
 
 def _read_picture(path: Path) -> object:
-    cvae.encoded_shape(path, str(path))
+    cvae.images.encoded_shape(path, str(path))
     return cvae.read_images([path], SHAPE, resize=True, gray=True)
 
 

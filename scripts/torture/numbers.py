@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import cvae_runtime as cvae
+import cvae_runtime.elbo
+import cvae_runtime.images
 
 from ._counts import Counts, rng_of, until
 from ._processes import PATIENCE
@@ -134,12 +136,16 @@ def _calls(model: cvae.Model) -> Iterator[_Call]:
         posterior = cvae.Posterior(np.zeros((2, size), np.float32), np.full((2, size), logvar, np.float32))
         yield (
             f"logvar {logvar}",
-            lambda posterior=posterior: cvae.gaussian_kl(posterior.mean, posterior.logvar),
+            lambda posterior=posterior: cvae.elbo.gaussian_kl(posterior.mean, posterior.logvar),
             lambda kl: bool((np.asarray(kl) >= 0).all()),
         )
     for number in (*_NO_NUMBERS, -1e-9, 1.0 + 1e-6, 1e30):
-        yield f"pictures of {number}", lambda number=number: cvae.as_images(np.full((1, *shape), number), "it"), refused
-    yield "pictures of denormals", lambda: cvae.as_images(np.full((1, *shape), 1e-310), "it"), lambda _: True
+        yield (
+            f"pictures of {number}",
+            lambda number=number: cvae.images.as_images(np.full((1, *shape), number), "it"),
+            refused,
+        )
+    yield "pictures of denormals", lambda: cvae.images.as_images(np.full((1, *shape), 1e-310), "it"), lambda _: True
 
 
 def _compare(model: cvae.Model, rng: random.Random, counts: Counts, *, languages: bool) -> None:
@@ -175,7 +181,7 @@ def _compare(model: cvae.Model, rng: random.Random, counts: Counts, *, languages
         if done.returncode != 0:
             counts.defect("processes", done.stderr)
             return
-        same("processes", cvae.read_npy(path))
+        same("processes", cvae.images.read_npy(path))
     if languages:
         _in_node(images, (count, seed, first), model, counts)
 

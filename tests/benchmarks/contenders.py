@@ -97,5 +97,6 @@ def between(low, high):
 def cores():
     """Gives how many cores it may use."""
     import cvae_runtime
+    import cvae_runtime.system
 
-    return lambda _task, batch: lambda: np.full((batch, 2), float(cvae_runtime.allowed_cores()))
+    return lambda _task, batch: lambda: np.full((batch, 2), float(cvae_runtime.system.allowed_cores()))

@@ -7,6 +7,7 @@ import pytest
 from onnx import numpy_helper
 
 import cvae_runtime
+import cvae_runtime.bundle
 from benchmarks import _cli, graphs
 from benchmarks._document import read_document
 from benchmarks._harness import Rounds
@@ -23,13 +24,13 @@ def bundle_with(folder, **added):
         file = "decoder_cpu.onnx" if precision == "float32" else f"decoder_cpu_{precision}.onnx"
         files[file] = data
         described = {"file": file, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        verified = cvae_runtime.Verified({"probs": difference}, 0.0, None)
+        verified = cvae_runtime.bundle.Verified({"probs": difference}, 0.0, None)
         graph = dataclasses.replace(portable["decoder"], target="cpu", precision=precision, **described)
         more.append(dataclasses.replace(graph, verified=verified))
     # The portable graphs come last, as a manifest may list them.
     manifest = dataclasses.replace(packaged.manifest, graphs=(*more, *portable.values()))
     files["golden.json"] = packaged.files["golden.json"]
-    files[cvae_runtime.MANIFEST_NAME] = manifest.to_json().encode()
+    files[cvae_runtime.bundle.MANIFEST_NAME] = manifest.to_json().encode()
     folder.mkdir()
     for name, data in files.items():
         (folder / name).write_bytes(data)

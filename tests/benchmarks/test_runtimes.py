@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import cvae_runtime
+import cvae_runtime.bundle
 from benchmarks import runtimes
 from benchmarks._process import ContenderError
 from benchmarks._progress import Progress
@@ -41,7 +42,7 @@ def ask(*asked, batch=(1, 2)):
 @pytest.fixture(scope="module")
 def golden():
     bundle = cvae_runtime.read_bundle()
-    return cvae_runtime.parse_golden(bundle.files["golden.json"], "golden.json")
+    return cvae_runtime.bundle.parse_golden(bundle.files["golden.json"], "golden.json")
 
 
 @pytest.fixture(scope="module")

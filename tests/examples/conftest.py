@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import cvae_runtime as cvae
+import cvae_runtime.bundle
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -31,7 +32,9 @@ def model():
 @pytest.fixture(scope="session")
 def golden(bundle):
     """The golden cases of the package's bundle by file."""
-    return {case.file: case for case in cvae.parse_golden((bundle / "golden.json").read_bytes(), "golden.json").cases}
+    return {
+        case.file: case for case in cvae.bundle.parse_golden((bundle / "golden.json").read_bytes(), "golden.json").cases
+    }
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import cvae_runtime as cvae
+import cvae_runtime.elbo
 from tests.examples.conftest import SERVICE, SERVICE_FOLDER
 from tests.examples.service_answers import array_of, digits, error_of, png
 from tests.waits import PATIENCE, wait_until
@@ -213,7 +214,7 @@ def test_a_score_of_many_draws_ends_with_its_client(live, model, monkeypatch):
     running = live()
     held = gate(running.engine.decoder, "_run", monkeypatch)
     ended = threading.Event()
-    score_images = cvae.score_images
+    score_images = cvae.elbo.score_images
 
     def scored(*arguments):
         try:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import cvae_runtime as cvae
+import cvae_runtime.images
 from tests.examples.service_answers import array_of, digits, error_of, picture_of, png
 
 
@@ -47,7 +48,7 @@ def test_pictures_are_changed_when_asked_to_and_not_otherwise(post, model):
     colour = np.stack([255 - digit.repeat(2, 0).repeat(2, 1)] * 3, axis=-1)
     file = png(colour)
     again = picture_of(post("/reconstruct?resize=true&gray=true&invert=true", file))
-    expected = np.bitwise_not(cvae.fit_picture(colour, (28, 28, 1)))
+    expected = np.bitwise_not(cvae.images.fit_picture(colour, (28, 28, 1)))
     assert np.abs(again.astype(int) - cvae.to_uint8(model.reconstruct(expected[None]))[0, ..., 0]).max() <= 1
     assert error_of(post("/score", file)) == (
         400,

@@ -15,7 +15,8 @@ import cvae_runtime
 from cvae_export import export
 from cvae_export._cli_verify import command
 from cvae_export._golden_check import check_everywhere
-from cvae_runtime import Golden, packaged_bundle, parse_golden, read_bundle
+from cvae_runtime import packaged_bundle, read_bundle
+from cvae_runtime.bundle import Golden, parse_golden
 from cvae_train import Dataset, train
 
 LEVELS = list(onnxruntime.GraphOptimizationLevel.__members__)

@@ -9,7 +9,8 @@ import onnxruntime
 import pytest
 
 from cvae_export import export
-from cvae_runtime import packaged_bundle, parse_golden, read_bundle
+from cvae_runtime import packaged_bundle, read_bundle
+from cvae_runtime.bundle import parse_golden
 from cvae_train import Dataset, train
 from scripts.conformance import RUNTIMES, TOLERANCE, largest_difference
 

@@ -21,15 +21,8 @@ from cvae_export._settings import OPSETS
 from cvae_export._subject import subject_of_run
 from cvae_export._verify import BUDGETS, check, compare
 from cvae_export.passes import PORTABLE
-from cvae_runtime import (
-    check_golden,
-    gaussian_kl,
-    log_likelihood,
-    posterior_noise,
-    prior_latents,
-    reparameterize,
-    targets_of,
-)
+from cvae_runtime import check_golden, posterior_noise, prior_latents
+from cvae_runtime.elbo import gaussian_kl, log_likelihood, reparameterize, targets_of
 from cvae_train import Dataset, evaluate, train
 from cvae_train._config import COMPONENTS
 

@@ -7,6 +7,7 @@ import onnx
 import pytest
 
 import cvae_runtime
+import cvae_runtime.bundle
 from cvae_export import ParityError, Settings, export
 from cvae_runtime import InputError, TargetExistsError, check_golden, prior_latents, read_bundle
 from cvae_train import Dataset, train
@@ -69,7 +70,7 @@ def test_a_graph_alone_repeats_what_an_app_needs(exported):
 def test_golden_vectors_agree_and_are_of_the_right_things(exported):
     bundle = read_bundle(exported.path)
     assert all(result.agrees for result in check_golden(bundle))
-    golden = cvae_runtime.parse_golden(bundle.files["golden.json"], "golden.json")
+    golden = cvae_runtime.bundle.parse_golden(bundle.files["golden.json"], "golden.json")
     assert [case.file for case in golden.cases] == ["encoder.onnx", "decoder.onnx"]
     np.testing.assert_array_equal(golden.cases[1].inputs["z"], prior_latents(0, 0, 4, 3))
     assert golden.cases[0].inputs["images"].shape == (3, 8, 8, 1)
@@ -176,7 +177,7 @@ def test_golden_tolerances_are_far_below_what_outputs_are(trained, tmp_path):
     result = export(
         trained.path, tmp_path / "all", Settings(precisions=("float32", "float16", "int8"), keep_slow=True), quiet=True
     )
-    golden = cvae_runtime.parse_golden((result.path / "golden.json").read_bytes(), "golden.json")
+    golden = cvae_runtime.bundle.parse_golden((result.path / "golden.json").read_bytes(), "golden.json")
     atol = {case.file: case.atol for case in golden.cases if case.file.startswith("decoder")}
     assert atol == {
         "decoder.onnx": pytest.approx(1e-4),

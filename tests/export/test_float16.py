@@ -17,16 +17,9 @@ from cvae_export._graph import Graph
 from cvae_export._subject import subject_of_run
 from cvae_export._verify import run_onnx
 from cvae_export.passes import PORTABLE
-from cvae_runtime import (
-    Verified,
-    bernoulli_log_likelihood,
-    gaussian_kl,
-    posterior_noise,
-    prior_latents,
-    read_bundle,
-    reparameterize,
-    targets_of,
-)
+from cvae_runtime import posterior_noise, prior_latents, read_bundle
+from cvae_runtime.bundle import Verified
+from cvae_runtime.elbo import bernoulli_log_likelihood, gaussian_kl, reparameterize, targets_of
 from cvae_train import CVAE, load_data, preprocess
 
 PRODUCTS = {"Conv", "ConvTranspose", "MatMul"}

@@ -5,14 +5,8 @@ import pytest
 
 from cvae_export._reference import Reference, grey_pictures
 from cvae_export._subject import subject_of_run
-from cvae_runtime import (
-    bernoulli_log_likelihood,
-    gaussian_kl,
-    posterior_noise,
-    prior_latents,
-    reparameterize,
-    targets_of,
-)
+from cvae_runtime import posterior_noise, prior_latents
+from cvae_runtime.elbo import bernoulli_log_likelihood, gaussian_kl, reparameterize, targets_of
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,8 @@ import tensorflow as tf
 from onnx.reference import ReferenceEvaluator
 
 import cvae_runtime
+import cvae_runtime.bundle
+import cvae_runtime.elbo
 from cvae_export import ParityError, Settings, export
 from cvae_export._build import _Builder
 from cvae_export._convert import convert, finish
@@ -40,7 +42,7 @@ def in_colour(subject, config, images):
         image_shape=(8, 8, 3),
         latent_dim=4,
         likelihood=config.likelihood,
-        preprocessing=cvae_runtime.Preprocessing(255, None),
+        preprocessing=cvae_runtime.bundle.Preprocessing(255, None),
     )
     return dataclasses.replace(
         subject,
@@ -129,7 +131,7 @@ def test_elbo_changes_are_those_of_encoders_decoders_and_scorers(exported):
 
 def test_golden_vectors_of_every_graph_agree(exported):
     bundle = read_bundle(exported.path)
-    golden = cvae_runtime.parse_golden(bundle.files["golden.json"], "golden.json")
+    golden = cvae_runtime.bundle.parse_golden(bundle.files["golden.json"], "golden.json")
     assert [case.file for case in golden.cases] == [graph.file for graph in exported.manifest.graphs]
     assert all(result.agrees for result in check_golden(bundle))
     sampler = golden.cases[4].inputs
@@ -227,7 +229,7 @@ def test_pixel_likelihoods_hold_in_the_tails_of_narrow_distributions():
         outputs = mixture if "mixture" in likelihood else outputs
         parameters = {name: tf.constant(array, tf.float64) for name, array in outputs.items()}
         found = _log_likelihood(tf.constant(x, tf.float64), parameters, likelihood)
-        expected = cvae_runtime.log_likelihood(x, outputs, likelihood)
+        expected = cvae_runtime.elbo.log_likelihood(x, outputs, likelihood)
         assert tf.reduce_sum(found).numpy() == pytest.approx(expected[0], rel=1e-9)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import cvae_runtime as cvae
+import cvae_runtime.bundle
 from cvae_train import RunFolder
 from tests.project.test_distribution import ROOT
 
@@ -18,7 +19,7 @@ MANIFEST_SHA256 = "9a0c29490d761119ed565daf75b3db1597ebba5db6f88b3389e265b9ff899
 
 
 def test_the_bundle_of_the_first_release_is_the_one_that_it_was():
-    assert hashlib.sha256((COLOUR / cvae.MANIFEST_NAME).read_bytes()).hexdigest() == MANIFEST_SHA256
+    assert hashlib.sha256((COLOUR / cvae.bundle.MANIFEST_NAME).read_bytes()).hexdigest() == MANIFEST_SHA256
 
 
 def test_a_bundle_of_format_1_stays_loadable():
@@ -36,7 +37,7 @@ def test_a_bundle_of_format_1_stays_loadable():
 def test_a_bundle_of_another_format_says_so(version, tmp_path):
     folder = tmp_path / "bundle"
     shutil.copytree(COLOUR, folder)
-    path = folder / cvae.MANIFEST_NAME
+    path = folder / cvae.bundle.MANIFEST_NAME
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": version}))
     with pytest.raises(cvae.BundleError) as caught:
         cvae.load(folder, provider="cpu")

@@ -20,6 +20,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import cvae_runtime as cvae
+import cvae_runtime.bundle
+import cvae_runtime.random
 from cvae_runtime import cli
 from cvae_runtime._commands import encode as _cli_encode
 from cvae_runtime._commands import generate as _cli_generate
@@ -127,10 +129,10 @@ def make_graph(nodes, inputs, outputs, **constants):
 
 
 def graph_info(data, file, role, inputs, outputs, target="portable", precision="float32"):
-    tensors = [tuple(cvae.TensorInfo(*tensor) for tensor in side) for side in (inputs, outputs)]
+    tensors = [tuple(cvae.bundle.TensorInfo(*tensor) for tensor in side) for side in (inputs, outputs)]
     digest = hashlib.sha256(data).hexdigest()
-    verified = cvae.Verified({tensor.name: 1e-6 for tensor in tensors[1]}, None, None)
-    return cvae.GraphInfo(role, target, precision, file, len(data), digest, 15, 8, ("Fold",), *tensors, verified)
+    verified = cvae.bundle.Verified({tensor.name: 1e-6 for tensor in tensors[1]}, None, None)
+    return cvae.bundle.GraphInfo(role, target, precision, file, len(data), digest, 15, 8, ("Fold",), *tensors, verified)
 
 
 class Bundles:
@@ -143,14 +145,18 @@ class Bundles:
         self._tiny = tiny
 
     def manifest(self, golden=b'{"cases": [], "rng": []}\n', encoder=None, decoder=None, **model):
-        info = cvae.ModelInfo(SHAPE, LATENT, (), "bernoulli", cvae.Preprocessing(255, BINARIZE_AT), cvae.RNG_NAME)
+        info = cvae.bundle.ModelInfo(
+            SHAPE, LATENT, (), "bernoulli", cvae.bundle.Preprocessing(255, BINARIZE_AT), cvae.random.RNG_NAME
+        )
         graphs = (
             graph_info(encoder or self._tiny.encoder(), "encoder.onnx", "encoder", *ENCODER_IO),
             graph_info(decoder or self._decoder(**model), "decoder.onnx", "decoder", *self._decoder_io(**model)),
         )
-        golden_info = cvae.GoldenInfo("golden.json", len(golden), hashlib.sha256(golden).hexdigest())
-        training = cvae.Training({"epochs": 1}, "noise", 11, -9.5, 0.25)
-        return cvae.Manifest(dataclasses.replace(info, **model), training, graphs, golden_info, {"numpy": "2.0.0"})
+        golden_info = cvae.bundle.GoldenInfo("golden.json", len(golden), hashlib.sha256(golden).hexdigest())
+        training = cvae.bundle.Training({"epochs": 1}, "noise", 11, -9.5, 0.25)
+        return cvae.bundle.Manifest(
+            dataclasses.replace(info, **model), training, graphs, golden_info, {"numpy": "2.0.0"}
+        )
 
     def write(self, folder, golden=b'{"cases": [], "rng": []}\n', encoder=None, decoder=None, **model):
         """Write a bundle whose manifest describes its files; ``model`` replaces fields of the manifest's model."""
@@ -158,7 +164,7 @@ class Bundles:
         files = {"encoder.onnx": encoder, "decoder.onnx": decoder, "golden.json": golden}
         text = self.manifest(golden, encoder, decoder, **model).to_json().encode()
         folder.mkdir(exist_ok=True)
-        for name, data in {**files, cvae.MANIFEST_NAME: text}.items():
+        for name, data in {**files, cvae.bundle.MANIFEST_NAME: text}.items():
             (folder / name).write_bytes(data)
         return folder
 
@@ -176,9 +182,9 @@ class Bundles:
 
     def edit(self, folder, change):
         """Apply ``change`` to the JSON of a bundle's manifest."""
-        value = json.loads((folder / cvae.MANIFEST_NAME).read_text())
+        value = json.loads((folder / cvae.bundle.MANIFEST_NAME).read_text())
         change(value)
-        (folder / cvae.MANIFEST_NAME).write_text(json.dumps(value))
+        (folder / cvae.bundle.MANIFEST_NAME).write_text(json.dumps(value))
 
 
 @pytest.fixture(scope="session")

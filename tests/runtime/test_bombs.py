@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 import cvae_runtime as cvae
+import cvae_runtime.files
+import cvae_runtime.images
 from cvae_runtime._system import memory as _memory
 
 GIB = 2**30
@@ -29,13 +31,13 @@ def little_memory(monkeypatch):
 def test_an_npz_that_unpacks_to_more_than_memory_is_refused_unread(tmp_path, little_memory, refuses):
     path = tmp_path / "a.npz"
     arrays = {"x": np.zeros(2 << 20, np.uint8), "y": np.zeros(1 << 20, np.uint8)}
-    path.write_bytes(cvae.npz_bytes(arrays, compress=True))
+    path.write_bytes(cvae.images.npz_bytes(arrays, compress=True))
     assert path.stat().st_size < 10_000
     little_memory(3 << 20)
     message = f"{path}: takes 0.0 GiB of memory, and 0.0 GiB are available; divide it into smaller files"
     with refuses(cvae.InputError, message):
-        cvae.read_npz(path, ["x", "y"])
-    assert [array.shape for array in cvae.read_npz(path, ["y"])] == [(1 << 20,)]
+        cvae.images.read_npz(path, ["x", "y"])
+    assert [array.shape for array in cvae.images.read_npz(path, ["y"])] == [(1 << 20,)]
 
 
 def test_an_npy_of_more_than_memory_is_refused_and_can_be_mapped(tmp_path, little_memory, refuses):
@@ -46,8 +48,8 @@ def test_an_npy_of_more_than_memory_is_refused_and_can_be_mapped(tmp_path, littl
     little_memory(2 * GIB)
     message = f"{path}: takes 5.0 GiB of memory, and 2.0 GiB are available; divide it into smaller files"
     with refuses(cvae.InputError, message):
-        cvae.read_npy(path)
-    assert cvae.read_npy(path, mapped=True).shape == (5 * GIB,)
+        cvae.images.read_npy(path)
+    assert cvae.images.read_npy(path, mapped=True).shape == (5 * GIB,)
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
@@ -57,9 +59,9 @@ def test_an_idx_that_unpacks_to_more_than_memory_is_refused_on_the_way(suffix, t
     path.write_bytes(gzip.compress(data) if suffix else data)
     little_memory(40 << 20)
     with pytest.raises(cvae.InputError, match=r"takes 0\.0 GiB of memory, and 0\.0 GiB are available"):
-        cvae.read_idx(path, 3)
+        cvae.images.read_idx(path, 3)
     little_memory(80 << 20)
-    assert cvae.read_idx(path, 3).shape == (40, 1 << 10, 1 << 10)
+    assert cvae.images.read_idx(path, 3).shape == (40, 1 << 10, 1 << 10)
 
 
 def test_postscript_by_the_name_of_a_picture_is_not_given_to_ghostscript(tmp_path):
@@ -106,13 +108,13 @@ def special_file(request, tmp_path):
 
 def test_special_files_are_not_read(special_file, refuses):
     readers = (
-        cvae.read_npy,
-        lambda path: cvae.read_npy(path, mapped=True),
-        lambda path: cvae.read_npz(path, ["x"]),
-        lambda path: cvae.read_idx(path, 3),
-        lambda path: cvae.read_picture(path, str(path)),
-        lambda path: cvae.encoded_shape(path, str(path)),
-        cvae.file_kind,
+        cvae.images.read_npy,
+        lambda path: cvae.images.read_npy(path, mapped=True),
+        lambda path: cvae.images.read_npz(path, ["x"]),
+        lambda path: cvae.images.read_idx(path, 3),
+        lambda path: cvae.images.read_picture(path, str(path)),
+        lambda path: cvae.images.encoded_shape(path, str(path)),
+        cvae.images.file_kind,
     )
     for read in readers:
         with refuses(cvae.InputError, special(special_file)):
@@ -122,10 +124,10 @@ def test_special_files_are_not_read(special_file, refuses):
 def test_special_files_are_not_replaced(special_file, refuses):
     # As root, `-o /dev/null --overwrite` would put a file in the place of the device.
     with refuses(cvae.InputError, special(special_file)):
-        cvae.refuse_existing(special_file, overwrite=True)
+        cvae.files.refuse_existing(special_file, overwrite=True)
     with refuses(cvae.InputError, special(special_file)):
-        cvae.write_file(special_file, b"1")
-    with refuses(cvae.InputError, special(special_file)), cvae.new_folder(special_file):
+        cvae.files.write_file(special_file, b"1")
+    with refuses(cvae.InputError, special(special_file)), cvae.files.new_folder(special_file):
         pytest.fail("the block must not begin")
     assert not special_file.is_file()
 
@@ -133,4 +135,4 @@ def test_special_files_are_not_replaced(special_file, refuses):
 def test_a_file_and_what_is_not_there_are_not_special(tmp_path):
     (tmp_path / "file").touch()
     for name in ("file", "none", "none/none", "a" * 5000, "a\0b", "."):
-        cvae.refuse_special(tmp_path / name)
+        cvae.files.refuse_special(tmp_path / name)

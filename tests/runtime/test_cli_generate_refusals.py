@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import cvae_runtime as cvae
+import cvae_runtime.images
 from tests.waits import PATIENCE
 
 MAIN = [sys.executable, "-c", "from cvae_runtime._commands.generate import main; main()"]
@@ -38,7 +39,7 @@ def test_what_does_not_fit_needs_the_option_that_the_message_names(run):
     found = []
     for options in (["--resize", "--gray"], ["--resize", "--gray", "--invert"]):
         assert run("--reconstruct", "photo.png", *options, "-o", "a.npz", "--overwrite") == (0, b"", "")
-        found.append(cvae.read_npz(Path("a.npz"), ["originals"])[0])
+        found.append(cvae.images.read_npz(Path("a.npz"), ["originals"])[0])
     np.testing.assert_array_equal(found[1], 255 - found[0])
     assert (found[0].shape, np.median(found[0]), np.median(found[1])) == ((1, 28, 28, 1), 250, 5)
 

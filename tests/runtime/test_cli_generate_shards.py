@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 import cvae_runtime as cvae
+import cvae_runtime.files
+import cvae_runtime.images
 from cvae_runtime._commands import generate as _cli_generate
 from cvae_runtime._system import atomic as _files
 
@@ -59,7 +61,7 @@ def python(tmp_path):
 def test_shards_go_to_a_folder_and_lines_say_how_far_it_is(run, tiny_bundle, tiny_model):
     expected = "images: 100 of 250\nimages: 200 of 250\nimages: 250 of 250\n"
     assert run(tiny_bundle, "-n", 250, "--seed", 3, "--first", 5, "--temperature", 0.5, *SHARDS) == (0, b"", expected)
-    parts = [cvae.read_npy(Path(f"samples/part-0000{i}.npy")) for i in range(3)]
+    parts = [cvae.images.read_npy(Path(f"samples/part-0000{i}.npy")) for i in range(3)]
     (images,) = tiny_model.stream(250, seed=3, first=5, temperature=0.5)
     np.testing.assert_array_equal(np.concatenate(parts), images)
 
@@ -165,7 +167,7 @@ def test_a_folder_that_another_process_is_writing_is_1(run, tiny_bundle):
         "out: expected a folder that no process is writing, found another at work in it; "
         "wait until that has ended, or choose another name"
     )
-    with cvae.hold_folder(Path("out")):
+    with cvae.files.hold_folder(Path("out")):
         assert run(*arguments, "--resume") == (1, b"", f"Error: {message}\n")
         assert run(*arguments, "--overwrite") == (1, b"", f"Error: {message}\n")
     assert contents("out") == before

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 import cvae_runtime as cvae
+import cvae_runtime.bundle
 from cvae_runtime._engine.session import CheckedSession
 from scripts import hostile_bundles
 
@@ -20,8 +21,8 @@ from scripts import hostile_bundles
 @pytest.fixture(scope="module")
 def files(bundles, tiny, tmp_path_factory):
     z = cvae.prior_latents(0, 0, 2, tiny.latent_dim)
-    case = cvae.GoldenCase("decoder.onnx", {"z": z}, {"probs": tiny.decode(z).astype(np.float32)}, 1e-5)
-    golden = cvae.Golden((case,), (cvae.GoldenLatents(0, 0, *z.shape, z),)).to_json().encode()
+    case = cvae.bundle.GoldenCase("decoder.onnx", {"z": z}, {"probs": tiny.decode(z).astype(np.float32)}, 1e-5)
+    golden = cvae.bundle.Golden((case,), (cvae.bundle.GoldenLatents(0, 0, *z.shape, z),)).to_json().encode()
     folder = bundles.write(tmp_path_factory.mktemp("whole") / "tiny", golden)
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 import cvae_runtime as cvae
+import cvae_runtime.images
 
 # Python tells its audit hooks of every socket before there is one; what ONNX Runtime opened would be among the handles.
 PROGRAM = """
@@ -89,7 +90,7 @@ def test_a_model_needs_no_network(offline):
 def test_command_lines_need_no_network(name, arguments, offline, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with cvae.load(provider="cpu") as model:
-        (tmp_path / "digits.npy").write_bytes(cvae.npy_bytes(cvae.to_uint8(model.generate(3))))
+        (tmp_path / "digits.npy").write_bytes(cvae.images.npy_bytes(cvae.to_uint8(model.generate(3))))
     offline(COMMAND.format(name=name), "", *arguments)
 
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import cvae_runtime as cvae
+import cvae_runtime.bundle
+import cvae_runtime.elbo
 from cvae_runtime import _score
 
 
@@ -89,12 +91,12 @@ def test_an_image_s_score_depends_on_its_place_in_the_stream_alone(tiny_model, t
 
 
 def test_grey_pixels_are_scored_against_their_grey_where_the_model_does_not_binarize(bundles, tiny, tmp_path):
-    path = bundles.write(tmp_path / "grey", preprocessing=cvae.Preprocessing(255, None))
+    path = bundles.write(tmp_path / "grey", preprocessing=cvae.bundle.Preprocessing(255, None))
     with cvae.load(path, provider="cpu") as model:
         found = model.score(tiny.images).reconstruction
         posterior = model.encode(tiny.images)
-        z = cvae.reparameterize(posterior.mean, posterior.logvar, cvae.posterior_noise(0, 0, 11, 3))
-        expected = cvae.bernoulli_log_likelihood(tiny.images / np.float32(255), model.decode(z))
+        z = cvae.elbo.reparameterize(posterior.mean, posterior.logvar, cvae.posterior_noise(0, 0, 11, 3))
+        expected = cvae.elbo.bernoulli_log_likelihood(tiny.images / np.float32(255), model.decode(z))
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
@@ -132,20 +134,22 @@ def test_a_likelihood_that_is_not_known_is_refused(bundles, tiny, tmp_path, refu
 @pytest.mark.parametrize("samples", [1, 3])
 @pytest.mark.parametrize("likelihood", ["discretized-logistic", "discretized-logistic-mixture"])
 def test_pixels_of_256_levels_are_scored_by_what_the_decoder_says_of_them(likelihood, samples, bundles, tiny, tmp_path):
-    path = bundles.write(tmp_path / "logistic", likelihood=likelihood, preprocessing=cvae.Preprocessing(255, None))
+    path = bundles.write(
+        tmp_path / "logistic", likelihood=likelihood, preprocessing=cvae.bundle.Preprocessing(255, None)
+    )
     with cvae.load(path, provider="cpu") as model:
         scores, posterior = model.score(tiny.images, samples=samples, seed=3), model.encode(tiny.images)
         mean, logvar = (side.repeat(samples, axis=0) for side in (posterior.mean, posterior.logvar))
-        z = cvae.reparameterize(mean, logvar, cvae.posterior_noise(3, 0, 11 * samples, 3))
+        z = cvae.elbo.reparameterize(mean, logvar, cvae.posterior_noise(3, 0, 11 * samples, 3))
         np.testing.assert_allclose(model.decode(z), tiny.decode(z), atol=1e-6)
-    targets = cvae.targets_of(tiny.images, None).repeat(samples, axis=0)
+    targets = cvae.elbo.targets_of(tiny.images, None).repeat(samples, axis=0)
     if likelihood == "discretized-logistic":
-        log_p = cvae.discretized_logistic_log_likelihood(targets, tiny.decode(z), tiny.log_scale(z))
+        log_p = cvae.elbo.discretized_logistic_log_likelihood(targets, tiny.decode(z), tiny.log_scale(z))
     else:
-        log_p = cvae.discretized_logistic_mixture_log_likelihood(targets, *tiny.mixture(z))
+        log_p = cvae.elbo.discretized_logistic_mixture_log_likelihood(targets, *tiny.mixture(z))
     log_p = log_p.reshape(11, samples)
     np.testing.assert_allclose(scores.reconstruction, log_p.mean(axis=1), rtol=1e-5)
-    kl = cvae.gaussian_kl(posterior.mean, posterior.logvar)
+    kl = cvae.elbo.gaussian_kl(posterior.mean, posterior.logvar)
     np.testing.assert_allclose(scores.elbo, log_p.mean(axis=1) - kl, rtol=1e-5)
     ratios = [log_normal(z[n], mean[n], np.exp(logvar[n])) - log_normal(z[n], 0.0, np.ones(3)) for n in range(len(z))]
     log_weights = log_p - np.reshape(ratios, (11, samples))

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import cvae_runtime as cvae
+import cvae_runtime.web
 from cvae_runtime._web import write as _web
 
 JS = Path(__file__).parents[2] / "runtime/js"
@@ -73,7 +74,7 @@ def served(tmp_path):
 
 
 def test_all_that_the_page_names_is_beside_it(tmp_path):
-    written = cvae.write_page(cvae.read_bundle(), tmp_path / "out")
+    written = cvae.web.write_page(cvae.read_bundle(), tmp_path / "out")
     assert {"index.html", "sw.js", "bundle/manifest.json"} <= set(written)
     assert not any(name.endswith((".gz", "single.html")) for name in written)
     page = (tmp_path / "out/index.html").read_text(encoding="utf-8")
@@ -87,7 +88,7 @@ def test_all_that_the_page_names_is_beside_it(tmp_path):
 
 
 def test_one_file_loads_nothing_from_elsewhere(tmp_path):
-    cvae.write_page(cvae.read_bundle(), tmp_path / "page.html")
+    cvae.web.write_page(cvae.read_bundle(), tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert text.count('<script type="application/octet-stream;base64" data-file="') == 5
     assert "<!--cvae:files-->" not in text
@@ -97,7 +98,7 @@ def test_one_file_loads_nothing_from_elsewhere(tmp_path):
 @in_a_browser
 def test_the_folder_runs_the_bundle_in_a_browser(tmp_path, served):
     bundle = cvae.read_bundle()
-    cvae.write_page(bundle, tmp_path / "out")
+    cvae.web.write_page(bundle, tmp_path / "out")
     said = visit(f"{served}out/")
     assert said["errors"] == []
     assert f"{served}out/bundle/manifest.json" in said["asked"]
@@ -109,7 +110,7 @@ def test_the_folder_runs_the_bundle_in_a_browser(tmp_path, served):
 @in_a_browser
 def test_one_file_runs_the_bundle_from_the_disk(tmp_path):
     bundle = cvae.read_bundle()
-    cvae.write_page(bundle, tmp_path / "page.html")
+    cvae.web.write_page(bundle, tmp_path / "page.html")
     url = (tmp_path / "page.html").as_uri()
     said = visit(url)
     assert said["errors"] == []

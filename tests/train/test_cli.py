@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cvae_runtime import hold_folder
+from cvae_runtime.files import hold_folder
 from cvae_train import PRESETS, DataOptions, ModelConfig, RunFolder, read_history
 from cvae_train._cli import _SECTIONS, command
 from cvae_train._data.pixel_store import PixelStore

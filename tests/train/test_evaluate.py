@@ -4,15 +4,8 @@ import warnings
 import numpy as np
 import pytest
 
-from cvae_runtime import (
-    InputError,
-    bernoulli_log_likelihood,
-    gaussian_kl,
-    log_likelihood,
-    posterior_noise,
-    reparameterize,
-    targets_of,
-)
+from cvae_runtime import InputError, posterior_noise
+from cvae_runtime.elbo import bernoulli_log_likelihood, gaussian_kl, log_likelihood, reparameterize, targets_of
 from cvae_train import CVAE, Evaluation, evaluate, train
 from cvae_train import _evaluate as module
 from cvae_train._evaluate import aggregate_gap

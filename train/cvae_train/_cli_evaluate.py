@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from cvae_runtime import cli, refuse_existing, write_file
+from cvae_runtime import cli
+from cvae_runtime.files import refuse_existing, write_file
 
 from ._run import RunFolder, write_json
 from ._tensorflow import import_tensorflow

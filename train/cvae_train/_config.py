@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from cvae_runtime import InputError, check_seed, parse_json
+from cvae_runtime import InputError
+from cvae_runtime.files import parse_json
+from cvae_runtime.random import check_seed
 
 Binarize = Literal["static", "none"]
 Likelihood = Literal["bernoulli", "discretized-logistic", "discretized-logistic-mixture"]

@@ -9,14 +9,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cvae_runtime import (
-    EVALUATION_SEED,
-    InputError,
-    Posterior,
-    Preprocessing,
-    gaussian_kl_per_dimension,
-    score_images,
-)
+from cvae_runtime import InputError, Posterior
+from cvae_runtime.bundle import Preprocessing
+from cvae_runtime.elbo import EVALUATION_SEED, gaussian_kl_per_dimension, score_images
 
 from ._model import CVAE, log_likelihood, log_normal, preprocess
 from ._run import COLLAPSE_REMEDY

@@ -6,7 +6,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cvae_runtime import encode_png, picture_grid, require, to_uint8, write_file
+from cvae_runtime import encode_png, picture_grid, to_uint8
+from cvae_runtime.files import write_file
+from cvae_runtime.system import require
 
 from ._config import TrainConfig
 from ._model import preprocess

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from cvae_runtime import CvaeError, InputError, require
+from cvae_runtime import CvaeError, InputError
+from cvae_runtime.system import require
 
 from ._environment import any_matplotlib_backend, environment
 

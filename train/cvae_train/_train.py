@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cvae_runtime import InputError, move_file, prior_latents, read_npz, read_picture, write_file
+from cvae_runtime import InputError, prior_latents
+from cvae_runtime.files import move_file, write_file
+from cvae_runtime.images import read_npz, read_picture
 
 from ._config import TrainConfig
 from ._data import Dataset, describe_images, load_data

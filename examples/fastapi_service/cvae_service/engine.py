@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import cvae_runtime as cvae
+import cvae_runtime.elbo
 
 from .batching import Batcher
 from .settings import Settings
@@ -54,7 +55,7 @@ class Engine:
         noise = cvae.posterior_noise(seed, first, len(images), self.model.latent_dim)
         mean, logvar = await self.encoder(images)
         with np.errstate(over="ignore", invalid="ignore"):  # `_decode` refuses what comes of it
-            z = cvae.reparameterize(mean, logvar, noise)
+            z = cvae.elbo.reparameterize(mean, logvar, noise)
         return await self._decode(z)
 
     async def score(self, images: Images, samples: int, seed: int, first: int) -> cvae.Scores:
@@ -75,7 +76,15 @@ class Engine:
 
         try:
             return await asyncio.to_thread(
-                cvae.score_images, images, posterior, decode, info.likelihood, info.preprocessing, samples, seed, first
+                cvae.elbo.score_images,
+                images,
+                posterior,
+                decode,
+                info.likelihood,
+                info.preprocessing,
+                samples,
+                seed,
+                first,
             )
         finally:
             given_up.set()  # a thread hears of no cancellation

@@ -11,7 +11,8 @@ from fastapi import HTTPException
 from numpy.typing import NDArray
 from PIL import Image
 
-from cvae_runtime import InputError, encoded_shape, fit_picture, read_picture
+from cvae_runtime import InputError
+from cvae_runtime.images import encoded_shape, fit_picture, read_picture
 
 from .batching import BusyError
 

@@ -14,13 +14,14 @@ from hypothesis.extra.numpy import arrays
 from onnx import TensorProto, helper
 
 import cvae_runtime as cvae
+import cvae_runtime.bundle
 from cvae_runtime._engine.providers import open_sessions
 
 Z = np.array([[0.5, -1.0, 2.0], [0.0, 0.0, 0.0]], np.float32)
 
 
 def case_of(outputs, atol=1e-5, file="decoder.onnx", **inputs):
-    return cvae.GoldenCase(file, inputs or {"z": Z}, outputs, atol)
+    return cvae.bundle.GoldenCase(file, inputs or {"z": Z}, outputs, atol)
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def check(bundles, tmp_path):
     """Run golden vectors against a tiny bundle."""
 
     def check(*cases, rng=(), **kind):
-        golden = cvae.Golden(tuple(cases), tuple(rng)).to_json().encode()
+        golden = cvae.bundle.Golden(tuple(cases), tuple(rng)).to_json().encode()
         return cvae.check_golden(cvae.read_bundle(bundles.write(tmp_path / "tiny", golden, **kind)))
 
     return check
@@ -41,22 +42,22 @@ def check(bundles, tmp_path):
     st.floats(0.0, 1.0),
 )
 def test_arrays_come_back_bit_for_bit(array, atol):
-    golden = cvae.Golden((cvae.GoldenCase("a.onnx", {"x": array}, {}, atol),), ())
-    (case,) = cvae.parse_golden(golden.to_json(), "golden.json").cases
+    golden = cvae.bundle.Golden((cvae.bundle.GoldenCase("a.onnx", {"x": array}, {}, atol),), ())
+    (case,) = cvae.bundle.parse_golden(golden.to_json(), "golden.json").cases
     assert (case.file, case.atol, case.outputs) == ("a.onnx", atol, {})
     assert (case.inputs["x"].dtype, case.inputs["x"].shape) == (array.dtype.newbyteorder("="), array.shape)
     assert case.inputs["x"].tobytes() == array.astype(array.dtype.newbyteorder("=")).tobytes()
 
 
 def test_seeds_beyond_2_to_the_53_survive_javascript():
-    latents = cvae.GoldenLatents(
+    latents = cvae.bundle.GoldenLatents(
         (1 << 64) - 1, (1 << 53) + 1, 1, 3, cvae.prior_latents((1 << 64) - 1, (1 << 53) + 1, 1, 3)
     )
-    text = cvae.Golden((), (latents,)).to_json()
+    text = cvae.bundle.Golden((), (latents,)).to_json()
     (value,) = json.loads(text)["rng"]
     assert (value["seed"], value["first"]) == ("18446744073709551615", "9007199254740993")
     assert base64.b64decode(value["z"]["data"]) == latents.z.astype("<f4").tobytes()
-    (found,) = cvae.parse_golden(text, "golden.json").rng
+    (found,) = cvae.bundle.parse_golden(text, "golden.json").rng
     assert (found.seed, found.first, found.count, found.latent_dim) == ((1 << 64) - 1, (1 << 53) + 1, 1, 3)
     assert (found.z == latents.z).all()
 
@@ -64,8 +65,8 @@ def test_seeds_beyond_2_to_the_53_survive_javascript():
 def test_a_bundle_that_agrees_says_how_closely(check, tiny):
     probs = tiny.decode(Z).astype(np.float32)
     mean, logvar = tiny.encode(tiny.images)
-    encoder = cvae.GoldenCase("encoder.onnx", {"images": tiny.images}, {"mean": mean, "logvar": logvar}, 1e-4)
-    rng = [cvae.GoldenLatents(7, 40, 2, 50, cvae.prior_latents(7, 40, 2, 50))]
+    encoder = cvae.bundle.GoldenCase("encoder.onnx", {"images": tiny.images}, {"mean": mean, "logvar": logvar}, 1e-4)
+    rng = [cvae.bundle.GoldenLatents(7, 40, 2, 50, cvae.prior_latents(7, 40, 2, 50))]
     results = check(case_of({"probs": probs + np.float32(1e-3)}, 2e-3), encoder, rng=rng)
     assert [(result.file, result.output, result.atol, result.agrees) for result in results] == [
         ("decoder.onnx", "probs", 2e-3, True),
@@ -96,7 +97,7 @@ def test_graphs_that_are_shaped_for_another_provider_are_left_out(bundles, tiny,
     cases = tuple(
         case_of({"probs": tiny.decode(z).astype(np.float32)}, file=f, z=z) for f in ("decoder.onnx", "x.onnx")
     )
-    path = bundles.write(tmp_path / "tiny", cvae.Golden(cases, ()).to_json().encode())
+    path = bundles.write(tmp_path / "tiny", cvae.bundle.Golden(cases, ()).to_json().encode())
     data = tiny.decoder()
     (path / "x.onnx").write_bytes(data)
     info = bundles.graph_info(data, "x.onnx", "decoder", *bundles.decoder_io, target="cpu")
@@ -144,9 +145,11 @@ def test_an_output_of_another_shape_does_not_agree_though_numpy_would_stretch_it
 def test_bytes_do_not_wrap_round(bundles, tiny_bundle):
     nodes = [helper.make_node("Cast", ["x"], ["levels"], to=TensorProto.UINT8)]
     graph = bundles.make_graph(nodes, [("x", "float32", ("batch", 1))], [("levels", "uint8", ("batch", 1))])
-    case = cvae.GoldenCase("decoder_uint8.onnx", {"x": np.float32([[0]])}, {"levels": np.array([[255]], np.uint8)}, 1.0)
+    case = cvae.bundle.GoldenCase(
+        "decoder_uint8.onnx", {"x": np.float32([[0]])}, {"levels": np.array([[255]], np.uint8)}, 1.0
+    )
     bundle = cvae.read_bundle(tiny_bundle)
-    files = {**bundle.files, case.file: graph, "golden.json": cvae.Golden((case,), ()).to_json().encode()}
+    files = {**bundle.files, case.file: graph, "golden.json": cvae.bundle.Golden((case,), ()).to_json().encode()}
     (result,) = cvae.check_golden(dataclasses.replace(bundle, files=files))
     assert (result.difference, result.agrees) == (255.0, False)
 
@@ -155,14 +158,14 @@ def test_bytes_do_not_wrap_round(bundles, tiny_bundle):
 def test_latents_agree_to_one_ulp(ulps, agrees, check):
     z = cvae.prior_latents(7, 40, 2, 3)
     z.view(np.int32)[1, 2] += ulps
-    (result,) = check(rng=[cvae.GoldenLatents(7, 40, 2, 3, z)])
+    (result,) = check(rng=[cvae.bundle.GoldenLatents(7, 40, 2, 3, z)])
     assert (result.agrees, result.difference) == (agrees, float(ulps))
 
 
 def test_latents_of_another_shape_than_stated_are_refused(check):
     z = cvae.prior_latents(7, 0, 1, 3)
     with pytest.raises(cvae.BundleError, match=r"golden\.json: .*\(2, 3\).*\(1, 3\)"):
-        check(rng=[cvae.GoldenLatents(7, 0, 2, 3, z)])
+        check(rng=[cvae.bundle.GoldenLatents(7, 0, 2, 3, z)])
 
 
 def test_a_case_without_outputs_is_refused(check, tmp_path, refuses):
@@ -179,7 +182,7 @@ def test_a_graph_that_the_bundle_does_not_have_is_named(check, tmp_path, refuses
 
 @pytest.mark.parametrize("kind", [{"inputs": {"w": Z}}, {"outputs": {"pixels": Z}}, {"inputs": {"z": Z[:, :2]}}])
 def test_vectors_that_do_not_fit_their_graph_are_refused(kind, check):
-    case = cvae.GoldenCase("decoder.onnx", **{"inputs": {"z": Z}, "outputs": {"probs": Z}, "atol": 1.0, **kind})
+    case = cvae.bundle.GoldenCase("decoder.onnx", **{"inputs": {"z": Z}, "outputs": {"probs": Z}, "atol": 1.0, **kind})
     with pytest.raises(cvae.BundleError, match=r"golden\.json: "):
         check(case)
 
@@ -192,8 +195,8 @@ def test_the_packaged_bundle_agrees_with_its_golden_vectors():
 
 @pytest.fixture(scope="module")
 def document():
-    latents = cvae.GoldenLatents(7, 40, 2, 3, cvae.prior_latents(7, 40, 2, 3))
-    return json.loads(cvae.Golden((case_of({"probs": Z}),), (latents,)).to_json())
+    latents = cvae.bundle.GoldenLatents(7, 40, 2, 3, cvae.prior_latents(7, 40, 2, 3))
+    return json.loads(cvae.bundle.Golden((case_of({"probs": Z}),), (latents,)).to_json())
 
 
 def refuses_change(document, path, change):
@@ -203,7 +206,7 @@ def refuses_change(document, path, change):
         holder = holder[key]
     change(holder, path[-1])
     with pytest.raises(cvae.BundleError, match=r"^golden\.json: not golden vectors: .*; export the bundle again$"):
-        cvae.parse_golden(json.dumps(value), "golden.json")
+        cvae.bundle.parse_golden(json.dumps(value), "golden.json")
 
 
 CASE, ARRAY, RNG = ("cases", 0), ("cases", 0, "inputs", "z"), ("rng", 0)
@@ -261,4 +264,4 @@ def test_a_value_of_the_wrong_kind_is_refused(path, value, document):
 )
 def test_what_is_no_such_document_is_refused(text):
     with pytest.raises(cvae.BundleError, match=r"^golden\.json: not golden vectors: .*; export the bundle again$"):
-        cvae.parse_golden(text, "golden.json")
+        cvae.bundle.parse_golden(text, "golden.json")

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cvae_runtime as cvae
+import cvae_runtime.bundle
 
 SCHEMA = json.loads((resources.files(cvae) / "manifest.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -57,7 +58,7 @@ def judged(value):
     """Whether the reader takes a manifest; it must take what the schema takes, and nothing else."""
     schema_takes = VALIDATOR.is_valid(value)
     try:
-        cvae.parse_manifest(json.dumps(value), "manifest.json")
+        cvae.bundle.parse_manifest(json.dumps(value), "manifest.json")
     except cvae.BundleError:
         takes = False
     else:
@@ -87,22 +88,22 @@ def test_the_schema_is_a_schema():
 
 
 def test_a_manifest_comes_back_as_it_was(manifest, document):
-    assert cvae.parse_manifest(manifest.to_json(), "m") == manifest
-    assert cvae.parse_manifest(manifest.to_json().encode(), "m") == manifest
+    assert cvae.bundle.parse_manifest(manifest.to_json(), "m") == manifest
+    assert cvae.bundle.parse_manifest(manifest.to_json().encode(), "m") == manifest
     assert judged(document)
     assert document["format"] == 1
     bare = dataclasses.replace(manifest, training=None)
-    assert cvae.parse_manifest(bare.to_json(), "m") == bare
+    assert cvae.bundle.parse_manifest(bare.to_json(), "m") == bare
     assert judged(json.loads(bare.to_json()))
     single = dataclasses.replace(manifest, training=dataclasses.replace(manifest.training, test_elbo_stderr=None))
-    assert cvae.parse_manifest(single.to_json(), "m") == single
+    assert cvae.bundle.parse_manifest(single.to_json(), "m") == single
     assert judged(json.loads(single.to_json()))
 
 
 def test_the_packaged_manifest_is_one():
-    text = (cvae.packaged_bundle() / cvae.MANIFEST_NAME).read_text()
+    text = (cvae.packaged_bundle() / cvae.bundle.MANIFEST_NAME).read_text()
     assert judged(json.loads(text))
-    assert cvae.parse_manifest(text, "m").to_json() == text
+    assert cvae.bundle.parse_manifest(text, "m").to_json() == text
 
 
 def test_every_field_is_needed(document):
@@ -138,7 +139,7 @@ def test_unknown_keys_are_ignored(manifest, document):
     for path in [(), ("model",), ("graphs", 0), ("graphs", 0, "inputs", 0), ("golden",), ("training",)]:
         value = changed(value, (*path, "future"), replace({"any": [1]}))
     assert judged(value)
-    assert cvae.parse_manifest(json.dumps(value), "m") == manifest
+    assert cvae.bundle.parse_manifest(json.dumps(value), "m") == manifest
 
 
 def set_at(path, new):
@@ -209,18 +210,18 @@ def set_at(path, new):
 )
 def test_messages_name_the_field_what_belongs_there_and_what_stands_there(change, message, document, refuses):
     with refuses(cvae.BundleError, f"my/manifest.json: {message}"):
-        cvae.parse_manifest(json.dumps(change(document)), "my/manifest.json")
+        cvae.bundle.parse_manifest(json.dumps(change(document)), "my/manifest.json")
 
 
 @pytest.mark.parametrize("text", ["", "{", "\ufeff{}", '{"format": NaN}', '{"format": Infinity}', "[" * 100_000])
 def test_what_is_no_json_is_refused(text):
     with pytest.raises(cvae.BundleError, match=r"^m: expected JSON: .*; export the bundle again$"):
-        cvae.parse_manifest(text, "m")
+        cvae.bundle.parse_manifest(text, "m")
 
 
 def test_bytes_that_are_no_text_are_refused():
     with pytest.raises(cvae.BundleError, match=r"^m: expected JSON: .*decode.*; export the bundle again$"):
-        cvae.parse_manifest(b'{"format": "\xff"}', "m")
+        cvae.bundle.parse_manifest(b'{"format": "\xff"}', "m")
 
 
 def test_a_value_of_any_depth_is_refused(document):
@@ -241,7 +242,7 @@ def test_a_value_of_any_depth_is_refused(document):
     # Around the depth at which Python gives up, what can be parsed may be too deep to be shown.
     for depth in range(low - 60, low + 10):
         with pytest.raises(cvae.BundleError):
-            cvae.parse_manifest(text(depth), "m")
+            cvae.bundle.parse_manifest(text(depth), "m")
 
 
 def test_a_number_beyond_all_floats_is_refused(document):
@@ -249,7 +250,7 @@ def test_a_number_beyond_all_floats_is_refused(document):
     text = json.dumps(set_at(("training", "test_elbo"), "HERE")(document)).replace('"HERE"', "-1e400")
     assert not VALIDATOR.is_valid(json.loads(text))
     with pytest.raises(cvae.BundleError, match="training.test_elbo: expected a "):
-        cvae.parse_manifest(text, "m")
+        cvae.bundle.parse_manifest(text, "m")
 
 
 def test_numbers_that_are_no_json_are_never_written(manifest):

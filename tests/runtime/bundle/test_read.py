@@ -14,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cvae_runtime as cvae
-from cvae_runtime import parse_manifest
+import cvae_runtime.bundle
+import cvae_runtime.files
 from cvae_runtime._bundle import read as _bundle
+from cvae_runtime.bundle import parse_manifest
 
 FILES = ("encoder.onnx", "decoder.onnx", "golden.json")
 
@@ -38,7 +40,7 @@ def test_without_a_path_it_is_the_packaged_one():
     bundle = cvae.read_bundle()
     assert bundle.path == cvae.packaged_bundle() == Path(cvae.__file__).parent / "bundles" / "mnist"
     assert bundle.manifest.model.image_shape == (28, 28, 1)
-    assert set(bundle.files) == {path.name for path in bundle.path.iterdir()} - {cvae.MANIFEST_NAME}
+    assert set(bundle.files) == {path.name for path in bundle.path.iterdir()} - {cvae.bundle.MANIFEST_NAME}
 
 
 def test_other_files_in_the_folder_are_left_alone(tiny_bundle):
@@ -58,7 +60,7 @@ def test_what_is_no_folder_is_refused(name, found, tmp_path, refuses):
         cvae.read_bundle(path)
 
 
-@pytest.mark.parametrize("name", [cvae.MANIFEST_NAME, *FILES])
+@pytest.mark.parametrize("name", [cvae.bundle.MANIFEST_NAME, *FILES])
 def test_a_file_of_a_bundle_in_the_place_of_its_folder_is_told_so(name, tiny_bundle, refuses):
     path = tiny_bundle / name
     expected = f"{path}: expected a bundle, a folder with manifest.json"
@@ -149,7 +151,7 @@ def test_a_flipped_bit_anywhere_in_a_file_is_refused(whole, name, data):
 @settings(max_examples=300)
 @given(st.data())
 def test_a_damaged_manifest_is_refused_or_still_one(whole, data):
-    path = whole / cvae.MANIFEST_NAME
+    path = whole / cvae.bundle.MANIFEST_NAME
     original = path.read_bytes()
     changed = bytearray(original)
     for _ in range(data.draw(st.integers(1, 3))):
@@ -166,7 +168,7 @@ def test_a_damaged_manifest_is_refused_or_still_one(whole, data):
 
 
 def test_a_manifest_cut_anywhere_is_refused(tiny_bundle):
-    path = tiny_bundle / cvae.MANIFEST_NAME
+    path = tiny_bundle / cvae.bundle.MANIFEST_NAME
     original = path.read_bytes()
     for length in range(len(original) - 2):  # the last two are the closing brace and the end of its line
         path.write_bytes(original[:length])
@@ -174,7 +176,7 @@ def test_a_manifest_cut_anywhere_is_refused(tiny_bundle):
             cvae.read_bundle(tiny_bundle)
 
 
-@pytest.mark.parametrize("name", [cvae.MANIFEST_NAME, *FILES])
+@pytest.mark.parametrize("name", [cvae.bundle.MANIFEST_NAME, *FILES])
 def test_links_are_refused(name, tiny_bundle, refuses):
     path = tiny_bundle / name
     path.rename(tiny_bundle.parent / name)
@@ -199,7 +201,7 @@ def test_a_copy_without_links_is_made_as_the_message_says(tiny_bundle, tmp_path)
     assert cvae.read_bundle(tmp_path / "copy").sha256 == cvae.read_bundle(tiny_bundle).sha256
 
 
-@pytest.mark.parametrize("name", [cvae.MANIFEST_NAME, *FILES])
+@pytest.mark.parametrize("name", [cvae.bundle.MANIFEST_NAME, *FILES])
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
 def test_what_is_no_regular_file_is_refused_without_waiting(name, make, tiny_bundle, refuses):
     path = tiny_bundle / name
@@ -235,7 +237,7 @@ def two_bundles(bundles, tmp_path):
 
 def put(source, target):
     """Replace a bundle as an export does."""
-    with cvae.new_folder(target, replaces=cvae.BUNDLE_LAYOUT) as folder:
+    with cvae.files.new_folder(target, replaces=cvae.bundle.BUNDLE_LAYOUT) as folder:
         for path in source.iterdir():
             (folder / path.name).write_bytes(path.read_bytes())
 
@@ -308,7 +310,7 @@ def test_no_reading_among_hundreds_of_replacements_is_called_damaged(two_bundles
         "import itertools, pathlib, sys, cvae_runtime as cvae\n"
         "target, *sources = map(pathlib.Path, sys.argv[1:])\n"
         "for source in itertools.islice(itertools.cycle(sources), 600):\n"
-        "    with cvae.new_folder(target, replaces=cvae.BUNDLE_LAYOUT) as folder:\n"
+        "    with cvae.files.new_folder(target, replaces=cvae.bundle.BUNDLE_LAYOUT) as folder:\n"
         "        for path in source.iterdir():\n"
         "            (folder / path.name).write_bytes(path.read_bytes())\n"
     )

@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 
 import cvae_runtime as cvae
+import cvae_runtime.system
 from cvae_runtime import cli
 from cvae_runtime._commands import diagnose as _doctor
 from cvae_runtime._commands import doctor as _cli_doctor
@@ -75,7 +76,7 @@ def test_a_machine_where_the_cpu_works_has_no_problem(bundle):
     assert found.problems == []
     assert found.onnxruntimes == {"onnxruntime": onnxruntime.__version__}
     assert found.versions["onnxruntime"] == onnxruntime.__version__
-    assert found.threads["allowed"] == cvae.allowed_cores() <= found.threads["affinity"]
+    assert found.threads["allowed"] == cvae.system.allowed_cores() <= found.threads["affinity"]
     assert found.memory > 0
     assert len(found.devices) == 1
     (trial,) = found.trials

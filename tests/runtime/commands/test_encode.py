@@ -14,6 +14,7 @@ from PIL import Image
 from pyarrow import parquet
 
 import cvae_runtime as cvae
+import cvae_runtime.bundle
 from cvae_runtime._jobs import codes as _codes
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(cvae.__file__).parents[1]), *sys.path])}
@@ -245,7 +246,7 @@ def test_some_images_of_which_the_cut_leaves_nothing_are_counted_once(encode, ti
 
 
 def test_a_model_that_does_not_cut_takes_dark_images(encode, bundles, images, tmp_path):
-    bundle = bundles.write(tmp_path / "grey", preprocessing=cvae.Preprocessing(255, None))
+    bundle = bundles.write(tmp_path / "grey", preprocessing=cvae.bundle.Preprocessing(255, None))
     np.save("dark.npy", images // 4)
     assert encode(bundle, "dark.npy") == (0, b"", "")
 

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image, ImageSequence
 
 import cvae_runtime as cvae
+import cvae_runtime.images
 from cvae_runtime._images.captions import label_cells, label_rows
 
 
@@ -142,13 +143,13 @@ def test_traversals_are_labelled_by_their_dimension(run, tiny_bundle, tiny_model
 
 def test_separate_files_go_row_by_row(run, tiny_bundle, tiny_model):
     assert run(tiny_bundle, "--manifold", "--steps", 2, "--separate", "--format", "npy", "-o", "many") == (0, b"", "")
-    found = [cvae.read_npy(path) for path in sorted(Path("many").iterdir())]
+    found = [cvae.images.read_npy(path) for path in sorted(Path("many").iterdir())]
     np.testing.assert_array_equal(found, tiny_model.manifold(2).reshape(4, 4, 4, 1))
 
 
 def test_rows_as_an_array_are_grey_levels_where_asked(run, tiny_bundle, tiny_model):
     assert run(tiny_bundle, "--manifold", "--steps", 2, "--dtype", "uint8", "-o", "a.npy") == (0, b"", "")
-    np.testing.assert_array_equal(cvae.read_npy(Path("a.npy")), cvae.to_uint8(tiny_model.manifold(2)))
+    np.testing.assert_array_equal(cvae.images.read_npy(Path("a.npy")), cvae.to_uint8(tiny_model.manifold(2)))
 
 
 @pytest.mark.parametrize(

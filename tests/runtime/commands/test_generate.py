@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import cvae_runtime as cvae
+import cvae_runtime.images
 from cvae_runtime._commands import generate as _cli_generate
 
 MAIN = [sys.executable, "-c", "from cvae_runtime._commands.generate import main; main()"]
@@ -76,7 +77,7 @@ def test_a_gif_has_a_frame_a_sample(run, tiny_bundle):
 def test_an_npz_says_which_samples_it_holds(run, tiny_bundle, tiny_model):
     seed = (1 << 64) - 1
     assert run(tiny_bundle, "-n", 5, "--seed", seed, "--first", 40, "-o", "a.npz") == (0, b"", "")
-    images, found, index = cvae.read_npz(Path("a.npz"), ["images", "seed", "index"])
+    images, found, index = cvae.images.read_npz(Path("a.npz"), ["images", "seed", "index"])
     np.testing.assert_array_equal(images, tiny_model.generate(5, seed=seed, first=40))
     assert (found.item(), index.tolist()) == (seed, [40, 41, 42, 43, 44])
 
@@ -100,7 +101,7 @@ def test_latents_are_decoded(run, array, tiny_bundle, tiny_model):
     np.save("z.npy", latents)
     np.testing.assert_array_equal(array(tiny_bundle, "--latents", "z.npy"), tiny_model.decode(latents))
     assert run(tiny_bundle, "--latents", "z.npy", "-o", "a.npz") == (0, b"", "")
-    np.testing.assert_array_equal(cvae.read_npz(Path("a.npz"), ["latents"])[0], latents)
+    np.testing.assert_array_equal(cvae.images.read_npz(Path("a.npz"), ["latents"])[0], latents)
 
 
 def test_reconstruct_takes_all_names_up_to_the_next_option(run, digit, packaged_model):
@@ -108,11 +109,11 @@ def test_reconstruct_takes_all_names_up_to_the_next_option(run, digit, packaged_
     Image.fromarray(digit).save("digit.jpg", quality=95)
     names = ["digit.png", "many.npy", "digit.jpg"]
     assert run("--reconstruct", *names, "-o", "pairs.npz") == (0, b"", "")
-    originals, images = cvae.read_npz(Path("pairs.npz"), ["originals", "images"])
+    originals, images = cvae.images.read_npz(Path("pairs.npz"), ["originals", "images"])
     np.testing.assert_array_equal(originals[:3, ..., 0], [digit, digit.T, digit[::-1]])
     np.testing.assert_array_equal(images, packaged_model.reconstruct(originals))
     assert run("--reconstruct", names[0], "--reconstruct", *names[1:], "--dtype", "uint8", "-o", "a.npy")[0] == 0
-    np.testing.assert_array_equal(cvae.read_npy(Path("a.npy")), cvae.to_uint8(images))
+    np.testing.assert_array_equal(cvae.images.read_npy(Path("a.npy")), cvae.to_uint8(images))
 
 
 def test_reconstruct_draws_originals_above_reconstructions(run, digit, packaged_model):

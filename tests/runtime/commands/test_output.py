@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import cvae_runtime as cvae
+import cvae_runtime.images
 from cvae_runtime._commands.output import Output
 
 
@@ -148,8 +149,8 @@ def test_arrays_are_what_was_made_or_its_grey_levels(tmp_path):
     for dtype, expected in ((None, images), ("float32", images), ("uint8", cvae.to_uint8(images))):
         for form in ("npy", "npz"):
             output(tmp_path / f"a.{form}", dtype=dtype).write(images, more)
-        found = cvae.read_npy(tmp_path / "a.npy")
-        archived, seed = cvae.read_npz(tmp_path / "a.npz", ["images", "seed"])
+        found = cvae.images.read_npy(tmp_path / "a.npy")
+        archived, seed = cvae.images.read_npz(tmp_path / "a.npz", ["images", "seed"])
         assert found.dtype == archived.dtype == expected.dtype
         assert (found == expected).all()
         assert (archived == expected).all()
@@ -163,7 +164,7 @@ def test_separate_files_are_named_by_their_index_in_the_stream(tmp_path):
     assert sorted(path.name for path in folder.iterdir()) == ["image_000040.png", "image_000041.png"]
     assert (np.asarray(Image.open(folder / "image_000041.png")) == 20).all()
     output(folder, "npy", separate=True).write(images, {})
-    assert (cvae.read_npy(folder / "image_000001.npy") == images[1]).all()
+    assert (cvae.images.read_npy(folder / "image_000001.npy") == images[1]).all()
 
 
 def test_pairs_stand_one_above_the_other(tmp_path):

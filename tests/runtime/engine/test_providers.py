@@ -10,6 +10,7 @@ import onnxruntime
 import pytest
 
 import cvae_runtime as cvae
+import cvae_runtime.system
 from cvae_runtime._engine.providers import (
     PROVIDERS,
     REMEDIES,
@@ -272,13 +273,13 @@ def test_a_folder_that_pip_left_is_not_taken_for_a_module(tmp_path, monkeypatch,
     monkeypatch.syspath_prepend(tmp_path)
     message = "left_over is there in part only; it comes with: pip install --force-reinstall --no-deps left_over"
     with refuses(cvae.MissingExtraError, message):
-        cvae.require("left_over", "cpu")
+        cvae.system.require("left_over", "cpu")
 
 
 def test_what_an_installed_module_lacks_itself_is_not_blamed_on_the_extra(tmp_path, monkeypatch):
     (tmp_path / "broken_extra.py").write_text("import not_there_at_all")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="No module named 'not_there_at_all'") as caught:
-        cvae.require("broken_extra", "cpu")
+        cvae.system.require("broken_extra", "cpu")
     assert not isinstance(caught.value, cvae.CvaeError)
-    assert cvae.require("json", "cpu").dumps([]) == "[]"
+    assert cvae.system.require("json", "cpu").dumps([]) == "[]"

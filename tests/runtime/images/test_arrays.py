@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cvae_runtime as cvae
+import cvae_runtime.images
 
 ARRAY = np.arange(6, dtype=np.float32).reshape(2, 3)
 SHAPES = st.lists(st.integers(0, 4), max_size=4)
@@ -30,10 +31,10 @@ def read_or_refuse(read, *arguments):
 def test_arrays_come_back_as_they_were(scratch, shape, dtype, fortran):
     array = np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(dtype)
     array = np.asfortranarray(array) if fortran and shape else array
-    (scratch / "a.npy").write_bytes(cvae.npy_bytes(array))
-    (scratch / "a.npz").write_bytes(cvae.npz_bytes({"x/y": array, "z": ARRAY}))
-    (archived, other) = cvae.read_npz(scratch / "a.npz", ["x/y", "z"])
-    for found in (cvae.read_npy(scratch / "a.npy"), archived):
+    (scratch / "a.npy").write_bytes(cvae.images.npy_bytes(array))
+    (scratch / "a.npz").write_bytes(cvae.images.npz_bytes({"x/y": array, "z": ARRAY}))
+    (archived, other) = cvae.images.read_npz(scratch / "a.npz", ["x/y", "z"])
+    for found in (cvae.images.read_npy(scratch / "a.npy"), archived):
         assert (found.dtype, found.shape) == (array.dtype, array.shape)
         np.testing.assert_array_equal(found, array)
     np.testing.assert_array_equal(other, ARRAY)
@@ -41,8 +42,8 @@ def test_arrays_come_back_as_they_were(scratch, shape, dtype, fortran):
 
 @pytest.mark.parametrize("compress", [False, True])
 def test_archives_are_what_numpy_reads_and_repeat_their_bytes(compress):
-    data = cvae.npz_bytes({"a": ARRAY, "b": np.zeros(1000)}, compress=compress)
-    assert data == cvae.npz_bytes({"a": ARRAY, "b": np.zeros(1000)}, compress=compress)
+    data = cvae.images.npz_bytes({"a": ARRAY, "b": np.zeros(1000)}, compress=compress)
+    assert data == cvae.images.npz_bytes({"a": ARRAY, "b": np.zeros(1000)}, compress=compress)
     with np.load(io.BytesIO(data)) as archive:
         assert archive.files == ["a", "b"]
         np.testing.assert_array_equal(archive["a"], ARRAY)
@@ -52,29 +53,29 @@ def test_archives_are_what_numpy_reads_and_repeat_their_bytes(compress):
 
 
 def test_an_npy_file_cut_or_changed_anywhere_is_read_or_refused(tmp_path):
-    path, data = tmp_path / "a.npy", cvae.npy_bytes(ARRAY)
+    path, data = tmp_path / "a.npy", cvae.images.npy_bytes(ARRAY)
     for length in range(len(data)):
         path.write_bytes(data[:length])
-        assert not read_or_refuse(cvae.read_npy, path)
+        assert not read_or_refuse(cvae.images.read_npy, path)
     outcomes = set()
     for position in range(128):  # the header: the rest are the values, of which any are good
         for byte in (*b"\0\n (),'{}0aO", data[position] ^ 1, data[position] ^ 0x80):
             path.write_bytes(data[:position] + bytes([byte]) + data[position + 1 :])
-            outcomes.add(read_or_refuse(cvae.read_npy, path))
+            outcomes.add(read_or_refuse(cvae.images.read_npy, path))
     assert outcomes == {True, False}
 
 
 @pytest.mark.parametrize("compress", [False, True])
 def test_an_npz_file_cut_or_changed_anywhere_is_read_or_refused(compress, tmp_path):
-    path, data = tmp_path / "a.npz", cvae.npz_bytes({"a": ARRAY}, compress=compress)
+    path, data = tmp_path / "a.npz", cvae.images.npz_bytes({"a": ARRAY}, compress=compress)
     for length in range(len(data)):
         path.write_bytes(data[:length])
-        assert not read_or_refuse(cvae.read_npz, path, ["a"])
+        assert not read_or_refuse(cvae.images.read_npz, path, ["a"])
     outcomes = set()
     for position in range(len(data)):
         for byte in {0, 1, 9, 0xFF, data[position] ^ 0x20} - {data[position]}:
             path.write_bytes(data[:position] + bytes([byte]) + data[position + 1 :])
-            outcomes.add(read_or_refuse(cvae.read_npz, path, ["a"]))
+            outcomes.add(read_or_refuse(cvae.images.read_npz, path, ["a"]))
     assert outcomes == {True, False}
 
 
@@ -84,7 +85,7 @@ def test_a_header_that_states_more_than_there_can_be_is_refused(tmp_path):
         buffer = io.BytesIO()
         np.lib.format.write_array_header_1_0(buffer, {"descr": "<f4", "fortran_order": False, "shape": shape})
         path.write_bytes(buffer.getvalue() + b"few")
-        assert not read_or_refuse(cvae.read_npy, path)
+        assert not read_or_refuse(cvae.images.read_npy, path)
 
 
 def test_pickled_objects_are_refused(tmp_path, refuses):
@@ -93,28 +94,30 @@ def test_pickled_objects_are_refused(tmp_path, refuses):
     np.savez(tmp_path / "a.npz", a=objects)
     why = "cannot be read as a NumPy file: Object arrays cannot be loaded when allow_pickle=False"
     with refuses(cvae.InputError, f"{tmp_path / 'a.npy'}: {why}"):
-        cvae.read_npy(tmp_path / "a.npy")
+        cvae.images.read_npy(tmp_path / "a.npy")
     with refuses(cvae.InputError, f"{tmp_path / 'a.npz'}: {why}"):
-        cvae.read_npz(tmp_path / "a.npz", ["a"])
+        cvae.images.read_npz(tmp_path / "a.npz", ["a"])
 
 
 def test_an_archive_without_an_array_is_refused(tmp_path, refuses):
     path = tmp_path / "a.npz"
-    path.write_bytes(cvae.npz_bytes({"a": ARRAY, "b": ARRAY}))
+    path.write_bytes(cvae.images.npz_bytes({"a": ARRAY, "b": ARRAY}))
     with refuses(cvae.InputError, f"{path}: expected the arrays a and c, found a, b"):
-        cvae.read_npz(path, ["a", "c"])
-    path.write_bytes(cvae.npz_bytes({}))
+        cvae.images.read_npz(path, ["a", "c"])
+    path.write_bytes(cvae.images.npz_bytes({}))
     with refuses(cvae.InputError, f"{path}: expected the arrays a, found none"):
-        cvae.read_npz(path, ["a"])
+        cvae.images.read_npz(path, ["a"])
 
 
 def test_a_single_array_is_no_archive(tmp_path):
     np.save(tmp_path / "a.npy", ARRAY)
     with pytest.raises(cvae.InputError, match=r"a\.npy: .*(zip|npz)"):
-        cvae.read_npz(tmp_path / "a.npy", ["a"])
+        cvae.images.read_npz(tmp_path / "a.npy", ["a"])
 
 
-@pytest.mark.parametrize("read", [cvae.read_npy, lambda path: cvae.read_npz(path, ["a"])], ids=["npy", "npz"])
+@pytest.mark.parametrize(
+    "read", [cvae.images.read_npy, lambda path: cvae.images.read_npz(path, ["a"])], ids=["npy", "npz"]
+)
 def test_a_missing_file_is_refused(read, tmp_path, refuses):
     path = tmp_path / "none"
     message = f"{path}: cannot be read as a NumPy file: [Errno 2] No such file or directory: '{path}'"
@@ -124,14 +127,14 @@ def test_a_missing_file_is_refused(read, tmp_path, refuses):
 
 def test_bytes_are_taken_as_they_are():
     pixels = np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3)
-    np.testing.assert_array_equal(cvae.as_images(pixels, "pictures"), pixels)
-    np.testing.assert_array_equal(cvae.as_images(pixels[..., 0], "pictures"), pixels[..., :1])
+    np.testing.assert_array_equal(cvae.images.as_images(pixels, "pictures"), pixels)
+    np.testing.assert_array_equal(cvae.images.as_images(pixels[..., 0], "pictures"), pixels[..., :1])
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_every_grey_level_survives_as_a_float(dtype):
     levels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
-    found = cvae.as_images((levels / 255).astype(dtype), "pictures")
+    found = cvae.images.as_images((levels / 255).astype(dtype), "pictures")
     assert (found.dtype, found.shape) == (np.uint8, (1, 16, 16, 1))
     np.testing.assert_array_equal(found[..., 0], levels)
 
@@ -140,39 +143,39 @@ def test_a_mapped_file_stays_on_the_disk(tmp_path):
     pixels = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
     for name, array in {"c": pixels, "f": np.asfortranarray(pixels)}.items():
         np.save(tmp_path / f"{name}.npy", array)
-        mapped = cvae.as_images(cvae.read_npy(tmp_path / f"{name}.npy", mapped=True), "pictures")
+        mapped = cvae.images.as_images(cvae.images.read_npy(tmp_path / f"{name}.npy", mapped=True), "pictures")
         assert isinstance(mapped, np.memmap)
         np.testing.assert_array_equal(mapped, pixels[..., np.newaxis])
 
 
 def test_a_mapped_file_is_refused_as_one_that_is_read(tmp_path):
     path = tmp_path / "a.npy"
-    path.write_bytes(cvae.npy_bytes(ARRAY)[:-1])
-    assert not read_or_refuse(lambda: cvae.read_npy(path, mapped=True))
+    path.write_bytes(cvae.images.npy_bytes(ARRAY)[:-1])
+    assert not read_or_refuse(lambda: cvae.images.read_npy(path, mapped=True))
     np.save(path, np.array([None]))
-    assert not read_or_refuse(lambda: cvae.read_npy(path, mapped=True))
+    assert not read_or_refuse(lambda: cvae.images.read_npy(path, mapped=True))
 
 
 def test_floats_are_scaled_a_span_at_a_time(monkeypatch):
     monkeypatch.setattr("cvae_runtime._images.arrays._SPAN_BYTES", 100)
     grey = np.random.default_rng(0).random((9, 3, 4, 3), np.float32)
-    np.testing.assert_array_equal(cvae.as_images(grey, "pictures"), np.rint(grey * np.float32(255)))
+    np.testing.assert_array_equal(cvae.images.as_images(grey, "pictures"), np.rint(grey * np.float32(255)))
 
 
 @given(st.integers(0, 100), st.integers(1, 1 << 26))
 def test_spans_cover_every_item_once_and_stay_small(count, item_bytes):
-    spans = list(cvae.spans(count, item_bytes))
+    spans = list(cvae.images.spans(count, item_bytes))
     assert [item for span in spans for item in range(count)[span]] == list(range(count))
     assert all((span.stop - span.start) * item_bytes <= max(1 << 24, item_bytes) for span in spans)
 
 
 def test_the_shape_of_pictures_is_told_without_looking_at_them():
-    assert cvae.picture_shape(np.zeros((2, 3, 4)), "pictures") == (3, 4, 1)
-    assert cvae.picture_shape(np.full((2, 3, 4, 3), np.nan, np.float16), "pictures") == (3, 4, 3)
+    assert cvae.images.picture_shape(np.zeros((2, 3, 4)), "pictures") == (3, 4, 1)
+    assert cvae.images.picture_shape(np.full((2, 3, 4, 3), np.nan, np.float16), "pictures") == (3, 4, 3)
 
 
 def test_a_half_becomes_128_so_that_both_thresholds_agree():
-    assert cvae.as_images(np.full((1, 1, 1), 0.5, np.float32), "pictures").item() == 128
+    assert cvae.images.as_images(np.full((1, 1, 1), 0.5, np.float32), "pictures").item() == 128
 
 
 @pytest.mark.parametrize(
@@ -213,7 +216,7 @@ def test_a_half_becomes_128_so_that_both_thresholds_agree():
 )
 def test_arrays_that_are_no_pictures_are_refused(array, why, refuses):
     with refuses(cvae.InputError, f"digits.npy: {why}"):
-        cvae.as_images(array, "digits.npy")
+        cvae.images.as_images(array, "digits.npy")
 
 
 @pytest.mark.parametrize(
@@ -236,4 +239,4 @@ def test_images_of_another_layout_get_advice_that_works(shape, advice, tiny_mode
 
 def test_bool_is_black_and_white():
     array = np.array([[[True, False]]])
-    np.testing.assert_array_equal(cvae.as_images(array, "it")[..., 0], [[[255, 0]]])
+    np.testing.assert_array_equal(cvae.images.as_images(array, "it")[..., 0], [[[255, 0]]])

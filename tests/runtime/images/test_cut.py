@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from cvae_runtime import evenly_spaced, look_at_cut
 from cvae_runtime._images.cut import lost_images
+from cvae_runtime.images import evenly_spaced, look_at_cut
 
 
 def images(*rows):

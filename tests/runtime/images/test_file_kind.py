@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import cvae_runtime as cvae
+import cvae_runtime.images
 
 
 def picture(form, mode="L"):
@@ -31,7 +32,7 @@ def archive(**arrays):
 IDX = struct.pack(">I3I", 0x803, 1, 2, 2) + bytes(4)
 RECORD = struct.pack("<Q", 5) + b"\xea\xb2\x04\x3e" + b"hello" + bytes(4)  # 3e04b2ea: the masked checksum of the length
 KINDS = [
-    *((picture(kind.upper()), kind) for kind in cvae.PICTURE_FORMATS),
+    *((picture(kind.upper()), kind) for kind in cvae.images.PICTURE_FORMATS),
     (picture("PPM", "1"), "PPM"),
     (picture("EPS"), "PostScript"),
     (picture("PDF", "RGB"), "PDF"),
@@ -41,7 +42,7 @@ KINDS = [
     (IDX, "IDX3"),
     (struct.pack(">II", 0x801, 1) + b"\7", "IDX1"),
     (gzip.compress(IDX), "gzip of IDX3"),
-    (cvae.npy_bytes(np.zeros(3)), "NPY"),
+    (cvae.images.npy_bytes(np.zeros(3)), "NPY"),
     (archive(x_train=np.zeros(3)), "NPZ"),
     (b"PK\5\6" + bytes(18), "ZIP"),
     (RECORD, "TFRecord"),
@@ -61,14 +62,14 @@ KINDS = [
 @pytest.mark.parametrize(("content", "kind"), KINDS, ids=[kind for _, kind in KINDS])
 def test_a_file_is_what_its_first_bytes_say(content, kind, tmp_path):
     (tmp_path / "a").write_bytes(content)
-    assert cvae.file_kind(tmp_path / "a") == cvae.file_kind(content) == kind
+    assert cvae.images.file_kind(tmp_path / "a") == cvae.images.file_kind(content) == kind
 
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_of_some_kind(content):
-    assert cvae.file_kind(content)
-    assert cvae.file_kind(gzip.compress(content)).startswith("gzip of ")
+    assert cvae.images.file_kind(content)
+    assert cvae.images.file_kind(gzip.compress(content)).startswith("gzip of ")
 
 
 def test_what_cannot_be_opened_is_unreadable(tmp_path):
-    assert cvae.file_kind(tmp_path / "none") == "unreadable"
+    assert cvae.images.file_kind(tmp_path / "none") == "unreadable"

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 import cvae_runtime as cvae
+import cvae_runtime.images
 
 GREY = np.arange(16, dtype=np.uint8).reshape(4, 4) * 16
 COLOUR = np.stack([GREY, GREY.T, np.full_like(GREY, 7)], axis=-1)
@@ -195,20 +196,20 @@ def test_the_shape_told_from_a_header_is_the_pictures(file, turn, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = turn
     Image.new(PICTURES[file], (5, 3)).save(tmp_path / file, exif=exif)
-    picture = cvae.read_picture(tmp_path / file, "it")
+    picture = cvae.images.read_picture(tmp_path / file, "it")
     shape = (picture.height, picture.width, 1 if picture.mode == "L" else 3)
-    assert cvae.encoded_shape(tmp_path / file, "it") == shape
+    assert cvae.images.encoded_shape(tmp_path / file, "it") == shape
     assert shape[:2] == ((5, 3) if turn in (6, 8) and file != "colour.bmp" else (3, 5))  # BMP has no EXIF
     data = (tmp_path / file).read_bytes()
-    assert cvae.encoded_shape(data, "it") == shape
-    np.testing.assert_array_equal(np.asarray(cvae.read_picture(data, "it")), np.asarray(picture))
+    assert cvae.images.encoded_shape(data, "it") == shape
+    np.testing.assert_array_equal(np.asarray(cvae.images.read_picture(data, "it")), np.asarray(picture))
 
 
 def test_of_an_animated_webp_the_first_frame_is_read(tmp_path):
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
     frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:], lossless=True)
     assert cvae.read_images([tmp_path / "a.webp"], (4, 4, 3))[0, 0, 0].tolist() == [255, 0, 0]
-    assert cvae.encoded_shape(tmp_path / "a.webp", "it") == (4, 4, 3)
+    assert cvae.images.encoded_shape(tmp_path / "a.webp", "it") == (4, 4, 3)
 
 
 def test_a_palette_can_have_a_transparent_colour(tmp_path):
@@ -219,7 +220,7 @@ def test_a_palette_can_have_a_transparent_colour(tmp_path):
 
 
 def test_bytes_that_are_no_picture_are_refused_by_their_name():
-    for read in (cvae.encoded_shape, cvae.read_picture):
+    for read in (cvae.images.encoded_shape, cvae.images.read_picture):
         with pytest.raises(
             cvae.InputError,
             match=r"^record 7: cannot be read as a picture: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found nothing",
@@ -230,7 +231,7 @@ def test_bytes_that_are_no_picture_are_refused_by_their_name():
 @pytest.mark.parametrize("shape", [(4, 4, 1), (4, 4, 3), (2, 6, 1), (2, 6, 3), (9, 1, 3)])
 def test_any_picture_is_brought_into_any_shape(shape):
     for image in (GREY[..., np.newaxis], COLOUR):
-        fitted = cvae.fit_picture(image, shape)
+        fitted = cvae.images.fit_picture(image, shape)
         assert (fitted.dtype, fitted.shape) == (np.uint8, shape)
         if shape == image.shape:
             np.testing.assert_array_equal(fitted, image)

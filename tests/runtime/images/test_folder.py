@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 import cvae_runtime as cvae
+import cvae_runtime.images
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def folder(tmp_path):
 
 
 def test_pictures_are_found_in_the_order_of_their_paths_and_the_rest_is_named(folder):
-    found = cvae.find_pictures(folder)
+    found = cvae.images.find_pictures(folder)
     assert found.names == ["B.bmp", "a/c.JPG", "a/d/e.webp", "b.png", "f.jpeg"]
     assert found.folders == ["a/", "a/d/"]
     assert found.passed_over == {".hidden.png": "hidden", "a/.cache/": "hidden", "notes.txt": "empty"}
@@ -28,7 +29,7 @@ def test_content_makes_a_picture_of_any_name(folder):
     for name, form in {"1.tif": "TIFF", "2.dat": "PNG", "3": "GIF", "a/4.heic": "JPEG"}.items():
         Image.new("L", (2, 2)).save(folder / name, form)
     (folder / "5.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0")
-    found = cvae.find_pictures(folder)
+    found = cvae.images.find_pictures(folder)
     assert {"1.tif", "2.dat", "3", "a/4.heic"} < set(found.names)
     assert found.passed_over["5.eps"] == "PostScript"
 
@@ -40,14 +41,14 @@ def test_links_are_followed_but_not_in_circles_and_pipes_are_no_pictures(folder)
     (folder / "lost.txt").symlink_to(folder / "nowhere")
     for name in ("pipe.png", "pipe.txt"):
         os.mkfifo(folder / name)
-    found = cvae.find_pictures(folder)
+    found = cvae.images.find_pictures(folder)
     assert found.names == ["B.bmp", "a/c.JPG", "a/d/e.webp", "b.png", "f.jpeg", "lost.png", "pipe.png"]
     assert found.passed_over.items() >= {"lost.txt": "broken link", "pipe.txt": "no file"}.items()
 
 
 def test_what_is_passed_over_is_counted_and_the_first_of_each_kind_named():
     passed_over = {f"{number}.heic": "AVIF or HEIC" for number in range(1200)} | {"a\x1b[2Jb": "text"}
-    assert cvae.describe_passed_over(passed_over) == (
+    assert cvae.images.describe_passed_over(passed_over) == (
         "passed over 1,201 files: 1,200 AVIF or HEIC (0.heic, 1.heic, 10.heic, ...), 1 text (a\\x1b[2Jb)"
     )
 
@@ -55,4 +56,4 @@ def test_what_is_passed_over_is_counted_and_the_first_of_each_kind_named():
 def test_a_folder_that_is_none_is_refused(folder, refuses):
     message = f"{folder / 'none'}: cannot be listed: No such file or directory; check permissions"
     with refuses(cvae.InputError, message):
-        cvae.find_pictures(folder / "none")
+        cvae.images.find_pictures(folder / "none")

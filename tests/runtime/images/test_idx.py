@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cvae_runtime as cvae
+import cvae_runtime.images
 
 ARRAY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 
@@ -22,7 +23,7 @@ def test_arrays_of_bytes_come_back_as_they_were(scratch, shape, start, compresse
     array = (np.arange(np.prod(shape)) + start).astype(np.uint8).reshape(shape)
     path = scratch / ("a.idx.gz" if compressed else "a.idx")
     path.write_bytes(gzip.compress(idx_bytes(array)) if compressed else idx_bytes(array))
-    found = cvae.read_idx(path, len(shape))
+    found = cvae.images.read_idx(path, len(shape))
     assert (found.dtype, found.shape) == (np.uint8, tuple(shape))
     np.testing.assert_array_equal(found, array)
 
@@ -30,7 +31,7 @@ def test_arrays_of_bytes_come_back_as_they_were(scratch, shape, start, compresse
 def test_values_are_read_in_row_major_order(tmp_path):
     path = tmp_path / "labels"
     path.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1]))
-    assert cvae.read_idx(path, 1).tolist() == [7, 2, 1]
+    assert cvae.images.read_idx(path, 1).tolist() == [7, 2, 1]
 
 
 @pytest.mark.parametrize("length", range(len(idx_bytes(ARRAY))))
@@ -39,7 +40,7 @@ def test_a_plain_file_cut_anywhere_is_refused(length, tmp_path, refuses):
     path.write_bytes(idx_bytes(ARRAY)[:length])
     expected = 16 if length < 16 else 40
     with refuses(cvae.InputError, f"{path}: cut short: expected {expected} bytes, found {length}; get the file again"):
-        cvae.read_idx(path, 3)
+        cvae.images.read_idx(path, 3)
 
 
 def test_a_compressed_file_cut_anywhere_is_refused(tmp_path):
@@ -50,7 +51,7 @@ def test_a_compressed_file_cut_anywhere_is_refused(tmp_path):
         with pytest.raises(
             cvae.InputError, match=r"a\.idx\.gz: (cut short: expected|cannot be read: ).*; get the file"
         ):
-            cvae.read_idx(path, 3)
+            cvae.images.read_idx(path, 3)
 
 
 def test_a_compressed_file_with_any_byte_flipped_is_refused_or_unchanged(tmp_path):
@@ -61,7 +62,7 @@ def test_a_compressed_file_with_any_byte_flipped_is_refused_or_unchanged(tmp_pat
         path.write_bytes(data[:position] + bytes([data[position] ^ 0xFF]) + data[position + 1 :])
         try:
             # Some bytes say when and where it was compressed: they may be anything.
-            np.testing.assert_array_equal(cvae.read_idx(path, 3), ARRAY)
+            np.testing.assert_array_equal(cvae.images.read_idx(path, 3), ARRAY)
         except cvae.InputError:
             refused += 1
     assert refused >= len(data) - 10
@@ -74,7 +75,7 @@ def test_a_file_longer_than_its_header_states_is_refused(tmp_path, refuses):
         f"{path}: longer than its header states: expected 40 bytes for shape (2, 3, 4), found more; get the file again"
     )
     with refuses(cvae.InputError, message):
-        cvae.read_idx(path, 3)
+        cvae.images.read_idx(path, 3)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def test_another_kind_of_file_is_refused(data, found, tmp_path, refuses):
         f"check that the file is what its name says"
     )
     with refuses(cvae.InputError, message):
-        cvae.read_idx(path, 3)
+        cvae.images.read_idx(path, 3)
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
@@ -103,7 +104,7 @@ def test_a_header_that_states_more_than_there_can_be_is_refused(shape, suffix, t
     data = struct.pack(">IIII", 0x803, *shape) + b"few"
     path.write_bytes(gzip.compress(data) if suffix else data)
     with pytest.raises(cvae.InputError, match=r"cut short: expected [0-9,]+ bytes, found 19; get the file again"):
-        cvae.read_idx(path, 3)
+        cvae.images.read_idx(path, 3)
 
 
 def test_nothing_in_a_shape_that_cannot_be_is_refused(tmp_path, refuses):
@@ -111,16 +112,16 @@ def test_nothing_in_a_shape_that_cannot_be_is_refused(tmp_path, refuses):
     path.write_bytes(struct.pack(">IIII", 0x803, 0, 0xFFFFFFFF, 0xFFFFFFFF))
     message = f"{path}: no array has its header's shape (0, 4294967295, 4294967295); get the file again"
     with refuses(cvae.InputError, message):
-        cvae.read_idx(path, 3)
+        cvae.images.read_idx(path, 3)
 
 
 def test_a_missing_file_is_refused(tmp_path, refuses):
     path = tmp_path / "none"
     message = f"{path}: cannot be read: [Errno 2] No such file or directory: '{path}'; get the file again"
     with refuses(cvae.InputError, message):
-        cvae.read_idx(path, 3)
+        cvae.images.read_idx(path, 3)
 
 
 def test_a_folder_is_refused(tmp_path):
     with pytest.raises(cvae.InputError, match=r"cannot be read: .*Is a directory"):
-        cvae.read_idx(tmp_path, 3)
+        cvae.images.read_idx(tmp_path, 3)

@@ -8,6 +8,7 @@ import pytest
 from pyarrow import parquet
 
 import cvae_runtime as cvae
+import cvae_runtime.images
 from cvae_runtime._jobs.code_formats import CODE_FORMATS
 from cvae_runtime._system.atomic import new_file
 
@@ -50,7 +51,7 @@ def test_columns_grow_on_the_output_s_disk_and_not_where_temporary_files_may_be_
 
 
 def test_an_npz_is_read_by_the_package_s_own_reader(tmp_path):
-    (mean,) = cvae.read_npz(written(tmp_path / "codes.npz", "npz"), ["mean"])
+    (mean,) = cvae.images.read_npz(written(tmp_path / "codes.npz", "npz"), ["mean"])
     np.testing.assert_array_equal(mean, COLUMNS["mean"])
 
 

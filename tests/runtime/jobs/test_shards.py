@@ -15,6 +15,7 @@ from PIL import Image
 from pyarrow import parquet
 
 import cvae_runtime as cvae
+import cvae_runtime.images
 from cvae_runtime._jobs import shards as _shards
 from cvae_runtime._jobs.shards import SETTINGS_NAME, ShardSettings, one_by_one, write_shards
 
@@ -44,7 +45,7 @@ def write(tiny_model, tmp_path):
 def test_npy_shards_are_the_stream(dtype, write, tiny_model):
     folder = write(seed=5, first=3, temperature=0.5, dtype=dtype)
     assert sorted(contents(folder)) == ["part-00000.npy", "part-00001.npy", "part-00002.npy", SETTINGS_NAME]
-    parts = [cvae.read_npy(folder / f"part-0000{i}.npy") for i in range(3)]
+    parts = [cvae.images.read_npy(folder / f"part-0000{i}.npy") for i in range(3)]
     assert [part.shape for part in parts] == [(n, 4, 4, 1) for n in (10, 10, 5)]
     (images,) = tiny_model.stream(25, seed=5, first=3, temperature=0.5)
     expected = cvae.to_uint8(images) if dtype == "uint8" else images
@@ -54,7 +55,7 @@ def test_npy_shards_are_the_stream(dtype, write, tiny_model):
 
 def test_an_npy_shard_has_the_bytes_of_any_npy_file(write, tiny_model):
     (images,) = tiny_model.stream(5, first=20)
-    assert contents(write())["part-00002.npy"] == cvae.npy_bytes(images)
+    assert contents(write())["part-00002.npy"] == cvae.images.npy_bytes(images)
 
 
 def test_a_shard_is_written_a_batch_at_a_time(write, tiny_model, monkeypatch):

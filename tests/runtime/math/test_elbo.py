@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import cvae_runtime as cvae
+import cvae_runtime.elbo
 from cvae_runtime._math.elbo import gaussian_log_density
 
 VALUES = st.floats(-8.0, 8.0, width=32)
@@ -20,7 +21,7 @@ def test_bernoulli_is_the_sum_of_each_pixel_s_log_probability():
     rng = np.random.default_rng(0)
     targets = rng.integers(0, 2, (3, 4, 5, 1)).astype(np.float32)
     probs = rng.uniform(0.01, 0.99, (3, 4, 5, 1)).astype(np.float32)
-    found = cvae.bernoulli_log_likelihood(targets, probs)
+    found = cvae.elbo.bernoulli_log_likelihood(targets, probs)
     pairs = [zip(x.ravel().tolist(), p.ravel().tolist(), strict=True) for x, p in zip(targets, probs, strict=True)]
     expected = [math.fsum(math.log(p) if x else math.log1p(-p) for x, p in image) for image in pairs]
     assert (found.dtype, found.shape) == (np.float64, (3,))
@@ -28,7 +29,7 @@ def test_bernoulli_is_the_sum_of_each_pixel_s_log_probability():
 
 
 def test_grey_targets_give_the_cross_entropy():
-    found = cvae.bernoulli_log_likelihood(
+    found = cvae.elbo.bernoulli_log_likelihood(
         np.full((1, 1, 1, 1), 0.25, np.float32), np.full((1, 1, 1, 1), 0.5, np.float32)
     )
     assert found.tolist() == [math.log(0.5)]
@@ -37,25 +38,25 @@ def test_grey_targets_give_the_cross_entropy():
 @pytest.mark.parametrize(("target", "prob"), [(1.0, 0.0), (0.0, 1.0)])
 def test_a_certain_error_costs_what_the_floor_says(target, prob):
     shape = (1, 1, 2, 1)
-    found = cvae.bernoulli_log_likelihood(np.full(shape, target, np.float32), np.full(shape, prob, np.float32))
+    found = cvae.elbo.bernoulli_log_likelihood(np.full(shape, target, np.float32), np.full(shape, prob, np.float32))
     np.testing.assert_allclose(found, [2.0 * math.log(1e-7)], rtol=1e-9)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_a_certain_hit_costs_next_to_nothing(value):
     shape = (1, 1, 1, 1)
-    found = cvae.bernoulli_log_likelihood(np.full(shape, value, np.float32), np.full(shape, value, np.float32))
+    found = cvae.elbo.bernoulli_log_likelihood(np.full(shape, value, np.float32), np.full(shape, value, np.float32))
     np.testing.assert_allclose(found, [math.log1p(-1e-7)], rtol=1e-9)
 
 
 def levels(count=256):
     """Every level of a pixel as an image of its own: v/255, float32 (256, 1, 1, 1)."""
-    return cvae.targets_of(np.arange(count, dtype=np.uint8).reshape(-1, 1, 1, 1), None)
+    return cvae.elbo.targets_of(np.arange(count, dtype=np.uint8).reshape(-1, 1, 1, 1), None)
 
 
 def of_all_levels(location, log_scale):
     fill = [np.full((256, 1, 1, 1), value, np.float32) for value in (location, log_scale)]
-    return cvae.discretized_logistic_log_likelihood(levels(), *fill)
+    return cvae.elbo.discretized_logistic_log_likelihood(levels(), *fill)
 
 
 @pytest.mark.parametrize("log_scale", [-7.693, -5.0, -2.0, 0.0, 3.0])
@@ -87,11 +88,13 @@ def test_levels_far_away_keep_their_logarithm_where_the_probability_underflows()
 
 def test_pixels_and_channels_are_summed_over_each_image():
     rng = np.random.default_rng(0)
-    targets = cvae.targets_of(rng.integers(0, 256, (3, 4, 5, 3), np.uint8), None)
+    targets = cvae.elbo.targets_of(rng.integers(0, 256, (3, 4, 5, 3), np.uint8), None)
     probs = rng.random((3, 4, 5, 3), np.float32)
     log_scale = rng.uniform(-6.0, 0.0, (3, 4, 5, 3)).astype(np.float32)
-    found = cvae.discretized_logistic_log_likelihood(targets, probs, log_scale)
-    singly = cvae.discretized_logistic_log_likelihood(*(x.reshape(-1, 1, 1, 1) for x in (targets, probs, log_scale)))
+    found = cvae.elbo.discretized_logistic_log_likelihood(targets, probs, log_scale)
+    singly = cvae.elbo.discretized_logistic_log_likelihood(
+        *(x.reshape(-1, 1, 1, 1) for x in (targets, probs, log_scale))
+    )
     assert (found.dtype, found.shape) == (np.float64, (3,))
     np.testing.assert_allclose(found, [math.fsum(part) for part in singly.reshape(3, -1)], rtol=1e-13)
 
@@ -109,7 +112,7 @@ COMPONENTS = st.integers(1, 5).flatmap(
 def of_all_levels_mixed(components):
     """log p of every level of a pixel whose mixture has these locations, log-scales and logits."""
     tiled = [np.tile(np.float32(numbers), (256, 1, 1, 1, 1)) for numbers in components]
-    return cvae.discretized_logistic_mixture_log_likelihood(levels(), *tiled)
+    return cvae.elbo.discretized_logistic_mixture_log_likelihood(levels(), *tiled)
 
 
 @given(COMPONENTS)
@@ -160,7 +163,7 @@ def test_a_component_that_is_far_away_leaves_the_others_theirs(location):
 
 def test_another_likelihood_is_refused():
     with pytest.raises(cvae.InputError) as caught:
-        cvae.log_likelihood(levels(), {}, "gaussian")
+        cvae.elbo.log_likelihood(levels(), {}, "gaussian")
     assert str(caught.value) == (
         "likelihood must be one of bernoulli, discretized-logistic, discretized-logistic-mixture; found 'gaussian'"
     )
@@ -173,19 +176,19 @@ def test_each_likelihood_has_its_formula_for_any_number_of_images(likelihood):
     outputs = {"probs": probs, "log_scale": probs - 3}
     if likelihood == "discretized-logistic-mixture":
         outputs = {name: rng.normal(0, 1, (300, 2, 2, 1, 3)) for name in ("location", "log_scale", "mixture_logits")}
-    found = cvae.log_likelihood(targets, outputs, likelihood)
+    found = cvae.elbo.log_likelihood(targets, outputs, likelihood)
     if likelihood == "bernoulli":
-        expected = cvae.bernoulli_log_likelihood(targets, probs)
+        expected = cvae.elbo.bernoulli_log_likelihood(targets, probs)
     elif likelihood == "discretized-logistic-mixture":
-        expected = cvae.discretized_logistic_mixture_log_likelihood(targets, **outputs)
+        expected = cvae.elbo.discretized_logistic_mixture_log_likelihood(targets, **outputs)
     else:
-        expected = cvae.discretized_logistic_log_likelihood(targets, **outputs)
+        expected = cvae.elbo.discretized_logistic_log_likelihood(targets, **outputs)
     np.testing.assert_array_equal(found, expected)
 
 
 @given(LATENTS, LATENTS)
 def test_kl_is_its_closed_form_and_never_negative(mean, logvar):
-    found = cvae.gaussian_kl(mean, logvar)
+    found = cvae.elbo.gaussian_kl(mean, logvar)
     rows = zip(mean.tolist(), logvar.tolist(), strict=True)
     expected = [math.fsum((math.exp(v) + m * m - 1.0 - v) / 2.0 for m, v in zip(*row, strict=True)) for row in rows]
     assert (found.dtype, found.shape) == (np.float64, (2,))
@@ -194,7 +197,7 @@ def test_kl_is_its_closed_form_and_never_negative(mean, logvar):
 
 
 def test_kl_to_itself_is_zero():
-    assert cvae.gaussian_kl(np.zeros((2, 3), np.float32), np.zeros((2, 3), np.float32)).tolist() == [0.0, 0.0]
+    assert cvae.elbo.gaussian_kl(np.zeros((2, 3), np.float32), np.zeros((2, 3), np.float32)).tolist() == [0.0, 0.0]
 
 
 @given(LATENTS, LATENTS, LATENTS)
@@ -214,23 +217,23 @@ def test_log_density_is_the_normal_density_s_logarithm(z, mean, logvar):
 def test_kl_is_the_mean_of_the_log_ratio():
     mean, logvar = np.float32([[0.7, -1.2, 0.1]]), np.float32([[-0.5, 0.3, -1.0]])
     noise = cvae.prior_latents(0, 0, 40_000, 3)
-    z = cvae.reparameterize(mean, logvar, noise)
+    z = cvae.elbo.reparameterize(mean, logvar, noise)
     zero = np.zeros(3, np.float32)
     ratio = gaussian_log_density(z, mean, logvar) - gaussian_log_density(z, zero, zero)
-    assert abs(ratio.mean() - cvae.gaussian_kl(mean, logvar)[0]) < 5.0 * ratio.std() / math.sqrt(len(ratio))
+    assert abs(ratio.mean() - cvae.elbo.gaussian_kl(mean, logvar)[0]) < 5.0 * ratio.std() / math.sqrt(len(ratio))
 
 
 def test_reparameterize_shifts_and_stretches_the_noise():
     mean, logvar, noise = np.float32([[1, 2]]), np.float32([[0, 2 * math.log(3)]]), np.float32([[-1, 0.5]])
-    z = cvae.reparameterize(mean, logvar, noise)
+    z = cvae.elbo.reparameterize(mean, logvar, noise)
     assert z.dtype == np.float32
     np.testing.assert_allclose(z, [[0.0, 3.5]], rtol=1e-6)
 
 
 def test_targets_are_what_the_training_saw():
     pixels = np.array([0, 1, 127, 128, 254, 255], np.uint8).reshape(1, 2, 3, 1)
-    binary, grey = cvae.targets_of(pixels, 128), cvae.targets_of(pixels, None)
+    binary, grey = cvae.elbo.targets_of(pixels, 128), cvae.elbo.targets_of(pixels, None)
     assert (binary.dtype, grey.dtype, binary.shape) == (np.float32, np.float32, pixels.shape)
     assert binary.ravel().tolist() == [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]
     np.testing.assert_array_equal(grey, pixels / np.float32(255))
-    np.testing.assert_array_equal(cvae.targets_of(pixels, None, 127), pixels / np.float32(127))
+    np.testing.assert_array_equal(cvae.elbo.targets_of(pixels, None, 127), pixels / np.float32(127))

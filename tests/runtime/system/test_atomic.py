@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import cvae_runtime as cvae
+import cvae_runtime.files
 from cvae_runtime._system import access as _access
 from cvae_runtime._system import atomic as _files
 from cvae_runtime._system import durable as _durable
@@ -22,7 +23,7 @@ def names(folder):
 def test_a_file_is_written_and_replaced_whole(tmp_path):
     target = tmp_path / "a.bin"
     for data in (b"first", b"", b"second, longer"):
-        cvae.write_file(target, data)
+        cvae.files.write_file(target, data)
         assert target.read_bytes() == data
     assert names(tmp_path) == ["a.bin"]
 
@@ -31,7 +32,7 @@ def test_a_file_is_written_and_replaced_whole(tmp_path):
 def test_a_file_has_the_mode_that_the_umask_gives(tmp_path):
     old = os.umask(0o027)
     try:
-        cvae.write_file(tmp_path / "a.bin", b"data")
+        cvae.files.write_file(tmp_path / "a.bin", b"data")
     finally:
         os.umask(old)
     assert stat.S_IMODE((tmp_path / "a.bin").stat().st_mode) == 0o640
@@ -47,7 +48,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(error, tmp_path
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises((cvae.InputError, KeyboardInterrupt)) as caught:
-        cvae.write_file(target, b"new")
+        cvae.files.write_file(target, b"new")
     if isinstance(error, OSError):
         assert str(caught.value) == f"cannot write {target}: No space left on device; check space and permissions"
     else:
@@ -58,7 +59,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(error, tmp_path
 def test_a_file_in_a_folder_that_is_not_there_is_refused(tmp_path, refuses):
     target = tmp_path / "none" / "a.bin"
     with refuses(cvae.InputError, f"cannot write {target}: No such file or directory; check space and permissions"):
-        cvae.write_file(target, b"data")
+        cvae.files.write_file(target, b"data")
 
 
 def test_a_name_that_is_a_folder_is_refused(tmp_path, monkeypatch):
@@ -66,37 +67,37 @@ def test_a_name_that_is_a_folder_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for target in (tmp_path / "folder", Path()):
         with pytest.raises(cvae.InputError, match=f"^cannot write {target}: "):
-            cvae.write_file(target, b"data")
+            cvae.files.write_file(target, b"data")
     assert names(tmp_path) == ["folder"]
 
 
 def test_an_existing_target_is_refused_unless_it_may_be_overwritten(tmp_path, refuses):
     target = tmp_path / "a.bin"
-    cvae.refuse_existing(target, overwrite=False)
+    cvae.files.refuse_existing(target, overwrite=False)
     target.write_bytes(b"old")
-    cvae.refuse_existing(target, overwrite=True)
+    cvae.files.refuse_existing(target, overwrite=True)
     with refuses(cvae.TargetExistsError, f"{target} exists already; choose another name or say --overwrite"):
-        cvae.refuse_existing(target, overwrite=False)
+        cvae.files.refuse_existing(target, overwrite=False)
     with refuses(
         cvae.TargetExistsError, f"{tmp_path}: expected the name of a file, found a folder; choose another name"
     ):
-        cvae.refuse_existing(tmp_path, overwrite=True)
+        cvae.files.refuse_existing(tmp_path, overwrite=True)
 
 
 def test_a_dangling_link_exists(tmp_path):
     target = tmp_path / "link"
     target.symlink_to(tmp_path / "none")
     with pytest.raises(cvae.TargetExistsError, match="link exists already"):
-        cvae.refuse_existing(target, overwrite=False)
+        cvae.files.refuse_existing(target, overwrite=False)
 
 
 def test_a_target_in_a_folder_that_is_not_there_is_refused(tmp_path, monkeypatch, refuses):
     target = tmp_path / "none" / "a.bin"
     message = f"cannot write {target}: the folder {tmp_path / 'none'} does not exist; create it first"
     with refuses(cvae.InputError, message):
-        cvae.refuse_existing(target, overwrite=True)
+        cvae.files.refuse_existing(target, overwrite=True)
     monkeypatch.chdir(tmp_path)
-    cvae.refuse_existing(Path("a.bin"), overwrite=False)  # a bare name is one in the working folder
+    cvae.files.refuse_existing(Path("a.bin"), overwrite=False)  # a bare name is one in the working folder
 
 
 def test_a_file_whose_folder_vanishes_is_told(tmp_path, refuses):
@@ -152,7 +153,7 @@ def test_a_file_keeps_the_owner_of_the_one_that_it_replaces(tmp_path):
     target.write_bytes(b"old")
     target.chmod(0o640)
     os.chown(target, 1234, 4321)
-    cvae.write_file(target, b"new")
+    cvae.files.write_file(target, b"new")
     status = target.stat()
     assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (1234, 4321, 0o640)
 
@@ -179,7 +180,7 @@ def test_a_link_is_replaced_and_what_it_links_to_is_not(tmp_path):
     (tmp_path / "theirs").write_bytes(b"theirs")
     (tmp_path / "theirs").chmod(0o600)
     (tmp_path / "link").symlink_to(tmp_path / "theirs")
-    cvae.write_file(tmp_path / "link", b"new")
+    cvae.files.write_file(tmp_path / "link", b"new")
     assert ((tmp_path / "link").is_symlink(), (tmp_path / "theirs").read_bytes()) == (False, b"theirs")
 
 
@@ -190,11 +191,11 @@ def test_a_file_system_that_flushes_nothing_fails_no_write(number, tmp_path, mon
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(_durable.os, "fsync", refuse)
-    cvae.write_file(tmp_path / "a", b"1")
-    cvae.move_file(tmp_path / "a", tmp_path / "b")
-    cvae.make_folder(tmp_path / "c" / "d")
-    with cvae.new_folder(tmp_path / "e") as folder:
-        cvae.write_file(folder / "f", b"2")
+    cvae.files.write_file(tmp_path / "a", b"1")
+    cvae.files.move_file(tmp_path / "a", tmp_path / "b")
+    cvae.files.make_folder(tmp_path / "c" / "d")
+    with cvae.files.new_folder(tmp_path / "e") as folder:
+        cvae.files.write_file(folder / "f", b"2")
     assert names(tmp_path) == ["b", "c", "e"]
     assert ((tmp_path / "b").read_bytes(), (tmp_path / "e" / "f").read_bytes()) == (b"1", b"2")
 
@@ -209,7 +210,7 @@ def test_a_folder_that_may_not_be_read_is_written(tmp_path, monkeypatch):
         return opened(path, *arguments, **more)
 
     monkeypatch.setattr(_durable.os, "open", deny)
-    cvae.write_file(tmp_path / "a", b"1")
+    cvae.files.write_file(tmp_path / "a", b"1")
     assert names(tmp_path) == ["a"]
 
 
@@ -222,7 +223,7 @@ def test_a_disk_that_fails_after_the_rename_is_told(tmp_path, monkeypatch, refus
     monkeypatch.setattr(_files, "sync_folder", fail)
     message = f"cannot write {tmp_path / 'a'}: Input/output error; check space and permissions"
     with refuses(cvae.InputError, message):
-        cvae.write_file(tmp_path / "a", b"1")
+        cvae.files.write_file(tmp_path / "a", b"1")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="folders are flushed on POSIX alone")
@@ -242,8 +243,8 @@ def test_what_is_renamed_was_flushed_and_the_folder_is_flushed_after(tmp_path, m
     monkeypatch.setattr(Path, "replace", replacing)
     if not Path("/proc/self/fd").is_dir():
         pytest.skip("open files are named on Linux alone")
-    cvae.write_file(tmp_path / "a", b"1")
-    cvae.move_file(tmp_path / "a", tmp_path / "b")
+    cvae.files.write_file(tmp_path / "a", b"1")
+    cvae.files.move_file(tmp_path / "a", tmp_path / "b")
     here = tmp_path.name
     assert events == [("flush", "tmp"), ("rename", "a"), ("flush", here), ("rename", "b"), ("flush", here)]
 
@@ -252,10 +253,10 @@ def test_what_is_renamed_was_flushed_and_the_folder_is_flushed_after(tmp_path, m
 def test_folders_above_are_flushed_from_the_top(tmp_path, monkeypatch, refuses):
     flushed = []
     monkeypatch.setattr(_folders, "sync_folder", flushed.append)
-    cvae.make_folder(tmp_path / "a" / "b" / "c")
-    cvae.make_folder(tmp_path / "a" / "b" / "c")
+    cvae.files.make_folder(tmp_path / "a" / "b" / "c")
+    cvae.files.make_folder(tmp_path / "a" / "b" / "c")
     assert flushed == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
     (tmp_path / "file").touch()
     message = f"cannot write {tmp_path / 'file' / 'a'}: Not a directory; check space and permissions"
     with refuses(cvae.InputError, message):
-        cvae.make_folder(tmp_path / "file" / "a")
+        cvae.files.make_folder(tmp_path / "file" / "a")

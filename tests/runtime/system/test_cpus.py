@@ -5,6 +5,7 @@ import os
 import pytest
 
 import cvae_runtime as cvae
+import cvae_runtime.system
 from cvae_runtime._system.cpus import affinity, cpu_quota
 
 
@@ -30,17 +31,17 @@ def group(folder, quota, version):
 
 
 def test_a_system_without_groups_has_what_affinity_names(tmp_path, monkeypatch):
-    assert (cvae.allowed_cores(tmp_path), cpu_quota(tmp_path)) == (5, None)
+    assert (cvae.system.allowed_cores(tmp_path), cpu_quota(tmp_path)) == (5, None)
     monkeypatch.delattr("os.sched_getaffinity")
     monkeypatch.setattr("os.cpu_count", lambda: 7)
-    assert (cvae.allowed_cores(tmp_path), affinity()) == (7, 7)
+    assert (cvae.system.allowed_cores(tmp_path), affinity()) == (7, 7)
     monkeypatch.setattr("os.cpu_count", lambda: None)
-    assert cvae.allowed_cores(tmp_path) == 1
+    assert cvae.system.allowed_cores(tmp_path) == 1
 
 
 def test_this_machine_has_some(monkeypatch):
     monkeypatch.undo()
-    assert 1 <= cvae.allowed_cores() <= os.cpu_count()
+    assert 1 <= cvae.system.allowed_cores() <= os.cpu_count()
 
 
 @pytest.mark.parametrize(
@@ -59,19 +60,19 @@ def test_the_tightest_group_counts(tmp_path, version, line, mount, inner, outer,
         **group(f"{mount}/a/b", inner, version),
         **group(mount, outer, version),
     }
-    assert cvae.allowed_cores(write(tmp_path, files)) == cores
+    assert cvae.system.allowed_cores(write(tmp_path, files)) == cores
 
 
 @pytest.mark.parametrize(("quota", "cores"), [(1_000, 1), (100_000, 1), (150_000, 2), (200_001, 3), (900_000, 5)])
 def test_a_part_of_a_core_counts_as_one_and_affinity_is_the_most(tmp_path, quota, cores):
     files = {"proc/self/cgroup": "0::/\n", **group("sys/fs/cgroup", quota, 2)}
-    assert cvae.allowed_cores(write(tmp_path, files)) == cores
+    assert cvae.system.allowed_cores(write(tmp_path, files)) == cores
     assert cpu_quota(tmp_path) == quota / 100_000
 
 
 def test_a_container_that_sees_its_group_as_the_root(tmp_path):
     files = {"proc/self/cgroup": "0::/of/the/host\n", **group("sys/fs/cgroup", 300_000, 2)}
-    assert cvae.allowed_cores(write(tmp_path, files)) == 3
+    assert cvae.system.allowed_cores(write(tmp_path, files)) == 3
 
 
 def test_a_quota_that_cannot_be_read_is_none(tmp_path):

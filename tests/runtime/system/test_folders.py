@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import cvae_runtime as cvae
+import cvae_runtime.files
 from cvae_runtime._system import durable as _durable
 from cvae_runtime._system import folders as _folders
 from cvae_runtime._system.exchange import exchange
@@ -48,7 +49,7 @@ def steps(request, monkeypatch):
 
 
 def replace(target, during=lambda: None, layout=LISTED):
-    with cvae.new_folder(target, replaces=layout) as new:
+    with cvae.files.new_folder(target, replaces=layout) as new:
         (new / "list").write_text("list new")
         (new / "new").write_text("new")
         during()
@@ -66,7 +67,7 @@ NEW = {"list": "list new", "new": "new"}
 
 def test_a_folder_appears_whole(tmp_path):
     target = tmp_path / "bundle"
-    with cvae.new_folder(target) as temporary:
+    with cvae.files.new_folder(target) as temporary:
         (temporary / "a").write_text("1")
         assert (temporary.parent, target.exists()) == (tmp_path, False)
         assert temporary.name.startswith(".bundle.")
@@ -74,7 +75,7 @@ def test_a_folder_appears_whole(tmp_path):
 
 
 def test_a_folder_may_hold_folders(tmp_path):
-    with cvae.new_folder(tmp_path / "run") as temporary:
+    with cvae.files.new_folder(tmp_path / "run") as temporary:
         (temporary / "images").mkdir()
         (temporary / "images" / "a").write_text("1")
     assert (tmp_path / "run" / "images" / "a").read_text() == "1"
@@ -85,7 +86,7 @@ def test_a_folder_without_a_name_of_its_own_is_refused(name, tmp_path, monkeypat
     (tmp_path / "sub").mkdir()
     monkeypatch.chdir(tmp_path)
     message = f"cannot write {Path(name)}: expected a name, found the path of a folder that is in use"
-    with refuses(cvae.InputError, message), cvae.new_folder(Path(name)):
+    with refuses(cvae.InputError, message), cvae.files.new_folder(Path(name)):
         pytest.fail("the block must not begin")
     assert names(tmp_path) == ["sub"]
 
@@ -99,7 +100,7 @@ def test_a_block_that_fails_leaves_everything_as_it_was(there, error, tmp_path):
         (target / "old").write_text("old")
 
     def fill():
-        with cvae.new_folder(target, replaces=Layout("any folder", lambda _: bool)) as temporary:
+        with cvae.files.new_folder(target, replaces=Layout("any folder", lambda _: bool)) as temporary:
             (temporary / "a").write_text("1")
             raise error
 
@@ -124,7 +125,7 @@ def test_a_rename_that_fails_puts_the_old_folder_back(tmp_path, monkeypatch, ref
     monkeypatch.setattr(_folders, "exchange", lambda *_: False)
     message = f"cannot write {target}: Input/output error; check space and permissions"
     layout = Layout("any folder", lambda _: bool)
-    with refuses(cvae.InputError, message), cvae.new_folder(target, replaces=layout) as temporary:
+    with refuses(cvae.InputError, message), cvae.files.new_folder(target, replaces=layout) as temporary:
         (temporary / "new").write_text("new")
     assert (names(tmp_path), names(target)) == (["bundle"], ["old"])
 
@@ -132,14 +133,14 @@ def test_a_rename_that_fails_puts_the_old_folder_back(tmp_path, monkeypatch, ref
 def test_a_folder_in_a_folder_that_is_not_there_is_refused(tmp_path, refuses):
     target = tmp_path / "none" / "bundle"
     message = f"cannot write {target}: No such file or directory; check space and permissions"
-    with refuses(cvae.InputError, message), cvae.new_folder(target):
+    with refuses(cvae.InputError, message), cvae.files.new_folder(target):
         pytest.fail("the block must not begin")
 
 
 def test_what_came_meanwhile_is_not_replaced_unasked(tmp_path, refuses):
     target = tmp_path / "bundle"
     message = f"{target} was made by another process meanwhile; choose another name"
-    with refuses(cvae.TargetExistsError, message), cvae.new_folder(target) as temporary:
+    with refuses(cvae.TargetExistsError, message), cvae.files.new_folder(target) as temporary:
         (temporary / "a").write_text("1")
         target.mkdir()
         (target / "theirs").write_text("2")
@@ -148,7 +149,7 @@ def test_what_came_meanwhile_is_not_replaced_unasked(tmp_path, refuses):
 
 def test_an_empty_folder_is_taken(tmp_path):
     (tmp_path / "bundle").mkdir()
-    with cvae.new_folder(tmp_path / "bundle") as temporary:
+    with cvae.files.new_folder(tmp_path / "bundle") as temporary:
         (temporary / "a").write_text("1")
     assert (names(tmp_path), names(tmp_path / "bundle")) == (["bundle"], ["a"])
 
@@ -156,7 +157,7 @@ def test_an_empty_folder_is_taken(tmp_path):
 def test_a_folder_that_vanishes_is_told(tmp_path, refuses):
     target = tmp_path / "bundle"
     message = f"cannot write {target}: No such file or directory; check space and permissions"
-    with refuses(cvae.InputError, message), cvae.new_folder(target) as temporary:
+    with refuses(cvae.InputError, message), cvae.files.new_folder(target) as temporary:
         temporary.rmdir()
     assert names(tmp_path) == []
 
@@ -185,7 +186,7 @@ def test_what_others_put_there_is_kept_and_named(stranger, old, tmp_path, refuse
     before = tree(old)
     message = others(old, stranger)
     with refuses(cvae.TargetExistsError, message):
-        cvae.refuse_existing_folder(old, LISTED, overwrite=True)
+        cvae.files.refuse_existing_folder(old, LISTED, overwrite=True)
     with refuses(cvae.TargetExistsError, message):
         replace(old)
     assert (names(tmp_path), tree(old)) == (["bundle"], before)
@@ -240,7 +241,7 @@ def test_a_file_or_a_link_is_no_folder_to_replace(kind, old, tmp_path, refuses):
     else:
         target.symlink_to(old)
         found = f"a link to {old}; name what it links to, or choose another name"
-    for attempt in (lambda: replace(target), lambda: cvae.refuse_existing_folder(target, LISTED, overwrite=True)):
+    for attempt in (lambda: replace(target), lambda: cvae.files.refuse_existing_folder(target, LISTED, overwrite=True)):
         with refuses(cvae.TargetExistsError, f"{target}: expected a listed folder, found {found}"):
             attempt()
     assert (names(tmp_path), target.is_symlink()) == (["bundle", "there"], kind == "link")
@@ -343,7 +344,7 @@ def test_folders_are_flushed_before_the_rename_and_the_one_above_after(there, tm
     monkeypatch.setattr(
         _folders, "sync_folders", lambda path: events.append((path, target.exists() and "new" in names(target)))
     )
-    with cvae.new_folder(target, replaces=LISTED) as new:
+    with cvae.files.new_folder(target, replaces=LISTED) as new:
         (new / "new").touch()
     assert events == [(new, False), (tmp_path, True)]
 
@@ -359,6 +360,6 @@ def test_the_deepest_folder_is_flushed_first(tmp_path, monkeypatch):
 def test_temporary_files_of_ours_alone_are_removed(old):
     for name in (".hidden", "a.tmp", ".a.0123abcd.tmp", ".list.89abcdef.tmp", ".notes.20240101.tmp", ".a.0123ABCD.tmp"):
         (old / name).touch()
-    cvae.remove_temporary(old, _owns(old))
+    cvae.files.remove_temporary(old, _owns(old))
     assert names(old) == [".a.0123ABCD.tmp", ".hidden", ".notes.20240101.tmp", "a", "a.tmp", "list", "sub"]
     assert names(old / "sub") == ["b"]

@@ -3,6 +3,7 @@
 import pytest
 
 import cvae_runtime as cvae
+import cvae_runtime.system
 from cvae_runtime._system.memory import physical_memory
 
 
@@ -28,15 +29,15 @@ def group(folder, limit, used, cached, version=2):
 
 
 def test_this_machine_has_some():
-    assert 0 < cvae.available_memory() <= physical_memory()
+    assert 0 < cvae.system.available_memory() <= physical_memory()
 
 
 def test_a_system_that_tells_nothing_has_what_was_built_in(tmp_path):
-    assert cvae.available_memory(tmp_path) == physical_memory()
+    assert cvae.system.available_memory(tmp_path) == physical_memory()
 
 
 def test_linux_tells_what_is_available(tmp_path):
-    assert cvae.available_memory(write(tmp_path, MEMINFO)) == 1000 << 10
+    assert cvae.system.available_memory(write(tmp_path, MEMINFO)) == 1000 << 10
 
 
 @pytest.mark.parametrize(
@@ -51,15 +52,15 @@ def test_the_tightest_group_counts_and_cached_files_are_free(tmp_path, version, 
         **group(f"{mount}/a", 3000, 1500, 200, version),
         **group(mount, 1 << 63, 0, 0, version),
     }
-    assert cvae.available_memory(write(tmp_path, files)) == 3000 - 1500 + 200
+    assert cvae.system.available_memory(write(tmp_path, files)) == 3000 - 1500 + 200
 
 
 def test_a_container_that_sees_its_group_as_the_root(tmp_path):
     files = {**MEMINFO, "proc/self/cgroup": "0::/of/the/host\n", **group("sys/fs/cgroup", 400, 100, 0)}
-    assert cvae.available_memory(write(tmp_path, files)) == 300
+    assert cvae.system.available_memory(write(tmp_path, files)) == 300
 
 
 def test_no_limit_and_more_than_the_limit(tmp_path):
     files = {**MEMINFO, "proc/self/cgroup": "0::/a\n", **group("sys/fs/cgroup/a", "max", 100, 0)}
-    assert cvae.available_memory(write(tmp_path, files)) == 1000 << 10
-    assert cvae.available_memory(write(tmp_path, group("sys/fs/cgroup/a", 100, 150, 20))) == 0
+    assert cvae.system.available_memory(write(tmp_path, files)) == 1000 << 10
+    assert cvae.system.available_memory(write(tmp_path, group("sys/fs/cgroup/a", 100, 150, 20))) == 0

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cvae_runtime as cvae
+import cvae_runtime.system
 from cvae_runtime._system.printable import printable
 
 CLEAR = "\x1b[2J\x1b]0;title\x07\x9b31m"
@@ -31,7 +32,7 @@ def test_what_a_terminal_would_obey_is_escaped(text, shown):
 
 def test_line_breaks_are_escaped_where_a_line_is_a_row():
     assert printable("a\nb\tc", keep="") == r"a\nb\tc"
-    assert cvae.printable_values({"a\n": [CLEAR, ("b\n", 3, None)], 4: 1.5}) == {
+    assert cvae.system.printable_values({"a\n": [CLEAR, ("b\n", 3, None)], 4: 1.5}) == {
         r"a\n": [SHOWN, [r"b\n", 3, None]],
         4: 1.5,
     }

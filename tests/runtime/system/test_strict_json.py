@@ -5,6 +5,8 @@ import json
 import pytest
 
 import cvae_runtime as cvae
+import cvae_runtime.bundle
+import cvae_runtime.files
 from cvae_runtime._jobs import shards as _shards
 
 DEEP = "lists and objects nested deeper than 64"
@@ -24,25 +26,25 @@ def test_what_would_hurt_its_reader_is_refused(case):
     text, message = REFUSED[case]
     for data in (text, text.encode()):
         with pytest.raises(ValueError) as caught:  # noqa: PT011
-            cvae.parse_json(data)
+            cvae.files.parse_json(data)
         assert (type(caught.value), str(caught.value)) == (ValueError, message)
 
 
 @pytest.mark.parametrize("text", ["[" * 64 + "]" * 64, "9" * 1000, '{"a": [1, 2.5, null, "\\u001b"]}', "[]", "3"])
 def test_all_else_is_what_python_makes_of_it(text):
-    assert cvae.parse_json(text) == json.loads(text)
+    assert cvae.files.parse_json(text) == json.loads(text)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1,]", "\ud800"])
 def test_what_is_no_json_is_a_value_error(text):
     with pytest.raises(ValueError):  # noqa: PT011  # Python's words
-        cvae.parse_json(text)
+        cvae.files.parse_json(text)
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_manifest_with_it_in_any_place_is_refused(case, tiny_bundle, refuses):
     text, message = REFUSED[case]
-    path = tiny_bundle / cvae.MANIFEST_NAME
+    path = tiny_bundle / cvae.bundle.MANIFEST_NAME
     manifest = path.read_text()
     for place in ('"epochs": 1', '"latent_dim": 3', '"format": 1'):
         path.write_text(manifest.replace(place, f"{place.partition(': ')[0]}: {text}"))
@@ -61,7 +63,7 @@ def test_golden_vectors_with_it_are_refused(case, refuses):
     text, message = REFUSED[case]
     expected = f"g.json: not golden vectors: ValueError('{message}'); export the bundle again"
     with refuses(cvae.BundleError, expected):
-        cvae.parse_golden(text, "g.json")
+        cvae.bundle.parse_golden(text, "g.json")
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -81,7 +83,7 @@ def test_golden_vectors_of_nothing_are_refused(shape, refuses):
         f"g.json: not golden vectors: ValueError('expected values, found none: shape {shape}'); export the bundle again"
     )
     with refuses(cvae.BundleError, message):
-        cvae.parse_golden(json.dumps({"cases": [case], "rng": []}), "g.json")
+        cvae.bundle.parse_golden(json.dumps({"cases": [case], "rng": []}), "g.json")
 
 
 def test_golden_latents_of_nothing_are_refused(refuses):
@@ -91,7 +93,7 @@ def test_golden_latents_of_nothing_are_refused(refuses):
         "g.json: not golden vectors: ValueError('expected values, found none: shape [0, 3]'); export the bundle again"
     )
     with refuses(cvae.BundleError, message):
-        cvae.parse_golden(text, "g.json")
+        cvae.bundle.parse_golden(text, "g.json")
 
 
 def test_a_length_that_is_worked_out_is_refused(refuses):
@@ -99,4 +101,4 @@ def test_a_length_that_is_worked_out_is_refused(refuses):
     case = {"file": "a.onnx", "inputs": {"x": array}, "outputs": {}, "atol": 0.1}
     message = "g.json: not golden vectors: ValueError('shape must be [2, 2]; found [-1, 2]'); export the bundle again"
     with refuses(cvae.BundleError, message):
-        cvae.parse_golden(json.dumps({"cases": [case], "rng": []}), "g.json")
+        cvae.bundle.parse_golden(json.dumps({"cases": [case], "rng": []}), "g.json")

@@ -11,6 +11,7 @@ import sys
 import pytest
 
 import cvae_runtime as cvae
+import cvae_runtime.web
 from cvae_runtime._commands import web as _cli_web
 from cvae_runtime._web import write as _web
 
@@ -55,7 +56,7 @@ def embedded(html):
 
 
 def test_a_folder_holds_the_page_and_the_bundle(tiny_bundle, tmp_path):
-    written = cvae.write_page(cvae.read_bundle(tiny_bundle), tmp_path / "out")
+    written = cvae.web.write_page(cvae.read_bundle(tiny_bundle), tmp_path / "out")
     found = files_of(tmp_path / "out")
     assert found == {
         "index.html": b"<!doctype html>\n",
@@ -75,7 +76,7 @@ def test_a_folder_holds_the_page_and_the_bundle(tiny_bundle, tmp_path):
 def test_a_single_file_holds_all_that_the_page_reads(tmp_path):
     bundle = cvae.read_bundle()
     target = tmp_path / "page.html"
-    written = cvae.write_page(bundle, target)
+    written = cvae.web.write_page(bundle, target)
     text = target.read_text(encoding="utf-8")
     assert written == {"page.html": len(text.encode())}
     assert embedded(text) == {
@@ -93,7 +94,7 @@ def test_a_single_file_holds_all_that_the_page_reads(tmp_path):
 def test_a_bundle_gives_the_same_bytes_every_time(tiny_bundle, tmp_path):
     bundle = cvae.read_bundle(tiny_bundle)
     for name in ("a.html", "b.html"):
-        cvae.write_page(bundle, tmp_path / name)
+        cvae.web.write_page(bundle, tmp_path / name)
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
@@ -101,14 +102,14 @@ def test_a_page_is_replaced_when_asked_to_and_nothing_else_is(page, tiny_bundle,
     bundle = cvae.read_bundle(tiny_bundle)
     folder, file = tmp_path / "out", tmp_path / "out.html"
     for target in (folder, file):
-        cvae.write_page(bundle, target)
+        cvae.web.write_page(bundle, target)
         with refuses(cvae.TargetExistsError, f"{target} exists already; choose another name or say --overwrite"):
-            cvae.write_page(bundle, target)
+            cvae.web.write_page(bundle, target)
     whole = files_of(folder)
     (page / "assets" / "index-abc.js").rename(page / "assets" / "index-def.js")  # of another version
-    cvae.write_page(bundle, folder, overwrite=True)
+    cvae.web.write_page(bundle, folder, overwrite=True)
     assert {*whole} ^ {*files_of(folder)} == {"assets/index-abc.js", "assets/index-def.js"}
-    cvae.write_page(bundle, file, overwrite=True)
+    cvae.web.write_page(bundle, file, overwrite=True)
     for name in ("CNAME", "assets/logo.svg", "bundle/notes/a"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("mine")
@@ -117,7 +118,7 @@ def test_a_page_is_replaced_when_asked_to_and_nothing_else_is(page, tiny_bundle,
             f"project wrote is overwritten: move the rest elsewhere, or choose another name"
         )
         with refuses(cvae.TargetExistsError, message):
-            cvae.write_page(bundle, folder, overwrite=True)
+            cvae.web.write_page(bundle, folder, overwrite=True)
         assert (folder / name).read_text() == "mine"
         (folder / name).unlink()
 
@@ -129,10 +130,10 @@ def test_a_page_is_replaced_when_asked_to_and_nothing_else_is(page, tiny_bundle,
         f"[Errno 2] No such file or directory: '{kept / 'page.json'}'; choose another name"
     )
     with refuses(cvae.TargetExistsError, message):
-        cvae.write_page(bundle, kept, overwrite=True)
+        cvae.web.write_page(bundle, kept, overwrite=True)
     message = f"{kept}: expected the name of a file, found a folder; choose another name"
     with refuses(cvae.TargetExistsError, message):
-        cvae.write_page(bundle, kept, single_file=True, overwrite=True)
+        cvae.web.write_page(bundle, kept, single_file=True, overwrite=True)
     assert files_of(kept) == {"index.html": b"mine"}
 
 
@@ -197,7 +198,7 @@ def test_the_command_refuses_what_it_cannot_do(cvae_web, tiny_bundle, tmp_path):
 
 def test_the_command_imports_no_onnxruntime(tmp_path, page):
     code = (
-        "import sys; from pathlib import Path; from cvae_runtime import read_bundle, write_page; from cvae_runtime._web import write\n"
+        "import sys; from pathlib import Path; from cvae_runtime import read_bundle; from cvae_runtime.web import write_page; from cvae_runtime._web import write\n"
         "write.PAGE = Path(sys.argv[1]); write_page(read_bundle(), sys.argv[2])\n"
         "assert 'onnxruntime' not in sys.modules"
     )

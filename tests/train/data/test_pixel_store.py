@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvae_runtime import InputError, available_memory
+from cvae_runtime import InputError
+from cvae_runtime.system import available_memory
 from cvae_train._data.pixel_store import PixelStore
 
 SHAPE = (2, 3, 1)

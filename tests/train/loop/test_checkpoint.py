@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from cvae_runtime import InputError, npz_bytes
+from cvae_runtime import InputError
+from cvae_runtime.images import npz_bytes
 from cvae_train import CVAE, EpochRecord, ModelConfig
 from cvae_train._loop.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
 from cvae_train._loop.loop import Loop

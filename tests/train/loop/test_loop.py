@@ -4,14 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cvae_runtime import (
-    bernoulli_log_likelihood,
-    gaussian_kl,
-    log_likelihood,
-    posterior_noise,
-    reparameterize,
-    targets_of,
-)
+from cvae_runtime import posterior_noise
+from cvae_runtime.elbo import bernoulli_log_likelihood, gaussian_kl, log_likelihood, reparameterize, targets_of
 from cvae_train import Dataset, DivergedError, ModelConfig, TrainConfig
 from cvae_train._data.holdout import held_out
 from cvae_train._loop.compute import Compute

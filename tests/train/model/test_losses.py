@@ -4,9 +4,9 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvae_runtime import bernoulli_log_likelihood, targets_of
-from cvae_runtime import gaussian_kl as numpy_gaussian_kl
-from cvae_runtime import log_likelihood as runtimes_log_likelihood
+from cvae_runtime.elbo import bernoulli_log_likelihood, targets_of
+from cvae_runtime.elbo import gaussian_kl as numpy_gaussian_kl
+from cvae_runtime.elbo import log_likelihood as runtimes_log_likelihood
 from cvae_train import TrainConfig, preprocess
 from cvae_train._config import COMPONENTS
 from cvae_train._model.losses import LOG_SCALES, gaussian_kl, log_likelihood, log_normal, pixel_parameters

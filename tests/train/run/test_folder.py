@@ -79,7 +79,7 @@ def test_other_test_images_are_refused(run, data, pictures):
 
 
 def _read(path):
-    from cvae_runtime import fit_picture, read_picture
+    from cvae_runtime.images import fit_picture, read_picture
 
     return fit_picture(read_picture(path, "it"), (8, 8, 1))
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cvae_runtime import InputError, as_images, spans
+from cvae_runtime import InputError
+from cvae_runtime.images import as_images, spans
 
 from .options import AS_THEY_ARE, DataOptions, Shape
 from .pixel_store import PixelStore

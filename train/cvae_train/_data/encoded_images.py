@@ -11,7 +11,9 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cvae_runtime import InputError, allowed_cores, encoded_shape, fit_picture, read_picture, require
+from cvae_runtime import InputError
+from cvae_runtime.images import encoded_shape, fit_picture, read_picture
+from cvae_runtime.system import allowed_cores, require
 
 from .options import DataOptions, Shape
 from .pixel_store import PixelStore

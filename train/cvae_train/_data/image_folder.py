@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from cvae_runtime import PICTURE_FORMATS, InputError, describe_passed_over, find_pictures
+from cvae_runtime import InputError
+from cvae_runtime.images import PICTURE_FORMATS, describe_passed_over, find_pictures
 
 from .encoded_images import Encoded, EncodedPart
 from .options import DataOptions

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cvae_runtime import InputError, available_memory
+from cvae_runtime import InputError
+from cvae_runtime.system import available_memory
 
 SHARE = 4  # one part in so many of the memory that is available is for images, unless the caller says how much
 

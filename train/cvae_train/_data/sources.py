@@ -6,9 +6,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from cvae_runtime import (
+from cvae_runtime import InputError
+from cvae_runtime.images import (
     PICTURE_FORMATS,
-    InputError,
     describe_passed_over,
     file_kind,
     npz_names,

@@ -12,9 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cvae_runtime import (
+from cvae_runtime import InputError
+from cvae_runtime.images import (
     PICTURE_SUFFIXES,
-    InputError,
     as_images,
     describe_passed_over,
     file_kind,

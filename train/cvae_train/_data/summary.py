@@ -6,7 +6,8 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from cvae_runtime import InputError, evenly_spaced, look_at_cut
+from cvae_runtime import InputError
+from cvae_runtime.images import evenly_spaced, look_at_cut
 
 from .._config import Likelihood, TrainConfig
 from .dataset import Dataset

@@ -9,7 +9,8 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from cvae_runtime import InputError, file_kind
+from cvae_runtime import InputError
+from cvae_runtime.images import file_kind
 
 from .._tensorflow import import_tensorflow
 from .encoded_images import Encoded, EncodedPart

@@ -14,7 +14,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cvae_runtime import InputError, npz_bytes, parse_json, read_npz, write_file
+from cvae_runtime import InputError
+from cvae_runtime.files import parse_json, write_file
+from cvae_runtime.images import npz_bytes, read_npz
 
 from .._run import EpochRecord
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from cvae_runtime import allowed_cores
+from cvae_runtime.system import allowed_cores
 
 from .._config import Precision
 from .._model import CVAE, Transposed

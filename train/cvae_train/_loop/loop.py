@@ -17,7 +17,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cvae_runtime import EVALUATION_SEED, CvaeError, posterior_noise
+from cvae_runtime import CvaeError, posterior_noise
+from cvae_runtime.elbo import EVALUATION_SEED
 
 from .._config import TrainConfig
 from .._data import Dataset, held_out

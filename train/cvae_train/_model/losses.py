@@ -77,7 +77,7 @@ def _log1p_exp(x: tf.Tensor) -> tf.Tensor:
 def log_likelihood(x: tf.Tensor, output: tf.Tensor, likelihood: Likelihood) -> tf.Tensor:
     """log p(x|z) of pixels (B, H, W, C) from the decoder's output, summed over each image: (B,).
 
-    The formulas are those of `cvae_runtime.log_likelihood`.
+    The formulas are those of `cvae_runtime.elbo.log_likelihood`.
     """
     if likelihood == "bernoulli":
         return -tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(labels=x, logits=output), axis=[1, 2, 3])

@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable
 from typing import Any
 
-from cvae_runtime import require
+from cvae_runtime.system import require
 
 from .._environment import any_matplotlib_backend
 

@@ -21,9 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cvae_runtime import (
-    InputError,
-    TargetExistsError,
+from cvae_runtime import InputError, TargetExistsError
+from cvae_runtime.files import (
     check_replaceable,
     hold_folder,
     make_folder,

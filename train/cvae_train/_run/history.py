@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cvae_runtime import InputError, write_file
+from cvae_runtime import InputError
+from cvae_runtime.files import write_file
 
 
 @dataclasses.dataclass(frozen=True)

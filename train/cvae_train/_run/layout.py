@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from cvae_runtime import Layout
+from cvae_runtime.files import Layout
 
 _FILES = re.compile(
     r"(config|environment|evaluation)\.json|history\.csv|(checkpoint|best|weights)\.npz|cvae\.gif|(elbo|evaluation)\.png"

@@ -4,7 +4,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cvae_runtime import MANIFEST_NAME, InputError
+from cvae_runtime import InputError
+from cvae_runtime.bundle import MANIFEST_NAME
 
 from .._data import EMBEDDED
 

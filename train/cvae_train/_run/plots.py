@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cvae_runtime import encode_gif, encode_png, picture_grid, to_uint8, write_file
+from cvae_runtime import encode_gif, encode_png, picture_grid, to_uint8
+from cvae_runtime.files import write_file
 
 from .drawing import draw
 from .history import EpochRecord

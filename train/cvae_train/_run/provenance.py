@@ -4,7 +4,7 @@ import platform
 from importlib import metadata
 from typing import Any
 
-from cvae_runtime import allowed_cores
+from cvae_runtime.system import allowed_cores
 
 
 def describe_environment() -> dict[str, Any]:

@@ -1,0 +1,5 @@
+"""The specified random numbers: Threefry-2x32 with 20 rounds, and Box-Muller."""
+
+from ._math import RNG_NAME, check_seed, posterior_noise, prior_latents
+
+__all__ = ["RNG_NAME", "check_seed", "posterior_noise", "prior_latents"]

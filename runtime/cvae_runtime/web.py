@@ -1,0 +1,5 @@
+"""Write the web page that runs a bundle."""
+
+from ._web import check_page, is_single_file, write_page
+
+__all__ = ["check_page", "is_single_file", "write_page"]

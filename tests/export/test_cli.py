@@ -133,7 +133,8 @@ def test_web_writes_the_page_of_the_bundle_too(cvae_export, trained, tmp_path, m
     message = f"Error: --onnx and --web: expected two places, found {tmp_path / 'bundle'} for both"
     assert (code, err.splitlines()[-1]) == (2, message)
     code, err = cvae_export(trained.path, "--onnx", tmp_path / "bundle", "--web", page)
-    assert (code, err) == (1, f"Error: {page} exists already; choose another name or say --overwrite\n")
+    found = f"found a folder that is none, which is not overwritten: [Errno 2] No such file or directory: '{page / 'page.json'}'"
+    assert (code, err) == (1, f"Error: {page}: expected a page of cvae-web, {found}; choose another name\n")
     assert not (tmp_path / "bundle").exists()
 
     assert cvae_export(*arguments) == (0, "")

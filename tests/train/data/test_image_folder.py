@@ -188,6 +188,10 @@ def test_links_are_followed_but_not_in_circles(save, folder, tmp_path):
 def test_a_pipe_is_not_waited_for(save, folder):
     save("1.png"), save("2.png")
     os.mkfifo(folder / "3.png")
+    assert refusal(folder).splitlines()[1:] == [
+        f"  {folder / '3.png'}: expected the name of a file, found a pipe, a device or a socket; name a file"
+    ]
+    (folder / "3.png").rename(folder / "3")
     assert len(load_data(folder).train) == 1
 
 

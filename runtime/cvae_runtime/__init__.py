@@ -1,11 +1,11 @@
 """Run a convolutional variational autoencoder through ONNX Runtime, without TensorFlow.
 
     import cvae_runtime as cvae
-    model = cvae.load()                    # the MNIST model of the package
+    model = cvae.load()                    # the packaged MNIST model
     images = model.generate(64, seed=0)    # float32 (64, 28, 28, 1), in [0, 1]
 
-Importing this imports no ONNX Runtime; the first `load` does. It sets ORT_DISABLE_TELEMETRY=1, unless it has a value:
-ONNX Runtime's official builds report their use over the network otherwise.
+The first `load` imports ONNX Runtime; importing this package does not. The import sets ORT_DISABLE_TELEMETRY=1 unless
+the variable has a value, because official builds of ONNX Runtime send telemetry to Microsoft.
 """
 
 from ._bundle import Bundle, packaged_bundle, read_bundle

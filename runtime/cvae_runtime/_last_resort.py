@@ -1,4 +1,4 @@
-"""How a command ends when something is raised: one message and an exit code, whatever it is."""
+"""Exit of a console script after an exception: one message and one exit code."""
 
 import contextlib
 import textwrap
@@ -11,11 +11,11 @@ from ._system import print_error, reader_has_gone
 
 INTERRUPTED = 130
 
-_LONGEST = 600  # characters of a stranger's message; some of TensorFlow's have pages
+_LONGEST = 600  # characters of a message from a library; some of TensorFlow's fill pages
 
 
 def end_of(error: BaseException, *, verbose: bool) -> int:
-    """Print what an exception says, with its traceback if ``verbose``; the exit code that it ends a command with."""
+    """Print an exception's message, with its traceback if ``verbose``, and return the exit code."""
     error = _raised(error)
     if isinstance(error, click.ClickException):
         with contextlib.suppress(OSError, ValueError):
@@ -25,14 +25,14 @@ def end_of(error: BaseException, *, verbose: bool) -> int:
         print_error("interrupted")
         return INTERRUPTED
     if isinstance(error, BrokenPipeError | SystemExit) and reader_has_gone():
-        return 1  # `head` has all it wants; click ends the process for it
+        return 1  # the reader, such as `head`, closed the pipe
     if verbose:
         print_error(_traceback(error))
     if isinstance(error, CvaeError):
         print_error(f"Error: {error}")
         return error.exit_code
     if isinstance(error, OSError | MemoryError):
-        # What the system refuses anywhere: a name that is too long, a folder that went away, memory.
+        # Any call may fail this way: a name that is too long, a deleted folder, no memory.
         print_error(f"Error: {_words(error) or 'out of memory'}; check names, space and permissions")
         return 1
     words = _words(error)
@@ -44,21 +44,21 @@ def end_of(error: BaseException, *, verbose: bool) -> int:
 
 
 def _raised(error: BaseException) -> BaseException:
-    """What was raised before click turned it into something else."""
+    """Return the EOFError from which click made an Abort, or else the error itself."""
     if isinstance(error, click.Abort) and isinstance(error.__cause__, EOFError):
-        return error.__cause__  # a file that ends too early, not the user who ends it
+        return error.__cause__  # a truncated file, not Ctrl-D
     return error
 
 
 def _words(error: BaseException) -> str:
     try:
         return textwrap.shorten(str(error), _LONGEST, placeholder=" …")
-    except Exception:  # an exception's own method may fail
+    except Exception:  # the exception's __str__ may raise
         return ""
 
 
 def _traceback(error: BaseException) -> str:
     try:
         return "".join(traceback.format_exception(error)).rstrip("\n")
-    except Exception:  # as above, and as deep as a recursion
+    except Exception:  # __str__ may raise, and the traceback of a recursion may be too deep
         return f"no traceback of {type(error).__name__} can be shown"

@@ -74,7 +74,7 @@ def test_an_existing_folder_of_images_is_kept_unless_overwrite_is_said(run, tiny
         (["--first", "-1"], "first must be a whole number of at least 0; found -1"),
         (["--temperature", "nan"], "temperature must be a finite number of at least 0; found nan"),
         (["--threads", "0"], "threads must be 1 to 1024; found 0"),
-        (["--precision", "int8"], "precision int8: the bundle has graphs in float32; choose one of these"),
+        (["--precision", "int8"], "precision int8: the bundle has graphs in float32; choose one of them"),
         (["-o", "a.jpg"], "a.jpg: expected a name that ends in .png, .gif, .npy, .npz; or say --format"),
         (["-o", "none/a.png"], "cannot write none/a.png: the folder none does not exist; create it first"),
         (["--dtype", "uint8"], "--dtype is for npy and npz; a png holds grey levels"),

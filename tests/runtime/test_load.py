@@ -62,7 +62,7 @@ def test_another_provider_does_not_get_the_graphs_that_are_shaped_for_the_cpu(bu
 
 
 def test_a_precision_without_a_graph_says_which_there_are(bundles, tiny_bundle, refuses):
-    message = "precision float16: the bundle has graphs in float32; choose one of these"
+    message = "precision float16: the bundle has graphs in float32; choose one of them"
     with refuses(cvae.InputError, message):
         cvae.load(tiny_bundle, precision="float16")
     manifest = with_variants(bundles.manifest(), ("decoder", "cpu", "int8"))

@@ -117,7 +117,7 @@ export function parseManifest(bytes: Uint8Array, source: string): Manifest {
 export function chooseGraph(manifest: Manifest, role: string, precision: Precision, onCpu: boolean): GraphInfo {
   const there = [...new Set(manifest.graphs.map((graph) => graph.precision))].sort();
   if (!there.includes(precision)) {
-    throw new InputError(`precision ${precision}: the bundle has graphs in ${there.join(", ")}; choose one of these`);
+    throw new InputError(`precision ${precision}: the bundle has graphs in ${there.join(", ")}; choose one of them`);
   }
   for (const wanted of [precision, "float32"]) {
     const graphs = manifest.graphs.filter((graph) => graph.role === role && graph.precision === wanted);

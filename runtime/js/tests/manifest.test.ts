@@ -147,6 +147,6 @@ test("graphs are chosen by role, precision and where they run", () => {
   expect(chosen("decoder", "int8", false)).toBe("decoder.onnx");
   expect(chosen("encoder", "int8", true)).toBe("encoder.onnx");
   expect(() => chooseGraph(manifest, "decoder", "float16", true)).toThrow(
-    new InputError("precision float16: the bundle has graphs in float32, int8; choose one of these"),
+    new InputError("precision float16: the bundle has graphs in float32, int8; choose one of them"),
   );
 });

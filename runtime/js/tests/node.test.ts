@@ -230,7 +230,7 @@ describe("what cannot be used is refused", () => {
       new cvae.InputError('precision must be one of float32, float16, int8; found "int4"'),
     );
     await expect(load({ precision: "int8" })).rejects.toThrow(
-      new cvae.InputError("precision int8: the bundle has graphs in float32; choose one of these"),
+      new cvae.InputError("precision int8: the bundle has graphs in float32; choose one of them"),
     );
     await expect(load({ threads: 0 })).rejects.toThrow(
       new cvae.InputError("threads must be a whole number of at least 1; found 0"),

@@ -1,4 +1,4 @@
-"""Graphs as sessions: execution providers, threads, micro-batches, memory bound on a GPU, and the self-check."""
+"""Sessions for a bundle's graphs: execution providers, threads, micro-batches, GPU memory and the self-check."""
 
 from .open import open_engines
 from .plugins import plugin_package

@@ -152,7 +152,7 @@ def test_an_installation_without_a_page_is_made_again(page, cvae_web, monkeypatc
     monkeypatch.setattr(_web, "__file__", str(tmp_path / "lib" / "cvae_runtime" / "_web.py"))
     message = (
         f"Error: the web page: expected it in {page}, found nothing; in a checkout of cvae-toolkit, with Node.js 20.19 or "
-        f"later, say: make page && pip install .\n"
+        f"later, run: make page && pip install .\n"
     )
     assert cvae_web("out") == (1, message)
 

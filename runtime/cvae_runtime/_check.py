@@ -69,9 +69,9 @@ def _advice(found: tuple[int, ...], shape: tuple[int, int, int]) -> str:
     """Return the call that corrects the layout of an array, as the end of a message; empty if none is known."""
     height, width, channels = shape
     if found[1:] == (channels, height, width):
-        return ": say images.transpose(0, 2, 3, 1)"
+        return ": use images.transpose(0, 2, 3, 1)"
     if found[1:] == (height * width * channels,):
-        return f": say images.reshape(-1, {height}, {width}, {channels})"
+        return f": use images.reshape(-1, {height}, {width}, {channels})"
     return ""
 
 
@@ -85,11 +85,11 @@ def check_latents(z: NDArray[np.float32], latent_dim: int) -> NDArray[np.float32
     if not isinstance(z, np.ndarray):
         raise InputError(f"latents must be a NumPy array, {expected}; found {type(z).__name__}")
     if z.dtype != np.float32:
-        raise InputError(f"latents must be {expected}; found {z.dtype}: say z.astype(numpy.float32)")
+        raise InputError(f"latents must be {expected}; found {z.dtype}: use z.astype(numpy.float32)")
     if z.ndim != 2 or z.shape[1] != latent_dim:
         raise InputError(f"latents must be {expected}; found shape {z.shape}")
     if len(z) == 0:
-        raise InputError("latents must hold at least one; found none")
+        raise InputError("latents must hold at least one latent; found none")
     if not np.isfinite(z).all():
         raise InputError("latents must be finite; found NaN or infinity")
     return z

@@ -55,7 +55,7 @@ class Explorer(ABC):
         """
         steps = whole("steps", steps, 2)
         check_memory(steps, self.image_shape)
-        start, end = self._as_latent(a, "an end"), self._as_latent(b, "an end")
+        start, end = self._as_latent(a, "a"), self._as_latent(b, "b")
         return self.decode(interpolate_latents(start, end, steps, method))
 
     def traverse(
@@ -76,7 +76,7 @@ class Explorer(ABC):
             InputError: wrong dtype or shape, a number out of range, or more images than memory holds.
         """
         steps, span = whole("steps", steps, 2), check_span(span)
-        latent = self._as_latent(start, "the start")
+        latent = self._as_latent(start, "start")
         chosen = check_dimensions(
             self.rank_dimensions(start)[:TRAVERSED] if dimensions is None else dimensions, self.latent_dim
         )
@@ -105,7 +105,7 @@ class Explorer(ABC):
             dimensions = sorted(self.rank_dimensions()[:2])
         chosen = check_dimensions(dimensions, self.latent_dim)
         if len(chosen) != 2:
-            raise InputError(f"a manifold is drawn over 2 latent dimensions; found {len(chosen)}")
+            raise InputError(f"a manifold needs exactly 2 latent dimensions; found {len(chosen)}")
         return self._decode_grid(manifold_latents(self.latent_dim, chosen, steps))
 
     def rank_dimensions(self, start: NDArray[Any] | None = None) -> list[int]:
@@ -124,7 +124,7 @@ class Explorer(ABC):
             InputError: wrong dtype or shape.
         """
         start = np.zeros(self.latent_dim, np.float32) if start is None else start
-        latent = self._as_latent(start, "the start")
+        latent = self._as_latent(start, "start")
         image = start if start.dtype == np.uint8 else to_uint8(self.decode(latent[np.newaxis]))[0]
         ranked: list[int] = self.encode(image[np.newaxis]).logvar[0].argsort(kind="stable").tolist()
         return ranked

@@ -255,7 +255,7 @@ class Model(Explorer, Sampler):
         if not all(np.isfinite(array).all() for array in numbers):
             raise BundleError(
                 f"{self._loaded_as[0] or packaged_bundle()}: expected finite {what}, found NaN or infinity; "
-                f"its graphs give numbers that are too extreme; export the bundle again"
+                f"the outputs of its graphs are too extreme; export the bundle again"
             )
 
     def _decode(

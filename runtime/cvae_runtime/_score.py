@@ -51,7 +51,7 @@ def check_likelihood(likelihood: str) -> None:
     """Raise `InputError` unless this version can score images under ``likelihood``."""
     if likelihood not in DECODER_OUTPUTS:
         raise InputError(
-            f"the bundle's likelihood is {likelihood!r}, and this version scores {', '.join(DECODER_OUTPUTS)}; update it"
+            f"the bundle's likelihood is {likelihood!r}, and this version scores {', '.join(DECODER_OUTPUTS)}; update cvae-toolkit"
         )
 
 

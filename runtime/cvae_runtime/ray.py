@@ -150,7 +150,7 @@ def encode(
 def _check_provider(provider: str) -> None:
     check_provider(provider)
     if provider == "auto":
-        raise InputError("provider must be one by name on a cluster, whose machines may differ; found 'auto'")
+        raise InputError("provider must be a named one on a cluster, since machines may differ; found 'auto'")
 
 
 def _tasks(workers: int | None) -> Any:

@@ -19,7 +19,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(cvae.__file__).parents[1])}
 
 def test_latents_of_another_form_are_refused(run, tiny_bundle):
     np.save("z.npy", np.zeros((4, 3)))
-    message = "Error: latents must be float32 of shape (N, 3); found float64: say z.astype(numpy.float32)\n"
+    message = "Error: latents must be float32 of shape (N, 3); found float64: use z.astype(numpy.float32)\n"
     assert run(tiny_bundle, "--latents", "z.npy") == (1, b"", message)
     message = "Error: z.png: cannot be read as a NumPy file: [Errno 2] No such file or directory: 'z.png'\n"
     assert run(tiny_bundle, "--latents", "z.png") == (1, b"", message)

@@ -132,7 +132,7 @@ def test_fewer_than_two_steps_are_refused(steps, tiny_model, refuses):
 
 @pytest.mark.parametrize("dimensions", [[0], [0, 1, 2]])
 def test_a_manifold_over_other_than_two_dimensions_is_refused(dimensions, tiny_model, refuses):
-    with refuses(cvae.InputError, f"a manifold is drawn over 2 latent dimensions; found {len(dimensions)}"):
+    with refuses(cvae.InputError, f"a manifold needs exactly 2 latent dimensions; found {len(dimensions)}"):
         tiny_model.manifold(3, dimensions=dimensions)
 
 
@@ -146,7 +146,7 @@ def test_more_than_memory_holds_is_refused_before_any_work(tiny_model):
     ("start", "found"), [(np.zeros((1, 3), np.float32), "shape (1, 3)"), ([0.0, 1.0, 2.0], "list")]
 )
 def test_a_start_of_another_form_is_refused(start, found, tiny_model, refuses):
-    message = f"the start must be a latent, float32 (3,), or an image, uint8 (4, 4, 1); found {found}"
+    message = f"start must be a latent, float32 (3,), or an image, uint8 (4, 4, 1); found {found}"
     for explore in (tiny_model.traverse, tiny_model.rank_dimensions):
         with refuses(cvae.InputError, message):
             explore(start)

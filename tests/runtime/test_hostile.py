@@ -193,7 +193,7 @@ def test_rounding_errors_beyond_0_and_1_are_cut_off(bundles, tiny, tmp_path):
 
 def finite(path):
     return (
-        f"{path}: expected finite scores, found NaN or infinity; its graphs give numbers that are too extreme; "
+        f"{path}: expected finite scores, found NaN or infinity; the outputs of its graphs are too extreme; "
         f"export the bundle again"
     )
 
@@ -215,7 +215,7 @@ def test_scores_under_an_extreme_scale_are_the_bundle_s_fault(log_scale, bundles
 @pytest.mark.filterwarnings("ignore:overflow encountered in exp")
 def test_draws_that_float32_does_not_hold_are_the_bundle_s_fault(bundles, tiny, tmp_path, refuses):
     path = encoder_with(bundles, tmp_path / "tiny", 0.0, 200.0)
-    message = f"{path}: expected finite draws of q(z|x), found NaN or infinity; its graphs give numbers that are too extreme; export the bundle again"
+    message = f"{path}: expected finite draws of q(z|x), found NaN or infinity; the outputs of its graphs are too extreme; export the bundle again"
     with cvae.load(path, provider="cpu") as model:
         assert (model.encode(tiny.images).logvar == 200.0).all()
         for call in (model.score, lambda images: model.reconstruct(images, sample=True)):
@@ -260,7 +260,7 @@ def test_a_graph_that_is_refused_is_named_and_nothing_is_printed(bundles, tiny, 
     path = bundles.write(tiny_bundle, decoder=tiny.decoder().replace(b"Sigmoid", b"Sigm\xf4id"))
     with pytest.raises(cvae.BundleError) as caught:
         cvae.load(path, provider="cpu")
-    assert str(caught.value).startswith(f"{path / 'decoder.onnx'}: ONNX Runtime refuses a graph: ")
+    assert str(caught.value).startswith(f"{path / 'decoder.onnx'}: ONNX Runtime cannot open a graph: ")
     assert capfd.readouterr().out == ""
 
 
@@ -283,10 +283,10 @@ def test_latents_that_overflow_are_refused(dtype, packaged_model, refuses):
     source = cvae.packaged_bundle() / packaged_model.graphs["decoder"].file
     largest = np.float32(np.finfo(np.float32).max)
     message = (
-        f"{source}: expected latents whose images float32 can hold, found some of up to 3.4e+38; "
-        f"give smaller ones, or a lower temperature"
+        f"{source}: expected latents whose images fit float32, found values up to 3.4e+38; "
+        f"use smaller latents or a lower temperature"
     )
     with refuses(cvae.InputError, message):
         packaged_model.decode(np.full((3, packaged_model.latent_dim), largest))
-    with pytest.raises(cvae.InputError, match=r"expected latents whose images float32 can hold"):
+    with pytest.raises(cvae.InputError, match=r"expected latents whose images fit float32"):
         packaged_model.generate(40, temperature=4e37, dtype=dtype)

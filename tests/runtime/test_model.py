@@ -150,11 +150,11 @@ def test_images_of_another_form_are_refused(images, message, tiny_model, refuses
         ([[0.0] * 3], "latents must be a NumPy array, float32 of shape (N, 3); found list"),
         (
             np.zeros((2, 3)),
-            "latents must be float32 of shape (N, 3); found float64: say z.astype(numpy.float32)",
+            "latents must be float32 of shape (N, 3); found float64: use z.astype(numpy.float32)",
         ),
         (np.zeros((2, 4), np.float32), "latents must be float32 of shape (N, 3); found shape (2, 4)"),
         (np.zeros(3, np.float32), "latents must be float32 of shape (N, 3); found shape (3,)"),
-        (np.zeros((0, 3), np.float32), "latents must hold at least one; found none"),
+        (np.zeros((0, 3), np.float32), "latents must hold at least one latent; found none"),
         (np.float32([[0, np.nan, 0]]), "latents must be finite; found NaN or infinity"),
         (np.float32([[0, np.inf, 0]]), "latents must be finite; found NaN or infinity"),
     ],

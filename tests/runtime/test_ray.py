@@ -92,7 +92,7 @@ def test_a_worker_that_is_killed_loses_and_repeats_nothing(cluster, packaged_mod
         ({"workers": 0}, "workers must be a whole number of at least 1; found 0"),
         ({"threads": 0}, "threads must be 1 to 1024; found 0"),
         ({"dtype": "float16"}, "dtype must be one of float32, uint8; found 'float16'"),
-        ({"provider": "auto"}, "provider must be one by name on a cluster, whose machines may differ; found 'auto'"),
+        ({"provider": "auto"}, "provider must be a named one on a cluster, since machines may differ; found 'auto'"),
     ],
     ids=str,
 )
@@ -150,7 +150,7 @@ def test_images_without_an_index_are_refused(cluster, tiny):
     [
         ({"samples": 0}, "samples must be a whole number of at least 1; found 0"),
         ({"seed": -1}, f"seed must be an unsigned 64-bit number, 0 to {2**64 - 1}; found -1"),
-        ({"provider": "auto"}, "provider must be one by name on a cluster, whose machines may differ; found 'auto'"),
+        ({"provider": "auto"}, "provider must be a named one on a cluster, since machines may differ; found 'auto'"),
     ],
     ids=str,
 )

@@ -123,7 +123,7 @@ def test_a_likelihood_that_is_not_known_is_refused(bundles, tiny, tmp_path, refu
     path = bundles.write(tmp_path / "other", likelihood="mixture-of-logistics")
     message = (
         "the bundle's likelihood is 'mixture-of-logistics', and this version scores bernoulli, discretized-logistic, "
-        "discretized-logistic-mixture; update it"
+        "discretized-logistic-mixture; update cvae-toolkit"
     )
     with cvae.load(path, provider="cpu") as model:
         assert model.generate(2).shape == (2, 4, 4, 1)

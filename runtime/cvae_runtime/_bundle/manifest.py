@@ -222,7 +222,7 @@ def parse_manifest(text: str | bytes, source: str) -> Manifest:
     except ValueError as error:
         raise BundleError(f"{source}: expected JSON: {error}; export the bundle again") from error
     if not isinstance(value, dict) or "format" not in value:
-        raise BundleError(f'{source}: expected an object with "format": {FORMAT}; this is no bundle\'s manifest')
+        raise BundleError(f'{source}: expected an object with "format": {FORMAT}; this is not a bundle\'s manifest')
     if value["format"] != FORMAT or isinstance(value["format"], bool):
         raise BundleError(
             f"{source}: expected format {FORMAT}, found {_shown(value['format'])}; "

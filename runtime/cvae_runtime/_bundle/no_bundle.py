@@ -26,7 +26,7 @@ def _known_folder(path: Path) -> tuple[str, str] | None:
         return "a run of cvae-train", f"export it first: cvae-export {_quoted(path)} --onnx {_quoted(bundle)}"
     inside = sorted(found.parent for found in path.glob(f"*/{MANIFEST_NAME}"))
     if len(inside) == 1:
-        return "a folder with a bundle in it", f"name that: {_quoted(inside[0])}"
+        return "a folder with a bundle in it", f"pass the bundle: {_quoted(inside[0])}"
     if (path / "saved_model.pb").is_file():
         return _model("a SavedModel")
     return None  # reading the manifest raises
@@ -34,11 +34,11 @@ def _known_folder(path: Path) -> tuple[str, str] | None:
 
 def _known_file(path: Path) -> tuple[str, str]:
     if not path.exists():
-        return "a link that leads nowhere" if path.is_symlink() else "nothing", "cvae-export makes one"
+        return "a broken link" if path.is_symlink() else "nothing", "cvae-export makes one"
     if (path.parent / MANIFEST_NAME).is_file():
-        return "a file of one", f"name its folder: {_quoted(path.parent)}"
+        return "a file of a bundle", f"pass its folder: {_quoted(path.parent)}"
     if path.suffix == ".onnx":
-        return "a single graph", f"cvae-inspect {_quoted(path)} tells what it is; cvae-export makes bundles"
+        return "a single graph", f"cvae-inspect {_quoted(path)} describes it; cvae-export makes bundles"
     if path.suffix == ".keras":
         return _model("a Keras model")
     # The user unpacks an archive, because it may be a decompression bomb.

@@ -123,7 +123,7 @@ def _refusal(message: memoryview, kind: str) -> str | None:
         if place in _REFUSED:
             return _REFUSED[place]
         if place == _EXTERNAL_DATA or (place == _DATA_LOCATION and value != 0):
-            return "keeps tensors in another file, which a bundle must not; save it in one file"
+            return "expected all tensors in the file, found some in another file; save it in one file"
         type_ = _FIELDS[kind].get(field, "")
         inner, is_list = type_.rstrip("*"), type_.endswith("*")
         # Lists of numbers may be packed.

@@ -147,8 +147,8 @@ class _Folder:
         try:
             if stat.S_ISLNK(os.stat(place, dir_fd=self._descriptor, follow_symlinks=False).st_mode):
                 raise IntegrityError(
-                    f"{path}: is a link, and a bundle must hold its files itself; "
-                    f"copy it without links: cp -RL {shlex.quote(str(self.path))} COPY"
+                    f"{path}: expected a file, found a link; "
+                    f"copy the bundle without links: cp -RL {shlex.quote(str(self.path))} COPY"
                 )
             # O_NONBLOCK: opening a named pipe would otherwise wait for a writer forever.
             flags = (

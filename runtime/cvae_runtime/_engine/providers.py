@@ -70,7 +70,7 @@ def check_provider(provider: str, options: Mapping[str, Any] | None = None) -> N
         raise InputError(f"provider must be one of auto, {', '.join(PROVIDERS)}; found {provider!r}")
     if options and provider in ("auto", "cpu"):
         raise InputError(
-            f"provider_options are for a provider that takes some, asked for by name; found {dict(options)!r} for {provider}"
+            f"provider_options need a named provider other than cpu; found {dict(options)!r} for {provider}"
         )
 
 
@@ -108,7 +108,7 @@ def open_sessions(
         return Opened(sessions, name, why)
 
     if provider != "auto":
-        return opened(provider, "asked for by name")
+        return opened(provider, "requested by name")
     cuda = PROVIDERS["cuda"]
     try:
         if cuda in onnxruntime.get_available_providers():
@@ -160,7 +160,7 @@ def _open(
                 return onnxruntime.InferenceSession(graph, options, providers=[(name, {})], enable_fallback=0)
         except Exception as error:  # ONNX Runtime's exceptions have no other common base
             where = f"{source}: " if source else ""
-            raise BundleError(f"{where}ONNX Runtime refuses a graph: {error}; export the bundle again") from error
+            raise BundleError(f"{where}ONNX Runtime cannot open a graph: {error}; export the bundle again") from error
 
     settings = {**_OPTIONS.get(provider, {}), **{key: str(value) for key, value in provider_options.items()}}
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
@@ -175,7 +175,7 @@ def _open(
                 f"{', '.join(available)}; install it with: {REMEDIES[provider]}"
             )
         elif not devices:
-            raise ProviderError(f"provider {provider} is installed and finds no device here that it can run on")
+            raise ProviderError(f"provider {provider} is installed, but finds no device on this machine")
         else:
             options.add_provider_for_devices(devices[:1], settings)
             session = onnxruntime.InferenceSession(graph, options)
@@ -186,11 +186,13 @@ def _open(
         raise ProviderError(f"provider {provider} failed: {' '.join(str(error).split())}{missing}; {remedy}") from error
     if (actual := session.get_providers()[0]) != name:
         raise ProviderError(
-            f"provider {provider} was asked for and ONNX Runtime fell back to {actual}: what it needs is missing or of "
-            f"another version{missing}; install it with: {REMEDIES[provider]}"
+            f"provider {provider} was requested, but ONNX Runtime fell back to {actual}: a library is missing or has "
+            f"the wrong version{missing}; install it with: {REMEDIES[provider]}"
         )
     if (nodes := nodes_by_provider(session)) is not None and name not in nodes:
-        raise ProviderError(f"provider {provider} works and takes no part of the graph: all of it would run on the CPU")
+        raise ProviderError(
+            f"provider {provider} works, but supports no node of the graph: all of it would run on the CPU"
+        )
     return session
 
 

@@ -125,8 +125,8 @@ class Scheduler:
             raise InputError("the model is closed; load it again")
         if self._forked and not self.survives_fork:
             raise ProviderError(
-                "the model was loaded before this process was forked, and its provider works in no forked process; "
-                "load it in each worker, or start workers by spawn"
+                "the model was loaded before this process was forked, and its provider does not work in a forked process; "
+                "load the model in each worker, or start workers by spawn"
             )
 
     def close(self) -> None:

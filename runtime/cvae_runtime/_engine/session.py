@@ -96,8 +96,8 @@ class CheckedSession:
             return array
         if self._decodes and np.vdot(items, items) >= _EXTREME:
             raise InputError(
-                f"{self._source}: expected latents whose images float32 can hold, found some of up to "
-                f"{np.abs(items).max():.3g}; give smaller ones, or a lower temperature"
+                f"{self._source}: expected latents whose images fit float32, found values up to "
+                f"{np.abs(items).max():.3g}; use smaller latents or a lower temperature"
             )
         raise self._wrong(f"expected a finite {name}, found NaN or infinity")
 

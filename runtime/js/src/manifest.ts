@@ -89,7 +89,7 @@ export function parseManifest(bytes: Uint8Array, source: string): Manifest {
   }
   const format = typeof value === "object" && value !== null ? (value as { format?: unknown }).format : undefined;
   if (format === undefined) {
-    throw new BundleError(`${source}: expected an object with "format": ${FORMAT}; this is no bundle's manifest`);
+    throw new BundleError(`${source}: expected an object with "format": ${FORMAT}; this is not a bundle's manifest`);
   }
   if (format !== FORMAT) {
     throw new BundleError(

@@ -201,7 +201,7 @@ def set_at(path, new):
             set_at(("format",), 2),
             "expected format 1, found 2; use the version of cvae-toolkit that wrote it, or export the bundle again",
         ),
-        (lambda document: document["graphs"], 'expected an object with "format": 1; this is no bundle\'s manifest'),
+        (lambda document: document["graphs"], 'expected an object with "format": 1; this is not a bundle\'s manifest'),
         (
             lambda document: changed(document, ("graphs", 1, "opset"), delete),
             "graphs[1].opset: expected, but missing",

@@ -46,13 +46,13 @@ def test_the_current_folder_has_no_name_to_derive_one_from(refused, tmp_path, mo
 @pytest.mark.parametrize("name", ["decoder.onnx", "manifest.json"])
 def test_a_file_of_a_bundle_names_the_bundle(refused, tiny_bundle, name):
     said = refused(tiny_bundle / name)
-    assert said == f"a file of one; name its folder: {tiny_bundle}"
+    assert said == f"a file of a bundle; pass its folder: {tiny_bundle}"
     cvae.read_bundle(shlex.split(said.rpartition(": ")[2])[0])
 
 
 def test_a_graph_alone_can_be_inspected(refused, tiny_bundle, tmp_path):
     alone = shutil.copy(tiny_bundle / "decoder.onnx", tmp_path / "a decoder.onnx")
-    assert refused(alone) == f"a single graph; cvae-inspect '{alone}' tells what it is; cvae-export makes bundles"
+    assert refused(alone) == f"a single graph; cvae-inspect '{alone}' describes it; cvae-export makes bundles"
 
 
 @pytest.mark.parametrize("form", ["zip", "tar", "gztar"])
@@ -61,7 +61,7 @@ def test_an_archive_is_unpacked_by_the_line_that_is_said(refused, tiny_bundle, t
     said, line = refused(archive).split("; unpack it first: python ")
     assert said == ("a zip file" if form == "zip" else "a tar file")
     subprocess.run([sys.executable, *shlex.split(line)], check=True, capture_output=True)
-    said, line = refused(tmp_path / "a model").split("; name that: ")
+    said, line = refused(tmp_path / "a model").split("; pass the bundle: ")
     assert said == "a folder with a bundle in it"
     assert cvae.read_bundle(*shlex.split(line)).files == cvae.read_bundle(tiny_bundle).files
 
@@ -78,4 +78,4 @@ def test_models_of_keras_are_exported_in_pairs(refused, tmp_path):
 def test_a_page_has_its_bundle_in_it(refused, tiny_bundle, tmp_path):
     page = tmp_path / "page"
     shutil.copytree(tiny_bundle, page / "bundle")
-    assert refused(page) == f"a folder with a bundle in it; name that: {page / 'bundle'}"
+    assert refused(page) == f"a folder with a bundle in it; pass the bundle: {page / 'bundle'}"

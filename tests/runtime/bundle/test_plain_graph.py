@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 import cvae_runtime as cvae
 from cvae_runtime._bundle.plain_graph import refuse_other_than_plain_graph
 
-KEEPS = "keeps tensors in another file, which a bundle must not; save it in one file"
+KEEPS = "expected all tensors in the file, found some in another file; save it in one file"
 SUBGRAPH = "expected a plain graph without control flow, found a node with a graph of its own; export it without"
 FUNCTIONS = "expected a plain graph without control flow, found functions; export it without"
 TRAINING = "expected a plain graph alone, found training information; export it without"
@@ -307,5 +307,5 @@ def test_sessions_read_no_other_format_than_onnx(tiny, tmp_path):
     data = (tmp_path / "tiny.ort").read_bytes()
     z = np.zeros((1, 3), np.float32)
     assert session(data).run(["probs"], {"z": z})[0].shape == (1, 4, 4, 1)
-    with pytest.raises(cvae.BundleError, match="ONNX Runtime refuses a graph: "):
+    with pytest.raises(cvae.BundleError, match="ONNX Runtime cannot open a graph: "):
         open_sessions(lambda _: [data], "cpu")

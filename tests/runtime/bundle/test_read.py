@@ -48,9 +48,7 @@ def test_other_files_in_the_folder_are_left_alone(tiny_bundle):
     assert set(cvae.read_bundle(tiny_bundle).files) == set(FILES)
 
 
-@pytest.mark.parametrize(
-    ("name", "found"), [("none", "nothing"), ("loop", "a link that leads nowhere"), ("file", "a file")]
-)
+@pytest.mark.parametrize(("name", "found"), [("none", "nothing"), ("loop", "a broken link"), ("file", "a file")])
 def test_what_is_no_folder_is_refused(name, found, tmp_path, refuses):
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "file").touch()
@@ -64,7 +62,7 @@ def test_what_is_no_folder_is_refused(name, found, tmp_path, refuses):
 def test_a_file_of_a_bundle_in_the_place_of_its_folder_is_told_so(name, tiny_bundle, refuses):
     path = tiny_bundle / name
     expected = f"{path}: expected a bundle, a folder with manifest.json"
-    message = f"{expected}, found a file of one; name its folder: {tiny_bundle}"
+    message = f"{expected}, found a file of a bundle; pass its folder: {tiny_bundle}"
     with refuses(cvae.BundleError, message):
         cvae.read_bundle(path)
 
@@ -181,9 +179,7 @@ def test_links_are_refused(name, tiny_bundle, refuses):
     path = tiny_bundle / name
     path.rename(tiny_bundle.parent / name)
     path.symlink_to(tiny_bundle.parent / name)
-    message = (
-        f"{path}: is a link, and a bundle must hold its files itself; copy it without links: cp -RL {tiny_bundle} COPY"
-    )
+    message = f"{path}: expected a file, found a link; copy the bundle without links: cp -RL {tiny_bundle} COPY"
     with refuses(cvae.IntegrityError, message):
         cvae.read_bundle(tiny_bundle)
 
@@ -307,7 +303,7 @@ def test_no_reading_among_hundreds_of_replacements_is_called_damaged(two_bundles
     put(two_bundles[0], target)
     expected = {bundle.sha256: bundle.files for bundle in map(cvae.read_bundle, two_bundles)}
     program = (
-        "import itertools, pathlib, sys, cvae_runtime as cvae\n"
+        "import itertools, pathlib, sys, cvae_runtime as cvae, cvae_runtime.bundle, cvae_runtime.files\n"
         "target, *sources = map(pathlib.Path, sys.argv[1:])\n"
         "for source in itertools.islice(itertools.cycle(sources), 600):\n"
         "    with cvae.files.new_folder(target, replaces=cvae.bundle.BUNDLE_LAYOUT) as folder:\n"

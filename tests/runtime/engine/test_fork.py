@@ -98,8 +98,8 @@ def test_a_device_is_refused_in_a_child(refuses):
     scheduler.run(1, 1, lambda *span: done.append(span))
     scheduler.after_fork()
     message = (
-        "the model was loaded before this process was forked, and its provider works in no forked process; "
-        "load it in each worker, or start workers by spawn"
+        "the model was loaded before this process was forked, and its provider does not work in a forked process; "
+        "load the model in each worker, or start workers by spawn"
     )
     with refuses(cvae.ProviderError, message):
         scheduler.run(1, 1, lambda *span: done.append(span))

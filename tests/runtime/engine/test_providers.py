@@ -95,7 +95,7 @@ def plugin(monkeypatch):
 
 def test_the_cpu_runs_on_the_cpu(tiny):
     sessions, provider, why = open_sessions(lambda _: [tiny.encoder(), tiny.decoder()], "cpu")
-    assert (provider, why) == ("cpu", "asked for by name")
+    assert (provider, why) == ("cpu", "requested by name")
     assert [session.get_providers() for session in sessions] == [[CPU], [CPU]]
     z = np.array([[0.5, -1.0, 2.0]], np.float32)
     np.testing.assert_allclose(sessions[1].run(["probs"], {"z": z})[0], tiny.decode(z), atol=1e-6)
@@ -126,7 +126,7 @@ def test_auto_takes_cuda_where_it_works_and_loads_its_libraries_once(fake, caplo
             CPU,
             "Failed to load libcublas.so.13: no such file\nPlease follow a link.",
             (
-                f"provider cuda was asked for and ONNX Runtime fell back to {CPU}: what it needs is missing or of another "
+                f"provider cuda was requested, but ONNX Runtime fell back to {CPU}: a library is missing or has the wrong "
                 f"version (Failed to load libcublas.so.13: no such file); install it with: {REMEDY}"
             ),
         ),
@@ -155,7 +155,7 @@ def test_cuda_that_does_not_work_is_an_error_by_name_and_a_warning_by_auto(
 @pytest.mark.parametrize(("provider", "defaults"), [("coreml", {"ModelFormat": "MLProgram"}), ("directml", {})])
 def test_any_provider_that_is_compiled_in_is_taken_by_name_only(provider, defaults, fake):
     runtime = fake(PROVIDERS[provider], PROVIDERS[provider])
-    assert open_sessions(lambda _: [b"a"], provider)[1:] == (provider, "asked for by name")
+    assert open_sessions(lambda _: [b"a"], provider)[1:] == (provider, "requested by name")
     assert open_sessions(lambda _: [b"a"], "auto").provider == "cpu"
     assert [opened[:3] for opened in runtime.opened] == [(b"a", PROVIDERS[provider], defaults), (b"a", CPU, {})]
 
@@ -172,10 +172,7 @@ def test_options_pass_through_and_replace_ours(fake, refuses):
 
 @pytest.mark.parametrize("provider", ["auto", "cpu"])
 def test_options_without_a_provider_that_takes_some_are_refused(provider, refuses):
-    message = (
-        "provider_options are for a provider that takes some, asked for by name; "
-        f"found {{'device_id': 1}} for {provider}"
-    )
+    message = f"provider_options need a named provider other than cpu; found {{'device_id': 1}} for {provider}"
     with refuses(cvae.InputError, message):
         cvae.load(provider=provider, provider_options={"device_id": 1})
 
@@ -186,7 +183,7 @@ def test_a_provider_that_takes_no_node_is_not_what_was_asked_for(fake, refuses):
     assert nodes_by_provider(session) == {CUDA: 5, CPU: 1}
     fake(CUDA, nodes=[(CPU, 6)])
     with refuses(
-        cvae.ProviderError, "provider cuda works and takes no part of the graph: all of it would run on the CPU"
+        cvae.ProviderError, "provider cuda works, but supports no node of the graph: all of it would run on the CPU"
     ):
         open_sessions(lambda _: [b"a"], "cuda")
 
@@ -206,7 +203,7 @@ def test_a_provider_in_a_package_of_its_own_is_registered_once(fake):
 @pytest.mark.usefixtures("plugin")
 def test_a_package_that_finds_no_device_says_so(fake, refuses):
     fake(None, devices=[])
-    with refuses(cvae.ProviderError, "provider webgpu is installed and finds no device here that it can run on"):
+    with refuses(cvae.ProviderError, "provider webgpu is installed, but finds no device on this machine"):
         open_sessions(lambda _: [b"a"], "webgpu")
 
 
@@ -257,7 +254,7 @@ def test_an_unknown_provider_is_refused(provider, refuses):
 @pytest.mark.parametrize("provider", ["cpu", "auto"])
 def test_a_graph_that_onnx_runtime_refuses_is_the_bundle_s_fault(provider, monkeypatch):
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
-    with pytest.raises(cvae.BundleError, match=r"^ONNX Runtime refuses a graph: .*; export the bundle again$"):
+    with pytest.raises(cvae.BundleError, match=r"^ONNX Runtime cannot open a graph: .*; export the bundle again$"):
         open_sessions(lambda _: [b"\x08\x08"], provider)
 
 

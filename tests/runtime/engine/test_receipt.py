@@ -45,7 +45,7 @@ def test_a_receipt_says_all_of_it(tiny_bundle):
             "path": str(tiny_bundle),
             "manifest_sha256": hashlib.sha256((tiny_bundle / "manifest.json").read_bytes()).hexdigest(),
         },
-        "provider": {"requested": "cpu", "actual": "cpu", "why": "asked for by name", "options": {}},
+        "provider": {"requested": "cpu", "actual": "cpu", "why": "requested by name", "options": {}},
         "precision": "float32",
         "threads": 3,
         "graphs": {"encoder": graph("encoder", 32), "decoder": graph("decoder", 32)},

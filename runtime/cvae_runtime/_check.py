@@ -32,7 +32,7 @@ def whole(name: str, value: Any, low: int) -> int:
 
 
 def check_temperature(value: Any) -> None:
-    """Raise `InputError` unless ``value`` is a finite number of at least 0 by which float32 latents can be multiplied."""
+    """Raise `InputError` unless ``value`` is a finite number of at least 0 that can scale float32 latents."""
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     # Latents from Box-Muller are below 8, so no product overflows float32.
     if not (number and 0.0 <= value <= float(np.finfo(np.float32).max) / 8.0):

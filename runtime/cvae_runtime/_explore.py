@@ -90,8 +90,8 @@ class Explorer(ABC):
 
         Args:
             steps: images per side, at least 2.
-            dimensions: two distinct dimensions: the first grows down the rows, the second along the columns. Default: the
-                first two of `rank_dimensions`, in ascending order.
+            dimensions: two distinct dimensions: the first grows down the rows, the second along the columns. Default:
+                the first two of `rank_dimensions`, in ascending order.
 
         Returns:
             float32 (steps, steps, H, W, C), in [0, 1].

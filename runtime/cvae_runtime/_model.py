@@ -37,8 +37,8 @@ def load(
 
     Args:
         path: the bundle's folder. Default: the packaged MNIST bundle.
-        provider: the execution provider. "auto" uses CUDA if it works, and otherwise the CPU; a warning in the log states
-            why CUDA failed. A named provider never falls back.
+        provider: the execution provider. "auto" uses CUDA if it works, and otherwise the CPU; a warning in the log
+            states why CUDA failed. A named provider never falls back.
         precision: "float32", "float16" or "int8". A role that has no graph at this precision uses float32.
         threads: threads on the CPU. Default: the number of cores that the process may use.
         provider_options: options of a named provider other than "cpu", by ONNX Runtime's names: ``{"device_id": 1}``.
@@ -68,7 +68,7 @@ def _unpickle(path: str | None, sha256: str, *arguments: Any) -> "Model":
 class Model(Explorer, Sampler):
     """A loaded bundle, made by `load`. A context manager: leaving it calls `close`.
 
-    Any number of threads may call one model at the same time. A model can be pickled: unpickling loads the bundle again.
+    Any number of threads may call one model at the same time. Unpickling a model loads its bundle again.
 
     Attributes:
         manifest: the bundle's manifest.
@@ -180,8 +180,8 @@ class Model(Explorer, Sampler):
             float32 (N, H, W, C), the expected images, in [0, 1].
 
         Raises:
-            InputError: wrong dtype or shape, no latents, values that are not finite or too large for the decoder, or more
-                images than memory holds.
+            InputError: wrong dtype or shape, no latents, values that are not finite or too large for the decoder, or
+                more images than memory holds.
         """
         return self._decode_array(check_latents(z, self.latent_dim))["probs"]
 
@@ -224,8 +224,8 @@ class Model(Explorer, Sampler):
             `Scores`, float64 (N,) each. ``elbo`` is averaged over the draws.
 
         Raises:
-            InputError: wrong dtype or shape, no images, a number out of range, an unknown likelihood, or draws that exceed
-                memory.
+            InputError: wrong dtype or shape, no images, a number out of range, an unknown likelihood, or draws that
+                exceed memory.
             BundleError: the graphs' outputs are so extreme that a score is not finite.
         """
         samples, first = whole("samples", samples, 1), whole("first", first, 0)

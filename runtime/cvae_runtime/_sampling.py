@@ -65,14 +65,14 @@ class Sampler(ABC):
             seed: unsigned 64-bit number. A sample is a function of seed and index alone.
             first: index of the first sample.
             temperature: factor on the latents. Samples are more typical below 1 and more varied above 1.
-            dtype: "float32", or "uint8" for grey levels. The grey levels equal those of `to_uint8` and take less memory.
+            dtype: "float32", or "uint8" for grey levels, which equal those of `to_uint8` and take less memory.
 
         Returns:
             float32 (count, H, W, C), the expected image of each sample, in [0, 1]; or uint8 of the same shape.
 
         Raises:
-            InputError: a number out of range, an unknown dtype, random numbers that this version does not know, or more
-                images than memory holds.
+            InputError: a number out of range, an unknown dtype, random numbers that this version does not know, or
+                more images than memory holds.
         """
         self.check_generate(count, seed=seed, first=first, temperature=temperature, dtype=dtype)
         return self._draw(int(first), int(first) + int(count), seed, temperature, dtype)
@@ -89,9 +89,9 @@ class Sampler(ABC):
     ) -> Iterator[NDArray[Any]]:
         """Draw samples ``first .. first + count - 1`` of the stream of ``seed``, a batch at a time.
 
-        Micro-batches start at multiples of `micro_batch` in the sample's index and are decoded whole. So a sample has the
-        same bits for every ``first``, ``count``, ``batch`` and number of threads. `generate` splits small calls into
-        smaller parts, and its samples differ from these by less than 1e-6.
+        Micro-batches start at multiples of `micro_batch` in the sample's index and are decoded whole. So a sample has
+        the same bits for every ``first``, ``count``, ``batch`` and number of threads. `generate` splits small calls
+        into smaller parts, and its samples differ from these by less than 1e-6.
 
         Args:
             count: number of samples, at least 1. Memory limits only the size of a batch.
@@ -102,8 +102,8 @@ class Sampler(ABC):
             An iterator of new arrays (batch, H, W, C), of ``dtype``. The last one may be shorter.
 
         Raises:
-            InputError: a number out of range, an unknown dtype, random numbers that this version does not know, or a batch
-                that exceeds memory. The call raises, not the iterator.
+            InputError: a number out of range, an unknown dtype, random numbers that this version does not know, or a
+                batch that exceeds memory. The call raises, not the iterator.
         """
         self.check_samples(count, seed=seed, first=first, temperature=temperature, dtype=dtype)
         size = self.micro_batch

@@ -51,7 +51,8 @@ def check_likelihood(likelihood: str) -> None:
     """Raise `InputError` unless this version can score images under ``likelihood``."""
     if likelihood not in DECODER_OUTPUTS:
         raise InputError(
-            f"the bundle's likelihood is {likelihood!r}, and this version scores {', '.join(DECODER_OUTPUTS)}; update cvae-toolkit"
+            f"the bundle's likelihood is {likelihood!r}, and this version scores {', '.join(DECODER_OUTPUTS)}; "
+            f"update cvae-toolkit"
         )
 
 

@@ -52,8 +52,8 @@ def common_options(function: Decorated) -> Decorated:
 def run(command: click.Command) -> NoReturn:
     """Run a command as a console script, and exit the process with the documented exit code.
 
-    0 success; 1 failure; 2 usage; 3 a parity or quality check failed; 4 `ProviderError`; 5 `BundleError`; 130 interrupted.
-    An exception is printed as one message; ``-v`` adds the traceback.
+    0 success; 1 failure; 2 usage; 3 a failed parity or quality check; 4 `ProviderError`; 5 `BundleError`;
+    130 interrupted. An exception is printed as one message; ``-v`` adds the traceback.
     """
     guard_streams()
     verbose, quiet = _has_flag("-v", "--verbose"), _has_flag("-q", "--quiet")

@@ -54,13 +54,13 @@ def generate(
 ) -> Any:
     """Draw samples ``first .. first + count - 1`` of the stream of ``seed`` on a Ray cluster.
 
-    The Dataset is lazy: tasks run when it is consumed. Each sample has the same bits as from `Model.stream` on a machine
-    of the same kind. Rows arrive in the order of completion, and ``index`` identifies them. To get them in the stream's
-    order, set ``ray.data.DataContext.get_current().execution_options.preserve_order``.
+    The Dataset is lazy: tasks run when it is consumed. Each sample has the same bits as from `Model.stream` on a
+    machine of the same kind. Rows arrive in the order of completion, and ``index`` identifies them. To get them in
+    the stream's order, set ``ray.data.DataContext.get_current().execution_options.preserve_order``.
 
     Args:
         count, seed, first, temperature: as for `Model.stream`.
-        bundle: the bundle's folder on this machine, which sends its bytes to the cluster. Default: the packaged bundle.
+        bundle: the bundle's folder on this machine. Its bytes are sent to the cluster. Default: the packaged bundle.
         batch: samples per batch. Default: about 16 MiB of float32 images.
         dtype: "float32" for images in [0, 1], or "uint8" for grey levels.
         provider: the execution provider, by name; "auto" is an error. "cuda" takes one GPU per task.
@@ -112,8 +112,8 @@ def encode(
 ) -> Any:
     """Encode and score images on a Ray cluster.
 
-    The Dataset is lazy: tasks run when it is consumed. An image's noise is a function of seed and index alone. The size of
-    the Dataset's blocks changes codes only by rounding, by less than 1e-6.
+    The Dataset is lazy: tasks run when it is consumed. An image's noise is a function of seed and index alone. The
+    size of the Dataset's blocks changes codes only by rounding, by less than 1e-6.
 
     Args:
         images: ``ray.data.Dataset`` with the columns ``index``, int64, and ``image``, a uint8 tensor (H, W, C); or the
@@ -126,8 +126,8 @@ def encode(
         nats. With more than one sample also ``log_likelihood``, float64, in nats.
 
     Raises:
-        InputError: a number out of range, or an unknown provider or precision. Images of a wrong dtype or shape raise when
-            the Dataset is consumed.
+        InputError: a number out of range, or an unknown provider or precision. Images of a wrong dtype or shape raise
+            when the Dataset is consumed.
         BundleError: the bundle is unusable.
         IntegrityError: a file of the bundle differs from the manifest.
     """

@@ -75,8 +75,8 @@ class ModelInfo:
         image_shape: (H, W, C), the shape of an image.
         latent_dim: L, the number of latent dimensions.
         filters: number of channels of each convolution of the encoder.
-        likelihood: p(x|z): "bernoulli", "discretized-logistic" or "discretized-logistic-mixture". Later versions may add
-            names.
+        likelihood: p(x|z): "bernoulli", "discretized-logistic" or "discretized-logistic-mixture"; later
+            versions may add names.
         preprocessing: the preprocessing inside the encoder.
         rng: name of the random numbers that define the samples, such as "threefry2x32-20/box-muller".
     """

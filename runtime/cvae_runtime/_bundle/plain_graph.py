@@ -1,13 +1,13 @@
 """Reject ONNX files that are more than a plain graph, without the onnx package.
 
-A bundle's graphs are untrusted data. A tensor in an external file could make ONNX Runtime read any file. A loop can run
-forever. ONNX Runtime inlines every call of a function. That takes forever if each function calls the next one twice, and
-overflows the stack if thousands of functions call each other in a row. The outputs of random operators vary, and not every
-runtime has the operators of other domains.
+A bundle's graphs are untrusted data. A tensor in an external file could make ONNX Runtime read any file. A loop can
+run forever. ONNX Runtime inlines every call of a function. That takes forever if each function calls the next one
+twice, and overflows the stack if thousands of functions call each other in a row. The outputs of random operators
+vary, and not every runtime has the operators of other domains.
 
-So this module walks the protobuf messages of onnx.proto by field number. It accepts only the fields of a plain graph, each
-with its wire type, and only lists more than once. Parsers merge repeated messages, take the last of repeated values, and
-ignore unknown fields. Without these rules, a parser could read a graph other than the checked one.
+So this module walks the protobuf messages of onnx.proto by field number. It accepts only the fields of a plain graph,
+each with its wire type, and only lists more than once. Parsers merge repeated messages, take the last of repeated
+values, and ignore unknown fields. Without these rules, a parser could read a graph other than the checked one.
 """
 
 from collections.abc import Iterator
@@ -19,8 +19,8 @@ _ORT = b"ORTM"  # at byte 4 of files in ONNX Runtime's own format, which is not 
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5  # wire types
 _WIRE_TYPES = {"int": _VARINT, "float": _FOUR, "double": _EIGHT}
 
-# Message -> type -> field numbers; "*" marks lists. "bytes" are strings, raw values, and messages that hold neither nodes
-# nor tensors: value types, metadata and quantization.
+# Message -> type -> field numbers; "*" marks lists. "bytes" are strings, raw values, and messages that hold neither
+# nodes nor tensors: value types, metadata and quantization.
 _TYPES: dict[str, dict[str, tuple[int, ...]]] = {
     "ModelProto": {
         "int": (1, 5),

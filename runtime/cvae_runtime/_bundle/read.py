@@ -29,7 +29,7 @@ class Bundle:
         manifest: the parsed manifest.
         files: the checked bytes of every file that the manifest names, by file name. Sessions open these bytes.
         text: the bytes of ``manifest.json``.
-        sha256: SHA-256 of ``text``, in hex. It identifies the bundle, since the manifest holds the hashes of the files.
+        sha256: SHA-256 of ``text``, in hex. It identifies the bundle, since the manifest holds all other hashes.
     """
 
     path: Path
@@ -66,8 +66,8 @@ def read_bundle(path: str | Path | None = None, sha256: str | None = None) -> Bu
     Raises:
         BundleError: the path is not a bundle, the manifest is invalid or of another format version, or a graph is not
             plain and self-contained.
-        IntegrityError: a file is missing, is a link, or has another size or hash than in the manifest; or the manifest's
-            own hash is not ``sha256``.
+        IntegrityError: a file is missing, is a link, or has another size or hash than in the manifest; or the
+            manifest's own hash is not ``sha256``.
     """
     folder = packaged_bundle() if path is None else Path(path)
     for reading in range(1, _READINGS + 1):
@@ -165,8 +165,8 @@ class _Folder:
         with os.fdopen(descriptor, "rb") as file:
             if status.st_size > (limit := _MANIFEST_LIMIT if size is None else _FILE_LIMIT):
                 raise BundleError(f"{path}: expected at most {limit:,} bytes, found {status.st_size:,}")
-            if size is not None and status.st_size != size:
-                raise IntegrityError(f"{path}: expected {size:,} bytes, found {status.st_size:,}; get the bundle again")
+            if size is not None and (found := status.st_size) != size:
+                raise IntegrityError(f"{path}: expected {size:,} bytes, found {found:,}; get the bundle again")
             return file.read(status.st_size)
 
 

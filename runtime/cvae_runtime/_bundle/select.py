@@ -20,7 +20,8 @@ def choose_graph(manifest: Manifest, role: str, precision: Precision, provider: 
     """
     precisions = sorted({graph.precision for graph in manifest.graphs})
     if precision not in precisions:
-        raise InputError(f"precision {precision}: the bundle has graphs in {', '.join(precisions)}; choose one of them")
+        found = ", ".join(precisions)
+        raise InputError(f"precision {precision}: the bundle has graphs in {found}; choose one of them")
     for candidate in (precision, "float32"):
         graphs: Sequence[GraphInfo] = [g for g in manifest.graphs if (g.role, g.precision) == (role, candidate)]
         fitting = [graph for graph in graphs if graph.target in ("portable", provider)]

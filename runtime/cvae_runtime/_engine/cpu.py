@@ -16,8 +16,8 @@ from .tune import fastest
 
 Array = NDArray[Any]
 
-# Calls of at most this many items compute all inputs on the calling thread: NumPy takes as long for a few latents as for
-# hundreds, and threads do not speed it up.
+# Calls of at most this many items compute all inputs on the calling thread: NumPy takes as long for a few latents as
+# for hundreds, and threads do not speed it up.
 _INPUTS_AT_ONCE = 256
 
 
@@ -57,8 +57,7 @@ class Engine:
             count: number of items.
             inputs: function ``inputs(start, stop)`` that returns these items. Worker threads may call it.
             outputs: arrays (count, ...) to write, by the graph's names. A uint8 array receives grey levels.
-            whole: cut the items into micro-batches of exactly `micro_batch`, for any number of threads; the last may be
-                smaller.
+            whole: cut the items into micro-batches of `micro_batch` items for any number of threads.
 
         Raises:
             InputError: the model is closed, or latents are too large for the decoder.

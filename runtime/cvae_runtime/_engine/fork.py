@@ -1,8 +1,8 @@
 """Delay forks while a thread opens or runs a session.
 
 A forked process has only the thread that forked. A lock that another thread held at that moment, such as that of ONNX
-Runtime's memory arena, stays locked in the child, and the next call that takes it hangs. So a fork waits until no thread
-opens or runs a session on the CPU, which takes about as long as a micro-batch.
+Runtime's memory arena, stays locked in the child, and the next call that takes it hangs. So a fork waits until no
+thread opens or runs a session on the CPU, which takes about as long as a micro-batch.
 """
 
 import os
@@ -37,7 +37,7 @@ class Uninterrupted:
         """Wait until no other thread is in a block, and block all others from entering."""
         self._lock.acquire()
         self._forks += 1
-        # This thread may be in a block, since a signal handler can fork. The wait has a limit, since Ctrl-C can skip __exit__.
+        # This thread may be in a block, since a signal handler can fork. Ctrl-C can skip __exit__, hence the limit.
         self._changed.wait_for(lambda: not self._inside - {threading.get_ident()}, _LONGEST_WAIT)
 
     def after_in_parent(self) -> None:

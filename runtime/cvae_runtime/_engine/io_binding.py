@@ -15,8 +15,8 @@ from .session import CheckedSession
 class BoundEngine(Engine):
     """Runs a session through ONNX Runtime's IOBinding, with device memory that is allocated once.
 
-    For each new batch size, cuDNN searches again for its fastest algorithms. So items are padded to the next power of two,
-    at most a micro-batch, and the padding is dropped from the outputs. Each thread has its own buffers.
+    For each new batch size, cuDNN searches again for its fastest algorithms. So items are padded to the next power of
+    two, at most a micro-batch, and the padding is dropped from the outputs. Each thread has its own buffers.
 
     Args:
         session, micro_batch, scheduler: as for `Engine`.
@@ -58,7 +58,7 @@ class BoundEngine(Engine):
             store(part, out)
 
     def _bind(self, size: int, items: Array, outputs: Sequence[str]) -> tuple[Any, Array, Any, list[Any]]:
-        """Allocate memory for ``size`` items: the binding, the host's rows, and the device's input and float32 outputs."""
+        """Allocate the binding, the host's rows, and the device's input and float32 outputs for ``size`` items."""
         value = require("onnxruntime", "gpu").OrtValue
         rows = np.zeros((size, *items.shape[1:]), items.dtype)
         device_input = value.ortvalue_from_numpy(rows, *self._device)

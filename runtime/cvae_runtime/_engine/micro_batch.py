@@ -1,10 +1,10 @@
 """Size of a micro-batch, the images in one call of a session, and the division of a model's call into micro-batches.
 
-On a CPU, a micro-batch is the largest power of two whose widest layer fits into 1 MiB, and at most 32. 1 MiB is about the
-second-level cache of a core. The widest layer has ``filters[0]`` channels; it has the image's size in a decoder, and half
-of its height and width in an encoder. So the MNIST model decodes 8 images at a time and encodes 32. The rule ignores this
-machine's cache, so that all machines of a cluster cut samples alike; `Model.tune` measures instead. Other providers take
-256, which gives work to all cores of a device.
+On a CPU, a micro-batch is the largest power of two whose widest layer fits into 1 MiB, and at most 32. 1 MiB is about
+the second-level cache of a core. The widest layer has ``filters[0]`` channels; it has the image's size in a decoder,
+and half of its height and width in an encoder. So the MNIST model decodes 8 images at a time and encodes 32. The rule
+ignores this machine's cache, so that all machines of a cluster cut samples alike; `Model.tune` measures instead. Other
+providers take 256, which gives work to all cores of a device.
 
 A call of few images is cut into as many equal parts as there are threads. No part is smaller than a quarter of a
 micro-batch, which is two images for the MNIST model's decoder. Passing a part to another thread takes about as long as

@@ -1,7 +1,7 @@
 """Execution providers by name, and sessions that run on the requested provider.
 
-ONNX Runtime falls back to the CPU silently, and lists the providers that it was compiled with, not those that work. So this
-module opens a session and then checks on which provider it runs.
+ONNX Runtime falls back to the CPU silently, and lists the providers that it was compiled with, not those that work. So
+this module opens a session and then checks on which provider it runs.
 """
 
 import contextlib
@@ -171,8 +171,8 @@ def _open(
             session = onnxruntime.InferenceSession(graph, options, providers=[(name, settings)], enable_fallback=0)
         elif (devices := plugin_devices(onnxruntime, provider, name)) is None:
             raise ProviderError(
-                f"provider {provider} needs ONNX Runtime's {name}; the installed onnxruntime {onnxruntime.__version__} has "
-                f"{', '.join(available)}; install it with: {REMEDIES[provider]}"
+                f"provider {provider} needs ONNX Runtime's {name}; the installed onnxruntime "
+                f"{onnxruntime.__version__} has {', '.join(available)}; install it with: {REMEDIES[provider]}"
             )
         elif not devices:
             raise ProviderError(f"provider {provider} is installed, but finds no device on this machine")

@@ -1,8 +1,8 @@
 """Run micro-batches in parallel on threads.
 
-For a transposed convolution, ONNX Runtime's CPU provider processes one image after another, with a threaded matrix product
-for each. Calling single-threaded sessions from one thread per core is about 2x faster; calls release the GIL. The module
-`micro_batch` decides the size of the parts.
+For a transposed convolution, ONNX Runtime's CPU provider processes one image after another, with a threaded matrix
+product for each. Calling single-threaded sessions from one thread per core is about 2x faster; calls release the GIL.
+The module `micro_batch` decides the size of the parts.
 """
 
 import os
@@ -27,8 +27,8 @@ _NAME = "cvae-runtime"  # prefix of the threads' names
 class Scheduler:
     """A pool of threads for one model. Any number of threads may call it.
 
-    The calling thread works too, and adds free threads of the pool. It never waits for a thread that another call uses, and
-    work never calls a scheduler, so calls cannot deadlock. A forked child gets its own pool.
+    The calling thread works too, and adds free threads of the pool. It never waits for a thread that another call
+    uses, and work never calls a scheduler, so calls cannot deadlock. A forked child gets its own pool.
 
     Args:
         threads: number of threads, including the caller's. Default: the number of cores that the process may use.
@@ -125,8 +125,8 @@ class Scheduler:
             raise InputError("the model is closed; load it again")
         if self._forked and not self.survives_fork:
             raise ProviderError(
-                "the model was loaded before this process was forked, and its provider does not work in a forked process; "
-                "load the model in each worker, or start workers by spawn"
+                "the model was loaded before this process was forked, and its provider does not work in a forked "
+                "process; load the model in each worker, or start workers by spawn"
             )
 
     def close(self) -> None:

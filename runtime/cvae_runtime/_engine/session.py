@@ -45,8 +45,8 @@ class CheckedSession:
         """Run the session on ``items`` and return the named outputs, float32.
 
         Raises:
-            BundleError: the graph fails on the CPU, its outputs have wrong shapes or values that are not finite, or "probs"
-                is outside [0, 1].
+            BundleError: the graph fails on the CPU, its outputs have wrong shapes or values that are not finite, or
+                "probs" is outside [0, 1].
             ProviderError: the graph fails on another provider, or has such values there.
             InputError: latents are so large that the decoder overflows float32.
         """

@@ -1,8 +1,8 @@
 """Disable the telemetry of ONNX Runtime.
 
-Official builds of ONNX Runtime store events in a file below the home folder and send them to Microsoft over HTTPS, from
-threads that Python does not see (see Privacy.md in the installed package). They read the environment variable once, at the
-first import.
+Official builds of ONNX Runtime store events in a file below the home folder and send them to Microsoft over HTTPS,
+from threads that Python does not see (see Privacy.md in the installed package). They read the environment variable
+once, at the first import.
 """
 
 import os

@@ -68,9 +68,9 @@ def discretized_logistic_log_likelihood(targets: NDArray[np.float32], probs: Flo
 
     The probability of level v is that of the interval x - 1/510 to x + 1/510 around x = v/255, under a logistic
     distribution with location m and scale s: sigmoid(b) - sigmoid(a) with a = (x - 1/510 - m) / s and
-    b = (x + 1/510 - m) / s. Levels 0 and 255 include the tails, so that the 256 probabilities sum to 1. (Kingma et al.,
-    "Improved variational inference with inverse autoregressive flow", 2016; Salimans et al., "PixelCNN++", 2017.)
-    The logarithm is computed as -softplus(-b) - softplus(a) + log(1 - exp(a - b)), which is exact and has no cancellation.
+    b = (x + 1/510 - m) / s. Levels 0 and 255 include the tails, so that the 256 probabilities sum to 1. (Kingma et
+    al., "Improved variational inference with inverse autoregressive flow", 2016; Salimans et al., "PixelCNN++", 2017.)
+    The logarithm is exactly -softplus(-b) - softplus(a) + log(1 - exp(a - b)), which has no cancellation.
 
     Args:
         targets: float32 (N, H, W, C), x.

@@ -15,8 +15,8 @@ def interpolate_latents(
 ) -> NDArray[np.float32]:
     """Interpolate between two latents, both ends included.
 
-    Spherical: (sin((1-t) w) a + sin(t w) b) / sin w, where w is the angle between a and b (Shoemake, 1985). The formula
-    is undefined for angles of 0 and 180 degrees; there the interpolation is linear.
+    Spherical: (sin((1-t) w) a + sin(t w) b) / sin w, where w is the angle between a and b (Shoemake, 1985). The
+    formula is undefined for angles of 0 and 180 degrees; there the interpolation is linear.
 
     Args:
         a, b: float32 (L,).

@@ -1,8 +1,8 @@
 """Random latents that are the same in every language: ``threefry2x32-20/box-muller``.
 
 A latent is a function of seed and index alone. Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror and Shaw, "Parallel
-random numbers: as easy as 1, 2, 3", SC 2011) encrypts a 64-bit counter with a 64-bit key, the seed, and outputs two 32-bit
-words. The Box-Muller transform, in float64, converts them to two normal numbers, which are rounded to float32.
+random numbers: as easy as 1, 2, 3", SC 2011) encrypts a 64-bit counter with a 64-bit key, the seed, and outputs two
+32-bit words. The Box-Muller transform, in float64, converts them to two normal numbers, which are rounded to float32.
 
 The prior uses counters below 2^63 and the posterior uses the others, so the two streams never overlap.
 """

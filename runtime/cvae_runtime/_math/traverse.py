@@ -38,8 +38,8 @@ def traversal_latents(
 def manifold_latents(latent_dim: int, dimensions: Sequence[int], steps: int) -> NDArray[np.float32]:
     """Make a grid of latents over two dimensions, with 0 in all others.
 
-    Both dimensions run through the quantiles 5 % to 95 % of the prior, in steps of equal probability (Kingma and Welling,
-    "Auto-encoding variational Bayes", 2014, figure 4).
+    Both dimensions run through the quantiles 5 % to 95 % of the prior, in steps of equal probability (Kingma and
+    Welling, "Auto-encoding variational Bayes", 2014, figure 4).
 
     Args:
         latent_dim: L, the length of a latent.
@@ -58,7 +58,7 @@ def manifold_latents(latent_dim: int, dimensions: Sequence[int], steps: int) -> 
 
 
 def check_dimensions(dimensions: Any, latent_dim: int) -> list[int]:
-    """Return latent dimensions as Python ints; raise `InputError` unless they are distinct, 0 to ``latent_dim - 1``."""
+    """Return latent dimensions as ints; raise `InputError` unless they are distinct, 0 to ``latent_dim - 1``."""
     found = list(dimensions) if isinstance(dimensions, Sequence) or np.ndim(dimensions) == 1 else []
     in_range = all(is_whole(dimension) and 0 <= dimension < latent_dim for dimension in found)
     if not found or not in_range or len(set(found)) < len(found):

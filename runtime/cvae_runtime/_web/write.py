@@ -73,8 +73,8 @@ def write_page(
     Args:
         bundle: the bundle, from `read_bundle`.
         target: the page's folder, for any static host, or the HTML file.
-        single_file: write one HTML file that contains the model and WebAssembly and opens from disk. Default: whether the
-            target's name ends in ``.html`` or ``.htm``.
+        single_file: write one HTML file that contains the model and WebAssembly and opens from disk. Default: whether
+            the target's name ends in ``.html`` or ``.htm``.
         overwrite: replace an existing page.
 
     Returns:

@@ -165,9 +165,7 @@ def test_probabilities_beyond_0_and_1(call, value, bundles, tiny, tmp_path):
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_probabilities_that_are_nan(
-    call, value, bundles, tiny, tmp_path, refuses
-):
+def test_probabilities_that_are_nan(call, value, bundles, tiny, tmp_path, refuses):
     path = decoder_that_adds(value, bundles, tiny, tmp_path / "tiny")
     message = f"{path / 'decoder.onnx'}: expected a finite probs, found NaN or infinity; export it again"
     with cvae.load(path, provider="cpu") as model, refuses(cvae.BundleError, message):

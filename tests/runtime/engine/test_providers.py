@@ -134,9 +134,7 @@ def test_auto_uses_cuda_and_loads_libraries_once(fake, caplog):
     ],
     ids=["falls-back", "raises"],
 )
-def test_broken_cuda_raises_by_name_and_warns_by_auto(
-    runs_on, says, why, fake, caplog, refuses, capsys
-):
+def test_broken_cuda_raises_by_name_and_warns_by_auto(runs_on, says, why, fake, caplog, refuses, capsys):
     runtime = fake(runs_on, says=says)
     with refuses(cvae.ProviderError, why):
         open_sessions(lambda _: [b"a", b"b"], "cuda")

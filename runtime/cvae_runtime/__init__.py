@@ -10,7 +10,7 @@ the variable has a value, because official builds of ONNX Runtime send telemetry
 
 from ._bundle import Bundle, packaged_bundle, read_bundle
 from ._engine import PROVIDERS, check_golden
-from ._engine import silence as _silence
+from ._engine import disable_telemetry as _disable_telemetry
 from ._errors import (
     BundleError,
     CvaeError,
@@ -25,7 +25,7 @@ from ._math import posterior_noise, prior_latents
 from ._model import Model, load
 from ._score import Posterior, Scores
 
-_silence()
+_disable_telemetry()
 
 __all__ = [
     "PROVIDERS",

@@ -10,12 +10,12 @@ from ._errors import InputError
 from ._system import physical_memory
 
 
-def is_whole(value: Any) -> bool:
+def is_int(value: Any) -> bool:
     """Return whether ``value`` is an integer of Python or NumPy; a bool is not."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
-def whole(name: str, value: Any, low: int) -> int:
+def check_int(name: str, value: Any, low: int) -> int:
     """Return an integer argument as a Python int, which cannot overflow as NumPy's integers do.
 
     Args:
@@ -26,7 +26,7 @@ def whole(name: str, value: Any, low: int) -> int:
     Raises:
         InputError: the value is not an integer, or is below ``low``.
     """
-    if not is_whole(value) or value < low:
+    if not is_int(value) or value < low:
         raise InputError(f"{name} must be a whole number of at least {low}; found {value!r}")
     return int(value)
 

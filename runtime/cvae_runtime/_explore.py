@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._check import check_latents, check_memory, whole
+from ._check import check_int, check_latents, check_memory
 from ._errors import InputError
 from ._images import to_uint8
 from ._math import Method, check_dimensions, check_span, interpolate_latents, manifold_latents, traversal_latents
@@ -53,7 +53,7 @@ class Explorer(ABC):
         Raises:
             InputError: wrong dtype or shape, fewer than 2 steps, an unknown method, or more images than memory holds.
         """
-        steps = whole("steps", steps, 2)
+        steps = check_int("steps", steps, 2)
         check_memory(steps, self.image_shape)
         start, end = self._as_latent(a, "a"), self._as_latent(b, "b")
         return self.decode(interpolate_latents(start, end, steps, method))
@@ -75,7 +75,7 @@ class Explorer(ABC):
         Raises:
             InputError: wrong dtype or shape, a number out of range, or more images than memory holds.
         """
-        steps, span = whole("steps", steps, 2), check_span(span)
+        steps, span = check_int("steps", steps, 2), check_span(span)
         latent = self._as_latent(start, "start")
         chosen = check_dimensions(
             self.rank_dimensions(start)[:TRAVERSED] if dimensions is None else dimensions, self.latent_dim
@@ -99,7 +99,7 @@ class Explorer(ABC):
         Raises:
             InputError: a number out of range, not exactly two dimensions, or more images than memory holds.
         """
-        steps = whole("steps", steps, 2)
+        steps = check_int("steps", steps, 2)
         check_memory(steps * steps, self.image_shape)
         if dimensions is None:
             dimensions = sorted(self.rank_dimensions()[:2])

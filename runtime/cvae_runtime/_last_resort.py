@@ -14,9 +14,9 @@ INTERRUPTED = 130
 _LONGEST = 600  # characters of a message from a library; some of TensorFlow's fill pages
 
 
-def end_of(error: BaseException, *, verbose: bool) -> int:
+def report_error(error: BaseException, *, verbose: bool) -> int:
     """Print an exception's message, with its traceback if ``verbose``, and return the exit code."""
-    error = _raised(error)
+    error = _original(error)
     if isinstance(error, click.ClickException):
         with contextlib.suppress(OSError, ValueError):
             error.show()
@@ -33,24 +33,24 @@ def end_of(error: BaseException, *, verbose: bool) -> int:
         return error.exit_code
     if isinstance(error, OSError | MemoryError):
         # Any call may fail this way: a name that is too long, a deleted folder, no memory.
-        print_error(f"Error: {_words(error) or 'out of memory'}; check names, space and permissions")
+        print_error(f"Error: {_text(error) or 'out of memory'}; check names, space and permissions")
         return 1
-    words = _words(error)
+    text = _text(error)
     print_error(
-        f"Error: {type(error).__name__}{words and ': '}{words}; this is unexpected: run the command again with -v, "
+        f"Error: {type(error).__name__}{text and ': '}{text}; this is unexpected: run the command again with -v, "
         f"and open an issue of cvae-toolkit with the command line and the traceback"
     )
     return 1
 
 
-def _raised(error: BaseException) -> BaseException:
+def _original(error: BaseException) -> BaseException:
     """Return the EOFError from which click made an Abort, or else the error itself."""
     if isinstance(error, click.Abort) and isinstance(error.__cause__, EOFError):
         return error.__cause__  # a truncated file, not Ctrl-D
     return error
 
 
-def _words(error: BaseException) -> str:
+def _text(error: BaseException) -> str:
     try:
         return textwrap.shorten(str(error), _LONGEST, placeholder=" …")
     except Exception:  # the exception's __str__ may raise

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._bundle import Bundle, Precision, packaged_bundle, read_bundle
-from ._check import check_images, check_latents, check_memory, whole
+from ._check import check_images, check_int, check_latents, check_memory
 from ._engine import Provider, Scheduler, check_provider, make_receipt, open_engines
 from ._errors import BundleError, InputError
 from ._explore import Explorer
@@ -228,7 +228,7 @@ class Model(Explorer, Sampler):
                 exceed memory.
             BundleError: the graphs' outputs are so extreme that a score is not finite.
         """
-        samples, first = whole("samples", samples, 1), whole("first", first, 0)
+        samples, first = check_int("samples", samples, 1), check_int("first", first, 0)
         images = check_images(images, self.image_shape)
         self.check_rng()
         check_range(seed, first * samples, len(images) * samples, self.latent_dim)
@@ -265,11 +265,11 @@ class Model(Explorer, Sampler):
         outputs: Sequence[str] = ("probs",),
         *,
         dtype: Dtype = "float32",
-        whole: bool = False,
+        aligned: bool = False,
     ) -> dict[str, NDArray[Any]]:
         self._check_memory(count, outputs)
         decoded = {name: np.empty((count, *self._decoder.shapes[name]), dtype) for name in outputs}
-        self._decoder.run(count, latents, decoded, whole=whole)
+        self._decoder.run(count, latents, decoded, aligned=aligned)
         return decoded
 
     def _check_memory(self, count: int, outputs: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._bundle import Manifest
-from ._check import check_memory, check_temperature, whole
+from ._check import check_int, check_memory, check_temperature
 from ._errors import InputError
 from ._math import RNG_NAME, check_range, prior_latents, stream_end
 
@@ -47,9 +47,9 @@ class Sampler(ABC):
         outputs: Sequence[str] = ("probs",),
         *,
         dtype: Dtype = "float32",
-        whole: bool = False,
+        aligned: bool = False,
     ) -> dict[str, NDArray[Any]]:
-        """Decode latents that ``latents(start, stop)`` computes; with ``whole``, in aligned micro-batches only.
+        """Decode latents that ``latents(start, stop)`` computes; with ``aligned``, in aligned micro-batches only.
 
         Returns:
             The decoder's outputs by name, ``dtype`` (count, ...) each.
@@ -109,14 +109,14 @@ class Sampler(ABC):
         size = self.micro_batch
         if batch is None:
             batch = size * max(self.threads, _BATCH_BYTES // (4 * math.prod(self.image_shape)) // size)
-        batch = whole("batch", batch, 1)
+        batch = check_int("batch", batch, 1)
         # Both ends of a batch may be inside a micro-batch, which is decoded whole.
         check_memory(min(batch, int(count)) + 2 * size, self.image_shape)
         first, end = int(first), int(first) + int(count)
 
         def samples(start: int, stop: int) -> NDArray[Any]:
             low, high = start - start % size, min(stop + -stop % size, stream_end(self.latent_dim))
-            return self._draw(low, high, seed, temperature, dtype, whole=True)[start - low : stop - low]
+            return self._draw(low, high, seed, temperature, dtype, aligned=True)[start - low : stop - low]
 
         return (samples(start, min(start + batch, end)) for start in range(first, end, batch))
 
@@ -131,7 +131,7 @@ class Sampler(ABC):
         self, count: int, *, seed: int = 0, first: int = 0, temperature: float = 1.0, dtype: Dtype = "float32"
     ) -> None:
         """Raise the `InputError` that `stream` would raise for these arguments, apart from that of ``batch``."""
-        whole("count", count, 1)
+        check_int("count", count, 1)
         check_temperature(temperature)
         self.check_rng()
         check_range(seed, first, count, self.latent_dim)
@@ -147,11 +147,11 @@ class Sampler(ABC):
             )
 
     def _draw(
-        self, first: int, end: int, seed: int, temperature: float, dtype: Dtype, *, whole: bool = False
+        self, first: int, end: int, seed: int, temperature: float, dtype: Dtype, *, aligned: bool = False
     ) -> NDArray[Any]:
         scale = np.float32(temperature)
 
         def latents(start: int, stop: int) -> NDArray[np.float32]:
             return prior_latents(seed, first + start, stop - start, self.latent_dim) * scale
 
-        return self._decode(latents, end - first, dtype=dtype, whole=whole)["probs"]
+        return self._decode(latents, end - first, dtype=dtype, aligned=aligned)["probs"]

@@ -7,7 +7,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from ._last_resort import end_of
+from ._last_resort import report_error
 from ._system import drop_stdout_that_fails, guard_streams, printable_handler
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -64,7 +64,7 @@ def run(command: click.Command) -> NoReturn:
         code = command.main(standalone_mode=False) or 0
         sys.stdout.flush()
     except BaseException as error:
-        code = end_of(error, verbose=verbose)
+        code = report_error(error, verbose=verbose)
         drop_stdout_that_fails()
     sys.exit(code)
 

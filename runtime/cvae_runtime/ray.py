@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ._bundle import Precision
-from ._check import whole
+from ._check import check_int
 from ._cluster import RemoteModel
 from ._engine import Provider, check_provider
 from ._errors import InputError
@@ -79,7 +79,7 @@ def generate(
     _check_provider(provider)
     with load(bundle, provider="cpu", precision=precision, threads=threads) as model:  # checks arguments early
         model.check_samples(count, seed=seed, first=first, temperature=temperature, dtype=dtype)
-        size = _default_batch(model.image_shape) if batch is None else whole("batch", batch, 1)
+        size = _default_batch(model.image_shape) if batch is None else check_int("batch", batch, 1)
     remote = RemoteModel.put(bundle, provider, precision, threads)
     batches = -(-int(count) // size)
     numbers = _data.range(batches, override_num_blocks=min(batches, _MOST_TASKS))
@@ -133,7 +133,7 @@ def encode(
     """
     _check_provider(provider)
     with load(bundle, provider="cpu", precision=precision, threads=threads) as model:  # checks arguments early
-        check_range(seed, 0, whole("samples", samples, 1), model.latent_dim)
+        check_range(seed, 0, check_int("samples", samples, 1), model.latent_dim)
         size = code_batch(model.image_shape)
     remote = RemoteModel.put(bundle, provider, precision, threads)
     dataset = _data.read_parquet(str(images)) if isinstance(images, str | Path) else images
@@ -154,7 +154,7 @@ def _check_provider(provider: str) -> None:
 
 
 def _tasks(workers: int | None) -> Any:
-    return _data.TaskPoolStrategy(None if workers is None else whole("workers", workers, 1))
+    return _data.TaskPoolStrategy(None if workers is None else check_int("workers", workers, 1))
 
 
 def _samples(

@@ -225,7 +225,7 @@ def parse_manifest(text: str | bytes, source: str) -> Manifest:
         raise BundleError(f'{source}: expected an object with "format": {FORMAT}; this is not a bundle\'s manifest')
     if value["format"] != FORMAT or isinstance(value["format"], bool):
         raise BundleError(
-            f"{source}: expected format {FORMAT}, found {_shown(value['format'])}; "
+            f"{source}: expected format {FORMAT}, found {_excerpt(value['format'])}; "
             f"use the version of cvae-toolkit that wrote it, or export the bundle again"
         )
     graphs = value.get("graphs")
@@ -250,7 +250,7 @@ def parse_manifest(text: str | bytes, source: str) -> Manifest:
     return manifest
 
 
-def _shown(value: Any) -> str:
+def _excerpt(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -269,7 +269,7 @@ def _decode(kind: Any, value: Any, source: str, path: str) -> Any:
     """
 
     def wrong(expected: str) -> BundleError:
-        return BundleError(f"{source}: {path or 'manifest'}: expected {expected}, found {_shown(value)}")
+        return BundleError(f"{source}: {path or 'manifest'}: expected {expected}, found {_excerpt(value)}")
 
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         if not isinstance(value, dict):
@@ -287,9 +287,9 @@ def _decode(kind: Any, value: Any, source: str, path: str) -> Any:
         choices = [choice for choice in arguments if choice is not types.NoneType]
         if len(choices) == 1:
             return _decode(choices[0], value, source, path)
-        if not any(_is(choice, value) for choice in choices):
-            raise wrong(" or ".join(map(_words, choices)))
-        return _decode(next(choice for choice in choices if _is(choice, value)), value, source, path)
+        if not any(_is_instance(choice, value) for choice in choices):
+            raise wrong(" or ".join(map(_type_name, choices)))
+        return _decode(next(choice for choice in choices if _is_instance(choice, value)), value, source, path)
     if origin is Literal:
         if value not in arguments or not isinstance(value, str):
             raise wrong("one of " + ", ".join(arguments))
@@ -305,8 +305,8 @@ def _decode(kind: Any, value: Any, source: str, path: str) -> Any:
         return {key: _decode(arguments[1], item, source, f"{path}.{key}") for key, item in value.items()}
     if kind is Any:
         return value
-    if not _is(kind, value):
-        raise wrong(_words(kind))
+    if not _is_instance(kind, value):
+        raise wrong(_type_name(kind))
     return kind(value)
 
 
@@ -320,7 +320,7 @@ def _decode_object(kind: type[Dataclass], value: dict[str, Any], source: str, pa
     return kind(**fields)
 
 
-def _is(kind: Any, value: Any) -> bool:
+def _is_instance(kind: Any, value: Any) -> bool:
     # As in JSON Schema, 28.0 is an integer, and true is not a number.
     if kind is int:
         return not isinstance(value, bool) and (
@@ -332,5 +332,5 @@ def _is(kind: Any, value: Any) -> bool:
     return isinstance(value, kind)
 
 
-def _words(kind: Any) -> str:
+def _type_name(kind: Any) -> str:
     return {int: "an integer", float: "a number", str: "a string", bool: "true or false"}.get(kind, "an object")

@@ -8,10 +8,10 @@ from pathlib import Path
 from .._errors import BundleError
 from .manifest import MANIFEST_NAME
 
-_OF_A_RUN = ("checkpoint.npz", "history.csv", "weights.npz")
+_RUN_FILES = ("checkpoint.npz", "history.csv", "weights.npz")
 
 
-def refuse_no_bundle(path: Path) -> None:
+def check_bundle_path(path: Path) -> None:
     """Raise `BundleError` unless ``path`` may be a bundle: a folder with a manifest, or a folder of unknown kind."""
     if (path / MANIFEST_NAME).is_file():
         return
@@ -21,7 +21,7 @@ def refuse_no_bundle(path: Path) -> None:
 
 
 def _known_folder(path: Path) -> tuple[str, str] | None:
-    if (path / "config.json").is_file() and any((path / name).is_file() for name in _OF_A_RUN):
+    if (path / "config.json").is_file() and any((path / name).is_file() for name in _RUN_FILES):
         bundle = path.with_name(f"{path.name}-bundle") if path.name else Path("my-model")
         return "a run of cvae-train", f"export it first: cvae-export {_quoted(path)} --onnx {_quoted(bundle)}"
     inside = sorted(found.parent for found in path.glob(f"*/{MANIFEST_NAME}"))

@@ -88,7 +88,7 @@ _RANDOM = {
 _LONGEST = 60  # characters that an error message quotes
 
 
-def refuse_other_than_plain_graph(model: bytes, source: str) -> None:
+def check_plain_graph(model: bytes, source: str) -> None:
     """Raise `BundleError` unless an ONNX file is one plain graph that contains all its tensors.
 
     Args:

@@ -12,8 +12,8 @@ from pathlib import Path
 from .._errors import BundleError, IntegrityError
 from .._system import Layout, Owns, owns_names
 from .manifest import MANIFEST_NAME, GoldenInfo, GraphInfo, Manifest, parse_manifest
-from .no_bundle import refuse_no_bundle
-from .plain_graph import refuse_other_than_plain_graph
+from .no_bundle import check_bundle_path
+from .plain_graph import check_plain_graph
 
 _MANIFEST_LIMIT = 1 << 20  # bytes; a manifest takes some kilobytes
 _FILE_LIMIT = (2 << 30) - 1  # bytes; the limit of a protobuf message, and so of an ONNX file
@@ -104,7 +104,7 @@ class _Folder:
         """
         descriptor = None
         try:
-            refuse_no_bundle(path)
+            check_bundle_path(path)
             if os.open in os.supports_dir_fd:
                 descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
             folder = cls(path, descriptor)
@@ -202,5 +202,5 @@ def _read_whole(folder: _Folder, sha256: str | None) -> Bundle:
                 f"{path}: expected {info.bytes:,} bytes, found {len(files[info.file]):,}; get the bundle again"
             )
     for name in {graph.file: None for graph in manifest.graphs}:
-        refuse_other_than_plain_graph(files[name], str(folder.path / name))
+        check_plain_graph(files[name], str(folder.path / name))
     return Bundle(folder.path, manifest, files, text, digest)

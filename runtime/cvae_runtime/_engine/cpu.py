@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._images import to_uint8
-from .fork import uninterrupted
+from .fork import fork_guard
 from .micro_batch import cut, smallest_part
 from .scheduler import Scheduler
 from .session import CheckedSession
@@ -49,7 +49,7 @@ class Engine:
         inputs: Callable[[int, int], Array],
         outputs: Mapping[str, Array],
         *,
-        whole: bool = False,
+        aligned: bool = False,
     ) -> None:
         """Compute the outputs of ``count`` items.
 
@@ -57,7 +57,7 @@ class Engine:
             count: number of items.
             inputs: function ``inputs(start, stop)`` that returns these items. Worker threads may call it.
             outputs: arrays (count, ...) to write, by the graph's names. A uint8 array receives grey levels.
-            whole: cut the items into micro-batches of `micro_batch` items for any number of threads.
+            aligned: cut the items into micro-batches of `micro_batch` items for any number of threads.
 
         Raises:
             InputError: the model is closed, or latents are too large for the decoder.
@@ -65,10 +65,10 @@ class Engine:
         """
         if count <= smallest_part(self.micro_batch):  # fast path: run on the calling thread
             self._scheduler.check_open()
-            with uninterrupted:
+            with fork_guard:
                 self._call(inputs(0, count), outputs)
             return
-        plan = cut(count, self.micro_batch, self._threads, whole=whole)
+        plan = cut(count, self.micro_batch, self._threads, aligned=aligned)
         given = inputs(0, count) if count <= _INPUTS_AT_ONCE else None
 
         def work(start: int, stop: int) -> None:

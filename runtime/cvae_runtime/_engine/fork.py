@@ -12,7 +12,7 @@ from types import TracebackType
 _LONGEST_WAIT = 60.0  # seconds
 
 
-class Uninterrupted:
+class ForkGuard:
     """Context manager around code that opens or runs a session. Such blocks and forks exclude each other."""
 
     def __init__(self) -> None:
@@ -54,10 +54,10 @@ class Uninterrupted:
         self._forks = 0
 
 
-uninterrupted = Uninterrupted()
+fork_guard = ForkGuard()
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(
-        before=uninterrupted.before,
-        after_in_parent=uninterrupted.after_in_parent,
-        after_in_child=uninterrupted.after_in_child,
+        before=fork_guard.before,
+        after_in_parent=fork_guard.after_in_parent,
+        after_in_child=fork_guard.after_in_child,
     )

@@ -53,17 +53,17 @@ def smallest_part(micro_batch: int) -> int:
     return -(-micro_batch // 4)
 
 
-def cut(count: int, micro_batch: int, threads: int, *, whole: bool = False) -> Cut:
+def cut(count: int, micro_batch: int, threads: int, *, aligned: bool = False) -> Cut:
     """Divide ``count`` images among threads.
 
     Args:
         count: number of images, at least 1.
         micro_batch: most images in one call of the session.
         threads: number of threads that run at the same time.
-        whole: always use ``micro_batch``, so that results do not depend on ``count`` and ``threads``.
+        aligned: always use ``micro_batch``, so that results do not depend on ``count`` and ``threads``.
     """
     size = micro_batch
-    if not whole and count < threads * micro_batch * _SHARES:
+    if not aligned and count < threads * micro_batch * _SHARES:
         parts = -(-count // micro_batch)
         parts += -parts % threads
         size = min(micro_batch, max(-(-count // parts), smallest_part(micro_batch)))

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from .._errors import BundleError, InputError, ProviderError
 from .._system import require
-from .fork import uninterrupted
+from .fork import fork_guard
 from .plugins import plugin_devices
 
 PROVIDERS = {
@@ -156,7 +156,7 @@ def _open(
     # ONNX Runtime's own fallback is off, since it prints to stdout and hides the reason.
     if provider == "cpu":
         try:
-            with uninterrupted:
+            with fork_guard:
                 return onnxruntime.InferenceSession(graph, options, providers=[(name, {})], enable_fallback=0)
         except Exception as error:  # ONNX Runtime's exceptions have no other common base
             where = f"{source}: " if source else ""

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from operator import length_hint
 
-from .._check import is_whole
+from .._check import is_int
 from .._errors import InputError, ProviderError
 from .._system import allowed_cores
-from .fork import uninterrupted
+from .fork import fork_guard
 
 MAX_THREADS = 1024
 
@@ -42,7 +42,7 @@ class Scheduler:
     """
 
     def __init__(self, threads: int | None = None) -> None:
-        if threads is not None and not (is_whole(threads) and 1 <= threads <= MAX_THREADS):
+        if threads is not None and not (is_int(threads) and 1 <= threads <= MAX_THREADS):
             raise InputError(f"threads must be 1 to {MAX_THREADS}; found {threads!r}")
         self.threads = threads or allowed_cores()
         self.survives_fork = True
@@ -83,7 +83,7 @@ class Scheduler:
                         return
                     if recruit is not None:
                         recruit()
-                    with uninterrupted:
+                    with fork_guard:
                         work(start, min(start + size, count))
             except BaseException:  # Ctrl-C too: start no more spans
                 stop.set()

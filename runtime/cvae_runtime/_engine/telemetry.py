@@ -9,7 +9,7 @@ import os
 import sys
 
 
-def silence() -> None:
+def disable_telemetry() -> None:
     """Set ``ORT_DISABLE_TELEMETRY=1``, for this process and its children, unless the variable has a value.
 
     If ONNX Runtime was imported before, this stops later events only.

@@ -10,7 +10,7 @@ The prior uses counters below 2^63 and the posterior uses the others, so the two
 import numpy as np
 from numpy.typing import NDArray
 
-from .._check import is_whole, whole
+from .._check import check_int, is_int
 from .._errors import InputError
 
 RNG_NAME = "threefry2x32-20/box-muller"
@@ -92,15 +92,15 @@ def posterior_noise(seed: int, first: int, count: int, latent_dim: int) -> NDArr
 
 def check_seed(seed: int) -> None:
     """Raise `InputError` unless ``seed`` is an unsigned 64-bit number."""
-    if not is_whole(seed) or not 0 <= seed < 1 << 64:
+    if not is_int(seed) or not 0 <= seed < 1 << 64:
         raise InputError(f"seed must be an unsigned 64-bit number, 0 to {(1 << 64) - 1}; found {seed!r}")
 
 
 def check_range(seed: int, first: int, count: int, latent_dim: int) -> None:
     """Raise `InputError` unless the stream of ``seed`` has latents ``first .. first + count - 1``."""
     check_seed(seed)
-    end = stream_end(whole("latent_dim", latent_dim, 1))
-    if whole("first", first, 0) + whole("count", count, 0) > end:
+    end = stream_end(check_int("latent_dim", latent_dim, 1))
+    if check_int("first", first, 0) + check_int("count", count, 0) > end:
         raise InputError(f"first + count must be at most {end} for latents of {latent_dim}; found {first} + {count}")
 
 

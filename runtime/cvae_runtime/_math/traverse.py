@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._check import is_whole
+from .._check import is_int
 from .._errors import InputError
 
 _TAIL = 0.05  # probability of the prior beyond each end of a manifold
@@ -60,7 +60,7 @@ def manifold_latents(latent_dim: int, dimensions: Sequence[int], steps: int) -> 
 def check_dimensions(dimensions: Any, latent_dim: int) -> list[int]:
     """Return latent dimensions as ints; raise `InputError` unless they are distinct, 0 to ``latent_dim - 1``."""
     found = list(dimensions) if isinstance(dimensions, Sequence) or np.ndim(dimensions) == 1 else []
-    in_range = all(is_whole(dimension) and 0 <= dimension < latent_dim for dimension in found)
+    in_range = all(is_int(dimension) and 0 <= dimension < latent_dim for dimension in found)
     if not found or not in_range or len(set(found)) < len(found):
         raise InputError(f"dimensions must be distinct whole numbers from 0 to {latent_dim - 1}; found {dimensions!r}")
     return [int(dimension) for dimension in found]

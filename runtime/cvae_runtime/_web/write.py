@@ -49,14 +49,14 @@ def check_page(target: Path, *, single_file: bool, overwrite: bool) -> None:
         InputError: the parent folder does not exist.
     """
     if not (PAGE / "single.html").is_file():
-        raise MissingExtraError(f"the web page: expected it in {PAGE}, found nothing; {_building()}")
+        raise MissingExtraError(f"the web page: expected it in {PAGE}, found nothing; {_build_instructions()}")
     if single_file:
         refuse_existing(target, overwrite)
     else:
         refuse_existing_folder(target, _PAGE_LAYOUT, overwrite)
 
 
-def _building() -> str:
+def _build_instructions() -> str:
     """Return the instructions for building the page, for a checkout or an installation."""
     node = "with Node.js 20.19 or later"
     checkout = Path(__file__).parents[3]
@@ -93,7 +93,7 @@ def write_page(
         write_file(target, data)
         return {target.name: len(data)}
     files = dict(_files(bundle))
-    files[_LIST] = _listed(files)
+    files[_LIST] = _file_list(files)
     with new_folder(target, replaces=_PAGE_LAYOUT if overwrite else None) as folder:
         for name, data in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -112,7 +112,7 @@ def _files(bundle: Bundle) -> Iterator[tuple[str, bytes]]:
     yield f"{_BUNDLE}/{MANIFEST_NAME}", bundle.text
 
 
-def _listed(files: Mapping[str, bytes]) -> bytes:
+def _file_list(files: Mapping[str, bytes]) -> bytes:
     return (json.dumps({"cvae-web": sorted([*files, _LIST])}, indent=1) + "\n").encode()
 
 

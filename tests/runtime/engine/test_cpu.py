@@ -48,11 +48,11 @@ def decoded(engine, z, dtype=np.float32, **options):
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 150), st.booleans())
-def test_bound_memory_gives_equal_results(tiny, session, scheduler, bound, count, whole):
+def test_bound_memory_gives_equal_results(tiny, session, scheduler, bound, count, aligned):
     z = cvae.prior_latents(0, count, count, 3)
-    found = decoded(bound, z, whole=whole)
+    found = decoded(bound, z, aligned=aligned)
     np.testing.assert_allclose(found, tiny.decode(z), atol=1e-6)
-    np.testing.assert_allclose(found, decoded(Engine(session, 16, scheduler), z, whole=whole), atol=1e-7)
+    np.testing.assert_allclose(found, decoded(Engine(session, 16, scheduler), z, aligned=aligned), atol=1e-7)
     assert {size for size, _ in vars(bound._buffers)} <= {1, 2, 4, 8, 16}
 
 
@@ -132,12 +132,12 @@ def test_sizes_of_input_blocks(session, scheduler):
     assert asked == [(0, 256)]
 
 
-@pytest.mark.parametrize(("whole", "expected"), [(False, [6, 6]), (True, [4, 8])])
-def test_whole_micro_batches_are_never_cut(whole, expected, session, scheduler, monkeypatch):
+@pytest.mark.parametrize(("aligned", "expected"), [(False, [6, 6]), (True, [4, 8])])
+def test_whole_micro_batches_are_never_cut(aligned, expected, session, scheduler, monkeypatch):
     engine, sizes = Engine(session, 8, scheduler), []
     call = engine._call
     monkeypatch.setattr(engine, "_call", lambda items, outputs: sizes.append(len(items)) or call(items, outputs))
-    decoded(engine, cvae.prior_latents(0, 0, 12, 3), whole=whole)
+    decoded(engine, cvae.prior_latents(0, 0, 12, 3), aligned=aligned)
     assert sorted(sizes) == expected
 
 

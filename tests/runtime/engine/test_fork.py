@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 
 import cvae_runtime as cvae
-from cvae_runtime._engine.fork import Uninterrupted, uninterrupted
+from cvae_runtime._engine.fork import ForkGuard, fork_guard
 from cvae_runtime._engine.scheduler import Scheduler
 from tests.waits import PATIENCE
 
@@ -108,7 +108,7 @@ def test_a_gpu_model_raises_in_a_child(refuses):
 
 
 def test_a_fork_excludes_other_threads():
-    gate, events = Uninterrupted(), []
+    gate, events = ForkGuard(), []
     inside, leave, forking = threading.Event(), threading.Event(), threading.Event()
 
     def first():
@@ -140,17 +140,17 @@ def test_a_fork_excludes_other_threads():
 
 def test_work_delays_forks():
     scheduler, inside = Scheduler(2), []
-    scheduler.run(6, 1, lambda *_: inside.append(threading.get_ident() in uninterrupted._inside))
+    scheduler.run(6, 1, lambda *_: inside.append(threading.get_ident() in fork_guard._inside))
     scheduler.close()
     assert inside == [True] * 6
-    assert uninterrupted._inside == set()
+    assert fork_guard._inside == set()
 
 
 def test_opening_a_session_delays_forks(tiny_bundle, monkeypatch):
     session, inside = onnxruntime.InferenceSession, []
 
     def opened(*arguments, **settings):
-        inside.append(threading.get_ident() in uninterrupted._inside)
+        inside.append(threading.get_ident() in fork_guard._inside)
         return session(*arguments, **settings)
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", opened)
@@ -159,7 +159,7 @@ def test_opening_a_session_delays_forks(tiny_bundle, monkeypatch):
 
 
 def test_a_child_forgets_the_parent_s_threads():
-    gate = Uninterrupted()
+    gate = ForkGuard()
     ended = threading.Thread(target=gate.__enter__)
     ended.start()
     ended.join()

@@ -64,5 +64,5 @@ def test_bounds_of_cuts(count, micro_batch, threads):
     assert smallest_part(micro_batch) <= found.micro_batch <= micro_batch
     assert found.block % found.micro_batch == 0
     assert 1 <= found.block // found.micro_batch <= 8
-    whole = cut(count, micro_batch, threads, whole=True)
-    assert (whole.micro_batch, whole.block % micro_batch) == (micro_batch, 0)
+    aligned = cut(count, micro_batch, threads, aligned=True)
+    assert (aligned.micro_batch, aligned.block % micro_batch) == (micro_batch, 0)

@@ -1,16 +1,16 @@
 """Run a convolutional variational autoencoder through ONNX Runtime, without TensorFlow.
 
     import cvae_runtime as cvae
-    model = cvae.load()                    # the MNIST model of the package
+    model = cvae.load()                    # the packaged MNIST model
     images = model.generate(64, seed=0)    # float32 (64, 28, 28, 1), in [0, 1]
 
-Importing this imports no ONNX Runtime; the first `load` does. It sets ORT_DISABLE_TELEMETRY=1, unless it has a value:
-ONNX Runtime's official builds report their use over the network otherwise.
+The first `load` imports ONNX Runtime; importing this package does not. The import sets ORT_DISABLE_TELEMETRY=1 unless
+the variable has a value, because official builds of ONNX Runtime send telemetry to Microsoft.
 """
 
 from ._bundle import Bundle, packaged_bundle, read_bundle
 from ._engine import PROVIDERS, check_golden
-from ._engine import silence as _silence
+from ._engine import disable_telemetry as _disable_telemetry
 from ._errors import (
     BundleError,
     CvaeError,
@@ -25,7 +25,7 @@ from ._math import posterior_noise, prior_latents
 from ._model import Model, load
 from ._score import Posterior, Scores
 
-_silence()
+_disable_telemetry()
 
 __all__ = [
     "PROVIDERS",

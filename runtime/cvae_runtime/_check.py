@@ -1,4 +1,4 @@
-"""Checks what callers hand in, before any work is done."""
+"""Checks of the arguments that callers pass, made before any work is done."""
 
 import math
 from typing import Any
@@ -10,32 +10,48 @@ from ._errors import InputError
 from ._system import physical_memory
 
 
-def is_whole(value: Any) -> bool:
-    """Whether ``value`` is a whole number; a bool is none."""
+def is_int(value: Any) -> bool:
+    """Return whether ``value`` is an integer of Python or NumPy; a bool is not."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
-def whole(name: str, value: Any, low: int) -> int:
-    """``value`` as a Python number, which cannot overflow as NumPy's do.
+def check_int(name: str, value: Any, low: int) -> int:
+    """Return an integer argument as a Python int, which cannot overflow as NumPy's integers do.
+
+    Args:
+        name: the argument's name, for the message.
+        value: the argument.
+        low: the smallest value allowed.
 
     Raises:
-        InputError: it is no whole number, or below ``low``; ``name`` is what the message calls it.
+        InputError: the value is not an integer, or is below ``low``.
     """
-    if not is_whole(value) or value < low:
+    if not is_int(value) or value < low:
         raise InputError(f"{name} must be a whole number of at least {low}; found {value!r}")
     return int(value)
 
 
 def check_temperature(value: Any) -> None:
-    """Raise `InputError` unless ``value`` is a number that latents can be multiplied by, and not negative."""
+    """Raise `InputError` unless ``value`` is a finite number of at least 0 that can scale float32 latents."""
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    # Box-Muller's latents are below 8, so that float32 holds every product.
+    # Latents from Box-Muller are below 8, so no product overflows float32.
     if not (number and 0.0 <= value <= float(np.finfo(np.float32).max) / 8.0):
         raise InputError(f"temperature must be a finite number of at least 0; found {value!r}")
 
 
 def check_images(images: NDArray[np.uint8], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """Images as uint8 (N, H, W, C); raise `InputError` if they are anything else."""
+    """Check raw pixels and add a missing channel axis.
+
+    Args:
+        images: uint8 (N, H, W, C), or (N, H, W) for one channel.
+        shape: (H, W, C).
+
+    Returns:
+        The images, uint8 (N, H, W, C).
+
+    Raises:
+        InputError: another type, dtype or shape, or no images.
+    """
     expected = f"uint8 of shape (N, {', '.join(map(str, shape))})"
     if not isinstance(images, np.ndarray):
         raise InputError(f"images must be a NumPy array, {expected}; found {type(images).__name__}")
@@ -50,33 +66,37 @@ def check_images(images: NDArray[np.uint8], shape: tuple[int, int, int]) -> NDAr
 
 
 def _advice(found: tuple[int, ...], shape: tuple[int, int, int]) -> str:
-    """What makes images of an array whose layout alone is another."""
+    """Return the call that corrects the layout of an array, as the end of a message; empty if none is known."""
     height, width, channels = shape
     if found[1:] == (channels, height, width):
-        return ": say images.transpose(0, 2, 3, 1)"
+        return ": use images.transpose(0, 2, 3, 1)"
     if found[1:] == (height * width * channels,):
-        return f": say images.reshape(-1, {height}, {width}, {channels})"
+        return f": use images.reshape(-1, {height}, {width}, {channels})"
     return ""
 
 
 def check_latents(z: NDArray[np.float32], latent_dim: int) -> NDArray[np.float32]:
-    """Latents as float32 (N, L); raise `InputError` if they are anything else."""
+    """Return latents unchanged, float32 (N, L).
+
+    Raises:
+        InputError: another type, dtype or shape, no latents, or values that are not finite.
+    """
     expected = f"float32 of shape (N, {latent_dim})"
     if not isinstance(z, np.ndarray):
         raise InputError(f"latents must be a NumPy array, {expected}; found {type(z).__name__}")
     if z.dtype != np.float32:
-        raise InputError(f"latents must be {expected}; found {z.dtype}: say z.astype(numpy.float32)")
+        raise InputError(f"latents must be {expected}; found {z.dtype}: use z.astype(numpy.float32)")
     if z.ndim != 2 or z.shape[1] != latent_dim:
         raise InputError(f"latents must be {expected}; found shape {z.shape}")
     if len(z) == 0:
-        raise InputError("latents must hold at least one; found none")
+        raise InputError("latents must hold at least one latent; found none")
     if not np.isfinite(z).all():
         raise InputError("latents must be finite; found NaN or infinity")
     return z
 
 
 def check_memory(count: int, shape: tuple[int, ...]) -> None:
-    """Raise `InputError` if ``count`` float32 images of a shape are more than the machine's memory holds."""
+    """Raise `InputError` if ``count`` float32 images of ``shape`` exceed the machine's physical memory."""
     needed = count * math.prod(shape) * 4
     held = physical_memory()
     if needed > held:

@@ -1,39 +1,39 @@
-"""The errors that this project raises on purpose.
+"""The exceptions of cvae-toolkit.
 
-Every message says what went wrong, what was expected, what was found and what to do about it. A console script
-prints the message alone, without a traceback, and ends with the error's ``exit_code``.
+Every message states what went wrong, what was expected, what was found and what to do. A console script prints the
+message without a traceback and exits with the error's ``exit_code``.
 """
 
 
 class CvaeError(Exception):
-    """Base of every error of cvae-toolkit."""
+    """Base class of all errors of cvae-toolkit."""
 
     exit_code = 1
 
 
 class InputError(CvaeError, ValueError):
-    """An argument, an array or a file that cannot be used: wrong dtype, shape, range, or damaged data."""
+    """An argument, array or file is invalid: wrong dtype, shape or range, or damaged data."""
 
 
 class TargetExistsError(CvaeError, FileExistsError):
-    """A file or folder to be written is there already and was not to be overwritten."""
+    """The target file or folder exists, and the caller did not ask to overwrite it."""
 
 
 class MissingExtraError(CvaeError, ImportError):
-    """A dependency that belongs to an extra of cvae-toolkit is not installed."""
+    """An optional dependency, which an extra of cvae-toolkit installs, is missing."""
 
 
 class ProviderError(CvaeError):
-    """The execution provider asked for is not there or does not work."""
+    """The requested execution provider is not installed or does not work."""
 
     exit_code = 4
 
 
 class BundleError(CvaeError):
-    """A bundle that cannot be used: missing files, a broken manifest, an unknown format version."""
+    """A bundle is unusable: missing files, an invalid manifest or an unknown format version."""
 
     exit_code = 5
 
 
 class IntegrityError(BundleError):
-    """A file of a bundle is not the file that its manifest describes."""
+    """A file of a bundle differs from its entry in the manifest: wrong size or hash, or a link."""

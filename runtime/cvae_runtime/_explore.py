@@ -1,4 +1,4 @@
-"""What can be seen of a model with its encoder and decoder alone: ways between latents, single dimensions, grids."""
+"""Views of the latent space: interpolation, traversal of single dimensions, and grids over two dimensions."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._check import check_latents, check_memory, whole
+from ._check import check_int, check_latents, check_memory
 from ._errors import InputError
 from ._images import to_uint8
 from ._math import Method, check_dimensions, check_span, interpolate_latents, manifold_latents, traversal_latents
@@ -16,15 +16,15 @@ from ._score import Posterior
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-TRAVERSED = 10  # dimensions of a traversal, unless the caller names them
+TRAVERSED = 10  # dimensions of a traversal by default
 
 
 class Explorer(ABC):
-    """The part of a `Model` that needs only `encode` and `decode`.
+    """The methods of `Model` that need only `encode` and `decode`.
 
     Attributes:
-        image_shape: (H, W, C).
-        latent_dim: L.
+        image_shape: (H, W, C), the shape of an image.
+        latent_dim: L, the number of latent dimensions.
     """
 
     image_shape: tuple[int, int, int]
@@ -32,51 +32,51 @@ class Explorer(ABC):
 
     @abstractmethod
     def encode(self, images: Images) -> Posterior:
-        """Encode raw pixels, uint8 (N, H, W, C) or (N, H, W)."""
+        """Encode raw pixels, uint8 (N, H, W, C) or (N, H, W), to their posterior."""
 
     @abstractmethod
     def decode(self, z: Floats) -> Floats:
-        """Decode latents, float32 (N, L), into images, float32 (N, H, W, C)."""
+        """Decode latents, float32 (N, L), to images, float32 (N, H, W, C)."""
 
     def interpolate(self, a: NDArray[Any], b: NDArray[Any], *, steps: int = 8, method: Method = "linear") -> Floats:
-        """Decode the way from one latent to another.
+        """Decode evenly spaced latents between two ends.
 
         Args:
-            a, b: latents, float32 (L,), or images, uint8 (H, W, C) or (H, W), which are encoded to their means.
-            steps: pictures, both ends included; at least 2.
-            method: "linear", or "spherical" (Shoemake, "Animating rotation with quaternion curves", 1985), which
-                keeps the length that latents of the prior have.
+            a, b: each a latent, float32 (L,), or an image, uint8 (H, W, C) or (H, W), which is encoded to its mean.
+            steps: number of images, both ends included; at least 2.
+            method: "linear", or "spherical" (Shoemake, "Animating rotation with quaternion curves", 1985), whose
+                latents keep the length that is typical of the prior.
 
         Returns:
             float32 (steps, H, W, C), in [0, 1].
 
         Raises:
-            InputError: arrays of another dtype or shape, fewer than 2 steps, an unknown method.
+            InputError: wrong dtype or shape, fewer than 2 steps, an unknown method, or more images than memory holds.
         """
-        steps = whole("steps", steps, 2)
+        steps = check_int("steps", steps, 2)
         check_memory(steps, self.image_shape)
-        start, end = self._as_latent(a, "an end"), self._as_latent(b, "an end")
+        start, end = self._as_latent(a, "a"), self._as_latent(b, "b")
         return self.decode(interpolate_latents(start, end, steps, method))
 
     def traverse(
         self, start: NDArray[Any], dimensions: Sequence[int] | None = None, *, steps: int = 7, span: float = 3.0
     ) -> Floats:
-        """Vary one latent dimension at a time and decode.
+        """Vary one latent dimension at a time and decode the latents.
 
         Args:
             start: a latent, float32 (L,), or an image, uint8 (H, W, C) or (H, W), which is encoded to its mean.
-            dimensions: D distinct ones of 0 to L - 1; the first 10 of `rank_dimensions` if not given.
-            steps: pictures a dimension, at least 2; if odd, the middle one is that of ``start`` itself.
-            span: how far the dimension goes below and above its value; the prior's standard deviation is 1.
+            dimensions: D distinct dimensions, 0 to L - 1. Default: the first 10 of `rank_dimensions`.
+            steps: images per dimension, at least 2. If odd, the middle image is decoded from ``start`` itself.
+            span: largest offset below and above the value in ``start``; the prior's standard deviation is 1.
 
         Returns:
             float32 (D, steps, H, W, C), in [0, 1].
 
         Raises:
-            InputError: an array of another dtype or shape, a number out of range.
+            InputError: wrong dtype or shape, a number out of range, or more images than memory holds.
         """
-        steps, span = whole("steps", steps, 2), check_span(span)
-        latent = self._as_latent(start, "the start")
+        steps, span = check_int("steps", steps, 2), check_span(span)
+        latent = self._as_latent(start, "start")
         chosen = check_dimensions(
             self.rank_dimensions(start)[:TRAVERSED] if dimensions is None else dimensions, self.latent_dim
         )
@@ -84,45 +84,47 @@ class Explorer(ABC):
         return self._decode_grid(traversal_latents(latent, chosen, steps, span))
 
     def manifold(self, steps: int = 20, *, dimensions: Sequence[int] | None = None) -> Floats:
-        """Decode a grid over two latent dimensions, from the prior's 5 % quantile to its 95 %, with 0 in all others.
+        """Decode a grid over two latent dimensions, from the prior's 5 % quantile to its 95 % quantile.
+
+        All other dimensions are 0.
 
         Args:
-            steps: pictures along either side, at least 2.
-            dimensions: that of the rows and that of the columns; if not given, the first two of `rank_dimensions` in
-                ascending order: 0 and 1 of a model with two.
+            steps: images per side, at least 2.
+            dimensions: two distinct dimensions: the first grows down the rows, the second along the columns. Default:
+                the first two of `rank_dimensions`, in ascending order.
 
         Returns:
             float32 (steps, steps, H, W, C), in [0, 1].
 
         Raises:
-            InputError: a number out of range, other than two dimensions.
+            InputError: a number out of range, not exactly two dimensions, or more images than memory holds.
         """
-        steps = whole("steps", steps, 2)
+        steps = check_int("steps", steps, 2)
         check_memory(steps * steps, self.image_shape)
         if dimensions is None:
             dimensions = sorted(self.rank_dimensions()[:2])
         chosen = check_dimensions(dimensions, self.latent_dim)
         if len(chosen) != 2:
-            raise InputError(f"a manifold is drawn over 2 latent dimensions; found {len(chosen)}")
+            raise InputError(f"a manifold needs exactly 2 latent dimensions; found {len(chosen)}")
         return self._decode_grid(manifold_latents(self.latent_dim, chosen, steps))
 
     def rank_dimensions(self, start: NDArray[Any] | None = None) -> list[int]:
-        """Order the latent dimensions by how much they say about a picture: where its posterior is narrowest first.
+        """Rank the latent dimensions by posterior variance, ascending.
 
-        A dimension that a model leaves unused has the prior for its posterior, and comes last.
+        An unused dimension has the prior as its posterior, and ranks last.
 
         Args:
-            start: an image, uint8 (H, W, C) or (H, W), or a latent, float32 (L,), which stands for its picture; the
-                latent 0, the middle of the prior, if not given.
+            start: an image, uint8 (H, W, C) or (H, W), or a latent, float32 (L,), which is decoded to an image.
+                Default: the latent 0, the mean of the prior.
 
         Returns:
-            All L of them, by growing logvar.
+            All L dimensions, by ascending logvar of the image's posterior.
 
         Raises:
-            InputError: an array of another dtype or shape.
+            InputError: wrong dtype or shape.
         """
         start = np.zeros(self.latent_dim, np.float32) if start is None else start
-        latent = self._as_latent(start, "the start")
+        latent = self._as_latent(start, "start")
         image = start if start.dtype == np.uint8 else to_uint8(self.decode(latent[np.newaxis]))[0]
         ranked: list[int] = self.encode(image[np.newaxis]).logvar[0].argsort(kind="stable").tolist()
         return ranked
@@ -143,6 +145,6 @@ class Explorer(ABC):
         return vector
 
     def _decode_grid(self, latents: Floats) -> Floats:
-        """Decode (rows, columns, L) into (rows, columns, H, W, C)."""
+        """Decode float32 (rows, columns, L) to float32 (rows, columns, H, W, C)."""
         images = self.decode(latents.reshape(-1, self.latent_dim))
         return images.reshape(*latents.shape[:2], *self.image_shape)

@@ -1,4 +1,4 @@
-"""How a command ends when something is raised: one message and an exit code, whatever it is."""
+"""Exit of a console script after an exception: one message and one exit code."""
 
 import contextlib
 import textwrap
@@ -11,12 +11,12 @@ from ._system import print_error, reader_has_gone
 
 INTERRUPTED = 130
 
-_LONGEST = 600  # characters of a stranger's message; some of TensorFlow's have pages
+_LONGEST = 600  # characters of a message from a library; some of TensorFlow's fill pages
 
 
-def end_of(error: BaseException, *, verbose: bool) -> int:
-    """Print what an exception says, with its traceback if ``verbose``; the exit code that it ends a command with."""
-    error = _raised(error)
+def report_error(error: BaseException, *, verbose: bool) -> int:
+    """Print an exception's message, with its traceback if ``verbose``, and return the exit code."""
+    error = _original(error)
     if isinstance(error, click.ClickException):
         with contextlib.suppress(OSError, ValueError):
             error.show()
@@ -25,40 +25,40 @@ def end_of(error: BaseException, *, verbose: bool) -> int:
         print_error("interrupted")
         return INTERRUPTED
     if isinstance(error, BrokenPipeError | SystemExit) and reader_has_gone():
-        return 1  # `head` has all it wants; click ends the process for it
+        return 1  # the reader, such as `head`, closed the pipe
     if verbose:
         print_error(_traceback(error))
     if isinstance(error, CvaeError):
         print_error(f"Error: {error}")
         return error.exit_code
     if isinstance(error, OSError | MemoryError):
-        # What the system refuses anywhere: a name that is too long, a folder that went away, memory.
-        print_error(f"Error: {_words(error) or 'out of memory'}; check names, space and permissions")
+        # Any call may fail this way: a name that is too long, a deleted folder, no memory.
+        print_error(f"Error: {_text(error) or 'out of memory'}; check names, space and permissions")
         return 1
-    words = _words(error)
+    text = _text(error)
     print_error(
-        f"Error: {type(error).__name__}{words and ': '}{words}; this is unexpected: say the command again with -v, "
+        f"Error: {type(error).__name__}{text and ': '}{text}; this is unexpected: run the command again with -v, "
         f"and open an issue of cvae-toolkit with the command line and the traceback"
     )
     return 1
 
 
-def _raised(error: BaseException) -> BaseException:
-    """What was raised before click turned it into something else."""
+def _original(error: BaseException) -> BaseException:
+    """Return the EOFError from which click made an Abort, or else the error itself."""
     if isinstance(error, click.Abort) and isinstance(error.__cause__, EOFError):
-        return error.__cause__  # a file that ends too early, not the user who ends it
+        return error.__cause__  # a truncated file, not Ctrl-D
     return error
 
 
-def _words(error: BaseException) -> str:
+def _text(error: BaseException) -> str:
     try:
         return textwrap.shorten(str(error), _LONGEST, placeholder=" …")
-    except Exception:  # an exception's own method may fail
+    except Exception:  # the exception's __str__ may raise
         return ""
 
 
 def _traceback(error: BaseException) -> str:
     try:
         return "".join(traceback.format_exception(error)).rstrip("\n")
-    except Exception:  # as above, and as deep as a recursion
+    except Exception:  # __str__ may raise, and the traceback of a recursion may be too deep
         return f"no traceback of {type(error).__name__} can be shown"

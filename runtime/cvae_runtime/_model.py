@@ -1,4 +1,4 @@
-"""A loaded bundle: encode, decode, reconstruct and score, arrays in and arrays out; sampling and exploring beside it."""
+"""`load` and `Model`: encode, decode, reconstruct and score arrays of images with a loaded bundle."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._bundle import Bundle, Precision, packaged_bundle, read_bundle
-from ._check import check_images, check_latents, check_memory, whole
+from ._check import check_images, check_int, check_latents, check_memory
 from ._engine import Provider, Scheduler, check_provider, make_receipt, open_engines
 from ._errors import BundleError, InputError
 from ._explore import Explorer
@@ -22,7 +22,7 @@ from ._score import Posterior, Scores, check_likelihood, score_images
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-_TUNED_ON = 512  # items a call
+_TUNED_ON = 512  # items per call of the measurement
 
 
 def load(
@@ -33,19 +33,26 @@ def load(
     threads: int | None = None,
     provider_options: Mapping[str, Any] | None = None,
 ) -> "Model":
-    """Load a bundle.
+    """Load a bundle and open its graphs.
 
     Args:
-        path: its folder; the MNIST bundle of the package if not given.
-        provider: what to run on. "auto" may fall back to the CPU and says so in the log; a name never does.
-        precision: of the graphs; a role without a graph at it uses float32.
-        threads: how many run on the CPU at a time; as many as the process may use cores if not given.
-        provider_options: of a provider asked for by name, in ONNX Runtime's own names: ``{"device_id": 1}``.
+        path: the bundle's folder. Default: the packaged MNIST bundle.
+        provider: the execution provider. "auto" uses CUDA if it works, and otherwise the CPU; a warning in the log
+            states why CUDA failed. A named provider never falls back.
+        precision: "float32", "float16" or "int8". A role that has no graph at this precision uses float32.
+        threads: threads on the CPU. Default: the number of cores that the process may use.
+        provider_options: options of a named provider other than "cpu", by ONNX Runtime's names: ``{"device_id": 1}``.
+
+    Returns:
+        The `Model`. Close it, or use it as a context manager, to end its threads.
 
     Raises:
-        BundleError, IntegrityError: the bundle cannot be used.
-        ProviderError: the provider is not there or does not work.
-        InputError: an unknown provider or precision, or one that the bundle has no graph for.
+        BundleError: the bundle is unusable.
+        IntegrityError: a file of the bundle differs from the manifest.
+        ProviderError: the provider is not installed or does not work.
+        InputError: an unknown provider, a precision of which the bundle has no graph, options for "auto" or "cpu", or
+            a number of threads out of range.
+        MissingExtraError: ONNX Runtime is not installed.
     """
     check_provider(provider, provider_options)
     if precision not in get_args(Precision):
@@ -53,22 +60,24 @@ def load(
     return Model(read_bundle(path), provider, precision, threads, provider_options)
 
 
-def _load_again(path: str | None, sha256: str, *asked: Any) -> "Model":
-    """What a pickled model becomes: the same bundle, loaded here as `Model` was asked to."""
-    return Model(read_bundle(path, sha256), *asked)
+def _unpickle(path: str | None, sha256: str, *arguments: Any) -> "Model":
+    """Load the bundle of a pickled model again, with the pickled arguments of `Model`."""
+    return Model(read_bundle(path, sha256), *arguments)
 
 
 class Model(Explorer, Sampler):
-    """A bundle that is ready to run; `load` makes one. A context manager: `close` ends its threads.
+    """A loaded bundle, made by `load`. A context manager: leaving it calls `close`.
+
+    Any number of threads may call one model at the same time. Unpickling a model loads its bundle again.
 
     Attributes:
-        manifest: what the bundle says of itself.
-        provider: the execution provider that it runs on.
-        image_shape: (H, W, C).
-        latent_dim: L.
-        threads: how many micro-batches run at a time on the CPU.
-        sha256: of the bundle's manifest, which holds that of every file.
-        graphs: the graph that runs, by its role.
+        manifest: the bundle's manifest.
+        provider: name of the execution provider in use, such as "cpu".
+        image_shape: (H, W, C), the shape of an image.
+        latent_dim: L, the number of latent dimensions.
+        threads: number of micro-batches that run at the same time on the CPU.
+        sha256: SHA-256 of ``manifest.json``, in hex. The manifest holds the hash of every other file.
+        graphs: the graph in use for each role, "encoder" and "decoder".
     """
 
     def __init__(
@@ -82,7 +91,7 @@ class Model(Explorer, Sampler):
     ) -> None:
         self._scheduler = Scheduler(threads)
         self.threads = self._scheduler.threads
-        # The package lies elsewhere on other machines.
+        # None: the package has another path on other machines.
         path = None if bundle.path == packaged_bundle() else str(bundle.path.absolute())
         self._loaded_as = (path, bundle.sha256, provider, precision, threads, provider_options)
         self._engines = open_engines(bundle, self._scheduler, provider, precision, provider_options, micro_batches)
@@ -98,9 +107,9 @@ class Model(Explorer, Sampler):
         self.latent_dim = bundle.manifest.model.latent_dim
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as where the bundle lies and how it was loaded; whoever unpickles it loads it again."""
+        """Pickle the path, the hash and the arguments of `load`; unpickling loads the bundle again."""
         self._scheduler.check_open()
-        return _load_again, (*self._loaded_as, self._engines.micro_batches)
+        return _unpickle, (*self._loaded_as, self._engines.micro_batches)
 
     def __enter__(self) -> Self:
         return self
@@ -111,35 +120,39 @@ class Model(Explorer, Sampler):
         self.close()
 
     def close(self) -> None:
-        """End the threads; the model cannot be used afterwards."""
+        """End the threads. Later calls raise `InputError`."""
         self._scheduler.close()
 
     def receipt(self) -> dict[str, Any]:
-        """Say, in values of JSON, what the model runs on and why; ``docs/providers.md`` tells its form."""
+        """Return a provenance record: bundle, provider, precision, threads, graphs and versions.
+
+        Returns:
+            A dict of JSON values; ``docs/providers.md`` lists its keys.
+        """
         return self._receipt(threads=self.threads)
 
     @property
     def micro_batch(self) -> int:
-        """How many samples a call of the decoder takes at most."""
+        """Largest number of samples in one call of the decoder."""
         return self._decoder.micro_batch
 
     def tune(self, seconds: float = 2.0) -> dict[str, int]:
-        """Measure which micro-batches are the fastest on this machine, and use them from now on.
+        """Measure the fastest micro-batches on this machine, and use them from now on.
 
-        Samples may change in the last bits; a pickled model takes its micro-batches along.
+        Samples may change in their last bits. A pickled model keeps its micro-batches.
 
         Args:
-            seconds: how long about.
+            seconds: approximate duration of the measurement.
 
         Returns:
-            The micro-batch of the encoder and of the decoder, by role.
+            The micro-batch of the encoder and of the decoder, in items, by role.
         """
         self._encoder.tune(np.zeros((_TUNED_ON, *self.image_shape), np.uint8), seconds / 2)
         self._decoder.tune(np.zeros((_TUNED_ON, self.latent_dim), np.float32), seconds / 2)
         return self._engines.micro_batches
 
     def encode(self, images: Images) -> Posterior:
-        """Encode raw pixels; scaling and binarization are inside the model.
+        """Encode raw pixels to posteriors q(z|x). The graph scales or binarizes the pixels itself.
 
         Args:
             images: uint8 (N, H, W, C), or (N, H, W) for one channel.
@@ -148,7 +161,7 @@ class Model(Explorer, Sampler):
             `Posterior`: mean and logvar, float32 (N, L).
 
         Raises:
-            InputError: another dtype or shape, or no images.
+            InputError: wrong dtype or shape, or no images.
         """
         images = check_images(images, self.image_shape)
         mean = np.empty((len(images), self.latent_dim), np.float32)
@@ -158,33 +171,35 @@ class Model(Explorer, Sampler):
         return Posterior(mean, logvar)
 
     def decode(self, z: Floats) -> Floats:
-        """Decode latents.
+        """Decode latents to images.
 
         Args:
-            z: float32 (N, L).
+            z: latents, float32 (N, L).
 
         Returns:
             float32 (N, H, W, C), the expected images, in [0, 1].
 
         Raises:
-            InputError: another dtype or shape, no latents, or values that are not finite.
+            InputError: wrong dtype or shape, no latents, values that are not finite or too large for the decoder, or
+                more images than memory holds.
         """
         return self._decode_array(check_latents(z, self.latent_dim))["probs"]
 
     def reconstruct(self, images: Images, *, sample: bool = False, seed: int = 0, first: int = 0) -> Floats:
-        """Encode and decode again.
+        """Encode images and decode their latents.
 
         Args:
             images: uint8 (N, H, W, C), or (N, H, W) for one channel.
-            sample: through a draw of q(z|x) instead of its mean.
-            seed: of the draws.
+            sample: decode a draw from q(z|x) instead of its mean.
+            seed: unsigned 64-bit seed of the draws.
             first: index of the first image in the stream of draws.
 
         Returns:
             float32 (N, H, W, C), in [0, 1].
 
         Raises:
-            InputError: see `encode`; a number out of range.
+            InputError: wrong dtype or shape, no images, or a number out of range.
+            BundleError: the encoder's outputs are so extreme that a draw is not finite.
         """
         images = check_images(images, self.image_shape)
         if sample:
@@ -197,49 +212,50 @@ class Model(Explorer, Sampler):
         return self._decode_draws(reparameterize(posterior.mean, posterior.logvar, noise))["probs"]
 
     def score(self, images: Images, *, samples: int = 1, seed: int = 0, first: int = 0) -> Scores:
-        """Compute each image's ELBO and importance-weighted bound of log p(x), in nats.
+        """Compute each image's ELBO and its importance-weighted bound on log p(x), in nats.
 
         Args:
             images: uint8 (N, H, W, C), or (N, H, W) for one channel.
-            samples: k, draws of q(z|x) an image.
-            seed: of the draws.
+            samples: k, the number of draws from q(z|x) per image.
+            seed: unsigned 64-bit seed of the draws.
             first: index of the first image in the stream of draws.
 
         Returns:
-            `Scores`, float64 (N,) each; ``elbo`` is averaged over the draws.
+            `Scores`, float64 (N,) each. ``elbo`` is averaged over the draws.
 
         Raises:
-            InputError: see `encode`; a number out of range.
-            BundleError: the graphs give numbers of which no scores can be made.
+            InputError: wrong dtype or shape, no images, a number out of range, an unknown likelihood, or draws that
+                exceed memory.
+            BundleError: the graphs' outputs are so extreme that a score is not finite.
         """
-        samples, first = whole("samples", samples, 1), whole("first", first, 0)
+        samples, first = check_int("samples", samples, 1), check_int("first", first, 0)
         images = check_images(images, self.image_shape)
         self.check_rng()
         check_range(seed, first * samples, len(images) * samples, self.latent_dim)
         model = self.manifest.model
         check_likelihood(model.likelihood)
-        self._check_memory(samples, model.decoder_outputs)  # an image's draws are decoded together
+        self._check_memory(samples, model.decoder_outputs)  # one call decodes all draws of an image
         decode = partial(self._decode_draws, outputs=model.decoder_outputs)
         posterior = self.encode(images)
-        with np.errstate(all="ignore"):  # of extreme numbers, which the check refuses
+        with np.errstate(all="ignore"):  # the check below raises for extreme outputs
             scores = score_images(
                 images, posterior, decode, model.likelihood, model.preprocessing, samples, seed, first
             )
-        self._refuse_unless_finite("scores", scores.elbo, scores.log_likelihood)
+        self._check_finite("scores", scores.elbo, scores.log_likelihood)
         return scores
 
     def _decode_array(self, z: Floats, outputs: Sequence[str] = ("probs",)) -> dict[str, Floats]:
         return self._decode(lambda start, stop: z[start:stop], len(z), outputs)
 
     def _decode_draws(self, z: Floats, outputs: Sequence[str] = ("probs",)) -> dict[str, Floats]:
-        self._refuse_unless_finite("draws of q(z|x)", z)
+        self._check_finite("draws of q(z|x)", z)
         return self._decode_array(z, outputs)
 
-    def _refuse_unless_finite(self, what: str, *numbers: NDArray[Any]) -> None:
+    def _check_finite(self, what: str, *numbers: NDArray[Any]) -> None:
         if not all(np.isfinite(array).all() for array in numbers):
             raise BundleError(
                 f"{self._loaded_as[0] or packaged_bundle()}: expected finite {what}, found NaN or infinity; "
-                f"its graphs give numbers that are too extreme; export the bundle again"
+                f"the outputs of its graphs are too extreme; export the bundle again"
             )
 
     def _decode(
@@ -249,13 +265,13 @@ class Model(Explorer, Sampler):
         outputs: Sequence[str] = ("probs",),
         *,
         dtype: Dtype = "float32",
-        whole: bool = False,
+        aligned: bool = False,
     ) -> dict[str, NDArray[Any]]:
         self._check_memory(count, outputs)
         decoded = {name: np.empty((count, *self._decoder.shapes[name]), dtype) for name in outputs}
-        self._decoder.run(count, latents, decoded, whole=whole)
+        self._decoder.run(count, latents, decoded, aligned=aligned)
         return decoded
 
     def _check_memory(self, count: int, outputs: Sequence[str]) -> None:
-        """Raise `InputError` if the decoder's outputs of so many images are more than the machine's memory holds."""
+        """Raise `InputError` if the decoder's outputs for ``count`` images exceed the machine's physical memory."""
         check_memory(count, (sum(math.prod(self._decoder.shapes[name]) for name in outputs),))

@@ -1,4 +1,4 @@
-"""Scores of images under a model: the ELBO and the importance-weighted bound, from encoder and decoder alone."""
+"""`Posterior` and `Scores`: the ELBO and the importance-weighted bound of images, for any encoder and decoder."""
 
 import dataclasses
 import math
@@ -11,12 +11,17 @@ from ._bundle import DECODER_OUTPUTS, Preprocessing
 from ._errors import InputError
 from ._math import gaussian_kl, gaussian_log_density, log_likelihood, posterior_noise, reparameterize, targets_of
 
-_DECODED_AT_A_TIME = 512  # latents; bounds the memory that many draws of many images take
+_DECODED_AT_A_TIME = 512  # latents; bounds the memory
 
 
 @dataclasses.dataclass(frozen=True)
 class Posterior:
-    """q(z|x) = N(mean, exp(logvar)): float32 (N, L) each."""
+    """The approximate posterior q(z|x) = N(mean, exp(logvar)) of N images.
+
+    Attributes:
+        mean: float32 (N, L).
+        logvar: natural logarithm of the variance, float32 (N, L).
+    """
 
     mean: NDArray[np.float32]
     logvar: NDArray[np.float32]
@@ -24,15 +29,15 @@ class Posterior:
 
 @dataclasses.dataclass(frozen=True)
 class Scores:
-    """How well a model explains images: float64 (N,) each but the last, in nats per image.
+    """Scores of N images under a model: float64 (N,) each except ``posterior``, in nats per image.
 
     Attributes:
-        elbo: reconstruction - kl, a lower bound of log p(x).
+        elbo: reconstruction - kl, a lower bound on log p(x).
         reconstruction: log p(x|z), averaged over the draws.
         kl: KL(q(z|x) || N(0, I)), in closed form.
-        log_likelihood: the importance-weighted bound over the k draws (Burda, Grosse and Salakhutdinov, "Importance
-            weighted autoencoders", 2016); it grows with k towards log p(x).
-        posterior: the images' codes, what `Model.encode` gives.
+        log_likelihood: the importance-weighted bound on log p(x) over the k draws (Burda, Grosse and Salakhutdinov,
+            "Importance weighted autoencoders", 2016). Its expectation grows with k towards log p(x).
+        posterior: the images' `Posterior`, as `Model.encode` returns it.
     """
 
     elbo: NDArray[np.float64]
@@ -43,10 +48,11 @@ class Scores:
 
 
 def check_likelihood(likelihood: str) -> None:
-    """Raise `InputError` unless images can be scored under a likelihood of this name."""
+    """Raise `InputError` unless this version can score images under ``likelihood``."""
     if likelihood not in DECODER_OUTPUTS:
         raise InputError(
-            f"the bundle's likelihood is {likelihood!r}, and this version scores {', '.join(DECODER_OUTPUTS)}; update it"
+            f"the bundle's likelihood is {likelihood!r}, and this version scores {', '.join(DECODER_OUTPUTS)}; "
+            f"update cvae-toolkit"
         )
 
 
@@ -60,22 +66,27 @@ def score_images(
     seed: int,
     first: int,
 ) -> Scores:
-    """Compute `Scores` from a model's parts; the other arguments are those of `Model.score`, checked.
+    """Compute `Scores` of images with any decoder. The caller has checked the arguments.
 
     Args:
         images: uint8 (N, H, W, C).
-        posterior: of these images.
-        decode: latents (M, L) to the decoder's outputs by name, see `log_likelihood`.
-        likelihood: of the model.
-        preprocessing: of the model: what the likelihood is asked about.
-        samples, seed, first: k, and which draws.
+        posterior: the posterior of ``images``.
+        decode: function from latents, float32 (M, L), to the decoder's outputs by name; see `log_likelihood`.
+        likelihood: the model's likelihood p(x|z), by name.
+        preprocessing: the model's preprocessing, which turns pixels into the targets of the likelihood.
+        samples: k, the number of draws per image.
+        seed: unsigned 64-bit seed of the draws.
+        first: index of the first image in the stream of draws.
+
+    Returns:
+        `Scores` of the N images.
     """
     reconstruction, bound = np.empty(len(images)), np.empty(len(images))
     zero = np.zeros(posterior.mean.shape[1], np.float32)
     block = max(1, _DECODED_AT_A_TIME // samples)
     for start in range(0, len(images), block):
         part = slice(start, min(start + block, len(images)))
-        # Image by image, its draws one after another: the order in which the noise is numbered.
+        # The draws of an image are adjacent rows, in the order of the noise.
         mean = posterior.mean[part].repeat(samples, axis=0)
         logvar = posterior.logvar[part].repeat(samples, axis=0)
         targets = targets_of(images[part], preprocessing.binarize_at, preprocessing.scale).repeat(samples, axis=0)

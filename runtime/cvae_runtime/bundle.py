@@ -1,4 +1,4 @@
-"""The bundle format: read a bundle, its manifest and golden vectors, and check it on this machine."""
+"""The bundle format: read a bundle, its manifest and its golden vectors, and check it on this machine."""
 
 from ._bundle import (
     BUNDLE_LAYOUT,

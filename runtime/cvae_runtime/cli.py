@@ -1,4 +1,4 @@
-"""What every console script shares: exit codes, messages, ``-v``, ``-q`` and ``--version``, help in sections."""
+"""Shared parts of the console scripts: exit codes, messages, ``-v``, ``-q``, ``--version`` and help in sections."""
 
 import logging
 import sys
@@ -7,17 +7,18 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from ._last_resort import end_of
+from ._last_resort import report_error
 from ._system import drop_stdout_that_fails, guard_streams, printable_handler
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 class SectionedCommand(click.Command):
-    """A command of many options, whose help lists them under headings.
+    """A click command whose help groups the options under headings.
 
     Args:
-        sections: headings and the names of the options below them; others come last.
+        arguments, settings: as for `click.Command`.
+        sections: parameter names of the options under each heading. The other options come last.
     """
 
     def __init__(self, *arguments: Any, sections: Mapping[str, Sequence[str]], **settings: Any) -> None:
@@ -25,7 +26,7 @@ class SectionedCommand(click.Command):
         self._sections = sections
 
     def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options; click calls it."""
+        """Write the options in sections; click calls this method."""
         lines = {
             parameter.name: line
             for parameter in self.get_params(context)
@@ -38,7 +39,7 @@ class SectionedCommand(click.Command):
 
 
 def common_options(function: Decorated) -> Decorated:
-    """Add ``-v/--verbose`` and ``-q/--quiet``, which the function takes by these names, and ``--version``."""
+    """Add ``--version``, and ``-v/--verbose`` and ``-q/--quiet`` as parameters ``verbose`` and ``quiet``."""
     for option in (
         click.version_option(package_name="cvae-toolkit", message="%(prog)s %(version)s"),
         click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
@@ -49,24 +50,24 @@ def common_options(function: Decorated) -> Decorated:
 
 
 def run(command: click.Command) -> NoReturn:
-    """Run a command as a console script: end the process with the documented exit code.
+    """Run a command as a console script, and exit the process with the documented exit code.
 
-    0 done; 1 failed; 2 usage; 3 a parity or quality check failed; 4 `ProviderError`; 5 `BundleError`; 130 interrupted.
-    Whatever is raised is printed as one message, with its traceback only under ``-v``.
+    0 success; 1 failure; 2 usage; 3 a failed parity or quality check; 4 `ProviderError`; 5 `BundleError`;
+    130 interrupted. An exception is printed as one message; ``-v`` adds the traceback.
     """
     guard_streams()
-    verbose, quiet = _asked_for("-v", "--verbose"), _asked_for("-q", "--quiet")
+    verbose, quiet = _has_flag("-v", "--verbose"), _has_flag("-q", "--quiet")
     level = logging.INFO if verbose else logging.ERROR if quiet else logging.WARNING
     logging.basicConfig(level=level, handlers=[printable_handler()])
     try:
-        # Standalone mode would end an interrupted command with 1 and an error of ours with a traceback.
+        # Standalone mode would exit with 1 on Ctrl-C, and print a traceback for a CvaeError.
         code = command.main(standalone_mode=False) or 0
         sys.stdout.flush()
     except BaseException as error:
-        code = end_of(error, verbose=verbose)
+        code = report_error(error, verbose=verbose)
         drop_stdout_that_fails()
     sys.exit(code)
 
 
-def _asked_for(*flags: str) -> bool:
+def _has_flag(*flags: str) -> bool:
     return any(flag in sys.argv[1:] for flag in flags)

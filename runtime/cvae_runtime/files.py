@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all, and locks on folders."""
+"""Atomic writes of files and folders, and locks on folders."""
 
 from ._system import (
     Layout,

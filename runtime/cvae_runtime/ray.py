@@ -1,12 +1,12 @@
-"""Any number of samples and codes on any number of machines: Ray Datasets (``pip install 'cvae-toolkit[ray]'``).
+"""Ray Datasets of samples and codes, computed on a Ray cluster (``pip install 'cvae-toolkit[ray]'``).
 
     import cvae_runtime.ray
     samples = cvae_runtime.ray.generate(1_000_000, seed=7)    # a Ray Dataset of index and image
     samples.write_parquet("/shared/digits")
     codes = cvae_runtime.ray.encode("/shared/pictures")       # adds mean, logvar and elbo
 
-A sample is a function of seed and index. So it has the same bits on one machine and on many, and what is lost with a
-machine is computed again.
+A sample is a function of seed and index. So it has the same bits on one machine and on many, and Ray computes the
+samples of a failed machine again.
 """
 
 import itertools
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ._bundle import Precision
-from ._check import whole
+from ._check import check_int
 from ._cluster import RemoteModel
 from ._engine import Provider, check_provider
 from ._errors import InputError
@@ -27,15 +27,15 @@ from ._model import load
 from ._sampling import Dtype
 from ._system import require
 
-for _module in ("pyarrow", "pandas"):  # what Ray Data needs of ray[data], which ray alone does not bring
+for _module in ("pyarrow", "pandas"):  # Ray Data needs them, and installing ray alone omits them
     require(_module, "ray")
 _data = require("ray.data", "ray")
 
 __all__ = ["encode", "generate"]
 
 _BATCH_BYTES = 16 << 20  # of a batch of float32 images
-_BATCH_MULTIPLE = 256  # holds every size of micro-batches, so that few are cut
-_MOST_TASKS = 5_000  # that Ray Data plans well; with more batches a task makes several
+_BATCH_MULTIPLE = 256  # a multiple of every micro-batch, so that batches cut few micro-batches
+_MOST_TASKS = 5_000  # Ray Data plans this many well; with more batches, a task computes several
 
 
 def generate(
@@ -52,33 +52,34 @@ def generate(
     threads: int = 1,
     workers: int | None = None,
 ) -> Any:
-    """Draw samples ``first .. first + count - 1`` of the stream that ``seed`` names, on a Ray cluster.
+    """Draw samples ``first .. first + count - 1`` of the stream of ``seed`` on a Ray cluster.
 
-    Nothing runs before the Dataset is used. Each sample has the bits that `Model.stream` gives it on one machine of the
-    kind of the cluster's. Rows come in the order in which they are done, and ``index`` tells which they are; in the
-    stream's order where ``ray.data.DataContext.get_current().execution_options.preserve_order`` is set.
+    The Dataset is lazy: tasks run when it is consumed. Each sample has the same bits as from `Model.stream` on a
+    machine of the same kind. Rows arrive in the order of completion, and ``index`` identifies them. To get them in
+    the stream's order, set ``ray.data.DataContext.get_current().execution_options.preserve_order``.
 
     Args:
         count, seed, first, temperature: as for `Model.stream`.
-        bundle: its folder on this machine alone; the cluster gets its bytes. The package's if not given.
-        batch: samples that are made at a time; some 16 MiB if not given.
-        dtype: of the images, "float32", in [0, 1], or "uint8", grey levels.
-        provider: what to run on, by name; "cuda" takes a GPU a task.
-        precision: of the graphs.
-        threads: of a task, which takes as many cores.
-        workers: how many tasks run at a time at most; as many as the cluster has room for if not given.
+        bundle: the bundle's folder on this machine. Its bytes are sent to the cluster. Default: the packaged bundle.
+        batch: samples per batch. Default: about 16 MiB of float32 images.
+        dtype: "float32" for images in [0, 1], or "uint8" for grey levels.
+        provider: the execution provider, by name; "auto" is an error. "cuda" takes one GPU per task.
+        precision: "float32", "float16" or "int8".
+        threads: threads per task, which reserves as many cores.
+        workers: most tasks that run at the same time. Default: as many as the cluster has room for.
 
     Returns:
-        ``ray.data.Dataset`` with the columns ``index``, int64, and ``image``, a tensor (H, W, C).
+        ``ray.data.Dataset`` with the columns ``index``, int64, and ``image``, a tensor (H, W, C) of ``dtype``.
 
     Raises:
-        InputError: a number out of range, an unknown provider, precision or dtype.
-        BundleError, IntegrityError: the bundle cannot be used.
+        InputError: a number out of range, or an unknown provider, precision or dtype.
+        BundleError: the bundle is unusable.
+        IntegrityError: a file of the bundle differs from the manifest.
     """
     _check_provider(provider)
-    with load(bundle, provider="cpu", precision=precision, threads=threads) as model:  # only to check and to measure
+    with load(bundle, provider="cpu", precision=precision, threads=threads) as model:  # checks arguments early
         model.check_samples(count, seed=seed, first=first, temperature=temperature, dtype=dtype)
-        size = _default_batch(model.image_shape) if batch is None else whole("batch", batch, 1)
+        size = _default_batch(model.image_shape) if batch is None else check_int("batch", batch, 1)
     remote = RemoteModel.put(bundle, provider, precision, threads)
     batches = -(-int(count) // size)
     numbers = _data.range(batches, override_num_blocks=min(batches, _MOST_TASKS))
@@ -111,27 +112,28 @@ def encode(
 ) -> Any:
     """Encode and score images on a Ray cluster.
 
-    Nothing runs before the Dataset is used. An image's noise is a function of seed and index alone; how a block of the
-    Dataset is cut changes the rest by rounding, less than 1e-6 of a code.
+    The Dataset is lazy: tasks run when it is consumed. An image's noise is a function of seed and index alone. The
+    size of the Dataset's blocks changes codes only by rounding, by less than 1e-6.
 
     Args:
-        images: ``ray.data.Dataset`` with the columns ``index``, int64, and ``image``, uint8, a tensor (H, W, C); or the
-            path of Parquet files with them, as ``cvae-generate --format parquet --dtype uint8`` writes them.
+        images: ``ray.data.Dataset`` with the columns ``index``, int64, and ``image``, a uint8 tensor (H, W, C); or the
+            path of Parquet files with these columns, such as ``cvae-generate --format parquet --dtype uint8`` writes.
         bundle, provider, precision, threads, workers: as for `generate`.
         samples, seed: as for `Model.score`.
 
     Returns:
-        The ``ray.data.Dataset`` with more columns: ``mean`` and ``logvar``, float32 (L,), and ``elbo``, float64; with
-        more than one sample ``log_likelihood``, float64, too.
+        The ``ray.data.Dataset`` with more columns: ``mean`` and ``logvar``, float32 (L,), and ``elbo``, float64, in
+        nats. With more than one sample also ``log_likelihood``, float64, in nats.
 
     Raises:
-        InputError: a number out of range, an unknown provider or precision. Images that do not fit are an error of
-            whoever uses the Dataset.
-        BundleError, IntegrityError: the bundle cannot be used.
+        InputError: a number out of range, or an unknown provider or precision. Images of a wrong dtype or shape raise
+            when the Dataset is consumed.
+        BundleError: the bundle is unusable.
+        IntegrityError: a file of the bundle differs from the manifest.
     """
     _check_provider(provider)
-    with load(bundle, provider="cpu", precision=precision, threads=threads) as model:  # only to check and to measure
-        check_range(seed, 0, whole("samples", samples, 1), model.latent_dim)
+    with load(bundle, provider="cpu", precision=precision, threads=threads) as model:  # checks arguments early
+        check_range(seed, 0, check_int("samples", samples, 1), model.latent_dim)
         size = code_batch(model.image_shape)
     remote = RemoteModel.put(bundle, provider, precision, threads)
     dataset = _data.read_parquet(str(images)) if isinstance(images, str | Path) else images
@@ -148,17 +150,17 @@ def encode(
 def _check_provider(provider: str) -> None:
     check_provider(provider)
     if provider == "auto":
-        raise InputError("provider must be one by name on a cluster, whose machines may differ; found 'auto'")
+        raise InputError("provider must be a named one on a cluster, since machines may differ; found 'auto'")
 
 
 def _tasks(workers: int | None) -> Any:
-    return _data.TaskPoolStrategy(None if workers is None else whole("workers", workers, 1))
+    return _data.TaskPoolStrategy(None if workers is None else check_int("workers", workers, 1))
 
 
 def _samples(
     numbers: Columns, *, remote: RemoteModel, samples: range, size: int, seed: int, temperature: float, dtype: Dtype
 ) -> Columns:
-    """The batch of the one number in ``numbers``."""
+    """Draw the batch whose number is the one row of ``numbers``."""
     start = int(numbers["id"][0]) * size
     indices = samples[start : start + size]
     (images,) = remote.load().stream(
@@ -172,7 +174,7 @@ def _codes(batch: Columns, *, remote: RemoteModel, samples: int, seed: int) -> C
     if not {"index", "image"} <= batch.keys():
         raise InputError(f"expected the columns index and image; found {', '.join(batch)}")
     index, images = batch["index"], batch["image"]
-    # Noise is drawn for consecutive images; where shards are missing, or rows were shuffled, there are several runs.
+    # Noise is drawn for consecutive indices. Missing shards or shuffled rows make several runs.
     cuts = [0, *(np.flatnonzero(np.diff(index) != 1) + 1), len(index)]
     runs = [
         code_columns(remote.load(), images[start:stop], int(index[start]), samples=samples, seed=seed)

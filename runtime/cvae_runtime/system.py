@@ -1,4 +1,4 @@
-"""What this machine gives a process: CPUs, memory, optional packages; texts that are safe to print."""
+"""The process and its machine: CPUs, memory, optional packages, and text that is safe to print."""
 
 from ._system import allowed_cores, available_memory, printable_values, require
 

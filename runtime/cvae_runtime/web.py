@@ -1,4 +1,4 @@
-"""Write the web page that runs a bundle."""
+"""Write a web page that runs a bundle in the browser."""
 
 from ._web import check_page, is_single_file, write_page
 

@@ -114,7 +114,7 @@ def test_a_graph_that_onnx_runtime_refuses_has_failed(compare, tmp_path, refused
     result = compare(bundle_with(tmp_path / "bundle", int8=(refused, 1.0)), "decoder")
     good, bad = result.entries
     assert (good.status, bad.status) == ("measured", "failed")
-    assert bad.reason.startswith("ONNX Runtime refuses a graph: ")
+    assert bad.reason.startswith("ONNX Runtime cannot open a graph: ")
 
 
 def test_names_of_graphs_of_several_bundles(tmp_path, decoder):
@@ -170,7 +170,7 @@ def test_graphs_command(capsys, tmp_path, decoder, refused):
     options = ["--bundle", str(folder), "--profile", "--quick", "--batch", "8", "--threads", "1", "2"]
     assert _cli.main(["graphs", *options, "--seconds", "0.001", "--json", str(tmp_path / "r.json")]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert sum("failed: ONNX Runtime refuses a graph: " in line for line in lines) == 2
+    assert sum("failed: ONNX Runtime cannot open a graph: " in line for line in lines) == 2
     assert [line.split(":")[0] for line in lines if " us an image in " in line] == [
         *("decoder.onnx", "decoder_cpu.onnx", "encoder.onnx")
     ]

@@ -116,7 +116,7 @@ def test_one_client_s_overflow_is_its_own(live, model, monkeypatch):
         for one, answer in zip(asked, answers, strict=True):
             if "temperature" in one:
                 status, error = error_of(answer.result())
-                assert (status, "give smaller ones, or a lower temperature" in error) == (400, True)
+                assert (status, "use smaller latents or a lower temperature" in error) == (400, True)
             else:
                 expected = model.generate(1, seed=one["seed"])
                 np.testing.assert_allclose(array_of(answer.result()), expected, rtol=0, atol=1e-6)

@@ -168,7 +168,9 @@ def test_a_provider_that_is_compiled_in_and_does_not_work_is_said_and_left_out(e
     checks = check_everywhere(read_bundle(exported))
     assert {check.provider for check in checks} == {"cpu", None}
     (record,) = caplog.records
-    assert record.getMessage().startswith("not run on cuda: provider cuda was asked for and ONNX Runtime fell back to ")
+    assert record.getMessage().startswith(
+        "not run on cuda: provider cuda was requested, but ONNX Runtime fell back to "
+    )
 
 
 def test_with_a_run_every_graph_is_compared_with_its_model(verify, bundle, trained):

@@ -115,7 +115,7 @@ def test_the_web_page_is_there_if_it_was_built(empty_environment, tmp_path):
         assert (result.returncode, result.stderr) == (0, "")
         assert b'data-file="ort.wasm"' in (tmp_path / "page.html").read_bytes()
     else:
-        message = "found nothing; in a checkout of cvae-toolkit, with Node.js 20.19 or later, say: make page && pip install .\n"
+        message = "found nothing; in a checkout of cvae-toolkit, with Node.js 20.19 or later, run: make page && pip install .\n"
         assert (result.returncode, result.stderr[-len(message) :]) == (1, message)
 
 

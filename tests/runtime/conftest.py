@@ -1,4 +1,4 @@
-"""Fixtures of the runtime's tests: a tiny bundle whose numbers NumPy can compute, and the packaged one."""
+"""Fixtures of the runtime's tests: the packaged bundle, and a tiny bundle whose outputs NumPy can compute."""
 
 import contextlib
 import dataclasses
@@ -29,7 +29,7 @@ from cvae_runtime._commands import generate as _cli_generate
 SHAPE, LATENT, BINARIZE_AT = (4, 4, 1), 3, 128
 ENCODER_IO = ([("images", "uint8", ("batch", *SHAPE))], [(n, "float32", ("batch", LATENT)) for n in ("mean", "logvar")])
 DECODER_IO = ([("z", "float32", ("batch", LATENT))], [("probs", "float32", ("batch", *SHAPE))])
-RAY_TOKEN = secrets.token_hex()  # of all clusters: a process reads it once
+RAY_TOKEN = secrets.token_hex()  # of all clusters, since a process reads it once
 COMPONENTS = 2
 MIXTURE_IO = (
     DECODER_IO[0],
@@ -42,7 +42,7 @@ LOGISTIC_IO = (DECODER_IO[0], [(name, "float32", ("batch", *SHAPE)) for name in 
 
 
 class Tiny:
-    """A linear encoder and decoder of 4x4 images with 3 latents, and the same in NumPy."""
+    """A linear encoder and decoder of 4x4 images with 3 latents, in ONNX and in NumPy."""
 
     image_shape, latent_dim, binarize_at = SHAPE, LATENT, BINARIZE_AT
 
@@ -93,7 +93,7 @@ class Tiny:
         numbers = {"quarter": np.float32(0.25), "two": np.float32(2.0)}
         return make_graph(nodes, *LOGISTIC_IO, weights=self.decoder_weights, shape=np.array([-1, *SHAPE]), **numbers)
 
-    # Factors and summands of the logits that give each component's location, log_scale and mixture_logit.
+    # Factors and offsets of the logits, for each component's location, log_scale and mixture_logit.
     _mixture = np.float32([[[0.3, -2.0], [-0.5, 1.5]], [[0.2, 0.1], [-3.0, -4.0]], [[1.0, -1.0], [0.5, 0.0]]])
 
     def mixture(self, z):
@@ -116,7 +116,7 @@ class Tiny:
 
 
 def make_graph(nodes, inputs, outputs, **constants):
-    """An ONNX file; inputs and outputs are (name, dtype, shape) each."""
+    """Return an ONNX file; inputs and outputs are (name, dtype, shape) each."""
     infos = [
         [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(np.dtype(d)), s) for n, d, s in tensors]
         for tensors in (inputs, outputs)
@@ -159,7 +159,7 @@ class Bundles:
         )
 
     def write(self, folder, golden=b'{"cases": [], "rng": []}\n', encoder=None, decoder=None, **model):
-        """Write a bundle whose manifest describes its files; ``model`` replaces fields of the manifest's model."""
+        """Write a bundle with a correct manifest; ``model`` replaces fields of the manifest's model."""
         encoder, decoder = encoder or self._tiny.encoder(), decoder or self._decoder(**model)
         files = {"encoder.onnx": encoder, "decoder.onnx": decoder, "golden.json": golden}
         text = self.manifest(golden, encoder, decoder, **model).to_json().encode()
@@ -181,7 +181,7 @@ class Bundles:
         )
 
     def edit(self, folder, change):
-        """Apply ``change`` to the JSON of a bundle's manifest."""
+        """Apply ``change`` to the parsed JSON of a bundle's manifest, and write it."""
         value = json.loads((folder / cvae.bundle.MANIFEST_NAME).read_text())
         change(value)
         (folder / cvae.bundle.MANIFEST_NAME).write_text(json.dumps(value))
@@ -216,13 +216,13 @@ def packaged_model():
 
 @pytest.fixture(scope="session")
 def scratch(tmp_path_factory):
-    """A folder for property tests, which must not share a test's own."""
+    """Return a folder for property tests, which cannot use ``tmp_path``."""
     return tmp_path_factory.mktemp("scratch")
 
 
 @pytest.fixture(scope="session")
 def refuses():
-    """``with refuses(Error, "whole message"):`` holds that the block raises just that."""
+    """Return a context manager: ``with refuses(Error, "whole message"):`` checks that the block raises this error."""
 
     @contextlib.contextmanager
     def refuses(kind, message):
@@ -235,9 +235,9 @@ def refuses():
 
 @pytest.fixture
 def run_as(tmp_path, monkeypatch, capsysbinary):
-    """Run a command as a console script of a name in an empty folder: its exit code, stdout as bytes, stderr as text."""
+    """Run a command as a console script in an empty folder; return exit code, stdout as bytes, stderr as text."""
     monkeypatch.chdir(tmp_path)
-    # So that "auto" gives the CPU's bits, and CUDA is not there, on every machine.
+    # "auto" runs on the CPU, and CUDA is missing, on every machine.
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     monkeypatch.setattr(sys.modules["__main__"], "__package__", None)  # or click says "python -m pytest"
 
@@ -265,13 +265,13 @@ def encode(run_as):
 
 @pytest.fixture(scope="module")
 def cluster():
-    """A cluster that counts 4 cores, and tells nobody of itself; the module `cvae_runtime.ray`."""
+    """Start a Ray cluster of 4 cores without usage statistics; yield the module `cvae_runtime.ray`."""
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="ray") as folder:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_AUTH_TOKEN", RAY_TOKEN)  # or Ray writes one into the home folder
+        patch.setenv("RAY_AUTH_TOKEN", RAY_TOKEN)  # otherwise Ray writes one into the home folder
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of settings that Ray sets itself
+            warnings.simplefilter("ignore", DeprecationWarning)  # about settings that Ray sets itself
             import ray
 
             import cvae_runtime.ray

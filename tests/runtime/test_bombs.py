@@ -1,4 +1,4 @@
-"""Files that hurt who reads them: more than memory holds, pipes and devices, what starts programs."""
+"""Dangerous files: larger than memory when unpacked, pipes and devices, and formats that start programs."""
 
 import gzip
 import os
@@ -20,7 +20,7 @@ GIB = 2**30
 
 @pytest.fixture
 def little_memory(monkeypatch):
-    """A function that lets so many bytes be available."""
+    """Return a function that sets the available memory, in bytes."""
 
     def limit(size):
         monkeypatch.setattr(_memory, "available_memory", lambda: size)
@@ -28,7 +28,7 @@ def little_memory(monkeypatch):
     return limit
 
 
-def test_an_npz_that_unpacks_to_more_than_memory_is_refused_unread(tmp_path, little_memory, refuses):
+def test_an_npz_larger_than_memory(tmp_path, little_memory, refuses):
     path = tmp_path / "a.npz"
     arrays = {"x": np.zeros(2 << 20, np.uint8), "y": np.zeros(1 << 20, np.uint8)}
     path.write_bytes(cvae.images.npz_bytes(arrays, compress=True))
@@ -40,11 +40,11 @@ def test_an_npz_that_unpacks_to_more_than_memory_is_refused_unread(tmp_path, lit
     assert [array.shape for array in cvae.images.read_npz(path, ["y"])] == [(1 << 20,)]
 
 
-def test_an_npy_of_more_than_memory_is_refused_and_can_be_mapped(tmp_path, little_memory, refuses):
+def test_an_npy_larger_than_memory_can_be_mapped(tmp_path, little_memory, refuses):
     path = tmp_path / "a.npy"
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (5 * GIB,)})
-        file.truncate(file.tell() + 5 * GIB)  # a hole, which takes no space
+        file.truncate(file.tell() + 5 * GIB)  # sparse, so it takes no space
     little_memory(2 * GIB)
     message = f"{path}: takes 5.0 GiB of memory, and 2.0 GiB are available; divide it into smaller files"
     with refuses(cvae.InputError, message):
@@ -53,7 +53,7 @@ def test_an_npy_of_more_than_memory_is_refused_and_can_be_mapped(tmp_path, littl
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_an_idx_that_unpacks_to_more_than_memory_is_refused_on_the_way(suffix, tmp_path, little_memory):
+def test_an_idx_larger_than_memory(suffix, tmp_path, little_memory):
     path = tmp_path / f"a.idx{suffix}"
     data = struct.pack(">IIII", 0x803, 40, 1 << 10, 1 << 10) + bytes(40 << 20)
     path.write_bytes(gzip.compress(data) if suffix else data)
@@ -64,7 +64,7 @@ def test_an_idx_that_unpacks_to_more_than_memory_is_refused_on_the_way(suffix, t
     assert cvae.images.read_idx(path, 3).shape == (40, 1 << 10, 1 << 10)
 
 
-def test_postscript_by_the_name_of_a_picture_is_not_given_to_ghostscript(tmp_path):
+def test_postscript_does_not_start_ghostscript(tmp_path):
     path = tmp_path / "a.png"
     Image.new("L", (8, 8)).save(path, "EPS")
     with pytest.raises(
@@ -75,13 +75,13 @@ def test_postscript_by_the_name_of_a_picture_is_not_given_to_ghostscript(tmp_pat
 
 
 @pytest.mark.parametrize("form", ["BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP"])
-def test_pictures_are_read_by_their_content(form, tmp_path):
+def test_the_content_decides_the_format(form, tmp_path):
     path = tmp_path / "a.png"
     Image.new("L", (8, 8), 200).save(path, form)
     assert abs(int(cvae.read_images([path], (8, 8, 1), gray=True)[0, 0, 0, 0]) - 200) <= 2
 
 
-def test_a_phones_picture_of_several_is_read(tmp_path):
+def test_a_multi_picture_file_is_read(tmp_path):
     path = tmp_path / "a.jpg"
     frames = [Image.new("L", (8, 8), value) for value in (200, 100)]
     frames[0].save(path, "MPO", save_all=True, append_images=frames[1:])
@@ -122,7 +122,7 @@ def test_special_files_are_not_read(special_file, refuses):
 
 
 def test_special_files_are_not_replaced(special_file, refuses):
-    # As root, `-o /dev/null --overwrite` would put a file in the place of the device.
+    # As root, `-o /dev/null --overwrite` would replace the device by a file.
     with refuses(cvae.InputError, special(special_file)):
         cvae.files.refuse_existing(special_file, overwrite=True)
     with refuses(cvae.InputError, special(special_file)):
@@ -132,7 +132,7 @@ def test_special_files_are_not_replaced(special_file, refuses):
     assert not special_file.is_file()
 
 
-def test_a_file_and_what_is_not_there_are_not_special(tmp_path):
+def test_regular_and_missing_files_are_not_special(tmp_path):
     (tmp_path / "file").touch()
     for name in ("file", "none", "none/none", "a" * 5000, "a\0b", "."):
         cvae.files.refuse_special(tmp_path / name)

@@ -1,4 +1,4 @@
-"""What every console script shares: one exit code for each kind of error, and one message without a traceback."""
+"""Console scripts: an exit code for each kind of error, and one message without a traceback."""
 
 import importlib
 import importlib.metadata
@@ -32,7 +32,7 @@ cli.run(command)
 
 @pytest.fixture
 def run(monkeypatch, capfd):
-    """Run a command that does ``work`` as a console script: its exit code, stdout and stderr."""
+    """Run a command that calls ``work`` as a console script; return exit code, stdout and stderr."""
 
     def run(work, *arguments):
         @click.command()
@@ -74,12 +74,12 @@ def interrupted(_context):
         (cvae.IntegrityError, 5),
     ],
 )
-def test_every_error_of_ours_has_its_exit_code_and_is_one_message(kind, code, run):
+def test_exit_codes_and_messages_of_our_errors(kind, code, run):
     assert kind.exit_code == code
     assert run(raising(kind("what went wrong; what to do"))) == (code, "", "Error: what went wrong; what to do\n")
 
 
-def test_errors_are_what_callers_of_other_libraries_expect():
+def test_base_classes_of_errors():
     bases = {
         cvae.InputError: ValueError,
         cvae.TargetExistsError: FileExistsError,
@@ -98,7 +98,7 @@ def test_verbose_adds_the_traceback(flag, run):
     assert err.endswith("cvae_runtime._errors.BundleError: broken\nError: broken\n")
 
 
-def test_what_a_command_returns_is_its_exit_code(run):
+def test_the_return_value_is_the_exit_code(run):
     assert run(lambda _context: None) == (0, "", "")
     assert run(lambda _context: 0) == (0, "", "")
     assert run(lambda _context: 3) == (3, "", "")  # a parity check that failed
@@ -111,7 +111,7 @@ def test_an_interruption_is_130(work, run):
     assert (code, out, err.strip()) == (130, "", "interrupted")
 
 
-def test_wrong_usage_is_2_and_shows_the_usage(run):
+def test_wrong_usage_is_2(run):
     for code, out, err in (
         run(raising(click.UsageError("one or the other"))),
         run(raising(click.BadParameter("one or the other"))),
@@ -125,25 +125,25 @@ def test_wrong_usage_is_2_and_shows_the_usage(run):
     assert "--no-such-option" in err
 
 
-def test_an_error_of_click_s_own_is_1(run):
+def test_a_click_exception_is_1(run):
     assert run(raising(click.ClickException("no"))) == (1, "", "Error: no\n")
 
 
 UNEXPECTED = (
-    "this is unexpected: say the command again with -v, and open an issue of cvae-toolkit with the command line and the "
+    "this is unexpected: run the command again with -v, and open an issue of cvae-toolkit with the command line and the "
     "traceback\n"
 )
 
 
 class Mute(Exception):
-    """An exception whose own text fails."""
+    """An exception whose ``__str__`` raises."""
 
     def __str__(self):
         raise ZeroDivisionError
 
 
 class Unknown(BaseException):
-    """An exception that is none of Python's `Exception`."""
+    """An exception that does not derive from `Exception`."""
 
 
 def endlessly(context):
@@ -173,7 +173,7 @@ def grouped(_context):
         (grouped, "BaseExceptionGroup: two (2 sub-exceptions)"),
     ],
 )  # fmt: skip
-def test_whatever_is_raised_is_a_sentence_that_says_where_to_report_it(work, words, run):
+def test_messages_of_unexpected_errors(work, words, run):
     code, out, err = run(work)
     assert (code, out, err.strip("\n")) == (1, "", f"Error: {words}; {UNEXPECTED}".strip("\n"))
 
@@ -181,14 +181,14 @@ def test_whatever_is_raised_is_a_sentence_that_says_where_to_report_it(work, wor
 @pytest.mark.parametrize(
     "work", [raising(ZeroDivisionError("a bug")), raising(SystemExit(3)), raising(Mute()), endlessly]
 )
-def test_verbose_shows_the_traceback_of_whatever_is_raised(work, run):
+def test_verbose_shows_tracebacks_of_unexpected_errors(work, run):
     code, out, err = run(work, "-v")
     assert (code, out) == (1, "")
     assert err.startswith("Traceback (most recent call last):\n")
     assert err.endswith(UNEXPECTED)
 
 
-def test_a_module_that_cannot_be_imported_is_a_sentence(run, tmp_path, monkeypatch):
+def test_an_import_error_is_one_message(run, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
 
     def importing(name, text):
@@ -221,13 +221,13 @@ def test_help_and_version_go_to_stdout(run):
         (["--quiet"], ["Error: no such thing"]),
     ],
 )
-def test_quiet_leaves_errors_only_and_verbose_adds_what_is_logged(flags, lines):
+def test_quiet_and_verbose(flags, lines):
     environment = {**os.environ, "PYTHONPATH": RUNTIME}
     command = [sys.executable, "-c", LOGGING, *flags]
     result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert (result.returncode, result.stdout) == (1, "")
     found = result.stderr.splitlines()
-    # Of a traceback only its first line is of interest.
+    # Keep only the first line of a traceback.
     assert [line for line in found if not line.startswith((" ", "cvae_runtime._errors"))] == lines
 
 
@@ -260,7 +260,7 @@ def test_help_lists_options_below_their_headings(monkeypatch, capsys):
         (MemoryError("Unable to allocate 1 TiB"), "Unable to allocate 1 TiB"),
     ],
 )
-def test_what_the_system_refuses_is_a_sentence(error, message, console):
+def test_messages_of_system_errors(error, message, console):
     @click.command()
     def command():
         raise error

@@ -19,7 +19,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(cvae.__file__).parents[1])}
 
 def test_latents_of_another_form_are_refused(run, tiny_bundle):
     np.save("z.npy", np.zeros((4, 3)))
-    message = "Error: latents must be float32 of shape (N, 3); found float64: say z.astype(numpy.float32)\n"
+    message = "Error: latents must be float32 of shape (N, 3); found float64: use z.astype(numpy.float32)\n"
     assert run(tiny_bundle, "--latents", "z.npy") == (1, b"", message)
     message = "Error: z.png: cannot be read as a NumPy file: [Errno 2] No such file or directory: 'z.png'\n"
     assert run(tiny_bundle, "--latents", "z.png") == (1, b"", message)
@@ -74,7 +74,7 @@ def test_an_existing_folder_of_images_is_kept_unless_overwrite_is_said(run, tiny
         (["--first", "-1"], "first must be a whole number of at least 0; found -1"),
         (["--temperature", "nan"], "temperature must be a finite number of at least 0; found nan"),
         (["--threads", "0"], "threads must be 1 to 1024; found 0"),
-        (["--precision", "int8"], "precision int8: the bundle has graphs in float32; choose one of these"),
+        (["--precision", "int8"], "precision int8: the bundle has graphs in float32; choose one of them"),
         (["-o", "a.jpg"], "a.jpg: expected a name that ends in .png, .gif, .npy, .npz; or say --format"),
         (["-o", "none/a.png"], "cannot write none/a.png: the folder none does not exist; create it first"),
         (["--dtype", "uint8"], "--dtype is for npy and npz; a png holds grey levels"),

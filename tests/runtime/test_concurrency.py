@@ -1,4 +1,4 @@
-"""One model under load: many threads, closing meanwhile, Ctrl-C."""
+"""One model under load: many threads, closing during calls, and Ctrl-C."""
 
 import dataclasses
 import signal
@@ -14,18 +14,18 @@ import pytest
 import cvae_runtime as cvae
 from tests.waits import PATIENCE
 
-# A shell's background jobs ignore SIGINT, and so would what they start.
+# A shell's background jobs ignore SIGINT, and so would their children.
 INTERRUPTIBLE = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 
 
 def fields(result):
-    """The arrays of a result, and of those that it holds."""
+    """Return all arrays in a result."""
     values = [getattr(result, field.name) for field in dataclasses.fields(result)]
     return [array for value in values for array in (fields(value) if dataclasses.is_dataclass(value) else [value])]
 
 
 def calls_of(model, images):
-    """Calls of every method in sizes below, at and above a micro-batch: a function each."""
+    """Return functions that call every method with sizes below, at and above a micro-batch."""
     calls = []
     for n in (1, 7, 8, 9, 31, 32, 33, 70):
         part = images[:n]
@@ -42,7 +42,7 @@ def calls_of(model, images):
 
 
 @pytest.mark.parametrize("threads", [2, 5])
-def test_many_threads_get_what_one_gets_bit_for_bit(threads, tiny, tiny_bundle):
+def test_many_threads_get_the_bits_of_one(threads, tiny, tiny_bundle):
     images = np.resize(tiny.images, (70, *tiny.image_shape))
     with cvae.load(tiny_bundle, provider="cpu", threads=1) as single:
         expected = [call() for call in calls_of(single, images)]
@@ -61,7 +61,7 @@ def test_many_threads_get_what_one_gets_bit_for_bit(threads, tiny, tiny_bundle):
             assert all((found == wanted).all() for found, wanted in zip(arrays, expected[index], strict=True))
 
 
-def test_calls_while_the_model_is_closed_are_finished_or_refused(tiny, tiny_bundle):
+def test_closing_during_calls(tiny, tiny_bundle):
     for round_ in range(20):
         model = cvae.load(tiny_bundle, provider="cpu", threads=3)
         expected = model.generate(70)
@@ -77,19 +77,19 @@ def test_calls_while_the_model_is_closed_are_finished_or_refused(tiny, tiny_bund
             uses = [users.submit(use) for _ in range(4)]
             begun.wait(PATIENCE)
             time.sleep(0.001 * round_)
-            uses[0].add_done_callback(lambda _, model=model: model.close())  # whoever closes it, and again
+            uses[0].add_done_callback(lambda _, model=model: model.close())  # from several threads, and again
             model.close()
         for outcome in uses:
             assert repr(outcome.exception()) == repr(cvae.InputError("the model is closed; load it again"))
 
 
 def interrupted(code, *arguments, wait_for):
-    """Run a program, send it SIGINT when it has written ``wait_for`` to stderr: exit code, stdout, the rest of stderr."""
+    """Run a program and send SIGINT after ``wait_for`` on stderr; return exit code, stdout, the rest of stderr."""
     command = [sys.executable, "-c", INTERRUPTIBLE + code, *map(str, arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             assert process.stderr.read(len(wait_for)).decode() == wait_for
-            time.sleep(0.3)  # so that much is under way; whenever the signal comes, the end is the same
+            time.sleep(0.3)  # so that calls are running; the result does not depend on the delay
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=PATIENCE)  # the work takes longer
         finally:
@@ -98,7 +98,7 @@ def interrupted(code, *arguments, wait_for):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
-def test_ctrl_c_ends_a_long_call_and_the_model_can_be_used_again():
+def test_ctrl_c_ends_a_long_call():
     code = """
 import cvae_runtime as cvae
 model = cvae.load(provider="cpu", threads=2)
@@ -114,7 +114,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
-def test_ctrl_c_ends_the_command_with_130_and_leaves_nothing(tmp_path):
+def test_ctrl_c_ends_the_command_with_130(tmp_path):
     code = """
 from cvae_runtime._commands import generate as _cli_generate
 from cvae_runtime._engine import scheduler as _scheduler

@@ -1,4 +1,4 @@
-"""Python still computes what the tests of other languages expect: run scripts/golden.py where a bundle has changed."""
+"""Python reproduces the golden numbers for other languages. If a bundle has changed, run scripts/golden.py."""
 
 import base64
 import json

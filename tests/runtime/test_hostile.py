@@ -1,4 +1,4 @@
-"""Hostile bundles by the thousand: each is refused by an error that names the file, or is a bundle that runs."""
+"""Thousands of damaged bundles: each raises an error that names the file, or runs."""
 
 import random
 import subprocess
@@ -46,8 +46,8 @@ def test_a_damaged_bundle_runs_or_is_refused(number, files, scratch):
     assert hostile_bundles.attempt(damaged(files, number, scratch)) in ("refused", "runs")
 
 
-def test_the_campaign_tells_what_became_of_them(tiny_bundle):
-    # In processes of their own, so that a crash or a hang is an outcome, too.
+def test_outcomes_of_the_campaign(tiny_bundle):
+    # In separate processes, to record crashes and hangs.
     command = [sys.executable, hostile_bundles.__file__, "300", str(tiny_bundle), "--seed", "5"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
@@ -57,7 +57,7 @@ def test_the_campaign_tells_what_became_of_them(tiny_bundle):
 
 
 @pytest.mark.parametrize("number", range(len(hostile_bundles.GRAPHS)))
-def test_a_graph_that_parsers_read_otherwise_is_refused(number, tmp_path):
+def test_a_graph_that_parsers_read_differently(number, tmp_path):
     colour = Path(__file__).parents[1] / "golden" / "colour"
     files = {path.name: path.read_bytes() for path in colour.iterdir()}
     changed = hostile_bundles.GRAPHS[number](files["decoder.onnx"])
@@ -74,12 +74,12 @@ def test_a_whole_bundle_runs(tiny_bundle):
 
 
 def decoder_with(bundles, tmp_path, *nodes, **constants):
-    """A bundle whose decoder's manifest says what a decoder's should, whatever it computes."""
+    """Write a bundle with any decoder, and a correct entry for it in the manifest."""
     return bundles.write(tmp_path / "tiny", decoder=bundles.make_graph(list(nodes), *bundles.decoder_io, **constants))
 
 
-def test_a_graph_that_fails_when_it_runs_is_the_bundle_s_fault(bundles, tmp_path):
-    node = helper.make_node("Reshape", ["z", "shape"], ["probs"])  # 3 values are no 16
+def test_a_graph_that_fails_at_run_time(bundles, tmp_path):
+    node = helper.make_node("Reshape", ["z", "shape"], ["probs"])  # 3 values do not reshape to 16
     path = decoder_with(bundles, tmp_path, node, shape=np.array([-1, 4, 4, 1]))
     with cvae.load(path, provider="cpu") as model, pytest.raises(cvae.BundleError) as caught:
         model.generate(2)
@@ -87,12 +87,12 @@ def test_a_graph_that_fails_when_it_runs_is_the_bundle_s_fault(bundles, tmp_path
     assert str(caught.value).endswith("; export the bundle again")
 
 
-def test_a_shape_that_is_not_the_one_declared_is_refused(bundles, tmp_path, refuses):
-    # One image for any number of latents: NumPy would repeat it without a word.
+def test_outputs_of_an_undeclared_shape(bundles, tmp_path, refuses):
+    # One image for any number of latents, which NumPy would broadcast silently.
     nodes = [
         helper.make_node("ReduceMean", ["z"], ["average"], axes=[0, 1], keepdims=0),
         helper.make_node("Sigmoid", ["average"], ["mean"]),
-        helper.make_node("Mul", ["mean", "zero"], ["nothing"]),  # so that the shape is not known before it runs
+        helper.make_node("Mul", ["mean", "zero"], ["nothing"]),  # makes the shape unknown before it runs
         helper.make_node("Cast", ["nothing"], ["more"], to=TensorProto.INT64),
         helper.make_node("Add", ["shape", "more"], ["computed"]),
         helper.make_node("Expand", ["mean", "computed"], ["probs"]),
@@ -121,7 +121,7 @@ def encoder_with(bundles, folder, mean, logvar):
 
 @pytest.mark.parametrize("name", ["mean", "logvar"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_a_posterior_that_is_not_finite_is_refused(name, value, bundles, tiny, tmp_path, refuses):
+def test_a_posterior_that_is_not_finite(name, value, bundles, tiny, tmp_path, refuses):
     path = encoder_with(bundles, tmp_path / "tiny", **{"mean": 0.0, "logvar": 0.0, name: value})
     message = f"{path / 'encoder.onnx'}: expected a finite {name}, found NaN or infinity; export it again"
     with cvae.load(path, provider="cpu") as model:
@@ -131,7 +131,7 @@ def test_a_posterior_that_is_not_finite_is_refused(name, value, bundles, tiny, t
 
 
 def decoder_that_adds(value, bundles, tiny, folder, *, output="probs"):
-    """The tiny bundle's decoder of a location and a scale, with ``value`` added to one of them."""
+    """Return the tiny decoder of a location and a scale, with ``value`` added to one of them."""
     model = onnx.load_from_string(tiny.logistic_decoder())
     for node in model.graph.node:
         if list(node.output) == [output]:
@@ -155,7 +155,7 @@ CALLS = {
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("value", [1e9, -1.0, 0.75])
-def test_probabilities_beyond_0_and_1_are_refused_wherever_they_are_used(call, value, bundles, tiny, tmp_path):
+def test_probabilities_beyond_0_and_1(call, value, bundles, tiny, tmp_path):
     path = decoder_that_adds(value, bundles, tiny, tmp_path / "tiny")
     with cvae.load(path, provider="cpu") as model, pytest.raises(cvae.BundleError) as caught:
         CALLS[call](model, tiny)
@@ -165,9 +165,7 @@ def test_probabilities_beyond_0_and_1_are_refused_wherever_they_are_used(call, v
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_probabilities_that_are_no_numbers_are_refused_wherever_they_are_used(
-    call, value, bundles, tiny, tmp_path, refuses
-):
+def test_probabilities_that_are_nan(call, value, bundles, tiny, tmp_path, refuses):
     path = decoder_that_adds(value, bundles, tiny, tmp_path / "tiny")
     message = f"{path / 'decoder.onnx'}: expected a finite probs, found NaN or infinity; export it again"
     with cvae.load(path, provider="cpu") as model, refuses(cvae.BundleError, message):
@@ -175,14 +173,14 @@ def test_probabilities_that_are_no_numbers_are_refused_wherever_they_are_used(
 
 
 @pytest.mark.parametrize("value", [np.nan, -np.inf])
-def test_a_scale_that_is_no_number_is_refused_by_score(value, bundles, tiny, tmp_path, refuses):
+def test_a_scale_that_is_nan(value, bundles, tiny, tmp_path, refuses):
     path = decoder_that_adds(value, bundles, tiny, tmp_path / "tiny", output="log_scale")
     message = f"{path / 'decoder.onnx'}: expected a finite log_scale, found NaN or infinity; export it again"
     with cvae.load(path, provider="cpu") as model, refuses(cvae.BundleError, message):
         model.score(tiny.images)
 
 
-def test_rounding_errors_beyond_0_and_1_are_cut_off(bundles, tiny, tmp_path):
+def test_rounding_errors_beyond_0_and_1_are_clipped(bundles, tiny, tmp_path):
     path = decoder_that_adds(0.0005, bundles, tiny, tmp_path / "tiny")
     z = np.array([[30.0, -30.0, 30.0], [0.0, 0.0, 0.0]], np.float32)
     with cvae.load(path, provider="cpu") as model:
@@ -193,29 +191,29 @@ def test_rounding_errors_beyond_0_and_1_are_cut_off(bundles, tiny, tmp_path):
 
 def finite(path):
     return (
-        f"{path}: expected finite scores, found NaN or infinity; its graphs give numbers that are too extreme; "
+        f"{path}: expected finite scores, found NaN or infinity; the outputs of its graphs are too extreme; "
         f"export the bundle again"
     )
 
 
 @pytest.mark.parametrize("logvar", [-1e9, -2000.0])
-def test_scores_that_are_no_numbers_are_the_bundle_s_fault(logvar, bundles, tiny, tmp_path, refuses):
+def test_scores_that_are_not_finite(logvar, bundles, tiny, tmp_path, refuses):
     path = encoder_with(bundles, tmp_path / "tiny", 0.0, logvar)  # a density of infinity at one point
     with cvae.load(path, provider="cpu") as model, refuses(cvae.BundleError, finite(path)):
         model.score(tiny.images)
 
 
 @pytest.mark.parametrize("log_scale", [-1e9, -2000.0])
-def test_scores_under_an_extreme_scale_are_the_bundle_s_fault(log_scale, bundles, tiny, tmp_path, refuses):
+def test_scores_under_an_extreme_scale(log_scale, bundles, tiny, tmp_path, refuses):
     path = decoder_that_adds(log_scale, bundles, tiny, tmp_path / "tiny", output="log_scale")
     with cvae.load(path, provider="cpu") as model, refuses(cvae.BundleError, finite(path)):
         model.score(tiny.images)
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered in exp")
-def test_draws_that_float32_does_not_hold_are_the_bundle_s_fault(bundles, tiny, tmp_path, refuses):
+def test_draws_beyond_float32(bundles, tiny, tmp_path, refuses):
     path = encoder_with(bundles, tmp_path / "tiny", 0.0, 200.0)
-    message = f"{path}: expected finite draws of q(z|x), found NaN or infinity; its graphs give numbers that are too extreme; export the bundle again"
+    message = f"{path}: expected finite draws of q(z|x), found NaN or infinity; the outputs of its graphs are too extreme; export the bundle again"
     with cvae.load(path, provider="cpu") as model:
         assert (model.encode(tiny.images).logvar == 200.0).all()
         for call in (model.score, lambda images: model.reconstruct(images, sample=True)):
@@ -223,7 +221,7 @@ def test_draws_that_float32_does_not_hold_are_the_bundle_s_fault(bundles, tiny, 
                 call(tiny.images)
 
 
-def test_a_failure_elsewhere_than_on_the_cpu_is_the_provider_s(bundles, refuses):
+def test_failures_on_another_provider(bundles, refuses):
     class Session:
         def run(self, _outputs, _inputs):
             raise RuntimeError("out of\n memory")
@@ -235,7 +233,7 @@ def test_a_failure_elsewhere_than_on_the_cpu_is_the_provider_s(bundles, refuses)
 
 
 @pytest.mark.parametrize("value", [np.nan, 2.0])
-def test_wrong_values_elsewhere_than_on_the_cpu_are_the_provider_s(value, bundles):
+def test_wrong_values_on_another_provider(value, bundles):
     class Session:
         def run(self, _outputs, _inputs):
             return [np.full((1, 4, 4, 1), value, np.float32)]
@@ -245,8 +243,8 @@ def test_wrong_values_elsewhere_than_on_the_cpu_are_the_provider_s(value, bundle
         session.run(np.zeros((1, 3), np.float32), ["probs"])
 
 
-def test_rows_of_an_earlier_call_are_not_looked_at(bundles):
-    # An engine on a GPU leaves them below those of a shorter call.
+def test_padding_is_not_checked(bundles):
+    # The engine for GPUs keeps them below the rows of a shorter call.
     session = CheckedSession(None, bundles.manifest().graphs[1], "cuda", "b/decoder.onnx")
     found = np.full((4, 4, 4, 1), np.nan, np.float32)
     found[0] = 0.5
@@ -255,16 +253,16 @@ def test_rows_of_an_earlier_call_are_not_looked_at(bundles):
     assert (checked == 0.5).all()
 
 
-def test_a_graph_that_is_refused_is_named_and_nothing_is_printed(bundles, tiny, tiny_bundle, capfd):
-    # A name that is not UTF-8 makes ONNX Runtime's own fall-back print to stdout.
+def test_an_invalid_graph_prints_nothing(bundles, tiny, tiny_bundle, capfd):
+    # A name that is not UTF-8 makes ONNX Runtime's fallback print to stdout.
     path = bundles.write(tiny_bundle, decoder=tiny.decoder().replace(b"Sigmoid", b"Sigm\xf4id"))
     with pytest.raises(cvae.BundleError) as caught:
         cvae.load(path, provider="cpu")
-    assert str(caught.value).startswith(f"{path / 'decoder.onnx'}: ONNX Runtime refuses a graph: ")
+    assert str(caught.value).startswith(f"{path / 'decoder.onnx'}: ONNX Runtime cannot open a graph: ")
     assert capfd.readouterr().out == ""
 
 
-def test_names_that_are_no_text_are_refused(bundles, tiny, tiny_bundle, refuses):
+def test_names_that_are_not_utf8(bundles, tiny, tiny_bundle, refuses):
     path = bundles.write(tiny_bundle, decoder=tiny.decoder().replace(b"batch", b"b\xe3tch"))
     message = f"{path / 'decoder.onnx'}: the inputs have names that are not UTF-8; export the bundle again"
     with refuses(cvae.BundleError, message):
@@ -272,21 +270,21 @@ def test_names_that_are_no_text_are_refused(bundles, tiny, tiny_bundle, refuses)
 
 
 @pytest.mark.parametrize("value", [1e30, -1e30, 1e-45])
-def test_extreme_latents_that_float32_holds_give_pictures(value, packaged_model):
+def test_extreme_latents(value, packaged_model):
     images = packaged_model.decode(np.full((3, packaged_model.latent_dim), value, np.float32))
     assert np.isfinite(images).all()
     assert (images.min() >= 0.0, images.max() <= 1.0) == (True, True)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
-def test_latents_that_overflow_are_refused(dtype, packaged_model, refuses):
+def test_latents_that_overflow(dtype, packaged_model, refuses):
     source = cvae.packaged_bundle() / packaged_model.graphs["decoder"].file
     largest = np.float32(np.finfo(np.float32).max)
     message = (
-        f"{source}: expected latents whose images float32 can hold, found some of up to 3.4e+38; "
-        f"give smaller ones, or a lower temperature"
+        f"{source}: expected latents whose images fit float32, found values up to 3.4e+38; "
+        f"use smaller latents or a lower temperature"
     )
     with refuses(cvae.InputError, message):
         packaged_model.decode(np.full((3, packaged_model.latent_dim), largest))
-    with pytest.raises(cvae.InputError, match=r"expected latents whose images float32 can hold"):
+    with pytest.raises(cvae.InputError, match=r"expected latents whose images fit float32"):
         packaged_model.generate(40, temperature=4e37, dtype=dtype)

@@ -1,4 +1,4 @@
-"""What importing the runtime brings along: numpy, and nothing that takes seconds or belongs to training."""
+"""Imports of the runtime: NumPy, and nothing slow or of training."""
 
 import ast
 import json
@@ -12,7 +12,7 @@ import pytest
 import cvae_runtime as cvae
 
 PACKAGE = Path(cvae.__file__).parent
-# What was there before, by a site's start-up files, is not ours.
+# Ignore modules that a site's start-up files imported.
 REPORT = """
 import json, sys
 before = set(sys.modules)
@@ -31,7 +31,7 @@ def modules_after(work, *arguments):
     return set(json.loads(result.stderr.splitlines()[-1]))
 
 
-def test_importing_it_imports_numpy_and_nothing_else():
+def test_the_package_imports_only_numpy():
     found = modules_after("import cvae_runtime")
     assert "numpy" in found
     assert found - sys.stdlib_module_names == {"cvae_runtime", "numpy"}
@@ -39,12 +39,12 @@ def test_importing_it_imports_numpy_and_nothing_else():
 
 @pytest.mark.parametrize("script", ["generate", "encode"])
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["--help", "--seed", "3"]], ids=" ".join)
-def test_help_imports_neither_onnx_runtime_nor_pillow_nor_tensorflow(script, arguments):
+def test_help_imports_no_heavy_packages(script, arguments):
     found = modules_after(f"import cvae_runtime._commands.{script} as script; script.main()", *arguments)
     assert found - sys.stdlib_module_names == {"cvae_runtime", "numpy", "click"}
 
 
-def test_running_a_model_imports_nothing_of_training_or_export():
+def test_a_model_imports_nothing_of_training_or_export():
     work = "import cvae_runtime; cvae_runtime.encode_png(cvae_runtime.to_uint8(cvae_runtime.load().generate(1)[0]))"
     found = modules_after(work)
     assert {"onnxruntime", "PIL", "numpy", "cvae_runtime"} <= found
@@ -52,7 +52,7 @@ def test_running_a_model_imports_nothing_of_training_or_export():
 
 
 def imports(path):
-    """The top-level packages that a module imports anywhere, also inside its functions."""
+    """Return the top-level packages that a module imports, also inside its functions."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)

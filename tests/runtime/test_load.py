@@ -1,4 +1,4 @@
-"""Loading: which graph is chosen, what a bundle's graphs must be, and what a closed model does."""
+"""`load`: the choice of graphs, checks of a bundle's graphs, pickling and closed models."""
 
 import dataclasses
 import hashlib
@@ -16,7 +16,7 @@ from cvae_runtime._bundle.select import choose_graph
 
 
 def with_variants(manifest, *variants):
-    """A manifest with more graphs: (role, target, precision), each in a file that says so."""
+    """Return a manifest with more graphs (role, target, precision), each in a file of that name."""
     more = [
         dataclasses.replace(manifest.graphs[0], role=role, target=target, precision=precision, file="_".join(variant))
         for variant in variants
@@ -41,7 +41,7 @@ def add_graph(bundles, folder, data, target, precision):
         ("float16", "encoder_portable_float16", "decoder_cpu_float32"),
     ],
 )
-def test_the_precision_comes_first_and_then_the_graph_for_this_provider(precision, encoder, decoder, bundles):
+def test_the_choice_of_a_graph(precision, encoder, decoder, bundles):
     manifest = with_variants(
         bundles.manifest(),
         ("decoder", "portable", "int8"),
@@ -54,15 +54,15 @@ def test_the_precision_comes_first_and_then_the_graph_for_this_provider(precisio
     assert choose_graph(manifest, "decoder", precision, "cpu").file == decoder
 
 
-def test_another_provider_does_not_get_the_graphs_that_are_shaped_for_the_cpu(bundles):
+def test_other_providers_get_no_graphs_for_the_cpu(bundles):
     manifest = with_variants(bundles.manifest(), ("decoder", "cpu", "float32"), ("decoder", "cpu", "int8"))
     for provider in set(cvae.PROVIDERS) - {"cpu"}:
         assert choose_graph(manifest, "decoder", "float32", provider).file == "decoder.onnx"
         assert choose_graph(manifest, "decoder", "int8", provider).file == "decoder.onnx"
 
 
-def test_a_precision_without_a_graph_says_which_there_are(bundles, tiny_bundle, refuses):
-    message = "precision float16: the bundle has graphs in float32; choose one of these"
+def test_a_precision_without_a_graph(bundles, tiny_bundle, refuses):
+    message = "precision float16: the bundle has graphs in float32; choose one of them"
     with refuses(cvae.InputError, message):
         cvae.load(tiny_bundle, precision="float16")
     manifest = with_variants(bundles.manifest(), ("decoder", "cpu", "int8"))
@@ -86,7 +86,7 @@ def test_the_chosen_graph_is_the_one_that_runs(bundles, tiny, tiny_bundle):
             np.testing.assert_allclose(model.encode(tiny.images).mean, tiny.encode(tiny.images)[0], atol=1e-5)
 
 
-def test_names_that_are_none_are_refused_before_the_bundle_is_read(tmp_path, refuses):
+def test_unknown_names_raise_before_the_bundle_is_read(tmp_path, refuses):
     with refuses(cvae.InputError, "precision must be one of float32, float16, int8; found 'float64'"):
         cvae.load(tmp_path / "none", precision="float64")
     with refuses(
@@ -98,7 +98,7 @@ def test_names_that_are_none_are_refused_before_the_bundle_is_read(tmp_path, ref
         cvae.load(threads=0)
 
 
-def test_auto_is_the_cpu_where_cuda_is_not(tiny_bundle, monkeypatch):
+def test_auto_without_cuda_is_the_cpu(tiny_bundle, monkeypatch):
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     with cvae.load(tiny_bundle) as model:
         assert model.provider == "cpu"
@@ -106,7 +106,7 @@ def test_auto_is_the_cpu_where_cuda_is_not(tiny_bundle, monkeypatch):
         cvae.load(tiny_bundle, provider="cuda")
 
 
-def test_a_graph_that_is_not_what_the_manifest_says_is_refused(tiny_bundle, bundles, refuses):
+def test_a_graph_that_differs_from_the_manifest(tiny_bundle, bundles, refuses):
     bundles.edit(tiny_bundle, lambda manifest: manifest["graphs"][1]["inputs"][0].update(shape=["batch", 4]))
     message = (
         f"{tiny_bundle / 'decoder.onnx'}: expected the inputs z float32 ['batch', 4], among them z float32 ['batch', 3]; "
@@ -116,7 +116,7 @@ def test_a_graph_that_is_not_what_the_manifest_says_is_refused(tiny_bundle, bund
         cvae.load(tiny_bundle, provider="cpu")
 
 
-def test_a_graph_without_the_output_that_is_used_is_refused(bundles, tiny, tiny_bundle, refuses):
+def test_a_graph_without_a_required_output(bundles, tiny, tiny_bundle, refuses):
     nodes = [
         helper.make_node("MatMul", ["z", "weights"], ["logits"]),
         helper.make_node("Reshape", ["logits", "shape"], ["image"]),
@@ -136,7 +136,7 @@ def test_a_graph_without_the_output_that_is_used_is_refused(bundles, tiny, tiny_
         cvae.load(tiny_bundle, provider="cpu")
 
 
-def test_a_scale_that_the_likelihood_needs_is_demanded_of_the_graph(bundles, tiny, tmp_path, refuses):
+def test_a_graph_without_the_scale(bundles, tiny, tmp_path, refuses):
     path = bundles.write(tmp_path / "logistic", decoder=tiny.decoder(), likelihood="discretized-logistic")
     probs, log_scale = (f"{name} float32 ['batch', 4, 4, 1]" for name in ("probs", "log_scale"))
     message = (
@@ -148,7 +148,7 @@ def test_a_scale_that_the_likelihood_needs_is_demanded_of_the_graph(bundles, tin
 
 
 @pytest.mark.parametrize("size", [3, "K", 0])
-def test_components_of_a_mixture_are_a_number_and_the_same_of_all_parameters(size, bundles, tmp_path, refuses):
+def test_components_of_a_mixture_are_consistent(size, bundles, tmp_path, refuses):
     likelihood = "discretized-logistic-mixture"
     path = bundles.write(tmp_path / "mixture", likelihood=likelihood)
     told = [("probs", ""), ("location", f", {size!r}"), ("log_scale", ", 2"), ("mixture_logits", ", 2")]
@@ -165,13 +165,13 @@ def test_components_of_a_mixture_are_a_number_and_the_same_of_all_parameters(siz
 
 
 @pytest.mark.parametrize(("field", "value"), [("latent_dim", 4), ("image_shape", [4, 5, 1])])
-def test_a_model_that_its_graphs_are_not_of_is_refused(field, value, tiny_bundle, bundles):
+def test_graphs_of_another_model(field, value, tiny_bundle, bundles):
     bundles.edit(tiny_bundle, lambda manifest: manifest["model"].update({field: value}))
     with pytest.raises(cvae.BundleError, match=r"coder\.onnx: expected .*; found "):
         cvae.load(tiny_bundle, provider="cpu")
 
 
-def test_bytes_that_are_no_graph_are_refused(bundles, tmp_path):
+def test_bytes_that_are_not_a_graph(bundles, tmp_path):
     path = bundles.write(tmp_path / "tiny", decoder=b"\x08\x08")
     with pytest.raises(
         cvae.BundleError, match="not an ONNX file: expected a graph, found none; export the bundle again"
@@ -179,7 +179,7 @@ def test_bytes_that_are_no_graph_are_refused(bundles, tmp_path):
         cvae.load(path, provider="cpu")
 
 
-def test_random_numbers_that_are_not_known_leave_decode_and_encode(bundles, tiny, tmp_path, refuses):
+def test_unknown_random_numbers(bundles, tiny, tmp_path, refuses):
     path = bundles.write(tmp_path / "tiny", rng="philox/ziggurat")
     message = (
         "the bundle specifies the random numbers 'philox/ziggurat', this version knows 'threefry2x32-20/box-muller'; "
@@ -199,7 +199,7 @@ def test_random_numbers_that_are_not_known_leave_decode_and_encode(bundles, tiny
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_closed_model_says_that_it_is(threads, tiny_bundle, tiny):
+def test_a_closed_model_raises(threads, tiny_bundle, tiny):
     with cvae.load(tiny_bundle, provider="cpu", threads=threads) as model:
         assert model.generate(40).shape == (40, 4, 4, 1)
     for call in (lambda: model.generate(40), lambda: model.generate(1), lambda: model.encode(tiny.images)):
@@ -209,7 +209,7 @@ def test_a_closed_model_says_that_it_is(threads, tiny_bundle, tiny):
 
 
 @pytest.mark.parametrize("threads", [None, 3])
-def test_a_pickled_model_is_loaded_again_as_it_was(threads, tiny_bundle, monkeypatch):
+def test_pickling(threads, tiny_bundle, monkeypatch):
     monkeypatch.chdir(tiny_bundle.parent)
     with cvae.load("tiny", provider="cpu", threads=threads) as model:
         pickled = pickle.dumps(model)
@@ -222,7 +222,7 @@ def test_a_pickled_model_is_loaded_again_as_it_was(threads, tiny_bundle, monkeyp
     assert len(pickled) < 1000  # no weights
 
 
-def test_what_a_model_was_asked_for_is_pickled_rather_than_what_it_got(tiny_bundle, monkeypatch):
+def test_the_arguments_of_load_are_pickled(tiny_bundle, monkeypatch):
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     with cvae.load(tiny_bundle) as model:
         monkeypatch.setattr("cvae_runtime._engine.scheduler.allowed_cores", lambda: 7)
@@ -239,7 +239,7 @@ def test_the_packaged_model_is_pickled_without_a_path():
             assert again.receipt() == model.receipt()
 
 
-def test_a_pickled_model_is_not_another_bundle(tiny_bundle, bundles, refuses):
+def test_unpickling_checks_the_hash(tiny_bundle, bundles, refuses):
     with cvae.load(tiny_bundle, provider="cpu") as model:
         pickled = pickle.dumps(model)
     before = hashlib.sha256((tiny_bundle / "manifest.json").read_bytes()).hexdigest()
@@ -260,15 +260,15 @@ def test_a_closed_model_is_not_pickled(tiny_bundle, refuses):
         pickle.dumps(model)
 
 
-def test_a_model_goes_to_a_spawned_worker(tiny_bundle):
-    # As a pool does it; the function is importable there, which one of a test is not.
+def test_a_model_in_a_spawned_worker(tiny_bundle):
+    # Like a pool: the worker can import this function, but not one of a test.
     with cvae.load(tiny_bundle, provider="cpu") as model:
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             images = pool.apply(cvae.Model.generate, (model, 20), {"seed": 5})
         assert (images == model.generate(20, seed=5)).all()
 
 
-def test_the_packaged_model_has_the_same_bits_on_any_number_of_threads(packaged_model):
+def test_bits_do_not_depend_on_threads(packaged_model):
     images = (packaged_model.generate(40, seed=7) * 255).astype(np.uint8)
     outcomes = []
     for threads in (1, 4):
@@ -279,7 +279,7 @@ def test_the_packaged_model_has_the_same_bits_on_any_number_of_threads(packaged_
     assert (outcomes[0][0] == packaged_model.generate(40, seed=7)).all()
 
 
-def test_the_packaged_model_draws_pictures_that_do_not_depend_on_the_batch(packaged_model):
+def test_images_do_not_depend_on_the_batch(packaged_model):
     images = packaged_model.generate(64, seed=7)
     assert (images.dtype, images.shape) == (np.float32, (64, 28, 28, 1))
     assert (images.min() >= 0.0, images.max() <= 1.0, images.std() > 0.1) == (True, True, True)
@@ -287,7 +287,7 @@ def test_the_packaged_model_draws_pictures_that_do_not_depend_on_the_batch(packa
     np.testing.assert_allclose(np.concatenate(parts), images, atol=1e-6)
 
 
-def test_the_packaged_model_tells_its_own_samples_from_noise(packaged_model):
+def test_samples_score_higher_than_noise(packaged_model):
     samples = (packaged_model.generate(20, seed=1) * 255).astype(np.uint8)
     noise = np.random.default_rng(0).integers(0, 256, samples.shape, np.uint8)
     assert packaged_model.score(samples).elbo.min() > packaged_model.score(noise).elbo.max()

@@ -1,4 +1,4 @@
-"""Nothing at run time reaches for a network: sockets are denied, and the process has none at its end."""
+"""The runtime uses no network: opening a socket raises, and the process has none at its end."""
 
 import sys
 
@@ -7,7 +7,7 @@ import pytest
 import cvae_runtime as cvae
 import cvae_runtime.images
 
-# Python tells its audit hooks of every socket before there is one; what ONNX Runtime opened would be among the handles.
+# Python calls audit hooks before it makes a socket; sockets of ONNX Runtime would be among the open handles.
 PROGRAM = """
 import os, sys
 
@@ -52,7 +52,7 @@ except SystemExit as ended:
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """A user's folder of nothing, and an environment in which no package of ours was imported yet."""
+    """Return an empty home folder; set HOME to it and unset ORT_DISABLE_TELEMETRY."""
     folder = tmp_path / "home"
     folder.mkdir()
     monkeypatch.setenv("HOME", str(folder))
@@ -63,7 +63,7 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def offline(fresh_python, home):
-    """Run a program that gets no socket; it leaves nothing in the user's folder, as reports that wait for a network would."""
+    """Run a program without sockets; check that it leaves no file, such as unsent telemetry, in the home folder."""
 
     def run(work, *arguments):
         done = fresh_python(PROGRAM.replace("WORK", work), *arguments)
@@ -87,7 +87,7 @@ def test_a_model_needs_no_network(offline):
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value[-2:]),
 )
-def test_command_lines_need_no_network(name, arguments, offline, tmp_path, monkeypatch):
+def test_commands_need_no_network(name, arguments, offline, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with cvae.load(provider="cpu") as model:
         (tmp_path / "digits.npy").write_bytes(cvae.images.npy_bytes(cvae.to_uint8(model.generate(3))))
@@ -97,7 +97,7 @@ def test_command_lines_need_no_network(name, arguments, offline, tmp_path, monke
 @pytest.mark.skipif(sys.platform == "win32", reason="without /proc the handles are not looked at")
 @pytest.mark.parametrize("call", ["socket.socket()", "socket.create_connection(('127.0.0.1', 9))"])
 @pytest.mark.usefixtures("home")
-def test_a_program_that_asks_for_one_is_told(call, fresh_python):
+def test_opening_a_socket_raises(call, fresh_python):
     done = fresh_python(PROGRAM.replace("WORK", f"import socket; {call}"))
     assert done.returncode == 1
     assert "a network was asked for: socket." in done.stderr
@@ -113,7 +113,7 @@ def test_a_program_that_asks_for_one_is_told(call, fresh_python):
     ids=["not set", "set", "imported before"],
 )
 @pytest.mark.usefixtures("home")
-def test_onnx_runtime_is_told_to_report_nothing(before, value, told, fresh_python):
+def test_telemetry_is_disabled(before, value, told, fresh_python):
     program = f"import os, sys; told = []; {before.replace('TELL', 'lambda: told.append(1)')}; import cvae_runtime"
     done = fresh_python(f"{program}; print(os.environ['ORT_DISABLE_TELEMETRY'], told)")
     assert (done.stdout, done.stderr) == (f"{value} {told}\n", "")

@@ -1,4 +1,4 @@
-"""The public names: just these, each with its documentation."""
+"""The public names and their docstrings."""
 
 import ast
 import importlib
@@ -139,19 +139,19 @@ def modules():
     return {name: importlib.import_module(name) for name in NAMES}
 
 
-def test_the_public_names_are_these():
+def test_public_names():
     assert {name: module.__all__ for name, module in modules().items()} == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_imported_is_what_is_public(name):
+def test_all_imports_are_public(name):
     tree = ast.parse(Path(modules()[name].__file__).read_text())
     imported = [alias for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names]
     names = [alias.asname or alias.name for alias in imported]
     assert sorted(name for name in names if name[0] != "_") == sorted(NAMES[name])
 
 
-def test_all_other_modules_but_the_shared_command_line_and_ray_are_private():
+def test_public_modules():
     found = {path.stem for path in Path(cvae.__file__).parent.glob("*.py")} - {"__init__"}
     public = {name.partition(".")[2] for name in NAMES} - {""}
     assert {name for name in found if not name.startswith("_")} == {"cli", "ray", *public}
@@ -166,7 +166,7 @@ def test_all_other_modules_but_the_shared_command_line_and_ray_are_private():
         if not name.isupper() and name not in CONSTANTS
     ],
 )
-def test_a_public_name_is_documented(module, name):
+def test_public_names_are_documented(module, name):
     thing = getattr(modules()[module], name)
     assert thing.__module__.startswith("cvae_runtime._")
     assert inspect.getdoc(thing)
@@ -175,7 +175,7 @@ def test_a_public_name_is_documented(module, name):
         assert [method.__name__ for method in methods if not inspect.getdoc(method)] == []
 
 
-def test_the_model_s_methods_are_those_of_the_design():
+def test_methods_of_the_model():
     methods = {name for name in dir(cvae.Model) if not name.startswith("_")}
     assert methods >= {"generate", "encode", "decode", "reconstruct", "score", "receipt", "close"}
     assert methods >= {"interpolate", "traverse", "manifold", "rank_dimensions"}
@@ -189,5 +189,5 @@ def test_the_model_s_methods_are_those_of_the_design():
     }
 
 
-def test_the_constants_are_those_of_the_design():
+def test_constants():
     assert (cvae.bundle.MANIFEST_NAME, cvae.random.RNG_NAME) == ("manifest.json", "threefry2x32-20/box-muller")

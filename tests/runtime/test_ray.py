@@ -1,4 +1,4 @@
-"""Datasets of a Ray cluster: several processes of this machine have the bits of one, whoever dies."""
+"""Ray Datasets: several processes give the bits of one, even if a process is killed."""
 
 import os
 import signal
@@ -10,12 +10,12 @@ import cvae_runtime as cvae
 from cvae_runtime._jobs.codes import code_columns
 from cvae_runtime._jobs.shards import ShardSettings, write_shards
 
-# Ray's own: it warns of settings that it sets itself.
+# Ray warns about settings that it sets itself.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
 
 
 def columns(dataset):
-    """The whole of a dataset, by index; and that every index is there once."""
+    """Return all rows of a dataset in the order of index; check that every index occurs once."""
     dataset = dataset.materialize()
     batch = dataset.take_batch(dataset.count(), batch_format="numpy")
     order = np.argsort(batch["index"])
@@ -34,12 +34,12 @@ def whole_stream(model, count, **stream):
     return images
 
 
-def test_the_public_names_are_these(cluster):
+def test_public_names(cluster):
     assert cluster.__all__ == ["encode", "generate"]
 
 
 @pytest.mark.parametrize(("workers", "batch"), [(1, 101), (3, 256), (None, 37)])
-def test_any_number_of_workers_has_the_bits_of_one_process(workers, batch, cluster, packaged_model):
+def test_workers_give_the_bits_of_one_process(workers, batch, cluster, packaged_model):
     stream = {"seed": 7, "first": 5, "temperature": 0.5}
     found = columns(cluster.generate(1003, workers=workers, batch=batch, **stream))
     np.testing.assert_array_equal(found["index"], np.arange(5, 1008))
@@ -47,7 +47,7 @@ def test_any_number_of_workers_has_the_bits_of_one_process(workers, batch, clust
     assert found["image"].dtype == np.float32
 
 
-def test_grey_levels_of_a_bundle_that_only_the_driver_sees(cluster, bundles, tiny_model, tmp_path):
+def test_uint8_samples_of_a_local_bundle(cluster, bundles, tiny_model, tmp_path):
     folder = bundles.write(tmp_path / "tiny")
     samples = cluster.generate(50, bundle=folder, dtype="uint8", batch=8)
     for path in [*folder.iterdir()]:
@@ -57,12 +57,12 @@ def test_grey_levels_of_a_bundle_that_only_the_driver_sees(cluster, bundles, tin
     assert found["image"].dtype == np.uint8
 
 
-def test_a_worker_that_is_killed_loses_and_repeats_nothing(cluster, packaged_model, tmp_path, monkeypatch):
+def test_a_killed_worker(cluster, packaged_model, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "_MOST_TASKS", 6)  # of 7 batches each
     folder = str(tmp_path)
 
     def kill_once(batch):
-        """Runs in the task that drew the batch, after it."""
+        """Run in the task that drew the batch, after the draw."""
         import ray
 
         with open(f"{folder}/{ray.get_runtime_context().get_task_id()}", "a") as processes:  # noqa: PTH123
@@ -92,16 +92,16 @@ def test_a_worker_that_is_killed_loses_and_repeats_nothing(cluster, packaged_mod
         ({"workers": 0}, "workers must be a whole number of at least 1; found 0"),
         ({"threads": 0}, "threads must be 1 to 1024; found 0"),
         ({"dtype": "float16"}, "dtype must be one of float32, uint8; found 'float16'"),
-        ({"provider": "auto"}, "provider must be one by name on a cluster, whose machines may differ; found 'auto'"),
+        ({"provider": "auto"}, "provider must be a named one on a cluster, since machines may differ; found 'auto'"),
     ],
     ids=str,
 )
-def test_what_cannot_be_is_refused_before_any_task(arguments, message, cluster, refuses):
+def test_invalid_arguments_of_generate(arguments, message, cluster, refuses):
     with refuses(cvae.InputError, message):
         cluster.generate(**{"count": 5, **arguments})
 
 
-def test_codes_are_those_of_one_process(cluster, packaged_model):
+def test_codes_equal_those_of_one_process(cluster, packaged_model):
     samples = cluster.generate(300, seed=3, first=1000, dtype="uint8", batch=64)
     found = columns(cluster.encode(samples, samples=2, seed=5, workers=3))
     assert {name: values.dtype for name, values in found.items()} == {
@@ -117,7 +117,7 @@ def test_codes_are_those_of_one_process(cluster, packaged_model):
         np.testing.assert_allclose(found[name], values, rtol=1e-6, atol=2e-6)
 
 
-def test_codes_of_shards_are_those_of_their_indices_in_any_order(cluster, bundles, tiny_model, tmp_path):
+def test_codes_of_shards_in_any_order(cluster, bundles, tiny_model, tmp_path):
     folder = bundles.write(tmp_path / "tiny")
     samples = {"count": 60, "seed": 2, "first": 7, "temperature": 1.0}
     settings = ShardSettings.of(tiny_model, shard_size=20, form="parquet", dtype="uint8", **samples)
@@ -139,7 +139,7 @@ def test_codes_of_shards_are_those_of_their_indices_in_any_order(cluster, bundle
             np.testing.assert_allclose(found[name], values[kept], rtol=1e-6, atol=2e-6)
 
 
-def test_images_without_an_index_are_refused(cluster, tiny):
+def test_images_without_an_index(cluster, tiny):
     images = ray_data().from_numpy(tiny.images)
     with pytest.raises(Exception, match="InputError: expected the columns index and image; found data"):
         cluster.encode(images).materialize()
@@ -150,17 +150,17 @@ def test_images_without_an_index_are_refused(cluster, tiny):
     [
         ({"samples": 0}, "samples must be a whole number of at least 1; found 0"),
         ({"seed": -1}, f"seed must be an unsigned 64-bit number, 0 to {2**64 - 1}; found -1"),
-        ({"provider": "auto"}, "provider must be one by name on a cluster, whose machines may differ; found 'auto'"),
+        ({"provider": "auto"}, "provider must be a named one on a cluster, since machines may differ; found 'auto'"),
     ],
     ids=str,
 )
-def test_codes_that_cannot_be_are_refused_before_any_task(arguments, message, cluster, refuses):
+def test_invalid_arguments_of_encode(arguments, message, cluster, refuses):
     with refuses(cvae.InputError, message):
         cluster.encode("nowhere", **arguments)
 
 
 @pytest.mark.parametrize("missing", ["ray", "pyarrow", "pandas"])
-def test_without_the_extra_its_name_is_the_answer(missing, fresh_python):
+def test_the_error_without_ray(missing, fresh_python):
     program = """
 import sys
 sys.modules[sys.argv[1]] = None

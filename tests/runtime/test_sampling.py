@@ -1,4 +1,4 @@
-"""``model.stream``: the same samples wherever it begins, ends and is cut, in constant memory."""
+"""`Model.stream`: samples do not depend on its start, end and batches; memory is constant."""
 
 import tracemalloc
 
@@ -17,7 +17,7 @@ def joined(stream):
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 90), st.integers(1, 60), st.integers(1, 70))
-def test_a_sample_has_the_same_bits_wherever_the_stream_is_cut(packaged_model, first, count, batch):
+def test_bits_do_not_depend_on_the_batches(packaged_model, first, count, batch):
     whole = packaged_model.generate(152, seed=3, temperature=0.7)  # of whole micro-batches of 8
     found = joined(packaged_model.stream(count, seed=3, first=first, batch=batch, temperature=0.7))
     np.testing.assert_array_equal(found, whole[first : first + count])
@@ -25,14 +25,14 @@ def test_a_sample_has_the_same_bits_wherever_the_stream_is_cut(packaged_model, f
     np.testing.assert_allclose(found, near, rtol=0.0, atol=1e-6)
 
 
-def test_batches_have_the_size_asked_for_and_are_the_caller_s_own(tiny_model):
+def test_batches_have_the_size_and_are_new_arrays(tiny_model):
     batches = list(tiny_model.stream(25, batch=10))
     assert [(batch.shape, batch.dtype) for batch in batches] == [((n, 4, 4, 1), np.float32) for n in (10, 10, 5)]
     batches[0][:] = 7.0
     np.testing.assert_array_equal(np.concatenate(batches[1:]), tiny_model.generate(25)[10:])
 
 
-def test_the_batch_is_some_mib_but_for_large_images_a_micro_batch_for_each_thread(packaged_model, monkeypatch):
+def test_the_default_batch(packaged_model, monkeypatch):
     assert len(next(packaged_model.stream(5000))) == (4 << 20) // (4 * 28 * 28) // 8 * 8
     monkeypatch.setattr(cvae._sampling, "_BATCH_BYTES", 1)
     assert len(next(packaged_model.stream(5000))) == 2 * packaged_model.micro_batch == 16
@@ -45,12 +45,12 @@ def test_grey_levels_are_those_of_to_uint8(tiny_model):
     np.testing.assert_array_equal(joined(tiny_model.stream(50, seed=3, batch=7, dtype="uint8")), found)
 
 
-def test_numbers_of_numpy_are_numbers(tiny_model):
+def test_numpy_integers(tiny_model):
     found = tiny_model.stream(np.int8(100), seed=np.uint64(3), first=np.int8(100), batch=np.int8(100))
     np.testing.assert_array_equal(joined(found), tiny_model.generate(204, seed=3)[100:200])
 
 
-def test_the_last_sample_of_all_can_be_drawn(tiny_model):
+def test_the_last_sample_of_the_stream(tiny_model):
     end = (1 << 63) // 2  # 3 latents take 2 counters
     found = joined(tiny_model.stream(3, first=end - 3))
     np.testing.assert_allclose(found, tiny_model.generate(3, first=end - 3), rtol=0.0, atol=1e-6)
@@ -92,12 +92,12 @@ def test_memory_limits_a_batch_and_not_the_count(tiny_model, refuses, monkeypatc
     ],
     ids=str,
 )
-def test_what_cannot_be_drawn_is_refused_at_the_call(arguments, message, tiny_model, refuses):
+def test_invalid_arguments_raise_at_the_call(arguments, message, tiny_model, refuses):
     with refuses(cvae.InputError, message):
         tiny_model.stream(**arguments)
 
 
-def test_random_numbers_of_another_kind_are_refused(bundles, tmp_path, refuses):
+def test_unknown_random_numbers(bundles, tmp_path, refuses):
     message = (
         "the bundle specifies the random numbers 'dice', this version knows 'threefry2x32-20/box-muller'; "
         "draw latents yourself and decode them"
@@ -107,7 +107,7 @@ def test_random_numbers_of_another_kind_are_refused(bundles, tmp_path, refuses):
         model.stream(1)
 
 
-def test_a_closed_model_s_stream_says_so(tiny_bundle, refuses):
+def test_the_stream_of_a_closed_model_raises(tiny_bundle, refuses):
     with cvae.load(tiny_bundle, provider="cpu", threads=2) as model:
         stream = model.stream(50, batch=10)
         next(stream)

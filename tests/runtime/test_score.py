@@ -16,7 +16,7 @@ def log_normal(z, mean, variance):
 
 
 def reference(tiny, images, samples, seed, first):
-    """Per image: the mean of log p(x|z), the KL, and the logarithms of all importance weights."""
+    """Compute, for each image, the mean of log p(x|z), the KL, and the logarithms of all importance weights."""
     rows = []
     for i, image in enumerate(images):
         mean, logvar = (side[0].astype(np.float64) for side in tiny.encode(image[np.newaxis]))
@@ -34,7 +34,7 @@ def reference(tiny, images, samples, seed, first):
 
 
 @pytest.mark.parametrize(("samples", "seed", "first"), [(1, 0, 0), (1, 7, 100), (5, 0, 0), (3, (1 << 64) - 1, 1 << 40)])
-def test_scores_are_the_formulas_of_the_design(samples, seed, first, tiny_model, tiny):
+def test_scores_equal_the_formulas(samples, seed, first, tiny_model, tiny):
     scores = tiny_model.score(tiny.images, samples=samples, seed=seed, first=first)
     rows = reference(tiny, tiny.images, samples, seed, first)
     reconstruction, kl = np.array([row[:2] for row in rows]).T
@@ -46,15 +46,15 @@ def test_scores_are_the_formulas_of_the_design(samples, seed, first, tiny_model,
         np.testing.assert_allclose(found, values, rtol=1e-5, atol=1e-5, err_msg=name)
 
 
-def test_without_more_it_is_one_draw_of_seed_0(tiny_model, tiny):
+def test_defaults(tiny_model, tiny):
     scores, same = tiny_model.score(tiny.images), tiny_model.score(tiny.images, samples=1, seed=0, first=0)
     assert (scores.elbo == same.elbo).all()
     assert (scores.elbo == scores.reconstruction - scores.kl).all()
 
 
 @pytest.mark.parametrize("samples", [2, 64])
-def test_the_bound_of_an_image_is_at_least_its_mean_log_weight(samples, tiny_model, tiny):
-    # Jensen: the logarithm of a mean is at least the mean of logarithms, image by image.
+def test_the_bound_is_at_least_the_mean_log_weight(samples, tiny_model, tiny):
+    # Jensen's inequality: the logarithm of a mean is at least the mean of logarithms.
     log_weights = [row[2] for row in reference(tiny, tiny.images, samples, 0, 0)]
     bound = tiny_model.score(tiny.images, samples=samples).log_likelihood
     assert (bound >= np.mean(log_weights, axis=1) - 1e-5).all()
@@ -69,12 +69,12 @@ def test_the_bound_grows_with_the_draws_from_the_elbo(tiny_model, tiny):
     assert (scores[256].log_likelihood > scores[256].elbo).all()
 
 
-def test_more_draws_do_not_change_the_kl(tiny_model, tiny):
+def test_the_kl_does_not_depend_on_the_draws(tiny_model, tiny):
     assert (tiny_model.score(tiny.images, samples=7).kl == tiny_model.score(tiny.images).kl).all()
 
 
 @pytest.mark.parametrize("size", [1, 3, 10, 33, 1000])
-def test_the_size_of_internal_blocks_changes_nothing(size, tiny_model, tiny, monkeypatch):
+def test_the_size_of_blocks_changes_nothing(size, tiny_model, tiny, monkeypatch):
     expected = tiny_model.score(tiny.images, samples=3, seed=2, first=4)
     monkeypatch.setattr(_score, "_DECODED_AT_A_TIME", size)
     found = tiny_model.score(tiny.images, samples=3, seed=2, first=4)
@@ -82,7 +82,7 @@ def test_the_size_of_internal_blocks_changes_nothing(size, tiny_model, tiny, mon
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=0.0, atol=1e-9)
 
 
-def test_an_image_s_score_depends_on_its_place_in_the_stream_alone(tiny_model, tiny):
+def test_scores_depend_on_the_index_only(tiny_model, tiny):
     whole = tiny_model.score(tiny.images, samples=3, seed=2)
     part = tiny_model.score(tiny.images[6:], samples=3, seed=2, first=6)
     np.testing.assert_allclose(part.log_likelihood, whole.log_likelihood[6:], atol=1e-5)
@@ -90,7 +90,7 @@ def test_an_image_s_score_depends_on_its_place_in_the_stream_alone(tiny_model, t
     assert (np.abs(elsewhere.reconstruction - whole.reconstruction[6:]) > 1e-3).all()
 
 
-def test_grey_pixels_are_scored_against_their_grey_where_the_model_does_not_binarize(bundles, tiny, tmp_path):
+def test_grey_pixels_of_a_model_that_does_not_binarize(bundles, tiny, tmp_path):
     path = bundles.write(tmp_path / "grey", preprocessing=cvae.bundle.Preprocessing(255, None))
     with cvae.load(path, provider="cpu") as model:
         found = model.score(tiny.images).reconstruction
@@ -101,29 +101,29 @@ def test_grey_pixels_are_scored_against_their_grey_where_the_model_does_not_bina
 
 
 @pytest.mark.parametrize("samples", [0, -1, 1.0, True, None])
-def test_a_number_of_draws_that_is_none_is_refused(samples, tiny_model, tiny, refuses):
+def test_invalid_numbers_of_draws(samples, tiny_model, tiny, refuses):
     with refuses(cvae.InputError, f"samples must be a whole number of at least 1; found {samples!r}"):
         tiny_model.score(tiny.images, samples=samples)
 
 
 @pytest.mark.parametrize("first", [-1, 0.5, None, "0"])
-def test_a_first_that_is_none_is_named_as_it_was_given(first, tiny_model, tiny):
+def test_invalid_first(first, tiny_model, tiny):
     with pytest.raises(cvae.InputError, match=rf"first .*must be .*found {first!r}"):
         tiny_model.score(tiny.images, samples=2, first=first)
 
 
-def test_draws_beyond_the_end_of_the_stream_are_refused(tiny_model, tiny):
-    end = (1 << 63) // 2 // 4  # the images that have 4 draws each
+def test_draws_beyond_the_end_of_the_stream(tiny_model, tiny):
+    end = (1 << 63) // 2 // 4  # the number of images with 4 draws each
     assert tiny_model.score(tiny.images[:2], samples=4, first=end - 2).elbo.shape == (2,)
     with pytest.raises(cvae.InputError, match="must be at most"):
         tiny_model.score(tiny.images[:2], samples=4, first=end - 1)
 
 
-def test_a_likelihood_that_is_not_known_is_refused(bundles, tiny, tmp_path, refuses):
+def test_an_unknown_likelihood(bundles, tiny, tmp_path, refuses):
     path = bundles.write(tmp_path / "other", likelihood="mixture-of-logistics")
     message = (
         "the bundle's likelihood is 'mixture-of-logistics', and this version scores bernoulli, discretized-logistic, "
-        "discretized-logistic-mixture; update it"
+        "discretized-logistic-mixture; update cvae-toolkit"
     )
     with cvae.load(path, provider="cpu") as model:
         assert model.generate(2).shape == (2, 4, 4, 1)
@@ -133,7 +133,7 @@ def test_a_likelihood_that_is_not_known_is_refused(bundles, tiny, tmp_path, refu
 
 @pytest.mark.parametrize("samples", [1, 3])
 @pytest.mark.parametrize("likelihood", ["discretized-logistic", "discretized-logistic-mixture"])
-def test_pixels_of_256_levels_are_scored_by_what_the_decoder_says_of_them(likelihood, samples, bundles, tiny, tmp_path):
+def test_scores_of_256_levels(likelihood, samples, bundles, tiny, tmp_path):
     path = bundles.write(
         tmp_path / "logistic", likelihood=likelihood, preprocessing=cvae.bundle.Preprocessing(255, None)
     )

@@ -1,4 +1,4 @@
-"""The page that `make page` has built, as `write_page` writes it: whole, and it runs the bundle in a browser."""
+"""The page that `make page` built: `write_page` writes all its files, and it runs a bundle in a browser."""
 
 import functools
 import http.server
@@ -29,7 +29,7 @@ in_a_browser = pytest.mark.skipif(
     reason="needs Chromium, and Node.js with what npm install puts into runtime/js",
 )
 
-# Opens the page, has it compare with the golden vectors, and prints what it says then.
+# Open the page, compare with the golden vectors, and print the page's message.
 VISIT = """
 import { chromium } from "playwright-core";
 const browser = await chromium.launch({ executablePath: process.argv[1], args: ["--no-sandbox"] });
@@ -63,7 +63,7 @@ def visit(url):
 
 @pytest.fixture
 def served(tmp_path):
-    """The URL of ``tmp_path``, over http as ``python -m http.server`` serves it."""
+    """Serve ``tmp_path`` like ``python -m http.server``; yield the URL."""
     handler = functools.partial(Quiet, directory=tmp_path)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -73,7 +73,7 @@ def served(tmp_path):
         thread.join()
 
 
-def test_all_that_the_page_names_is_beside_it(tmp_path):
+def test_the_folder_has_all_files_of_the_page(tmp_path):
     written = cvae.web.write_page(cvae.read_bundle(), tmp_path / "out")
     assert {"index.html", "sw.js", "bundle/manifest.json"} <= set(written)
     assert not any(name.endswith((".gz", "single.html")) for name in written)
@@ -81,13 +81,13 @@ def test_all_that_the_page_names_is_beside_it(tmp_path):
     named = re.findall(r'(?:src|href)="\./([^"]+)"', page)
     assert len(named) >= 3
     assert set(named) <= set(written)
-    # And no more: a build leaves nothing of an earlier one.
+    # No other files: a build removes those of an earlier build.
     text = page + "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "out/assets").glob("*.js"))
     assets = [name.removeprefix("assets/") for name in written if name.startswith("assets/")]
     assert [name for name in assets if name not in text] == []
 
 
-def test_one_file_loads_nothing_from_elsewhere(tmp_path):
+def test_one_file_loads_no_other_file(tmp_path):
     cvae.web.write_page(cvae.read_bundle(), tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert text.count('<script type="application/octet-stream;base64" data-file="') == 5

@@ -1,4 +1,4 @@
-"""The bundle format: its folder, manifest and golden vectors, read and checked before ONNX Runtime sees a graph."""
+"""The bundle format: folder, manifest and golden vectors, read and checked before ONNX Runtime opens a graph."""
 
 from .golden import Golden, GoldenCase, GoldenLatents, parse_golden
 from .manifest import (

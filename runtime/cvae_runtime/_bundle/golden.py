@@ -1,4 +1,4 @@
-"""``golden.json``: a few inputs with their outputs and tolerances, by which any embedder can test itself."""
+"""``golden.json``: a few inputs with their outputs and tolerances, with which any runtime can test itself."""
 
 import base64
 import dataclasses
@@ -26,7 +26,13 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclasses.dataclass(frozen=True)
 class GoldenCase:
-    """One graph's outputs for given inputs; they agree where no value differs by more than ``atol``."""
+    """Inputs of one graph, with its expected outputs.
+
+    Attributes:
+        file: the graph's file name in the bundle.
+        inputs, outputs: arrays by the graph's names.
+        atol: the largest absolute difference allowed in any output value.
+    """
 
     file: str
     inputs: Arrays
@@ -36,7 +42,12 @@ class GoldenCase:
 
 @dataclasses.dataclass(frozen=True)
 class GoldenLatents:
-    """Latents float32 (count, latent_dim) of the prior's stream; they agree to 1 ulp."""
+    """Latents of the prior's stream, with a tolerance of 1 ulp.
+
+    Attributes:
+        seed, first, count, latent_dim: the arguments of `prior_latents`.
+        z: the expected latents, float32 (count, latent_dim).
+    """
 
     seed: int
     first: int
@@ -53,7 +64,10 @@ class Golden:
     rng: tuple[GoldenLatents, ...]
 
     def to_json(self) -> str:
-        """The text of ``golden.json``. Seeds and indices are strings: JSON numbers end at 2^53 in JavaScript."""
+        """Return the text of ``golden.json``.
+
+        Seeds and indices are strings, because numbers in JavaScript are exact only up to 2^53.
+        """
         cases = [
             {"file": case.file, "inputs": _texts(case.inputs), "outputs": _texts(case.outputs), "atol": case.atol}
             for case in self.cases
@@ -72,10 +86,14 @@ class Golden:
 
 
 def parse_golden(text: str | bytes, source: str) -> Golden:
-    """Read the text of a ``golden.json``.
+    """Parse the text of a ``golden.json``.
+
+    Args:
+        text: JSON.
+        source: name of the file in error messages.
 
     Raises:
-        BundleError: it is not of that form.
+        BundleError: the text is not JSON, or does not hold golden vectors.
     """
     try:
         value = parse_json(text)
@@ -96,7 +114,7 @@ def _parse_latents(item: Mapping[str, Any]) -> GoldenLatents:
     seed, first, count, latent_dim = (int(item[name]) for name in ("seed", "first", "count", "latent_dim"))
     z = _to_array(item["z"])
     check_range(seed, first, count, latent_dim)
-    # Before they are drawn: a count may be any.
+    # Checked before latents are drawn, since count may be huge.
     if z.dtype != np.float32 or z.shape != (count, latent_dim):
         raise ValueError(f"z must be float32 {(count, latent_dim)}; found {z.dtype} {z.shape}")
     return GoldenLatents(seed, first, count, latent_dim, z)
@@ -113,13 +131,13 @@ def _texts(arrays: Arrays) -> dict[str, Any]:
 
 
 def _to_array(value: Mapping[str, Any]) -> NDArray[Any]:
-    if value["dtype"] not in _DTYPES:  # NumPy reads such a text as a small language
+    if value["dtype"] not in _DTYPES:  # NumPy would parse other texts too, such as "f4,i8"
         raise ValueError(f"dtype must be one of {', '.join(_DTYPES)}; found {value['dtype']!r}")
     dtype = np.dtype(value["dtype"]).newbyteorder("<")
     if not isinstance(value["shape"], list):
         raise TypeError("shape must be a list")
     array = np.frombuffer(base64.b64decode(value["data"], validate=True), dtype).reshape(value["shape"])
-    if list(array.shape) != value["shape"]:  # NumPy works out a length of -1
+    if list(array.shape) != value["shape"]:  # NumPy infers a length of -1
         raise ValueError(f"shape must be {list(array.shape)}; found {value['shape']}")
     if array.size == 0:
         raise ValueError(f"expected values, found none: shape {value['shape']}")

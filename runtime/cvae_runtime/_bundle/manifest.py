@@ -1,7 +1,7 @@
-"""The manifest of a bundle, format 1, as frozen data. Its reader owns the format: the exporter writes through this.
+"""The manifest of a bundle, format 1, as frozen dataclasses; the exporter writes manifests with them too.
 
-``manifest.schema.json`` says the same for other languages, and a test holds that both refuse the same manifests.
-Unknown keys are ignored, so that later versions may add some.
+``manifest.schema.json`` states the same rules for other languages; a test checks that both reject the same manifests.
+Unknown keys are ignored, so that later versions can add some.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from .._system import parse_json
 FORMAT = 1
 MANIFEST_NAME = "manifest.json"
 
-# What a decoder gives for each likelihood that is known: float32 [batch, H, W, C] each, a mixture's parameters
+# The decoder's outputs for each known likelihood: float32 [batch, H, W, C] each; a mixture's parameters are
 # [batch, H, W, C, K].
 DECODER_OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "bernoulli": ("probs",),
@@ -27,7 +27,7 @@ DECODER_OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "discretized-logistic-mixture": ("probs", "location", "log_scale", "mixture_logits"),
 }
 
-_MOST_GRAPHS = 256  # of a bundle; those of this project have up to 20
+_MOST_GRAPHS = 256  # in a bundle; cvae-export writes up to 20
 
 Target = Literal["portable", "cpu"]
 Precision = Literal["float32", "float16", "int8"]
@@ -37,7 +37,7 @@ Dataclass = TypeVar("Dataclass")
 
 @dataclasses.dataclass(frozen=True)
 class _Rule:
-    """What a value must be beyond its type, in words and as a test."""
+    """A constraint on a value beyond its type, in words and as a predicate."""
 
     words: str
     holds: Callable[[Any], bool]
@@ -49,18 +49,18 @@ def _matching(pattern: str, words: str) -> _Rule:
 
 _Positive = Annotated[int, _Rule("at least 1", lambda number: number >= 1)]
 _Pixel = Annotated[int, _Rule("1 to 255", lambda number: 1 <= number <= 255)]
-# No separator and no leading dot: such a name cannot leave the bundle's folder.
+# Without a separator and a leading dot, a name cannot leave the bundle's folder.
 _FileName = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", "a plain file name")]
 _Sha256 = Annotated[str, _matching(r"[0-9a-f]{64}", "64 hex digits")]
 
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
-    """What the encoder does to raw pixels, told for those who build on the graphs.
+    """The preprocessing of raw pixels inside the encoder's graph.
 
     Attributes:
-        scale: pixels are divided by this, where they are not binarized.
-        binarize_at: the first pixel value that counts as 1; None: no binarization.
+        scale: divisor of the pixels, if they are not binarized.
+        binarize_at: smallest pixel value that becomes 1; None if pixels are not binarized.
     """
 
     scale: _Positive
@@ -69,16 +69,16 @@ class Preprocessing:
 
 @dataclasses.dataclass(frozen=True)
 class ModelInfo:
-    """The model.
+    """The model's shapes, likelihood, preprocessing and random numbers.
 
     Attributes:
-        image_shape: (H, W, C).
-        latent_dim: L.
-        filters: channels of the encoder's convolutions.
-        likelihood: p(x|z): "bernoulli", "discretized-logistic" or "discretized-logistic-mixture"; other names are those
-            of later versions.
-        preprocessing: see there.
-        rng: the name of the random numbers that its samples are specified by.
+        image_shape: (H, W, C), the shape of an image.
+        latent_dim: L, the number of latent dimensions.
+        filters: number of channels of each convolution of the encoder.
+        likelihood: p(x|z): "bernoulli", "discretized-logistic" or "discretized-logistic-mixture"; later
+            versions may add names.
+        preprocessing: the preprocessing inside the encoder.
+        rng: name of the random numbers that define the samples, such as "threefry2x32-20/box-muller".
     """
 
     image_shape: tuple[_Positive, _Positive, _Positive]
@@ -90,19 +90,20 @@ class ModelInfo:
 
     @property
     def decoder_outputs(self) -> tuple[str, ...]:
-        """What a decoder must give: all that the likelihood needs, or "probs" for one that is not known."""
+        """Names of the decoder's outputs that the likelihood needs; ("probs",) for an unknown likelihood."""
         return DECODER_OUTPUTS.get(self.likelihood, ("probs",))
 
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """Where the weights come from.
+    """The training run that made the weights.
 
     Attributes:
-        config, data: the recipe, and the name of its images.
-        test_images: how many the model was tested on.
-        test_elbo: mean over them, nats per image.
-        test_elbo_stderr: the standard error of that mean; None for a single image, which has none.
+        config: the run's configuration.
+        data: name of the data set.
+        test_images: number of test images.
+        test_elbo: mean ELBO of the test images, in nats per image.
+        test_elbo_stderr: standard error of ``test_elbo``; None for a single image.
     """
 
     config: Mapping[str, Any]
@@ -114,7 +115,13 @@ class Training:
 
 @dataclasses.dataclass(frozen=True)
 class TensorInfo:
-    """An input or output of a graph; a dimension is a number, or a name where it may be any."""
+    """An input or output of a graph.
+
+    Attributes:
+        name: its name in the graph.
+        dtype: NumPy's name, such as "float32".
+        shape: a number for each fixed dimension, and a name for each dimension of any size.
+    """
 
     name: str
     dtype: str
@@ -123,12 +130,13 @@ class TensorInfo:
 
 @dataclasses.dataclass(frozen=True)
 class Verified:
-    """What the export measured against the trained model.
+    """The export's measurements of a graph against the trained model.
 
     Attributes:
-        max_abs_difference: per output, the largest over the test set.
-        elbo_change: of the test ELBO, nats per image; None where there was no test set.
-        speed_ratio: time of the float32 graph that it stands in for over its own; None where it was not measured.
+        max_abs_difference: largest absolute difference over the test set, by output.
+        elbo_change: change of the test ELBO, in nats per image; None without a test set.
+        speed_ratio: time of the float32 graph that this graph replaces, divided by the time of this graph; None if not
+            measured.
     """
 
     max_abs_difference: Mapping[str, float]
@@ -138,7 +146,20 @@ class Verified:
 
 @dataclasses.dataclass(frozen=True)
 class GraphInfo:
-    """One ``.onnx`` file."""
+    """A graph: one ``.onnx`` file of the bundle.
+
+    Attributes:
+        role: "encoder", "decoder", or an optional role.
+        target: "portable" for any provider, or "cpu".
+        precision: "float32", "float16" or "int8".
+        file: name of the file in the bundle's folder.
+        bytes: size of the file.
+        sha256: SHA-256 of the file, in hex.
+        opset, ir_version: versions of ONNX that the graph needs.
+        passes: names of the graph rewrites that the export applied.
+        inputs, outputs: the graph's tensors.
+        verified: the export's measurements.
+    """
 
     role: str
     target: Target
@@ -156,7 +177,7 @@ class GraphInfo:
 
 @dataclasses.dataclass(frozen=True)
 class GoldenInfo:
-    """The file of golden vectors."""
+    """The file of golden vectors: its name, size in bytes, and SHA-256 in hex."""
 
     file: _FileName
     bytes: _Positive
@@ -165,7 +186,15 @@ class GoldenInfo:
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """What a bundle says of itself. Nothing but a role beyond encoder and decoder is optional."""
+    """The content of ``manifest.json``.
+
+    Attributes:
+        model: shapes, likelihood, preprocessing and random numbers.
+        training: the training run; None without a run of cvae-train or without test images.
+        graphs: every graph. A portable float32 encoder and decoder are required.
+        golden: the file of golden vectors.
+        versions: version of each package that took part in the export, by name.
+    """
 
     model: ModelInfo
     training: Training | None
@@ -174,29 +203,29 @@ class Manifest:
     versions: Mapping[str, str]
 
     def to_json(self) -> str:
-        """The text of ``manifest.json``."""
+        """Return the text of ``manifest.json``."""
         return json.dumps({"format": FORMAT, **dataclasses.asdict(self)}, indent=2, allow_nan=False) + "\n"
 
 
 def parse_manifest(text: str | bytes, source: str) -> Manifest:
-    """Read the text of a ``manifest.json``.
+    """Parse the text of a ``manifest.json``.
 
     Args:
         text: JSON.
-        source: what errors call it.
+        source: name of the file in error messages.
 
     Raises:
-        BundleError: no JSON, another format version, or a field that is missing or wrong; the message names it.
+        BundleError: the text is not JSON, has another format version, or lacks a field or has an invalid one.
     """
     try:
         value = parse_json(text)
     except ValueError as error:
         raise BundleError(f"{source}: expected JSON: {error}; export the bundle again") from error
     if not isinstance(value, dict) or "format" not in value:
-        raise BundleError(f'{source}: expected an object with "format": {FORMAT}; this is no bundle\'s manifest')
+        raise BundleError(f'{source}: expected an object with "format": {FORMAT}; this is not a bundle\'s manifest')
     if value["format"] != FORMAT or isinstance(value["format"], bool):
         raise BundleError(
-            f"{source}: expected format {FORMAT}, found {_shown(value['format'])}; "
+            f"{source}: expected format {FORMAT}, found {_excerpt(value['format'])}; "
             f"use the version of cvae-toolkit that wrote it, or export the bundle again"
         )
     graphs = value.get("graphs")
@@ -221,16 +250,26 @@ def parse_manifest(text: str | bytes, source: str) -> Manifest:
     return manifest
 
 
-def _shown(value: Any) -> str:
+def _excerpt(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _decode(kind: Any, value: Any, source: str, path: str) -> Any:
-    """Turn a JSON value into ``kind``: a dataclass, a tuple, a mapping, a union, a literal or a plain type."""
+    """Convert a JSON value to ``kind``: a dataclass, tuple, mapping, union, literal or plain type.
+
+    Args:
+        kind: the type, with its constraints.
+        value: the parsed JSON.
+        source: name of the file in error messages.
+        path: position of the value in the manifest, such as "graphs[0].file".
+
+    Raises:
+        BundleError: the value is not of this type, or violates a constraint.
+    """
 
     def wrong(expected: str) -> BundleError:
-        return BundleError(f"{source}: {path or 'manifest'}: expected {expected}, found {_shown(value)}")
+        return BundleError(f"{source}: {path or 'manifest'}: expected {expected}, found {_excerpt(value)}")
 
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         if not isinstance(value, dict):
@@ -242,15 +281,15 @@ def _decode(kind: Any, value: Any, source: str, path: str) -> Any:
         if not rule.holds(decoded):
             raise wrong(rule.words)
         return decoded
-    if origin in (types.UnionType, typing.Union):  # the latter where an alternative is Annotated
+    if origin in (types.UnionType, typing.Union):  # Union if an alternative is Annotated
         if value is None and types.NoneType in arguments:
             return None
         choices = [choice for choice in arguments if choice is not types.NoneType]
         if len(choices) == 1:
             return _decode(choices[0], value, source, path)
-        if not any(_is(choice, value) for choice in choices):
-            raise wrong(" or ".join(map(_words, choices)))
-        return _decode(next(choice for choice in choices if _is(choice, value)), value, source, path)
+        if not any(_is_instance(choice, value) for choice in choices):
+            raise wrong(" or ".join(map(_type_name, choices)))
+        return _decode(next(choice for choice in choices if _is_instance(choice, value)), value, source, path)
     if origin is Literal:
         if value not in arguments or not isinstance(value, str):
             raise wrong("one of " + ", ".join(arguments))
@@ -266,8 +305,8 @@ def _decode(kind: Any, value: Any, source: str, path: str) -> Any:
         return {key: _decode(arguments[1], item, source, f"{path}.{key}") for key, item in value.items()}
     if kind is Any:
         return value
-    if not _is(kind, value):
-        raise wrong(_words(kind))
+    if not _is_instance(kind, value):
+        raise wrong(_type_name(kind))
     return kind(value)
 
 
@@ -281,17 +320,17 @@ def _decode_object(kind: type[Dataclass], value: dict[str, Any], source: str, pa
     return kind(**fields)
 
 
-def _is(kind: Any, value: Any) -> bool:
-    # As JSON Schema has it: 28.0 is an integer, and true is no number.
+def _is_instance(kind: Any, value: Any) -> bool:
+    # As in JSON Schema, 28.0 is an integer, and true is not a number.
     if kind is int:
         return not isinstance(value, bool) and (
             isinstance(value, int) or (isinstance(value, float) and value.is_integer())
         )
     if kind is float:
-        # An integer beyond float64's range is a number to JSON; here it is none.
+        # JSON allows integers beyond the range of float64.
         return not isinstance(value, bool) and isinstance(value, int | float) and abs(value) <= sys.float_info.max
     return isinstance(value, kind)
 
 
-def _words(kind: Any) -> str:
+def _type_name(kind: Any) -> str:
     return {int: "an integer", float: "a number", str: "a string", bool: "true or false"}.get(kind, "an object")

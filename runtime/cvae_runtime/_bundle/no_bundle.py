@@ -1,4 +1,4 @@
-"""What lies where a bundle was expected, and the line that makes one of it."""
+"""Error messages for a path that is not a bundle: what was found, and the command that makes a bundle of it."""
 
 import shlex
 import tarfile
@@ -8,11 +8,11 @@ from pathlib import Path
 from .._errors import BundleError
 from .manifest import MANIFEST_NAME
 
-_OF_A_RUN = ("checkpoint.npz", "history.csv", "weights.npz")
+_RUN_FILES = ("checkpoint.npz", "history.csv", "weights.npz")
 
 
-def refuse_no_bundle(path: Path) -> None:
-    """Raise `BundleError` unless ``path`` is a folder that may be a bundle: one with a manifest, or of no known kind."""
+def check_bundle_path(path: Path) -> None:
+    """Raise `BundleError` unless ``path`` may be a bundle: a folder with a manifest, or a folder of unknown kind."""
     if (path / MANIFEST_NAME).is_file():
         return
     if (known := _known_folder(path) if path.is_dir() else _known_file(path)) is not None:
@@ -21,27 +21,27 @@ def refuse_no_bundle(path: Path) -> None:
 
 
 def _known_folder(path: Path) -> tuple[str, str] | None:
-    if (path / "config.json").is_file() and any((path / name).is_file() for name in _OF_A_RUN):
+    if (path / "config.json").is_file() and any((path / name).is_file() for name in _RUN_FILES):
         bundle = path.with_name(f"{path.name}-bundle") if path.name else Path("my-model")
         return "a run of cvae-train", f"export it first: cvae-export {_quoted(path)} --onnx {_quoted(bundle)}"
     inside = sorted(found.parent for found in path.glob(f"*/{MANIFEST_NAME}"))
     if len(inside) == 1:
-        return "a folder with a bundle in it", f"name that: {_quoted(inside[0])}"
+        return "a folder with a bundle in it", f"pass the bundle: {_quoted(inside[0])}"
     if (path / "saved_model.pb").is_file():
         return _model("a SavedModel")
-    return None  # the missing manifest is what is to be said
+    return None  # reading the manifest raises
 
 
 def _known_file(path: Path) -> tuple[str, str]:
     if not path.exists():
-        return "a link that leads nowhere" if path.is_symlink() else "nothing", "cvae-export makes one"
+        return "a broken link" if path.is_symlink() else "nothing", "cvae-export makes one"
     if (path.parent / MANIFEST_NAME).is_file():
-        return "a file of one", f"name its folder: {_quoted(path.parent)}"
+        return "a file of a bundle", f"pass its folder: {_quoted(path.parent)}"
     if path.suffix == ".onnx":
-        return "a single graph", f"cvae-inspect {_quoted(path)} tells what it is; cvae-export makes bundles"
+        return "a single graph", f"cvae-inspect {_quoted(path)} describes it; cvae-export makes bundles"
     if path.suffix == ".keras":
         return _model("a Keras model")
-    # Not with extractall of ours: an archive may be a bomb, and these programs are the user's own.
+    # The user unpacks an archive, because it may be a decompression bomb.
     if path.is_file() and zipfile.is_zipfile(path):
         return "a zip file", f"unpack it first: python -m zipfile -e {_quoted(path)} {_quoted(path.with_suffix(''))}"
     if path.is_file() and tarfile.is_tarfile(path):

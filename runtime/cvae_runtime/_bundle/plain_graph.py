@@ -1,26 +1,26 @@
-"""Refuse ONNX files that are more than a plain graph, without the onnx package.
+"""Reject ONNX files that are more than a plain graph, without the onnx package.
 
-A bundle's graphs are data of strangers. A tensor kept in another file could make ONNX Runtime read any file. A loop can run
-for ever. ONNX Runtime copies each call of a function into the graph: that takes for ever where each function calls another
-twice, and overflows its stack where thousands call in a row. Random operators give other numbers each time, and operators
-of other domains run code that not every runtime has.
+A bundle's graphs are untrusted data. A tensor in an external file could make ONNX Runtime read any file. A loop can
+run forever. ONNX Runtime inlines every call of a function. That takes forever if each function calls the next one
+twice, and overflows the stack if thousands of functions call each other in a row. The outputs of random operators
+vary, and not every runtime has the operators of other domains.
 
-So this reads the protobuf messages of onnx.proto by their field numbers, and passes only the fields that a plain graph may
-have, each in its own wire type, and once where it is not a list. Parsers merge repeated messages, take the last of repeated
-values, and ignore unknown fields: what they read could be something else than what was checked.
+So this module walks the protobuf messages of onnx.proto by field number. It accepts only the fields of a plain graph,
+each with its wire type, and only lists more than once. Parsers merge repeated messages, take the last of repeated
+values, and ignore unknown fields. Without these rules, a parser could read a graph other than the checked one.
 """
 
 from collections.abc import Iterator
 
 from .._errors import BundleError
 
-_ORT = b"ORTM"  # at byte 4 of the files of ONNX Runtime's own format, which are no protobuf messages
+_ORT = b"ORTM"  # at byte 4 of files in ONNX Runtime's own format, which is not protobuf
 
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5  # wire types
 _WIRE_TYPES = {"int": _VARINT, "float": _FOUR, "double": _EIGHT}
 
-# Message -> type -> field numbers; "*" marks lists. "bytes" are texts, raw values, and messages that lead to no node and to
-# no tensor: of values' types, metadata and quantization.
+# Message -> type -> field numbers; "*" marks lists. "bytes" are strings, raw values, and messages that hold neither
+# nodes nor tensors: value types, metadata and quantization.
 _TYPES: dict[str, dict[str, tuple[int, ...]]] = {
     "ModelProto": {
         "int": (1, 5),
@@ -64,7 +64,7 @@ _FIELDS = {
     kind: {number: type_ for type_, numbers in types.items() for number in numbers} for kind, types in _TYPES.items()
 }
 
-# What a plain graph must not have.
+# Fields that a plain graph must not have, and the message for each.
 _SUBGRAPH = "expected a plain graph without control flow, found a node with a graph of its own; export it without"
 _REFUSED = {
     ("ModelProto", 20): "expected a plain graph alone, found training information; export it without",
@@ -85,11 +85,16 @@ _RANDOM = {
     b"RandomUniform",
     b"RandomUniformLike",
 }
-_LONGEST = 60  # characters of a text that a message quotes
+_LONGEST = 60  # characters that an error message quotes
 
 
-def refuse_other_than_plain_graph(model: bytes, source: str) -> None:
-    """Raise `BundleError` unless the ONNX file ``model`` is one plain graph that holds all of its tensors."""
+def check_plain_graph(model: bytes, source: str) -> None:
+    """Raise `BundleError` unless an ONNX file is one plain graph that contains all its tensors.
+
+    Args:
+        model: the file's bytes.
+        source: name of the file in error messages.
+    """
     if model[4:8] == _ORT:
         raise BundleError(f"{source}: expected an ONNX file, found ONNX Runtime's own format; export the bundle again")
     try:
@@ -101,10 +106,14 @@ def refuse_other_than_plain_graph(model: bytes, source: str) -> None:
 
 
 def _refusal(message: memoryview, kind: str) -> str | None:
-    """The first thing in a message that a plain graph must not have; None where there is none.
+    """Return an error message for the first part that a plain graph must not have; None if there is none.
+
+    Args:
+        message: bytes of a protobuf message.
+        kind: the message's type, a key of `_TYPES`.
 
     Raises:
-        ValueError: this is no message of onnx.proto.
+        ValueError: the bytes are not a message of this type.
     """
     seen: set[int] = set()
     inputs: list[bytes] = []
@@ -114,7 +123,7 @@ def _refusal(message: memoryview, kind: str) -> str | None:
         if place in _REFUSED:
             return _REFUSED[place]
         if place == _EXTERNAL_DATA or (place == _DATA_LOCATION and value != 0):
-            return "keeps tensors in another file, which a bundle must not; save it in one file"
+            return "expected all tensors in the file, found some in another file; save it in one file"
         type_ = _FIELDS[kind].get(field, "")
         inner, is_list = type_.rstrip("*"), type_.endswith("*")
         # Lists of numbers may be packed.
@@ -137,7 +146,7 @@ def _refusal(message: memoryview, kind: str) -> str | None:
             return refusal
     if kind == "ModelProto" and _GRAPH not in seen:
         raise ValueError("expected a graph, found none")
-    # The third input of a Dropout says whether it draws.
+    # The third input of Dropout enables training mode, which is random.
     if operator in _RANDOM or (operator == b"Dropout" and len(inputs) > 2 and inputs[2]):
         return f"expected no random operators, found {operator.decode()}; export it without"
     return None
@@ -149,11 +158,11 @@ def _quoted(value: memoryview) -> str:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
-    """The fields of one message, their wire types and values: numbers for varints, bytes for everything else."""
+    """Yield field number, wire type and value of each field: an int for a varint, otherwise bytes."""
     position = 0
     while position < len(message):
         tag, position = _varint(message, position)
-        if tag >= 1 << 32:  # readers differ in what they make of it
+        if tag >= 1 << 32:  # parsers disagree on it
             raise ValueError("a field number of more than 29 bits")
         field, wire_type = tag >> 3, tag & 7
         if wire_type == _VARINT:

@@ -1,4 +1,4 @@
-"""Reading a bundle: the manifest, then every file that it names, checked before anything is opened."""
+"""Read a bundle: the manifest, then every file that it names, all checked before ONNX Runtime opens a graph."""
 
 import contextlib
 import dataclasses
@@ -12,24 +12,24 @@ from pathlib import Path
 from .._errors import BundleError, IntegrityError
 from .._system import Layout, Owns, owns_names
 from .manifest import MANIFEST_NAME, GoldenInfo, GraphInfo, Manifest, parse_manifest
-from .no_bundle import refuse_no_bundle
-from .plain_graph import refuse_other_than_plain_graph
+from .no_bundle import check_bundle_path
+from .plain_graph import check_plain_graph
 
 _MANIFEST_LIMIT = 1 << 20  # bytes; a manifest takes some kilobytes
-_FILE_LIMIT = (2 << 30) - 1  # bytes; protobuf messages, and so ONNX files, have no more
-_READINGS = 1000  # of a bundle that is replaced again and again
+_FILE_LIMIT = (2 << 30) - 1  # bytes; the limit of a protobuf message, and so of an ONNX file
+_READINGS = 1000  # attempts on a bundle that other processes keep replacing
 
 
 @dataclasses.dataclass(frozen=True)
 class Bundle:
-    """A bundle whose files are what its manifest says.
+    """A bundle in memory, whose files have the sizes and hashes of its manifest.
 
     Attributes:
-        path: its folder.
-        manifest: what it says of itself.
-        files: the bytes of every file that the manifest names; these are what was hashed, and what is opened.
-        text: the manifest's own bytes.
-        sha256: of these; it holds the hashes of the files, and so names the bundle.
+        path: the bundle's folder.
+        manifest: the parsed manifest.
+        files: the checked bytes of every file that the manifest names, by file name. Sessions open these bytes.
+        text: the bytes of ``manifest.json``.
+        sha256: SHA-256 of ``text``, in hex. It identifies the bundle, since the manifest holds all other hashes.
     """
 
     path: Path
@@ -49,22 +49,25 @@ BUNDLE_LAYOUT = Layout("a bundle", _owns)
 
 
 def packaged_bundle() -> Path:
-    """The folder of the bundle that comes with the package: MNIST, trained by this project."""
+    """Return the folder of the MNIST bundle that the package contains."""
     return Path(__file__).parents[1] / "bundles" / "mnist"
 
 
 def read_bundle(path: str | Path | None = None, sha256: str | None = None) -> Bundle:
-    """Read and check a bundle; one that is replaced meanwhile is read again.
+    """Read and check a bundle. If another process replaces the bundle meanwhile, read it again.
 
     Args:
-        path: its folder; the packaged MNIST bundle if not given.
-        sha256: that its manifest must have, and so the whole of it; see `Bundle`.
+        path: the bundle's folder. Default: the packaged MNIST bundle.
+        sha256: expected SHA-256 of ``manifest.json``, in hex. Default: any.
+
+    Returns:
+        The `Bundle`, with the bytes of all its files.
 
     Raises:
-        BundleError: no bundle lies there, its manifest is wrong or of another format version, or a graph is not
-            self-contained and plain.
-        IntegrityError: a file is missing, is a link, or has another size or hash than the manifest says, or the manifest
-            than was asked for.
+        BundleError: the path is not a bundle, the manifest is invalid or of another format version, or a graph is not
+            plain and self-contained.
+        IntegrityError: a file is missing, is a link, or has another size or hash than in the manifest; or the
+            manifest's own hash is not ``sha256``.
     """
     folder = packaged_bundle() if path is None else Path(path)
     for reading in range(1, _READINGS + 1):
@@ -78,11 +81,11 @@ def read_bundle(path: str | Path | None = None, sha256: str | None = None) -> Bu
 
 
 class _Folder:
-    """A bundle's folder, opened once: what its name leads to later is seen, or does not matter.
+    """A bundle's folder, opened once, so that all files come from one folder even if the path is replaced.
 
     Args:
-        path: what errors call it.
-        descriptor: of the folder; None where the system opens no files relative to one.
+        path: the folder's path.
+        descriptor: file descriptor of the folder; None if the system cannot open files relative to a descriptor.
     """
 
     def __init__(self, path: Path, descriptor: int | None) -> None:
@@ -94,14 +97,14 @@ class _Folder:
     @classmethod
     @contextlib.contextmanager
     def opened(cls, path: Path) -> Iterator["_Folder"]:
-        """Open a folder for a block.
+        """Open a folder for the body of a ``with`` statement.
 
         Raises:
-            BundleError: there is none.
+            BundleError: the path is not a bundle's folder, or cannot be read.
         """
         descriptor = None
         try:
-            refuse_no_bundle(path)
+            check_bundle_path(path)
             if os.open in os.supports_dir_fd:
                 descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
             folder = cls(path, descriptor)
@@ -114,35 +117,40 @@ class _Folder:
                 os.close(descriptor)
 
     def is_replaced(self) -> bool:
-        """Whether another folder, or another manifest, has this one's name by now."""
+        """Return whether the path now leads to another folder or another manifest."""
         try:
             if (self.path.resolve(), _identity(self.path)) != (self._real, self._identity):
                 return True
             with _Folder.opened(self.path) as now:
                 return now.read_manifest() != self._manifest
-        except (OSError, RuntimeError, BundleError):  # a link in a circle is a RuntimeError
+        except (OSError, RuntimeError, BundleError):  # resolve() raises RuntimeError for a cycle of links
             return False
 
     def read_manifest(self) -> bytes:
-        """The manifest's bytes."""
+        """Read the bytes of ``manifest.json``, and keep them for `is_replaced`."""
         self._manifest = self.read(MANIFEST_NAME, None)
         return self._manifest
 
     def read(self, name: str, size: int | None) -> bytes:
-        """Read a regular file of ``size`` bytes, following no link; of any size up to a limit where it is None.
+        """Read a regular file without following links.
+
+        Args:
+            name: name of the file in the folder.
+            size: expected size in bytes; None for the manifest, which may have any size up to a limit.
 
         Raises:
-            BundleError: it cannot be read, or is something else.
+            BundleError: the file is too large, or the manifest cannot be read.
+            IntegrityError: the file cannot be read, has another size, or is a link, a folder or a special file.
         """
         path = self.path / name
         place = self._real / name if self._descriptor is None else name
         try:
             if stat.S_ISLNK(os.stat(place, dir_fd=self._descriptor, follow_symlinks=False).st_mode):
                 raise IntegrityError(
-                    f"{path}: is a link, and a bundle must hold its files itself; "
-                    f"copy it without links: cp -RL {shlex.quote(str(self.path))} COPY"
+                    f"{path}: expected a file, found a link; "
+                    f"copy the bundle without links: cp -RL {shlex.quote(str(self.path))} COPY"
                 )
-            # Not blocking: a pipe in the file's place would otherwise wait for a writer for ever.
+            # O_NONBLOCK: opening a named pipe would otherwise wait for a writer forever.
             flags = (
                 os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
             )
@@ -151,20 +159,20 @@ class _Folder:
             kind = IntegrityError if size is not None else BundleError
             raise kind(f"{path}: cannot be read: {error.strerror}; get the bundle again") from error
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):  # a folder cannot even be wrapped as a file
+        if not stat.S_ISREG(status.st_mode):  # os.fdopen fails on a folder
             os.close(descriptor)
             raise IntegrityError(f"{path}: expected a regular file; get the bundle again")
         with os.fdopen(descriptor, "rb") as file:
             if status.st_size > (limit := _MANIFEST_LIMIT if size is None else _FILE_LIMIT):
                 raise BundleError(f"{path}: expected at most {limit:,} bytes, found {status.st_size:,}")
-            if size is not None and status.st_size != size:
-                raise IntegrityError(f"{path}: expected {size:,} bytes, found {status.st_size:,}; get the bundle again")
+            if size is not None and (found := status.st_size) != size:
+                raise IntegrityError(f"{path}: expected {size:,} bytes, found {found:,}; get the bundle again")
             return file.read(status.st_size)
 
 
 def _identity(folder: Path | int) -> tuple[int, int, int]:
     status = folder.stat() if isinstance(folder, Path) else os.fstat(folder)
-    return status.st_dev, status.st_ino, status.st_ctime_ns  # the number of a folder that is gone is given again
+    return status.st_dev, status.st_ino, status.st_ctime_ns  # the system reuses inode numbers
 
 
 def _read_whole(folder: _Folder, sha256: str | None) -> Bundle:
@@ -177,7 +185,7 @@ def _read_whole(folder: _Folder, sha256: str | None) -> Bundle:
         )
     manifest = parse_manifest(text, str(source))
     files: dict[str, bytes] = {}
-    digests: dict[str, str] = {}  # each file's, once, however many entries name it
+    digests: dict[str, str] = {}  # by file name, since several entries may name one file
     described: list[GraphInfo | GoldenInfo] = [*manifest.graphs, manifest.golden]
     for info in described:
         path = folder.path / info.file
@@ -194,5 +202,5 @@ def _read_whole(folder: _Folder, sha256: str | None) -> Bundle:
                 f"{path}: expected {info.bytes:,} bytes, found {len(files[info.file]):,}; get the bundle again"
             )
     for name in {graph.file: None for graph in manifest.graphs}:
-        refuse_other_than_plain_graph(files[name], str(folder.path / name))
+        check_plain_graph(files[name], str(folder.path / name))
     return Bundle(folder.path, manifest, files, text, digest)

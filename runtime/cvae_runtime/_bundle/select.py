@@ -1,4 +1,4 @@
-"""Which of a bundle's graphs a model runs: by role, precision and provider."""
+"""Choose a graph of a bundle by role, precision and provider."""
 
 from collections.abc import Sequence
 
@@ -7,16 +7,23 @@ from .manifest import GraphInfo, Manifest, Precision
 
 
 def choose_graph(manifest: Manifest, role: str, precision: Precision, provider: str) -> GraphInfo:
-    """The graph for a role: at the precision if there is one, shaped for the provider if there is one.
+    """Choose a role's graph: at the precision if possible, otherwise float32; one made for the provider first.
+
+    Args:
+        manifest: the bundle's manifest.
+        role: "encoder", "decoder" or another role of the bundle.
+        precision: the preferred precision.
+        provider: the execution provider, by name.
 
     Raises:
-        InputError: the bundle has no graph at the precision at all.
+        InputError: no graph of the bundle has this precision.
     """
-    there = sorted({graph.precision for graph in manifest.graphs})
-    if precision not in there:
-        raise InputError(f"precision {precision}: the bundle has graphs in {', '.join(there)}; choose one of these")
-    for wanted in (precision, "float32"):
-        graphs: Sequence[GraphInfo] = [g for g in manifest.graphs if (g.role, g.precision) == (role, wanted)]
+    precisions = sorted({graph.precision for graph in manifest.graphs})
+    if precision not in precisions:
+        found = ", ".join(precisions)
+        raise InputError(f"precision {precision}: the bundle has graphs in {found}; choose one of them")
+    for candidate in (precision, "float32"):
+        graphs: Sequence[GraphInfo] = [g for g in manifest.graphs if (g.role, g.precision) == (role, candidate)]
         fitting = [graph for graph in graphs if graph.target in ("portable", provider)]
         if fitting:
             return min(fitting, key=lambda graph: graph.target == "portable")

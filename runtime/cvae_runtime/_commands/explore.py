@@ -9,7 +9,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from .._check import whole
+from .._check import check_int
 from .._errors import InputError
 from .._explore import TRAVERSED
 from .._math import Method, prior_latents
@@ -99,7 +99,7 @@ def explore(model: Model, request: Exploration, seed: int, read: _Read, output: 
     """
     job = request.job
     assert job is not None
-    steps = whole("steps", _STEPS[job] if request.steps is None else request.steps, 2)
+    steps = check_int("steps", _STEPS[job] if request.steps is None else request.steps, 2)
     if request.interpolate is not None:
         a, b = (_start(name, model, seed, read) for name in request.interpolate)
         output.check(steps)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import cli
-from .._check import check_latents, whole
+from .._check import check_int, check_latents
 from .._engine import write_receipt
 from .._images import check_cut, read_images, read_npy, to_uint8
 from .._jobs import SHARD_FORMATS
@@ -228,7 +228,7 @@ def _generate(model: Model, request: _Request, output: Output) -> None:
         output.write(images, {"images": images, "latents": latents})
         return
     count, temperature = request.samples
-    output.check(whole("count", count, 1))
+    output.check(check_int("count", count, 1))
     model.check_generate(count, seed=request.seed, first=request.first, temperature=temperature)
 
     def block(start: int, stop: int) -> NDArray[np.float32]:

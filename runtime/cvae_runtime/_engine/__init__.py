@@ -1,4 +1,4 @@
-"""Graphs as sessions: execution providers, threads, micro-batches, memory bound on a GPU, and the self-check."""
+"""Sessions for a bundle's graphs: execution providers, threads, micro-batches, GPU memory and the self-check."""
 
 from .open import open_engines
 from .plugins import plugin_package
@@ -6,7 +6,7 @@ from .providers import PROVIDERS, REMEDIES, Provider, check_provider
 from .receipt import distribution_version, make_receipt, versions, write_receipt
 from .scheduler import Scheduler
 from .self_check import GoldenResult, check_golden
-from .telemetry import silence
+from .telemetry import disable_telemetry
 
 __all__ = [
     "PROVIDERS",
@@ -16,11 +16,11 @@ __all__ = [
     "Scheduler",
     "check_golden",
     "check_provider",
+    "disable_telemetry",
     "distribution_version",
     "make_receipt",
     "open_engines",
     "plugin_package",
-    "silence",
     "versions",
     "write_receipt",
 ]

@@ -1,4 +1,4 @@
-"""One graph of a bundle in an open session, called in micro-batches on threads."""
+"""Run one graph in micro-batches on threads."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._images import to_uint8
-from .fork import uninterrupted
+from .fork import fork_guard
 from .micro_batch import cut, smallest_part
 from .scheduler import Scheduler
 from .session import CheckedSession
@@ -16,20 +16,24 @@ from .tune import fastest
 
 Array = NDArray[Any]
 
-# Latents are made in the calling thread where there are no more: NumPy's calls take as long for a few as for hundreds,
-# and one after another in any number of threads.
-_AT_ONCE = 256
+# Calls of at most this many items compute all inputs on the calling thread: NumPy takes as long for a few latents as
+# for hundreds, and threads do not speed it up.
+_INPUTS_AT_ONCE = 256
 
 
 class Engine:
-    """Calls a session whose one input has any number of items.
+    """Runs a session on any number of items, and writes the results into the caller's arrays.
 
-    Results go straight into the caller's arrays. On a CPU ONNX Runtime's IOBinding would save no time: binding the
-    memory costs as much as the copy that it avoids.
+    On a CPU, ONNX Runtime's IOBinding would save no time, because binding costs as much as the copy that it avoids.
+
+    Args:
+        session: the session of one graph.
+        micro_batch: most items in one call of the session.
+        scheduler: runs the calls on its threads.
 
     Attributes:
-        micro_batch: items that a call of the session takes at most.
-        shapes: those of an item's outputs, by name.
+        micro_batch: most items in one call of the session.
+        shapes: shapes of one item's outputs, by name.
     """
 
     def __init__(self, session: CheckedSession, micro_batch: int, scheduler: Scheduler) -> None:
@@ -45,26 +49,27 @@ class Engine:
         inputs: Callable[[int, int], Array],
         outputs: Mapping[str, Array],
         *,
-        whole: bool = False,
+        aligned: bool = False,
     ) -> None:
-        """Compute all of ``outputs``, (count, ...) each, by the graph's names; uint8 ones get grey levels.
+        """Compute the outputs of ``count`` items.
 
         Args:
-            count: items.
-            inputs: gives the items from start to stop; called on the threads that then compute.
-            outputs: are written.
-            whole: cut the items into micro-batches of `micro_batch` from the first on, whatever runs them.
+            count: number of items.
+            inputs: function ``inputs(start, stop)`` that returns these items. Worker threads may call it.
+            outputs: arrays (count, ...) to write, by the graph's names. A uint8 array receives grey levels.
+            aligned: cut the items into micro-batches of `micro_batch` items for any number of threads.
 
         Raises:
-            InputError: the model is closed.
+            InputError: the model is closed, or latents are too large for the decoder.
+            BundleError, ProviderError: see `CheckedSession.run`; or the provider does not work in a forked process.
         """
-        if count <= smallest_part(self.micro_batch):  # done here without more ado: what one image waits for
+        if count <= smallest_part(self.micro_batch):  # fast path: run on the calling thread
             self._scheduler.check_open()
-            with uninterrupted:
+            with fork_guard:
                 self._call(inputs(0, count), outputs)
             return
-        plan = cut(count, self.micro_batch, self._threads, whole=whole)
-        given = inputs(0, count) if count <= _AT_ONCE else None
+        plan = cut(count, self.micro_batch, self._threads, aligned=aligned)
+        given = inputs(0, count) if count <= _INPUTS_AT_ONCE else None
 
         def work(start: int, stop: int) -> None:
             block = inputs(start, stop) if given is None else given[start:stop]
@@ -75,7 +80,12 @@ class Engine:
         self._scheduler.run(count, plan.block, work)
 
     def tune(self, items: Array, seconds: float) -> None:
-        """Measure which micro-batch is the fastest for calls of these items, and take it."""
+        """Measure the fastest micro-batch for calls with ``items``, and use it from now on.
+
+        Args:
+            items: inputs of the graph, as many as the largest candidate.
+            seconds: approximate duration of the measurement.
+        """
         outputs = {name: np.empty((len(items), *shape), np.float32) for name, shape in self.shapes.items()}
 
         def rate(size: int) -> float:
@@ -92,5 +102,5 @@ class Engine:
 
 
 def store(part: Array, out: Array) -> None:
-    """Copy, or round to grey levels where ``out`` has these."""
+    """Copy ``part`` to ``out``; convert it to grey levels if ``out`` is uint8."""
     out[...] = part if part.dtype == out.dtype else to_uint8(part)

@@ -1,19 +1,19 @@
-"""What a fork must not cut through.
+"""Delay forks while a thread opens or runs a session.
 
-A forked process has the thread that forked and no other. A lock that another thread held at that moment, such as those
-of ONNX Runtime's memory arena, stays locked in the child for ever, and the first call that wants it hangs. So a fork
-waits until no thread opens or runs a session on the CPU, about as long as a micro-batch takes.
+A forked process has only the thread that forked. A lock that another thread held at that moment, such as that of ONNX
+Runtime's memory arena, stays locked in the child, and the next call that takes it hangs. So a fork waits until no
+thread opens or runs a session on the CPU, which takes about as long as a micro-batch.
 """
 
 import os
 import threading
 from types import TracebackType
 
-_PATIENCE = 60.0  # seconds
+_LONGEST_WAIT = 60.0  # seconds
 
 
-class Uninterrupted:
-    """``with uninterrupted:`` around what opens or runs a session; forks and such blocks wait for each other."""
+class ForkGuard:
+    """Context manager around code that opens or runs a session. Such blocks and forks exclude each other."""
 
     def __init__(self) -> None:
         self._inside: set[int] = set()
@@ -34,30 +34,30 @@ class Uninterrupted:
                 self._changed.notify_all()
 
     def before(self) -> None:
-        """Wait until no other thread is inside, and keep all out."""
+        """Wait until no other thread is in a block, and block all others from entering."""
         self._lock.acquire()
         self._forks += 1
-        # Not for itself: a signal's handler may fork. And not for ever: Ctrl-C may have kept a thread from signing off.
-        self._changed.wait_for(lambda: not self._inside - {threading.get_ident()}, _PATIENCE)
+        # This thread may be in a block, since a signal handler can fork. Ctrl-C can skip __exit__, hence the limit.
+        self._changed.wait_for(lambda: not self._inside - {threading.get_ident()}, _LONGEST_WAIT)
 
     def after_in_parent(self) -> None:
-        """Let them in again."""
+        """Let threads enter again."""
         self._forks -= 1
         self._changed.notify_all()
         self._lock.release()
 
     def after_in_child(self) -> None:
-        """Begin anew: of those that waited or were inside, only the thread that forked is there."""
+        """Reset the state in the child, which has only the thread that forked."""
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._inside &= {threading.get_ident()}
         self._forks = 0
 
 
-uninterrupted = Uninterrupted()
+fork_guard = ForkGuard()
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(
-        before=uninterrupted.before,
-        after_in_parent=uninterrupted.after_in_parent,
-        after_in_child=uninterrupted.after_in_child,
+        before=fork_guard.before,
+        after_in_parent=fork_guard.after_in_parent,
+        after_in_child=fork_guard.after_in_child,
     )

@@ -1,4 +1,4 @@
-"""An engine for a GPU: bound memory of few sizes on the device."""
+"""Run one graph on a GPU, with inputs and outputs in preallocated device memory."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -13,15 +13,15 @@ from .session import CheckedSession
 
 
 class BoundEngine(Engine):
-    """Calls a session by ONNX Runtime's IOBinding, with memory on the device that is allocated once.
+    """Runs a session through ONNX Runtime's IOBinding, with device memory that is allocated once.
 
-    A size that a GPU's library has not seen makes it search for its fastest algorithms anew. So items are padded to the
-    next power of two, or a micro-batch, and the rows beyond them dropped. Each thread has buffers of its own.
+    For each new batch size, cuDNN searches again for its fastest algorithms. So items are padded to the next power of
+    two, at most a micro-batch, and the padding is dropped from the outputs. Each thread has its own buffers.
 
     Args:
         session, micro_batch, scheduler: as for `Engine`.
-        device: where the provider has its memory, in ONNX Runtime's words: "cuda", or "cpu".
-        device_id: which of these.
+        device: the provider's memory, by ONNX Runtime's name: "cuda" or "cpu".
+        device_id: number of the device.
     """
 
     def __init__(
@@ -34,23 +34,23 @@ class BoundEngine(Engine):
         device_id: int = 0,
     ) -> None:
         super().__init__(session, micro_batch, scheduler)
-        self._threads = 1  # a device has cores for a whole micro-batch: smaller ones would gain nothing
+        self._threads = 1  # smaller micro-batches would leave cores of the device idle
         self._device = device, device_id
         self._buffers = threading.local()
 
     def _call(self, items: Array, outputs: Mapping[str, Array]) -> None:
         size = min(self.micro_batch, 1 << (len(items) - 1).bit_length())
-        made: dict[Any, Any] = self._buffers.__dict__  # of this thread
+        bindings: dict[Any, Any] = self._buffers.__dict__  # of this thread
         key = (size, *outputs)
-        if key not in made:
-            made[key] = self._bind(size, items, list(outputs))
-        binding, rows, device_input, device_outputs = made[key]
-        rows[: len(items)] = items  # what is below is of an earlier call, and dropped again
+        if key not in bindings:
+            bindings[key] = self._bind(size, items, list(outputs))
+        binding, rows, device_input, device_outputs = bindings[key]
+        rows[: len(items)] = items  # the other rows are padding, whatever they hold
         try:
             device_input.update_inplace(rows)
             self._session.session.run_with_iobinding(binding)
             found = [output.numpy() for output in device_outputs]
-        except Exception as error:  # ONNX Runtime's exceptions have no common base but this
+        except Exception as error:  # ONNX Runtime's exceptions have no other common base
             raise self._session.failure(error) from error
         self._session.check_shapes(found, size, list(outputs))
         found = self._session.checked_values(items, [part[: len(items)] for part in found], list(outputs))
@@ -58,7 +58,7 @@ class BoundEngine(Engine):
             store(part, out)
 
     def _bind(self, size: int, items: Array, outputs: Sequence[str]) -> tuple[Any, Array, Any, list[Any]]:
-        """Allocate for a size: the binding, the host's rows, the device's input and its outputs, float32."""
+        """Allocate the binding, the host's rows, and the device's input and float32 outputs for ``size`` items."""
         value = require("onnxruntime", "gpu").OrtValue
         rows = np.zeros((size, *items.shape[1:]), items.dtype)
         device_input = value.ortvalue_from_numpy(rows, *self._device)

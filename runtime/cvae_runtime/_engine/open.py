@@ -1,4 +1,4 @@
-"""Opens a bundle's graphs: which, on what, checked, and called by which engine."""
+"""Open a bundle's encoder and decoder: choose graphs, open and check sessions, choose engines."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ _ROLES = ("encoder", "decoder")
 
 @dataclasses.dataclass(frozen=True)
 class Engines:
-    """What a model computes with.
+    """The open encoder and decoder of a model.
 
     Attributes:
-        encoder, decoder: call the graphs.
-        graphs: these, by role.
-        opened: their sessions, and the provider that they run on.
+        encoder, decoder: the engine of each role.
+        graphs: the graph in use, by role.
+        opened: the sessions, and their provider.
     """
 
     encoder: Engine
@@ -32,7 +32,7 @@ class Engines:
 
     @property
     def micro_batches(self) -> dict[str, int]:
-        """How many items a call of a session takes at most, by role."""
+        """Most items in one call of a session, by role."""
         return {"encoder": self.encoder.micro_batch, "decoder": self.decoder.micro_batch}
 
 
@@ -47,10 +47,10 @@ def open_engines(
     """Open a bundle's encoder and decoder.
 
     Args:
-        bundle: what was read.
-        scheduler: runs the engines.
+        bundle: the bundle.
+        scheduler: the threads that the engines use.
         provider, precision, provider_options: as for `load`.
-        micro_batches: by role, instead of what the rule says.
+        micro_batches: sizes by role, which override the rule of `micro_batch_of`.
 
     Raises:
         BundleError, ProviderError, InputError: see `load`.

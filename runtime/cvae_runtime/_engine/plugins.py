@@ -1,4 +1,4 @@
-"""Execution providers that are packages of their own, beside ONNX Runtime's, and are registered with it when they are used."""
+"""Execution providers from separate packages, which are registered with ONNX Runtime at first use."""
 
 import functools
 import importlib
@@ -9,15 +9,15 @@ _PACKAGES = {"openvino": "onnxruntime_ep_openvino", "webgpu": "onnxruntime_ep_we
 
 
 def plugin_devices(onnxruntime: Any, provider: str, name: str) -> list[Any] | None:
-    """The devices of a provider that is a package of its own; None where there is no such package.
+    """Return the devices of a provider from a separate package; None if no package is installed for it.
 
     Args:
-        onnxruntime: the module; one that takes such packages, 1.24 or later.
-        provider: its name at our surface.
-        name: its name in ONNX Runtime.
+        onnxruntime: the module. Versions before 1.24 do not support separate packages; for them the result is None.
+        provider: cvae_runtime's name of the provider, such as "openvino".
+        name: ONNX Runtime's name of the provider, such as "OpenVINOExecutionProvider".
 
     Raises:
-        Exception: ONNX Runtime refuses the package.
+        Exception: ONNX Runtime cannot load the package's library.
     """
     module = plugin_package(provider) if hasattr(onnxruntime, "get_ep_devices") else None
     if module is None:
@@ -27,7 +27,7 @@ def plugin_devices(onnxruntime: Any, provider: str, name: str) -> list[Any] | No
 
 
 def plugin_package(provider: str) -> ModuleType | None:
-    """The package of a provider, imported; None where it is not installed."""
+    """Import and return the package of a provider; None if it is not installed."""
     try:
         return importlib.import_module(_PACKAGES[provider]) if provider in _PACKAGES else None
     except ModuleNotFoundError:
@@ -36,5 +36,5 @@ def plugin_package(provider: str) -> ModuleType | None:
 
 @functools.cache
 def _register(onnxruntime: Any, module: ModuleType) -> None:
-    """Once a process: ONNX Runtime refuses a second time."""
+    """Register a package once per process; ONNX Runtime raises the second time."""
     onnxruntime.register_execution_provider_library(module.__name__, module.get_library_path())

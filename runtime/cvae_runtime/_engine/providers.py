@@ -1,7 +1,7 @@
-"""Execution providers by the names of our surface, and sessions that run where they were asked to.
+"""Execution providers by name, and sessions that run on the requested provider.
 
-ONNX Runtime falls back to the CPU without an error, and lists what it was compiled with rather than what works. So a
-session is opened, and then asked what it runs on.
+ONNX Runtime falls back to the CPU silently, and lists the providers that it was compiled with, not those that work. So
+this module opens a session and then checks on which provider it runs.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from .._errors import BundleError, InputError, ProviderError
 from .._system import require
-from .fork import uninterrupted
+from .fork import fork_guard
 from .plugins import plugin_devices
 
 PROVIDERS = {
@@ -39,9 +39,9 @@ REMEDIES = {
     "directml": "pip uninstall onnxruntime; pip install onnxruntime-directml on Windows",
 }
 
-# Set unless the caller asks for something else. TF32 keeps 10 bits of a product's factors, and CoreML's older format
-# computes in float16: the numbers would not be those of the CPU. An exhaustive search, cuDNN's default here, times
-# every algorithm again for each new batch size.
+# Defaults that callers can override. TF32 keeps 10 bits of a product's factors, and CoreML's older format computes in
+# float16; their outputs would differ from those of the CPU. The default of cuDNN, an exhaustive search, measures every
+# algorithm again for each new batch size.
 _OPTIONS: Mapping[str, Mapping[str, str]] = {
     "cuda": {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"},
     "coreml": {"ModelFormat": "MLProgram"},
@@ -51,7 +51,13 @@ _log = logging.getLogger("cvae_runtime")
 
 
 class Opened(NamedTuple):
-    """Sessions that run on one provider, its name at our surface, and why it was taken."""
+    """Open sessions on one provider.
+
+    Attributes:
+        sessions: one for each graph.
+        provider: cvae_runtime's name of the provider.
+        why: the reason for this provider, for the receipt.
+    """
 
     sessions: list[Any]
     provider: str
@@ -59,12 +65,12 @@ class Opened(NamedTuple):
 
 
 def check_provider(provider: str, options: Mapping[str, Any] | None = None) -> None:
-    """Raise `InputError` unless the name is known, and takes options if there are any."""
+    """Raise `InputError` unless the provider is known, and accepts options if there are any."""
     if provider not in ("auto", *PROVIDERS):
         raise InputError(f"provider must be one of auto, {', '.join(PROVIDERS)}; found {provider!r}")
     if options and provider in ("auto", "cpu"):
         raise InputError(
-            f"provider_options are for a provider that takes some, asked for by name; found {dict(options)!r} for {provider}"
+            f"provider_options need a named provider other than cpu; found {dict(options)!r} for {provider}"
         )
 
 
@@ -78,16 +84,17 @@ def open_sessions(
     """Open a session for each graph, all on one provider.
 
     Args:
-        graphs_for: gives the ONNX files for a provider's name.
-        provider: a name of `PROVIDERS`, or "auto": CUDA where it works, else the CPU. The others are never taken
-            unasked: TensorRT compiles for minutes, and none was measured to be faster on these graphs.
-        level: the name of an optimisation level, a member of ONNX Runtime's GraphOptimizationLevel; its default if None.
-        options: of the provider, in ONNX Runtime's own names.
-        sources_for: gives what errors call these files.
+        graphs_for: function from a provider's name to the bytes of its ONNX files.
+        provider: a name of `PROVIDERS`, or "auto": CUDA if it works, otherwise the CPU. "auto" never uses the others:
+            TensorRT compiles for minutes, and none was measured to be faster on these graphs.
+        level: name of a member of ONNX Runtime's GraphOptimizationLevel. Default: that of ONNX Runtime.
+        options: options of the provider, by ONNX Runtime's names.
+        sources_for: function from a provider's name to the names of its files in error messages.
 
     Raises:
-        ProviderError: the provider asked for by name is not there or does not work.
-        BundleError: ONNX Runtime refuses a graph.
+        InputError: an unknown provider, or options for "auto" or "cpu".
+        ProviderError: the named provider is not installed or does not work.
+        BundleError: ONNX Runtime cannot open a graph.
         MissingExtraError: ONNX Runtime is not installed.
     """
     check_provider(provider, options)
@@ -101,7 +108,7 @@ def open_sessions(
         return Opened(sessions, name, why)
 
     if provider != "auto":
-        return opened(provider, "asked for by name")
+        return opened(provider, "requested by name")
     cuda = PROVIDERS["cuda"]
     try:
         if cuda in onnxruntime.get_available_providers():
@@ -116,9 +123,9 @@ def open_sessions(
 
 
 def nodes_by_provider(session: Any) -> dict[str, int] | None:
-    """How many of its graph's nodes each execution provider of a session took; None where the session does not tell.
+    """Return the number of a graph's nodes that run on each execution provider; None if unknown.
 
-    ONNX Runtime tells since 1.24, of sessions that are not on the CPU alone.
+    It is known since ONNX Runtime 1.24, for sessions that use another provider than the CPU.
     """
     if session.get_providers() == [PROVIDERS["cpu"]] or not hasattr(session, "get_provider_graph_assignment_info"):
         return None
@@ -133,29 +140,29 @@ def _open(
     graph: bytes,
     provider: str,
     level: str | None,
-    asked: Mapping[str, Any],
+    provider_options: Mapping[str, Any],
     source: str,
 ) -> Any:
     name = PROVIDERS[provider]
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors; they also come as exceptions
-    options.add_session_config_entry("session.load_model_format", "ONNX")  # or the file's bytes choose
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # otherwise the bytes select the format
     if level is not None:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.__members__[level]
-    # One thread a session: the scheduler runs micro-batches side by side, which is faster than ONNX Runtime's own
-    # threads on these graphs, and gives the same bits whatever the number of threads.
+    # One thread per session: the scheduler runs micro-batches in parallel. That is faster on these graphs than ONNX
+    # Runtime's own threads, and the bits do not depend on the number of threads.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    # Always without ONNX Runtime's own fall-back, which prints to stdout and hides the reason.
+    # ONNX Runtime's own fallback is off, since it prints to stdout and hides the reason.
     if provider == "cpu":
         try:
-            with uninterrupted:
+            with fork_guard:
                 return onnxruntime.InferenceSession(graph, options, providers=[(name, {})], enable_fallback=0)
-        except Exception as error:  # ONNX Runtime's exceptions have no common base but this
+        except Exception as error:  # ONNX Runtime's exceptions have no other common base
             where = f"{source}: " if source else ""
-            raise BundleError(f"{where}ONNX Runtime refuses a graph: {error}; export the bundle again") from error
+            raise BundleError(f"{where}ONNX Runtime cannot open a graph: {error}; export the bundle again") from error
 
-    settings = {**_OPTIONS.get(provider, {}), **{key: str(value) for key, value in asked.items()}}
+    settings = {**_OPTIONS.get(provider, {}), **{key: str(value) for key, value in provider_options.items()}}
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     missing = ""
     try:
@@ -164,33 +171,35 @@ def _open(
             session = onnxruntime.InferenceSession(graph, options, providers=[(name, settings)], enable_fallback=0)
         elif (devices := plugin_devices(onnxruntime, provider, name)) is None:
             raise ProviderError(
-                f"provider {provider} needs ONNX Runtime's {name}; the installed onnxruntime {onnxruntime.__version__} has "
-                f"{', '.join(available)}; install it with: {REMEDIES[provider]}"
+                f"provider {provider} needs ONNX Runtime's {name}; the installed onnxruntime "
+                f"{onnxruntime.__version__} has {', '.join(available)}; install it with: {REMEDIES[provider]}"
             )
         elif not devices:
-            raise ProviderError(f"provider {provider} is installed and finds no device here that it can run on")
+            raise ProviderError(f"provider {provider} is installed, but finds no device on this machine")
         else:
             options.add_provider_for_devices(devices[:1], settings)
             session = onnxruntime.InferenceSession(graph, options)
     except ProviderError:
         raise
     except Exception as error:
-        remedy = f"{'check provider_options, or ' if asked else ''}install it with: {REMEDIES[provider]}"
+        remedy = f"{'check provider_options, or ' if provider_options else ''}install it with: {REMEDIES[provider]}"
         raise ProviderError(f"provider {provider} failed: {' '.join(str(error).split())}{missing}; {remedy}") from error
     if (actual := session.get_providers()[0]) != name:
         raise ProviderError(
-            f"provider {provider} was asked for and ONNX Runtime fell back to {actual}: what it needs is missing or of "
-            f"another version{missing}; install it with: {REMEDIES[provider]}"
+            f"provider {provider} was requested, but ONNX Runtime fell back to {actual}: a library is missing or has "
+            f"the wrong version{missing}; install it with: {REMEDIES[provider]}"
         )
     if (nodes := nodes_by_provider(session)) is not None and name not in nodes:
-        raise ProviderError(f"provider {provider} works and takes no part of the graph: all of it would run on the CPU")
+        raise ProviderError(
+            f"provider {provider} works, but supports no node of the graph: all of it would run on the CPU"
+        )
     return session
 
 
 @functools.cache
 def _preload(onnxruntime: Any) -> str:
-    """Load CUDA's and cuDNN's libraries out of the packages that pip installed them from; what failed, for a message."""
-    with contextlib.redirect_stdout(io.StringIO()) as said:
+    """Load the libraries of CUDA and cuDNN from pip's packages, and return the failures as part of a message."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
         onnxruntime.preload_dlls()
-    failures = [line for line in said.getvalue().splitlines() if "Failed to load" in line]
+    failures = [line for line in printed.getvalue().splitlines() if "Failed to load" in line]
     return f" ({'; '.join(failures)})" if failures else ""

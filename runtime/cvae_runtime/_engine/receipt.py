@@ -1,4 +1,4 @@
-"""What a model runs on, for whoever has to repeat its results."""
+"""Provenance record: what a model runs on, and with which versions."""
 
 import importlib.metadata
 import json
@@ -23,14 +23,18 @@ def make_receipt(
     precision: str,
     threads: int,
 ) -> dict[str, Any]:
-    """Describe open sessions as `Model.receipt` does: what was asked for, what runs and why, and with what versions.
+    """Make the record that `Model.receipt` returns: the request, what runs and why, and the versions.
 
     Args:
-        path, sha256: of the bundle.
-        engines: what computes.
-        requested: the provider that was asked for.
-        precision: the precision that was asked for.
-        threads: how many run at a time.
+        path: the bundle's folder.
+        sha256: SHA-256 of the bundle's manifest.
+        engines: the open encoder and decoder.
+        requested: the requested provider.
+        precision: the requested precision.
+        threads: number of threads on the CPU.
+
+    Returns:
+        A dict of JSON values.
     """
     opened = engines.opened
     options = opened.sessions[0].get_provider_options()
@@ -62,12 +66,12 @@ def make_receipt(
 
 
 def write_receipt(path: Path, receipt: Mapping[str, Any], request: Mapping[str, Any]) -> None:
-    """Write a receipt, and what was asked for, as JSON."""
+    """Write a receipt and the command's request to a JSON file."""
     write_file(path, (json.dumps({**receipt, "request": request}, indent=1, allow_nan=False) + "\n").encode())
 
 
 def versions() -> dict[str, str | None]:
-    """Versions of what takes part; None for what is not there."""
+    """Return the versions of cvae-toolkit, ONNX Runtime, NumPy and Python; None if not installed."""
     try:
         onnxruntime = require("onnxruntime", "cpu").__version__
     except ImportError:
@@ -81,7 +85,7 @@ def versions() -> dict[str, str | None]:
 
 
 def distribution_version(name: str) -> str | None:
-    """The version of an installed distribution; None where it is not there."""
+    """Return the version of a distribution; None if it is not installed."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

@@ -1,8 +1,8 @@
-"""Runs micro-batches side by side on threads.
+"""Run micro-batches in parallel on threads.
 
-ONNX Runtime's CPU provider walks the images of a transposed convolution one after another, with a threaded product for
-each. Single-threaded sessions called from as many threads as there are cores do about twice as much (calls release the
-GIL). How a call is cut is decided in `_micro_batch`.
+For a transposed convolution, ONNX Runtime's CPU provider processes one image after another, with a threaded matrix
+product for each. Calling single-threaded sessions from one thread per core is about 2x faster; calls release the GIL.
+The module `micro_batch` decides the size of the parts.
 """
 
 import os
@@ -12,33 +12,37 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from operator import length_hint
 
-from .._check import is_whole
+from .._check import is_int
 from .._errors import InputError, ProviderError
 from .._system import allowed_cores
-from .fork import uninterrupted
+from .fork import fork_guard
 
 MAX_THREADS = 1024
 
 Work = Callable[[int, int], None]
 
-_NAME = "cvae-runtime"  # of the pools' threads
+_NAME = "cvae-runtime"  # prefix of the threads' names
 
 
 class Scheduler:
-    """A pool of threads that serves one model, called from any number of threads.
+    """A pool of threads for one model. Any number of threads may call it.
 
-    A call works itself, and takes threads of the pool as they are free. It never waits for one that another call has,
-    and work calls no scheduler, so that calls cannot wait for each other in a ring. A forked child gets its own pool.
+    The calling thread works too, and adds free threads of the pool. It never waits for a thread that another call
+    uses, and work never calls a scheduler, so calls cannot deadlock. A forked child gets its own pool.
 
     Args:
-        threads: how many run at a time, the caller's included; as many as the process may use cores if not given.
+        threads: number of threads, including the caller's. Default: the number of cores that the process may use.
 
     Attributes:
-        survives_fork: whether the work can be done in a forked child; set it to False for devices, which cannot.
+        threads: number of threads, including the caller's.
+        survives_fork: whether the work runs in a forked child. Set it to False for GPU providers.
+
+    Raises:
+        InputError: ``threads`` is out of range.
     """
 
     def __init__(self, threads: int | None = None) -> None:
-        if threads is not None and not (is_whole(threads) and 1 <= threads <= MAX_THREADS):
+        if threads is not None and not (is_int(threads) and 1 <= threads <= MAX_THREADS):
             raise InputError(f"threads must be 1 to {MAX_THREADS}; found {threads!r}")
         self.threads = threads or allowed_cores()
         self.survives_fork = True
@@ -52,17 +56,17 @@ class Scheduler:
         self._busy: list[Future[None]] = []
 
     def after_fork(self) -> None:
-        """Begin anew in a forked child, where the pool's threads are not."""
+        """Make a new pool in a forked child, which does not inherit threads."""
         self._forked = True
         self._make_pool()
 
     def run(self, count: int, size: int, work: Work) -> None:
-        """Call ``work(start, stop)`` for the spans of ``size`` that make up ``range(count)``, in any order.
+        """Call ``work(start, stop)`` on spans of ``size`` that cover ``range(count)``, in any order.
 
         Raises:
             InputError: the scheduler is closed.
-            ProviderError: this is a forked child, where the work cannot be done.
-            Exception: the first that a call raised; calls not yet begun are dropped.
+            ProviderError: this is a forked child, and the provider does not work in one.
+            Exception: the first exception of ``work``. Spans that have not started are dropped.
         """
         self.check_open()
         starts = iter(range(0, count, size))
@@ -79,9 +83,9 @@ class Scheduler:
                         return
                     if recruit is not None:
                         recruit()
-                    with uninterrupted:
+                    with fork_guard:
                         work(start, min(start + size, count))
-            except BaseException:  # Ctrl-C too: what runs is awaited, nothing more is begun
+            except BaseException:  # Ctrl-C too: start no more spans
                 stop.set()
                 raise
 
@@ -99,37 +103,37 @@ class Scheduler:
             wait([helper for helper in helpers if not helper.cancel()])
             raise
 
-    def _recruit(self, wanted: int, task: Callable[[], None]) -> list[Future[None]]:
-        """Start ``task`` on as many threads of the pool as are free, ``wanted`` at most."""
-        begun: list[Future[None]] = []
+    def _recruit(self, most: int, task: Callable[[], None]) -> list[Future[None]]:
+        """Start ``task`` on the free threads of the pool, at most ``most``."""
+        started: list[Future[None]] = []
         if self._pool is None:
-            return begun
+            return started
         with self._lock:
             self._busy = [future for future in self._busy if not future.done()]
-            for _ in range(min(wanted, self.threads - 1 - len(self._busy))):
+            for _ in range(min(most, self.threads - 1 - len(self._busy))):
                 try:
                     future = self._pool.submit(task)
-                except RuntimeError:  # closed meanwhile, the interpreter ends, or no more threads: the caller goes on
+                except RuntimeError:  # closed, interpreter exit, or no more threads
                     break
-                begun.append(future)
+                started.append(future)
                 self._busy.append(future)
-        return begun
+        return started
 
     def check_open(self) -> None:
-        """Raise what `run` would raise before any work."""
+        """Raise `InputError` or `ProviderError` if `run` could not work."""
         if self._closed:
             raise InputError("the model is closed; load it again")
         if self._forked and not self.survives_fork:
             raise ProviderError(
-                "the model was loaded before this process was forked, and its provider works in no forked process; "
-                "load it in each worker, or start workers by spawn"
+                "the model was loaded before this process was forked, and its provider does not work in a forked "
+                "process; load the model in each worker, or start workers by spawn"
             )
 
     def close(self) -> None:
-        """End the threads; nothing can be run afterwards. Calls under way are finished."""
+        """End the threads after their current calls. Later calls of `run` raise."""
         self._closed = True
         if self._pool is not None:
-            # A thread of a pool, where Python may have collected garbage that closes a model, cannot wait for itself.
+            # Garbage collection may call this on a thread of the pool, which cannot wait for itself.
             self._pool.shutdown(wait=not threading.current_thread().name.startswith(_NAME))
 
 

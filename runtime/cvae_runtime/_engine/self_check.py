@@ -1,4 +1,4 @@
-"""Run a bundle's golden vectors on this machine."""
+"""The self-check: compare a bundle's outputs on this machine with its golden vectors."""
 
 import dataclasses
 from typing import Any
@@ -14,7 +14,14 @@ from .providers import open_sessions
 
 @dataclasses.dataclass(frozen=True)
 class GoldenResult:
-    """One output of one graph against its golden vector: the largest absolute difference."""
+    """The comparison of one output of one graph with its golden vector.
+
+    Attributes:
+        file: the graph's file name, or "rng" for latents.
+        output: name of the output.
+        difference: largest absolute difference; of latents, in ulp.
+        atol: the largest difference allowed.
+    """
 
     file: str
     output: str
@@ -23,33 +30,35 @@ class GoldenResult:
 
     @property
     def agrees(self) -> bool:
-        """Whether the difference is within the tolerance."""
+        """Return whether the difference is within the tolerance."""
         return self.difference <= self.atol
 
 
 def check_golden(bundle: Bundle, provider: str = "cpu", level: str | None = None) -> list[GoldenResult]:
-    """Run a bundle's golden vectors on this machine.
+    """Run a bundle's golden vectors on this machine, and compare the outputs.
 
     Args:
-        bundle: what is checked.
-        provider: what graphs run on; those that are shaped for another are left out.
-        level: the name of an optimisation level of ONNX Runtime, "ORT_DISABLE_ALL" and so on; its default if not given.
+        bundle: the bundle, from `read_bundle`.
+        provider: the execution provider, by name. Graphs made for another provider are skipped.
+        level: name of ONNX Runtime's optimization level, such as "ORT_DISABLE_ALL". Default: that of ONNX Runtime.
 
     Returns:
-        A result for every output of every case, and one for the latents, whose tolerance is 1 ulp.
+        A result for every output of every case, and for every set of latents, whose tolerance is 1 ulp.
 
     Raises:
         BundleError: the vectors do not fit the bundle's graphs.
-        ProviderError: the provider is not there or does not work.
+        ProviderError: the provider is not installed or does not work.
+        InputError: an unknown provider.
+        MissingExtraError: ONNX Runtime is not installed.
     """
     info = bundle.manifest.golden
     source = str(bundle.path / info.file)
     golden = parse_golden(bundle.files[info.file], source)
     results = []
-    sessions: dict[str, Any] = {}  # each graph's, once, however many cases there are
-    elsewhere = {graph.file for graph in bundle.manifest.graphs if graph.target not in ("portable", provider)}
+    sessions: dict[str, Any] = {}  # by graph, since several cases may use one
+    skipped = {graph.file for graph in bundle.manifest.graphs if graph.target not in ("portable", provider)}
     for case in golden.cases:
-        if case.file in elsewhere:
+        if case.file in skipped:
             continue
         _check_case(bundle, case, source)
         if case.file not in sessions:
@@ -68,7 +77,7 @@ def check_golden(bundle: Bundle, provider: str = "cpu", level: str | None = None
 def _check_case(bundle: Bundle, case: GoldenCase, source: str) -> None:
     if case.file not in bundle.files or case.file == bundle.manifest.golden.file:
         raise BundleError(f"{source}: names the graph {case.file}, which the bundle does not have")
-    if not case.outputs:  # to ONNX Runtime, none means all
+    if not case.outputs:  # ONNX Runtime would compute all outputs
         raise BundleError(f"{source}: a case of {case.file} has no outputs; export the bundle again")
 
 
@@ -80,13 +89,13 @@ def _open(bundle: Bundle, file: str, provider: str, level: str | None) -> Any:
 def _run_case(session: Any, case: GoldenCase, source: str) -> list[NDArray[Any]]:
     try:
         outputs: list[NDArray[Any]] = session.run(list(case.outputs), dict(case.inputs))
-    except Exception as error:  # ONNX Runtime's exceptions have no common base but this
+    except Exception as error:  # ONNX Runtime's exceptions have no other common base
         raise BundleError(f"{source}: the vectors do not fit {case.file}: {error}; export the bundle again") from error
     return outputs
 
 
 def _difference(found: NDArray[Any], expected: NDArray[Any], name: str, unit: NDArray[Any] | float = 1.0) -> float:
-    """The largest absolute difference, in ``unit``. In float64: bytes would wrap round."""
+    """Return the largest absolute difference, in multiples of ``unit``. float64 avoids overflow of uint8."""
     if found.shape != expected.shape:
         raise BundleError(
             f"{name}: expected values of shape {found.shape}, found {expected.shape}; export the bundle again"

@@ -1,4 +1,4 @@
-"""Sessions whose failures are told as this project's errors, naming the file."""
+"""Sessions whose outputs are checked, and whose failures raise this project's errors with the file's name."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,25 +14,25 @@ _Needs = Mapping[str, tuple[str, tuple[int, ...]]]  # name to dtype and shape af
 
 _ORT_TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
 
-_ROUNDING = 1e-3  # beyond 0 and 1: a quarter of a grey level; graphs in 8 bits and float16 are off by less
-_EXTREME = 1e8  # sum of squares of a micro-batch's latents; those of the prior have some hundred thousand
+_ROUNDING = 1e-3  # tolerance beyond 0 and 1, a quarter of a grey level; int8 and float16 graphs exceed them by less
+_EXTREME = 1e8  # sum of squares of a micro-batch's latents; for the prior it is some hundred thousand
 
 
 class CheckedSession:
-    """An ONNX Runtime session that gives what its graph's manifest says, or raises.
+    """An ONNX Runtime session that returns outputs as the manifest describes them, or raises.
 
-    ONNX Runtime opens graphs that fail when they run, and takes shapes that a graph declares as a hint.
+    ONNX Runtime opens graphs that fail when they run, and does not enforce the shapes that a graph declares.
 
     Args:
-        session: what `check_session` has passed.
-        graph: what it was opened from.
-        provider: what it runs on.
-        source: what errors call the graph.
+        session: a session that passed `check_session`.
+        graph: the session's graph.
+        provider: the session's execution provider, by name.
+        source: name of the graph in error messages.
 
     Attributes:
-        session: that of ONNX Runtime.
-        input: its input's name.
-        shapes: those of its outputs by name, without the batch.
+        session: the session of ONNX Runtime.
+        input: name of the graph's input.
+        shapes: shapes of the graph's outputs by name, without the batch dimension.
     """
 
     def __init__(self, session: Any, graph: GraphInfo, provider: str, source: str) -> None:
@@ -42,30 +42,30 @@ class CheckedSession:
         self._decodes = graph.role == "decoder"
 
     def run(self, items: NDArray[Any], outputs: Sequence[str]) -> list[NDArray[Any]]:
-        """The outputs of these names.
+        """Run the session on ``items`` and return the named outputs, float32.
 
         Raises:
-            BundleError: the graph fails on the CPU, or gives other shapes than it says, or values that are not finite, or
-                "probs" outside [0, 1].
-            ProviderError: so it does on another provider.
-            InputError: latents are so large that the decoder's sums leave float32.
+            BundleError: the graph fails on the CPU, its outputs have wrong shapes or values that are not finite, or
+                "probs" is outside [0, 1].
+            ProviderError: the graph fails on another provider, or has such values there.
+            InputError: latents are so large that the decoder overflows float32.
         """
         try:
             found: list[NDArray[Any]] = self.session.run(outputs, {self.input: items})
-        except Exception as error:  # ONNX Runtime's exceptions have no common base but this
+        except Exception as error:  # ONNX Runtime's exceptions have no other common base
             raise self.failure(error) from error
         self.check_shapes(found, len(items), outputs)
         return self.checked_values(items, found, outputs)
 
     def failure(self, error: Exception) -> Exception:
-        """What to raise for what ONNX Runtime raised."""
-        what = f"{self._source}: ONNX Runtime fails: {' '.join(str(error).split())}"
+        """Return the error to raise for an exception of ONNX Runtime."""
+        message = f"{self._source}: ONNX Runtime fails: {' '.join(str(error).split())}"
         if self._provider == "cpu":
-            return BundleError(f"{what}; export the bundle again")
-        return ProviderError(f"{what}; try provider cpu")
+            return BundleError(f"{message}; export the bundle again")
+        return ProviderError(f"{message}; try provider cpu")
 
     def check_shapes(self, found: Sequence[NDArray[Any]], rows: int, outputs: Sequence[str]) -> None:
-        """Raise `BundleError` unless the outputs have the shapes that the graph promises."""
+        """Raise `BundleError` unless the outputs have the shapes that the manifest states."""
         for name, array in zip(outputs, found, strict=True):
             if array.shape != (expected := (rows, *self.shapes[name])):
                 raise BundleError(
@@ -75,47 +75,54 @@ class CheckedSession:
     def checked_values(
         self, items: NDArray[Any], found: Sequence[NDArray[Any]], outputs: Sequence[str]
     ) -> list[NDArray[Any]]:
-        """The outputs for these items, rounding errors of "probs" beyond 0 and 1 cut off.
+        """Check the values of outputs, and clip rounding errors of "probs" to [0, 1].
 
         Raises:
-            BundleError, InputError: see `run`.
+            BundleError, ProviderError, InputError: see `run`.
         """
         return [self._checked(items, array, name) for name, array in zip(outputs, found, strict=True)]
 
     def _checked(self, items: NDArray[Any], array: NDArray[Any], name: str) -> NDArray[Any]:
         if self._decodes and name == "probs":
             low, high = array.min(), array.max()
-            if low >= 0.0 and high <= 1.0:  # also false where one is NaN
+            if low >= 0.0 and high <= 1.0:  # false if one is NaN
                 return array
             if low >= -_ROUNDING and high <= 1.0 + _ROUNDING:
                 return array.clip(0.0, 1.0)
             if np.isfinite(array).all():
                 raise self._wrong(f"expected probs in [0, 1], found {low:.3g} to {high:.3g}")
-        # The sum of squares takes a quarter of the time, and tells of all but numbers above 1e19.
+        # The sum of squares is 4x faster than isfinite, but overflows for numbers above 1e19.
         elif math.isfinite(np.vdot(array, array)) or np.isfinite(array).all():
             return array
         if self._decodes and np.vdot(items, items) >= _EXTREME:
             raise InputError(
-                f"{self._source}: expected latents whose images float32 can hold, found some of up to "
-                f"{np.abs(items).max():.3g}; give smaller ones, or a lower temperature"
+                f"{self._source}: expected latents whose images fit float32, found values up to "
+                f"{np.abs(items).max():.3g}; use smaller latents or a lower temperature"
             )
         raise self._wrong(f"expected a finite {name}, found NaN or infinity")
 
-    def _wrong(self, what: str) -> CvaeError:
+    def _wrong(self, message: str) -> CvaeError:
         if self._provider == "cpu":
-            return BundleError(f"{self._source}: {what}; export it again")
-        return ProviderError(f"{self._source}: {what}; try provider cpu")
+            return BundleError(f"{self._source}: {message}; export it again")
+        return ProviderError(f"{self._source}: {message}; try provider cpu")
 
 
 def check_session(session: Any, graph: GraphInfo, model: ModelInfo, source: str) -> None:
-    """Raise `BundleError` unless a graph has the inputs and outputs that its manifest says and its role needs."""
+    """Raise `BundleError` unless a session has the inputs and outputs that the manifest states and the role needs.
+
+    Args:
+        session: the session of ONNX Runtime.
+        graph: the graph's entry in the manifest.
+        model: the model's entry in the manifest.
+        source: name of the graph in error messages.
+    """
     image, latent = model.image_shape, (model.latent_dim,)
     roles: dict[str, tuple[_Needs, _Needs]] = {
         "encoder": ({"images": ("uint8", image)}, {"mean": ("float32", latent), "logvar": ("float32", latent)}),
         "decoder": ({"z": ("float32", latent)}, _decoded(graph, model)),
     }
     needed_inputs, needed_outputs = roles[graph.role]
-    for kind, told, tensors, need in (
+    for kind, stated, tensors, needed in (
         ("inputs", graph.inputs, session.get_inputs(), needed_inputs),
         ("outputs", graph.outputs, session.get_outputs(), needed_outputs),
     ):
@@ -124,16 +131,16 @@ def check_session(session: Any, graph: GraphInfo, model: ModelInfo, source: str)
         except UnicodeDecodeError as error:
             raise BundleError(f"{source}: the {kind} have names that are not UTF-8; export the bundle again") from error
         by_name = {tensor.name: (tensor.dtype, tensor.shape[1:]) for tensor in found}
-        if found != told or any(by_name.get(name) != tensor for name, tensor in need.items()):
-            needs = tuple(TensorInfo(name, dtype, ("batch", *shape)) for name, (dtype, shape) in need.items())
+        if found != stated or any(by_name.get(name) != tensor for name, tensor in needed.items()):
+            needs = tuple(TensorInfo(name, dtype, ("batch", *shape)) for name, (dtype, shape) in needed.items())
             raise BundleError(
-                f"{source}: expected the {kind} {_describe(told)}, among them {_describe(needs)}; "
+                f"{source}: expected the {kind} {_describe(stated)}, among them {_describe(needs)}; "
                 f"found {_describe(found)}; export the bundle again"
             )
 
 
 def _decoded(graph: GraphInfo, model: ModelInfo) -> _Needs:
-    """What a decoder must give; the outputs of a mixture have as many components as the graph says of the first."""
+    """Return the outputs that a decoder must have. A mixture has as many components as the graph's "location"."""
     image = model.image_shape
     sizes = [tensor.shape[-1] for tensor in graph.outputs if tensor.name == "location" and tensor.shape]
     components = max([size for size in sizes if isinstance(size, int)], default=1)

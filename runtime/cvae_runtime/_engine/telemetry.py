@@ -1,17 +1,18 @@
-"""ONNX Runtime's official builds report their use to their maker; in a process of ours they do not.
+"""Disable the telemetry of ONNX Runtime.
 
-They keep events in a file below the home folder and send them over HTTPS, from threads that Python does not see (the
-Privacy.md beside the installed package says so). They look at a variable once, when they are first imported.
+Official builds of ONNX Runtime store events in a file below the home folder and send them to Microsoft over HTTPS,
+from threads that Python does not see (see Privacy.md in the installed package). They read the environment variable
+once, at the first import.
 """
 
 import os
 import sys
 
 
-def silence() -> None:
-    """Set ``ORT_DISABLE_TELEMETRY=1`` unless it has a value, for this process and those that it starts.
+def disable_telemetry() -> None:
+    """Set ``ORT_DISABLE_TELEMETRY=1``, for this process and its children, unless the variable has a value.
 
-    Where ONNX Runtime was imported before, it can only be told to report no more.
+    If ONNX Runtime was imported before, this stops later events only.
     """
     if "ORT_DISABLE_TELEMETRY" in os.environ:
         return

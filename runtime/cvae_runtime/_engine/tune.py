@@ -1,24 +1,24 @@
-"""Measures which micro-batch is the fastest here."""
+"""Measure the fastest micro-batch on this machine."""
 
 import statistics
 import time
 from collections.abc import Callable, Sequence
 
-_MARGIN = 0.98  # of the best rate: a smaller micro-batch within it is taken, for its latency and its memory
+_MARGIN = 0.98  # of the best rate; a smaller micro-batch above it is preferred, for its latency and memory
 
 
 def fastest(rate: Callable[[int], float], candidates: Sequence[int], seconds: float) -> int:
-    """The smallest candidate that is about as fast as the best.
+    """Return the smallest candidate whose rate is at least 98 % of the best.
 
-    Rounds are interleaved, since a machine's clock may drift while they run; a candidate's figure is its median.
+    Every round measures each candidate once, because the CPU's clock rate may drift. A candidate's rate is the median.
 
     Args:
-        rate: measures one, in items a second.
+        rate: function that measures a candidate, in items per second.
         candidates: micro-batches, ascending.
-        seconds: how long to measure; each is measured three times at least.
+        seconds: duration of the measurement; there are at least three rounds.
     """
     for size in candidates:
-        rate(size)  # the first call of a size allocates
+        rate(size)  # the first call of a size allocates memory
     rates: dict[int, list[float]] = {size: [] for size in candidates}
     end = time.perf_counter() + seconds
     while len(rates[candidates[0]]) < 3 or time.perf_counter() < end:

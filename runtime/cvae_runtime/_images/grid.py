@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._check import whole
+from .._check import check_int
 from .._errors import InputError
 
 _SCALE_UP_TO = 64  # pixels; smaller images are drawn larger in a grid
@@ -67,8 +67,8 @@ def picture_grid(
     if images.ndim != 4 or not images.size:
         raise InputError(f"images must have the shape (N, H, W, C) and hold at least one; found {images.shape}")
     count, height, width, channels = images.shape
-    columns = math.ceil(math.sqrt(count)) if columns is None else whole("columns", columns, 1)
-    padding, scale = whole("padding", padding, 0), whole("scale", scale, 1)
+    columns = math.ceil(math.sqrt(count)) if columns is None else check_int("columns", columns, 1)
+    padding, scale = check_int("padding", padding, 0), check_int("scale", scale, 1)
     rows = math.ceil(count / columns)
     images = images.repeat(scale, axis=1).repeat(scale, axis=2)
     height, width = height * scale, width * scale

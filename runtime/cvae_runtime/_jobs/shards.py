@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from .._check import whole
+from .._check import check_int
 from .._errors import CvaeError, InputError
 from .._model import Model
 from .._sampling import Dtype
@@ -97,7 +97,7 @@ class ShardSettings:
             seed=seed,
             first=first,
             temperature=float(temperature),
-            shard_size=whole("shard size", shard_size, 1),
+            shard_size=check_int("shard size", shard_size, 1),
             format=form,
             dtype=dtype,
             image_shape=model.image_shape,
@@ -236,8 +236,8 @@ def _write_shard(folder: Path, settings: ShardSettings, model: Model, name: str,
 def _owns(folder: Path) -> Owns:
     fields = json.loads((folder / SETTINGS_NAME).read_bytes())
     settings = ShardSettings(**{field.name: fields[field.name] for field in dataclasses.fields(ShardSettings)})
-    whole("count", settings.count, 1)
-    whole("shard_size", settings.shard_size, 1)
+    check_int("count", settings.count, 1)
+    check_int("shard_size", settings.shard_size, 1)
     return settings.owns
 
 

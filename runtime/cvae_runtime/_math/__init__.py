@@ -1,4 +1,4 @@
-"""The specified random numbers, the ELBO and its parts, and paths between latents, in NumPy."""
+"""Random latents, the ELBO and its parts, and paths and grids in latent space, in NumPy."""
 
 from .elbo import (
     EVALUATION_SEED,

@@ -1,8 +1,7 @@
-"""The evidence lower bound and its parts, in nats per image, computed in float64 from a model's outputs.
+"""The evidence lower bound (ELBO) and its parts, in nats per image, computed in float64 from a model's outputs.
 
 ELBO = log p(x|z) - KL(q(z|x) || p(z)) with one draw z = mean + exp(logvar / 2) * noise (Kingma and Welling,
-"Auto-encoding variational Bayes", 2014). Every figure of this project that is called an ELBO comes from here or from
-the same formula.
+"Auto-encoding variational Bayes", 2014). Every ELBO that this project reports uses this formula.
 """
 
 import math
@@ -14,28 +13,27 @@ from numpy.typing import NDArray
 from .._errors import InputError
 
 PROBABILITY_FLOOR = 1e-7
-EVALUATION_SEED = 0  # of the noise of every reported ELBO, so that two of them differ by their models alone
+EVALUATION_SEED = 0  # of the noise of every reported ELBO, so that only the models make a difference
 
 Float64s = NDArray[np.float64]
 Float32s = NDArray[np.float32]
 
-_IMAGES_AT_A_TIME = 64  # bounds the memory of float64
+_IMAGES_AT_A_TIME = 64  # bounds the memory of float64 arrays
 
 
 def log_likelihood(targets: Float32s, outputs: Mapping[str, Float32s], likelihood: str) -> Float64s:
-    """log p(x|z), summed over each image.
+    """Compute log p(x|z) of each image, for a likelihood by name.
 
     Args:
-        targets: (N, H, W, C), see `targets_of`.
-        outputs: of the decoder, "probs" and what else the likelihood takes, float32 (N, H, W, C) each, of a mixture
-            (N, H, W, C, K).
+        targets: float32 (N, H, W, C), from `targets_of`.
+        outputs: the decoder's outputs by name, float32 (N, H, W, C) each; a mixture's parameters are (N, H, W, C, K).
         likelihood: "bernoulli", "discretized-logistic" or "discretized-logistic-mixture".
 
     Returns:
         float64 (N,), in nats.
 
     Raises:
-        InputError: another likelihood.
+        InputError: an unknown likelihood.
     """
     if likelihood not in _FORMULAS:
         raise InputError(f"likelihood must be one of {', '.join(_FORMULAS)}; found {likelihood!r}")
@@ -48,11 +46,12 @@ def log_likelihood(targets: Float32s, outputs: Mapping[str, Float32s], likelihoo
 
 
 def bernoulli_log_likelihood(targets: NDArray[np.float32], probs: Float32s) -> Float64s:
-    """log p(x|z) of independent Bernoulli pixels, summed over each image.
+    """Compute log p(x|z) of independent Bernoulli pixels, summed over each image.
 
     Args:
-        targets: (N, H, W, C), 0 or 1, or grey values between (then it is a cross-entropy bound, not a likelihood).
-        probs: float32 (N, H, W, C), clipped to [1e-7, 1 - 1e-7].
+        targets: float32 (N, H, W, C), 0 or 1. For grey values in [0, 1] the result is a negative cross-entropy, not a
+            log-likelihood.
+        probs: float32 (N, H, W, C), probabilities of 1. Values are clipped to [1e-7, 1 - 1e-7].
 
     Returns:
         float64 (N,), in nats.
@@ -65,16 +64,16 @@ def bernoulli_log_likelihood(targets: NDArray[np.float32], probs: Float32s) -> F
 
 
 def discretized_logistic_log_likelihood(targets: NDArray[np.float32], probs: Float32s, log_scale: Float32s) -> Float64s:
-    """log p(x|z) of independent pixels of 256 levels, summed over each image and its channels.
+    """Compute log p(x|z) of independent pixels of 256 grey levels, summed over each image and its channels.
 
-    A level v is the interval of half a level around x = v/255 under a logistic distribution with location m and scale
-    s: sigmoid(b) - sigmoid(a) with a = (x - 1/510 - m) / s and b = (x + 1/510 - m) / s. Levels 0 and 255 take the
-    tails beyond them, so that the 256 sum to 1. (Kingma et al., "Improved variational inference with inverse
-    autoregressive flow", 2016; Salimans et al., "PixelCNN++", 2017.) Its logarithm is exactly
-    -softplus(-b) - softplus(a) + log(1 - exp(a - b)), in which nothing cancels.
+    The probability of level v is that of the interval x - 1/510 to x + 1/510 around x = v/255, under a logistic
+    distribution with location m and scale s: sigmoid(b) - sigmoid(a) with a = (x - 1/510 - m) / s and
+    b = (x + 1/510 - m) / s. Levels 0 and 255 include the tails, so that the 256 probabilities sum to 1. (Kingma et
+    al., "Improved variational inference with inverse autoregressive flow", 2016; Salimans et al., "PixelCNN++", 2017.)
+    The logarithm is exactly -softplus(-b) - softplus(a) + log(1 - exp(a - b)), which has no cancellation.
 
     Args:
-        targets: (N, H, W, C), v/255.
+        targets: float32 (N, H, W, C), x.
         probs: float32 (N, H, W, C), m.
         log_scale: float32 (N, H, W, C), log s.
 
@@ -88,14 +87,14 @@ def discretized_logistic_log_likelihood(targets: NDArray[np.float32], probs: Flo
 def discretized_logistic_mixture_log_likelihood(
     targets: NDArray[np.float32], location: Float32s, log_scale: Float32s, mixture_logits: Float32s
 ) -> Float64s:
-    """log p(x|z) of independent pixels and channels, each a mixture of K discretized logistic distributions.
+    """Compute log p(x|z) of independent pixels and channels, each a mixture of K discretized logistic distributions.
 
     log sum_k exp(l_k + log p_k) - log sum_k exp(l_k), with the log p_k of `discretized_logistic_log_likelihood`.
     (Salimans et al., "PixelCNN++", 2017.)
 
     Args:
-        targets: (N, H, W, C), v/255.
-        location: float32 (N, H, W, C, K), m; any finite number.
+        targets: float32 (N, H, W, C), grey levels / 255.
+        location: float32 (N, H, W, C, K), m; any finite values.
         log_scale: float32 (N, H, W, C, K), log s.
         mixture_logits: float32 (N, H, W, C, K), l.
 
@@ -110,8 +109,8 @@ def discretized_logistic_mixture_log_likelihood(
 
 
 def _log_levels(targets: NDArray[np.float32], location: Float32s, log_scale: Float32s) -> Float64s:
-    """log of the probability that a logistic distribution gives each level; the arguments broadcast."""
-    x = np.rint(255 * targets.astype(np.float64)) / 255  # as float32 rounded it, levels would overlap or leave gaps
+    """Compute the log-probability of each grey level under a logistic distribution; the arguments broadcast."""
+    x = np.rint(255 * targets.astype(np.float64)) / 255  # rounded to float32, levels overlap or leave gaps
     s = np.exp(log_scale.astype(np.float64))
     a, b = (x - 1 / 510 - location) / s, (x + 1 / 510 - location) / s
     above_a = np.where(x == 0.0, 0.0, -np.logaddexp(0.0, a))
@@ -122,7 +121,7 @@ def _log_levels(targets: NDArray[np.float32], location: Float32s, log_scale: Flo
 
 
 def _log_sum_exp(values: Float64s) -> Float64s:
-    """Over the last axis."""
+    """Compute log(sum(exp(values))) over the last axis."""
     largest = values.max(axis=-1, keepdims=True)
     sums: Float64s = largest[..., 0] + np.log(np.exp(values - largest).sum(axis=-1))
     return sums
@@ -139,14 +138,21 @@ _FORMULAS: Mapping[str, tuple[Callable[..., Float64s], tuple[str, ...]]] = {
 
 
 def gaussian_kl_per_dimension(mean: Float32s, logvar: Float32s) -> Float64s:
-    """The summands of `gaussian_kl`: float64 (N, L), in nats."""
+    """Compute the terms of `gaussian_kl`.
+
+    Args:
+        mean, logvar: float32 (N, L).
+
+    Returns:
+        float64 (N, L), in nats.
+    """
     m, v = mean.astype(np.float64), logvar.astype(np.float64)
     terms: Float64s = np.exp(v) + m * m - 1.0 - v
     return 0.5 * terms
 
 
 def gaussian_kl(mean: Float32s, logvar: Float32s) -> Float64s:
-    """KL(N(mean, exp(logvar)) || N(0, I)) = sum (exp(logvar) + mean^2 - 1 - logvar) / 2.
+    """Compute KL(N(mean, exp(logvar)) || N(0, I)) = sum (exp(logvar) + mean^2 - 1 - logvar) / 2.
 
     Args:
         mean, logvar: float32 (N, L).
@@ -159,7 +165,7 @@ def gaussian_kl(mean: Float32s, logvar: Float32s) -> Float64s:
 
 
 def gaussian_log_density(z: Float32s, mean: Float32s, logvar: Float32s) -> Float64s:
-    """log N(z; mean, exp(logvar)) of (N, L), summed over each latent: float64 (N,), in nats."""
+    """Compute log N(z; mean, exp(logvar)) of latents (N, L), summed over L: float64 (N,), in nats."""
     v = logvar.astype(np.float64)
     terms: Float64s = math.log(2.0 * math.pi) + v + (z.astype(np.float64) - mean) ** 2 * np.exp(-v)
     sums: Float64s = terms.sum(axis=-1)
@@ -167,13 +173,29 @@ def gaussian_log_density(z: Float32s, mean: Float32s, logvar: Float32s) -> Float
 
 
 def reparameterize(mean: Float32s, logvar: Float32s, noise: Float32s) -> Float32s:
-    """z = mean + exp(logvar / 2) * noise, float32 (N, L)."""
+    """Compute z = mean + exp(logvar / 2) * noise.
+
+    Args:
+        mean, logvar, noise: float32 (N, L).
+
+    Returns:
+        float32 (N, L).
+    """
     z: Float32s = mean + np.exp(logvar * np.float32(0.5)) * noise
     return z
 
 
 def targets_of(images: NDArray[np.uint8], binarize_at: int | None, scale: int = 255) -> Float32s:
-    """What the likelihood is asked about: pixels >= ``binarize_at`` as 0 or 1, or pixels / ``scale``; same shape."""
+    """Convert raw pixels to the targets of the likelihood.
+
+    Args:
+        images: uint8, any shape.
+        binarize_at: smallest pixel value that becomes 1; None divides the pixels by ``scale`` instead.
+        scale: the divisor.
+
+    Returns:
+        float32, same shape.
+    """
     if binarize_at is not None:
         return (images >= binarize_at).astype(np.float32)
     return images.astype(np.float32) / np.float32(scale)

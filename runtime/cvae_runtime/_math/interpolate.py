@@ -1,4 +1,4 @@
-"""Ways between two latents."""
+"""Interpolation between two latents."""
 
 from typing import Literal, get_args
 
@@ -13,10 +13,18 @@ Method = Literal["linear", "spherical"]
 def interpolate_latents(
     a: NDArray[np.float32], b: NDArray[np.float32], steps: int, method: Method
 ) -> NDArray[np.float32]:
-    """Latents from ``a`` to ``b``, both float32 (L,) and included: float32 (steps, L).
+    """Interpolate between two latents, both ends included.
 
-    Spherical: (sin((1-t) w) a + sin(t w) b) / sin w with w the angle between a and b (Shoemake, 1985); linear where
-    the angle is 0 or half a turn, where it is not defined.
+    Spherical: (sin((1-t) w) a + sin(t w) b) / sin w, where w is the angle between a and b (Shoemake, 1985). The
+    formula is undefined for angles of 0 and 180 degrees; there the interpolation is linear.
+
+    Args:
+        a, b: float32 (L,).
+        steps: number of latents.
+        method: "linear" or "spherical".
+
+    Returns:
+        float32 (steps, L).
 
     Raises:
         InputError: an unknown method.

@@ -1,41 +1,41 @@
-"""The specified random numbers, the same in every language: ``threefry2x32-20/box-muller``.
+"""Random latents that are the same in every language: ``threefry2x32-20/box-muller``.
 
 A latent is a function of seed and index alone. Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror and Shaw, "Parallel
-random numbers: as easy as 1, 2, 3", SC 2011) turns a 64-bit counter under a 64-bit key, the seed, into two 32-bit
-words, and the Box-Muller transform in float64 turns these into two normal numbers, rounded to float32.
+random numbers: as easy as 1, 2, 3", SC 2011) encrypts a 64-bit counter with a 64-bit key, the seed, and outputs two
+32-bit words. The Box-Muller transform, in float64, converts them to two normal numbers, which are rounded to float32.
 
-The prior's counters lie below 2^63 and the posterior's from there on, so the two streams never meet.
+The prior uses counters below 2^63 and the posterior uses the others, so the two streams never overlap.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._check import is_whole, whole
+from .._check import check_int, is_int
 from .._errors import InputError
 
 RNG_NAME = "threefry2x32-20/box-muller"
 
 _POSTERIOR_COUNTERS = 1 << 63
 _KEY_PARITY = np.uint32(0x1BD11BDA)
-# To the left by so many bits, and to the right by what is left of 32.
+# Bits to shift left, and bits to shift right; they sum to 32.
 _ROTATIONS = [(np.uint32(bits), np.uint32(32 - bits)) for bits in (13, 15, 26, 6, 17, 29, 16, 24)]
 
 Words = NDArray[np.uint32]
 
 
 def threefry2x32(low: Words, high: Words, key: tuple[int, int]) -> tuple[Words, Words]:
-    """Encrypt counters with Threefry-2x32, 20 rounds.
+    """Encrypt 64-bit counters with Threefry-2x32, 20 rounds.
 
     Args:
-        low, high: the counters' low and high words, uint32 (N,).
-        key: the key's low and high word.
+        low, high: low and high words of the counters, uint32 (N,).
+        key: low and high word of the key.
 
     Returns:
         The two output words of each counter, uint32 (N,) each.
     """
     keys = np.array([key[0], key[1], 0], np.uint32)
     keys[2] = keys[0] ^ keys[1] ^ _KEY_PARITY
-    # Additions are modulo 2^32: on arrays NumPy wraps without a warning.
+    # Additions are modulo 2^32; NumPy does not warn about overflow in arrays.
     a, b = low + keys[0], high + keys[1]
     shifted = np.empty_like(b)
     for group in range(5):
@@ -51,34 +51,40 @@ def threefry2x32(low: Words, high: Words, key: tuple[int, int]) -> tuple[Words, 
 
 
 def prior_latents(seed: int, first: int, count: int, latent_dim: int) -> NDArray[np.float32]:
-    """Draw samples ``first .. first + count - 1`` of the prior N(0, I).
+    """Draw latents ``first .. first + count - 1`` of the prior N(0, I), the latents of `Model.generate`.
 
     Args:
         seed: unsigned 64-bit number.
-        first: index of the first sample.
-        count: number of samples.
+        first: index of the first latent.
+        count: number of latents.
         latent_dim: L, the length of a latent.
 
     Returns:
         float32 (count, L).
 
     Raises:
-        InputError: seed, first or count out of range; the stream ends where counters reach 2^63.
+        InputError: a number out of range. The stream ends where its counters reach 2^63.
     """
     check_range(seed, first, count, latent_dim)
     return _normals(int(seed), 0, int(first), int(count), int(latent_dim))
 
 
 def posterior_noise(seed: int, first: int, count: int, latent_dim: int) -> NDArray[np.float32]:
-    """Draw posterior noise for the running numbers ``n = first .. first + count - 1``, N(0, I).
+    """Draw posterior noise ``first .. first + count - 1`` from N(0, I), the noise of `Model.score`.
 
-    Image i of a call with k draws an image takes the numbers n = i*k + t for its draws t = 0 .. k-1.
+    With k draws per image, draw t = 0 .. k-1 of image i has index i*k + t.
+
+    Args:
+        seed: unsigned 64-bit number.
+        first: index of the first draw.
+        count: number of draws.
+        latent_dim: L, the length of a latent.
 
     Returns:
         float32 (count, L).
 
     Raises:
-        InputError: seed, first or count out of range.
+        InputError: a number out of range. The stream ends where its counters reach 2^64.
     """
     check_range(seed, first, count, latent_dim)
     return _normals(int(seed), _POSTERIOR_COUNTERS, int(first), int(count), int(latent_dim))
@@ -86,20 +92,20 @@ def posterior_noise(seed: int, first: int, count: int, latent_dim: int) -> NDArr
 
 def check_seed(seed: int) -> None:
     """Raise `InputError` unless ``seed`` is an unsigned 64-bit number."""
-    if not is_whole(seed) or not 0 <= seed < 1 << 64:
+    if not is_int(seed) or not 0 <= seed < 1 << 64:
         raise InputError(f"seed must be an unsigned 64-bit number, 0 to {(1 << 64) - 1}; found {seed!r}")
 
 
 def check_range(seed: int, first: int, count: int, latent_dim: int) -> None:
-    """Raise `InputError` unless a stream of latents has the numbers ``first .. first + count - 1``."""
+    """Raise `InputError` unless the stream of ``seed`` has latents ``first .. first + count - 1``."""
     check_seed(seed)
-    end = stream_end(whole("latent_dim", latent_dim, 1))
-    if whole("first", first, 0) + whole("count", count, 0) > end:
+    end = stream_end(check_int("latent_dim", latent_dim, 1))
+    if check_int("first", first, 0) + check_int("count", count, 0) > end:
         raise InputError(f"first + count must be at most {end} for latents of {latent_dim}; found {first} + {count}")
 
 
 def stream_end(latent_dim: int) -> int:
-    """How many latents of L values a stream has."""
+    """Return the number of latents of length ``latent_dim`` in a stream."""
     return _POSTERIOR_COUNTERS // _pairs(latent_dim)
 
 

@@ -1,4 +1,4 @@
-"""The web page with a bundle in it, as a folder or one file."""
+"""The web page that runs a bundle, as a folder or one HTML file."""
 
 from .write import check_page, is_single_file, write_page
 

@@ -1,7 +1,7 @@
-"""The web page with a bundle in it: a folder for any static host, or one HTML file.
+"""Write the web page that runs a bundle: a folder for any static host, or one HTML file.
 
-The page is built from ``runtime/js`` into ``page/`` beside this module, by ``make page``; a wheel has it already. Its
-WebAssembly lies there gzipped, as an installation should stay small.
+``make page`` builds the page from ``runtime/js`` into the package's folder ``page/``; a wheel contains it. There its
+WebAssembly is gzipped, to keep an installation small.
 """
 
 import base64
@@ -17,10 +17,10 @@ from .._system import Layout, Owns, new_folder, owns_names, refuse_existing, ref
 
 PAGE = Path(__file__).parents[1] / "page"
 
-_PLACEHOLDER = "<!--cvae:files-->"  # in single.html, where the files go
-_WASM = "assets/ort-wasm-simd-threaded-*.wasm.gz"  # the build without WebGPU, the smaller one
+_PLACEHOLDER = "<!--cvae:files-->"  # marks the place of the files in single.html
+_WASM = "assets/ort-wasm-simd-threaded-*.wasm.gz"  # the smaller build, without WebGPU
 _BUNDLE = "bundle"
-_LIST = "page.json"  # names the page's files, so that another page may replace it
+_LIST = "page.json"  # lists the page's files, so that another page can replace them
 
 
 def _owns(folder: Path) -> Owns:
@@ -31,52 +31,59 @@ _PAGE_LAYOUT = Layout("a page of cvae-web", _owns)
 
 
 def is_single_file(target: Path) -> bool:
-    """Whether the page at ``target`` is to be one file, by its name."""
+    """Return whether the name of ``target`` ends in ``.html`` or ``.htm``, for a page in one file."""
     return target.suffix.lower() in (".html", ".htm")
 
 
 def check_page(target: Path, *, single_file: bool, overwrite: bool) -> None:
-    """Raise unless a page can be written to ``target``: before any other work is done.
+    """Check, before any other work, that a page can be written to ``target``.
+
+    Args:
+        target: the page's folder or file.
+        single_file: whether the page is one HTML file.
+        overwrite: whether an existing page may be replaced.
 
     Raises:
         MissingExtraError: this installation has no page.
-        TargetExistsError: the target exists and is not to be overwritten, or it holds anything but a page.
-        InputError: the folder that is to hold it does not exist.
+        TargetExistsError: the target exists and ``overwrite`` is not set, or it holds files that are not of a page.
+        InputError: the parent folder does not exist.
     """
     if not (PAGE / "single.html").is_file():
-        raise MissingExtraError(f"the web page: expected it in {PAGE}, found nothing; {_building()}")
+        raise MissingExtraError(f"the web page: expected it in {PAGE}, found nothing; {_build_instructions()}")
     if single_file:
         refuse_existing(target, overwrite)
     else:
         refuse_existing_folder(target, _PAGE_LAYOUT, overwrite)
 
 
-def _building() -> str:
-    """How the page comes here: into a checkout by make, from a checkout into an installation by pip."""
+def _build_instructions() -> str:
+    """Return the instructions for building the page, for a checkout or an installation."""
     node = "with Node.js 20.19 or later"
     checkout = Path(__file__).parents[3]
     if (checkout / "Makefile").is_file():
         return f"build it, {node}: make -C {shlex.quote(str(checkout))} page"
-    return f"in a checkout of cvae-toolkit, {node}, say: make page && pip install ."
+    return f"in a checkout of cvae-toolkit, {node}, run: make page && pip install ."
 
 
 def write_page(
     bundle: Bundle, target: str | Path, *, single_file: bool | None = None, overwrite: bool = False
 ) -> dict[str, int]:
-    """Write the web page that runs a bundle in the visitor's browser; whole or not at all.
+    """Write a web page that runs a bundle in the visitor's browser. The write is atomic.
 
     Args:
-        bundle: what `read_bundle` gives; the page holds it as it is.
-        target: the page's folder, for any static host, or its file.
-        single_file: write one HTML file, the model and WebAssembly in it, which opens from the disk; if not given, where
-            the target's name ends in ``.html``.
-        overwrite: replace a page that is there.
+        bundle: the bundle, from `read_bundle`.
+        target: the page's folder, for any static host, or the HTML file.
+        single_file: write one HTML file that contains the model and WebAssembly and opens from disk. Default: whether
+            the target's name ends in ``.html`` or ``.htm``.
+        overwrite: replace an existing page.
 
     Returns:
-        Bytes of each file written, by its path from the target; of a single file, by its own name.
+        Size of each written file in bytes, by its path relative to the folder; for a single file, by its name.
 
     Raises:
-        MissingExtraError, TargetExistsError, InputError: see `check_page`; or it cannot be written.
+        MissingExtraError: this installation has no page.
+        TargetExistsError: the target exists and ``overwrite`` is not set, or it holds files that are not of a page.
+        InputError: the parent folder does not exist, or the page cannot be written.
     """
     target = Path(target)
     single_file = is_single_file(target) if single_file is None else single_file
@@ -86,7 +93,7 @@ def write_page(
         write_file(target, data)
         return {target.name: len(data)}
     files = dict(_files(bundle))
-    files[_LIST] = _listed(files)
+    files[_LIST] = _file_list(files)
     with new_folder(target, replaces=_PAGE_LAYOUT if overwrite else None) as folder:
         for name, data in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -105,16 +112,16 @@ def _files(bundle: Bundle) -> Iterator[tuple[str, bytes]]:
     yield f"{_BUNDLE}/{MANIFEST_NAME}", bundle.text
 
 
-def _listed(files: Mapping[str, bytes]) -> bytes:
+def _file_list(files: Mapping[str, bytes]) -> bytes:
     return (json.dumps({"cvae-web": sorted([*files, _LIST])}, indent=1) + "\n").encode()
 
 
 def _single_file(bundle: Bundle) -> bytes:
-    """The page with what it reads: the manifest, the two graphs that WebAssembly runs, the golden vectors."""
+    """Return the page as one HTML file, with the manifest, the graphs for WebAssembly and the golden vectors."""
     (wasm,) = PAGE.glob(_WASM)
     graphs = [choose_graph(bundle.manifest, role, "float32", "cpu").file for role in ("encoder", "decoder")]
     names = [*graphs, bundle.manifest.golden.file]
-    # Without a time stamp, a bundle gives the same file every time.
+    # No time stamp, so that the same bundle gives the same file.
     packed = {f"{_BUNDLE}/{name}": gzip.compress(bundle.files[name], mtime=0) for name in names}
     packed[f"{_BUNDLE}/{MANIFEST_NAME}"] = gzip.compress(bundle.text, mtime=0)
     packed["ort.wasm"] = wasm.read_bytes()

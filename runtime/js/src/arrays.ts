@@ -70,7 +70,7 @@ export function latentValues(z: Float32Array | Latents, latentDim: number): Floa
   if (told !== undefined && (told[1] !== latentDim || told[0] * told[1] !== data.length)) {
     throw new InputError(`${expected}; found ${data.length} values of shape [${told.join(", ")}]`);
   }
-  if (data.length === 0) throw new InputError("latents must hold at least one; found none");
+  if (data.length === 0) throw new InputError("latents must hold at least one latent; found none");
   if (data.length % latentDim !== 0) throw new InputError(`${expected}; found ${data.length} values`);
   if (!data.every(Number.isFinite)) throw new InputError("latents must be finite; found NaN or infinity");
   return new Float32Array(data); // a copy: the caller may change the array before its turn comes

@@ -133,8 +133,8 @@ export class Engine {
     for (const value of items) largest = Math.max(largest, Math.abs(value));
     if (decodes && largest >= EXTREME) {
       throw new InputError(
-        `${this.source}: expected latents whose images float32 can hold, found some of up to ` +
-          `${largest.toPrecision(3)}; give smaller ones, or a lower temperature`,
+        `${this.source}: expected latents whose images fit float32, found values up to ` +
+          `${largest.toPrecision(3)}; use smaller latents or a lower temperature`,
       );
     }
     throw new BundleError(`${this.source}: expected a finite ${name}, found NaN or infinity; export it again`);

@@ -89,7 +89,7 @@ export function parseManifest(bytes: Uint8Array, source: string): Manifest {
   }
   const format = typeof value === "object" && value !== null ? (value as { format?: unknown }).format : undefined;
   if (format === undefined) {
-    throw new BundleError(`${source}: expected an object with "format": ${FORMAT}; this is no bundle's manifest`);
+    throw new BundleError(`${source}: expected an object with "format": ${FORMAT}; this is not a bundle's manifest`);
   }
   if (format !== FORMAT) {
     throw new BundleError(
@@ -117,7 +117,7 @@ export function parseManifest(bytes: Uint8Array, source: string): Manifest {
 export function chooseGraph(manifest: Manifest, role: string, precision: Precision, onCpu: boolean): GraphInfo {
   const there = [...new Set(manifest.graphs.map((graph) => graph.precision))].sort();
   if (!there.includes(precision)) {
-    throw new InputError(`precision ${precision}: the bundle has graphs in ${there.join(", ")}; choose one of these`);
+    throw new InputError(`precision ${precision}: the bundle has graphs in ${there.join(", ")}; choose one of them`);
   }
   for (const wanted of [precision, "float32"]) {
     const graphs = manifest.graphs.filter((graph) => graph.role === role && graph.precision === wanted);

@@ -275,7 +275,7 @@ export class Model {
     if (numbers.every((array) => array.every(Number.isFinite))) return;
     throw new BundleError(
       `${this.bundle.describe(this.graphs.encoder.file)}: expected finite ${what}, found NaN or infinity; ` +
-        `its graphs give numbers that are too extreme; ${EXPORT_AGAIN}`,
+        `the outputs of its graphs are too extreme; ${EXPORT_AGAIN}`,
     );
   }
 }

@@ -108,8 +108,8 @@ async function readFrom(folder: string, file: string, limit: number, real = fold
   });
   if (there.isSymbolicLink()) {
     throw new IntegrityError(
-      `${path}: is a link, and a bundle must hold its files itself; ` +
-        `copy it without links: cp -RL ${quoted(folder)} COPY`,
+      `${path}: expected a file, found a link; ` +
+        `copy the bundle without links: cp -RL ${quoted(folder)} COPY`,
     );
   }
   const handle = await open(place, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -129,7 +129,7 @@ async function noFolder(path: string): Promise<string> {
     (status) => status.isFile(),
     () => false,
   );
-  const found = isPart ? `a file of one; name its folder: ${parent}` : "a file; cvae-export makes one";
+  const found = isPart ? `a file of a bundle; pass its folder: ${parent}` : "a file; cvae-export makes one";
   return `${path}: expected a bundle, a folder with ${MANIFEST_NAME}, found ${found}`;
 }
 

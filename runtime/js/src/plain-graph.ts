@@ -77,7 +77,7 @@ const REFUSED = new Map([
   ["AttributeProto 6", SUBGRAPH],
   ["AttributeProto 11", SUBGRAPH],
 ]);
-const ELSEWHERE = "keeps tensors in another file, which a bundle must not; save it in one file";
+const ELSEWHERE = "expected all tensors in the file, found some in another file; save it in one file";
 const [EXTERNAL_DATA, DATA_LOCATION] = ["TensorProto 13", "TensorProto 14"];
 const DOMAINS = ["OperatorSetIdProto 1", "NodeProto 7"];
 const GRAPH = 7; // of ModelProto

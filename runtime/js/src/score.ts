@@ -48,7 +48,7 @@ export async function scoreImages(
   if (logLikelihoodOf === undefined) {
     const known = [...LOG_LIKELIHOODS.keys()].join(", ");
     throw new InputError(
-      `the bundle's likelihood is "${model.likelihood}", and this version scores ${known}; update it`,
+      `the bundle's likelihood is "${model.likelihood}", and this version scores ${known}; update cvae-toolkit`,
     );
   }
   const [count, latentDim] = posterior.mean.shape;

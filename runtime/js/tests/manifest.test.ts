@@ -35,8 +35,8 @@ test("the packaged manifest is read as it stands, with unknown keys", () => {
 });
 
 test.each<[string, string]>([
-  ["[1]", 'm.json: expected an object with "format": 1; this is no bundle\'s manifest'],
-  ["null", 'm.json: expected an object with "format": 1; this is no bundle\'s manifest'],
+  ["[1]", 'm.json: expected an object with "format": 1; this is not a bundle\'s manifest'],
+  ["null", 'm.json: expected an object with "format": 1; this is not a bundle\'s manifest'],
   [
     '{"format": 2}',
     "m.json: expected format 1, found 2; use the version of cvae-toolkit that wrote it, or export the bundle again",
@@ -147,6 +147,6 @@ test("graphs are chosen by role, precision and where they run", () => {
   expect(chosen("decoder", "int8", false)).toBe("decoder.onnx");
   expect(chosen("encoder", "int8", true)).toBe("encoder.onnx");
   expect(() => chooseGraph(manifest, "decoder", "float16", true)).toThrow(
-    new InputError("precision float16: the bundle has graphs in float32, int8; choose one of these"),
+    new InputError("precision float16: the bundle has graphs in float32, int8; choose one of them"),
   );
 });

@@ -66,8 +66,8 @@ test("latents that overflow float32 are refused, and extreme ones that do not ar
   const { data } = await model.decode(new Float32Array(50).fill(1e30));
   expect(data.every((value) => value >= 0 && value <= 1)).toBe(true);
   await expect(model.decode(new Float32Array(50).fill(3.4028234663852886e38))).rejects.toThrow(
-    `${join(BUNDLES.mnist, model.graphs.decoder.file)}: expected latents whose images float32 can hold, found some of ` +
-      "up to 3.40e+38; give smaller ones, or a lower temperature",
+    `${join(BUNDLES.mnist, model.graphs.decoder.file)}: expected latents whose images fit float32, found values ` +
+      "up to 3.40e+38; use smaller latents or a lower temperature",
   );
   await model.close();
 });
@@ -230,7 +230,7 @@ describe("what cannot be used is refused", () => {
       new cvae.InputError('precision must be one of float32, float16, int8; found "int4"'),
     );
     await expect(load({ precision: "int8" })).rejects.toThrow(
-      new cvae.InputError("precision int8: the bundle has graphs in float32; choose one of these"),
+      new cvae.InputError("precision int8: the bundle has graphs in float32; choose one of them"),
     );
     await expect(load({ threads: 0 })).rejects.toThrow(
       new cvae.InputError("threads must be a whole number of at least 1; found 0"),
@@ -293,7 +293,7 @@ describe("a damaged bundle is refused", () => {
     symlinkSync(join(BUNDLES.colour, "encoder.onnx"), path);
     await expect(cvae.load(folder)).rejects.toThrow(
       new cvae.IntegrityError(
-        `${path}: is a link, and a bundle must hold its files itself; copy it without links: cp -RL ${folder} COPY`,
+        `${path}: expected a file, found a link; copy the bundle without links: cp -RL ${folder} COPY`,
       ),
     );
   });
@@ -304,7 +304,7 @@ describe("a damaged bundle is refused", () => {
     symlinkSync(join(BUNDLES.colour, "manifest.json"), join(folder, "manifest.json"));
     const attempt = cvae.load(folder);
     await expect(attempt).rejects.toThrow(cvae.IntegrityError);
-    await expect(attempt).rejects.toThrow(`copy it without links: cp -RL '${folder.replace("'", `'"'"'`)}' COPY`);
+    await expect(attempt).rejects.toThrow(`copy the bundle without links: cp -RL '${folder.replace("'", `'"'"'`)}' COPY`);
   });
 
   test("a file in the place of its folder", async () => {
@@ -312,7 +312,7 @@ describe("a damaged bundle is refused", () => {
     const expected = "expected a bundle, a folder with manifest.json, found a file";
     const part = join(folder, "decoder.onnx");
     await expect(cvae.load(part)).rejects.toThrow(
-      new cvae.BundleError(`${part}: ${expected} of one; name its folder: ${folder}`),
+      new cvae.BundleError(`${part}: ${expected} of a bundle; pass its folder: ${folder}`),
     );
     rmSync(join(folder, "manifest.json"));
     await expect(cvae.load(part)).rejects.toThrow(new cvae.BundleError(`${part}: ${expected}; cvae-export makes one`));

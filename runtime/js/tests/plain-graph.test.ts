@@ -24,7 +24,7 @@ const attribute = (...content: number[][]) => field(5, ...content);
 const initializer = (...content: number[][]) => field(5, ...content);
 const locatedElsewhere = [14 * 8, 1];
 
-const ELSEWHERE = "keeps tensors in another file, which a bundle must not; save it in one file";
+const ELSEWHERE = "expected all tensors in the file, found some in another file; save it in one file";
 
 test.each(["encoder.onnx", "decoder.onnx", "decoder_cpu.onnx", "decoder_cpu_int8.onnx"])("%s is plain", (file) => {
   expect(() => refuseOtherThanPlainGraph(readFileSync(join(BUNDLES.mnist, file)), file)).not.toThrow();

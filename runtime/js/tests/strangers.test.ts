@@ -193,7 +193,7 @@ describe("numbers that a decoder must not give are refused wherever they are use
     );
     await expect(model.score(IMAGES)).rejects.toThrow(
       new cvae.BundleError(
-        "encoder.onnx: expected finite scores, found NaN or infinity; its graphs give numbers that are too extreme; " +
+        "encoder.onnx: expected finite scores, found NaN or infinity; the outputs of its graphs are too extreme; " +
           "export the bundle again",
       ),
     );
@@ -207,7 +207,7 @@ test.each(["__proto__", "constructor", "toString", "hasOwnProperty"])(
     expect((await model.generate(2)).shape).toEqual([2, 12, 16, 3]);
     const known = "bernoulli, discretized-logistic, discretized-logistic-mixture";
     await expect(model.score(IMAGES)).rejects.toThrow(
-      new cvae.InputError(`the bundle's likelihood is "${likelihood}", and this version scores ${known}; update it`),
+      new cvae.InputError(`the bundle's likelihood is "${likelihood}", and this version scores ${known}; update cvae-toolkit`),
     );
   },
 );

@@ -1,4 +1,4 @@
-"""Golden vectors: written and read again unchanged, refused where broken, and checked without being fooled."""
+"""Golden vectors: a round trip through JSON, invalid documents, and the comparison of outputs."""
 
 import base64
 import copy
@@ -62,7 +62,7 @@ def test_seeds_beyond_2_to_the_53_survive_javascript():
     assert (found.z == latents.z).all()
 
 
-def test_a_bundle_that_agrees_says_how_closely(check, tiny):
+def test_results_give_the_differences(check, tiny):
     probs = tiny.decode(Z).astype(np.float32)
     mean, logvar = tiny.encode(tiny.images)
     encoder = cvae.bundle.GoldenCase("encoder.onnx", {"images": tiny.images}, {"mean": mean, "logvar": logvar}, 1e-4)
@@ -79,7 +79,7 @@ def test_a_bundle_that_agrees_says_how_closely(check, tiny):
 
 
 @pytest.mark.parametrize("level", onnxruntime.GraphOptimizationLevel.__members__)
-def test_graphs_run_at_the_optimisation_level_that_was_asked_for(level, monkeypatch):
+def test_optimization_level(level, monkeypatch):
     levels, session = [], onnxruntime.InferenceSession
 
     def spy(graph, options, **settings):
@@ -92,7 +92,7 @@ def test_graphs_run_at_the_optimisation_level_that_was_asked_for(level, monkeypa
     assert all(result.agrees for result in results)
 
 
-def test_graphs_that_are_shaped_for_another_provider_are_left_out(bundles, tiny, tmp_path, monkeypatch):
+def test_graphs_for_other_providers_are_skipped(bundles, tiny, tmp_path, monkeypatch):
     z = cvae.prior_latents(0, 0, 2, 3)
     cases = tuple(
         case_of({"probs": tiny.decode(z).astype(np.float32)}, file=f, z=z) for f in ("decoder.onnx", "x.onnx")
@@ -114,20 +114,20 @@ def test_graphs_that_are_shaped_for_another_provider_are_left_out(bundles, tiny,
     assert asked == ["cpu", "cpu", "cuda"]
 
 
-def test_a_provider_that_is_not_there_is_an_error(monkeypatch):
+def test_a_missing_provider_raises(monkeypatch):
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(cvae.ProviderError, match=r"^provider cuda needs ONNX Runtime's CUDAExecutionProvider; "):
         cvae.check_golden(cvae.read_bundle(), "cuda")
 
 
-def test_one_value_out_of_many_is_enough_to_disagree(check, tiny):
+def test_one_wrong_value_disagrees(check, tiny):
     probs = tiny.decode(Z).astype(np.float32)
     probs[1, 2, 3, 0] += 0.1
     (result,) = check(case_of({"probs": probs}))
     assert (result.agrees, result.difference) == (False, pytest.approx(0.1, rel=1e-4))
 
 
-def test_nan_agrees_with_nothing(check, tiny):
+def test_nan_disagrees(check, tiny):
     probs = tiny.decode(Z).astype(np.float32)
     probs[0, 0, 0, 0] = np.nan
     (result,) = check(case_of({"probs": probs}))
@@ -135,14 +135,14 @@ def test_nan_agrees_with_nothing(check, tiny):
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 4, 1), (4, 1), (1,)])
-def test_an_output_of_another_shape_does_not_agree_though_numpy_would_stretch_it(shape, check):
+def test_outputs_are_not_broadcast(shape, check):
     zeros = np.zeros((2, 3), np.float32)
-    probs = np.full(shape, 0.5, np.float32)  # what the decoder makes of zeros, everywhere
+    probs = np.full(shape, 0.5, np.float32)  # the decoder's output for zeros, in every pixel
     with pytest.raises(cvae.BundleError, match=r"golden\.json: .*probs.*\(2, 4, 4, 1\)"):
         check(case_of({"probs": probs}, z=zeros))
 
 
-def test_bytes_do_not_wrap_round(bundles, tiny_bundle):
+def test_uint8_does_not_overflow(bundles, tiny_bundle):
     nodes = [helper.make_node("Cast", ["x"], ["levels"], to=TensorProto.UINT8)]
     graph = bundles.make_graph(nodes, [("x", "float32", ("batch", 1))], [("levels", "uint8", ("batch", 1))])
     case = cvae.bundle.GoldenCase(
@@ -162,26 +162,26 @@ def test_latents_agree_to_one_ulp(ulps, agrees, check):
     assert (result.agrees, result.difference) == (agrees, float(ulps))
 
 
-def test_latents_of_another_shape_than_stated_are_refused(check):
+def test_latents_of_a_wrong_shape(check):
     z = cvae.prior_latents(7, 0, 1, 3)
     with pytest.raises(cvae.BundleError, match=r"golden\.json: .*\(2, 3\).*\(1, 3\)"):
         check(rng=[cvae.bundle.GoldenLatents(7, 0, 2, 3, z)])
 
 
-def test_a_case_without_outputs_is_refused(check, tmp_path, refuses):
+def test_a_case_without_outputs(check, tmp_path, refuses):
     message = f"{tmp_path / 'tiny' / 'golden.json'}: a case of decoder.onnx has no outputs; export the bundle again"
     with refuses(cvae.BundleError, message):
         check(case_of({}))
 
 
-def test_a_graph_that_the_bundle_does_not_have_is_named(check, tmp_path, refuses):
+def test_an_unknown_graph(check, tmp_path, refuses):
     message = f"{tmp_path / 'tiny' / 'golden.json'}: names the graph scorer.onnx, which the bundle does not have"
     with refuses(cvae.BundleError, message):
         check(case_of({}, file="scorer.onnx"))
 
 
 @pytest.mark.parametrize("kind", [{"inputs": {"w": Z}}, {"outputs": {"pixels": Z}}, {"inputs": {"z": Z[:, :2]}}])
-def test_vectors_that_do_not_fit_their_graph_are_refused(kind, check):
+def test_vectors_that_do_not_fit_the_graph(kind, check):
     case = cvae.bundle.GoldenCase("decoder.onnx", **{"inputs": {"z": Z}, "outputs": {"probs": Z}, "atol": 1.0, **kind})
     with pytest.raises(cvae.BundleError, match=r"golden\.json: "):
         check(case)
@@ -222,7 +222,7 @@ CASE, ARRAY, RNG = ("cases", 0), ("cases", 0, "inputs", "z"), ("rng", 0)
     ],
     ids=str,
 )
-def test_every_field_is_needed(path, document):
+def test_every_field_is_required(path, document):
     refuses_change(document, path, lambda holder, key: holder.pop(key))
     refuses_change(document, path, lambda holder, key: holder.__setitem__(key, None))
 
@@ -232,7 +232,7 @@ def test_every_field_is_needed(path, document):
     [
         ((*ARRAY, "dtype"), "float31"),
         ((*ARRAY, "dtype"), "object"),
-        ((*ARRAY, "dtype"), "f4,("),  # a SyntaxError of NumPy's
+        ((*ARRAY, "dtype"), "f4,("),  # NumPy raises SyntaxError
         ((*ARRAY, "dtype"), "S4"),
         ((*ARRAY, "dtype"), "float64"),  # half as many as the shape says
         ((*ARRAY, "shape"), [3, 3]),
@@ -255,13 +255,13 @@ def test_every_field_is_needed(path, document):
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_value_of_the_wrong_kind_is_refused(path, value, document):
+def test_values_of_a_wrong_type(path, value, document):
     refuses_change(document, path, lambda holder, key: holder.__setitem__(key, value))
 
 
 @pytest.mark.parametrize(
     "text", ["", "[]", "5", "{", '{"cases": []}', b"\xff", "[" * 100_000], ids=lambda t: str(t)[:20]
 )
-def test_what_is_no_such_document_is_refused(text):
+def test_other_documents_are_rejected(text):
     with pytest.raises(cvae.BundleError, match=r"^golden\.json: not golden vectors: .*; export the bundle again$"):
         cvae.bundle.parse_golden(text, "golden.json")

@@ -1,4 +1,4 @@
-"""Manifests: written and read again unchanged, and refused by the reader and by the JSON Schema alike."""
+"""Manifests: a round trip through JSON, and agreement of the parser with the JSON Schema."""
 
 import copy
 import dataclasses
@@ -15,7 +15,7 @@ import cvae_runtime.bundle
 
 SCHEMA = json.loads((resources.files(cvae) / "manifest.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
-# What may stand where something else belongs; each is right somewhere.
+# Replacements for other values; each is valid somewhere.
 VALUES = [
     *(None, True, False, 0, 1, -1, 2, 255, 256, 1.0, 1.5, -2.5, 10**400, 1e300),
     *("", "x", "portable", "cpu", "float16", "int8", "encoder", "decoder", "decoder.onnx", "decoder.onnx\n"),
@@ -26,7 +26,7 @@ VALUES = [
 
 
 def places(value, path=()):
-    """Every field and item of a JSON value."""
+    """Return the path of every field and item of a JSON value."""
     if isinstance(value, dict | list):
         for key in value if isinstance(value, dict) else range(len(value)):
             yield (*path, key)
@@ -55,7 +55,7 @@ def add(new):
 
 
 def judged(value):
-    """Whether the reader takes a manifest; it must take what the schema takes, and nothing else."""
+    """Return whether the parser accepts a manifest, after checking that the schema agrees."""
     schema_takes = VALIDATOR.is_valid(value)
     try:
         cvae.bundle.parse_manifest(json.dumps(value), "manifest.json")
@@ -79,7 +79,7 @@ def document(manifest):
 
 @pytest.fixture(scope="module", params=["bernoulli", "discretized-logistic", "discretized-logistic-mixture"])
 def any_document(request, bundles):
-    """A manifest of each likelihood."""
+    """Return a manifest of each likelihood."""
     return json.loads(bundles.manifest(likelihood=request.param).to_json())
 
 
@@ -87,7 +87,7 @@ def test_the_schema_is_a_schema():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
-def test_a_manifest_comes_back_as_it_was(manifest, document):
+def test_round_trip(manifest, document):
     assert cvae.bundle.parse_manifest(manifest.to_json(), "m") == manifest
     assert cvae.bundle.parse_manifest(manifest.to_json().encode(), "m") == manifest
     assert judged(document)
@@ -100,14 +100,14 @@ def test_a_manifest_comes_back_as_it_was(manifest, document):
     assert judged(json.loads(single.to_json()))
 
 
-def test_the_packaged_manifest_is_one():
+def test_the_packaged_manifest_is_valid():
     text = (cvae.packaged_bundle() / cvae.bundle.MANIFEST_NAME).read_text()
     assert judged(json.loads(text))
     assert cvae.bundle.parse_manifest(text, "m").to_json() == text
 
 
-def test_every_field_is_needed(document):
-    free = {("versions", "numpy"), ("training", "config", "epochs")}  # entries of maps, which hold what there is
+def test_every_field_is_required(document):
+    free = {("versions", "numpy"), ("training", "config", "epochs")}  # entries of maps, which are optional
     differences = {("graphs", n, "verified", "max_abs_difference") for n in (0, 1)}
     for path in places(document):
         if isinstance(path[-1], str):
@@ -117,7 +117,7 @@ def test_every_field_is_needed(document):
 
 @settings(max_examples=400)
 @given(st.data())
-def test_reader_and_schema_agree_on_any_change(any_document, data):
+def test_parser_and_schema_agree_on_random_changes(any_document, data):
     value = any_document
     for _ in range(data.draw(st.integers(1, 2))):
         path = data.draw(st.sampled_from(list(places(value))))
@@ -127,8 +127,8 @@ def test_reader_and_schema_agree_on_any_change(any_document, data):
     judged(value)
 
 
-def test_reader_and_schema_agree_on_every_replacement(any_document):
-    # The second graph's fields are those of the first, but for what a decoder must give.
+def test_parser_and_schema_agree_on_every_replacement(any_document):
+    # The second graph has the fields of the first, except for the outputs of a decoder.
     chosen = [p for p in places(any_document) if p[:2] != ("graphs", 1) or p[2:3] in {(), ("role",), ("outputs",)}]
     outcomes = {judged(changed(any_document, path, replace(new))) for path in chosen for new in VALUES}
     assert outcomes == {True, False}
@@ -201,30 +201,30 @@ def set_at(path, new):
             set_at(("format",), 2),
             "expected format 1, found 2; use the version of cvae-toolkit that wrote it, or export the bundle again",
         ),
-        (lambda document: document["graphs"], 'expected an object with "format": 1; this is no bundle\'s manifest'),
+        (lambda document: document["graphs"], 'expected an object with "format": 1; this is not a bundle\'s manifest'),
         (
             lambda document: changed(document, ("graphs", 1, "opset"), delete),
             "graphs[1].opset: expected, but missing",
         ),
     ],
 )
-def test_messages_name_the_field_what_belongs_there_and_what_stands_there(change, message, document, refuses):
+def test_messages(change, message, document, refuses):
     with refuses(cvae.BundleError, f"my/manifest.json: {message}"):
         cvae.bundle.parse_manifest(json.dumps(change(document)), "my/manifest.json")
 
 
 @pytest.mark.parametrize("text", ["", "{", "\ufeff{}", '{"format": NaN}', '{"format": Infinity}', "[" * 100_000])
-def test_what_is_no_json_is_refused(text):
+def test_invalid_json(text):
     with pytest.raises(cvae.BundleError, match=r"^m: expected JSON: .*; export the bundle again$"):
         cvae.bundle.parse_manifest(text, "m")
 
 
-def test_bytes_that_are_no_text_are_refused():
+def test_invalid_utf8():
     with pytest.raises(cvae.BundleError, match=r"^m: expected JSON: .*decode.*; export the bundle again$"):
         cvae.bundle.parse_manifest(b'{"format": "\xff"}', "m")
 
 
-def test_a_value_of_any_depth_is_refused(document):
+def test_deeply_nested_values(document):
     def text(depth):
         return json.dumps(set_at(("model",), "HERE")(document)).replace('"HERE"', "[" * depth + "]" * depth)
 
@@ -239,21 +239,21 @@ def test_a_value_of_any_depth_is_refused(document):
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if parses(middle) else (low, middle)
-    # Around the depth at which Python gives up, what can be parsed may be too deep to be shown.
+    # Near Python's recursion limit, a value that can be parsed may be too deep to print.
     for depth in range(low - 60, low + 10):
         with pytest.raises(cvae.BundleError):
             cvae.bundle.parse_manifest(text(depth), "m")
 
 
-def test_a_number_beyond_all_floats_is_refused(document):
-    # Python and JavaScript read it as infinity, which no manifest can say again.
+def test_numbers_beyond_float64(document):
+    # Python and JavaScript parse it as infinity, which JSON cannot represent.
     text = json.dumps(set_at(("training", "test_elbo"), "HERE")(document)).replace('"HERE"', "-1e400")
     assert not VALIDATOR.is_valid(json.loads(text))
     with pytest.raises(cvae.BundleError, match="training.test_elbo: expected a "):
         cvae.bundle.parse_manifest(text, "m")
 
 
-def test_numbers_that_are_no_json_are_never_written(manifest):
+def test_nan_and_infinity_are_not_written(manifest):
     training = dataclasses.replace(manifest.training, test_elbo=float("nan"))
     with pytest.raises(ValueError, match="Out of range float values are not JSON compliant"):
         dataclasses.replace(manifest, training=training).to_json()

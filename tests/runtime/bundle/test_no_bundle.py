@@ -1,4 +1,4 @@
-"""What is no bundle, where one is wanted: the message says what it is, and its line makes a bundle of it."""
+"""Paths that are not bundles: the message names what was found, and its command leads to a bundle."""
 
 import shlex
 import shutil
@@ -14,7 +14,7 @@ EXPECTED = "expected a bundle, a folder with manifest.json, found"
 
 @pytest.fixture
 def refused():
-    """What is said of a path, without the path and what was expected."""
+    """Return the message for a path, without the path and the expectation."""
 
     def refused(path):
         with pytest.raises(cvae.BundleError) as caught:
@@ -27,7 +27,7 @@ def refused():
 
 
 @pytest.mark.parametrize("file", ["checkpoint.npz", "weights.npz", "history.csv"])
-def test_a_run_is_to_be_exported_first(refused, tmp_path, file):
+def test_a_run(refused, tmp_path, file):
     run = tmp_path / "my run"
     run.mkdir()
     for name in ("config.json", file):
@@ -36,7 +36,7 @@ def test_a_run_is_to_be_exported_first(refused, tmp_path, file):
     assert refused(run) == f"a run of cvae-train; export it first: {line}"
 
 
-def test_the_current_folder_has_no_name_to_derive_one_from(refused, tmp_path, monkeypatch):
+def test_a_run_in_the_current_folder(refused, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("config.json", "weights.npz"):
         (tmp_path / name).write_text("{}")
@@ -44,29 +44,29 @@ def test_the_current_folder_has_no_name_to_derive_one_from(refused, tmp_path, mo
 
 
 @pytest.mark.parametrize("name", ["decoder.onnx", "manifest.json"])
-def test_a_file_of_a_bundle_names_the_bundle(refused, tiny_bundle, name):
+def test_a_file_of_a_bundle(refused, tiny_bundle, name):
     said = refused(tiny_bundle / name)
-    assert said == f"a file of one; name its folder: {tiny_bundle}"
+    assert said == f"a file of a bundle; pass its folder: {tiny_bundle}"
     cvae.read_bundle(shlex.split(said.rpartition(": ")[2])[0])
 
 
-def test_a_graph_alone_can_be_inspected(refused, tiny_bundle, tmp_path):
+def test_a_single_graph(refused, tiny_bundle, tmp_path):
     alone = shutil.copy(tiny_bundle / "decoder.onnx", tmp_path / "a decoder.onnx")
-    assert refused(alone) == f"a single graph; cvae-inspect '{alone}' tells what it is; cvae-export makes bundles"
+    assert refused(alone) == f"a single graph; cvae-inspect '{alone}' describes it; cvae-export makes bundles"
 
 
 @pytest.mark.parametrize("form", ["zip", "tar", "gztar"])
-def test_an_archive_is_unpacked_by_the_line_that_is_said(refused, tiny_bundle, tmp_path, form):
+def test_the_command_unpacks_an_archive(refused, tiny_bundle, tmp_path, form):
     archive = shutil.make_archive(tmp_path / "a model", form, tiny_bundle.parent, tiny_bundle.name)
     said, line = refused(archive).split("; unpack it first: python ")
     assert said == ("a zip file" if form == "zip" else "a tar file")
     subprocess.run([sys.executable, *shlex.split(line)], check=True, capture_output=True)
-    said, line = refused(tmp_path / "a model").split("; name that: ")
+    said, line = refused(tmp_path / "a model").split("; pass the bundle: ")
     assert said == "a folder with a bundle in it"
     assert cvae.read_bundle(*shlex.split(line)).files == cvae.read_bundle(tiny_bundle).files
 
 
-def test_models_of_keras_are_exported_in_pairs(refused, tmp_path):
+def test_keras_models(refused, tmp_path):
     (tmp_path / "saved").mkdir()
     (tmp_path / "saved" / "saved_model.pb").write_bytes(b"")
     (tmp_path / "encoder.keras").write_bytes(b"")
@@ -75,7 +75,7 @@ def test_models_of_keras_are_exported_in_pairs(refused, tmp_path):
     assert refused(tmp_path / "encoder.keras") == f"a Keras model; {remedy}"
 
 
-def test_a_page_has_its_bundle_in_it(refused, tiny_bundle, tmp_path):
+def test_a_page_that_contains_a_bundle(refused, tiny_bundle, tmp_path):
     page = tmp_path / "page"
     shutil.copytree(tiny_bundle, page / "bundle")
-    assert refused(page) == f"a folder with a bundle in it; name that: {page / 'bundle'}"
+    assert refused(page) == f"a folder with a bundle in it; pass the bundle: {page / 'bundle'}"

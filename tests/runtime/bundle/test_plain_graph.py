@@ -1,4 +1,4 @@
-"""Graphs must be plain and hold their tensors: what a runtime would read, run or draw otherwise is refused before it is opened."""
+"""Plain graphs: external tensors, control flow, randomness and ambiguous bytes are rejected before a session opens."""
 
 import functools
 import gzip
@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 import cvae_runtime as cvae
-from cvae_runtime._bundle.plain_graph import refuse_other_than_plain_graph
+from cvae_runtime._bundle.plain_graph import check_plain_graph
 
-KEEPS = "keeps tensors in another file, which a bundle must not; save it in one file"
+KEEPS = "expected all tensors in the file, found some in another file; save it in one file"
 SUBGRAPH = "expected a plain graph without control flow, found a node with a graph of its own; export it without"
 FUNCTIONS = "expected a plain graph without control flow, found functions; export it without"
 TRAINING = "expected a plain graph alone, found training information; export it without"
@@ -23,7 +23,7 @@ ORT_FORMAT = "expected an ONNX file, found ONNX Runtime's own format; export the
 
 def refusal(data):
     try:
-        refuse_other_than_plain_graph(data, "tiny.onnx")
+        check_plain_graph(data, "tiny.onnx")
     except cvae.BundleError as error:
         return str(error).removeprefix("tiny.onnx: ")
     return "passes"
@@ -87,19 +87,19 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_tensor_kept_elsewhere_is_found_wherever_it_stands(place):
+def test_external_tensors_in_any_place(place):
     assert refusal(PLACES[place](outside=False).SerializeToString()) == "passes"
     assert refusal(PLACES[place](outside=True).SerializeToString()) == KEEPS
 
 
 @pytest.mark.parametrize("field", ["data_location", "external_data"])
-def test_either_mark_alone_is_enough(field):
+def test_either_field_marks_an_external_tensor(field):
     value = tensor(outside=True)
     value.ClearField({"data_location": "external_data", "external_data": "data_location"}[field])
     assert refusal(model(graph(initializer=[value])).SerializeToString()) == KEEPS
 
 
-def test_a_location_that_says_here_is_none_elsewhere():
+def test_the_default_location_is_not_external():
     value = tensor(outside=False)
     value.data_location = TensorProto.DEFAULT
     assert refusal(model(graph(initializer=[value])).SerializeToString()) == "passes"
@@ -110,18 +110,18 @@ def test_a_location_that_says_here_is_none_elsewhere():
     [{"body": graph()}, {"branches": [graph(), graph()]}, {"axis": 1, "body": graph(), "name": "a"}],
     ids=["graph", "graphs", "among-others"],
 )
-def test_a_node_with_a_graph_of_its_own_is_refused(attributes):
+def test_subgraphs(attributes):
     data = model_of(node_with(), node_with(**attributes), node_with()).SerializeToString()
     assert refusal(data) == SUBGRAPH
 
 
 @pytest.mark.parametrize("functions", [[function("f", "f")], [function("f"), function("g", "f")]])
-def test_functions_are_refused(functions):
+def test_functions(functions):
     assert refusal(model_of(node_with(), functions=functions).SerializeToString()) == FUNCTIONS
 
 
 @pytest.mark.parametrize("field", ["initialization", "algorithm"])
-def test_training_information_is_refused(field):
+def test_training_information(field):
     value = model(graph())
     getattr(value.training_info.add(), field).CopyFrom(graph())
     assert refusal(value.SerializeToString()) == TRAINING
@@ -137,7 +137,7 @@ def test_plain_nodes_pass(values):
     assert refusal(model_of(node_with(**attributes), node_with()).SerializeToString()) == "passes"
 
 
-def test_all_that_describes_a_plain_graph_passes(tiny):
+def test_descriptive_fields_pass(tiny):
     value = onnx.load_from_string(tiny.decoder())
     value.producer_version, value.domain, value.model_version, value.doc_string = "1", "d", 3, "words"
     value.metadata_props.add(key="a", value="b")
@@ -155,7 +155,7 @@ def test_all_that_describes_a_plain_graph_passes(tiny):
 @pytest.mark.parametrize(
     "operator", ["RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"]
 )
-def test_operators_that_draw_are_refused(operator):
+def test_random_operators(operator):
     data = model_of(node_with(), helper.make_node(operator, [], ["y"], dtype=1)).SerializeToString()
     assert refusal(data) == f"expected no random operators, found {operator}; export it without"
 
@@ -164,14 +164,14 @@ def test_operators_that_draw_are_refused(operator):
     ("inputs", "found"),
     [(["x"], "passes"), (["x", "ratio"], "passes"), (["x", "", ""], "passes"), (["x", "", "on"], "Dropout")],
 )
-def test_dropout_is_refused_where_it_may_draw(inputs, found):
+def test_dropout_in_training_mode(inputs, found):
     data = model_of(helper.make_node("Dropout", inputs, ["y"])).SerializeToString()
     expected = "passes" if found == "passes" else "expected no random operators, found Dropout; export it without"
     assert refusal(data) == expected
 
 
 @pytest.mark.parametrize("domain", ["com.microsoft", "ai.onnx.ml", "mine", "x" * 99])
-def test_operators_of_other_domains_are_refused_by_node_and_by_import(domain):
+def test_operators_of_other_domains(domain):
     expected = f'expected operators of the default domain alone, found the domain "{domain[:60]}"; export it without'
     by_node = model_of(helper.make_node("FusedGemm", ["x"], ["y"], domain=domain))
     assert refusal(by_node.SerializeToString()) == expected
@@ -183,7 +183,7 @@ def varint(number):
 
 
 def field(number, payload, wire_type=2, *, high_bits=0):
-    """One field; ``high_bits`` go into the tag beyond its 32 bits, which parsers of C++ drop."""
+    """Encode one field; ``high_bits`` are bits of the tag above 32, which C++ parsers drop."""
     tag = number << 3 | wire_type
     head = bytes([tag | 0x80, 0x80, 0x80, 0x80, high_bits << 4]) if high_bits else varint(tag)
     return head + (varint(len(payload)) if wire_type == 2 else b"") + payload
@@ -192,8 +192,8 @@ def field(number, payload, wire_type=2, *, high_bits=0):
 GRAPH = field(7, b"")
 
 
-def test_the_format_of_onnx_runtime_is_refused_by_its_bytes(tiny, tmp_path):
-    # A protobuf parser takes the first bytes of such a file for a field that it does not know.
+def test_the_format_of_onnx_runtime(tiny, tmp_path):
+    # A protobuf parser reads the first bytes of this format as an unknown field.
     options = onnxruntime.SessionOptions()
     options.optimized_model_filepath = str(tmp_path / "tiny.ort")
     options.add_session_config_entry("session.save_model_format", "ORT")
@@ -208,7 +208,7 @@ def test_the_format_of_onnx_runtime_is_refused_by_its_bytes(tiny, tmp_path):
     [
         (b"", "expected a graph, found none"),
         (field(8, b""), "expected a graph, found none"),
-        (GRAPH + GRAPH, "ModelProto has field 7 twice"),  # readers merge the two
+        (GRAPH + GRAPH, "ModelProto has field 7 twice"),  # parsers merge the two
         (GRAPH + field(99, b"hidden"), "ModelProto has an unknown field 99 of wire type 2"),
         (GRAPH + b"\0\0", "ModelProto has an unknown field 0 of wire type 0"),
         (GRAPH + field(26, b""), "ModelProto has an unknown field 26 of wire type 2"),
@@ -218,7 +218,7 @@ def test_the_format_of_onnx_runtime_is_refused_by_its_bytes(tiny, tmp_path):
         (field(7, field(1, field(4, b"\0" * 8, 1))), "NodeProto has an unknown field 4 of wire type 1"),
         (field(7, field(5, field(2, b"\x01", 0) * 2)), "TensorProto has field 2 twice"),
         (gzip.compress(GRAPH, mtime=0), "unknown wire type 7"),
-        (b"\x3a\x05\x00", "cut short"),  # a graph of 5 bytes, of which 1 is there
+        (b"\x3a\x05\x00", "cut short"),  # a graph of 5 bytes, cut after 1
         (b"\x0d\x00\x00", "cut short"),
         (b"\x09" + b"\x00" * 7, "cut short"),
         (b"\x88", "cut short"),
@@ -226,19 +226,19 @@ def test_the_format_of_onnx_runtime_is_refused_by_its_bytes(tiny, tmp_path):
         (b"\x08" + b"\xff" * 10 + b"\x01", "a number of more than 64 bits"),
     ],
 )
-def test_what_a_parser_would_pass_over_or_merge_is_refused(data, why):
+def test_ambiguous_messages(data, why):
     assert refusal(data) == not_onnx(why)
 
 
 @pytest.mark.parametrize("high_bits", [1, 7])
-def test_a_tag_beyond_32_bits_hides_nothing(high_bits):
+def test_tags_beyond_32_bits(high_bits):
     entry = field(1, b"location") + field(2, b"secret.bin")
     hidden = field(13, entry, high_bits=high_bits) + field(14, b"\x01", 0, high_bits=high_bits)
     initializer = field(1, b"\x03", 0) + field(2, b"\x01", 0) + field(8, b"w") + hidden
     assert refusal(field(7, field(5, initializer))) == not_onnx("a field number of more than 29 bits")
 
 
-def test_a_graph_cut_anywhere_never_fails_otherwise(tiny):
+def test_truncated_graphs(tiny):
     data = tiny.decoder()
     assert refusal(data) == "passes"
     for length in range(len(data)):
@@ -246,12 +246,12 @@ def test_a_graph_cut_anywhere_never_fails_otherwise(tiny):
 
 
 @pytest.mark.parametrize("extra", [b"\0", b"\0\0", b"ORTM", b"\n\0", b"\x08\x08", GRAPH, gzip.compress(b"more")])
-def test_bytes_after_a_graph_are_refused(extra, tiny):
+def test_bytes_after_a_graph(extra, tiny):
     assert refusal(tiny.decoder() + extra).startswith("not an ONNX file: ")
 
 
 @given(st.binary(max_size=60))
-def test_any_bytes_are_refused_or_pass(data):
+def test_random_bytes(data):
     assert isinstance(refusal(data), str)
 
 
@@ -284,7 +284,7 @@ def broken(tiny, kind):
         ("ort", ORT_FORMAT),
     ],
 )
-def test_a_bundle_with_such_a_graph_is_refused_when_it_is_read(kind, message, bundles, tiny, tmp_path, refuses):
+def test_read_bundle_checks_graphs(kind, message, bundles, tiny, tmp_path, refuses):
     path = bundles.write(tmp_path / "tiny", decoder=broken(tiny, kind))
     with refuses(cvae.BundleError, f"{path / 'decoder.onnx'}: {message}"):
         cvae.read_bundle(path)
@@ -307,5 +307,5 @@ def test_sessions_read_no_other_format_than_onnx(tiny, tmp_path):
     data = (tmp_path / "tiny.ort").read_bytes()
     z = np.zeros((1, 3), np.float32)
     assert session(data).run(["probs"], {"z": z})[0].shape == (1, 4, 4, 1)
-    with pytest.raises(cvae.BundleError, match="ONNX Runtime refuses a graph: "):
+    with pytest.raises(cvae.BundleError, match="ONNX Runtime cannot open a graph: "):
         open_sessions(lambda _: [data], "cpu")

@@ -93,7 +93,7 @@ def test_a_provider_that_falls_back_is_a_problem_with_what_its_libraries_said(bu
     compiled_in(CUDA, fall_back)
     found = diagnose(bundle)
     what = (
-        f"provider cuda was asked for and ONNX Runtime fell back to {CPU}: what it needs is missing or of another version "
+        f"provider cuda was requested, but ONNX Runtime fell back to {CPU}: a library is missing or has the wrong version "
         "(Failed to load libcublas.so.13: not there); libcudnn.so.9: not there; Require cuDNN 9.* and CUDA 13.*"
     )
     assert found.problems == [Problem(what, "pip install 'cvae-toolkit[gpu]'")]
@@ -205,7 +205,7 @@ def test_a_plugin_without_a_device_is_a_problem(bundle, monkeypatch):
     assert [(trial.provider, trial.works) for trial in found.trials] == [("cpu", True), ("webgpu", False)]
     assert found.problems == [
         Problem(
-            "provider webgpu is installed and finds no device here that it can run on",
+            "provider webgpu is installed, but finds no device on this machine",
             "on Debian and Ubuntu: apt install libvulkan1 mesa-vulkan-drivers",
         )
     ]

@@ -194,7 +194,7 @@ def test_wrong_usage_is_2_and_says_what_is_wrong(arguments, message, run, tiny_b
     [
         (["--manifold", "--steps", "1"], "steps must be a whole number of at least 2; found 1"),
         (["--manifold", "--dimensions", "0,3"], "dimensions must be distinct whole numbers from 0 to 2; found [0, 3]"),
-        (["--manifold", "--dimensions", "1"], "a manifold is drawn over 2 latent dimensions; found 1"),
+        (["--manifold", "--dimensions", "1"], "a manifold needs exactly 2 latent dimensions; found 1"),
         (["--traverse", "0", "--span", "0"], "span must be a finite number above 0; found 0.0"),
         (
             ["--traverse", str(2**63)],

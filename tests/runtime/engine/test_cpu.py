@@ -1,4 +1,4 @@
-"""Engines: results in the caller's arrays, the same whichever engine and however they are cut; tuning."""
+"""Engines: equal results in the caller's arrays for each engine and division into micro-batches; tuning."""
 
 import contextlib
 import copy
@@ -22,7 +22,7 @@ from cvae_runtime._engine.session import CheckedSession
 
 @pytest.fixture(scope="module")
 def session(tiny, bundles):
-    """The tiny decoder's."""
+    """Return the checked session of the tiny decoder."""
     session = onnxruntime.InferenceSession(tiny.decoder(), providers=["CPUExecutionProvider"])
     return CheckedSession(session, bundles.manifest().graphs[1], "cpu", "decoder.onnx")
 
@@ -36,7 +36,7 @@ def scheduler():
 
 @pytest.fixture(scope="module")
 def bound(session, scheduler):
-    """What a GPU is run by, with its memory bound on the CPU."""
+    """Return the engine for GPUs, with its memory on the CPU."""
     return BoundEngine(session, 16, scheduler, device="cpu")
 
 
@@ -48,15 +48,15 @@ def decoded(engine, z, dtype=np.float32, **options):
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 150), st.booleans())
-def test_bound_memory_of_few_sizes_gives_what_plain_calls_give(tiny, session, scheduler, bound, count, whole):
+def test_bound_memory_gives_equal_results(tiny, session, scheduler, bound, count, aligned):
     z = cvae.prior_latents(0, count, count, 3)
-    found = decoded(bound, z, whole=whole)
+    found = decoded(bound, z, aligned=aligned)
     np.testing.assert_allclose(found, tiny.decode(z), atol=1e-6)
-    np.testing.assert_allclose(found, decoded(Engine(session, 16, scheduler), z, whole=whole), atol=1e-7)
+    np.testing.assert_allclose(found, decoded(Engine(session, 16, scheduler), z, aligned=aligned), atol=1e-7)
     assert {size for size, _ in vars(bound._buffers)} <= {1, 2, 4, 8, 16}
 
 
-def test_memory_is_bound_once_for_a_size(tiny, session, scheduler, monkeypatch):
+def test_memory_is_bound_once_per_size(tiny, session, scheduler, monkeypatch):
     engine, bound = BoundEngine(session, 16, scheduler, device="cpu"), []
     bind = engine._bind
     monkeypatch.setattr(engine, "_bind", lambda size, *rest: bound.append(size) or bind(size, *rest))
@@ -90,7 +90,7 @@ def test_grey_levels_are_those_of_to_uint8(kind, session, scheduler):
 @pytest.mark.parametrize(
     ("provider", "kind"), [("cuda", BoundEngine), ("tensorrt", BoundEngine), ("openvino", Engine), ("coreml", Engine)]
 )
-def test_gpus_are_run_by_bound_memory_on_the_device_that_was_asked_for(provider, kind, tiny_bundle, monkeypatch):
+def test_the_device_of_bound_memory(provider, kind, tiny_bundle, monkeypatch):
     def on_the_cpu(graphs_for, _provider, **_options):
         return Opened([onnxruntime.InferenceSession(graph) for graph in graphs_for("cpu")], provider, "a stand-in")
 
@@ -104,7 +104,7 @@ def test_gpus_are_run_by_bound_memory_on_the_device_that_was_asked_for(provider,
     assert vars(opened.decoder).get("_device", ("cuda", 1)) == ("cuda", 1)
 
 
-def test_a_failing_device_is_said_and_the_cpu_recommended(session, scheduler, refuses):
+def test_a_failing_device(session, scheduler, refuses):
     def fails(_binding):
         raise RuntimeError("CUDA error 2: out of\n memory")
 
@@ -116,7 +116,7 @@ def test_a_failing_device_is_said_and_the_cpu_recommended(session, scheduler, re
         decoded(BoundEngine(checked, 16, scheduler, device="cpu"), cvae.prior_latents(0, 0, 3, 3))
 
 
-def test_latents_are_made_for_blocks_and_few_at_once(session, scheduler):
+def test_sizes_of_input_blocks(session, scheduler):
     asked = []
 
     def latents(start, stop):
@@ -132,23 +132,23 @@ def test_latents_are_made_for_blocks_and_few_at_once(session, scheduler):
     assert asked == [(0, 256)]
 
 
-@pytest.mark.parametrize(("whole", "expected"), [(False, [6, 6]), (True, [4, 8])])
-def test_whole_micro_batches_are_never_cut(whole, expected, session, scheduler, monkeypatch):
+@pytest.mark.parametrize(("aligned", "expected"), [(False, [6, 6]), (True, [4, 8])])
+def test_whole_micro_batches_are_never_cut(aligned, expected, session, scheduler, monkeypatch):
     engine, sizes = Engine(session, 8, scheduler), []
     call = engine._call
     monkeypatch.setattr(engine, "_call", lambda items, outputs: sizes.append(len(items)) or call(items, outputs))
-    decoded(engine, cvae.prior_latents(0, 0, 12, 3), whole=whole)
+    decoded(engine, cvae.prior_latents(0, 0, 12, 3), aligned=aligned)
     assert sorted(sizes) == expected
 
 
-def test_the_smallest_of_the_fastest_is_taken():
+def test_the_smallest_fast_candidate_wins():
     rates = {1: 50.0, 2: 97.0, 4: 99.0, 8: 100.0, 16: 80.0}
     asked = []
     assert _tune.fastest(lambda size: asked.append(size) or rates[size], list(rates), 0.0) == 4
     assert asked == list(rates) * 4  # one to warm up, and three rounds
 
 
-def test_tuning_changes_micro_batches_and_no_results(tiny_bundle, monkeypatch):
+def test_tuning_keeps_results(tiny_bundle, monkeypatch):
     monkeypatch.setattr(
         "cvae_runtime._engine.cpu.fastest", lambda rate, candidates, _: [rate(n) for n in candidates] and 4
     )
@@ -160,7 +160,7 @@ def test_tuning_changes_micro_batches_and_no_results(tiny_bundle, monkeypatch):
         np.testing.assert_allclose(model.generate(100, seed=1), before, atol=1e-6)
 
 
-def test_a_real_tuning_takes_a_power_of_two(tiny_bundle):
+def test_tuning_selects_a_power_of_two(tiny_bundle):
     with cvae.load(tiny_bundle, provider="cpu", threads=1) as model:
         found = model.tune(0.01)
         assert set(found) == {"encoder", "decoder"}

@@ -1,4 +1,4 @@
-"""Forks: a child's locks are free and it has threads of its own, whatever the parent was doing."""
+"""Forks: a child has free locks and its own threads, even if the parent was running a session."""
 
 import os
 import threading
@@ -7,13 +7,13 @@ import onnxruntime
 import pytest
 
 import cvae_runtime as cvae
-from cvae_runtime._engine.fork import Uninterrupted, uninterrupted
+from cvae_runtime._engine.fork import ForkGuard, fork_guard
 from cvae_runtime._engine.scheduler import Scheduler
 from tests.waits import PATIENCE
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
-# A child that hangs is ended by its alarm, and then its exit code is none of these.
+# An alarm ends a child that hangs, with another exit code.
 IN_CHILD = """
 import os, signal, sys, threading, warnings
 import numpy as np
@@ -36,13 +36,13 @@ same = lambda: 0 if (model.generate(50) == expected).all() else 1
 """
 
 
-def test_a_used_model_works_in_a_child_and_in_the_child_s_child(fresh_python, tiny_bundle):
+def test_a_model_works_in_child_and_grandchild(fresh_python, tiny_bundle):
     code = "codes = [child(same), child(lambda: child(same)), same()]; print(codes)"
     done = fresh_python(IN_CHILD + code, tiny_bundle)
     assert (done.stdout, done.stderr) == ("[0, 0, 0]\n", "")
 
 
-def test_a_child_that_ends_as_programs_do_ends(fresh_python, tiny_bundle):
+def test_a_child_exits_normally(fresh_python, tiny_bundle):
     code = """
 import multiprocessing
 context = multiprocessing.get_context("fork")
@@ -60,7 +60,7 @@ print((np.concatenate(parts) == np.concatenate([expected, model.generate(50, fir
     assert (done.stdout, done.stderr) == ("True 0\n", "")
 
 
-def test_forks_while_other_threads_are_inside_calls(fresh_python, tiny_bundle):
+def test_forks_during_calls(fresh_python, tiny_bundle):
     code = """
 stop = threading.Event()
 def use():
@@ -92,14 +92,14 @@ print(child(closed))
     assert fresh_python(IN_CHILD + code, tiny_bundle).stdout == "7\n"
 
 
-def test_a_device_is_refused_in_a_child(refuses):
+def test_a_gpu_model_raises_in_a_child(refuses):
     scheduler, done = Scheduler(2), []
     scheduler.survives_fork = False
     scheduler.run(1, 1, lambda *span: done.append(span))
     scheduler.after_fork()
     message = (
-        "the model was loaded before this process was forked, and its provider works in no forked process; "
-        "load it in each worker, or start workers by spawn"
+        "the model was loaded before this process was forked, and its provider does not work in a forked process; "
+        "load the model in each worker, or start workers by spawn"
     )
     with refuses(cvae.ProviderError, message):
         scheduler.run(1, 1, lambda *span: done.append(span))
@@ -107,8 +107,8 @@ def test_a_device_is_refused_in_a_child(refuses):
     assert done == [(0, 1)]
 
 
-def test_a_fork_waits_until_no_other_thread_is_inside_and_keeps_all_out():
-    gate, events = Uninterrupted(), []
+def test_a_fork_excludes_other_threads():
+    gate, events = ForkGuard(), []
     inside, leave, forking = threading.Event(), threading.Event(), threading.Event()
 
     def first():
@@ -138,19 +138,19 @@ def test_a_fork_waits_until_no_other_thread_is_inside_and_keeps_all_out():
     assert events == ["left", "forked", "entered"]
 
 
-def test_work_is_inside():
+def test_work_delays_forks():
     scheduler, inside = Scheduler(2), []
-    scheduler.run(6, 1, lambda *_: inside.append(threading.get_ident() in uninterrupted._inside))
+    scheduler.run(6, 1, lambda *_: inside.append(threading.get_ident() in fork_guard._inside))
     scheduler.close()
     assert inside == [True] * 6
-    assert uninterrupted._inside == set()
+    assert fork_guard._inside == set()
 
 
-def test_opening_a_session_is_inside(tiny_bundle, monkeypatch):
+def test_opening_a_session_delays_forks(tiny_bundle, monkeypatch):
     session, inside = onnxruntime.InferenceSession, []
 
     def opened(*arguments, **settings):
-        inside.append(threading.get_ident() in uninterrupted._inside)
+        inside.append(threading.get_ident() in fork_guard._inside)
         return session(*arguments, **settings)
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", opened)
@@ -158,8 +158,8 @@ def test_opening_a_session_is_inside(tiny_bundle, monkeypatch):
     assert inside == [True, True]
 
 
-def test_a_child_has_none_of_the_parent_s_threads_inside():
-    gate = Uninterrupted()
+def test_a_child_forgets_the_parent_s_threads():
+    gate = ForkGuard()
     ended = threading.Thread(target=gate.__enter__)
     ended.start()
     ended.join()

@@ -1,4 +1,4 @@
-"""How a call is cut into micro-batches: the rule, by example and in general."""
+"""The size of a micro-batch, and the division of a call into micro-batches."""
 
 import dataclasses
 
@@ -30,7 +30,7 @@ def manifest():
         ("decoder", "float32", (256, 128, 3), (), 2),
     ],
 )
-def test_the_widest_layer_of_a_micro_batch_fits_a_core_s_cache(role, precision, shape, filters, expected, manifest):
+def test_micro_batches_of_models(role, precision, shape, filters, expected, manifest):
     graph = dataclasses.replace(manifest.graphs[0], role=role, precision=precision)
     model = dataclasses.replace(manifest.model, image_shape=shape, filters=filters)
     assert micro_batch_of(graph, model, "cpu") == expected
@@ -42,8 +42,8 @@ def test_the_widest_layer_of_a_micro_batch_fits_a_core_s_cache(role, precision, 
     [
         (1, 8, 2, Cut(2, 2)),
         (4, 8, 2, Cut(2, 2)),
-        (9, 32, 2, Cut(8, 8)),  # less is not worth a thread
-        (8, 8, 2, Cut(4, 4)),  # a core each, and not one for all
+        (9, 32, 2, Cut(8, 8)),  # smaller parts do not pay off
+        (8, 8, 2, Cut(4, 4)),  # one for each core
         (12, 8, 2, Cut(6, 6)),
         (24, 8, 2, Cut(6, 6)),  # three micro-batches would leave a core idle for one of them
         (64, 8, 2, Cut(8, 8)),
@@ -54,15 +54,15 @@ def test_the_widest_layer_of_a_micro_batch_fits_a_core_s_cache(role, precision, 
         (100, 256, 1, Cut(100, 100)),
     ],
 )
-def test_few_images_are_cut_evenly_and_many_are_taken_in_blocks(count, micro_batch, threads, expected):
+def test_examples_of_cuts(count, micro_batch, threads, expected):
     assert cut(count, micro_batch, threads) == expected
 
 
 @given(st.integers(1, 5000), st.sampled_from([1, 2, 8, 32, 256]), st.integers(1, 64))
-def test_a_cut_is_within_its_bounds(count, micro_batch, threads):
+def test_bounds_of_cuts(count, micro_batch, threads):
     found = cut(count, micro_batch, threads)
     assert smallest_part(micro_batch) <= found.micro_batch <= micro_batch
     assert found.block % found.micro_batch == 0
     assert 1 <= found.block // found.micro_batch <= 8
-    whole = cut(count, micro_batch, threads, whole=True)
-    assert (whole.micro_batch, whole.block % micro_batch) == (micro_batch, 0)
+    aligned = cut(count, micro_batch, threads, aligned=True)
+    assert (aligned.micro_batch, aligned.block % micro_batch) == (micro_batch, 0)

@@ -1,4 +1,4 @@
-"""Providers: what was asked for by name is what runs, and only "auto" may fall back."""
+"""Providers: a named provider runs or raises, and only "auto" falls back."""
 
 import logging
 import sys
@@ -26,14 +26,14 @@ CUDA_OPTIONS = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
 
 
 class FakeOnnxRuntime:
-    """An ONNX Runtime with a provider compiled in, or as a plugin, whose sessions do what a test wants of them.
+    """A fake of ONNX Runtime with a provider that is compiled in or a plugin, and whose sessions behave as configured.
 
     Args:
-        runs_on: the provider that sessions run on, or the error that opening them raises.
-        name: the provider, beside the CPU's.
-        nodes: of a graph, by provider; None for a version that does not tell.
-        devices: of the plugin; None if the provider is compiled in.
-        says: what preload_dlls prints.
+        runs_on: the provider on which sessions run, or the error that opening them raises.
+        name: the provider besides the CPU's.
+        nodes: the graph's nodes, by provider; None for a version without this information.
+        devices: the plugin's devices; None if the provider is compiled in.
+        says: the output of preload_dlls.
     """
 
     __version__ = "9.9.9"
@@ -87,7 +87,7 @@ def fake(monkeypatch):
 
 @pytest.fixture
 def plugin(monkeypatch):
-    """A package with the WebGPU provider in it."""
+    """Return a package with the WebGPU provider."""
     module = ModuleType("onnxruntime_ep_webgpu")
     module.get_library_path = lambda: "webgpu.so"
     monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -95,13 +95,13 @@ def plugin(monkeypatch):
 
 def test_the_cpu_runs_on_the_cpu(tiny):
     sessions, provider, why = open_sessions(lambda _: [tiny.encoder(), tiny.decoder()], "cpu")
-    assert (provider, why) == ("cpu", "asked for by name")
+    assert (provider, why) == ("cpu", "requested by name")
     assert [session.get_providers() for session in sessions] == [[CPU], [CPU]]
     z = np.array([[0.5, -1.0, 2.0]], np.float32)
     np.testing.assert_allclose(sessions[1].run(["probs"], {"z": z})[0], tiny.decode(z), atol=1e-6)
 
 
-def test_auto_without_cuda_is_the_cpu_and_needs_no_word_of_it(tiny, monkeypatch, caplog):
+def test_auto_without_cuda_is_the_cpu_without_warning(tiny, monkeypatch, caplog):
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
     (session,), provider, why = open_sessions(lambda _: [tiny.decoder()], "auto")
     assert (provider, session.get_providers()) == ("cpu", [CPU])
@@ -109,12 +109,12 @@ def test_auto_without_cuda_is_the_cpu_and_needs_no_word_of_it(tiny, monkeypatch,
     assert caplog.records == []
 
 
-def test_auto_takes_cuda_where_it_works_and_loads_its_libraries_once(fake, caplog):
+def test_auto_uses_cuda_and_loads_libraries_once(fake, caplog):
     caplog.set_level(logging.INFO)
     runtime = fake(CUDA)
     sessions, provider, why = open_sessions(lambda _: [b"a", b"b"], "auto")
     assert ([session.graph for session in sessions], provider, why) == ([b"a", b"b"], "cuda", "CUDA works here")
-    # Without TF32, which would give other numbers, and on one thread: the scheduler has the others.
+    # No TF32, whose outputs would differ, and one thread per session.
     assert runtime.opened == ["preload_dlls", *((graph, CUDA, CUDA_OPTIONS, 1, 1) for graph in (b"a", b"b"))]
     assert [record.getMessage() for record in caplog.records] == ["provider auto: cuda, since CUDA works here"]
 
@@ -126,7 +126,7 @@ def test_auto_takes_cuda_where_it_works_and_loads_its_libraries_once(fake, caplo
             CPU,
             "Failed to load libcublas.so.13: no such file\nPlease follow a link.",
             (
-                f"provider cuda was asked for and ONNX Runtime fell back to {CPU}: what it needs is missing or of another "
+                f"provider cuda was requested, but ONNX Runtime fell back to {CPU}: a library is missing or has the wrong "
                 f"version (Failed to load libcublas.so.13: no such file); install it with: {REMEDY}"
             ),
         ),
@@ -134,9 +134,7 @@ def test_auto_takes_cuda_where_it_works_and_loads_its_libraries_once(fake, caplo
     ],
     ids=["falls-back", "raises"],
 )
-def test_cuda_that_does_not_work_is_an_error_by_name_and_a_warning_by_auto(
-    runs_on, says, why, fake, caplog, refuses, capsys
-):
+def test_broken_cuda_raises_by_name_and_warns_by_auto(runs_on, says, why, fake, caplog, refuses, capsys):
     runtime = fake(runs_on, says=says)
     with refuses(cvae.ProviderError, why):
         open_sessions(lambda _: [b"a", b"b"], "cuda")
@@ -149,18 +147,18 @@ def test_cuda_that_does_not_work_is_an_error_by_name_and_a_warning_by_auto(
     assert [(record.name, record.levelno, record.getMessage()) for record in caplog.records] == [
         ("cvae_runtime", logging.WARNING, f"provider auto: running on the CPU, since CUDA does not work: {why}")
     ]
-    assert capsys.readouterr().out == ""  # which may be a picture
+    assert capsys.readouterr().out == ""  # which may be an image
 
 
 @pytest.mark.parametrize(("provider", "defaults"), [("coreml", {"ModelFormat": "MLProgram"}), ("directml", {})])
-def test_any_provider_that_is_compiled_in_is_taken_by_name_only(provider, defaults, fake):
+def test_compiled_in_providers_run_by_name_only(provider, defaults, fake):
     runtime = fake(PROVIDERS[provider], PROVIDERS[provider])
-    assert open_sessions(lambda _: [b"a"], provider)[1:] == (provider, "asked for by name")
+    assert open_sessions(lambda _: [b"a"], provider)[1:] == (provider, "requested by name")
     assert open_sessions(lambda _: [b"a"], "auto").provider == "cpu"
     assert [opened[:3] for opened in runtime.opened] == [(b"a", PROVIDERS[provider], defaults), (b"a", CPU, {})]
 
 
-def test_options_pass_through_and_replace_ours(fake, refuses):
+def test_options_override_defaults(fake, refuses):
     runtime = fake(CUDA)
     open_sessions(lambda _: [b"a"], "cuda", options={"device_id": 1, "use_tf32": 1})
     assert runtime.opened[-1][2] == {**CUDA_OPTIONS, "device_id": "1", "use_tf32": "1"}
@@ -171,28 +169,25 @@ def test_options_pass_through_and_replace_ours(fake, refuses):
 
 
 @pytest.mark.parametrize("provider", ["auto", "cpu"])
-def test_options_without_a_provider_that_takes_some_are_refused(provider, refuses):
-    message = (
-        "provider_options are for a provider that takes some, asked for by name; "
-        f"found {{'device_id': 1}} for {provider}"
-    )
+def test_options_need_a_named_provider(provider, refuses):
+    message = f"provider_options need a named provider other than cpu; found {{'device_id': 1}} for {provider}"
     with refuses(cvae.InputError, message):
         cvae.load(provider=provider, provider_options={"device_id": 1})
 
 
-def test_a_provider_that_takes_no_node_is_not_what_was_asked_for(fake, refuses):
+def test_a_provider_without_nodes_raises(fake, refuses):
     fake(CUDA, nodes=[(CUDA, 3), (CPU, 1), (CUDA, 2)])
     (session,) = open_sessions(lambda _: [b"a"], "cuda").sessions
     assert nodes_by_provider(session) == {CUDA: 5, CPU: 1}
     fake(CUDA, nodes=[(CPU, 6)])
     with refuses(
-        cvae.ProviderError, "provider cuda works and takes no part of the graph: all of it would run on the CPU"
+        cvae.ProviderError, "provider cuda works, but supports no node of the graph: all of it would run on the CPU"
     ):
         open_sessions(lambda _: [b"a"], "cuda")
 
 
 @pytest.mark.usefixtures("plugin")
-def test_a_provider_in_a_package_of_its_own_is_registered_once(fake):
+def test_plugins_are_registered_once(fake):
     webgpu = PROVIDERS["webgpu"]
     runtime = fake(webgpu, devices=[webgpu, webgpu])
     for _ in range(2):
@@ -204,9 +199,9 @@ def test_a_provider_in_a_package_of_its_own_is_registered_once(fake):
 
 
 @pytest.mark.usefixtures("plugin")
-def test_a_package_that_finds_no_device_says_so(fake, refuses):
+def test_a_plugin_without_devices(fake, refuses):
     fake(None, devices=[])
-    with refuses(cvae.ProviderError, "provider webgpu is installed and finds no device here that it can run on"):
+    with refuses(cvae.ProviderError, "provider webgpu is installed, but finds no device on this machine"):
         open_sessions(lambda _: [b"a"], "webgpu")
 
 
@@ -220,7 +215,7 @@ def test_a_package_that_finds_no_device_says_so(fake, refuses):
         ("directml", "pip uninstall onnxruntime; pip install onnxruntime-directml on Windows"),
     ],
 )
-def test_each_provider_that_is_not_there_names_what_installs_it(provider, remedy, fake, monkeypatch, refuses):
+def test_missing_providers_name_the_command(provider, remedy, fake, monkeypatch, refuses):
     for package in ("onnxruntime_ep_openvino", "onnxruntime_ep_webgpu"):
         monkeypatch.setitem(sys.modules, package, None)
     fake(CUDA)
@@ -232,7 +227,7 @@ def test_each_provider_that_is_not_there_names_what_installs_it(provider, remedy
         open_sessions(lambda _: [b"a"], provider)
 
 
-def test_cuda_that_is_not_there_says_what_is_and_what_installs_it(tiny, monkeypatch, refuses):
+def test_missing_cuda(tiny, monkeypatch, refuses):
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["Other", CPU])
     message = (
         f"provider cuda needs ONNX Runtime's {CUDA}; the installed onnxruntime {onnxruntime.__version__} has "
@@ -248,27 +243,27 @@ def test_the_names_are_onnx_runtime_s():
 
 
 @pytest.mark.parametrize("provider", ["gpu", "CPU", "", None])
-def test_an_unknown_provider_is_refused(provider, refuses):
+def test_an_unknown_provider(provider, refuses):
     for call in (check_provider, lambda provider: open_sessions(lambda _: [], provider)):
         with refuses(cvae.InputError, f"provider must be one of auto, {', '.join(PROVIDERS)}; found {provider!r}"):
             call(provider)
 
 
 @pytest.mark.parametrize("provider", ["cpu", "auto"])
-def test_a_graph_that_onnx_runtime_refuses_is_the_bundle_s_fault(provider, monkeypatch):
+def test_a_graph_that_cannot_be_opened(provider, monkeypatch):
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
-    with pytest.raises(cvae.BundleError, match=r"^ONNX Runtime refuses a graph: .*; export the bundle again$"):
+    with pytest.raises(cvae.BundleError, match=r"^ONNX Runtime cannot open a graph: .*; export the bundle again$"):
         open_sessions(lambda _: [b"\x08\x08"], provider)
 
 
-def test_without_onnx_runtime_the_first_load_says_what_installs_it(monkeypatch, refuses):
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # importing it fails as if it were not there
+def test_missing_onnxruntime(monkeypatch, refuses):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # importing it fails as if it were not installed
     message = "onnxruntime is not installed; it comes with: pip install 'cvae-toolkit[cpu]'"
     with refuses(cvae.MissingExtraError, message):
         cvae.load()
 
 
-def test_a_folder_that_pip_left_is_not_taken_for_a_module(tmp_path, monkeypatch, refuses):
+def test_a_folder_left_by_pip_is_not_a_module(tmp_path, monkeypatch, refuses):
     (tmp_path / "left_over").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
     message = "left_over is there in part only; it comes with: pip install --force-reinstall --no-deps left_over"
@@ -276,7 +271,7 @@ def test_a_folder_that_pip_left_is_not_taken_for_a_module(tmp_path, monkeypatch,
         cvae.system.require("left_over", "cpu")
 
 
-def test_what_an_installed_module_lacks_itself_is_not_blamed_on_the_extra(tmp_path, monkeypatch):
+def test_missing_imports_of_a_dependency(tmp_path, monkeypatch):
     (tmp_path / "broken_extra.py").write_text("import not_there_at_all")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="No module named 'not_there_at_all'") as caught:

@@ -1,4 +1,4 @@
-"""Receipts: what was asked for beside what ran."""
+"""Receipts: the request, and what ran."""
 
 import dataclasses
 import hashlib
@@ -37,7 +37,7 @@ def graph(role, micro_batch, precision="float32", why=None):
     }
 
 
-def test_a_receipt_says_all_of_it(tiny_bundle):
+def test_contents_of_a_receipt(tiny_bundle):
     with cvae.load(tiny_bundle, provider="cpu", threads=3) as model:
         receipt = model.receipt()
     assert receipt == {
@@ -45,7 +45,7 @@ def test_a_receipt_says_all_of_it(tiny_bundle):
             "path": str(tiny_bundle),
             "manifest_sha256": hashlib.sha256((tiny_bundle / "manifest.json").read_bytes()).hexdigest(),
         },
-        "provider": {"requested": "cpu", "actual": "cpu", "why": "asked for by name", "options": {}},
+        "provider": {"requested": "cpu", "actual": "cpu", "why": "requested by name", "options": {}},
         "precision": "float32",
         "threads": 3,
         "graphs": {"encoder": graph("encoder", 32), "decoder": graph("decoder", 32)},
@@ -54,7 +54,7 @@ def test_a_receipt_says_all_of_it(tiny_bundle):
     assert json.loads(json.dumps(receipt)) == receipt
 
 
-def test_auto_says_what_it_took_and_why(tiny_bundle, monkeypatch):
+def test_auto_states_the_reason(tiny_bundle, monkeypatch):
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
     with cvae.load(tiny_bundle) as model:
         assert model.receipt()["provider"] == {
@@ -65,7 +65,7 @@ def test_auto_says_what_it_took_and_why(tiny_bundle, monkeypatch):
         }
 
 
-def test_a_role_without_a_graph_at_the_precision_says_that_it_is_float32():
+def test_a_role_without_the_precision():
     with cvae.load(provider="cpu", precision="int8") as model:
         receipt = model.receipt()
     found = {role: (part["file"], part["precision"], part["why"]) for role, part in receipt["graphs"].items()}
@@ -76,7 +76,7 @@ def test_a_role_without_a_graph_at_the_precision_says_that_it_is_float32():
     }
 
 
-def test_options_and_nodes_are_the_session_s_own(bundles):
+def test_options_and_nodes_of_the_session(bundles):
     parts = [SimpleNamespace(ep_name=name, get_nodes=lambda n=n: [None] * n) for name, n in [(CUDA, 4), (CPU, 1)]]
     session = SimpleNamespace(
         get_providers=lambda: [CUDA, CPU],
@@ -93,14 +93,14 @@ def test_options_and_nodes_are_the_session_s_own(bundles):
     }
 
 
-def test_versions_of_what_is_not_there_are_none(monkeypatch):
+def test_missing_packages_have_no_version(monkeypatch):
     assert versions() == VERSIONS
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     assert versions() == {**VERSIONS, "onnxruntime": None}
     assert distribution_version("no-such-distribution") is None
 
 
-def test_the_hash_is_of_the_bytes_that_were_read(tiny_bundle):
+def test_the_hash_of_a_replaced_bundle(tiny_bundle):
     bundle = cvae.read_bundle(tiny_bundle)
     assert bundle.sha256 == hashlib.sha256((tiny_bundle / "manifest.json").read_bytes()).hexdigest()
     assert dataclasses.replace(bundle, files={}).sha256 == bundle.sha256
@@ -119,7 +119,7 @@ def test_the_hash_is_of_the_bytes_that_were_read(tiny_bundle):
     ],
     ids=["defaults", "samples", "latents", "reconstruct"],
 )
-def test_the_command_line_writes_one_with_what_was_asked_for(arguments, request_, run, tiny, tiny_bundle, tmp_path):
+def test_commands_write_receipts_with_the_request(arguments, request_, run, tiny, tiny_bundle, tmp_path):
     np.save(tmp_path / "z.npy", np.zeros((2, 3), np.float32))
     np.save(tmp_path / "x.npy", tiny.images)
     assert run(tiny_bundle, *arguments, "--threads", 2, "-o", "a.png", "--receipt", "r.json") == (0, b"", "")
@@ -129,7 +129,7 @@ def test_the_command_line_writes_one_with_what_was_asked_for(arguments, request_
         assert receipt == model.receipt()
 
 
-def test_a_receipt_that_is_there_is_kept_unless_told(run, tiny_bundle, tmp_path):
+def test_an_existing_receipt_is_kept(run, tiny_bundle, tmp_path):
     (tmp_path / "r.json").write_text("old")
     message = "Error: r.json exists already; choose another name or say --overwrite\n"
     assert run(tiny_bundle, "--receipt", "r.json") == (1, b"", message)

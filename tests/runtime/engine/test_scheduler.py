@@ -1,4 +1,4 @@
-"""The scheduler: every index once, in spans that no number of threads changes, and errors that come through."""
+"""The scheduler: every index once, spans that do not depend on threads, and errors that reach the caller."""
 
 import threading
 import types
@@ -21,15 +21,15 @@ def scheduler():
 
 
 @pytest.fixture
-def told(monkeypatch):
-    """The event by which the threads of a call hear that it ends."""
+def stop_event(monkeypatch):
+    """Return the event that signals the threads of a call to stop."""
     event = threading.Event()
     monkeypatch.setattr(_scheduler, "threading", types.SimpleNamespace(**(vars(threading) | {"Event": lambda: event})))
     return event
 
 
 @given(st.integers(1, 200), st.integers(1, 60), st.integers(1, 5))
-def test_every_index_is_covered_once_by_spans_that_threads_do_not_change(count, size, threads):
+def test_spans_cover_every_index_once(count, size, threads):
     spans = []
     scheduler = Scheduler(threads)
     scheduler.run(count, size, lambda start, stop: spans.append((start, stop)))
@@ -37,8 +37,8 @@ def test_every_index_is_covered_once_by_spans_that_threads_do_not_change(count, 
     assert sorted(spans) == [(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-def test_as_many_run_at_a_time_as_there_are_threads(scheduler):
-    together = threading.Barrier(3, timeout=PATIENCE)  # fewer than three would never meet
+def test_all_threads_run_at_the_same_time(scheduler):
+    together = threading.Barrier(3, timeout=PATIENCE)  # fewer than three threads never meet
     names = []
 
     def work(_start, _stop):
@@ -49,7 +49,7 @@ def test_as_many_run_at_a_time_as_there_are_threads(scheduler):
     scheduler.run(12, 2, work)
     assert len(names) == 6
     assert len(set(names)) == 3
-    assert threading.current_thread().name in names  # the caller works too
+    assert threading.current_thread().name in names  # the caller's thread counts
 
 
 def test_one_thread_is_the_caller_s_own():
@@ -60,7 +60,7 @@ def test_one_thread_is_the_caller_s_own():
     assert used == {threading.current_thread()}
 
 
-def test_by_default_there_are_as_many_as_cores_that_may_be_used(monkeypatch):
+def test_the_default_is_the_allowed_cores(monkeypatch):
     monkeypatch.setattr("cvae_runtime._engine.scheduler.allowed_cores", lambda: 3)
     scheduler = Scheduler()
     scheduler.close()
@@ -68,20 +68,20 @@ def test_by_default_there_are_as_many_as_cores_that_may_be_used(monkeypatch):
 
 
 @pytest.mark.parametrize("threads", [0, -1, 1025, 2.5, "4"])
-def test_a_number_of_threads_that_is_none_is_refused(threads, refuses):
+def test_invalid_numbers_of_threads(threads, refuses):
     with refuses(cvae.InputError, f"threads must be 1 to 1024; found {threads!r}"):
         Scheduler(threads)
 
 
 @pytest.mark.parametrize("error", [ValueError("broken"), KeyboardInterrupt()])
-def test_an_error_of_the_caller_s_own_comes_through_and_ends_the_work(error, scheduler, told):
+def test_an_error_on_the_calling_thread(error, scheduler, stop_event):
     caller, begun = threading.current_thread(), []
 
     def work(start, _stop):
         begun.append(start)
         if threading.current_thread() is caller:
             raise error
-        assert told.wait(PATIENCE)
+        assert stop_event.wait(PATIENCE)
 
     with pytest.raises(type(error)) as caught:
         scheduler.run(10_000, 1, work)
@@ -89,14 +89,14 @@ def test_an_error_of_the_caller_s_own_comes_through_and_ends_the_work(error, sch
     assert len(begun) <= 3
 
 
-def test_an_error_of_a_helper_comes_through_and_ends_the_work(scheduler, told):
+def test_an_error_on_a_helper_thread(scheduler, stop_event):
     caller, begun = threading.current_thread(), []
 
     def work(start, _stop):
         begun.append(start)
         if threading.current_thread() is not caller:
             raise ValueError("broken")
-        assert told.wait(PATIENCE)
+        assert stop_event.wait(PATIENCE)
 
     with pytest.raises(ValueError, match="broken"):
         scheduler.run(10_000, 1, work)
@@ -116,7 +116,7 @@ def test_work_goes_on_after_an_error(scheduler):
 
 
 def started(function):
-    """Run ``function`` on a thread of its own: the thread, and what it returned or raised."""
+    """Run ``function`` on a new thread; return the thread, and its result or exception."""
     outcome = []
 
     def call():
@@ -138,7 +138,7 @@ def test_a_call_waits_for_no_other_call_s_helpers():
         both.wait()
         go_on.wait(PATIENCE)
 
-    long_call, _ = started(lambda: scheduler.run(2, 1, long_work))  # has the only helper
+    long_call, _ = started(lambda: scheduler.run(2, 1, long_work))  # uses the only helper
     both.wait()
     spans = []
     short_call, _ = started(lambda: scheduler.run(9, 2, lambda *span: spans.append(span)))
@@ -151,7 +151,7 @@ def test_a_call_waits_for_no_other_call_s_helpers():
     assert spans == [(0, 2), (2, 4), (4, 6), (6, 8), (8, 9)]
 
 
-def test_a_helper_that_gets_free_helps_a_call_that_has_begun():
+def test_a_free_helper_joins_a_running_call():
     scheduler = Scheduler(2)
     both, go_on, together = (
         threading.Barrier(3, timeout=PATIENCE),
@@ -173,14 +173,14 @@ def test_a_helper_that_gets_free_helps_a_call_that_has_begun():
             first_call.join(PATIENCE)
         elif start < 3:
             names.add(threading.current_thread().name)
-            together.wait()  # one thread alone would wait for ever
+            together.wait()  # a single thread would wait forever
 
     scheduler.run(3, 1, second_work)
     scheduler.close()
     assert len(names) == 2
 
 
-def test_a_call_under_way_is_finished_when_the_scheduler_is_closed(scheduler):
+def test_closing_finishes_running_calls(scheduler):
     spans = []
 
     def work(start, stop):
@@ -195,7 +195,7 @@ def test_a_call_under_way_is_finished_when_the_scheduler_is_closed(scheduler):
     assert sorted(spans) == [(start, min(start + 3, 50)) for start in range(0, 50, 3)]
 
 
-def test_a_call_that_closing_overtakes_is_finished_by_its_caller(scheduler, monkeypatch):
+def test_a_call_during_closing_finishes(scheduler, monkeypatch):
     submit, threads = scheduler._pool.submit, set()
 
     def late(task):
@@ -207,7 +207,7 @@ def test_a_call_that_closing_overtakes_is_finished_by_its_caller(scheduler, monk
     assert threads == {threading.current_thread()}
 
 
-def test_what_closes_it_while_others_use_it_breaks_nothing(refuses):
+def test_closing_under_load(refuses):
     for _ in range(50):
         scheduler = Scheduler(3)
         counts = []
@@ -231,8 +231,8 @@ def test_what_closes_it_while_others_use_it_breaks_nothing(refuses):
                 raise error
 
 
-def test_a_thread_of_the_pool_may_close_it(scheduler):
-    # Python collects garbage on any thread, and what it collects may hold a model and close it.
+def test_closing_on_a_thread_of_the_pool(scheduler):
+    # Python may collect garbage on any thread, and this may close a model.
     outcome, closed = [], threading.Event()
     caller = threading.current_thread()
 
@@ -247,7 +247,7 @@ def test_a_thread_of_the_pool_may_close_it(scheduler):
     assert outcome in ([None], [None, None])
 
 
-def test_calls_from_several_threads_at_once_all_end(scheduler):
+def test_concurrent_calls_end(scheduler):
     found = {}
 
     def call(number):

@@ -222,8 +222,8 @@ def test_arrays_that_are_no_pictures_are_refused(array, why, refuses):
 @pytest.mark.parametrize(
     ("shape", "advice"),
     [
-        ((11, 1, 4, 4), ": say images.transpose(0, 2, 3, 1)"),
-        ((11, 16), ": say images.reshape(-1, 4, 4, 1)"),
+        ((11, 1, 4, 4), ": use images.transpose(0, 2, 3, 1)"),
+        ((11, 16), ": use images.reshape(-1, 4, 4, 1)"),
         ((11, 17), ""),
         ((11, 4, 4, 3), ""),
     ],

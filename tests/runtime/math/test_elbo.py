@@ -1,4 +1,4 @@
-"""The ELBO's parts against their formulas, term by term."""
+"""The parts of the ELBO against their formulas."""
 
 import itertools
 import math
@@ -17,7 +17,7 @@ VALUES = st.floats(-8.0, 8.0, width=32)
 LATENTS = arrays(np.float32, (2, 3), elements=VALUES)
 
 
-def test_bernoulli_is_the_sum_of_each_pixel_s_log_probability():
+def test_bernoulli_sums_over_pixels():
     rng = np.random.default_rng(0)
     targets = rng.integers(0, 2, (3, 4, 5, 1)).astype(np.float32)
     probs = rng.uniform(0.01, 0.99, (3, 4, 5, 1)).astype(np.float32)
@@ -36,21 +36,21 @@ def test_grey_targets_give_the_cross_entropy():
 
 
 @pytest.mark.parametrize(("target", "prob"), [(1.0, 0.0), (0.0, 1.0)])
-def test_a_certain_error_costs_what_the_floor_says(target, prob):
+def test_the_probability_floor(target, prob):
     shape = (1, 1, 2, 1)
     found = cvae.elbo.bernoulli_log_likelihood(np.full(shape, target, np.float32), np.full(shape, prob, np.float32))
     np.testing.assert_allclose(found, [2.0 * math.log(1e-7)], rtol=1e-9)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
-def test_a_certain_hit_costs_next_to_nothing(value):
+def test_certain_and_correct_is_nearly_0(value):
     shape = (1, 1, 1, 1)
     found = cvae.elbo.bernoulli_log_likelihood(np.full(shape, value, np.float32), np.full(shape, value, np.float32))
     np.testing.assert_allclose(found, [math.log1p(-1e-7)], rtol=1e-9)
 
 
 def levels(count=256):
-    """Every level of a pixel as an image of its own: v/255, float32 (256, 1, 1, 1)."""
+    """Return an image of one pixel for each level: v/255, float32 (256, 1, 1, 1)."""
     return cvae.elbo.targets_of(np.arange(count, dtype=np.uint8).reshape(-1, 1, 1, 1), None)
 
 
@@ -61,7 +61,7 @@ def of_all_levels(location, log_scale):
 
 @pytest.mark.parametrize("log_scale", [-7.693, -5.0, -2.0, 0.0, 3.0])
 @pytest.mark.parametrize("location", [0.0, 1e-7, 0.3, 0.5019608, 0.998, 1.0])
-def test_the_probabilities_of_a_pixel_s_256_levels_sum_to_1(location, log_scale):
+def test_probabilities_of_levels_sum_to_1(location, log_scale):
     found = of_all_levels(location, log_scale)
     assert math.fsum(np.exp(found)) == pytest.approx(1.0, abs=1e-12)
     assert (found <= 0.0).all()
@@ -69,24 +69,24 @@ def test_the_probabilities_of_a_pixel_s_256_levels_sum_to_1(location, log_scale)
 
 
 @pytest.mark.parametrize(("location", "log_scale"), [(0.4, -3.0), (0.71, -2.0), (0.02, -1.0), (0.5, 0.5)])
-def test_a_level_s_probability_is_the_logistic_distribution_s_over_its_interval(location, log_scale):
+def test_levels_have_the_probability_of_their_interval(location, log_scale):
     m, s = float(np.float32(location)), math.exp(np.float32(log_scale))
 
     def below(edge):
         return 1.0 / (1.0 + math.exp(-(edge - m) / s))
 
-    edges = [0.0, *(below((v + 0.5) / 255) for v in range(255)), 1.0]  # what lies beyond the ends is theirs
+    edges = [0.0, *(below((v + 0.5) / 255) for v in range(255)), 1.0]  # the end levels include the tails
     expected = [math.log(high - low) for low, high in itertools.pairwise(edges)]
     np.testing.assert_allclose(of_all_levels(location, log_scale), expected, rtol=1e-9)
 
 
-def test_levels_far_away_keep_their_logarithm_where_the_probability_underflows():
-    # A tail falls by 1 nat a scale: 1/510 beyond the interval's nearer edge, and the interval itself holds nearly all.
+def test_distant_levels_do_not_underflow():
+    # A tail falls by 1 nat per scale beyond the interval's nearer edge, at 1/510; the interval holds nearly all of it.
     found = of_all_levels(0.0, -7.0)[200]
     assert found == pytest.approx(-(200 - 0.5) / 255 * math.exp(7.0) + math.log1p(-math.exp(-math.exp(7.0) / 255)))
 
 
-def test_pixels_and_channels_are_summed_over_each_image():
+def test_sums_over_pixels_and_channels():
     rng = np.random.default_rng(0)
     targets = cvae.elbo.targets_of(rng.integers(0, 256, (3, 4, 5, 3), np.uint8), None)
     probs = rng.random((3, 4, 5, 3), np.float32)
@@ -110,13 +110,13 @@ COMPONENTS = st.integers(1, 5).flatmap(
 
 
 def of_all_levels_mixed(components):
-    """log p of every level of a pixel whose mixture has these locations, log-scales and logits."""
+    """Return log p of every level of a pixel for a mixture with these locations, log-scales and logits."""
     tiled = [np.tile(np.float32(numbers), (256, 1, 1, 1, 1)) for numbers in components]
     return cvae.elbo.discretized_logistic_mixture_log_likelihood(levels(), *tiled)
 
 
 @given(COMPONENTS)
-def test_a_mixture_s_probabilities_are_the_weighted_distributions_over_each_interval(components):
+def test_a_mixture_is_the_weighted_sum(components):
     def below(edge, m, log_s):
         x = (edge - m) / math.exp(log_s)
         return 1.0 / (1.0 + math.exp(-x)) if x > 0 else math.exp(x) / (1.0 + math.exp(x))
@@ -143,25 +143,25 @@ def test_a_mixture_s_probabilities_are_the_weighted_distributions_over_each_inte
 
 
 @given(st.floats(-3.0, 4.0, width=32), st.floats(-7.6875, 2.0, width=32), st.integers(1, 5))
-def test_a_mixture_of_equal_components_is_one_of_them(location, log_scale, count):
+def test_a_mixture_of_equal_components(location, log_scale, count):
     found = of_all_levels_mixed([[location] * count, [log_scale] * count, [float(n) for n in range(count)]])
     np.testing.assert_allclose(found, of_all_levels(location, log_scale), rtol=1e-9, atol=1e-12)
 
 
-def test_a_mixture_says_black_with_nine_tenths_else_white():
+def test_a_mixture_of_black_and_white():
     found = of_all_levels_mixed([[-1.0, 2.0], [-7.0, -7.0], [math.log(0.9), math.log(0.1)]])
     np.testing.assert_allclose(np.exp(found[[0, 255]]), [0.9, 0.1], rtol=1e-6)
 
 
 @pytest.mark.parametrize("location", [-3e38, -1e9, 1e9, 3e38])
-def test_a_component_that_is_far_away_leaves_the_others_theirs(location):
+def test_a_distant_component_of_a_mixture(location):
     found = of_all_levels_mixed([[location, 0.5], [-7.69, -2.0], [0.0, 0.0]])
     inner = slice(1, 255)
     np.testing.assert_allclose(found[inner], of_all_levels(0.5, -2.0)[inner] - math.log(2.0), rtol=1e-9)
     assert math.fsum(np.exp(found)) == pytest.approx(1.0, abs=1e-9)
 
 
-def test_another_likelihood_is_refused():
+def test_an_unknown_likelihood():
     with pytest.raises(cvae.InputError) as caught:
         cvae.elbo.log_likelihood(levels(), {}, "gaussian")
     assert str(caught.value) == (
@@ -170,7 +170,7 @@ def test_another_likelihood_is_refused():
 
 
 @pytest.mark.parametrize("likelihood", ["bernoulli", "discretized-logistic", "discretized-logistic-mixture"])
-def test_each_likelihood_has_its_formula_for_any_number_of_images(likelihood):
+def test_log_likelihood_for_any_number_of_images(likelihood):
     rng = np.random.default_rng(0)
     targets, probs = rng.random((2, 300, 2, 2, 1), np.float32)
     outputs = {"probs": probs, "log_scale": probs - 3}
@@ -201,7 +201,7 @@ def test_kl_to_itself_is_zero():
 
 
 @given(LATENTS, LATENTS, LATENTS)
-def test_log_density_is_the_normal_density_s_logarithm(z, mean, logvar):
+def test_log_density(z, mean, logvar):
     found = gaussian_log_density(z, mean, logvar)
     expected = [
         math.fsum(
@@ -230,7 +230,7 @@ def test_reparameterize_shifts_and_stretches_the_noise():
     np.testing.assert_allclose(z, [[0.0, 3.5]], rtol=1e-6)
 
 
-def test_targets_are_what_the_training_saw():
+def test_targets():
     pixels = np.array([0, 1, 127, 128, 254, 255], np.uint8).reshape(1, 2, 3, 1)
     binary, grey = cvae.elbo.targets_of(pixels, 128), cvae.elbo.targets_of(pixels, None)
     assert (binary.dtype, grey.dtype, binary.shape) == (np.float32, np.float32, pixels.shape)

@@ -1,4 +1,4 @@
-"""The specified random numbers: known answers, an independent reference, and streams that do not depend on batches."""
+"""The specified random numbers: known answers, an independent reference, and independence of batches."""
 
 import itertools
 import json
@@ -20,7 +20,7 @@ SEEDS = st.integers(0, (1 << 64) - 1)
 
 
 def reference_threefry(counter, key):
-    """Threefry-2x32-20 on plain integers, written from the paper."""
+    """Compute Threefry-2x32-20 on Python ints, as in the paper."""
     keys = [*key, key[0] ^ key[1] ^ 0x1BD11BDA]
     a, b = (counter[0] + keys[0]) & MASK, (counter[1] + keys[1]) & MASK
     for step in range(20):
@@ -35,7 +35,7 @@ def reference_threefry(counter, key):
 
 
 def reference_normals(seed, index, latent_dim, base):
-    """One latent by the text of the specification, a pair at a time."""
+    """Compute one latent as in the specification, a pair at a time."""
     pairs = -(-latent_dim // 2)
     values = []
     for j in range(pairs):
@@ -52,7 +52,7 @@ def words(latents):
 
 
 def assert_within_an_ulp(found, expected):
-    """Languages and machines may differ in the last bit of their logarithms and cosines."""
+    """Check equality up to the last bit, in which logarithms and cosines of machines may differ."""
     assert (found.dtype, found.shape) == (np.dtype(np.float32), expected.shape)
     assert (np.abs(found - expected) <= np.spacing(np.abs(expected))).all()
 
@@ -76,12 +76,12 @@ def encrypt(counter, key):
         ((0x243F6A88, 0x85A308D3), (0x13198A2E, 0x03707344), (0xC4923A9C, 0x483DF7A0)),
     ],
 )
-def test_threefry_gives_the_known_answers_of_random123(counter, key, output):
+def test_known_answers_of_random123(counter, key, output):
     assert encrypt(counter, key) == output
-    assert reference_threefry(counter, key) == output  # so that the reference may judge the rest
+    assert reference_threefry(counter, key) == output  # validates the reference
 
 
-def test_the_golden_file_repeats_the_known_answers():
+def test_known_answers_in_the_golden_file():
     assert GOLDEN["rng"] == cvae.random.RNG_NAME == "threefry2x32-20/box-muller"
     assert len(GOLDEN["threefry"]) >= 3
     for case in GOLDEN["threefry"]:
@@ -90,7 +90,7 @@ def test_the_golden_file_repeats_the_known_answers():
 
 
 @given(st.tuples(*[st.integers(0, MASK)] * 4))
-def test_threefry_is_the_paper_s(numbers):
+def test_threefry_equals_the_reference(numbers):
     assert encrypt(numbers[:2], numbers[2:]) == reference_threefry(numbers[:2], numbers[2:])
 
 
@@ -102,7 +102,7 @@ def test_threefry_is_the_paper_s(numbers):
         (0x0123456789ABCDEF, 2**40, 3, "bdb34c65 bf2efc6a bf839799", "bf839799"),
     ],
 )
-def test_prior_latents_are_those_of_the_specification(seed, index, latent_dim, begins, ends):
+def test_known_prior_latents(seed, index, latent_dim, begins, ends):
     latents = cvae.prior_latents(seed, index, 1, latent_dim)
     assert latents.shape == (1, latent_dim)
     assert_within_an_ulp(latents[0, :3], from_words(begins.split()))
@@ -113,26 +113,26 @@ def test_prior_latents_are_those_of_the_specification(seed, index, latent_dim, b
 
 
 @pytest.mark.parametrize("case", GOLDEN["prior"], ids=lambda case: f"seed-{case['seed']}-index-{case['index']}")
-def test_prior_latents_are_those_of_the_golden_file(case):
+def test_prior_latents_in_the_golden_file(case):
     latents = cvae.prior_latents(int(case["seed"]), int(case["index"]), 1, case["latent_dim"])
     assert_within_an_ulp(latents[0], from_words(case["latents"]))
 
 
 @pytest.mark.parametrize("case", GOLDEN["posterior"], ids=lambda case: f"seed-{case['seed']}-n-{case['n']}")
-def test_posterior_noise_is_that_of_the_golden_file(case):
+def test_posterior_noise_in_the_golden_file(case):
     noise = cvae.posterior_noise(int(case["seed"]), int(case["n"]), 1, case["latent_dim"])
     assert_within_an_ulp(noise[0], from_words(case["noise"]))
 
 
 @given(SEEDS, st.integers(0, 1 << 50), st.integers(1, 9))
-def test_latents_and_noise_follow_the_text_of_the_specification(seed, index, latent_dim):
+def test_latents_and_noise_equal_the_reference(seed, index, latent_dim):
     prior, noise = (draw(seed, index, 1, latent_dim)[0] for draw in (cvae.prior_latents, cvae.posterior_noise))
     assert_within_an_ulp(prior, reference_normals(seed, index, latent_dim, 0))
     assert_within_an_ulp(noise, reference_normals(seed, index, latent_dim, 1 << 63))
 
 
 @pytest.mark.parametrize("latent_dim", [1, 2, 3, 50])
-def test_the_last_numbers_of_both_streams_are_there_and_not_one_more(latent_dim, refuses):
+def test_the_ends_of_both_streams(latent_dim, refuses):
     end = (1 << 63) // -(-latent_dim // 2)
     for draw, base in ((cvae.prior_latents, 0), (cvae.posterior_noise, 1 << 63)):
         last = draw(3, end - 1, 1, latent_dim)[0]
@@ -143,7 +143,7 @@ def test_the_last_numbers_of_both_streams_are_there_and_not_one_more(latent_dim,
 
 
 @given(SEEDS, st.integers(0, 1 << 40), st.integers(1, 40), st.integers(1, 8), st.data())
-def test_a_batch_is_bit_for_bit_the_sum_of_any_split(seed, first, count, latent_dim, data):
+def test_any_split_gives_the_same_bits(seed, first, count, latent_dim, data):
     cut = data.draw(st.integers(0, count))
     for draw in (cvae.prior_latents, cvae.posterior_noise):
         parts = [draw(seed, first, cut, latent_dim), draw(seed, first + cut, count - cut, latent_dim)]
@@ -152,11 +152,11 @@ def test_a_batch_is_bit_for_bit_the_sum_of_any_split(seed, first, count, latent_
         assert words(whole) == words(np.concatenate(parts))
 
 
-def test_an_odd_length_is_the_next_even_one_without_its_last_number():
+def test_odd_lengths_drop_the_last_number():
     assert words(cvae.prior_latents(9, 4, 6, 5)) == words(np.ascontiguousarray(cvae.prior_latents(9, 4, 6, 6)[:, :5]))
 
 
-def test_seeds_that_share_their_low_word_name_different_streams():
+def test_seeds_that_share_their_low_word():
     streams = [cvae.prior_latents(seed, 0, 4, 4) for seed in (5, 5 + (1 << 32), 5 + (1 << 63))]
     assert all((a != b).all() for a, b in itertools.pairwise(streams))
 
@@ -169,17 +169,17 @@ def test_latents_are_standard_normal():
     assert np.abs(np.corrcoef(latents.T) - np.eye(5)).max() < 5.0 / math.sqrt(len(latents))
 
 
-def test_no_samples_are_an_empty_array():
+def test_count_0():
     assert cvae.prior_latents(0, 5, 0, 3).shape == (0, 3)
 
 
-def test_numbers_of_numpy_are_as_good_as_python_s():
+def test_numpy_integers():
     expected = words(cvae.prior_latents((1 << 64) - 1, 7, 2, 3))
     assert words(cvae.prior_latents(np.uint64((1 << 64) - 1), np.int64(7), np.uint8(2), 3)) == expected
 
 
 @pytest.mark.parametrize("seed", [-1, 1 << 64, 1.0, True, "0", None])
-def test_a_seed_that_is_no_unsigned_64_bit_number_is_refused(seed, refuses):
+def test_invalid_seeds(seed, refuses):
     message = f"seed must be an unsigned 64-bit number, 0 to 18446744073709551615; found {seed!r}"
     for call in (cvae.random.check_seed, lambda seed: cvae.prior_latents(seed, 0, 1, 3)):
         with refuses(cvae.InputError, message):
@@ -188,7 +188,7 @@ def test_a_seed_that_is_no_unsigned_64_bit_number_is_refused(seed, refuses):
 
 @pytest.mark.parametrize("value", [-1, 0.0, 1.0, True, None, "0"])
 @pytest.mark.parametrize("name", ["first", "count"])
-def test_a_range_that_is_none_is_refused(name, value, refuses):
+def test_invalid_ranges(name, value, refuses):
     span = {"first": 0, "count": 1, name: value}
     for draw in (cvae.prior_latents, cvae.posterior_noise):
         with refuses(cvae.InputError, f"{name} must be a whole number of at least 0; found {value!r}"):
@@ -196,7 +196,7 @@ def test_a_range_that_is_none_is_refused(name, value, refuses):
 
 
 @pytest.mark.parametrize("latent_dim", [0, -3, 2.5, None])
-def test_a_latent_length_that_is_none_is_refused(latent_dim):
+def test_invalid_latent_lengths(latent_dim):
     for draw in (cvae.prior_latents, cvae.posterior_noise):
         with pytest.raises(cvae.InputError, match="latent_dim"):
             draw(0, 0, 1, latent_dim)

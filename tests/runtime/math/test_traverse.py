@@ -1,4 +1,4 @@
-"""Latents of traversals and manifolds: which values, and where."""
+"""Latents of traversals and manifolds."""
 
 import numpy as np
 from hypothesis import given
@@ -11,7 +11,7 @@ START = np.float32([0.5, -1.0, 2.0])
 TAIL = 1.6448536  # the normal distribution's quantile of 95 %
 
 
-def test_a_traversal_varies_one_dimension_at_a_time_around_the_start():
+def test_a_traversal_varies_one_dimension_at_a_time():
     assert traversal_latents(START, [2, 0], 3, 1.5).tolist() == [
         [[0.5, -1.0, 0.5], [0.5, -1.0, 2.0], [0.5, -1.0, 3.5]],
         [[-1.0, -1.0, 2.0], [0.5, -1.0, 2.0], [2.0, -1.0, 2.0]],
@@ -23,7 +23,7 @@ def test_a_traversal_varies_one_dimension_at_a_time_around_the_start():
     st.integers(1, 10),
     st.floats(0.001, 100.0),
 )
-def test_a_traversal_s_middle_is_the_start_itself(start, half, span):
+def test_the_middle_of_a_traversal_is_the_start(start, half, span):
     latents = traversal_latents(start, [1], 2 * half + 1, span)[0]
     np.testing.assert_array_equal(latents[half], start)
     ends = start[1].astype(np.float64) + np.array([-span, span])
@@ -31,7 +31,7 @@ def test_a_traversal_s_middle_is_the_start_itself(start, half, span):
     np.testing.assert_allclose(np.diff(latents[:, 1]), span / half, atol=2e-5)
 
 
-def test_a_manifold_has_the_quantiles_along_its_sides_and_0_elsewhere():
+def test_a_manifold_is_a_grid_of_quantiles():
     latents = manifold_latents(3, [2, 0], 3)
     assert (latents.dtype, latents.shape) == (np.float32, (3, 3, 3))
     quantiles = np.float32([-TAIL, 0.0, TAIL])

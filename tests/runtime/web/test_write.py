@@ -1,4 +1,4 @@
-"""The web page of a bundle, around a stand-in for the built page: where files go, and that they are the bundle's."""
+"""`write_page` and ``cvae-web`` with a fake of the built page: paths, contents and errors."""
 
 import base64
 import gzip
@@ -20,7 +20,7 @@ WASM, GPU_WASM = b"\0asm small", b"\0asm with WebGPU"
 
 @pytest.fixture(autouse=True)
 def page(tmp_path_factory, monkeypatch):
-    """A page as `make page` builds it, but for what is in its files."""
+    """Make a page with the files of `make page`, but other contents."""
     folder = tmp_path_factory.mktemp("built") / "page"
     (folder / "assets").mkdir(parents=True)
     (folder / "index.html").write_text("<!doctype html>\n")
@@ -36,7 +36,7 @@ def page(tmp_path_factory, monkeypatch):
 
 @pytest.fixture
 def cvae_web(run_as):
-    """Run ``cvae-web``: its exit code and stderr."""
+    """Run ``cvae-web``; return its exit code and stderr."""
 
     def cvae_web(*arguments):
         code, out, err = run_as(_cli_web.command, "cvae-web", *arguments)
@@ -55,7 +55,7 @@ def embedded(html):
     return {name: gzip.decompress(base64.b64decode(data, validate=True)) for name, data in elements}
 
 
-def test_a_folder_holds_the_page_and_the_bundle(tiny_bundle, tmp_path):
+def test_contents_of_a_folder(tiny_bundle, tmp_path):
     written = cvae.web.write_page(cvae.read_bundle(tiny_bundle), tmp_path / "out")
     found = files_of(tmp_path / "out")
     assert found == {
@@ -73,7 +73,7 @@ def test_a_folder_holds_the_page_and_the_bundle(tiny_bundle, tmp_path):
     cvae.read_bundle(tmp_path / "out" / "bundle")
 
 
-def test_a_single_file_holds_all_that_the_page_reads(tmp_path):
+def test_contents_of_a_single_file(tmp_path):
     bundle = cvae.read_bundle()
     target = tmp_path / "page.html"
     written = cvae.web.write_page(bundle, target)
@@ -81,7 +81,7 @@ def test_a_single_file_holds_all_that_the_page_reads(tmp_path):
     assert written == {"page.html": len(text.encode())}
     assert embedded(text) == {
         "bundle/encoder.onnx": bundle.files["encoder.onnx"],
-        "bundle/decoder_cpu.onnx": bundle.files["decoder_cpu.onnx"],  # what WebAssembly runs
+        "bundle/decoder_cpu.onnx": bundle.files["decoder_cpu.onnx"],  # the graphs for WebAssembly
         "bundle/golden.json": bundle.files["golden.json"],
         "bundle/manifest.json": (bundle.path / "manifest.json").read_bytes(),
         "ort.wasm": WASM,
@@ -91,14 +91,14 @@ def test_a_single_file_holds_all_that_the_page_reads(tmp_path):
     assert text.endswith(f"</script>\n{notices}\n\n<script>run()</script>\n")
 
 
-def test_a_bundle_gives_the_same_bytes_every_time(tiny_bundle, tmp_path):
+def test_output_is_reproducible(tiny_bundle, tmp_path):
     bundle = cvae.read_bundle(tiny_bundle)
     for name in ("a.html", "b.html"):
         cvae.web.write_page(bundle, tmp_path / name)
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
-def test_a_page_is_replaced_when_asked_to_and_nothing_else_is(page, tiny_bundle, tmp_path, refuses):
+def test_overwrite_replaces_only_pages(page, tiny_bundle, tmp_path, refuses):
     bundle = cvae.read_bundle(tiny_bundle)
     folder, file = tmp_path / "out", tmp_path / "out.html"
     for target in (folder, file):
@@ -137,7 +137,7 @@ def test_a_page_is_replaced_when_asked_to_and_nothing_else_is(page, tiny_bundle,
     assert files_of(kept) == {"index.html": b"mine"}
 
 
-def test_without_a_built_page_it_says_how_to_get_one(page, cvae_web):
+def test_a_checkout_without_a_page(page, cvae_web):
     (page / "single.html").unlink()
     code, err = cvae_web("out")
     told, line = err.split(": make ")
@@ -147,17 +147,17 @@ def test_without_a_built_page_it_says_how_to_get_one(page, cvae_web):
     assert "npm run build:page" in planned
 
 
-def test_an_installation_without_a_page_is_made_again(page, cvae_web, monkeypatch, tmp_path):
+def test_an_installation_without_a_page(page, cvae_web, monkeypatch, tmp_path):
     (page / "single.html").unlink()
     monkeypatch.setattr(_web, "__file__", str(tmp_path / "lib" / "cvae_runtime" / "_web.py"))
     message = (
         f"Error: the web page: expected it in {page}, found nothing; in a checkout of cvae-toolkit, with Node.js 20.19 or "
-        f"later, say: make page && pip install .\n"
+        f"later, run: make page && pip install .\n"
     )
     assert cvae_web("out") == (1, message)
 
 
-def test_the_command_writes_the_packaged_model_or_a_bundle(cvae_web, tiny_bundle, tmp_path):
+def test_the_command_writes_a_page(cvae_web, tiny_bundle, tmp_path):
     message = (
         "packaged: 13 files of 2.2 MB, for any static host; to look at it here, say\n"
         "  python -m http.server --bind 127.0.0.1 --directory packaged\n"
@@ -172,7 +172,7 @@ def test_the_command_writes_the_packaged_model_or_a_bundle(cvae_web, tiny_bundle
     assert (tmp_path / "mail").read_bytes() == (tmp_path / "mail.html").read_bytes()
 
 
-def test_the_command_refuses_what_it_cannot_do(cvae_web, tiny_bundle, tmp_path):
+def test_errors_of_the_command(cvae_web, tiny_bundle, tmp_path):
     code, err = cvae_web()
     assert (code, err.splitlines()[-1]) == (2, "Error: expected OUT, or BUNDLE and OUT; found 0 paths")
     assert cvae_web("a", "b", "c")[0] == 2

@@ -198,7 +198,7 @@ describe("what is wrong is said, and nothing is written", () => {
     [1, ["-n", "0"], "count must be a whole number of at least 1; found 0"],
     [1, ["-n", "10001"], "--count: expected at most 10000 for one picture, found 10001"],
     [1, ["--seed=-1"], "seed must be an unsigned 64-bit number, 0 to 18446744073709551615; found -1"],
-    [1, ["--precision", "float16"], "precision float16: the bundle has graphs in float32, int8; choose one of these"],
+    [1, ["--precision", "float16"], "precision float16: the bundle has graphs in float32, int8; choose one of them"],
     [4, ["--provider", "coreml"], /^Error: this onnxruntime-node has no coreml; it has cpu/],
   ])("exit code %i of %j", async (expected, options, message) => {
     const { code, err } = await cvae("sample", BUNDLES.mnist, ...options, ...output);

@@ -73,9 +73,9 @@ describe.each(["In Node.js", "Errors"])("%s", (heading) => {
   });
 });
 
-test("the program of the project's README.md runs", async () => {
-  const [, program] = /^```js\n(.*?)^```$/ms.exec(readFileSync(projectPath("README.md"), "utf8")) ?? [];
-  expect(await printed(`${program}console.log(scores.elbo.length);`, "README")).toEqual(["16\n", ""]);
+test("the program of docs/index.md runs", async () => {
+  const [, program] = /^```js\n(.*?)^```$/ms.exec(readFileSync(projectPath("docs/index.md"), "utf8")) ?? [];
+  expect(await printed(`${program}console.log(scores.elbo.length);`, "index")).toEqual(["16\n", ""]);
 });
 
 describe.skipIf(CHROMIUM === undefined)("in a browser, built by Vite", () => {

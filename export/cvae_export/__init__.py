@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from cvae_train import import_tensorflow
 
 if TYPE_CHECKING:
+    from ._config import ExportConfig
     from ._convert import ConversionError
     from ._errors import ParityError
     from ._export import ExportResult, export, export_models
-    from ._settings import Settings
     from ._verify import Comparison
 
 _MODULES = {
@@ -24,12 +24,12 @@ _MODULES = {
     "ExportResult": "_export",
     "Comparison": "_verify",
     "ParityError": "_errors",
-    "Settings": "_settings",
+    "ExportConfig": "_config",
     "export": "_export",
     "export_models": "_export",
 }
 
-__all__ = ["Comparison", "ConversionError", "ExportResult", "ParityError", "Settings", "export", "export_models"]
+__all__ = ["Comparison", "ConversionError", "ExportConfig", "ExportResult", "ParityError", "export", "export_models"]
 
 
 def __getattr__(name: str) -> Any:

@@ -18,6 +18,7 @@ import onnx
 from cvae_runtime import InputError
 from cvae_runtime.bundle import Precision, Target
 
+from ._config import PASSES, ROLES, ExportConfig
 from ._convert import ConversionError, convert, finish
 from ._float16 import to_float16
 from ._functions import FUNCTIONS, outputs_of
@@ -25,7 +26,6 @@ from ._graph import Graph
 from ._int8 import CALIBRATION_IMAGES, NotQuantizable, to_int8
 from ._reference import Reference
 from ._sampler import SAMPLER_OPSET, sampler
-from ._settings import PASSES, ROLES, Settings
 from ._speed import speed_ratio, works
 from ._verify import BATCHES, BUDGETS, Comparison, check, compare, runs_of
 from .passes import CPU, CPU_OPSET, LAYOUT, PORTABLE, Pipeline, chosen
@@ -38,7 +38,7 @@ Say = Callable[[str], None]
 
 
 @dataclasses.dataclass(frozen=True)
-class Refused:
+class SkippedGraph:
     """A graph that was asked for and is not written."""
 
     file: str
@@ -46,13 +46,13 @@ class Refused:
 
 
 def build(
-    reference: Reference, settings: Settings, say: Say = lambda _: None
-) -> tuple[list[Comparison], list[Refused]]:
-    """All graphs that the settings ask for, compared with the model.
+    reference: Reference, config: ExportConfig, say: Say = lambda _: None
+) -> tuple[list[Comparison], list[SkippedGraph]]:
+    """All graphs that the config ask for, compared with the model.
 
     Args:
         reference: the model's own outputs.
-        settings: what is asked for.
+        config: what is asked for.
         say: is told what is being done.
 
     Raises:
@@ -60,49 +60,49 @@ def build(
         ConversionError: the opset lacks an operator.
         ParityError: a float32 graph is off.
     """
-    if "int8" in settings.precisions and reference.subject.calibration_images is None:
+    if "int8" in config.precisions and reference.source.calibration_images is None:
         raise InputError(
             "precision int8 needs images to measure the ranges of values on, and there are none; say --data"
         )
-    builder = _Builder(reference, settings, say)
-    kept = [builder.compare(builder.portable(role)) for role in (*ROLES, *dict.fromkeys(settings.extras))]
+    builder = _Builder(reference, config, say)
+    kept = [builder.compare(builder.portable(role)) for role in (*ROLES, *dict.fromkeys(config.extras))]
     check(kept)
-    refused = []
+    skipped = []
     for portable in kept[: len(ROLES)]:
         fastest = portable.graph
-        for target, precision in _offers(settings):
+        for target, precision in _offers(config):
             offer = builder.offer(portable.graph, fastest, target, precision)
-            if isinstance(offer, Refused):
-                refused.append(offer)
+            if isinstance(offer, SkippedGraph):
+                skipped.append(offer)
                 continue
             kept.append(offer)
             if precision == "float32":
                 fastest = offer.graph
-    return kept, refused
+    return kept, skipped
 
 
-def _offers(settings: Settings) -> Sequence[tuple[Target, Precision]]:
+def _offers(config: ExportConfig) -> Sequence[tuple[Target, Precision]]:
     """Graphs beside the portable float32 ones, those first that others are compared with."""
     offers: list[tuple[Target, Precision]] = []
-    if "cpu" in settings.targets:
+    if "cpu" in config.targets:
         offers.append(("cpu", "float32"))
-    if "int8" in settings.precisions:
+    if "int8" in config.precisions:
         offers.append(("cpu", "int8"))
-    if "float16" in settings.precisions:
+    if "float16" in config.precisions:
         offers.append(("portable", "float16"))
     return offers
 
 
 class _Builder:
-    def __init__(self, reference: Reference, settings: Settings, say: Say = lambda _: None) -> None:
+    def __init__(self, reference: Reference, config: ExportConfig, say: Say = lambda _: None) -> None:
         self._reference = reference
-        self._settings = settings
+        self._config = config
         self._say = say
-        self._passes = PASSES if settings.passes is None else tuple(settings.passes)
+        self._passes = PASSES if config.passes is None else tuple(config.passes)
 
     def portable(self, role: str) -> Graph:
         """The portable float32 graph of a role."""
-        plain = self._plain(role, self._settings.opset)
+        plain = self._plain(role, self._config.opset)
         return Graph(role, "portable", "float32", *self._finish(role, plain, chosen(PORTABLE, self._passes)))
 
     def compare(self, graph: Graph) -> Comparison:
@@ -110,10 +110,10 @@ class _Builder:
         self._say(f"{graph.file}: comparing with the model")
         budget = BUDGETS[graph.precision]
         if graph.precision == "float32":
-            budget = dataclasses.replace(budget, atol=self._settings.atol)
+            budget = dataclasses.replace(budget, atol=self._config.atol)
         return compare(graph, runs_of(graph), self._reference.expected(graph.role), self._reference.elbos, budget)
 
-    def offer(self, portable: Graph, fastest: Graph, target: Target, precision: Precision) -> Comparison | Refused:
+    def offer(self, portable: Graph, fastest: Graph, target: Target, precision: Precision) -> Comparison | SkippedGraph:
         """A graph beside the portable one, or why there is none.
 
         Args:
@@ -129,14 +129,14 @@ class _Builder:
         try:
             data, passes = self._write(portable, precision)
         except (NotQuantizable, ConversionError) as error:
-            return Refused(graph.file, str(error))
+            return SkippedGraph(graph.file, str(error))
         if precision == "float32" and set(passes) == set(portable.passes):
-            return Refused(graph.file, f"no rewrite makes it another graph than {portable.file}")
+            return SkippedGraph(graph.file, f"no rewrite makes it another graph than {portable.file}")
         graph = dataclasses.replace(graph, data=data, passes=passes)
         speed = self._speed(graph, fastest)
         least = LEAST_SPEED[precision]
-        if speed is not None and speed < least and not self._settings.keep_slow:
-            return Refused(
+        if speed is not None and speed < least and not self._config.keep_slow:
+            return SkippedGraph(
                 graph.file, f"it is {speed:.2f} times as fast as {fastest.file}, less than {least:g}; see --keep-slow"
             )
         comparison = dataclasses.replace(self.compare(graph), speed_ratio=speed)
@@ -149,22 +149,22 @@ class _Builder:
             reason = f"it changes the test ELBO by {change:+.3f} nats, more than {comparison.elbo_tolerance:g}"
         else:
             reason = f"it differs from the model by {max(comparison.differences.values()):.1e}, more than its tolerance"
-        return Refused(graph.file, reason)
+        return SkippedGraph(graph.file, reason)
 
     def _write(self, portable: Graph, precision: Precision) -> tuple[bytes, tuple[str, ...]]:
         role, expected = portable.role, self._reference.expected(portable.role)
         if precision == "float16":
             return to_float16(portable.data, expected.batches(max(BATCHES))), portable.passes
-        plain = self._plain(role, max(self._settings.opset, CPU_OPSET))
+        plain = self._plain(role, max(self._config.opset, CPU_OPSET))
         if precision == "int8":
             calibration = self._calibration.expected(role)
             return to_int8(plain, calibration, self._passes, lambda proto: self._finish(role, proto, ())[0])
         pipeline = chosen(CPU, self._passes)
-        if self._settings.passes is None:
-            pipeline = self._that_pays(role, plain, pipeline)
+        if self._config.passes is None:
+            pipeline = self._prune_slow_passes(role, plain, pipeline)
         return self._finish(role, plain, pipeline)
 
-    def _that_pays(self, role: str, plain: onnx.ModelProto, pipeline: Pipeline) -> Pipeline:
+    def _prune_slow_passes(self, role: str, plain: onnx.ModelProto, pipeline: Pipeline) -> Pipeline:
         """A pipeline without the rewrites of this target without which the graph is faster."""
         expected = self._reference.expected(role)
         graph, applied = self._finish(role, plain, pipeline)
@@ -188,24 +188,24 @@ class _Builder:
     @cached_property
     def _calibration(self) -> Reference:
         """The model's outputs of training images, taken evenly."""
-        subject = self._reference.subject
-        assert subject.calibration_images is not None  # as `build` has seen
-        images = subject.calibration_images()
+        source = self._reference.source
+        assert source.calibration_images is not None  # as `build` has seen
+        images = source.calibration_images()
         taken = np.linspace(0, len(images) - 1, min(len(images), CALIBRATION_IMAGES)).astype(np.int64)
-        return Reference(dataclasses.replace(subject, test_images=np.asarray(images[taken])))
+        return Reference(dataclasses.replace(source, test_images=np.asarray(images[taken])))
 
     @cached_property
     def _metadata(self) -> dict[str, Any]:
-        info = dataclasses.asdict(self._reference.subject.info)
+        info = dataclasses.asdict(self._reference.source.info)
         return {"cvae.format": 1, **{f"cvae.{key}": value for key, value in info.items()}}
 
     def _plain(self, role: str, opset: int) -> onnx.ModelProto:
-        subject = self._reference.subject
+        source = self._reference.source
         if role == "sampler":
             decoder = self._plain("decoder", max(opset, SAMPLER_OPSET))
-            return sampler(decoder, subject.info.latent_dim)
-        return convert(FUNCTIONS[role](subject), opset)
+            return sampler(decoder, source.info.latent_dim)
+        return convert(FUNCTIONS[role](source), opset)
 
     def _finish(self, role: str, proto: onnx.ModelProto, passes: Pipeline) -> tuple[bytes, tuple[str, ...]]:
-        outputs = outputs_of(role, self._reference.subject)
+        outputs = outputs_of(role, self._reference.source)
         return finish(proto, passes, outputs, {**self._metadata, "cvae.role": role})

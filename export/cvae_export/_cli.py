@@ -12,7 +12,7 @@ from cvae_runtime.system import require
 from cvae_runtime.web import check_page, is_single_file, write_page
 from cvae_train import import_tensorflow
 
-from ._settings import (
+from ._config import (
     ATOL,
     DEFAULT_OPSET,
     EXTRA_ROLES,
@@ -21,7 +21,7 @@ from ._settings import (
     PASSES,
     PRECISIONS,
     TARGETS,
-    Settings,
+    ExportConfig,
 )
 
 _OPSETS = (OPSETS.start, OPSETS.stop - 1)
@@ -178,16 +178,16 @@ def command(
 
     if options["passes"] is not None:
         options["passes"] = [name for name in options["passes"] if name != "none"]
-    settings = Settings(**options)
+    config = ExportConfig(**options)
     common: dict[str, Any] = {"data": data, "overwrite": overwrite, "quiet": quiet}
     if run is None:
-        result = export_models(target=target, settings=settings, **elsewhere, **common)
+        result = export_models(target=target, config=config, **elsewhere, **common)
     else:
-        result = export(run, target, settings, **common)
+        result = export(run, target, config, **common)
     if not quiet:
         print(result.table(), file=sys.stderr)
-        for refused in result.refused:
-            print(f"{refused.file} is not written: {refused.reason}", file=sys.stderr)
+        for skipped in result.skipped:
+            print(f"{skipped.file} is not written: {skipped.reason}", file=sys.stderr)
         if result.elbo is not None:
             elbo = with_error(result.elbo.mean, result.elbo.stderr)
             images = "1 image" if result.elbo.count == 1 else f"{result.elbo.count:,} images"

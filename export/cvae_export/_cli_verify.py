@@ -11,9 +11,9 @@ import click
 from cvae_runtime import PROVIDERS, Bundle, InputError, cli, read_bundle
 from cvae_runtime.system import require
 
+from ._config import EXTRA_ROLES, ROLES
 from ._errors import ParityError
 from ._golden_check import Check, check_everywhere, table
-from ._settings import EXTRA_ROLES, ROLES
 
 if TYPE_CHECKING:
     from ._verify import Comparison
@@ -76,16 +76,16 @@ def _compare(
 
     from ._graph import Graph
     from ._reference import Reference
-    from ._subject import subject_of_run
+    from ._source import source_of_run
     from ._verify import BUDGETS, compare, runs_of
 
-    subject = subject_of_run(run, data, quiet=quiet)
-    if subject.info != bundle.manifest.model:
+    source = source_of_run(run, data, quiet=quiet)
+    if source.info != bundle.manifest.model:
         raise InputError(
-            f"{run}: expected the model of {bundle.path}, {bundle.manifest.model}; found {subject.info}; "
+            f"{run}: expected the model of {bundle.path}, {bundle.manifest.model}; found {source.info}; "
             f"name the run that was exported"
         )
-    reference = Reference(subject)
+    reference = Reference(source)
     comparisons = []
     for info in bundle.manifest.graphs:
         if info.role not in (*ROLES, *EXTRA_ROLES):

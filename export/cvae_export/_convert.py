@@ -16,8 +16,8 @@ from tf2onnx.tfonnx import process_tf_graph
 
 from cvae_runtime import CvaeError
 
-from ._mends import HANDLERS, hushed, inlined, mend_float64, mend_short_kernels
 from ._reasons import place_of, reason_of, scope_of, whole_tracebacks
+from ._tf2onnx_patches import HANDLERS, inlined, mend_float64, mend_short_kernels, suppress_log
 from .passes import run_passes
 
 BATCH = "batch"
@@ -48,7 +48,7 @@ def convert(function: tf.types.experimental.PolymorphicFunction, opset: int) -> 
     """
     concrete = _traced(function)
     try:
-        with hushed() as failures:
+        with suppress_log() as failures:
             proto = _written(concrete, min(opset, _TF2ONNX_NEWEST))
         _refuse_rest(proto, failures)
         _refuse_other_values(proto, [spec.name for spec in function.input_signature], list(concrete.structured_outputs))

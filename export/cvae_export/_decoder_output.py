@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from cvae_runtime import InputError
 
+from ._config import DecoderOutput
 from ._ends import End
-from ._settings import DecoderOutput
 
 _LOGIT = 3.0  # logits within it are probabilities of 0.05 to 0.95; what cannot leave it are none
 _LARGEST_LOGIT = 50.0  # positive ones beyond are pixels up to 255

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from ._settings import Range
+from ._config import Range
 
 # ONNX operators that only move values, and those that sum products, after which no activation has come yet.
 _MOVES = ("Cast", "DepthToSpace", "Identity", "Reshape", "Resize", "Slice", "Squeeze", "Transpose", "Unsqueeze")

@@ -24,12 +24,12 @@ from cvae_runtime.bundle import (
 from cvae_runtime.files import new_folder, refuse_existing_folder, write_file
 from cvae_train import Dataset
 
-from ._build import Refused, build
-from ._elsewhere import subject_of_models
+from ._build import SkippedGraph, build
+from ._config import ATOL, DecoderOutput, ExportConfig, Range
 from ._errors import ParityError
+from ._keras_source import source_of_models
 from ._reference import Reference
-from ._settings import ATOL, DecoderOutput, Range, Settings
-from ._subject import Subject, subject_of_run
+from ._source import ExportSource, source_of_run
 from ._verify import Comparison, MeanElbo, run_onnx, table
 
 GOLDEN_NAME = "golden.json"
@@ -47,14 +47,14 @@ class ExportResult:
         path: its folder.
         manifest: what it says of itself.
         comparisons: of each graph with the model.
-        refused: graphs that were asked for and are not written, with the reasons.
+        skipped: graphs that were asked for and are not written, with the reasons.
         elbo: the model's over the test set; None where there are no test images.
     """
 
     path: Path
     manifest: Manifest
     comparisons: Sequence[Comparison]
-    refused: Sequence[Refused]
+    skipped: Sequence[SkippedGraph]
     elbo: MeanElbo | None
 
     def table(self) -> str:
@@ -65,7 +65,7 @@ class ExportResult:
 def export(
     run: str | Path,
     target: str | Path,
-    settings: Settings | None = None,
+    config: ExportConfig | None = None,
     *,
     data: str | Path | None = None,
     overwrite: bool = False,
@@ -76,27 +76,27 @@ def export(
     Args:
         run: the run folder.
         target: the bundle's folder; written whole or not at all.
-        settings: which graphs.
+        config: which graphs to write; None: the default `ExportConfig`.
         data: the images that the run was trained on, if they are no longer where its config says.
         overwrite: replace a bundle that is there.
         quiet: show no progress.
 
     Raises:
-        InputError: no finished run, no data, data of another fingerprint, or settings that cannot be.
+        InputError: no finished run, no data, data of another fingerprint, or an invalid config.
         TargetExistsError: the target exists, and ``overwrite`` is false or it holds anything but a bundle.
         ConversionError: the opset lacks an operator.
         ParityError: a graph differs from the trained model by more than its tolerance; nothing is written.
     """
     refuse_existing_folder(Path(target), BUNDLE_LAYOUT, overwrite)
-    subject = subject_of_run(run, data, quiet=quiet)
-    return _export(subject, Path(target), settings or Settings(), overwrite=overwrite, quiet=quiet)
+    source = source_of_run(run, data, quiet=quiet)
+    return _export(source, Path(target), config or ExportConfig(), overwrite=overwrite, quiet=quiet)
 
 
 def export_models(
     encoder: Any,
     decoder: Any,
     target: str | Path,
-    settings: Settings | None = None,
+    config: ExportConfig | None = None,
     *,
     decoder_output: DecoderOutput = "auto",
     input_range: Range | None = None,
@@ -113,7 +113,7 @@ def export_models(
             model, or the path of a ``.keras`` file or of a SavedModel folder.
         decoder: latents float32 (N, L) to images (N, H, W, C); likewise.
         target: the bundle's folder; written whole or not at all.
-        settings: which graphs.
+        config: which graphs to write; None: the default `ExportConfig`.
         decoder_output: "logits", "probs", or what pixels 0 and 255 are in the decoder's output, such as (-1, 1), beyond
             which values are cut; "auto" looks at its last activation.
         input_range: what pixels 0 and 255 become in the encoder's input; None: told from its first layers.
@@ -129,7 +129,7 @@ def export_models(
         TargetExistsError, ConversionError, ParityError: as `export`.
     """
     refuse_existing_folder(Path(target), BUNDLE_LAYOUT, overwrite)
-    subject = subject_of_models(
+    source = source_of_models(
         encoder,
         decoder,
         decoder_output=decoder_output,
@@ -138,20 +138,20 @@ def export_models(
         data=data,
         quiet=quiet,
     )
-    return _export(subject, Path(target), settings or Settings(), overwrite=overwrite, quiet=quiet)
+    return _export(source, Path(target), config or ExportConfig(), overwrite=overwrite, quiet=quiet)
 
 
-def _export(subject: Subject, target: Path, settings: Settings, *, overwrite: bool, quiet: bool) -> ExportResult:
-    reference = Reference(subject)
-    comparisons, refused = build(reference, settings, (lambda _: None) if quiet else _say)
+def _export(source: ExportSource, target: Path, config: ExportConfig, *, overwrite: bool, quiet: bool) -> ExportResult:
+    reference = Reference(source)
+    comparisons, skipped = build(reference, config, (lambda _: None) if quiet else _say)
     graphs = [comparison.graph for comparison in comparisons]
     elbo = None if reference.elbos is None else MeanElbo.of(reference.elbos)
     golden = _golden(comparisons, reference).to_json().encode()
     manifest = Manifest(
-        model=subject.info,
+        model=source.info,
         training=None
-        if subject.training is None or elbo is None
-        else Training(**subject.training, test_elbo=elbo.mean, test_elbo_stderr=elbo.stderr),
+        if source.training is None or elbo is None
+        else Training(**source.training, test_elbo=elbo.mean, test_elbo_stderr=elbo.stderr),
         graphs=tuple(comparison.graph.describe(comparison.verified) for comparison in comparisons),
         golden=GoldenInfo(GOLDEN_NAME, len(golden), hashlib.sha256(golden).hexdigest()),
         versions={name: metadata.version(name) for name in _PACKAGES},
@@ -162,7 +162,7 @@ def _export(subject: Subject, target: Path, settings: Settings, *, overwrite: bo
         write_file(folder / GOLDEN_NAME, golden)
         write_file(folder / MANIFEST_NAME, manifest.to_json().encode())
         _read_back(folder)
-    return ExportResult(target, manifest, comparisons, refused, elbo)
+    return ExportResult(target, manifest, comparisons, skipped, elbo)
 
 
 def _say(line: str) -> None:
@@ -171,7 +171,7 @@ def _say(line: str) -> None:
 
 def _golden(comparisons: Sequence[Comparison], reference: Reference) -> Golden:
     """Golden vectors: a few inputs of every graph with its outputs, and the RNG at its corners."""
-    latent_dim = reference.subject.info.latent_dim
+    latent_dim = reference.source.info.latent_dim
     cases = []
     for comparison in comparisons:
         graph = comparison.graph

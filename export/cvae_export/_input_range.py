@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from cvae_runtime import InputError
 
+from ._config import Range
 from ._ends import begin_of
 from ._network import Network
-from ._settings import Range
 
 Preprocess = Callable[[Any, Range], tf.Tensor]
 

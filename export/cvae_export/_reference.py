@@ -19,7 +19,7 @@ from cvae_runtime.elbo import EVALUATION_SEED, gaussian_kl, log_likelihood, repa
 
 from ._functions import FUNCTIONS, Function
 from ._scorer import model_scores
-from ._subject import Subject
+from ._source import ExportSource
 
 Arrays = Mapping[str, NDArray[Any]]
 Run = Callable[[Arrays], Arrays]
@@ -67,27 +67,27 @@ class Reference:
     """A model's outputs of its test images, computed once, and what each role's graph must give.
 
     Attributes:
-        subject: the model.
+        source: the model.
         images: test images, then pictures of all grey values, uint8 (N, H, W, C).
         noise: one draw an image, float32 (N, L).
         z: latents that decoders are compared on: draws of the test images' codes, then of the prior. Not of the other
             pictures' codes: what a decoder makes of latents that no picture has says nothing.
     """
 
-    def __init__(self, subject: Subject) -> None:
-        self.subject = subject
-        grey = grey_pictures(subject.info.image_shape)
-        test = subject.test_images
+    def __init__(self, source: ExportSource) -> None:
+        self.source = source
+        grey = grey_pictures(source.info.image_shape)
+        test = source.test_images
         self.images = grey if test is None else np.concatenate([test, grey])
-        self.noise = posterior_noise(EVALUATION_SEED, 0, len(self.images), subject.info.latent_dim)
+        self.noise = posterior_noise(EVALUATION_SEED, 0, len(self.images), source.info.latent_dim)
         count = 0 if test is None else len(test)
         codes = reparameterize(self._codes["mean"][:count], self._codes["logvar"][:count], self.noise[:count])
-        self.z = np.concatenate([codes, prior_latents(0, 0, len(grey), subject.info.latent_dim)])
+        self.z = np.concatenate([codes, prior_latents(0, 0, len(grey), source.info.latent_dim)])
 
     @cached_property
     def elbos(self) -> NDArray[np.float64] | None:
         """The model's own ELBO of every test image."""
-        return None if self.subject.test_images is None else self._elbos(self._codes, self._decoded)
+        return None if self.source.test_images is None else self._elbos(self._codes, self._decoded)
 
     def expected(self, role: str) -> Expected:
         """What a graph of this role must compute."""
@@ -103,7 +103,7 @@ class Reference:
 
     def golden_inputs(self, role: str) -> Arrays:
         """A few inputs: two test images and one of all grey values, or four latents."""
-        test, latent_dim = self.subject.test_images, self.subject.info.latent_dim
+        test, latent_dim = self.source.test_images, self.source.info.latent_dim
         images = self.images[sorted({0, 1, 0 if test is None else len(test)})]
         match role:
             case "encoder" | "reconstructor":
@@ -119,7 +119,7 @@ class Reference:
 
     def _encoder(self) -> Expected:
         images = self.images
-        elbos = None if self.subject.test_images is None else self._elbos_of_codes
+        elbos = None if self.source.test_images is None else self._elbos_of_codes
         return Expected(len(images), lambda start, stop: {"images": images[start:stop]}, self._codes, elbos)
 
     def _encoder_float(self) -> Expected:
@@ -132,7 +132,7 @@ class Reference:
 
     def _decoder(self) -> Expected:
         z = self.z
-        elbos = None if self.subject.test_images is None else lambda decoded: self._elbos(self._codes, decoded)
+        elbos = None if self.source.test_images is None else lambda decoded: self._elbos(self._codes, decoded)
         return Expected(len(z), lambda start, stop: {"z": z[start:stop]}, self._decoded, elbos)
 
     def _decoder_uint8(self) -> Expected:
@@ -141,10 +141,10 @@ class Reference:
 
     def _scorer(self) -> Expected:
         images = self.images
-        noise = _draws(len(images), _SCORER_DRAWS, self.subject.info.latent_dim)
+        noise = _draws(len(images), _SCORER_DRAWS, self.source.info.latent_dim)
         posterior = Posterior(self._codes["mean"], self._codes["logvar"])
         outputs, rounding = model_scores(
-            self.subject.info, images, posterior, lambda z: self._run("decoder", {"z": z}), _SCORER_DRAWS
+            self.source.info, images, posterior, lambda z: self._run("decoder", {"z": z}), _SCORER_DRAWS
         )
 
         def elbos(found: Arrays) -> NDArray[np.float64]:
@@ -156,13 +156,13 @@ class Reference:
             len(images),
             lambda start, stop: {"images": images[start:stop], "noise": noise[:, start:stop]},
             outputs,
-            None if self.subject.test_images is None else elbos,
+            None if self.source.test_images is None else elbos,
             rounding,
         )
 
     def _sampler(self) -> Expected:
         count = len(self.images)
-        z = prior_latents(_SAMPLER_SEED, _SAMPLER_FIRST, count, self.subject.info.latent_dim) * _TEMPERATURE
+        z = prior_latents(_SAMPLER_SEED, _SAMPLER_FIRST, count, self.source.info.latent_dim) * _TEMPERATURE
         outputs = self._run("decoder", {"z": z})
         return Expected(count, _sampler_inputs, outputs, None)
 
@@ -176,7 +176,7 @@ class Reference:
 
     def _run(self, role: str, inputs: Arrays) -> Arrays:
         """A role of the model itself, in parts."""
-        run = run_tensorflow(FUNCTIONS[role](self.subject))
+        run = run_tensorflow(FUNCTIONS[role](self.source))
         (name, array), *_ = inputs.items()
         parts = [run({name: array[start : start + _BATCH]}) for start in range(0, len(array), _BATCH)]
         return {output: np.concatenate([part[output] for part in parts]) for output in parts[0]}
@@ -187,7 +187,7 @@ class Reference:
         return self._elbos(codes, self._run("decoder", {"z": z}))
 
     def _elbos(self, codes: Arrays, decoded: Arrays) -> NDArray[np.float64]:
-        info, test_images = self.subject.info, self.subject.test_images
+        info, test_images = self.source.info, self.source.test_images
         assert test_images is not None
         test = slice(len(test_images))
         targets = targets_of(test_images, info.preprocessing.binarize_at)

@@ -16,25 +16,25 @@ from cvae_runtime.bundle import ModelInfo
 from cvae_runtime.elbo import EVALUATION_SEED, PROBABILITY_FLOOR, score_images
 from cvae_train import preprocess
 
-from ._subject import Subject
+from ._source import ExportSource
 
 _LAST_PLACES = 2.0**-23  # two of a float32 just below 1
 
 
-def scorer(subject: Subject) -> Any:
+def scorer(source: ExportSource) -> Any:
     """images uint8 (N, H, W, C) and noise float32 (K, N, L) to elbo and log_likelihood float32 (N,), in nats.
 
     elbo is averaged over the K draws; log_likelihood is the importance-weighted bound over them.
     """
-    info = subject.info
+    info = source.info
     images = tf.TensorSpec([None, *info.image_shape], tf.uint8, name="images")
     noise = tf.TensorSpec([None, None, info.latent_dim], tf.float32, name="noise")
 
     @tf.function(autograph=False, input_signature=[images, noise])
     def score(images: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
-        mean, logvar = subject.encode(subject.preprocess(images))
+        mean, logvar = source.encode(source.preprocess(images))
         z = mean + tf.exp(logvar * 0.5) * noise
-        outputs = subject.decode(tf.reshape(z, [-1, info.latent_dim]))
+        outputs = source.decode(tf.reshape(z, [-1, info.latent_dim]))
         parameters = {
             # By draw and image, then as a bundle has them: (H, W, C), of a mixture (H, W, C, K).
             name: tf.reshape(tf.cast(output, tf.float64), tf.concat([tf.shape(noise)[:2], output.shape[1:]], 0))

@@ -18,10 +18,10 @@ from cvae_runtime import PROVIDERS
 from cvae_runtime.bundle import Precision, Verified
 from cvae_runtime.system import allowed_cores
 
+from ._config import ATOL
 from ._errors import ParityError
 from ._graph import Graph
 from ._reference import Expected, Run
-from ._settings import ATOL
 
 BATCHES = (1, 7, 256)
 

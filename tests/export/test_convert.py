@@ -10,11 +10,11 @@ from onnx.reference import ReferenceEvaluator
 
 from cvae_export import ConversionError
 from cvae_export._cli import _OPSETS
+from cvae_export._config import OPSETS, ExportConfig
 from cvae_export._convert import _refuse_other_values, convert, finish
 from cvae_export._functions import FUNCTIONS
-from cvae_export._mends import HANDLERS
-from cvae_export._settings import OPSETS, Settings
-from cvae_export._subject import subject_of_run
+from cvae_export._source import source_of_run
+from cvae_export._tf2onnx_patches import HANDLERS
 from cvae_export.passes import PORTABLE
 from cvae_runtime import InputError
 
@@ -23,8 +23,8 @@ OUTPUTS = {"encoder": ("mean", "logvar"), "decoder": ("probs",)}
 
 @pytest.fixture(scope="module")
 def functions(trained):
-    subject = subject_of_run(trained.path)
-    return {role: FUNCTIONS[role](subject) for role in OUTPUTS}
+    source = source_of_run(trained.path)
+    return {role: FUNCTIONS[role](source) for role in OUTPUTS}
 
 
 def inputs(role, batch):
@@ -74,7 +74,7 @@ def test_names_batch_axis_and_metadata_are_for_embedders(functions, role):
     assert {entry.key: json.loads(entry.value) for entry in proto.metadata_props} == {"cvae.role": role}
     assert proto.producer_name == "cvae-toolkit"
     assert passes == (
-        ("MovingFirst",) if role == "encoder" else ("BiasIntoConvolution", "DenseLayout", "SymmetricPads")
+        ("HoistTransposes",) if role == "encoder" else ("BiasIntoConvolution", "DenseLayout", "SymmetricPads")
     )
 
 
@@ -92,7 +92,7 @@ def test_portable_graphs_use_old_plain_operators(functions, role):
 @pytest.mark.parametrize("opset", [12, 22])
 def test_opsets_out_of_range_are_refused(opset):
     with pytest.raises(InputError) as caught:
-        Settings(opset=opset)
+        ExportConfig(opset=opset)
     assert str(caught.value) == f"opset must be 13 to 21; found {opset}"
 
 

@@ -13,12 +13,12 @@ import tensorflow as tf
 
 import cvae_runtime
 from cvae_export import ParityError, export
+from cvae_export._config import OPSETS
 from cvae_export._convert import convert, finish
 from cvae_export._functions import FUNCTIONS
 from cvae_export._graph import Graph
 from cvae_export._reference import Reference, run_tensorflow
-from cvae_export._settings import OPSETS
-from cvae_export._subject import subject_of_run
+from cvae_export._source import source_of_run
 from cvae_export._verify import BUDGETS, check, compare
 from cvae_export.passes import PORTABLE
 from cvae_runtime import check_golden, posterior_noise, prior_latents
@@ -58,13 +58,13 @@ def exported(trained):
 
 
 @pytest.fixture(scope="module")
-def subject(trained):
-    return subject_of_run(trained.path)
+def source(trained):
+    return source_of_run(trained.path)
 
 
 @pytest.fixture(scope="module")
-def reference(subject):
-    return Reference(subject)
+def reference(source):
+    return Reference(source)
 
 
 def test_training_improves_the_elbo(trained):
@@ -129,9 +129,9 @@ def test_the_verified_elbo_is_the_definition(reference, trained, rgb_data, likel
 
 
 @pytest.mark.parametrize("number", range(4))
-def test_a_difference_of_any_output_fails(reference, subject, outputs, number):
+def test_a_difference_of_any_output_fails(reference, source, outputs, number):
     output = outputs[number % len(outputs)]
-    right = run_tensorflow(FUNCTIONS["decoder"](subject))
+    right = run_tensorflow(FUNCTIONS["decoder"](source))
 
     def other(inputs):
         found = right(inputs)
@@ -148,8 +148,8 @@ def test_a_difference_of_any_output_fails(reference, subject, outputs, number):
 
 
 @pytest.mark.parametrize("opset", OPSETS)
-def test_every_opset_gives_tensorflows_numbers_with_plain_operators(subject, outputs, opset):
-    function = FUNCTIONS["decoder"](subject)
+def test_every_opset_gives_tensorflows_numbers_with_plain_operators(source, outputs, opset):
+    function = FUNCTIONS["decoder"](source)
     graph, _ = finish(convert(function, opset), PORTABLE, outputs, {"cvae.role": "decoder"})
     plain = {"Add", "ConvTranspose", "MatMul", "Mul", "Relu", "Reshape", "Sigmoid", "Slice", "Split", "Transpose"}
     plain |= {"Abs", "Clip", "Div", "Exp", "Log", "Max", "Min", "Neg", "ReduceSum", "Softmax", "Sub"}  # of the mixture

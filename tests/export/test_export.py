@@ -8,7 +8,7 @@ import pytest
 
 import cvae_runtime
 import cvae_runtime.bundle
-from cvae_export import ParityError, Settings, export
+from cvae_export import ExportConfig, ParityError, export
 from cvae_runtime import InputError, TargetExistsError, check_golden, prior_latents, read_bundle
 from cvae_train import Dataset, train
 
@@ -39,7 +39,7 @@ def test_the_manifest_tells_what_an_embedder_asks(exported, tiny_config):
     assert exported.manifest.versions["tf2onnx"] == metadata.version("tf2onnx")
     encoder, decoder = exported.manifest.graphs
     assert (encoder.role, encoder.target, encoder.precision, encoder.opset, encoder.ir_version) == ("encoder", "portable", "float32", 15, 8)  # fmt: skip
-    assert encoder.passes == ("MovingFirst",)
+    assert encoder.passes == ("HoistTransposes",)
     assert decoder.passes == ("BiasIntoConvolution", "DenseLayout", "SymmetricPads")
     assert [(t.name, t.dtype, t.shape) for t in encoder.inputs] == [("images", "uint8", ("batch", 8, 8, 1))]
     assert [(t.name, t.dtype, t.shape) for t in decoder.outputs] == [("probs", "float32", ("batch", 8, 8, 1))]
@@ -95,13 +95,13 @@ def test_grey_models_divide_instead_of_binarizing(trained_grey, tmp_path):
 
 
 def test_opset_is_what_was_asked_for(trained, tmp_path):
-    result = export(trained.path, tmp_path / "new", Settings(opset=21))
+    result = export(trained.path, tmp_path / "new", ExportConfig(opset=21))
     assert {graph.opset for graph in result.manifest.graphs} == {21}
 
 
 def test_beyond_the_tolerance_nothing_is_put_in_place(trained, tmp_path):
     with pytest.raises(ParityError, match="nothing was written"):
-        export(trained.path, tmp_path / "bundle", Settings(atol=1e-12))
+        export(trained.path, tmp_path / "bundle", ExportConfig(atol=1e-12))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -109,7 +109,7 @@ def test_a_failed_export_leaves_the_old_bundle(trained, tmp_path):
     export(trained.path, tmp_path / "bundle")
     before = {path.name: path.read_bytes() for path in (tmp_path / "bundle").iterdir()}
     with pytest.raises(ParityError):
-        export(trained.path, tmp_path / "bundle", Settings(atol=1e-12), overwrite=True)
+        export(trained.path, tmp_path / "bundle", ExportConfig(atol=1e-12), overwrite=True)
     assert {path.name: path.read_bytes() for path in (tmp_path / "bundle").iterdir()} == before
 
 
@@ -175,7 +175,10 @@ def test_an_unfinished_run_is_refused(run, tmp_path):
 
 def test_golden_tolerances_are_far_below_what_outputs_are(trained, tmp_path):
     result = export(
-        trained.path, tmp_path / "all", Settings(precisions=("float32", "float16", "int8"), keep_slow=True), quiet=True
+        trained.path,
+        tmp_path / "all",
+        ExportConfig(precisions=("float32", "float16", "int8"), keep_slow=True),
+        quiet=True,
     )
     golden = cvae_runtime.bundle.parse_golden((result.path / "golden.json").read_bytes(), "golden.json")
     atol = {case.file: case.atol for case in golden.cases if case.file.startswith("decoder")}

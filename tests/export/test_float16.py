@@ -14,7 +14,7 @@ from cvae_export._convert import convert, finish
 from cvae_export._float16 import to_float16
 from cvae_export._functions import FUNCTIONS, outputs_of
 from cvae_export._graph import Graph
-from cvae_export._subject import subject_of_run
+from cvae_export._source import source_of_run
 from cvae_export._verify import run_onnx
 from cvae_export.passes import PORTABLE
 from cvae_runtime import posterior_noise, prior_latents, read_bundle
@@ -26,19 +26,19 @@ PRODUCTS = {"Conv", "ConvTranspose", "MatMul"}
 
 
 @pytest.fixture(scope="module")
-def subject(trained):
-    return subject_of_run(trained.path)
+def source(trained):
+    return source_of_run(trained.path)
 
 
 @pytest.fixture(scope="module")
-def rgb_subject(subject, rgb_config):
+def rgb_source(source, rgb_config):
     """A model in colour whose decoder has a second output; untrained."""
     tf.keras.utils.set_random_seed(0)
     model = rgb_config.model
     info = dataclasses.replace(
-        subject.info, image_shape=model.image_shape, latent_dim=model.latent_dim, likelihood=model.likelihood
+        source.info, image_shape=model.image_shape, latent_dim=model.latent_dim, likelihood=model.likelihood
     )
-    return dataclasses.replace(subject, info=info, decode=CVAE(model).pixel_parameters)
+    return dataclasses.replace(source, info=info, decode=CVAE(model).pixel_parameters)
 
 
 @pytest.fixture(scope="module")
@@ -46,31 +46,31 @@ def packaged():
     return read_bundle()
 
 
-def binarized_at(subject, threshold):
-    return dataclasses.replace(subject, preprocess=lambda images: preprocess(images, threshold))
+def binarized_at(source, threshold):
+    return dataclasses.replace(source, preprocess=lambda images: preprocess(images, threshold))
 
 
-def exported(subject, role):
-    metadata = {"cvae.role": role, "cvae.likelihood": subject.info.likelihood}
-    return finish(convert(FUNCTIONS[role](subject), 15), PORTABLE, outputs_of(role, subject), metadata)[0]
+def exported(source, role):
+    metadata = {"cvae.role": role, "cvae.likelihood": source.info.likelihood}
+    return finish(convert(FUNCTIONS[role](source), 15), PORTABLE, outputs_of(role, source), metadata)[0]
 
 
-def all_grey_values(subject):
-    return np.arange(256, dtype=np.uint8).reshape(-1, *subject.info.image_shape)
+def all_grey_values(source):
+    return np.arange(256, dtype=np.uint8).reshape(-1, *source.info.image_shape)
 
 
-def inputs(subject, role):
+def inputs(source, role):
     if role == "encoder":
-        return {"images": all_grey_values(subject)}
-    return {"z": prior_latents(0, 0, 5, subject.info.latent_dim)}
+        return {"images": all_grey_values(source)}
+    return {"z": prior_latents(0, 0, 5, source.info.latent_dim)}
 
 
 @pytest.fixture(scope="module", params=["encoder", "encoder of grey values", "decoder", "decoder of colours"])
-def case(request, subject, rgb_subject):
+def case(request, source, rgb_source):
     """A role's float32 graph and inputs for it."""
     role = request.param.split()[0]
-    variants = {"encoder of grey values": binarized_at(subject, None), "decoder of colours": rgb_subject}
-    chosen = variants.get(request.param, subject)
+    variants = {"encoder of grey values": binarized_at(source, None), "decoder of colours": rgb_source}
+    chosen = variants.get(request.param, source)
     return exported(chosen, role), inputs(chosen, role)
 
 
@@ -111,9 +111,9 @@ def test_outputs_are_close_in_onnx_runtime_and_where_every_value_is_rounded(case
 
 
 @pytest.mark.parametrize("threshold", [None, 1, 128, 255])
-def test_every_grey_value_is_preprocessed_as_in_float32(subject, threshold):
-    graph = exported(binarized_at(subject, threshold), "encoder")
-    images = all_grey_values(subject)
+def test_every_grey_value_is_preprocessed_as_in_float32(source, threshold):
+    graph = exported(binarized_at(source, threshold), "encoder")
+    images = all_grey_values(source)
 
     def preprocessed(data):
         proto = onnx.load_from_string(data)

@@ -5,12 +5,12 @@ import onnx
 import pytest
 
 from cvae_export import _int8
+from cvae_export._config import PASSES
 from cvae_export._convert import convert, finish
 from cvae_export._functions import FUNCTIONS, outputs_of
 from cvae_export._int8 import NotQuantizable, to_int8
 from cvae_export._reference import Reference
-from cvae_export._settings import PASSES
-from cvae_export._subject import subject_of_run
+from cvae_export._source import source_of_run
 from cvae_export._verify import run_onnx
 from cvae_export.passes import CPU_OPSET
 from cvae_train import Dataset, train
@@ -23,12 +23,12 @@ def reference(tiny_config, tiny_data, tiny_archive, tmp_path_factory):
     config = dataclasses.replace(tiny_config, model=dataclasses.replace(tiny_config.model, filters=(8, 8)), epochs=10)
     data = Dataset(tiny_data.train, tiny_data.test, str(tiny_archive))
     result = train(config, data, tmp_path_factory.mktemp("runs") / "eight", quiet=True)
-    return Reference(subject_of_run(result.path))
+    return Reference(source_of_run(result.path))
 
 
 def in_8_bits(reference, role, names=PASSES):
-    proto = convert(FUNCTIONS[role](reference.subject), CPU_OPSET)
-    outputs = outputs_of(role, reference.subject)
+    proto = convert(FUNCTIONS[role](reference.source), CPU_OPSET)
+    outputs = outputs_of(role, reference.source)
     return to_int8(
         proto, reference.expected(role), names, lambda graph: finish(graph, (), outputs, {"cvae.role": role})[0]
     )
@@ -37,7 +37,7 @@ def in_8_bits(reference, role, names=PASSES):
 @pytest.mark.parametrize(
     ("role", "passes"),
     [
-        ("encoder", ("MovingFirst", "DenseAsGemm", "Equalize", "Quantize")),
+        ("encoder", ("HoistTransposes", "DenseAsGemm", "Equalize", "Quantize")),
         (
             "decoder",
             (

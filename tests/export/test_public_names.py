@@ -7,7 +7,7 @@ def test_public_names():
         "ConversionError",
         "ExportResult",
         "ParityError",
-        "Settings",
+        "ExportConfig",
         "export",
         "export_models",
     ]

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from cvae_export._reference import Reference, grey_pictures
-from cvae_export._subject import subject_of_run
+from cvae_export._source import source_of_run
 from cvae_runtime import posterior_noise, prior_latents
 from cvae_runtime.elbo import bernoulli_log_likelihood, gaussian_kl, reparameterize, targets_of
 
 
 @pytest.fixture(scope="module")
 def reference(trained):
-    return Reference(subject_of_run(trained.path))
+    return Reference(source_of_run(trained.path))
 
 
 def test_grey_pictures_hold_all_grey_values():
@@ -52,7 +52,7 @@ def test_latents_are_draws_of_the_test_images_codes_then_of_the_prior(reference,
 
 
 def test_without_test_images_there_are_outputs_and_no_elbo(trained):
-    reference = Reference(dataclasses.replace(subject_of_run(trained.path), test_images=None))
+    reference = Reference(dataclasses.replace(source_of_run(trained.path), test_images=None))
     expected = reference.expected("decoder")
     assert reference.elbos is None
     assert expected.elbos is None

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from onnx.reference import ReferenceEvaluator
 
 from cvae_export._build import _Builder
+from cvae_export._config import ExportConfig
 from cvae_export._reference import Reference
 from cvae_export._sampler import latents_graph
-from cvae_export._settings import Settings
-from cvae_export._subject import subject_of_run
+from cvae_export._source import source_of_run
 from cvae_export._verify import run_onnx
 from cvae_runtime import prior_latents
 
@@ -86,7 +86,7 @@ def test_a_temperature_multiplies_in_float32():
 
 @pytest.fixture(scope="module")
 def builder(trained):
-    return lambda opset: _Builder(Reference(subject_of_run(trained.path)), Settings(opset=opset))
+    return lambda opset: _Builder(Reference(source_of_run(trained.path)), ExportConfig(opset=opset))
 
 
 @pytest.mark.parametrize(("asked", "found"), [(13, 18), (18, 18), (21, 21)])

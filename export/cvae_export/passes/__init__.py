@@ -12,7 +12,7 @@ from ._bias_into_convolution import BiasIntoConvolution
 from ._dense_as_gemm import DenseAsGemm
 from ._dense_layout import DenseLayout
 from ._fold_constants import FoldConstants
-from ._moving_first import MovingFirst
+from ._hoist_transposes import HoistTransposes
 from ._output_phases import OutputPhases
 from ._output_rows import OutputRows
 from ._product_output import ProductOutput
@@ -23,7 +23,7 @@ from ._symmetric_pads import SymmetricPads
 Pipeline = tuple[ir.passes.InPlacePass, ...]
 
 # What any runtime can do with less work.
-LAYOUT: Pipeline = (FoldConstants(), MovingFirst(), BiasIntoConvolution(), DenseLayout())
+LAYOUT: Pipeline = (FoldConstants(), HoistTransposes(), BiasIntoConvolution(), DenseLayout())
 # Plain operators, for every runtime.
 PORTABLE: Pipeline = (*LAYOUT, SymmetricPads())
 # For ONNX Runtime's CPU provider in float32.
@@ -64,7 +64,7 @@ __all__ = [
     "DenseAsGemm",
     "DenseLayout",
     "FoldConstants",
-    "MovingFirst",
+    "HoistTransposes",
     "OutputPhases",
     "OutputRows",
     "Pipeline",

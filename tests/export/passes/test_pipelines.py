@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
+from cvae_export._config import PASSES, ROLES
 from cvae_export._convert import convert
 from cvae_export._functions import FUNCTIONS
-from cvae_export._settings import PASSES, ROLES
-from cvae_export._subject import subject_of_run
+from cvae_export._source import source_of_run
 from cvae_export.passes import CPU, CPU_OPSET, LAYOUT, PORTABLE, ROWS, chosen
 from cvae_train import CVAE, ModelConfig, preprocess
 from tests.export.tiny_graphs import assert_same, attributes, normal, operators, rewritten
@@ -35,10 +35,10 @@ def subjects(trained, trained_grey, rgb_config):
             decode=model.pixel_parameters,
         )
 
-    tiny = subject_of_run(trained.path)
+    tiny = source_of_run(trained.path)
     return {
         "tiny": tiny,
-        "grey": subject_of_run(trained_grey.path),
+        "grey": source_of_run(trained_grey.path),
         "colour": of_random_weights(rgb_config.model),
         "earlier": of_random_weights(dataclasses.replace(rgb_config.model, likelihood="discretized-logistic")),
         "deep": of_random_weights(ModelConfig(image_shape=(16, 24, 1), latent_dim=3, filters=(4, 6, 5))),

@@ -12,7 +12,7 @@ from ._rewrite import ELEMENTWISE, NodeRewrite, Writer, constant, only_user, rep
 _WITH_A_NUMBER = {"Add", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Min", "Mul", "Sub"}
 
 
-class MovingFirst(NodeRewrite):
+class HoistTransposes(NodeRewrite):
     """Move Reshape and Transpose in front of element-wise nodes, if these go back to the graph's input."""
 
     op_type = ("Reshape", "Transpose")

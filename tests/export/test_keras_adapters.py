@@ -9,8 +9,8 @@ from keras import layers
 
 from cvae_export import ConversionError
 from cvae_export._convert import convert, finish
-from cvae_export._elsewhere import subject_of_models
 from cvae_export._functions import FUNCTIONS
+from cvae_export._keras_source import source_of_models
 from cvae_export.passes import PORTABLE
 from cvae_runtime import InputError
 from cvae_train import Dataset
@@ -30,7 +30,7 @@ def decoder(shape=SHAPE, size=3, last=lambda h: h, **options):
 
 def refusal(*pair, **options):
     with pytest.raises(InputError) as caught:
-        subject_of_models(*pair, **options)
+        source_of_models(*pair, **options)
     return str(caught.value)
 
 
@@ -103,7 +103,7 @@ def test_named_outputs_may_come_in_any_order(names):
     mean, logvar = layers.Dense(3), layers.Dense(3)
     pair = encoder(lambda h: {"a": h, names[1]: logvar(h), names[0]: mean(h)}), decoder()
     x = tf.ones((2, *SHAPE))
-    codes = subject_of_models(*pair, decoder_output="logits").encode(x)
+    codes = source_of_models(*pair, decoder_output="logits").encode(x)
     expected = pair[0](x)
     for code, name in zip(codes, names, strict=True):
         np.testing.assert_array_equal(code, expected[name])
@@ -164,7 +164,7 @@ ENDS = {
 def test_the_decoders_end_tells_logits_from_probabilities(last, kind):
     own = decoder(last=last)
     z = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
-    probs = subject_of_models(encoder(), own).decode(z)["probs"]
+    probs = source_of_models(encoder(), own).decode(z)["probs"]
     np.testing.assert_allclose(probs, tf.sigmoid(own(z)) if kind == "logits" else own(z), atol=1e-6)
 
 
@@ -237,8 +237,8 @@ def test_what_a_decoder_cannot_give_is_refused(activation, output, message):
 def test_a_decoders_range_becomes_probabilities(last, output, expected):
     own = decoder(last=last)
     z = 3 * np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
-    subject = subject_of_models(encoder(), own, decoder_output=output)
-    np.testing.assert_allclose(subject.decode(z)["probs"], expected(own(z).numpy()), atol=1e-6)
+    source = source_of_models(encoder(), own, decoder_output=output)
+    np.testing.assert_allclose(source.decode(z)["probs"], expected(own(z).numpy()), atol=1e-6)
 
 
 def test_probabilities_are_between_0_and_1():
@@ -300,12 +300,12 @@ BEGINS = {
 @pytest.mark.parametrize(("make", "expected"), BEGINS.values(), ids=BEGINS)
 def test_the_first_layers_tell_the_range_of_pixels(make, expected, caplog):
     pair = make()
-    subject = subject_of_models(*pair)
+    source = source_of_models(*pair)
     pixels = np.arange(256, dtype=np.uint8).reshape(4, *SHAPE)
     low, high = expected
     fed = low + pixels / 255 * (high - low)  # as its maker feeds it
     codes = pair[0](fed.astype(pair[0].inputs[0].dtype), training=False)
-    for code, own in zip(subject.encode(subject.preprocess(pixels)), codes, strict=True):
+    for code, own in zip(source.encode(source.preprocess(pixels)), codes, strict=True):
         np.testing.assert_allclose(code, own, rtol=1e-4, atol=1e-4)
     assert np.ptp(codes[0].numpy(), axis=0).max() > 1e-2  # no two sides that see zeros
     said = [] if expected == (0, 1) else [
@@ -336,15 +336,15 @@ def test_first_layers_that_tell_nothing_ask_for_the_range(make, found, remedy):
         f"encoder: expected first layers that tell what pixels 0 and 255 become for it, found {found}; "
         f"say --input-range LOW,HIGH, such as {remedy}"
     )
-    assert subject_of_models(*pair, input_range=tuple(map(float, remedy.split(","))))
+    assert source_of_models(*pair, input_range=tuple(map(float, remedy.split(","))))
 
 
 def test_truth_values_are_made_by_a_threshold():
     pair = first(layers.Lambda(lambda x: tf.cast(x, tf.float32)), dtype="bool")
     assert refusal(*pair).endswith("found an input of bool; say --binarize-at 128")
-    subject = subject_of_models(*pair, binarize_at=128)
+    source = source_of_models(*pair, binarize_at=128)
     pixels = np.arange(256, dtype=np.uint8).reshape(4, *SHAPE)
-    np.testing.assert_allclose(subject.encode(subject.preprocess(pixels))[0], pair[0](pixels >= 128)[0], atol=1e-6)
+    np.testing.assert_allclose(source.encode(source.preprocess(pixels))[0], pair[0](pixels >= 128)[0], atol=1e-6)
 
 
 REMEDY = "leave out --input-range, or say the range that the model was trained on"
@@ -374,8 +374,8 @@ def test_a_pair_takes_what_it_gives():
     x = keras.Input(SHAPE)
     h = layers.Flatten()(x)
     pair = keras.Model(x, [layers.Dense(3)(h), layers.Dense(3)(h)]), decoder(last=layers.Activation("tanh"))
-    subject = subject_of_models(*pair, decoder_output=(-1.0, 1.0))
-    np.testing.assert_allclose(subject.preprocess(np.array([0, 255], np.uint8)), [-1, 1])
+    source = source_of_models(*pair, decoder_output=(-1.0, 1.0))
+    np.testing.assert_allclose(source.preprocess(np.array([0, 255], np.uint8)), [-1, 1])
 
 
 def identity():
@@ -391,15 +391,15 @@ def test_images_show_how_a_pair_is_meant():
     images = np.repeat(np.arange(0, 250, 10, dtype=np.uint8), 4).reshape(-1, 2, 2, 1)
     data = Dataset(images, images)
     with pytest.raises(InputError) as caught:
-        subject_of_models(*identity(), data=data)
+        source_of_models(*identity(), data=data)
     assert re.fullmatch(
         r"encoder and decoder: expected images that come back, found a mean squared error of 0\.067, but of (0|\S+e-\d\d) if "
         r"told otherwise; say --input-range 0,1 --decoder-output 0,1",
         str(caught.value),
     )
-    assert subject_of_models(*identity(), data=data, decoder_output=(0.0, 1.0))
+    assert source_of_models(*identity(), data=data, decoder_output=(0.0, 1.0))
     noise = np.random.default_rng(0).integers(0, 256, (9, *SHAPE), np.uint8)
-    assert subject_of_models(*first(), data=Dataset(noise, noise))  # untrained, so that nothing comes back
+    assert source_of_models(*first(), data=Dataset(noise, noise))  # untrained, so that nothing comes back
 
 
 @pytest.mark.parametrize(
@@ -442,7 +442,7 @@ def test_an_output_named_as_a_spread_is_refused(name, found):
 def test_a_list_in_the_other_order_is_told_by_its_names(names):
     own = encoder(lambda h: [layers.Dense(3, name=names[1])(h), layers.Dense(3, name=names[0])(h)])
     x = tf.ones((2, *SHAPE))
-    mean, logvar = subject_of_models(own, decoder(), decoder_output="logits").encode(x)
+    mean, logvar = source_of_models(own, decoder(), decoder_output="logits").encode(x)
     expected = own(x)
     np.testing.assert_array_equal(mean, expected[1])
     np.testing.assert_array_equal(logvar, expected[0])
@@ -480,8 +480,8 @@ RIGHT = {
 @pytest.mark.parametrize("make", RIGHT.values(), ids=RIGHT)
 def test_graphs_of_layers_that_tf2onnx_does_not_know_are_right(make, caplog):
     encoder, decoder = make()
-    subject = subject_of_models(encoder, decoder)
-    proto = convert(FUNCTIONS["encoder"](subject), 15)
+    source = source_of_models(encoder, decoder)
+    proto = convert(FUNCTIONS["encoder"](source), 15)
     assert [value.name for value in proto.graph.input] == ["images"]
     graph, _ = finish(proto, PORTABLE, ("mean", "logvar"), {"cvae.role": "encoder"})
     pixels = np.random.default_rng(1).integers(0, 256, (3, *SHAPE), np.uint8)
@@ -510,7 +510,7 @@ def test_graphs_of_layers_that_tf2onnx_does_not_know_are_right(make, caplog):
 )
 def test_an_operator_that_onnx_lacks_is_told_with_its_layer(layer, message, caplog):
     with pytest.raises(ConversionError) as caught:
-        subject_of_models(*first(layers.Conv2D(4, 3), layer()))
+        source_of_models(*first(layers.Conv2D(4, 3), layer()))
     assert re.fullmatch(message, str(caught.value))
     assert caplog.messages == []
 
@@ -525,7 +525,7 @@ def test_a_loop_is_refused_before_anything_is_compared(layer):
         layers.ZeroPadding2D(1),
     )
     with pytest.raises(ConversionError) as caught:
-        subject_of_models(*pair)
+        source_of_models(*pair)
     assert re.fullmatch(
         r"encoder: expected a plain graph without control flow, found Loop in functional_?\d*/reader; give recurrent layers "
         r"unroll=True, and write other loops out",
@@ -556,6 +556,6 @@ def test_a_layer_that_fails_is_named_with_its_reason():
     pair = first(layers.Conv2D(4, 3), fails)
     fails.reason = "no luck\n  at all."
     with pytest.raises(ConversionError) as caught:
-        subject_of_models(*pair)
+        source_of_models(*pair)
     reason = "layer 'picky': no luck at all; mend that, or leave it out"
     assert str(caught.value) == f"encoder: cannot be traced as a graph: {reason}"

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvae_export.passes import MovingFirst
+from cvae_export.passes import HoistTransposes
 from tests.export.tiny_graphs import (
     assert_close,
     assert_left_alone,
@@ -45,8 +45,8 @@ def images(*steps, moving="Transpose <perm = [0, 3, 1, 2]>", parameter="", eleme
 def test_images_are_moved_before_they_are_changed(steps, reshape):
     how = {"moving": "Reshape", "parameter": ", shape", "y": "float[batch,a,b] y"} if reshape else {}
     proto = images(*steps, **how)
-    result, names = rewritten(proto, MovingFirst())
-    assert names == ["MovingFirst"]
+    result, names = rewritten(proto, HoistTransposes())
+    assert names == ["HoistTransposes"]
     before = operators(proto)
     assert operators(result) == [before[-1], *before[:-1]]
     inputs = inputs_of(proto, 3)
@@ -66,7 +66,7 @@ def test_binarization_keeps_its_types():
         threshold=np.float32(128),
         shape=np.array([-1, 1, 4, 4]),
     )
-    result, _ = rewritten(proto, MovingFirst())
+    result, _ = rewritten(proto, HoistTransposes())
     assert operators(result) == ["Reshape", "Cast", "GreaterOrEqual", "Cast"]
     assert_same(result, proto)
 
@@ -94,7 +94,7 @@ def test_what_is_left_alone(change, reason, caplog):
     proto.graph.node.insert(0, shape)
     for name, array in {"wide": np.float32([0.5, 2.0]), "axes": np.full((1, 1, 1, 1), 0.5, np.float32)}.items():
         proto.graph.initializer.append(parse("c () => () {}", **{name: array}).graph.initializer[0])
-    assert_left_alone(proto, MovingFirst(), caplog, reason)
+    assert_left_alone(proto, HoistTransposes(), caplog, reason)
 
 
 def test_a_value_that_is_seen_elsewhere_is_left_where_it_is():
@@ -108,6 +108,6 @@ def test_a_value_that_is_seen_elsewhere_is_left_where_it_is():
         }
         """
     )
-    result, names = rewritten(proto, MovingFirst())
+    result, names = rewritten(proto, HoistTransposes())
     assert names == []
     assert_same(result, proto)

@@ -17,7 +17,7 @@ from keras import layers
 import cvae_runtime
 from cvae_export import export_models
 from cvae_export._cli import command
-from cvae_export._elsewhere import _preprocessing, subject_of_models
+from cvae_export._keras_source import _preprocessing, source_of_models
 from cvae_runtime import InputError, TargetExistsError, check_golden, read_bundle
 from cvae_train import Dataset
 
@@ -180,8 +180,8 @@ def test_images_measure_the_elbo(pairs, tmp_path):
         assert model.score(data.test).elbo.mean() == pytest.approx(result.elbo.mean, rel=1e-5)
     assert (result.elbo.count, result.manifest.training) == (6, None)
     assert all(abs(graph.verified.elbo_change) < 1e-3 for graph in result.manifest.graphs)
-    subject = subject_of_models(*pairs["normalised"], data=data)
-    np.testing.assert_array_equal(subject.calibration_images(), data.train)
+    source = source_of_models(*pairs["normalised"], data=data)
+    np.testing.assert_array_equal(source.calibration_images(), data.train)
 
 
 def test_images_of_another_shape_are_refused(pairs, tiny_archive, tmp_path):
@@ -212,11 +212,11 @@ def test_the_encoder_sees_the_range_that_was_given(input_range):
     x, z = keras.Input((8, 8, 1)), keras.Input((64,))
     seen = layers.Flatten()(x)
     encoder, decoder = keras.Model(x, [seen, seen]), keras.Model(z, layers.Reshape((8, 8, 1))(z))
-    subject = subject_of_models(encoder, decoder, input_range=input_range, decoder_output="logits")
+    source = source_of_models(encoder, decoder, input_range=input_range, decoder_output="logits")
     pixels = np.arange(256, dtype=np.uint8).reshape(4, 8, 8, 1)
     expected = {(0, 1): pixels / 255, (-1, 1): pixels / 127.5 - 1, (0, 255): pixels}[input_range].reshape(4, 64)
-    for images in (subject.preprocess(pixels), subject.preprocess_float(pixels / np.float32(255))):
-        np.testing.assert_allclose(subject.encode(images)[0], expected, rtol=3e-7, atol=3e-7)
+    for images in (source.preprocess(pixels), source.preprocess_float(pixels / np.float32(255))):
+        np.testing.assert_allclose(source.encode(images)[0], expected, rtol=3e-7, atol=3e-7)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_the_encoder_sees_the_range_that_was_given(input_range):
 )
 def test_options_that_cannot_be_are_refused(pairs, options, message):
     with pytest.raises(InputError) as caught:
-        subject_of_models(*pairs["normalised"], **options)
+        source_of_models(*pairs["normalised"], **options)
     assert str(caught.value) == message
 
 

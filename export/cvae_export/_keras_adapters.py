@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from cvae_runtime import PROVIDERS, CvaeError, InputError
 
+from ._config import DEFAULT_OPSET, DecoderOutput, Range
 from ._convert import ConversionError, convert
 from ._decoder_output import kind_of_output, probs_of
 from ._ends import End, end_of
 from ._input_range import RANGES, Preprocess, range_text
 from ._network import Network
 from ._reasons import place_of, reason_of, whole_tracebacks
-from ._settings import DEFAULT_OPSET, DecoderOutput, Range
 from ._verify import open_session
 
 Shape = tuple[int, int, int]

@@ -16,7 +16,7 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 # The names of all rewrites; `passes` has them, and imports onnx.
 PASSES = (
     "FoldConstants",
-    "MovingFirst",
+    "HoistTransposes",
     "BiasIntoConvolution",
     "DenseLayout",
     "SymmetricPads",
@@ -37,7 +37,7 @@ DecoderOutput = OutputKind | Range  # of a model from elsewhere
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class ExportConfig:
     """What is exported.
 
     Attributes:

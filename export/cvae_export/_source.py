@@ -15,7 +15,7 @@ from cvae_train import RunFolder, load_run, preprocess
 
 
 @dataclasses.dataclass(frozen=True)
-class Subject:
+class ExportSource:
     """A model to be exported.
 
     Attributes:
@@ -40,7 +40,7 @@ class Subject:
     training: Mapping[str, Any] | None
 
 
-def subject_of_run(run: str | Path, data: str | Path | None = None, *, quiet: bool = False) -> Subject:
+def source_of_run(run: str | Path, data: str | Path | None = None, *, quiet: bool = False) -> ExportSource:
     """The model of a finished run, with the images that it was tested on.
 
     Raises:
@@ -51,7 +51,7 @@ def subject_of_run(run: str | Path, data: str | Path | None = None, *, quiet: bo
     _, source = folder.read_config()
     test_images = folder.load_test(data, quiet=quiet)
     config, binarize_at = result.config, result.config.binarize_at
-    return Subject(
+    return ExportSource(
         info=ModelInfo(
             image_shape=config.model.image_shape,
             latent_dim=config.model.latent_dim,

@@ -1,4 +1,4 @@
-"""A pair of Keras models that this project did not train, encoder and decoder, as a `Subject`."""
+"""A pair of Keras models that this project did not train, encoder and decoder, as a `ExportSource`."""
 
 import math
 from collections.abc import Callable
@@ -13,9 +13,9 @@ from cvae_runtime.bundle import ModelInfo, Preprocessing
 from cvae_runtime.random import RNG_NAME
 from cvae_train import Dataset, load_data
 
+from ._config import OUTPUT_KINDS, DecoderOutput, Range
 from ._input_range import input_range_of
-from ._network import network_of
-from ._pair import (
+from ._keras_adapters import (
     check_codes,
     check_meant,
     decode_of,
@@ -24,15 +24,15 @@ from ._pair import (
     image_shape_of,
     latent_dim_of,
 )
+from ._network import network_of
 from ._reference import grey_pictures
-from ._settings import OUTPUT_KINDS, DecoderOutput, Range
-from ._subject import Subject
+from ._source import ExportSource
 
 _TRIED = 64  # latents that a decoder is tried on
 _SHOWN = 256  # test images that show how a pair is meant
 
 
-def subject_of_models(
+def source_of_models(
     encoder: Any,
     decoder: Any,
     *,
@@ -41,7 +41,7 @@ def subject_of_models(
     binarize_at: int | None = None,
     data: str | Path | Dataset | None = None,
     quiet: bool = False,
-) -> Subject:
+) -> ExportSource:
     """A pair of models as what is exported; for the arguments see `cvae_export.export_models`.
 
     Raises:
@@ -77,7 +77,7 @@ def subject_of_models(
     dataset = _load(data, image_shape, quiet=quiet)
     if dataset is not None:
         check_meant(encoding, decoding, dataset.test[:_SHOWN], see, pixels, kind)
-    return Subject(
+    return ExportSource(
         info=ModelInfo(
             image_shape=image_shape,
             latent_dim=latent_dim,

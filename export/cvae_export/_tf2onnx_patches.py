@@ -121,7 +121,7 @@ class _Failures(logging.Handler):
 
 
 @contextmanager
-def hushed() -> Iterator[list[BaseException]]:
+def suppress_log() -> Iterator[list[BaseException]]:
     """Keep tf2onnx from logging what is mended or becomes an error of ours; under ``-v`` it logs all the same.
 
     Gives the exceptions that its handlers of operators have raised.

@@ -1,10 +1,9 @@
-"""Builds the graphs of a bundle, and keeps those that hold their budget and pay.
+"""Build the graphs of a bundle, and keep those that are accurate and fast enough.
 
-A portable float32 graph of every role is what a bundle is: if one is off, nothing is exported. All others are offers: one
-that is off, or that is not faster than the graph it would stand in for, is left out with the reason.
+The portable float32 graph of every role is required: if one is inaccurate, the export fails. All other graphs are
+optional: a graph that is inaccurate, or not faster than the graph that it replaces, is skipped with the reason.
 
-Which rewrites pay is measured here, too: from the ones that apply to a graph, each is left out in turn, and stays out if the
-graph is faster without it.
+The rewrites of a graph are measured too: each one is left out in turn, and stays out if the graph is faster without it.
 """
 
 import dataclasses
@@ -30,16 +29,16 @@ from ._speed import speed_ratio, works
 from ._verify import BATCHES, BUDGETS, Comparison, check, compare, runs_of
 from .passes import CPU, CPU_OPSET, LAYOUT, PORTABLE, Pipeline, chosen
 
-# How many times faster a graph must be than the one that it stands in for.
+# How many times faster a graph must be than the graph that it replaces.
 LEAST_SPEED: Mapping[Precision, float] = {"float32": 1.05, "float16": 1.3, "int8": 1.3}
-_PAYS = 1.02  # a graph without a rewrite must be faster by so much for the rewrite to stay out: more than chance
+_PRUNE_SPEED = 1.02  # leave a rewrite out if the graph is this many times faster without it; less may be noise
 
 Say = Callable[[str], None]
 
 
 @dataclasses.dataclass(frozen=True)
 class SkippedGraph:
-    """A graph that was asked for and is not written."""
+    """A requested graph that is not written, and the reason."""
 
     file: str
     reason: str
@@ -48,22 +47,23 @@ class SkippedGraph:
 def build(
     reference: Reference, config: ExportConfig, say: Say = lambda _: None
 ) -> tuple[list[Comparison], list[SkippedGraph]]:
-    """All graphs that the config ask for, compared with the model.
+    """Build the requested graphs and compare them with the model.
 
     Args:
         reference: the model's own outputs.
-        config: what is asked for.
-        say: is told what is being done.
+        config: which graphs to build.
+        say: called with a line of progress.
+
+    Returns:
+        The comparisons of the graphs to write, and the skipped graphs.
 
     Raises:
-        InputError: 8 bits are asked for and there are no images to find ranges with.
+        InputError: 8 bits are requested without images to measure ranges on.
         ConversionError: the opset lacks an operator.
-        ParityError: a float32 graph is off.
+        ParityError: a float32 graph differs from the model by more than its tolerance.
     """
     if "int8" in config.precisions and reference.source.calibration_images is None:
-        raise InputError(
-            "precision int8 needs images to measure the ranges of values on, and there are none; say --data"
-        )
+        raise InputError("precision int8: expected images to measure activation ranges on, found none; pass --data")
     builder = _Builder(reference, config, say)
     kept = [builder.compare(builder.portable(role)) for role in (*ROLES, *dict.fromkeys(config.extras))]
     check(kept)
@@ -82,7 +82,7 @@ def build(
 
 
 def _offers(config: ExportConfig) -> Sequence[tuple[Target, Precision]]:
-    """Graphs beside the portable float32 ones, those first that others are compared with."""
+    """Return the optional graphs; graphs that others are compared with come first."""
     offers: list[tuple[Target, Precision]] = []
     if "cpu" in config.targets:
         offers.append(("cpu", "float32"))
@@ -101,12 +101,12 @@ class _Builder:
         self._passes = PASSES if config.passes is None else tuple(config.passes)
 
     def portable(self, role: str) -> Graph:
-        """The portable float32 graph of a role."""
+        """Build the portable float32 graph of a role."""
         plain = self._plain(role, self._config.opset)
         return Graph(role, "portable", "float32", *self._finish(role, plain, chosen(PORTABLE, self._passes)))
 
     def compare(self, graph: Graph) -> Comparison:
-        """A graph against the model."""
+        """Compare a graph with the model."""
         self._say(f"{graph.file}: comparing with the model")
         budget = BUDGETS[graph.precision]
         if graph.precision == "float32":
@@ -114,15 +114,15 @@ class _Builder:
         return compare(graph, runs_of(graph), self._reference.expected(graph.role), self._reference.elbos, budget)
 
     def offer(self, portable: Graph, fastest: Graph, target: Target, precision: Precision) -> Comparison | SkippedGraph:
-        """A graph beside the portable one, or why there is none.
+        """Build an optional graph and compare it, or return why it is skipped.
 
         Args:
-            portable: of the same role.
-            fastest: of the same role, in float32.
-            target, precision: of the graph.
+            portable: the portable graph of the same role.
+            fastest: the fastest float32 graph of the same role.
+            target, precision: of the graph to build.
 
         Raises:
-            ParityError: a float32 graph is off.
+            ParityError: a float32 graph differs from the model by more than its tolerance.
         """
         graph = Graph(portable.role, target, precision, b"", ())
         self._say(f"{graph.file}: building")
@@ -131,13 +131,13 @@ class _Builder:
         except (NotQuantizable, ConversionError) as error:
             return SkippedGraph(graph.file, str(error))
         if precision == "float32" and set(passes) == set(portable.passes):
-            return SkippedGraph(graph.file, f"no rewrite makes it another graph than {portable.file}")
+            return SkippedGraph(graph.file, f"it is the same graph as {portable.file}")
         graph = dataclasses.replace(graph, data=data, passes=passes)
         speed = self._speed(graph, fastest)
         least = LEAST_SPEED[precision]
         if speed is not None and speed < least and not self._config.keep_slow:
             return SkippedGraph(
-                graph.file, f"it is {speed:.2f} times as fast as {fastest.file}, less than {least:g}; see --keep-slow"
+                graph.file, f"it is {speed:.2f}x as fast as {fastest.file}, less than {least:g}x; --keep-slow writes it"
             )
         comparison = dataclasses.replace(self.compare(graph), speed_ratio=speed)
         if precision == "float32":
@@ -165,7 +165,7 @@ class _Builder:
         return self._finish(role, plain, pipeline)
 
     def _prune_slow_passes(self, role: str, plain: onnx.ModelProto, pipeline: Pipeline) -> Pipeline:
-        """A pipeline without the rewrites of this target without which the graph is faster."""
+        """Return a pipeline without the target's own rewrites that make the graph slower."""
         expected = self._reference.expected(role)
         graph, applied = self._finish(role, plain, pipeline)
         for rewrite in pipeline:
@@ -173,13 +173,13 @@ class _Builder:
                 continue
             without = tuple(other for other in pipeline if other is not rewrite)
             other, others = self._finish(role, plain, without)
-            if speed_ratio(other, graph, expected) > _PAYS:
+            if speed_ratio(other, graph, expected) > _PRUNE_SPEED:
                 self._say(f"{role}: faster without {type(rewrite).__name__}, which is left out")
                 graph, applied, pipeline = other, others, without
         return pipeline
 
     def _speed(self, graph: Graph, fastest: Graph) -> float | None:
-        """How many times faster than the fastest float32 graph; None where the hardware that it is for is not at hand."""
+        """Return how many times faster a graph is than the fastest float32 graph; None without its hardware."""
         provider = "cuda" if graph.precision == "float16" else "cpu"
         if not works(provider, graph.data):
             return None
@@ -187,7 +187,7 @@ class _Builder:
 
     @cached_property
     def _calibration(self) -> Reference:
-        """The model's outputs of training images, taken evenly."""
+        """The model's outputs for evenly spaced training images."""
         source = self._reference.source
         assert source.calibration_images is not None  # as `build` has seen
         images = source.calibration_images()

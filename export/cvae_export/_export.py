@@ -1,4 +1,4 @@
-"""A trained model to a verified bundle."""
+"""Export a trained model as a verified bundle."""
 
 import dataclasses
 import hashlib
@@ -34,7 +34,7 @@ from ._verify import Comparison, MeanElbo, run_onnx, table
 
 GOLDEN_NAME = "golden.json"
 
-_GOLDEN_ATOL_OF_FEW_BITS = 0.05  # of outputs up to 1, as ATOL
+_GOLDEN_ATOL_OF_FEW_BITS = 0.05  # for outputs up to 1, as ATOL
 
 _PACKAGES = ("cvae-toolkit", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "numpy")
 
@@ -44,11 +44,11 @@ class ExportResult:
     """An exported bundle.
 
     Attributes:
-        path: its folder.
-        manifest: what it says of itself.
-        comparisons: of each graph with the model.
-        skipped: graphs that were asked for and are not written, with the reasons.
-        elbo: the model's over the test set; None where there are no test images.
+        path: the bundle's folder.
+        manifest: the bundle's manifest.
+        comparisons: each graph compared with the model.
+        skipped: requested graphs that were not written, with the reasons.
+        elbo: the model's ELBO over the test set; None without test images.
     """
 
     path: Path
@@ -58,7 +58,7 @@ class ExportResult:
     elbo: MeanElbo | None
 
     def table(self) -> str:
-        """What was compared, as lines of text."""
+        """Return the comparisons as lines of text."""
         return table(self.comparisons)
 
 
@@ -71,21 +71,21 @@ def export(
     overwrite: bool = False,
     quiet: bool = False,
 ) -> ExportResult:
-    """Export a finished run as a bundle, verified over its whole test set.
+    """Export a finished run as a bundle, verified on its whole test set.
 
     Args:
         run: the run folder.
-        target: the bundle's folder; written whole or not at all.
+        target: the bundle's folder; on an error nothing is written.
         config: which graphs to write; None: the default `ExportConfig`.
-        data: the images that the run was trained on, if they are no longer where its config says.
-        overwrite: replace a bundle that is there.
+        data: the images that the run was trained on, if they have moved since.
+        overwrite: replace an existing bundle.
         quiet: show no progress.
 
     Raises:
-        InputError: no finished run, no data, data of another fingerprint, or an invalid config.
+        InputError: the run is not finished, or its images are missing or have another fingerprint.
         TargetExistsError: the target exists, and ``overwrite`` is false or it holds anything but a bundle.
         ConversionError: the opset lacks an operator.
-        ParityError: a graph differs from the trained model by more than its tolerance; nothing is written.
+        ParityError: a graph differs from the trained model by more than its tolerance.
     """
     refuse_existing_folder(Path(target), BUNDLE_LAYOUT, overwrite)
     source = source_of_run(run, data, quiet=quiet)
@@ -105,27 +105,27 @@ def export_models(
     overwrite: bool = False,
     quiet: bool = False,
 ) -> ExportResult:
-    """Export a pair of Keras models that need not be this project's, verified on seeded inputs, or on images of yours.
+    """Export any Keras encoder and decoder as a bundle, verified on seeded inputs or on your images.
 
     Args:
-        encoder: images float32 (N, H, W, C) to mean and logvar (N, L): two outputs in this order or by these names,
-            perhaps with a draw behind them, which is left out, or one output of both side by side, (N, 2L). A Keras
-            model, or the path of a ``.keras`` file or of a SavedModel folder.
-        decoder: latents float32 (N, L) to images (N, H, W, C); likewise.
-        target: the bundle's folder; written whole or not at all.
+        encoder: maps images float32 (N, H, W, C) to mean and logvar (N, L). A Keras model, or the path of a ``.keras``
+            file or SavedModel folder. Its outputs are mean and logvar, in this order or with these names, or one
+            output (N, 2L) that concatenates both. A third output, a sample, is left out.
+        decoder: maps latents float32 (N, L) to images (N, H, W, C). A Keras model or a path, like the encoder.
+        target: the bundle's folder; on an error nothing is written.
         config: which graphs to write; None: the default `ExportConfig`.
-        decoder_output: "logits", "probs", or what pixels 0 and 255 are in the decoder's output, such as (-1, 1), beyond
-            which values are cut; "auto" looks at its last activation.
-        input_range: what pixels 0 and 255 become in the encoder's input; None: told from its first layers.
-        binarize_at: the first pixel value that counts as 255, the others counting as 0; None: no binarization.
-        data: images of the encoder's shape, as `cvae_train.load_data` takes or gives them; their test part is what the
-            graphs are verified on, and the ELBO measured.
-        overwrite: replace a bundle that is there.
+        decoder_output: "logits", "probs", or the decoder's values for pixels 0 and 255, such as (-1, 1); values beyond
+            are clipped. "auto" infers it from the last activation.
+        input_range: the encoder's input values for pixels 0 and 255; None: inferred from its first layers.
+        binarize_at: the smallest pixel value that becomes 255; smaller ones become 0. None: no binarization.
+        data: images of the encoder's shape: what `cvae_train.load_data` takes, or its result. The graphs are verified
+            on their test part, and the ELBO is measured on it.
+        overwrite: replace an existing bundle.
         quiet: show no progress.
 
     Raises:
-        InputError: a model cannot be loaded or used, the two do not fit each other, the images not them, or what is
-            said of the models not what their first and last layers show.
+        InputError: a model cannot be loaded or used, the two models do not fit each other or the images, or the
+            options contradict their first and last layers.
         TargetExistsError, ConversionError, ParityError: as `export`.
     """
     refuse_existing_folder(Path(target), BUNDLE_LAYOUT, overwrite)
@@ -170,7 +170,7 @@ def _say(line: str) -> None:
 
 
 def _golden(comparisons: Sequence[Comparison], reference: Reference) -> Golden:
-    """Golden vectors: a few inputs of every graph with its outputs, and the RNG at its corners."""
+    """Return golden vectors: a few inputs and outputs of every graph, and latents of extreme seeds and indices."""
     latent_dim = reference.source.info.latent_dim
     cases = []
     for comparison in comparisons:
@@ -178,10 +178,10 @@ def _golden(comparisons: Sequence[Comparison], reference: Reference) -> Golden:
         inputs = reference.golden_inputs(graph.role)
         outputs = run_onnx(graph.data)(inputs)
         largest = max(float(np.abs(array).max()) for array in outputs.values())
-        # Other processors and runtimes sum in another order: a digit more than the export's own tolerance. Arithmetic in
-        # fewer bits rounds otherwise there, too, now and then; integers that saturate are further off.
+        # Other processors and runtimes sum in another order: allow ten times the export's own tolerance. Graphs in fewer
+        # bits also round differently there; saturated integers are further off.
         atol = (10 * ATOL if graph.precision == "float32" else _GOLDEN_ATOL_OF_FEW_BITS) * max(1.0, largest)
-        # Whole grey levels differ by one where a value lies at the edge between two.
+        # Integer grey levels may differ by 1 where a value is on the edge between two.
         level = max(float(np.issubdtype(array.dtype, np.integer)) for array in outputs.values())
         cases.append(GoldenCase(graph.file, inputs, outputs, max(atol, level)))
     corners = [(0, 0, 2, latent_dim), (7, 40, 1, latent_dim), (0x0123456789ABCDEF, 2**40, 1, 3)]
@@ -190,7 +190,7 @@ def _golden(comparisons: Sequence[Comparison], reference: Reference) -> Golden:
 
 
 def _read_back(folder: Path) -> None:
-    """The last proof: what was written is read as a user would read it, and agrees with its golden vectors."""
+    """Read the written bundle back and check it against its golden vectors."""
     failed = [result for result in check_golden(read_bundle(folder)) if not result.agrees]
     if failed:
         raise ParityError(f"the bundle disagrees with its own golden vectors: {failed}; nothing was written")

@@ -1,6 +1,6 @@
-"""What the graphs of a bundle compute, as TensorFlow functions with explicit signatures, one a role.
+"""TensorFlow functions with explicit signatures, one for each role, that define what a graph computes.
 
-The sampler alone has none: it is the decoder behind random numbers in integers, which `_sampler` writes as a graph.
+Only the sampler has none: `_sampler` writes its random numbers as a graph in front of the decoder.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ Function = Any  # tf.types.experimental.PolymorphicFunction, which has no types 
 
 
 def _encoder(source: ExportSource, dtype: tf.DType, preprocess: Callable[[tf.Tensor], tf.Tensor]) -> Function:
-    """images (N, H, W, C) to mean and logvar float32 (N, L); scaling and binarization included."""
+    """Map images (N, H, W, C) to mean and logvar, float32 (N, L); includes scaling and binarization."""
 
     @tf.function(autograph=False, input_signature=[_images(source, dtype)])
     def encoder(images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -26,7 +26,7 @@ def _encoder(source: ExportSource, dtype: tf.DType, preprocess: Callable[[tf.Ten
 
 
 def _decoder(source: ExportSource) -> Function:
-    """z float32 (N, L) to probs float32 (N, H, W, C), the expected image, in [0, 1], and what else the likelihood takes."""
+    """Map z float32 (N, L) to probs float32 (N, H, W, C), the expected image in [0, 1], and the likelihood's other outputs."""
 
     @tf.function(autograph=False, input_signature=[_latents(source)])
     def decoder(z: tf.Tensor) -> Mapping[str, tf.Tensor]:
@@ -36,7 +36,7 @@ def _decoder(source: ExportSource) -> Function:
 
 
 def _decoder_uint8(source: ExportSource) -> Function:
-    """z float32 (N, L) to images uint8 (N, H, W, C), rounded as `cvae_runtime.to_uint8` does."""
+    """Map z float32 (N, L) to images uint8 (N, H, W, C), rounded as by `cvae_runtime.to_uint8`."""
 
     @tf.function(autograph=False, input_signature=[_latents(source)])
     def decoder_uint8(z: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -47,7 +47,7 @@ def _decoder_uint8(source: ExportSource) -> Function:
 
 
 def _reconstructor(source: ExportSource) -> Function:
-    """images uint8 (N, H, W, C) to what the decoder makes of their means."""
+    """Map images uint8 (N, H, W, C) to the decoder's outputs for their means."""
 
     @tf.function(autograph=False, input_signature=[_images(source, tf.uint8)])
     def reconstructor(images: tf.Tensor) -> Mapping[str, tf.Tensor]:
@@ -71,13 +71,13 @@ FUNCTIONS: Mapping[str, Callable[[ExportSource], Function]] = {
     "reconstructor": _reconstructor,
     "scorer": scorer,
     "decoder_uint8": _decoder_uint8,
-    # Of pixels in [0, 1], for runtimes that take no bytes.
+    # For runtimes without uint8 inputs: takes float pixels in [0, 1].
     "encoder_float": lambda source: _encoder(source, tf.float32, source.preprocess_float),
 }
 
 
 def outputs_of(role: str, source: ExportSource) -> tuple[str, ...]:
-    """The names of a role's outputs, in the order in which its graph lists them."""
+    """Return the names of a role's outputs, in the order of its graph."""
     outputs = {
         "encoder": ("mean", "logvar"),
         "encoder_float": ("mean", "logvar"),

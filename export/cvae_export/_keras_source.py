@@ -1,4 +1,4 @@
-"""A pair of Keras models that this project did not train, encoder and decoder, as a `ExportSource`."""
+"""`ExportSource` of an external pair of Keras models, an encoder and a decoder."""
 
 import math
 from collections.abc import Callable
@@ -28,8 +28,8 @@ from ._network import network_of
 from ._reference import grey_pictures
 from ._source import ExportSource
 
-_TRIED = 64  # latents that a decoder is tried on
-_SHOWN = 256  # test images that show how a pair is meant
+_TRIAL_LATENTS = 64  # latents for the decoder's trial run
+_TRIAL_IMAGES = 256  # test images to check the ranges with
 
 
 def source_of_models(
@@ -42,41 +42,39 @@ def source_of_models(
     data: str | Path | Dataset | None = None,
     quiet: bool = False,
 ) -> ExportSource:
-    """A pair of models as what is exported; for the arguments see `cvae_export.export_models`.
+    """Return the source of a pair of Keras models; for the arguments see `cvae_export.export_models`.
 
     Raises:
-        InputError: a model cannot be loaded or used, the two do not fit each other, or the images not them.
+        InputError: a model cannot be loaded or used, or the two models do not fit each other or the images.
     """
     if isinstance(decoder_output, str):
         if decoder_output not in OUTPUT_KINDS:
             raise InputError(
-                f"decoder_output must be one of {', '.join(OUTPUT_KINDS)}, or two numbers; found {decoder_output!r}"
+                f"decoder_output: expected {', '.join(OUTPUT_KINDS)} or two numbers, found {decoder_output!r}"
             )
     else:
         _check_range("decoder_output", decoder_output)
     if input_range is not None:
         _check_range("input_range", input_range)
     if binarize_at is not None and not 1 <= binarize_at <= 255:
-        raise InputError(
-            f"binarize_at must be the first pixel value that counts as 1, from 1 to 255; found {binarize_at}"
-        )
+        raise InputError(f"binarize_at: expected a threshold from 1 to 255, found {binarize_at}")
     encoding, decoding = network_of(encoder, "encoder"), network_of(decoder, "decoder")
     image_shape, latent_dim = image_shape_of(encoding), latent_dim_of(decoding)
-    decode, kind = decode_of(decoding, prior_latents(0, 0, _TRIED, latent_dim), image_shape, decoder_output)
+    decode, kind = decode_of(decoding, prior_latents(0, 0, _TRIAL_LATENTS, latent_dim), image_shape, decoder_output)
 
-    def see(levels: Any, ends: Range) -> tf.Tensor:
+    def to_input(levels: Any, ends: Range) -> tf.Tensor:
         return _preprocessing(ends, binarize_at)(levels)
 
     graph = graph_of_encoder(encoding)
-    pixels = input_range_of(encoding, graph, input_range, (0.0, 1.0) if isinstance(kind, str) else kind, see)
+    pixels = input_range_of(encoding, graph, input_range, (0.0, 1.0) if isinstance(kind, str) else kind, to_input)
     preprocess = _preprocessing(pixels, binarize_at)
     grey = grey_pictures(image_shape)
-    apart = grey[np.linspace(0, len(grey) - 1, 4).astype(np.int64)]  # dark ones and bright ones
-    encode = encode_of(encoding, preprocess(apart), latent_dim)
+    dark_to_bright = grey[np.linspace(0, len(grey) - 1, 4).astype(np.int64)]
+    encode = encode_of(encoding, preprocess(dark_to_bright), latent_dim)
     check_codes(encoding, graph)
     dataset = _load(data, image_shape, quiet=quiet)
     if dataset is not None:
-        check_meant(encoding, decoding, dataset.test[:_SHOWN], see, pixels, kind)
+        check_meant(encoding, decoding, dataset.test[:_TRIAL_IMAGES], to_input, pixels, kind)
     return ExportSource(
         info=ModelInfo(
             image_shape=image_shape,
@@ -99,11 +97,11 @@ def source_of_models(
 def _check_range(name: str, pixels: Range) -> None:
     low, high = pixels
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise InputError(f"{name} must be what pixels 0 and 255 become, such as 0, 1; found {low:g}, {high:g}")
+        raise InputError(f"{name}: expected the values of pixels 0 and 255, such as 0, 1; found {low:g}, {high:g}")
 
 
 def _preprocessing(input_range: Range, binarize_at: int | None) -> Callable[[Any], tf.Tensor]:
-    """Pixels 0 to 255 to what the network sees: thresholded where that is asked for, and brought into the range."""
+    """Return a function that maps pixels 0 to 255 to the network's input: binarized if requested, then rescaled."""
     low, high = input_range
     scale = (high - low) / (255.0 if binarize_at is None else 1.0)
 
@@ -125,6 +123,6 @@ def _load(data: str | Path | Dataset | None, image_shape: tuple[int, int, int], 
     if dataset.image_shape != image_shape:
         raise InputError(
             f"{dataset.source}: expected images of {image_shape}, the encoder's input, found {dataset.image_shape}; "
-            f"give others, or leave out --data"
+            f"pass other images, or leave out --data"
         )
     return dataset

@@ -28,8 +28,8 @@ def test_prints_the_table_the_elbo_and_the_files(cvae_export, trained, tmp_path)
         ["decoder.onnx", "probs"],
     ]
     assert lines[3:5] == [
-        "encoder_cpu.onnx is not written: no rewrite makes it another graph than encoder.onnx",
-        "decoder_cpu.onnx is not written: it is 1.00 times as fast as decoder.onnx, less than 1.05; see --keep-slow",
+        "encoder_cpu.onnx is not written: it is the same graph as encoder.onnx",
+        "decoder_cpu.onnx is not written: it is 1.00x as fast as decoder.onnx, less than 1.05x; --keep-slow writes it",
     ]
     assert lines[5].startswith(f"test ELBO {trained.history[-1].elbo:.2f} +- ")
     assert lines[5].endswith(" nats per image over 13 images")
@@ -130,7 +130,7 @@ def test_web_writes_the_page_of_the_bundle_too(cvae_export, trained, tmp_path, m
 
     (page / "single.html").write_text("")
     code, err = cvae_export(trained.path, "--onnx", tmp_path / "bundle", "--web", tmp_path / "bundle")
-    message = f"Error: --onnx and --web: expected two places, found {tmp_path / 'bundle'} for both"
+    message = f"Error: --onnx and --web: expected two different paths, found {tmp_path / 'bundle'} for both"
     assert (code, err.splitlines()[-1]) == (2, message)
     code, err = cvae_export(trained.path, "--onnx", tmp_path / "bundle", "--web", page)
     assert (code, err) == (1, f"Error: {page} exists already; choose another name or say --overwrite\n")

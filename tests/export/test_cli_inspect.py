@@ -1,4 +1,4 @@
-"""``cvae-inspect``: the text and the JSON of bundles and of single graphs, with onnx and without."""
+"""``cvae-inspect``: text and JSON of bundles and single graphs, with and without onnx."""
 
 import json
 import os
@@ -131,7 +131,7 @@ def test_a_model_from_elsewhere_has_no_elbo():
     report["training"] = None
     report["graphs"][0]["verified"] |= {"elbo_change": None, "speed_ratio": 1.234}
     text = describe(report)
-    assert "test ELBO      none: a model from elsewhere\n" in text
+    assert "test ELBO      none: external models\n" in text
     assert "  ELBO change  not measured\n  speed        1.23 times the plain graph\n" in text
 
 
@@ -169,7 +169,7 @@ def test_neither_help_nor_a_bundle_needs_tensorflow(fresh_python):
         "try: main()\n"
         "finally: assert not {'tensorflow', 'keras', 'tf2onnx', 'onnxruntime'} & set(sys.modules)"
     )
-    for arguments, words in ((["--help"], "Print what an embedder asks first"), ([PACKAGED], "decoder.onnx")):
+    for arguments, words in ((["--help"], "Describe a bundle or a single graph."), ([PACKAGED], "decoder.onnx")):
         result = fresh_python(code, *arguments)
         assert result.returncode == 0, result.stderr
         assert words in result.stdout

@@ -139,7 +139,7 @@ def test_a_fault_at_one_level_is_found_there(exported, monkeypatch):
 
 def test_a_bundle_whose_vectors_prove_nothing_is_refused(verify, bundle):
     change_golden(bundle, lambda golden: Golden(golden.cases[:1], golden.rng))
-    message = "expected vectors of every graph, found none of decoder.onnx; export the bundle again"
+    message = "expected golden vectors for every graph, found none for decoder.onnx; export the bundle again"
     assert verify(bundle) == (5, "", f"Error: {bundle / 'golden.json'}: {message}\n")
 
 
@@ -204,8 +204,8 @@ def test_a_graph_that_its_vectors_were_made_of_is_still_compared_with_the_model(
     code, out, err = verify(bundle, "--run", trained.path)
     assert code == 3
     assert err == (
-        f"Error: {bundle}: 1 of 2 graphs do not compute what the model of {trained.path} does: it is not the model that "
-        f"was exported, or this machine's ONNX Runtime is wrong\n"
+        f"Error: {bundle}: 1 of 2 graphs differ from the model of {trained.path}: either another run was exported, or "
+        f"ONNX Runtime computes wrong values on this machine\n"
     )
     assert [line.split()[0] for line in out.splitlines() if line.endswith("  FAILS")] == ["decoder.onnx"]
 
@@ -218,12 +218,12 @@ def test_another_models_run_is_refused(verify, bundle, replaced, tiny_data, tmp_
     code, _, err = verify(bundle, "--run", other.path, "--data", tmp_path / "set.npz")
     assert code == 1
     assert err.startswith(f"Error: {other.path}: expected the model of {bundle}, ModelInfo(")
-    assert err.endswith("; name the run that was exported\n")
+    assert err.endswith("; pass the run that was exported\n")
 
 
 def test_data_without_a_run_is_wrong_usage(verify, bundle):
     code, _, err = verify(bundle, "--data", "x")
-    assert (code, err.splitlines()[-1]) == (2, "Error: --data is for --run")
+    assert (code, err.splitlines()[-1]) == (2, "Error: --data needs --run")
 
 
 def test_golden_vectors_need_neither_tensorflow_nor_onnx(fresh_python):

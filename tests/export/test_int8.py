@@ -116,4 +116,4 @@ def test_a_graph_without_a_layer_for_8_bits_is_refused(reference):
     text = "decoder (float[batch,3] z) => (float[batch,3] probs) { s = MatMul (z, w) probs = Sigmoid (s) }"
     with pytest.raises(NotQuantizable) as caught:
         to_int8(parse(text, w=normal(3, 3)), reference.expected("decoder"), PASSES, onnx.ModelProto.SerializeToString)
-    assert str(caught.value) == "no layer of it can be computed in 8 bits"
+    assert str(caught.value) == "none of its layers can be computed in 8 bits"

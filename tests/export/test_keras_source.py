@@ -188,7 +188,7 @@ def test_images_of_another_shape_are_refused(pairs, tiny_archive, tmp_path):
     with pytest.raises(InputError) as caught:
         export_models(*pairs["normalised"], tmp_path / "bundle", data=tiny_archive)
     assert str(caught.value) == (
-        f"{tiny_archive}: expected images of (8, 12, 3), the encoder's input, found (8, 8, 1); give others, or leave out --data"
+        f"{tiny_archive}: expected images of (8, 12, 3), the encoder's input, found (8, 8, 1); pass other images, or leave out --data"
     )
 
 
@@ -224,15 +224,18 @@ def test_the_encoder_sees_the_range_that_was_given(input_range):
     [
         (
             {"decoder_output": "pixels"},
-            "decoder_output must be one of auto, logits, probs, or two numbers; found 'pixels'",
+            "decoder_output: expected auto, logits, probs or two numbers, found 'pixels'",
         ),
         (
             {"decoder_output": (1, -1)},
-            "decoder_output must be what pixels 0 and 255 become, such as 0, 1; found 1, -1",
+            "decoder_output: expected the values of pixels 0 and 255, such as 0, 1; found 1, -1",
         ),
-        ({"input_range": (1, 0)}, "input_range must be what pixels 0 and 255 become, such as 0, 1; found 1, 0"),
-        ({"input_range": (0, np.inf)}, "input_range must be what pixels 0 and 255 become, such as 0, 1; found 0, inf"),
-        ({"binarize_at": 0}, "binarize_at must be the first pixel value that counts as 1, from 1 to 255; found 0"),
+        ({"input_range": (1, 0)}, "input_range: expected the values of pixels 0 and 255, such as 0, 1; found 1, 0"),
+        (
+            {"input_range": (0, np.inf)},
+            "input_range: expected the values of pixels 0 and 255, such as 0, 1; found 0, inf",
+        ),
+        ({"binarize_at": 0}, "binarize_at: expected a threshold from 1 to 255, found 0"),
     ],
 )
 def test_options_that_cannot_be_are_refused(pairs, options, message):
@@ -255,7 +258,7 @@ def test_the_command_exports_a_pair_and_says_what_it_takes_the_decoder_for(cvae_
     table, last = table[:3], table[-1]
     assert caplog.messages == [
         (
-            f"decoder {decoder}: ends without an activation, so that its output is taken as logits; for pixels say "
+            f"decoder {decoder}: has no activation at its end, so its output is read as logits; for pixels pass "
             "--decoder-output LOW,HIGH"
         )
     ]
@@ -292,12 +295,12 @@ def test_a_layer_that_is_not_known_exits_1_with_the_way_out(cvae_export, saved, 
     code, err = cvae_export("--encoder", encoder, "--decoder", decoder, "--onnx", tmp_path / "bundle")
     assert code == 1
     assert err == (
-        f"Error: encoder {encoder}: cannot be loaded: Could not locate class 'Draw'. Make sure custom classes and functions are decorated with `@keras.saving.register_keras_serializable()`; load it in Python, with the layers that it "
-        "is made of, and hand it to cvae_export.export_models, or save it by model.export('NAME')\n"
+        f"Error: encoder {encoder}: cannot be loaded: Could not locate class 'Draw'. Make sure custom classes and functions are decorated with `@keras.saving.register_keras_serializable()`; load it in Python with its custom layers and "
+        "pass it to cvae_export.export_models, or save it with model.export('NAME')\n"
     )
 
 
-USAGE = "Error: expected RUN, which knows its models, or --encoder and --decoder and what is said of them; found "
+USAGE = "Error: expected either RUN, or --encoder and --decoder with their options; found "
 
 
 @pytest.mark.parametrize(
@@ -310,19 +313,19 @@ USAGE = "Error: expected RUN, which knows its models, or --encoder and --decoder
         (("run", "--input-range", "0,1"), USAGE + "RUN, --input-range"),
         (
             ("--input-range", "0-1"),
-            "Error: Invalid value for '--input-range': '0-1': expected two numbers with a comma between, as 0,1",
+            "Error: Invalid value for '--input-range': '0-1': expected two numbers separated by a comma, such as 0,1",
         ),
         (("--binarize-at", 256), "Error: Invalid value for '--binarize-at': 256 is not in the range 1<=x<=255."),
         (
             ("--decoder-output", "mean"),
             (
-                "Error: Invalid value for '--decoder-output': 'mean': expected auto, logits, probs, or two numbers with a comma "
-                "between, as -1,1"
+                "Error: Invalid value for '--decoder-output': 'mean': expected auto, logits, probs, or two numbers separated by a "
+                "comma, such as -1,1"
             ),
         ),
         (
             ("--decoder-output", "-1,one"),
-            "Error: Invalid value for '--decoder-output': '-1,one': expected two numbers with a comma between, as 0,1",
+            "Error: Invalid value for '--decoder-output': '-1,one': expected two numbers separated by a comma, such as 0,1",
         ),
     ],
 )
@@ -357,8 +360,8 @@ def test_raw_pixels_and_a_tanh_go_the_whole_way(cvae_export, tmp_path):
     assert (code, err) == (
         1,
         (
-            f"Error: decoder {tmp_path}/decoder.keras: expected a sigmoid or logits at its end, found values in [-1, 1], by Tanh; "
-            "say --decoder-output -1,1 if these are pixels 0 and 255\n"
+            f"Error: decoder {tmp_path}/decoder.keras: expected a sigmoid or logits at its end, found values in [-1, 1], from Tanh; "
+            "pass --decoder-output -1,1 if these are pixels 0 and 255\n"
         ),
     )
     assert cvae_export(*arguments, "--decoder-output", "-1,1") == (0, "")
@@ -378,7 +381,7 @@ def test_a_loop_exits_1_with_one_sentence(cvae_export, tmp_path):
         1,
         (
             f"Error: encoder {tmp_path}/encoder.keras: expected a plain graph without control flow, found Loop in "
-            f"{encoder.name}/reader; give recurrent layers unroll=True, and write other loops out\n"
+            f"{encoder.name}/reader; build recurrent layers with unroll=True, and unroll other loops\n"
         ),
     )
     assert not (tmp_path / "bundle").exists()

@@ -25,15 +25,15 @@ from ._graph import Graph
 from ._int8 import CALIBRATION_IMAGES, NotQuantizable, to_int8
 from ._reference import Reference
 from ._sampler import SAMPLER_OPSET, sampler
-from ._speed import speed_ratio, works
+from ._speed import provider_works, speed_ratio
 from ._verify import BATCHES, BUDGETS, Comparison, check, compare, runs_of
-from .passes import CPU, CPU_OPSET, LAYOUT, PORTABLE, Pipeline, chosen
+from .passes import CPU, CPU_OPSET, LAYOUT, PORTABLE, Pipeline, select_passes
 
 # How many times faster a graph must be than the graph that it replaces.
 LEAST_SPEED: Mapping[Precision, float] = {"float32": 1.05, "float16": 1.3, "int8": 1.3}
 _PRUNE_SPEED = 1.02  # leave a rewrite out if the graph is this many times faster without it; less may be noise
 
-Say = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,14 +45,14 @@ class SkippedGraph:
 
 
 def build(
-    reference: Reference, config: ExportConfig, say: Say = lambda _: None
+    reference: Reference, config: ExportConfig, progress: Progress = lambda _: None
 ) -> tuple[list[Comparison], list[SkippedGraph]]:
     """Build the requested graphs and compare them with the model.
 
     Args:
         reference: the model's own outputs.
         config: which graphs to build.
-        say: called with a line of progress.
+        progress: called with a line of progress.
 
     Returns:
         The comparisons of the graphs to write, and the skipped graphs.
@@ -64,14 +64,14 @@ def build(
     """
     if "int8" in config.precisions and reference.source.calibration_images is None:
         raise InputError("precision int8: expected images to measure activation ranges on, found none; pass --data")
-    builder = _Builder(reference, config, say)
+    builder = _Builder(reference, config, progress)
     kept = [builder.compare(builder.portable(role)) for role in (*ROLES, *dict.fromkeys(config.extras))]
     check(kept)
     skipped = []
     for portable in kept[: len(ROLES)]:
         fastest = portable.graph
-        for target, precision in _offers(config):
-            offer = builder.offer(portable.graph, fastest, target, precision)
+        for target, precision in _optional_graphs(config):
+            offer = builder.build_optional(portable.graph, fastest, target, precision)
             if isinstance(offer, SkippedGraph):
                 skipped.append(offer)
                 continue
@@ -81,7 +81,7 @@ def build(
     return kept, skipped
 
 
-def _offers(config: ExportConfig) -> Sequence[tuple[Target, Precision]]:
+def _optional_graphs(config: ExportConfig) -> Sequence[tuple[Target, Precision]]:
     """Return the optional graphs; graphs that others are compared with come first."""
     offers: list[tuple[Target, Precision]] = []
     if "cpu" in config.targets:
@@ -94,26 +94,28 @@ def _offers(config: ExportConfig) -> Sequence[tuple[Target, Precision]]:
 
 
 class _Builder:
-    def __init__(self, reference: Reference, config: ExportConfig, say: Say = lambda _: None) -> None:
+    def __init__(self, reference: Reference, config: ExportConfig, progress: Progress = lambda _: None) -> None:
         self._reference = reference
         self._config = config
-        self._say = say
+        self._progress = progress
         self._passes = PASSES if config.passes is None else tuple(config.passes)
 
     def portable(self, role: str) -> Graph:
         """Build the portable float32 graph of a role."""
         plain = self._plain(role, self._config.opset)
-        return Graph(role, "portable", "float32", *self._finish(role, plain, chosen(PORTABLE, self._passes)))
+        return Graph(role, "portable", "float32", *self._finish(role, plain, select_passes(PORTABLE, self._passes)))
 
     def compare(self, graph: Graph) -> Comparison:
         """Compare a graph with the model."""
-        self._say(f"{graph.file}: comparing with the model")
+        self._progress(f"{graph.file}: comparing with the model")
         budget = BUDGETS[graph.precision]
         if graph.precision == "float32":
             budget = dataclasses.replace(budget, atol=self._config.atol)
         return compare(graph, runs_of(graph), self._reference.expected(graph.role), self._reference.elbos, budget)
 
-    def offer(self, portable: Graph, fastest: Graph, target: Target, precision: Precision) -> Comparison | SkippedGraph:
+    def build_optional(
+        self, portable: Graph, fastest: Graph, target: Target, precision: Precision
+    ) -> Comparison | SkippedGraph:
         """Build an optional graph and compare it, or return why it is skipped.
 
         Args:
@@ -125,7 +127,7 @@ class _Builder:
             ParityError: a float32 graph differs from the model by more than its tolerance.
         """
         graph = Graph(portable.role, target, precision, b"", ())
-        self._say(f"{graph.file}: building")
+        self._progress(f"{graph.file}: building")
         try:
             data, passes = self._write(portable, precision)
         except (NotQuantizable, ConversionError) as error:
@@ -159,7 +161,7 @@ class _Builder:
         if precision == "int8":
             calibration = self._calibration.expected(role)
             return to_int8(plain, calibration, self._passes, lambda proto: self._finish(role, proto, ())[0])
-        pipeline = chosen(CPU, self._passes)
+        pipeline = select_passes(CPU, self._passes)
         if self._config.passes is None:
             pipeline = self._prune_slow_passes(role, plain, pipeline)
         return self._finish(role, plain, pipeline)
@@ -174,14 +176,14 @@ class _Builder:
             without = tuple(other for other in pipeline if other is not rewrite)
             other, others = self._finish(role, plain, without)
             if speed_ratio(other, graph, expected) > _PRUNE_SPEED:
-                self._say(f"{role}: faster without {type(rewrite).__name__}, which is left out")
+                self._progress(f"{role}: faster without {type(rewrite).__name__}, which is left out")
                 graph, applied, pipeline = other, others, without
         return pipeline
 
     def _speed(self, graph: Graph, fastest: Graph) -> float | None:
         """Return how many times faster a graph is than the fastest float32 graph; None without its hardware."""
         provider = "cuda" if graph.precision == "float16" else "cpu"
-        if not works(provider, graph.data):
+        if not provider_works(provider, graph.data):
             return None
         return speed_ratio(graph.data, fastest.data, self._reference.expected(graph.role), provider)
 

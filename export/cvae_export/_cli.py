@@ -26,7 +26,7 @@ from ._config import (
 
 _OPSETS = (OPSETS.start, OPSETS.stop - 1)
 
-_ELSEWHERE = ("encoder", "decoder", "decoder_output", "input_range", "binarize_at")
+_PAIR_OPTIONS = ("encoder", "decoder", "decoder_output", "input_range", "binarize_at")
 
 
 class _Names(click.ParamType[tuple[str, ...]]):
@@ -183,9 +183,9 @@ def command(
     inputs for --encoder without --data. If a difference exceeds the tolerance, it writes nothing and exits with
     code 3.
     """
-    elsewhere = {name: value for name in _ELSEWHERE if (value := options.pop(name)) is not None}
-    if bool(elsewhere) != (run is None) or not (run or {"encoder", "decoder"} <= set(elsewhere)):
-        given = (["RUN"] if run else []) + [f"--{name.replace('_', '-')}" for name in elsewhere]
+    pair_options = {name: value for name in _PAIR_OPTIONS if (value := options.pop(name)) is not None}
+    if bool(pair_options) != (run is None) or not (run or {"encoder", "decoder"} <= set(pair_options)):
+        given = (["RUN"] if run else []) + [f"--{name.replace('_', '-')}" for name in pair_options]
         raise click.UsageError(
             f"expected either RUN, or --encoder and --decoder with their options; found {', '.join(given) or 'neither'}"
         )
@@ -205,7 +205,7 @@ def command(
     config = ExportConfig(**options)
     common: dict[str, Any] = {"data": data, "overwrite": overwrite, "quiet": quiet}
     if run is None:
-        result = export_models(target=target, config=config, **elsewhere, **common)
+        result = export_models(target=target, config=config, **pair_options, **common)
     else:
         result = export(run, target, config, **common)
     if not quiet:

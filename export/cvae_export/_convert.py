@@ -16,8 +16,8 @@ from tf2onnx.tfonnx import process_tf_graph
 
 from cvae_runtime import CvaeError
 
-from ._reasons import place_of, reason_of, scope_of, whole_tracebacks
-from ._tf2onnx_patches import HANDLERS, inlined, mend_float64, mend_short_kernels, suppress_log
+from ._reasons import full_tracebacks, place_of, reason_of, scope_of
+from ._tf2onnx_patches import HANDLERS, fix_float64, fix_short_kernels, inline_xla_functions, suppress_tf2onnx_log
 from .passes import run_passes
 
 BATCH = "batch"
@@ -46,14 +46,14 @@ def convert(function: tf.types.experimental.PolymorphicFunction, opset: int) -> 
     Raises:
         ConversionError: the function cannot be traced, has control flow, or has an operator that ONNX lacks.
     """
-    concrete = _traced(function)
+    concrete = _trace(function)
     try:
-        with suppress_log() as failures:
-            proto = _written(concrete, min(opset, _TF2ONNX_NEWEST))
-        _refuse_rest(proto, failures)
-        _refuse_other_values(proto, [spec.name for spec in function.input_signature], list(concrete.structured_outputs))
-        mend_short_kernels(proto)
-        mend_float64(proto)
+        with suppress_tf2onnx_log() as failures:
+            proto = _run_tf2onnx(concrete, min(opset, _TF2ONNX_NEWEST))
+        _check_operators(proto, failures)
+        _check_signature(proto, [spec.name for spec in function.input_signature], list(concrete.structured_outputs))
+        fix_short_kernels(proto)
+        fix_float64(proto)
         return version_converter.convert_version(proto, opset) if opset > _TF2ONNX_NEWEST else proto
     except ConversionError:
         raise
@@ -63,10 +63,10 @@ def convert(function: tf.types.experimental.PolymorphicFunction, opset: int) -> 
         ) from error
 
 
-def _traced(function: Any) -> Any:
+def _trace(function: Any) -> Any:
     """Trace a function as a TensorFlow graph."""
     try:
-        with whole_tracebacks():
+        with full_tracebacks():
             return function.get_concrete_function(*function.input_signature)
     except CvaeError:
         raise
@@ -76,13 +76,13 @@ def _traced(function: Any) -> Any:
         ) from error
 
 
-def _written(concrete: Any, opset: int) -> onnx.ModelProto:
+def _run_tf2onnx(concrete: Any, opset: int) -> onnx.ModelProto:
     """Convert a traced function by tf2onnx; its variables and captured tensors become constants."""
     captured = {id(tensor) for _, tensor in concrete.graph.captures}
     inputs = [tensor.name for tensor in concrete.inputs if id(tensor) not in captured]
     outputs = [tensor.name for tensor in concrete.outputs]
     with tf.device("/cpu:0"):
-        frozen = inlined(tf_loader.from_function(concrete, inputs, outputs), inputs, outputs)
+        frozen = inline_xla_functions(tf_loader.from_function(concrete, inputs, outputs), inputs, outputs)
     with tf.device("/cpu:0"), tf.Graph().as_default() as graph:
         tf.import_graph_def(frozen, name="")
         written = process_tf_graph(
@@ -97,7 +97,7 @@ def _written(concrete: Any, opset: int) -> onnx.ModelProto:
     return optimizer.optimize_graph(written).make_model(concrete.name)
 
 
-def _refuse_rest(proto: onnx.ModelProto, failures: Sequence[BaseException]) -> None:
+def _check_operators(proto: onnx.ModelProto, failures: Sequence[BaseException]) -> None:
     """Raise `ConversionError` for control flow and for operators that ONNX lacks; raise the first failure of a handler."""
     for node in proto.graph.node:
         where = f" in {scope}" if (scope := scope_of(node.name)) else ""
@@ -113,7 +113,7 @@ def _refuse_rest(proto: onnx.ModelProto, failures: Sequence[BaseException]) -> N
         raise failures[0]
 
 
-def _refuse_other_values(proto: onnx.ModelProto, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+def _check_signature(proto: onnx.ModelProto, inputs: Sequence[str], outputs: Sequence[str]) -> None:
     """Raise `ConversionError` if a graph's inputs or outputs are not those of its function."""
     for kind, names, values in (("inputs", inputs, proto.graph.input), ("outputs", outputs, proto.graph.output)):
         if (found := sorted(value.name for value in values)) != sorted(names):
@@ -160,8 +160,8 @@ def finish(
     model.producer_name = "cvae-toolkit"
     model.metadata_props.update({key: json.dumps(value, allow_nan=False) for key, value in metadata.items()})
     finished = ir.to_proto(model)
-    _number_anew(finished.graph)
-    _refuse_newer_operators(finished)
+    _renumber(finished.graph)
+    _check_opset(finished)
     finished.ir_version = onnx.helper.find_min_ir_version_for(finished.opset_import)
     try:
         onnx.checker.check_model(finished, full_check=True)
@@ -171,7 +171,7 @@ def finish(
     return finished.SerializeToString(deterministic=True), tuple(applied)
 
 
-def _number_anew(graph: onnx.GraphProto) -> None:
+def _renumber(graph: onnx.GraphProto) -> None:
     """Renumber tf2onnx's names in the graph's order, since its counters differ from export to export."""
     tensors = [*graph.initializer, *graph.value_info]
     sizes = [
@@ -195,7 +195,7 @@ def _number_anew(graph: onnx.GraphProto) -> None:
             dimension.dim_param = names[dimension.dim_param]
 
 
-def _refuse_newer_operators(proto: onnx.ModelProto) -> None:
+def _check_opset(proto: onnx.ModelProto) -> None:
     """Raise `ConversionError` if a graph uses standard operators that are newer than its opset."""
     opset = next(entry.version for entry in proto.opset_import if entry.domain == "")
     used = {node.op_type for node in proto.graph.node if node.domain == ""}

@@ -38,20 +38,20 @@ _NARROWEST, _WIDEST = 0.1, 300.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Begin:
+class Start:
     """Operators between a network's input and its first weights.
 
     Attributes:
         affine: factor and offset applied to pixels, for each path to weights; medians if they differ by channel.
-        unread: an operator that cannot be analyzed; empty if there is none.
+        blocker: an operator that cannot be analyzed; empty if there is none.
     """
 
     affine: tuple[tuple[float, float], ...]
-    unread: str
+    blocker: str
 
     def fits(self, pixels: Range) -> bool:
         """Whether the range is plausible: of a width that weights take, and with the pixel value that becomes 0 in it."""
-        return not self.unread and all(
+        return not self.blocker and all(
             _NARROWEST <= abs(factor) * (pixels[1] - pixels[0]) <= _WIDEST
             and pixels[0] <= (-offset / factor if offset else 0.0) <= pixels[1]
             for factor, offset in self.affine
@@ -60,7 +60,7 @@ class Begin:
     @property
     def example(self) -> Range:
         """A range that fits the operators; 0 to 255 if they cannot be analyzed."""
-        if self.unread or not self.affine:
+        if self.blocker or not self.affine:
             return 0.0, 255.0
         factor, offset = self.affine[0]
         return 0.0, round(max(1.0 / abs(factor), -2.0 * offset / factor))
@@ -105,7 +105,7 @@ def _near(pixels: Range) -> float:
     return 1e-3 * (pixels[1] - pixels[0])
 
 
-def begin_of(proto: onnx.ModelProto) -> Begin:
+def start_of(proto: onnx.ModelProto) -> Start:
     """Analyze the first operators of a graph with one input."""
     constants = _constants(proto)
     users: dict[str, list[onnx.NodeProto]] = {}
@@ -129,8 +129,8 @@ def begin_of(proto: onnx.ModelProto) -> Begin:
                 yield node.op_type
 
     found = list(dict.fromkeys(walk(proto.graph.input[0].name, 1.0, 0.0)))
-    unread = next((item for item in found if isinstance(item, str)), "")
-    return Begin(tuple(item for item in found if not isinstance(item, str) and item[0]), unread)
+    blocker = next((item for item in found if isinstance(item, str)), "")
+    return Start(tuple(item for item in found if not isinstance(item, str) and item[0]), blocker)
 
 
 def end_of(proto: onnx.ModelProto, name: str) -> End:

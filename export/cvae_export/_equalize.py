@@ -27,7 +27,7 @@ _AXES = {"Conv": (0, 1), "ConvTranspose": (1, 0), "MatMul": (1, 0)}
 
 
 @dataclasses.dataclass(frozen=True)
-class _Pair:
+class _LayerPair:
     """Two layers and the activation between them.
 
     Attributes:
@@ -47,7 +47,7 @@ class _Pair:
 
 def equalize(model: ir.Model, inputs: Arrays) -> None:
     """Equalize every pair of layers of a graph in place, by its activations for given inputs."""
-    pairs = list(_pairs(model))
+    pairs = list(_layer_pairs(model))
     if not pairs:
         return
     found = activations(model, [str(pair.activation.name) for pair in pairs], inputs)
@@ -57,13 +57,13 @@ def equalize(model: ir.Model, inputs: Arrays) -> None:
         _scale(model.graph, pair, np.percentile(by_channel, _PERCENTILE, axis=1))
 
 
-def _pairs(model: ir.Model) -> Iterator[_Pair]:
+def _layer_pairs(model: ir.Model) -> Iterator[_LayerPair]:
     for node in model.graph:
-        if node.op_type in _HOMOGENEOUS and (pair := _pair(node)) is not None:
+        if node.op_type in _HOMOGENEOUS and (pair := _layer_pair(node)) is not None:
             yield pair
 
 
-def _pair(function: ir.Node) -> _Pair | None:
+def _layer_pair(function: ir.Node) -> _LayerPair | None:
     """Return the layers before and after a function; None if other nodes use the scaled values."""
     given, activation = function.inputs[0], function.outputs[0]
     first, bias = None if given is None or only_user(given) is None else given.producer(), None
@@ -88,7 +88,7 @@ def _pair(function: ir.Node) -> _Pair | None:
         return None
     if bias is not None and np.asarray(constant(bias[0].inputs[bias[1]])).shape != (before[0],):
         return None
-    return _Pair(first, bias, activation, second, channels)
+    return _LayerPair(first, bias, activation, second, channels)
 
 
 def _is_layer(node: ir.Node, value: ir.Value) -> bool:
@@ -99,7 +99,7 @@ def _is_layer(node: ir.Node, value: ir.Value) -> bool:
     return len(sizes(value) or []) == weights.ndim - 1
 
 
-def _scale(graph: ir.Graph, pair: _Pair, activation: NDArray[np.float64]) -> None:
+def _scale(graph: ir.Graph, pair: _LayerPair, activation: NDArray[np.float64]) -> None:
     """Rescale a pair of layers, given the size of each channel's activations."""
     output_axis, input_axis = _AXES[pair.first.op_type][0], _AXES[pair.second.op_type][1]
     weights = np.moveaxis(np.asarray(constant(pair.second.inputs[1])), input_axis, 0)

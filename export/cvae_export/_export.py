@@ -143,10 +143,10 @@ def export_models(
 
 def _export(source: ExportSource, target: Path, config: ExportConfig, *, overwrite: bool, quiet: bool) -> ExportResult:
     reference = Reference(source)
-    comparisons, skipped = build(reference, config, (lambda _: None) if quiet else _say)
+    comparisons, skipped = build(reference, config, (lambda _: None) if quiet else _print_progress)
     graphs = [comparison.graph for comparison in comparisons]
     elbo = None if reference.elbos is None else MeanElbo.of(reference.elbos)
-    golden = _golden(comparisons, reference).to_json().encode()
+    golden = _golden_vectors(comparisons, reference).to_json().encode()
     manifest = Manifest(
         model=source.info,
         training=None
@@ -161,15 +161,15 @@ def _export(source: ExportSource, target: Path, config: ExportConfig, *, overwri
             write_file(folder / graph.file, graph.data)
         write_file(folder / GOLDEN_NAME, golden)
         write_file(folder / MANIFEST_NAME, manifest.to_json().encode())
-        _read_back(folder)
+        _check_written(folder)
     return ExportResult(target, manifest, comparisons, skipped, elbo)
 
 
-def _say(line: str) -> None:
+def _print_progress(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _golden(comparisons: Sequence[Comparison], reference: Reference) -> Golden:
+def _golden_vectors(comparisons: Sequence[Comparison], reference: Reference) -> Golden:
     """Return golden vectors: a few inputs and outputs of every graph, and latents of extreme seeds and indices."""
     latent_dim = reference.source.info.latent_dim
     cases = []
@@ -189,7 +189,7 @@ def _golden(comparisons: Sequence[Comparison], reference: Reference) -> Golden:
     return Golden(tuple(cases), tuple(rng))
 
 
-def _read_back(folder: Path) -> None:
+def _check_written(folder: Path) -> None:
     """Read the written bundle back and check it against its golden vectors."""
     failed = [result for result in check_golden(read_bundle(folder)) if not result.agrees]
     if failed:

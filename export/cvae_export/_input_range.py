@@ -11,7 +11,7 @@ import tensorflow as tf
 from cvae_runtime import InputError
 
 from ._config import Range
-from ._ends import begin_of
+from ._ends import start_of
 from ._network import Network
 
 Preprocess = Callable[[Any, Range], tf.Tensor]
@@ -36,7 +36,7 @@ def input_range_of(
     Raises:
         InputError: the stated range contradicts the encoder, or the range cannot be inferred.
     """
-    begin = begin_of(graph)
+    start = start_of(graph)
     levels = np.arange(256, dtype=np.uint8)
 
     def holds(pixels: Range) -> bool:
@@ -51,21 +51,21 @@ def input_range_of(
                 f"{encoder.name}: expected an input range whose pixels are integers that its input, {dtype}, holds, "
                 f"found {range_text(stated)}; leave out --input-range, or pass the range that the model was trained on"
             )
-        if not begin.unread and not begin.fits(stated):
-            low, high = begin.becomes(stated)
+        if not start.blocker and not start.fits(stated):
+            low, high = start.becomes(stated)
             raise InputError(
                 f"{encoder.name}: expected the input range that its first layers rescale, found {range_text(stated)}, which they "
                 f"turn into {low:.3g} to {high:.3g}; leave out --input-range, or pass the range that the model was trained on"
             )
         return stated
-    fitting = [pixels for pixels in dict.fromkeys((of_decoder, *RANGES)) if holds(pixels) and begin.fits(pixels)]
-    if begin.unread or not fitting or (not encoder.dtype.is_floating and len(fitting) > 1):
+    fitting = [pixels for pixels in dict.fromkeys((of_decoder, *RANGES)) if holds(pixels) and start.fits(pixels)]
+    if start.blocker or not fitting or (not encoder.dtype.is_floating and len(fitting) > 1):
         found = f"an input of {dtype}"
-        if begin.unread or encoder.dtype.is_floating:
-            found = f"{begin.unread or f'a factor of {begin.affine[0][0]:.3g}'} before its first weights"
+        if start.blocker or encoder.dtype.is_floating:
+            found = f"{start.blocker or f'a factor of {start.affine[0][0]:.3g}'} before its first weights"
         raise InputError(
             f"{encoder.name}: expected first layers that show its input range, found {found}; "
-            f"{_range_option(encoder.dtype, begin.example)}"
+            f"{_range_option(encoder.dtype, start.example)}"
         )
     if fitting[0] != RANGES[0]:
         _log.warning(

@@ -12,13 +12,13 @@ from ._equalize import equalize
 from ._quantize import Range, is_heavy, quantize, sources
 from ._reference import Arrays, Expected
 from ._verify import run_onnx
-from .passes import LAYOUT, ROWS, chosen, run_passes
+from .passes import LAYOUT, ROWS, run_passes, select_passes
 
 CALIBRATION_IMAGES = 2000
 
 # Upper percentiles of an activation's values; values beyond are clipped, since rare large ones make all others coarse.
-# The best one differs between models: the one with the highest ELBO on the calibration images is chosen.
-_KEPT = np.array([99.3, 99.6, 99.8, 99.9, 99.95, 100.0])
+# The best one differs between models: the one with the highest ELBO on the calibration images is select_passes.
+_PERCENTILES = np.array([99.3, 99.6, 99.8, 99.9, 99.95, 100.0])
 _BATCH = 250
 
 
@@ -48,10 +48,10 @@ def to_int8(
     """
     inputs = expected.inputs(0, min(CALIBRATION_IMAGES, expected.count))
     model = ir.from_proto(proto)
-    applied = run_passes(model, chosen(LAYOUT, names))
+    applied = run_passes(model, select_passes(LAYOUT, names))
     equalize(model, inputs)
-    applied += run_passes(model, chosen(ROWS, names))
-    values = _values(model, inputs)
+    applied += run_passes(model, select_passes(ROWS, names))
+    values = _input_percentiles(model, inputs)
     if not values:
         raise NotQuantizable("none of its layers can be computed in 8 bits")
 
@@ -63,11 +63,15 @@ def to_int8(
         quantize(candidate, ranges)
         return finish(ir.to_proto(candidate))
 
-    return rounded(_best(len(values), lambda kept: _elbo(rounded(kept), expected))), (*applied, "Equalize", "Quantize")
+    return rounded(_best_percentiles(len(values), lambda kept: _elbo(rounded(kept), expected))), (
+        *applied,
+        "Equalize",
+        "Quantize",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
-class _Values:
+class _InputPercentiles:
     """Percentiles of the input values that heavy layers share, and the names of the layers."""
 
     layers: Sequence[str]
@@ -78,7 +82,7 @@ class _Values:
         return Range(self.low[percent], self.high[percent])
 
 
-def _values(model: ir.Model, inputs: Arrays) -> list[_Values]:
+def _input_percentiles(model: ir.Model, inputs: Arrays) -> list[_InputPercentiles]:
     """Return the input percentiles of heavy layers; layers that share a source are one group, rounded once."""
     groups: list[tuple[set[str], list[str]]] = []
     for node in model.graph:
@@ -93,17 +97,18 @@ def _values(model: ir.Model, inputs: Arrays) -> list[_Values]:
     for names, layers in groups:
         together = np.concatenate([found[name].ravel() for name in sorted(names)])
         low, high = (
-            dict(zip(_KEPT, np.percentile(together, kept).tolist(), strict=True)) for kept in (100.0 - _KEPT, _KEPT)
+            dict(zip(_PERCENTILES, np.percentile(together, kept).tolist(), strict=True))
+            for kept in (100.0 - _PERCENTILES, _PERCENTILES)
         )
-        result.append(_Values(layers, low, high))
+        result.append(_InputPercentiles(layers, low, high))
     return result
 
 
-def _best(count: int, quality: Callable[[Sequence[float]], float]) -> Sequence[float]:
+def _best_percentiles(count: int, quality: Callable[[Sequence[float]], float]) -> Sequence[float]:
     """Choose the percentile of each of ``count`` activations: first the best for all, then the best for each in turn."""
-    best = max(([percent] * count for percent in _KEPT), key=quality)
+    best = max(([percent] * count for percent in _PERCENTILES), key=quality)
     for n in range(count):
-        best = max(([*best[:n], percent, *best[n + 1 :]] for percent in _KEPT), key=quality)
+        best = max(([*best[:n], percent, *best[n + 1 :]] for percent in _PERCENTILES), key=quality)
     return best
 
 

@@ -17,7 +17,7 @@ from ._decoder_output import kind_of_output, probs_of
 from ._ends import End, end_of
 from ._input_range import RANGES, Preprocess, range_text
 from ._network import Network
-from ._reasons import place_of, reason_of, whole_tracebacks
+from ._reasons import full_tracebacks, place_of, reason_of
 from ._verify import open_session
 
 Shape = tuple[int, int, int]
@@ -65,13 +65,13 @@ def latent_dim_of(decoder: Network) -> int:
 
 
 def graph_of_encoder(encoder: Network) -> onnx.ModelProto:
-    """Return the encoder's graph, for `input_range_of` and `check_codes`."""
-    return _graph_of(encoder, lambda x: dict(zip(("mean", "logvar"), _gaussian(encoder, x), strict=True)))
+    """Return the encoder's graph, for `input_range_of` and `check_logvar`."""
+    return _to_graph(encoder, lambda x: dict(zip(("mean", "logvar"), _mean_and_logvar(encoder, x), strict=True)))
 
 
-def encode_of(encoder: Network, images: tf.Tensor, latent_dim: int) -> Encode:
+def adapt_encoder(encoder: Network, images: tf.Tensor, latent_dim: int) -> Encode:
     """Return the encoder as a function to mean and logvar, float32 (N, L), after a trial run on ``images``."""
-    codes = _try(encoder.name, lambda x: _gaussian(encoder, x), images)
+    codes = _trial_run(encoder.name, lambda x: _mean_and_logvar(encoder, x), images)
     if any(code.shape[1:] != (latent_dim,) for code in codes):
         raise InputError(
             f"{encoder.name}: expected mean and logvar of (None, {latent_dim}), the decoder's input, found "
@@ -82,10 +82,10 @@ def encode_of(encoder: Network, images: tf.Tensor, latent_dim: int) -> Encode:
             f"{encoder.name}: expected codes that depend on the image, found the same for all; "
             f"pass a model that uses its input, or pass the --input-range that it was trained on"
         )
-    return lambda x: _gaussian(encoder, x)
+    return lambda x: _mean_and_logvar(encoder, x)
 
 
-def check_codes(encoder: Network, graph: onnx.ModelProto) -> None:
+def check_logvar(encoder: Network, graph: onnx.ModelProto) -> None:
     """Raise `InputError` if the graph's last operators show a standard deviation or variance, or logvar before mean."""
     mean, logvar = (end_of(graph, name) for name in ("mean", "logvar"))
     for role, end in (("logvar", logvar), ("mean", mean if logvar.low < 0 else End(""))):
@@ -97,24 +97,24 @@ def check_codes(encoder: Network, graph: onnx.ModelProto) -> None:
             )
 
 
-def decode_of(decoder: Network, z: Any, image_shape: Shape, output: DecoderOutput) -> tuple[Decode, DecoderOutput]:
+def adapt_decoder(decoder: Network, z: Any, image_shape: Shape, output: DecoderOutput) -> tuple[Decode, DecoderOutput]:
     """Return the decoder as a function to probs, float32 (N, H, W, C), after a trial run on latents.
 
     Returns:
         The function, and the decoder's output: "logits", "probs", or its values for pixels 0 and 255.
     """
-    (pixels,) = _try(decoder.name, lambda z: (_pixels(decoder, z),), z)
+    (pixels,) = _trial_run(decoder.name, lambda z: (_pixels(decoder, z),), z)
     if pixels.shape[1:] != image_shape:
         raise InputError(
             f"{decoder.name}: expected images of {(None, *image_shape)}, the encoder's input, found {_shapes([pixels])}; "
             f"pass an encoder and a decoder of one model"
         )
-    end = end_of(_graph_of(decoder, lambda z: {"pixels": _pixels(decoder, z)}), "pixels")
+    end = end_of(_to_graph(decoder, lambda z: {"pixels": _pixels(decoder, z)}), "pixels")
     kind = kind_of_output(decoder.name, end, pixels, output)
     return lambda z: {"probs": probs_of(_pixels(decoder, z), kind)}, kind
 
 
-def check_meant(
+def check_reconstructions(
     encoder: Network,
     decoder: Network,
     images: NDArray[np.uint8],
@@ -133,7 +133,7 @@ def check_meant(
     targets = preprocess(images, (0.0, 1.0)).numpy()
     errors: dict[tuple[Range, DecoderOutput], float] = {}
     for pixels in dict.fromkeys((input_range, *RANGES)):
-        decoded = _pixels(decoder, _gaussian(encoder, preprocess(images, pixels))[0])
+        decoded = _pixels(decoder, _mean_and_logvar(encoder, preprocess(images, pixels))[0])
         for kind in dict.fromkeys((output, "logits", *RANGES)):
             errors[pixels, kind] = float(np.square(probs_of(decoded, kind) - targets).mean())
     taken, best = errors[input_range, output], min(errors, key=lambda choice: errors[choice])
@@ -147,7 +147,7 @@ def check_meant(
         )
 
 
-def _graph_of(network: Network, call: Callable[[tf.Tensor], Mapping[str, tf.Tensor]]) -> onnx.ModelProto:
+def _to_graph(network: Network, call: Callable[[tf.Tensor], Mapping[str, tf.Tensor]]) -> onnx.ModelProto:
     """Convert a network to a graph and open it in ONNX Runtime, to fail before the comparison, which takes minutes."""
     spec = tf.TensorSpec(network.shape, network.dtype, name="x")
     function = tf.function(call, autograph=False, input_signature=[spec])
@@ -165,7 +165,7 @@ def _graph_of(network: Network, call: Callable[[tf.Tensor], Mapping[str, tf.Tens
     return proto
 
 
-def _gaussian(encoder: Network, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _mean_and_logvar(encoder: Network, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Return mean and logvar: outputs with these names, the first two of a list, or the halves of the only output."""
     outputs = encoder.call(x)
     names: Sequence[str] = encoder.outputs
@@ -177,7 +177,7 @@ def _gaussian(encoder: Network, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         found = _shapes(tensors)
         if len(tensors) == 1 and tensors[0].shape.rank == 2 and tensors[0].shape[1] % 2 == 0:
             tensors, names = tf.split(tensors[0], 2, axis=1), ()
-    plain = [_plain(name) for name in names] if len(names) == len(tensors) else []
+    plain = [_normalize_name(name) for name in names] if len(names) == len(tensors) else []
     means, logvars = ([place for place, name in enumerate(plain) if name in known] for known in (_MEANS, _LOGVARS))
     if len(means) == len(logvars) == 1:
         tensors = [tensors[means[0]], tensors[logvars[0]]]
@@ -199,7 +199,7 @@ def _gaussian(encoder: Network, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return mean, logvar
 
 
-def _plain(name: str) -> str:
+def _normalize_name(name: str) -> str:
     """Return an output's name without separators, prefixes and Keras's counters."""
     words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word]
     if len(words) > 1 and words[-1].isdigit() and words[-2:] != ["sigma", "2"]:
@@ -219,10 +219,12 @@ def _pixels(decoder: Network, z: tf.Tensor) -> tf.Tensor:
     return tf.cast(tensors[0], tf.float32)
 
 
-def _try(name: str, run: Callable[[tf.Tensor], Sequence[tf.Tensor]], inputs: tf.Tensor) -> list[NDArray[np.float32]]:
+def _trial_run(
+    name: str, run: Callable[[tf.Tensor], Sequence[tf.Tensor]], inputs: tf.Tensor
+) -> list[NDArray[np.float32]]:
     """Run a network on a few inputs, on the same inputs again, and on one of them; the outputs must agree."""
     try:
-        with whole_tracebacks():
+        with full_tracebacks():
             first, second, alone = ([tensor.numpy() for tensor in run(x)] for x in (inputs, inputs, inputs[:1]))
     except CvaeError:
         raise

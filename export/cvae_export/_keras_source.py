@@ -16,16 +16,16 @@ from cvae_train import Dataset, load_data
 from ._config import OUTPUT_KINDS, DecoderOutput, Range
 from ._input_range import input_range_of
 from ._keras_adapters import (
-    check_codes,
-    check_meant,
-    decode_of,
-    encode_of,
+    adapt_decoder,
+    adapt_encoder,
+    check_logvar,
+    check_reconstructions,
     graph_of_encoder,
     image_shape_of,
     latent_dim_of,
 )
 from ._network import network_of
-from ._reference import grey_pictures
+from ._reference import grey_images
 from ._source import ExportSource
 
 _TRIAL_LATENTS = 64  # latents for the decoder's trial run
@@ -60,7 +60,7 @@ def source_of_models(
         raise InputError(f"binarize_at: expected a threshold from 1 to 255, found {binarize_at}")
     encoding, decoding = network_of(encoder, "encoder"), network_of(decoder, "decoder")
     image_shape, latent_dim = image_shape_of(encoding), latent_dim_of(decoding)
-    decode, kind = decode_of(decoding, prior_latents(0, 0, _TRIAL_LATENTS, latent_dim), image_shape, decoder_output)
+    decode, kind = adapt_decoder(decoding, prior_latents(0, 0, _TRIAL_LATENTS, latent_dim), image_shape, decoder_output)
 
     def to_input(levels: Any, ends: Range) -> tf.Tensor:
         return _preprocessing(ends, binarize_at)(levels)
@@ -68,13 +68,13 @@ def source_of_models(
     graph = graph_of_encoder(encoding)
     pixels = input_range_of(encoding, graph, input_range, (0.0, 1.0) if isinstance(kind, str) else kind, to_input)
     preprocess = _preprocessing(pixels, binarize_at)
-    grey = grey_pictures(image_shape)
+    grey = grey_images(image_shape)
     dark_to_bright = grey[np.linspace(0, len(grey) - 1, 4).astype(np.int64)]
-    encode = encode_of(encoding, preprocess(dark_to_bright), latent_dim)
-    check_codes(encoding, graph)
+    encode = adapt_encoder(encoding, preprocess(dark_to_bright), latent_dim)
+    check_logvar(encoding, graph)
     dataset = _load(data, image_shape, quiet=quiet)
     if dataset is not None:
-        check_meant(encoding, decoding, dataset.test[:_TRIAL_IMAGES], to_input, pixels, kind)
+        check_reconstructions(encoding, decoding, dataset.test[:_TRIAL_IMAGES], to_input, pixels, kind)
     return ExportSource(
         info=ModelInfo(
             image_shape=image_shape,

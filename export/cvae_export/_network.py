@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from cvae_runtime import InputError
 
-from ._reasons import innermost, reason_of
+from ._reasons import first_error, reason_of
 
 Outputs = Sequence[tf.Tensor] | Mapping[str, tf.Tensor]
 
@@ -59,11 +59,11 @@ def network_of(model: Any, role: str) -> Network:
     if isinstance(model, str | Path):
         name = f"{role} {model}"
         model = _read(Path(model), name)
-    return _of_saved_model(model, name) if hasattr(model, "signatures") else _of_keras(model, name)
+    return _from_saved_model(model, name) if hasattr(model, "signatures") else _from_keras(model, name)
 
 
 def _read(path: Path, name: str) -> Any:
-    if found := _otherwise(path):
+    if found := _describe_unloadable(path):
         raise InputError(f"{name}: expected a .keras file or a SavedModel folder, found {found}")
     try:
         if path.is_dir():
@@ -71,16 +71,16 @@ def _read(path: Path, name: str) -> Any:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # both raise exceptions of many types
         raise InputError(
-            f"{name}: cannot be loaded: {reason_of(innermost(error))}; load it in Python with its custom layers and "
+            f"{name}: cannot be loaded: {reason_of(first_error(error))}; load it in Python with its custom layers and "
             f"pass it to cvae_export.export_models, or save it with model.export('NAME')"
         ) from error
 
 
-def _otherwise(path: Path) -> str:
+def _describe_unloadable(path: Path) -> str:
     """Describe a path that is not a loadable model, and the remedy; empty for a loadable model."""
     save = "model.save('NAME.keras') or model.export('NAME') writes one"
     if path.is_dir():
-        return "" if (path / "saved_model.pb").is_file() else _other_folder(path, save)
+        return "" if (path / "saved_model.pb").is_file() else _describe_folder(path, save)
     if not path.exists():
         return f"nothing; {save}"
     if not path.is_file():  # opening a pipe would block
@@ -88,7 +88,7 @@ def _otherwise(path: Path) -> str:
     with path.open("rb") as file:
         begin = file.read(8)
     if begin == b"\x89HDF\r\n\x1a\n":
-        return _hdf5(path)
+        return _describe_hdf5(path)
     if not zipfile.is_zipfile(path):
         if begin.startswith(b"PK"):
             return "a truncated .keras file; copy it again, or save it again"
@@ -105,7 +105,7 @@ def _otherwise(path: Path) -> str:
     return "" if path.suffix == ".keras" else "a .keras file with another suffix; rename it to NAME.keras"
 
 
-def _hdf5(path: Path) -> str:
+def _describe_hdf5(path: Path) -> str:
     """Describe an HDF5 file: weights, or a model in Keras's older format, which has the attribute model_config."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         whole = content.find(b"model_config") >= 0
@@ -119,7 +119,7 @@ def _hdf5(path: Path) -> str:
     )
 
 
-def _other_folder(path: Path, save: str) -> str:
+def _describe_folder(path: Path, save: str) -> str:
     names = {entry.name for entry in path.iterdir()}
     below = sorted(entry.parent.name for entry in path.glob("*/saved_model.pb"))
     if below:
@@ -133,27 +133,27 @@ def _other_folder(path: Path, save: str) -> str:
     return f"another folder; {save}"
 
 
-def _of_keras(model: Any, name: str) -> Network:
+def _from_keras(model: Any, name: str) -> Network:
     inputs = tf.nest.flatten(getattr(model, "inputs", None) or [])
     if not inputs:
         raise InputError(
             f"{name}: expected a Keras model with a known input, found {type(model).__name__} without one; "
             f"wrap it: x = keras.Input(SHAPE); keras.Model(x, model(x))"
         )
-    _check_one(inputs, name)
+    _check_one_input(inputs, name)
     structure = getattr(model, "input", inputs[0])  # a tensor, or a list or dict of one
 
     def call(x: tf.Tensor) -> Outputs:
         packed = tf.nest.pack_sequence_as(structure, [tf.cast(x, inputs[0].dtype)])
-        with _names_for_tensorflow(model):
-            return _in_order(model(packed, training=False))
+        with _valid_scope_names(model):
+            return _ordered_outputs(model(packed, training=False))
 
     outputs = getattr(model, "output_names", None) or ()
     return Network(name, tuple(inputs[0].shape), tf.as_dtype(inputs[0].dtype), call, tuple(outputs))
 
 
 @contextmanager
-def _names_for_tensorflow(model: Any) -> Iterator[None]:
+def _valid_scope_names(model: Any) -> Iterator[None]:
     """Rename layers while TensorFlow traces them if their names, such as names with spaces, are no valid scopes."""
     layers = [layer for layer in _layers_of(model) if not _SCOPE.fullmatch(layer.name)]
     names = [layer.name for layer in layers]
@@ -174,31 +174,31 @@ def _layers_of(model: Any) -> Iterator[Any]:
             yield from _layers_of(inner)
 
 
-def _of_saved_model(model: Any, name: str) -> Network:
+def _from_saved_model(model: Any, name: str) -> Network:
     if _SIGNATURE not in model.signatures:
         found = ", ".join(model.signatures) or "none"
         raise InputError(
             f"{name}: expected the signature {_SIGNATURE}, found {found}; model.export('NAME') writes a folder with it"
         )
     inputs = model.signatures[_SIGNATURE].structured_input_signature[1]
-    _check_one(inputs, name)
+    _check_one_input(inputs, name)
     ((key, spec),) = inputs.items()
 
     def call(x: tf.Tensor) -> Outputs:
         # Looked up each time: a signature alone does not keep the model's variables alive.
-        return _in_order(model.signatures[_SIGNATURE](**{key: tf.cast(x, spec.dtype)}))
+        return _ordered_outputs(model.signatures[_SIGNATURE](**{key: tf.cast(x, spec.dtype)}))
 
     return Network(name, tuple(spec.shape), spec.dtype, call)
 
 
-def _check_one(inputs: Collection[Any], name: str) -> None:
+def _check_one_input(inputs: Collection[Any], name: str) -> None:
     if len(inputs) != 1:
         raise InputError(
             f"{name}: expected a model with one input, found {len(inputs)}; make its other inputs constants"
         )
 
 
-def _in_order(outputs: Any) -> Outputs:
+def _ordered_outputs(outputs: Any) -> Outputs:
     if not isinstance(outputs, Mapping):
         return list(tf.nest.flatten(outputs))
     numbered = [f"output_{n}" for n in range(len(outputs))]  # Keras's names for the items of a list in a SavedModel

@@ -14,7 +14,7 @@ _SCOPE_NUMBER = re.compile(r"_\d+$")
 
 
 @contextmanager
-def whole_tracebacks() -> Iterator[None]:
+def full_tracebacks() -> Iterator[None]:
     """Keep Keras from shortening tracebacks, which name the layer that failed, and from wrapping errors."""
     filters = keras.config.is_traceback_filtering_enabled()
     keras.config.disable_traceback_filtering()
@@ -25,7 +25,7 @@ def whole_tracebacks() -> Iterator[None]:
             keras.config.enable_traceback_filtering()
 
 
-def innermost(error: BaseException) -> BaseException:
+def first_error(error: BaseException) -> BaseException:
     """Return the first error of a chain; later ones repeat the whole model's configuration."""
     while error.__context__ is not None:
         error = error.__context__

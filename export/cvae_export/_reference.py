@@ -24,7 +24,7 @@ Arrays = Mapping[str, NDArray[Any]]
 Run = Callable[[Arrays], Arrays]
 
 _BATCH = 256
-_GREY_PICTURES = 64
+_GREY_IMAGES = 64
 
 _SCORER_DRAWS = 3
 # Samplers are compared where all words of seed and counter, and the temperature, matter.
@@ -74,7 +74,7 @@ class Reference:
 
     def __init__(self, source: ExportSource) -> None:
         self.source = source
-        grey = grey_pictures(source.info.image_shape)
+        grey = grey_images(source.info.image_shape)
         test = source.test_images
         self.images = grey if test is None else np.concatenate([test, grey])
         self.noise = posterior_noise(EVALUATION_SEED, 0, len(self.images), source.info.latent_dim)
@@ -224,9 +224,9 @@ def _sampler_inputs(start: int, stop: int) -> dict[str, NDArray[Any]]:
     }
 
 
-def grey_pictures(shape: tuple[int, int, int], seed: int = 0) -> NDArray[np.uint8]:
+def grey_images(shape: tuple[int, int, int], seed: int = 0) -> NDArray[np.uint8]:
     """Return images of shuffled pixels, uint8 (N, H, W, C), with all 256 grey values, in each image if they fit."""
     pixels = math.prod(shape)
-    count = max(_GREY_PICTURES, math.ceil(256 / pixels))
+    count = max(_GREY_IMAGES, math.ceil(256 / pixels))
     values = (np.arange(count * pixels) % 256).astype(np.uint8).reshape(count, pixels)
     return np.random.default_rng(seed).permuted(values, axis=1).reshape(count, *shape)

@@ -34,7 +34,7 @@ def speed_ratio(graph: bytes, other: bytes, expected: Expected, provider: str = 
     return statistics.median(ratios[1:])  # the first round is a warm-up
 
 
-def works(provider: str, graph: bytes) -> bool:
+def provider_works(provider: str, graph: bytes) -> bool:
     """Whether a graph runs on a provider on this machine; a compiled-in provider may lack a device."""
     name = PROVIDERS[provider]
     return name in onnxruntime.get_available_providers() and open_session(graph, name).get_providers()[0] == name

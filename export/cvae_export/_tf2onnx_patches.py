@@ -42,7 +42,7 @@ HANDLERS: dict[str, Any] = {"Erfc": (_erfc, []), "Expm1": (_expm1, []), "Log1p":
 _NOT_IN_FLOAT64 = ("Conv", "ConvTranspose", "AveragePool", "Resize")  # ONNX Runtime has no float64 kernels for them
 
 
-def mend_short_kernels(proto: onnx.ModelProto) -> None:
+def fix_short_kernels(proto: onnx.ModelProto) -> None:
     """Write output_padding for transposed convolutions whose kernel is shorter than the stride.
 
     tf2onnx writes negative pads on both sides, which ONNX does not allow; TensorFlow pads only the end.
@@ -55,7 +55,7 @@ def mend_short_kernels(proto: onnx.ModelProto) -> None:
             node.attribute.append(onnx.helper.make_attribute("output_padding", beyond.tolist()))
 
 
-def mend_float64(proto: onnx.ModelProto) -> None:
+def fix_float64(proto: onnx.ModelProto) -> None:
     """Compute operators that ONNX Runtime lacks in float64 in float32, between casts."""
     wanted = [node for node in proto.graph.node if node.op_type in _NOT_IN_FLOAT64]
     if not wanted or not _has_float64(proto):
@@ -94,7 +94,7 @@ def _cast(name: str, result: str, dtype: int) -> onnx.NodeProto:
     return onnx.helper.make_node("Cast", [name], [result], name=f"{result}_cast", to=dtype)
 
 
-def inlined(graph: Any, inputs: list[str], outputs: list[str]) -> Any:
+def inline_xla_functions(graph: Any, inputs: list[str], outputs: list[str]) -> Any:
     """Inline functions marked for XLA, which Keras uses for grouped convolutions."""
     calls = [node for node in graph.node if "_XlaMustCompile" in node.attr]
     if not calls:
@@ -121,7 +121,7 @@ class _Failures(logging.Handler):
 
 
 @contextmanager
-def suppress_log() -> Iterator[list[BaseException]]:
+def suppress_tf2onnx_log() -> Iterator[list[BaseException]]:
     """Suppress tf2onnx's log, unless ``-v`` is given: patches fix the causes, or errors report them.
 
     Yields a list that collects the exceptions of its operator handlers.

@@ -55,7 +55,7 @@ def test_a_faster_graph_for_the_cpu_is_kept_with_its_speed(reference, speeds):
     assert skipped == {"encoder_cpu.onnx": "it is the same graph as encoder.onnx"}
 
 
-def test_a_graph_that_is_not_faster_is_refused_unless_slow_ones_are_wanted(reference):
+def test_slow_graph_is_skipped_without_keep_slow(reference):
     kept, skipped = built(reference)
     assert "decoder_cpu.onnx" not in kept
     assert skipped["decoder_cpu.onnx"] == "it is 1.00x as fast as decoder.onnx, less than 1.05x; --keep-slow writes it"
@@ -64,7 +64,7 @@ def test_a_graph_that_is_not_faster_is_refused_unless_slow_ones_are_wanted(refer
     assert "decoder_cpu.onnx" not in skipped
 
 
-def test_a_rewrite_without_which_a_graph_is_faster_stays_out(reference, monkeypatch):
+def test_slow_passes_are_pruned(reference, monkeypatch):
     def without_strided(graph, other, *_):
         def speed(data):
             operators = {node.op_type for node in onnx.load_from_string(data).graph.node}
@@ -93,7 +93,7 @@ def test_the_portable_target_alone(reference):
     assert (list(kept), skipped) == (["encoder.onnx", "decoder.onnx"], {})
 
 
-def test_a_cpu_graph_takes_the_opset_that_its_operators_need(reference):
+def test_cpu_graph_opset(reference):
     kept, _ = built(reference, opset=13, keep_slow=True)
     opsets = {
         file: onnx.load_from_string(comparison.graph.data).opset_import[0].version for file, comparison in kept.items()
@@ -105,23 +105,23 @@ def test_a_cpu_graph_takes_the_opset_that_its_operators_need(reference):
 def test_a_cpu_graph_that_is_off_ends_the_export(reference, monkeypatch):
     from cvae_export.passes import _phases
 
-    real = _phases.read
+    real = _phases.read_layer
     monkeypatch.setattr(
-        _phases, "read", lambda node: dataclasses.replace(real(node), weights=1.001 * real(node).weights)
+        _phases, "read_layer", lambda node: dataclasses.replace(real(node), weights=1.001 * real(node).weights)
     )
     with pytest.raises(ParityError, match=r"decoder_cpu.onnx +probs .*FAILS"):
         built(reference, keep_slow=True)
 
 
-def test_half_precision_is_offered_with_no_speed_where_there_is_no_gpu(reference, monkeypatch):
-    monkeypatch.setattr(build_module, "works", lambda *_: False)
+def test_float16_has_no_speed_without_a_gpu(reference, monkeypatch):
+    monkeypatch.setattr(build_module, "provider_works", lambda *_: False)
     kept, _ = built(reference, precisions=("float32", "float16"))
     assert kept["decoder_fp16.onnx"].speed_ratio is None
     assert kept["decoder_fp16.onnx"].graph.target == "portable"
     assert abs(kept["encoder_fp16.onnx"].elbo_change) < 0.02
 
 
-def test_8_bits_are_compared_with_the_fastest_float32_graph_and_judged_by_the_elbo(reference, speeds, monkeypatch):
+def test_int8_speed_and_elbo_limits(reference, speeds, monkeypatch):
     speeds(lambda operators: 4.0 if "QuantizeLinear" in operators else 2.0 if "Col2Im" in operators else 1.0)
     kept, skipped = built(reference, precisions=("int8",))
     assert kept["decoder_cpu_int8.onnx"].speed_ratio == 2.0
@@ -151,7 +151,7 @@ def test_8_bits_need_images(trained):
         ({"passes": ("Magic",)}, f"passes: expected any of {', '.join(PASSES)}; found Magic"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(config, message):
+def test_invalid_config_is_an_error(config, message):
     with pytest.raises(InputError) as caught:
         ExportConfig(**config)
     assert str(caught.value) == message

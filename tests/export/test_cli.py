@@ -36,7 +36,7 @@ def test_prints_the_table_the_elbo_and_the_files(cvae_export, trained, tmp_path)
     assert lines[6:] == [f"{tmp_path / 'bundle'}: encoder.onnx, decoder.onnx"]
 
 
-def test_settings_go_from_the_command_line_to_the_export(cvae_export, trained, tmp_path):
+def test_command_line_options_reach_the_export(cvae_export, trained, tmp_path):
     arguments = ("--keep-slow", "--passes", "OutputPhases,SymmetricPads", "--precision", "float32,float16", "-q")
     assert cvae_export(trained.path, "--onnx", tmp_path / "bundle", *arguments) == (0, "")
     manifest = read_bundle(tmp_path / "bundle").manifest
@@ -99,7 +99,7 @@ def test_usage_errors_exit_2(cvae_export, arguments, message):
     assert (code, err.splitlines()[-1]) == (2, message)
 
 
-def test_no_run_is_one_line(cvae_export, tmp_path):
+def test_missing_run_is_one_line(cvae_export, tmp_path):
     for path, found in ((tmp_path, "a folder without config.json"), (tmp_path / "none", "nothing")):
         message = f"Error: {path}: expected a run folder, found {found}; cvae-train --run DIR makes one\n"
         assert cvae_export(path, "--onnx", tmp_path / "bundle") == (1, message)
@@ -117,7 +117,7 @@ def test_help_imports_neither_tensorflow_nor_onnx(fresh_python):
     assert "Export a finished run, or a pair of Keras models, as an ONNX bundle." in result.stdout
 
 
-def test_web_writes_the_page_of_the_bundle_too(cvae_export, trained, tmp_path, monkeypatch):
+def test_web_writes_the_page(cvae_export, trained, tmp_path, monkeypatch):
     page = tmp_path / "page"
     page.mkdir()
     (page / "index.html").write_text("<!doctype html>")

@@ -26,7 +26,7 @@ def grey(trained_grey, tmp_path_factory):
     return export(trained_grey.path, tmp_path_factory.mktemp("bundles") / "grey").path
 
 
-def test_a_bundle_s_text_is_what_its_manifest_and_graphs_say(inspect):
+def test_text_of_a_bundle(inspect):
     code, out, err = inspect(PACKAGED)
     manifest = read_bundle().manifest
     assert (code, err) == (0, "")
@@ -62,7 +62,7 @@ def test_a_bundle_s_text_is_what_its_manifest_and_graphs_say(inspect):
     assert inspect() == (code, out, err)
 
 
-def test_a_bundle_s_json_is_its_manifest_and_what_onnx_counts(inspect):
+def test_json_of_a_bundle(inspect):
     report = json.loads(inspect(PACKAGED, "--json")[1])
     manifest = json.loads((PACKAGED / "manifest.json").read_text())
     for key in ("model", "training", "golden", "versions"):
@@ -75,14 +75,14 @@ def test_a_bundle_s_json_is_its_manifest_and_what_onnx_counts(inspect):
     assert encoder["parameters"] == 249_316  # what the network has, see README
 
 
-def test_grey_levels_are_said_to_be_divided(grey):
+def test_feed_of_a_grey_model(grey):
     report = inspect_bundle(read_bundle(grey))
     assert report["graphs"][0]["feed"] == {
         "images": "raw pixels 0 to 255, channels last; divided by 255 inside the graph"
     }
 
 
-def test_without_onnx_a_bundle_lacks_operators_and_parameters_alone(inspect, monkeypatch):
+def test_without_onnx_operators_and_parameters_are_missing(inspect, monkeypatch):
     whole = json.loads(inspect(PACKAGED, "--json")[1])
     monkeypatch.setitem(sys.modules, "onnx", None)  # importing it fails as if it were not there
     code, out, err = inspect(PACKAGED, "--json")
@@ -95,7 +95,7 @@ def test_without_onnx_a_bundle_lacks_operators_and_parameters_alone(inspect, mon
     assert err == "Error: onnx is not installed; it comes with: pip install 'cvae-toolkit[export]'\n"
 
 
-def test_a_graph_alone_says_what_its_metadata_say(inspect):
+def test_text_of_a_graph(inspect):
     path = PACKAGED / "encoder.onnx"
     code, out, err = inspect(path)
     lines = out.splitlines()
@@ -109,7 +109,7 @@ def test_a_graph_alone_says_what_its_metadata_say(inspect):
     assert report["metadata"]["cvae.latent_dim"] == 50
 
 
-def test_a_graph_from_elsewhere_says_what_it_has(inspect, tmp_path):
+def test_external_graph(inspect, tmp_path):
     proto = onnx.parser.parse_model(
         '<ir_version: 8, opset_import: ["" : 15, "their.own" : 1]> agraph (float[N, 2] x) => (float[N, 2] y) '
         "<float half = {0.5}, float[2] scale = {0.5, 0.25}, float[2, 2] w = {1, 2, 3, 4}, int8 zero = {0}> "
@@ -126,7 +126,7 @@ def test_a_graph_from_elsewhere_says_what_it_has(inspect, tmp_path):
     assert "  author                 42\n" in inspect(tmp_path / "a.onnx")[1]
 
 
-def test_a_model_from_elsewhere_has_no_elbo():
+def test_external_model_has_no_elbo():
     report = inspect_bundle(read_bundle())
     report["training"] = None
     report["graphs"][0]["verified"] |= {"elbo_change": None, "speed_ratio": 1.234}
@@ -142,7 +142,7 @@ def test_a_pipe_is_not_waited_for(inspect, tmp_path):
     assert inspect(tmp_path / "a.onnx") == (1, "", f"Error: {tmp_path / 'a.onnx'}: {message}\n")
 
 
-def test_what_is_no_onnx_file_is_refused(inspect, tmp_path):
+def test_files_that_are_not_onnx_raise(inspect, tmp_path):
     (tmp_path / "text.onnx").write_text("this is no graph")
     (tmp_path / "empty.onnx").write_bytes(b"")
     (tmp_path / "cut.onnx").write_bytes((PACKAGED / "encoder.onnx").read_bytes()[:5000])

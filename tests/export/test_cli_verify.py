@@ -62,7 +62,7 @@ def a_bit_off(golden):
     return dataclasses.replace(golden, cases=(encoder, dataclasses.replace(decoder, outputs=outputs)))
 
 
-def test_a_bundle_agrees_with_its_golden_vectors_on_everything(verify, bundle):
+def test_bundle_agrees_with_its_golden_vectors(verify, bundle):
     code, out, err = verify(bundle)
     header, *lines = out.splitlines()
     assert (code, err) == (0, "")
@@ -77,12 +77,12 @@ def test_a_bundle_agrees_with_its_golden_vectors_on_everything(verify, bundle):
     assert [row[0] for row in rows[3:]] == ["rng"] * 3
 
 
-def test_the_packages_bundle_is_verified_if_none_is_given_and_quiet_prints_nothing(verify):
+def test_default_is_the_packaged_bundle(verify):
     assert verify("--quiet") == (0, "", "")
     assert "decoder.onnx" in verify()[1]
 
 
-def test_json_has_what_the_table_has(verify, bundle):
+def test_json_matches_the_table(verify, bundle):
     code, out, err = verify(bundle, "--json")
     report = json.loads(out)
     assert (code, err, report["model"]) == (0, "", [])
@@ -137,7 +137,7 @@ def test_a_fault_at_one_level_is_found_there(exported, monkeypatch):
     ]
 
 
-def test_a_bundle_whose_vectors_prove_nothing_is_refused(verify, bundle):
+def test_missing_golden_vectors_exit_5(verify, bundle):
     change_golden(bundle, lambda golden: Golden(golden.cases[:1], golden.rng))
     message = "expected golden vectors for every graph, found none for decoder.onnx; export the bundle again"
     assert verify(bundle) == (5, "", f"Error: {bundle / 'golden.json'}: {message}\n")
@@ -152,13 +152,13 @@ def test_a_damaged_bundle_exits_5(verify, bundle):
     assert err.startswith(f"Error: {bundle / 'decoder.onnx'}: expected SHA-256 ")
 
 
-def test_a_provider_that_is_not_there_exits_4(verify, bundle):
+def test_missing_provider_exits_4(verify, bundle):
     code, out, err = verify(bundle, "--provider", "cuda")
     assert (code, out) == (4, "")
     assert err.startswith("Error: provider cuda needs ONNX Runtime's CUDAExecutionProvider; the installed onnxruntime ")
 
 
-def test_a_provider_that_is_compiled_in_and_does_not_work_is_said_and_left_out(exported, monkeypatch, caplog):
+def test_broken_provider_is_skipped_with_a_warning(exported, monkeypatch, caplog):
     providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
@@ -171,7 +171,7 @@ def test_a_provider_that_is_compiled_in_and_does_not_work_is_said_and_left_out(e
     assert record.getMessage().startswith("not run on cuda: provider cuda was asked for and ONNX Runtime fell back to ")
 
 
-def test_with_a_run_every_graph_is_compared_with_its_model(verify, bundle, trained):
+def test_run_compares_every_graph(verify, bundle, trained):
     code, out, err = verify(bundle, "--run", trained.path)
     golden, model = out.split("\n\n")
     assert (code, err) == (0, "")
@@ -187,7 +187,7 @@ def test_with_a_run_every_graph_is_compared_with_its_model(verify, bundle, train
     assert abs(rows[2]["elbo_change"]) < rows[2]["elbo_tolerance"] == pytest.approx(1e-3, abs=1e-4)
 
 
-def test_a_graph_that_its_vectors_were_made_of_is_still_compared_with_the_model(verify, bundle, trained):
+def test_run_comparison_finds_a_wrong_graph_with_matching_vectors(verify, bundle, trained):
     proto = onnx.load(bundle / "decoder.onnx")
     weights = max(proto.graph.initializer, key=lambda tensor: len(tensor.raw_data))
     weights.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weights) * np.float32(1.01), weights.name))

@@ -56,7 +56,7 @@ def test_a_wrong_output_is_found_at_any_batch_size(bundles):
         largest_difference(lambda *_: lambda _: {"probs": np.zeros((4, 64), np.float32)}, bundle, graph, case)
 
 
-def test_the_command_prints_a_row_for_each_runtime_and_the_errors_of_those_that_fail(monkeypatch, capsys):
+def test_command_prints_a_row_for_each_runtime(monkeypatch, capsys):
     def fails(path, outputs):
         raise RuntimeError(f"{path.name} | {outputs[0]}\nand more")
 

@@ -11,7 +11,7 @@ from onnx.reference import ReferenceEvaluator
 from cvae_export import ConversionError
 from cvae_export._cli import _OPSETS
 from cvae_export._config import OPSETS, ExportConfig
-from cvae_export._convert import _refuse_other_values, convert, finish
+from cvae_export._convert import _check_signature, convert, finish
 from cvae_export._functions import FUNCTIONS
 from cvae_export._source import source_of_run
 from cvae_export._tf2onnx_patches import HANDLERS
@@ -40,7 +40,7 @@ def graph_of(functions, role, opset):
 
 @pytest.mark.parametrize("role", OUTPUTS)
 @pytest.mark.parametrize("opset", OPSETS)
-def test_every_opset_gives_tensorflows_numbers(functions, role, opset):
+def test_every_opset_matches_tensorflow(functions, role, opset):
     graph, _ = graph_of(functions, role, opset)
     proto = onnx.load_from_string(graph)
     assert [(entry.domain, entry.version) for entry in proto.opset_import] == [("", opset)]
@@ -110,7 +110,7 @@ def test_an_operator_that_onnx_lacks_is_a_conversion_error():
     assert str(caught.value) == "expected operators that ONNX has, found Betainc; use another layer"
 
 
-def test_operators_that_came_after_the_opset_are_named_with_the_opsets_that_they_need():
+def test_newer_operators_are_named_with_their_opsets():
     body = "(float[N, 3] z) => (float[N, 3] probs) { x = Mish (z) y = Relu (x) probs = Gelu (y) }"
     proto = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 15]> decoder {body}')
     with pytest.raises(ConversionError) as caught:
@@ -137,7 +137,7 @@ def test_a_bitwise_operator_needs_opset_18(opset, refused):
 
 
 @pytest.mark.parametrize("role", OUTPUTS)
-def test_the_same_function_gives_the_same_bytes_whatever_was_converted_before(functions, role):
+def test_conversion_is_reproducible(functions, role):
     first = graph_of(functions, role, 15)
     tf2onnx.utils.make_name("")  # the counter that names are numbered by
     assert graph_of(functions, role, 15) == first
@@ -156,11 +156,11 @@ def test_a_graph_has_the_inputs_and_outputs_of_its_function(inputs, outputs, mes
     body = "(float[N, 3] z, float[3, 3] kernel) => (float[N, 3] probs) { probs = MatMul (z, kernel) }"
     proto = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 15]> decoder {body}')
     with pytest.raises(ConversionError) as caught:
-        _refuse_other_values(proto, inputs, outputs)
+        _check_signature(proto, inputs, outputs)
     assert str(caught.value) == f"{message}; pass a model whose outputs depend on its input alone"
 
 
-def test_what_tf2onnx_would_go_on_without_is_an_error(monkeypatch, caplog):
+def test_handler_failure_is_an_error(monkeypatch, caplog):
     def fails(*_):
         raise ValueError("kernel must be a constant")
 

@@ -71,7 +71,7 @@ def test_training_improves_the_elbo(trained):
     assert trained.history[-1].elbo > trained.history[0].elbo + 20.0
 
 
-def test_the_bundle_says_what_its_decoder_gives(exported, likelihood, outputs):
+def test_manifest_lists_decoder_outputs(exported, likelihood, outputs):
     model = exported.manifest.model
     assert (model.likelihood, model.image_shape, model.preprocessing.binarize_at) == (likelihood, (8, 8, 3), None)
     decoder = exported.manifest.graphs[1]
@@ -93,7 +93,7 @@ def test_golden_vectors_hold_all_outputs(exported, outputs):
     assert all(result.agrees for result in results)
 
 
-def test_the_runtime_draws_and_reconstructs_what_the_trained_model_does(exported, trained, rgb_data):
+def test_runtime_matches_the_trained_model(exported, trained, rgb_data):
     with cvae_runtime.load(exported.path, provider="cpu") as model:
         samples, again = model.generate(9), model.reconstruct(rgb_data.test)
         between = model.interpolate(rgb_data.test[0], rgb_data.test[1], steps=3)
@@ -148,7 +148,7 @@ def test_a_difference_of_any_output_fails(reference, source, outputs, number):
 
 
 @pytest.mark.parametrize("opset", OPSETS)
-def test_every_opset_gives_tensorflows_numbers_with_plain_operators(source, outputs, opset):
+def test_every_opset_matches_tensorflow_with_plain_operators(source, outputs, opset):
     function = FUNCTIONS["decoder"](source)
     graph, _ = finish(convert(function, opset), PORTABLE, outputs, {"cvae.role": "decoder"})
     plain = {"Add", "ConvTranspose", "MatMul", "Mul", "Relu", "Reshape", "Sigmoid", "Slice", "Split", "Transpose"}

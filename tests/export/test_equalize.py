@@ -68,7 +68,7 @@ def largest(proto, name, channels):
 
 
 @pytest.mark.parametrize(("proto", "names"), [(decoder(), ["r", "v"]), (encoder(), ["r"])], ids=["decoder", "encoder"])
-def test_the_graph_computes_the_same_and_its_channels_become_alike(proto, names):
+def test_equalizing_keeps_outputs_and_levels_channels(proto, names):
     result = equalized(proto)
     assert operators(result) == operators(proto)
     assert_same(result, proto)
@@ -134,7 +134,7 @@ def test_weights_that_two_layers_share_are_scaled_for_each():
         (("Reshape (r, image)", "Reshape (r, other)"), {"w1", "b1", "w2"}),
     ],
 )
-def test_what_is_scaled(change, scaled):
+def test_which_constants_are_scaled(change, scaled):
     text = DECODER.replace(*change)
     constants = {"one": normal(1), "w3": normal(4, 1, 3, 3), "other": np.array([-1, 4, 1, 1])}
     if "group = 2" in text:

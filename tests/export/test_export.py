@@ -18,7 +18,7 @@ def exported(trained, tmp_path_factory):
     return export(trained.path, tmp_path_factory.mktemp("bundles") / "tiny")
 
 
-def test_a_bundle_is_two_graphs_golden_vectors_and_a_manifest(exported):
+def test_files_of_a_bundle(exported):
     assert sorted(path.name for path in exported.path.iterdir()) == [
         "decoder.onnx",
         "encoder.onnx",
@@ -28,7 +28,7 @@ def test_a_bundle_is_two_graphs_golden_vectors_and_a_manifest(exported):
     assert read_bundle(exported.path).manifest == exported.manifest
 
 
-def test_the_manifest_tells_what_an_embedder_asks(exported, tiny_config):
+def test_manifest_describes_model_and_graphs(exported, tiny_config):
     model = exported.manifest.model
     assert (model.image_shape, model.latent_dim, model.filters) == ((8, 8, 1), 3, (4, 6))
     assert (model.likelihood, model.rng) == ("bernoulli", "threefry2x32-20/box-muller")
@@ -53,7 +53,7 @@ def test_the_manifest_holds_to_its_schema(exported):
     jsonschema.validate(json.loads((exported.path / "manifest.json").read_text()), schema)
 
 
-def test_a_graph_alone_repeats_what_an_app_needs(exported):
+def test_graph_metadata(exported):
     props = {p.key: json.loads(p.value) for p in onnx.load(exported.path / "encoder.onnx").metadata_props}
     assert props == {
         "cvae.format": 1,
@@ -113,7 +113,7 @@ def test_a_failed_export_leaves_the_old_bundle(trained, tmp_path):
     assert {path.name: path.read_bytes() for path in (tmp_path / "bundle").iterdir()} == before
 
 
-def test_an_existing_target_is_refused_unless_it_is_a_bundle_to_be_replaced(trained, tmp_path):
+def test_only_bundles_are_overwritten(trained, tmp_path):
     target = tmp_path / "bundle"
     export(trained.path, target)
     with pytest.raises(TargetExistsError, match="bundle exists already; choose another name or say --overwrite"):
@@ -140,7 +140,7 @@ def test_an_existing_target_is_refused_unless_it_is_a_bundle_to_be_replaced(trai
     assert (target / "thesis.tex").read_text() == "years of work"
 
 
-def test_moved_data_is_asked_for_and_taken_from_data(run, tiny_archive, tmp_path):
+def test_moved_data_is_passed_by_option(run, tiny_archive, tmp_path):
     fields = json.loads((run / "config.json").read_text())
     fields["data"]["source"] = str(tmp_path / "moved.npz")
     (run / "config.json").write_text(json.dumps(fields))
@@ -173,7 +173,7 @@ def test_an_unfinished_run_is_refused(run, tmp_path):
         export(run, tmp_path / "bundle")
 
 
-def test_golden_tolerances_are_far_below_what_outputs_are(trained, tmp_path):
+def test_golden_tolerances(trained, tmp_path):
     result = export(
         trained.path,
         tmp_path / "all",

@@ -98,7 +98,7 @@ def test_weights_are_float16(case):
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-def test_outputs_are_close_in_onnx_runtime_and_where_every_value_is_rounded(case, batch):
+def test_outputs_are_close_in_both_evaluators(case, batch):
     graph, arrays = case
     arrays = {name: array[:batch] for name, array in arrays.items()}
     half = to_float16(graph, [arrays])
@@ -190,7 +190,7 @@ def test_scales_of_resize_stay_in_float32():
     np.testing.assert_allclose(run_onnx(half)(x)["y"], expected, atol=1e-2 * np.abs(expected).max())
 
 
-def test_what_onnxs_checker_refuses_is_an_error():
+def test_checker_failure_is_an_error():
     proto = onnx.parser.parse_model(
         """
         <ir_version: 8, opset_import: ["": 15]>
@@ -237,7 +237,7 @@ def test_graphs_of_any_shape_keep_their_outputs(network):
         np.testing.assert_allclose(found[name], expected, atol=1e-2 * max(1.0, np.abs(expected).max()))
 
 
-def test_the_packaged_model_loses_less_than_its_budget_at_half_the_size(packaged):
+def test_packaged_model_in_float16(packaged):
     test = load_data().test[:500]
     noise = posterior_noise(0, 0, len(test), 50)
 

@@ -70,7 +70,7 @@ def test_rewrites_that_may_not_run_do_not(reference):
     assert operators(onnx.load_from_string(data))[:4] == ["Cast", "GreaterOrEqual", "Cast", "Reshape"]
 
 
-def test_the_ranges_with_the_highest_elbo_are_taken(reference, monkeypatch):
+def test_ranges_with_the_highest_elbo_are_chosen(reference, monkeypatch):
     quantized = []
     quantize = _int8.quantize
 
@@ -94,22 +94,22 @@ def test_the_ranges_with_the_highest_elbo_are_taken(reference, monkeypatch):
 
 
 @pytest.mark.parametrize("wanted", [(99.8, 99.8, 99.8), (100.0, 99.3, 99.9), (99.95, 100.0, 99.6)])
-def test_each_activation_keeps_what_is_best_for_it(wanted):
+def test_best_percentile_for_each_activation(wanted):
     def quality(kept):
         return -sum(abs(percent - best) for percent, best in zip(kept, wanted, strict=True))
 
-    assert tuple(_int8._best(3, quality)) == wanted
+    assert tuple(_int8._best_percentiles(3, quality)) == wanted
 
 
-def test_what_is_best_for_all_alike_is_where_the_search_begins():
+def test_search_starts_with_equal_percentiles():
     asked = []
 
     def quality(kept):
         asked.append(tuple(kept))
         return 0.0
 
-    assert _int8._best(2, quality) == [99.3, 99.3]  # the first of equals
-    assert asked[:6] == [(percent, percent) for percent in _int8._KEPT]
+    assert _int8._best_percentiles(2, quality) == [99.3, 99.3]  # the first of equals
+    assert asked[:6] == [(percent, percent) for percent in _int8._PERCENTILES]
 
 
 def test_a_graph_without_a_layer_for_8_bits_is_refused(reference):

@@ -109,7 +109,7 @@ def test_named_outputs_may_come_in_any_order(names):
         np.testing.assert_array_equal(code, expected[name])
 
 
-def test_a_draw_in_the_place_of_the_mean_is_refused():
+def test_sampling_in_the_encoder_is_an_error():
     class Draw(layers.Layer):
         def call(self, mean):
             return mean + tf.random.normal(tf.shape(mean))
@@ -120,7 +120,7 @@ def test_a_draw_in_the_place_of_the_mean_is_refused():
     )
 
 
-def test_an_input_is_taken_alone():
+def test_outputs_must_not_depend_on_the_batch():
     pair = first(layers.Conv2D(4, 3), layers.Lambda(lambda h: h / tf.reduce_max(tf.abs(h))))
     assert refusal(*pair) == (
         "encoder: expected outputs that depend on one input alone, found ones that depend on the batch; pass a model in "
@@ -161,7 +161,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize(("last", "kind"), ENDS.values(), ids=ENDS)
-def test_the_decoders_end_tells_logits_from_probabilities(last, kind):
+def test_decoder_end_implies_logits_or_probabilities(last, kind):
     own = decoder(last=last)
     z = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
     probs = source_of_models(encoder(), own).decode(z)["probs"]
@@ -189,7 +189,7 @@ WHAT = "pass --decoder-output LOW,HIGH, its values for pixels 0 and 255, such as
     ],
     ids=["tanh", "0 to 255", "relu", "softplus", "swish", "linear 0 to 255"],
 )
-def test_any_other_end_asks_for_an_answer(last, found):
+def test_other_ends_need_an_option(last, found):
     assert refusal(encoder(), decoder(last=last)).startswith(
         f"decoder: expected a sigmoid or logits at its end, found {found}"
     )
@@ -218,7 +218,7 @@ def test_any_other_end_asks_for_an_answer(last, found):
         ("relu", (-1.0, 1.0), f"values from -1 to 1, found values above 0, from Relu; {WHAT}"),
     ],
 )
-def test_what_a_decoder_cannot_give_is_refused(activation, output, message):
+def test_contradicted_decoder_output_is_an_error(activation, output, message):
     pair = encoder(), decoder(last=layers.Activation(activation))
     assert refusal(*pair, decoder_output=output) == f"decoder: expected {message}"
 
@@ -298,7 +298,7 @@ BEGINS = {
 
 
 @pytest.mark.parametrize(("make", "expected"), BEGINS.values(), ids=BEGINS)
-def test_the_first_layers_tell_the_range_of_pixels(make, expected, caplog):
+def test_first_layers_imply_the_input_range(make, expected, caplog):
     pair = make()
     source = source_of_models(*pair)
     pixels = np.arange(256, dtype=np.uint8).reshape(4, *SHAPE)
@@ -330,7 +330,7 @@ def test_the_first_layers_tell_the_range_of_pixels(make, expected, caplog):
     ],
     ids=["square", "layer normalisation", "cast", "float of 16 bits", "16 bits", "signed"],
 )
-def test_first_layers_that_tell_nothing_ask_for_the_range(make, found, remedy):
+def test_unknown_first_layers_need_an_input_range(make, found, remedy):
     pair = make()
     assert refusal(*pair) == (
         f"encoder: expected first layers that show its input range, found {found}; "
@@ -339,7 +339,7 @@ def test_first_layers_that_tell_nothing_ask_for_the_range(make, found, remedy):
     assert source_of_models(*pair, input_range=tuple(map(float, remedy.split(","))))
 
 
-def test_truth_values_are_made_by_a_threshold():
+def test_bool_inputs_need_a_threshold():
     pair = first(layers.Lambda(lambda x: tf.cast(x, tf.float32)), dtype="bool")
     assert refusal(*pair).endswith("found an input of bool; pass --binarize-at 128")
     source = source_of_models(*pair, binarize_at=128)
@@ -365,12 +365,12 @@ REMEDY = "leave out --input-range, or pass the range that the model was trained 
         (1.0, "uint8", (0, 510), "an input range whose pixels are integers that its input, uint8, holds, found 0,510"),
     ],
 )  # fmt: skip
-def test_a_range_that_cannot_be_meant_is_refused(front, dtype, stated, message):
+def test_contradicted_input_range_is_an_error(front, dtype, stated, message):
     pair = first(layers.Rescaling(front), dtype=dtype)
     assert refusal(*pair, input_range=stated) == f"encoder: expected {message}; {REMEDY}"
 
 
-def test_a_pair_takes_what_it_gives():
+def test_input_range_defaults_to_the_decoder_range():
     x = keras.Input(SHAPE)
     h = layers.Flatten()(x)
     pair = keras.Model(x, [layers.Dense(3)(h), layers.Dense(3)(h)]), decoder(last=layers.Activation("tanh"))
@@ -387,7 +387,7 @@ def identity():
     return encoder, keras.Model(z, layers.Reshape((2, 2, 1))(ones(z)))
 
 
-def test_images_show_how_a_pair_is_meant():
+def test_images_reveal_wrong_ranges():
     images = np.repeat(np.arange(0, 250, 10, dtype=np.uint8), 4).reshape(-1, 2, 2, 1)
     data = Dataset(images, images)
     with pytest.raises(InputError) as caught:
@@ -412,7 +412,7 @@ def test_images_show_how_a_pair_is_meant():
     ],
     ids=["softplus", "exp", "elu", "swapped"],
 )
-def test_an_encoder_that_gives_a_spread_is_refused(activation, outputs, found):
+def test_encoder_with_variance_output_is_an_error(activation, outputs, found):
     def make(h):
         spread, other = layers.Dense(3, activation=activation)(h), layers.Dense(3)(h)
         return [other, spread] if outputs == "logvar" else [spread, other]
@@ -431,7 +431,7 @@ def test_an_encoder_that_gives_a_spread_is_refused(activation, outputs, found):
         ("log_std_1", "a log of a standard deviation; pass keras.Model(x, {'mean': mean, 'logvar': 2 * log_std_1})"),
     ],
 )
-def test_an_output_named_as_a_spread_is_refused(name, found):
+def test_output_named_like_a_variance_is_an_error(name, found):
     pair = encoder(lambda h: [layers.Dense(3, name="z_mean")(h), layers.Dense(3, name=name)(h)]), decoder()
     assert refusal(*pair, decoder_output="logits") == (
         f"encoder: expected mean and logvar, the logarithm of the variance, found the output {name}, whose name means {found}"
@@ -439,7 +439,7 @@ def test_an_output_named_as_a_spread_is_refused(name, found):
 
 
 @pytest.mark.parametrize("names", [("z_mean", "z_log_var"), ("mu", "log_sigma_sq"), ("latent_mu_1", "latent_logvar_1")])
-def test_a_list_in_the_other_order_is_told_by_its_names(names):
+def test_names_identify_outputs_in_any_order(names):
     own = encoder(lambda h: [layers.Dense(3, name=names[1])(h), layers.Dense(3, name=names[0])(h)])
     x = tf.ones((2, *SHAPE))
     mean, logvar = source_of_models(own, decoder(), decoder_output="logits").encode(x)
@@ -478,7 +478,7 @@ RIGHT = {
 
 
 @pytest.mark.parametrize("make", RIGHT.values(), ids=RIGHT)
-def test_graphs_of_layers_that_tf2onnx_does_not_know_are_right(make, caplog):
+def test_layers_that_tf2onnx_lacks_are_converted(make, caplog):
     encoder, decoder = make()
     source = source_of_models(encoder, decoder)
     proto = convert(FUNCTIONS["encoder"](source), 15)
@@ -508,7 +508,7 @@ def test_graphs_of_layers_that_tf2onnx_does_not_know_are_right(make, caplog):
     ],
     ids=["lanczos", "erfinv"],
 )
-def test_an_operator_that_onnx_lacks_is_told_with_its_layer(layer, message, caplog):
+def test_operator_that_onnx_lacks_is_named_with_its_layer(layer, message, caplog):
     with pytest.raises(ConversionError) as caught:
         source_of_models(*first(layers.Conv2D(4, 3), layer()))
     assert re.fullmatch(message, str(caught.value))
@@ -533,7 +533,7 @@ def test_a_loop_is_refused_before_anything_is_compared(layer):
     )  # fmt: skip
 
 
-def test_an_encoder_must_look_at_its_input():
+def test_encoder_must_use_its_input():
     blind = encoder(
         lambda h: [layers.Rescaling(0.0)(layers.Dense(3)(h)), layers.Rescaling(0.0, 1.0)(layers.Dense(3)(h))]
     )

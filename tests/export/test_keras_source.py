@@ -158,7 +158,7 @@ def test_the_runtime_gives_the_models_own_numbers(pairs, saved, name, form, tmp_
         assert not [node.op_type for node in nodes if "Random" in node.op_type]
 
 
-def test_the_manifest_says_that_nothing_is_known_of_the_training(pairs, tmp_path):
+def test_manifest_of_external_models_has_no_training(pairs, tmp_path):
     result = export_models(*pairs["normalised"], tmp_path / "bundle", input_range=(-1, 1), binarize_at=99)
     manifest = read_bundle(tmp_path / "bundle").manifest
     assert manifest == result.manifest
@@ -238,19 +238,19 @@ def test_the_encoder_sees_the_range_that_was_given(input_range):
         ({"binarize_at": 0}, "binarize_at: expected a threshold from 1 to 255, found 0"),
     ],
 )
-def test_options_that_cannot_be_are_refused(pairs, options, message):
+def test_invalid_options_are_errors(pairs, options, message):
     with pytest.raises(InputError) as caught:
         source_of_models(*pairs["normalised"], **options)
     assert str(caught.value) == message
 
 
-def test_an_existing_target_is_refused_before_models_are_loaded(tmp_path):
+def test_existing_target_raises_before_loading(tmp_path):
     (tmp_path / "bundle").mkdir()
     with pytest.raises(TargetExistsError, match="bundle exists already; choose another name or say --overwrite"):
         export_models("encoder.keras", "decoder.keras", tmp_path / "bundle")
 
 
-def test_the_command_exports_a_pair_and_says_what_it_takes_the_decoder_for(cvae_export, saved, caplog, tmp_path):
+def test_command_exports_a_pair_and_warns_of_logits(cvae_export, saved, caplog, tmp_path):
     encoder, decoder = saved["tutorial", ".keras"]
     code, err = cvae_export("--encoder", encoder, "--decoder", decoder, "--onnx", tmp_path / "bundle")
     assert code == 0
@@ -267,7 +267,7 @@ def test_the_command_exports_a_pair_and_says_what_it_takes_the_decoder_for(cvae_
     assert last == f"{tmp_path / 'bundle'}: encoder.onnx, decoder.onnx"
 
 
-def test_the_command_hands_on_what_is_said_of_the_pair(cvae_export, saved, tmp_path):
+def test_command_passes_options_of_the_pair(cvae_export, saved, tmp_path):
     rng = np.random.default_rng(3)
     parts = {name: rng.integers(0, 256, (4, 28, 28), np.uint8) for name in ("x_train", "x_test")}
     np.savez(tmp_path / "set.npz", **parts)
@@ -290,7 +290,7 @@ def test_the_command_hands_on_what_is_said_of_the_pair(cvae_export, saved, tmp_p
     assert cvae_export(*pair, "--onnx", tmp_path / "quiet", "-q") == (0, "")
 
 
-def test_a_layer_that_is_not_known_exits_1_with_the_way_out(cvae_export, saved, tmp_path):
+def test_unknown_layer_exits_1(cvae_export, saved, tmp_path):
     encoder, decoder = saved["example", ".keras"]
     code, err = cvae_export("--encoder", encoder, "--decoder", decoder, "--onnx", tmp_path / "bundle")
     assert code == 1
@@ -352,7 +352,7 @@ def save(folder, *pair):
     return arguments
 
 
-def test_raw_pixels_and_a_tanh_go_the_whole_way(cvae_export, tmp_path):
+def test_raw_pixels_and_tanh_export(cvae_export, tmp_path):
     encoder, decoder = seeded(raw_pair("tanh", layers.Rescaling(1 / 127.5, -1)))
     arguments = save(tmp_path, encoder, decoder)
     arguments += ["--onnx", tmp_path / "bundle", "-q"]

@@ -28,7 +28,7 @@ def test_inputs_of_any_structure_and_dtype(form):
     np.testing.assert_array_equal(output, model.predict_on_batch(form(np.ones((3, 4), np.float32))))
 
 
-def test_a_saved_model_stays_alive_and_keeps_its_outputs_order(tmp_path):
+def test_saved_model_stays_alive_and_keeps_output_order(tmp_path):
     x = keras.Input((4,))
     outputs = [layers.Rescaling(float(factor))(x) for factor in range(12)]  # output_10 comes before output_2 by name
     keras.Model(x, outputs).export(tmp_path / "model", verbose=False)
@@ -181,7 +181,7 @@ def make_run(path):
 
 
 @pytest.mark.parametrize("make", [make for name, make in list(globals().items()) if name.startswith("make_")])
-def test_what_cannot_be_used_is_one_line(make, tmp_path):
+def test_unloadable_paths_raise_one_line(make, tmp_path):
     path, message = make(tmp_path)
     with pytest.raises(InputError) as caught:
         network_of(path, "encoder")

@@ -60,7 +60,7 @@ def colour_pictures(rgb_data, tmp_path_factory):
     return folder
 
 
-def test_pictures_in_colour_train_export_generate_reconstruct_and_score(console, colour_pictures, tmp_path):
+def test_colour_images_run_through_all_commands(console, colour_pictures, tmp_path):
     run, bundle = tmp_path / "run", tmp_path / "bundle"
     small = ("--epochs", 3, "--batch-size", 16, "--filters", "4,6", "--latent-dim", 3, "--learning-rate", 1e-2)
     code, err = console(cvae_train._cli.command, "cvae-train", colour_pictures, "--run", run, *small)
@@ -105,7 +105,7 @@ def test_pictures_in_colour_train_export_generate_reconstruct_and_score(console,
 
 
 @pytest.mark.parametrize("likelihood", ["discretized-logistic", "discretized-logistic-mixture"])
-def test_grey_levels_train_and_export_under_the_same_likelihoods(console, pictures, tmp_path, likelihood):
+def test_grey_images_with_logistic_likelihoods(console, pictures, tmp_path, likelihood):
     run = tmp_path / "run"
     options = ("--image-size", 8, "--likelihood", likelihood, "--run", run, *SMALL)
     assert console(cvae_train._cli.command, "cvae-train", pictures, *options) == (0, "")
@@ -115,7 +115,7 @@ def test_grey_levels_train_and_export_under_the_same_likelihoods(console, pictur
         assert model.generate(2).shape == (2, 8, 8, 1)
 
 
-def test_an_idx_folder_of_another_set_trains_exports_and_generates(console, write_idx, tmp_path):
+def test_idx_folder_trains_exports_and_generates(console, write_idx, tmp_path):
     rng = np.random.default_rng(0)
     for name, count in (("train-images-idx3-ubyte.gz", 40), ("t10k-images-idx3-ubyte", 9)):
         write_idx(tmp_path / name, rng.integers(0, 256, (count, 12, 8), np.uint8))

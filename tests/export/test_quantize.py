@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, numpy_helper
 
-from cvae_export._int8 import _values
+from cvae_export._int8 import _input_percentiles
 from cvae_export._quantize import Range, is_heavy, quantize, sources
 from cvae_export.passes import LAYOUT, ROWS, run_passes
 from tests.export.tiny_graphs import assert_close, inputs_of, normal, operators, parse, run
@@ -57,7 +57,7 @@ def rounded(proto, passes=LAYOUT + ROWS, percent=100.0, count=100):
     """A graph in 8 bits, within the ranges of seeded inputs."""
     model = ir.from_proto(proto)
     run_passes(model, passes)
-    values = _values(model, inputs_of(proto, count))
+    values = _input_percentiles(model, inputs_of(proto, count))
     quantize(model, {layer: found.range(percent) for found in values for layer in found.layers})
     common_passes.RemoveUnusedNodesPass()(model)
     result = ir.to_proto(model)
@@ -124,7 +124,7 @@ def test_weights_are_signed_symmetric_and_scaled_by_channel(proto):
         np.testing.assert_array_equal(np.abs(integers.astype(int)).max(axis=others), 127)
 
 
-def test_the_first_dense_layer_is_8_bits_in_the_file_and_float32_in_arithmetic():
+def test_first_dense_layer_stores_8_bits_computes_float32():
     proto = decoder()
     result = rounded(proto)
     values, original = arrays(result), arrays(proto)["w0"]
@@ -188,7 +188,7 @@ def test_which_layers_are_heavy(body, heavy):
     assert is_heavy(list(ir.from_proto(proto).graph)[-1]) == heavy
 
 
-def test_values_are_rounded_before_they_are_moved_for_heavy_layers_alone():
+def test_rounding_comes_before_moves_for_heavy_layers():
     text = """
     moved (float[batch,4] x) => (float[batch,2,2] plain, float[batch,2] y, float[batch,2] z) {
         r = Relu (x)
@@ -207,7 +207,7 @@ def test_values_are_rounded_before_they_are_moved_for_heavy_layers_alone():
     assert {value.name for value in sources(both)} == {"r", "t"}
     assert [value.name for value in sources(one)] == ["t"]
     # They share a value, and so a range.
-    (values,) = _values(model, inputs_of(proto, 100))
+    (values,) = _input_percentiles(model, inputs_of(proto, 100))
     assert values.layers == ["both", "one"]
     result = rounded(proto, ())
     inputs = inputs_of(proto, 10)
@@ -216,7 +216,7 @@ def test_values_are_rounded_before_they_are_moved_for_heavy_layers_alone():
     assert operators(result).count("QuantizeLinear") == 2
 
 
-def test_what_constants_are_put_beside_is_rounded_behind():
+def test_concatenation_with_constants_is_rounded_after():
     text = """
     padded (float[2,4] x) => (float[3,2] y) {
         r = Relu (x)
@@ -231,7 +231,7 @@ def test_what_constants_are_put_beside_is_rounded_behind():
     assert_close(run(result, inputs), run(proto, inputs), 0.05)
 
 
-def test_biases_of_channels_that_are_nearly_off_fit_in_32_bits():
+def test_biases_of_tiny_channels_fit_in_32_bits():
     weights, bias = normal(8, 4), np.float32([0.5, -0.25, 0.0, 3.0])
     weights[:, 0] *= 1e-12
     weights[:, 1:3] = 0.0

@@ -118,7 +118,7 @@ def test_the_manifest_describes_every_graph(exported):
     jsonschema.validate(json.loads((exported.path / "manifest.json").read_text()), schema)
 
 
-def test_elbo_changes_are_those_of_encoders_decoders_and_scorers(exported):
+def test_roles_with_an_elbo_change(exported):
     changes = {graph.role: graph.verified.elbo_change for graph in exported.manifest.graphs}
     assert [role for role, change in changes.items() if change is not None] == [
         "encoder",
@@ -156,7 +156,7 @@ def test_a_sampler_gives_the_runtime_s_samples(graphs, model):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
-def test_a_float_encoder_gives_the_codes_of_bytes_and_takes_the_nearest(graphs, model, tiny_data):
+def test_float_encoder_rounds_to_the_nearest_pixel(graphs, model, tiny_data):
     images = np.concatenate([tiny_data.test, np.arange(256, dtype=np.uint8).reshape(4, 8, 8, 1)])
     posterior = model.encode(images)
     for shift in (0.0, 0.49, -0.49):
@@ -192,7 +192,7 @@ def test_a_scorer_gives_the_runtime_s_scores(graphs, model, tiny_data, samples):
 
 @pytest.mark.parametrize("role", ["reconstructor", "scorer", "decoder_uint8", "encoder_float"])
 @pytest.mark.parametrize("opset", [OPSETS.start, OPSETS.stop - 1])
-def test_every_opset_gives_the_models_numbers_with_plain_operators(reference, role, opset):
+def test_every_opset_matches_the_model_with_plain_operators(reference, role, opset):
     builder = _Builder(reference, ExportConfig(opset=opset))
     graph = builder.portable(role)
     check([builder.compare(graph)])
@@ -273,7 +273,7 @@ def test_a_wrong_threshold_fails(source, role):
         check([compared(source, role, run_tensorflow(FUNCTIONS[role](wrong)))])
 
 
-def test_the_scorer_s_change_of_the_elbo_has_the_sign_of_a_change_for_the_worse(source):
+def test_worse_scorer_has_negative_elbo_change(source):
     right = run_tensorflow(FUNCTIONS["scorer"](source))
     worse = compared(source, "scorer", lambda inputs: {**right(inputs), "elbo": right(inputs)["elbo"] - 1})
     assert worse.elbo_change == pytest.approx(-1.0, abs=1e-3)

@@ -53,7 +53,7 @@ def test_the_model_equals_itself(reference, source, role):
 
 
 @pytest.mark.parametrize("threshold", [1, 127, 129, None])
-def test_a_wrong_threshold_fails_although_the_test_set_does_not_show_it(source, tiny_data, threshold):
+def test_wrong_threshold_fails_on_a_binary_test_set(source, tiny_data, threshold):
     binary = np.where(tiny_data.test >= 128, 255, 0).astype(np.uint8)
     source = dataclasses.replace(source, test_images=binary)
     wrong = dataclasses.replace(source, preprocess=lambda images: preprocess(images, threshold))
@@ -92,7 +92,7 @@ def test_a_fault_at_one_batch_size_is_found(reference, source):
         check([compared(reference, "decoder", only_at_one)])
 
 
-def test_the_elbo_change_has_the_sign_of_a_change_for_the_worse(reference, source):
+def test_worse_decoder_has_negative_elbo_change(reference, source):
     right = run_of(source, "decoder")
     worse = changed(right, probs=lambda x: x * 0 + np.float32(0.5))
     assert compared(reference, "decoder", right, worse).elbo_change < -1.0
@@ -124,7 +124,7 @@ def test_the_standard_error_is_that_of_the_mean():
 
 
 @pytest.mark.parametrize("fails", ["raises", "falls-back"])
-def test_a_provider_that_is_compiled_in_and_does_not_work_is_left_out(monkeypatch, capsys, fails):
+def test_broken_provider_is_skipped(monkeypatch, capsys, fails):
     session = onnxruntime.InferenceSession
 
     def open_session(graph, options, providers, enable_fallback):
@@ -141,7 +141,7 @@ def test_a_provider_that_is_compiled_in_and_does_not_work_is_left_out(monkeypatc
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_graph_that_the_cpu_refuses_is_not_left_out():
+def test_graph_that_fails_on_the_cpu_raises():
     with pytest.raises(Exception, match="No graph was found in the protobuf"):
         list(runs_of(Graph("decoder", "portable", "float32", b"\x08\x08", ())))
 

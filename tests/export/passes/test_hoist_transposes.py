@@ -71,8 +71,8 @@ def test_binarization_keeps_its_types():
     assert_same(result, proto)
 
 
-NOTHING = "nothing element-wise stands before it"
-NO_INPUT = "what stands before does not go back to the graph's input"
+NOTHING = "no element-wise node comes before it"
+NO_INPUT = "the nodes before it do not start at the graph's input"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ NO_INPUT = "what stands before does not go back to the graph's input"
         ({"moving": "Reshape", "parameter": ", computed"}, "the shape is computed"),
     ],
 )
-def test_what_is_left_alone(change, reason, caplog):
+def test_unsupported_nodes_are_kept(change, reason, caplog):
     change = dict(change)
     proto = images(*change.pop("steps", []), **change)
     shape = parse("s (uint8[batch,4,3,2] x) => (int64[4] computed) { computed = Shape (x) }").graph.node[0]
@@ -97,7 +97,7 @@ def test_what_is_left_alone(change, reason, caplog):
     assert_left_alone(proto, HoistTransposes(), caplog, reason)
 
 
-def test_a_value_that_is_seen_elsewhere_is_left_where_it_is():
+def test_value_with_other_users_is_kept():
     proto = parse(
         """
         images (float[batch,4,3,2] x) => (float[batch,2,4,3] y, float[batch,4,3,2] z) {

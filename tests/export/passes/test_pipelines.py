@@ -8,7 +8,7 @@ from cvae_export._config import PASSES, ROLES
 from cvae_export._convert import convert
 from cvae_export._functions import FUNCTIONS
 from cvae_export._source import source_of_run
-from cvae_export.passes import CPU, CPU_OPSET, LAYOUT, PORTABLE, ROWS, chosen
+from cvae_export.passes import CPU, CPU_OPSET, LAYOUT, PORTABLE, ROWS, select_passes
 from cvae_train import CVAE, ModelConfig, preprocess
 from tests.export.tiny_graphs import assert_same, attributes, normal, operators, rewritten
 
@@ -111,16 +111,16 @@ def _name(rewrite):
 
 def test_passes_are_chosen_by_name():
     assert len(PASSES) == len(set(PASSES)) == 10
-    assert chosen(CPU, PASSES) == CPU
-    assert chosen(CPU, []) == ()
-    assert [*map(_name, chosen(CPU, ["StridedOutput", "FoldConstants"]))] == ["FoldConstants", "StridedOutput"]
+    assert select_passes(CPU, PASSES) == CPU
+    assert select_passes(CPU, []) == ()
+    assert [*map(_name, select_passes(CPU, ["StridedOutput", "FoldConstants"]))] == ["FoldConstants", "StridedOutput"]
 
 
 @pytest.mark.parametrize("name", PASSES)
 def test_each_pass_can_be_left_out(case, name):
     _, _, proto = case
     for pipeline in (PORTABLE, CPU, LAYOUT + ROWS):
-        result, names = rewritten(proto, *chosen(pipeline, set(PASSES) - {name}))
+        result, names = rewritten(proto, *select_passes(pipeline, set(PASSES) - {name}))
         assert name not in names
         if name in map(_name, pipeline):
             assert_same(result, proto)

@@ -25,7 +25,7 @@ def random_inputs(proto, rng, batch=2):
     return {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
 
 
-def test_every_transposed_convolution_gets_equal_pads_and_the_same_output():
+def test_all_layers_get_equal_pads():
     proto = onnx.parser.parse_model(TWO_LAYERS)
     result, names = rewritten(proto, *PORTABLE)
     assert names == ["SymmetricPads"]

@@ -94,8 +94,8 @@ class _Output(_Range):
 @click.option(
     "--decoder-output",
     type=_Output(),
-    help="Output of --decoder: logits, probs, or its values for pixels 0 and 255, such as -1,1; auto infers it from the "
-    "last activation.  [default: auto]",
+    help="Output of --decoder: logits, probs, or its values for pixels 0 and 255, such as -1,1; auto infers it from "
+    "the last activation.  [default: auto]",
 )
 @click.option(
     "--input-range",
@@ -105,7 +105,7 @@ class _Output(_Range):
 @click.option(
     "--binarize-at",
     type=click.IntRange(1, 255),
-    help="Binarize the input of --encoder: this pixel value and above become 255, others 0.  [default: no binarization]",
+    help="Binarize the input of --encoder: this pixel value and above become 255, others 0.  [default: do not]",
 )
 @click.option("--onnx", "target", type=click.Path(path_type=Path), required=True, help="Folder of the bundle to write.")
 @click.option(
@@ -149,7 +149,8 @@ class _Output(_Range):
 @click.option(
     "--data",
     type=click.Path(),
-    help="Images to verify with, in any form that cvae-train takes.  [default: those of RUN; none with --encoder]",
+    help="Images to verify with, in any form that cvae-train takes; for RUN, the images that it was trained on.  "
+    "[default: where RUN found them; none for --encoder]",
 )
 @click.option(
     "--atol",

@@ -98,7 +98,7 @@ def _run_tf2onnx(concrete: Any, opset: int) -> onnx.ModelProto:
 
 
 def _check_operators(proto: onnx.ModelProto, failures: Sequence[BaseException]) -> None:
-    """Raise `ConversionError` for control flow and for operators that ONNX lacks; raise the first failure of a handler."""
+    """Raise for control flow, for operators that ONNX lacks, and for the first failure of a handler."""
     for node in proto.graph.node:
         where = f" in {scope}" if (scope := scope_of(node.name)) else ""
         if any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute):

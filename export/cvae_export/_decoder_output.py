@@ -1,4 +1,4 @@
-"""Output kind of an external decoder: logits, probabilities or a pixel range; stated, or inferred from its last layers."""
+"""Output kind of an external decoder, stated or inferred: logits, probabilities or a pixel range."""
 
 import logging
 import math
@@ -66,7 +66,8 @@ def _kind_by_end(name: str, end: End, pixels: NDArray[np.float32]) -> DecoderOut
         return "probs"
     if end.linear and pixels.max() <= _LARGEST_LOGIT:
         _log.warning(
-            "%s: has no activation at its end, so its output is read as logits; for pixels pass --decoder-output LOW,HIGH",
+            "%s: has no activation at its end, so its output is read as logits; "
+            "for pixels pass --decoder-output LOW,HIGH",
             name,
         )
         return "logits"

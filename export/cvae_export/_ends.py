@@ -50,7 +50,7 @@ class Start:
     blocker: str
 
     def fits(self, pixels: Range) -> bool:
-        """Whether the range is plausible: of a width that weights take, and with the pixel value that becomes 0 in it."""
+        """Whether the range is plausible: its width fits weights, and it contains the pixel value that becomes 0."""
         return not self.blocker and all(
             _NARROWEST <= abs(factor) * (pixels[1] - pixels[0]) <= _WIDEST
             and pixels[0] <= (-offset / factor if offset else 0.0) <= pixels[1]

@@ -1,10 +1,9 @@
 """Equalize the channels of a graph's activations, before they are rounded to 8 bits on one scale.
 
-Take two layers with a positively homogeneous function f between them: f(s x) = s f(x) for s > 0. Dividing a channel by s
-in the first layer's weights and multiplying it by s in the second's does not change the output (Nagel et al.,
-"Data-free quantization through weight equalization and bias correction", 2019). With
-s = sqrt(largest activation / largest weight that takes it), activations and weights share the range evenly (Xiao et al.,
-"SmoothQuant", 2023).
+Take two layers with a positively homogeneous function f between them: f(s x) = s f(x) for s > 0. Dividing a channel
+by s in the first layer's weights and multiplying it by s in the second's does not change the output (Nagel et al.,
+"Data-free quantization through weight equalization and bias correction", 2019). With s = sqrt(largest activation /
+largest weight that takes it), activations and weights share the range evenly (Xiao et al., "SmoothQuant", 2023).
 """
 
 import dataclasses

@@ -178,8 +178,8 @@ def _golden_vectors(comparisons: Sequence[Comparison], reference: Reference) -> 
         inputs = reference.golden_inputs(graph.role)
         outputs = run_onnx(graph.data)(inputs)
         largest = max(float(np.abs(array).max()) for array in outputs.values())
-        # Other processors and runtimes sum in another order: allow ten times the export's own tolerance. Graphs in fewer
-        # bits also round differently there; saturated integers are further off.
+        # Other processors and runtimes sum in another order: allow ten times the export's own tolerance. Graphs in
+        # fewer bits also round differently there; saturated integers are further off.
         atol = (10 * ATOL if graph.precision == "float32" else _GOLDEN_ATOL_OF_FEW_BITS) * max(1.0, largest)
         # Integer grey levels may differ by 1 where a value is on the edge between two.
         level = max(float(np.issubdtype(array.dtype, np.integer)) for array in outputs.values())

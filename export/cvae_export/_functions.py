@@ -26,7 +26,7 @@ def _encoder(source: ExportSource, dtype: tf.DType, preprocess: Callable[[tf.Ten
 
 
 def _decoder(source: ExportSource) -> Function:
-    """Map z float32 (N, L) to probs float32 (N, H, W, C), the expected image in [0, 1], and the likelihood's other outputs."""
+    """Map z float32 (N, L) to probs float32 (N, H, W, C), the expected image, and the likelihood's other outputs."""
 
     @tf.function(autograph=False, input_signature=[_latents(source)])
     def decoder(z: tf.Tensor) -> Mapping[str, tf.Tensor]:

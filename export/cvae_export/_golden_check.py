@@ -1,4 +1,4 @@
-"""Check of golden vectors on every provider and optimization level of ONNX Runtime; needs no TensorFlow and no images."""
+"""Check of golden vectors on every provider and optimization level of ONNX Runtime, without TensorFlow."""
 
 import dataclasses
 import logging
@@ -75,8 +75,8 @@ def table(checks: Sequence[Check]) -> str:
     for check in checks:
         result = check.result
         where = f"{check.provider or '-':10}{check.level or '-':22}"
+        figures = f"{result.difference:12.2e}{result.atol:11.1e}"
         verdict = "" if result.agrees else "  FAILS"
-        lines.append(
-            f"{printable_values(result.file):26}{printable_values(result.output):34}{where}{result.difference:12.2e}{result.atol:11.1e}{verdict}"
-        )
+        name = f"{printable_values(result.file):26}{printable_values(result.output):34}"
+        lines.append(f"{name}{where}{figures}{verdict}")
     return "\n".join(lines)

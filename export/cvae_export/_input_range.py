@@ -54,8 +54,9 @@ def input_range_of(
         if not start.blocker and not start.fits(stated):
             low, high = start.becomes(stated)
             raise InputError(
-                f"{encoder.name}: expected the input range that its first layers rescale, found {range_text(stated)}, which they "
-                f"turn into {low:.3g} to {high:.3g}; leave out --input-range, or pass the range that the model was trained on"
+                f"{encoder.name}: expected the input range that its first layers rescale, found "
+                f"{range_text(stated)}, which they turn into {low:.3g} to {high:.3g}; leave out --input-range, "
+                f"or pass the range that the model was trained on"
             )
         return stated
     fitting = [pixels for pixels in dict.fromkeys((of_decoder, *RANGES)) if holds(pixels) and start.fits(pixels)]

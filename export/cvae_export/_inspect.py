@@ -28,7 +28,7 @@ _FEED = {
 
 
 def inspect_bundle(bundle: Bundle) -> dict[str, Any]:
-    """Return a bundle's manifest, and for every graph what to feed, its operators and parameters (null without onnx)."""
+    """Return a bundle's manifest, and what to feed, operators and parameters of each graph (null without onnx)."""
     report = {"bundle": str(bundle.path), **dataclasses.asdict(bundle.manifest)}
     for graph in report["graphs"]:
         graph["feed"] = _feed(graph["inputs"], report["model"]["preprocessing"])

@@ -105,7 +105,7 @@ def _input_percentiles(model: ir.Model, inputs: Arrays) -> list[_InputPercentile
 
 
 def _best_percentiles(count: int, quality: Callable[[Sequence[float]], float]) -> Sequence[float]:
-    """Choose the percentile of each of ``count`` activations: first the best for all, then the best for each in turn."""
+    """Choose the percentile of each of ``count`` activations: first the best for all, then for each in turn."""
     best = max(([percent] * count for percent in _PERCENTILES), key=quality)
     for n in range(count):
         best = max(([*best[:n], percent, *best[n + 1 :]] for percent in _PERCENTILES), key=quality)

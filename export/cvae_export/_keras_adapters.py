@@ -1,4 +1,4 @@
-"""Adapters of external Keras encoders and decoders: inspect their graphs and try them on a few inputs before the export."""
+"""Adapters of external Keras encoders and decoders: inspect their graphs and try them on a few inputs."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -91,8 +91,8 @@ def check_logvar(encoder: Network, graph: onnx.ModelProto) -> None:
     for role, end in (("logvar", logvar), ("mean", mean if logvar.low < 0 else End(""))):
         if end.operator in _POSITIVE and end.low >= 0:
             raise InputError(
-                f"{encoder.name}: expected mean and logvar, the logarithm of the variance, found a {role} that {end.operator} "
-                f"keeps above {end.low:g}, like a standard deviation or variance; pass "
+                f"{encoder.name}: expected mean and logvar, the logarithm of the variance, found a {role} that "
+                f"{end.operator} keeps above {end.low:g}, like a standard deviation or variance; pass "
                 f"keras.Model(x, [mean, 2 * keras.ops.log(sigma)]), or keras.ops.log(variance)"
             )
 
@@ -106,8 +106,8 @@ def adapt_decoder(decoder: Network, z: Any, image_shape: Shape, output: DecoderO
     (pixels,) = _trial_run(decoder.name, lambda z: (_pixels(decoder, z),), z)
     if pixels.shape[1:] != image_shape:
         raise InputError(
-            f"{decoder.name}: expected images of {(None, *image_shape)}, the encoder's input, found {_shapes([pixels])}; "
-            f"pass an encoder and a decoder of one model"
+            f"{decoder.name}: expected images of {(None, *image_shape)}, the encoder's input, found "
+            f"{_shapes([pixels])}; pass an encoder and a decoder of one model"
         )
     end = end_of(_to_graph(decoder, lambda z: {"pixels": _pixels(decoder, z)}), "pixels")
     kind = kind_of_output(decoder.name, end, pixels, output)
@@ -141,8 +141,8 @@ def check_reconstructions(
     if errors[best] < targets.var(axis=0).mean() / 2 and errors[best] < taken / 2:
         best_output = best[1] if isinstance(best[1], str) else range_text(best[1])
         raise InputError(
-            f"{encoder.name} and {decoder.name}: expected reconstructions close to the images, found a mean squared error of "
-            f"{taken:.2g}, and {errors[best]:.2g} with other options; pass --input-range {range_text(best[0])} "
+            f"{encoder.name} and {decoder.name}: expected reconstructions close to the images, found a mean squared "
+            f"error of {taken:.2g}, and {errors[best]:.2g} with other options; pass --input-range {range_text(best[0])} "
             f"--decoder-output {best_output}"
         )
 
@@ -159,8 +159,8 @@ def _to_graph(network: Network, call: Callable[[tf.Tensor], Mapping[str, tf.Tens
         open_session(proto.SerializeToString(), PROVIDERS["cpu"])
     except Exception as error:  # ONNX Runtime's exceptions have no common base
         raise ConversionError(
-            f"{network.name}: expected a graph that ONNX Runtime opens, found one that it does not: {reason_of(error)}; "
-            f"rebuild the model under the policy float32, with simpler layers"
+            f"{network.name}: expected a graph that ONNX Runtime opens, found one that it does not: "
+            f"{reason_of(error)}; rebuild the model under the policy float32, with simpler layers"
         ) from error
     return proto
 
@@ -185,15 +185,16 @@ def _mean_and_logvar(encoder: Network, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tens
         kind, formula = _SPREADS[plain[spreads[0]]]
         name = names[spreads[0]]
         raise InputError(
-            f"{encoder.name}: expected mean and logvar, the logarithm of the variance, found the output {name}, whose name "
-            f"means a {kind}; pass keras.Model(x, {{'mean': mean, 'logvar': {formula.format(name)}}})"
+            f"{encoder.name}: expected mean and logvar, the logarithm of the variance, found the output {name}, "
+            f"whose name means a {kind}; pass keras.Model(x, {{'mean': mean, 'logvar': {formula.format(name)}}})"
         )
     elif isinstance(outputs, Mapping):
         tensors = []
     if len(tensors) not in (2, 3):
         raise InputError(
             f"{encoder.name}: expected the outputs mean and logvar, in this order or with these names, optionally "
-            f"followed by a sample, or one output that concatenates both; found {found}; pass keras.Model(x, [mean, logvar])"
+            f"followed by a sample, or one output that concatenates both; found {found}; "
+            f"pass keras.Model(x, [mean, logvar])"
         )
     mean, logvar = (tf.cast(tensor, tf.float32) for tensor in tensors[:2])
     return mean, logvar

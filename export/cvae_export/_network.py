@@ -129,7 +129,10 @@ def _describe_folder(path: Path, save: str) -> str:
     if {"config.json", "weights.npz"} <= names:
         return f"a run of cvae-train; export it with cvae-export {shlex.quote(str(path))} --onnx NAME"
     if any(name.endswith(".index") for name in names):
-        return "a checkpoint without a model; build the model in Python, restore the checkpoint, then model.save('NAME.keras')"
+        return (
+            "a checkpoint without a model; build the model in Python, restore the checkpoint, then "
+            "model.save('NAME.keras')"
+        )
     return f"another folder; {save}"
 
 

@@ -1,14 +1,15 @@
 """Quantize a graph's heavy layers to 8 bits with QuantizeLinear and DequantizeLinear nodes around them.
 
 ONNX Runtime fuses them into integer arithmetic. Activations are unsigned with one scale and zero point. Weights are
-signed and symmetric with a scale for each output channel. The integer dot products of x86 (VNNI) multiply these types
-directly. If nodes only move a layer's input (Reshape, Transpose, Concat), rounding comes before them, so that they move
-bytes. Sums have 32 bits; the sums of a last matrix product are returned in float32.
+signed and symmetric with a scale for each output channel. The integer dot products of x86 (VNNI) multiply these
+types directly. If nodes only move a layer's input (Reshape, Transpose, Concat), rounding comes before them, so that
+they move bytes. Sums have 32 bits; the sums of a last matrix product are returned in float32.
 
-A first dense layer, which takes the graph's float32 input, computes in float32: rounding latents would cost more nats
-than 8 bits save time. Its weights are still stored in 8 bits.
+A first dense layer, which takes the graph's float32 input, computes in float32: rounding latents would cost more
+nats than 8 bits save time. Its weights are still stored in 8 bits.
 
-Source: Jacob et al., "Quantization and training of neural networks for efficient integer-arithmetic-only inference", 2018.
+Source: Jacob et al., "Quantization and training of neural networks for efficient integer-arithmetic-only inference",
+2018.
 """
 
 import dataclasses

@@ -33,7 +33,7 @@ def first_error(error: BaseException) -> BaseException:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return an error's message on one line, without colors, call arguments and other noise."""
+    """Return an error's message on one line, without colours, call arguments and other noise."""
     text = str(error)
     if bold := _BOLD.search(text):
         text = bold[1]

@@ -109,7 +109,7 @@ class Reference:
             case "encoder_float":
                 return {"images": _as_floats(images)}
             case "scorer":
-                # Only test images: on others the model is confidently wrong, and scores depend on the last bits of probs.
+                # Only test images: on others the model is confidently wrong; scores depend on the last bits of probs.
                 return {"images": self.images[:3], "noise": _draws(3, _SCORER_DRAWS, latent_dim)}
             case "sampler":
                 return _sampler_inputs(0, 4)

@@ -106,9 +106,8 @@ class Comparison:
 
 def table(comparisons: Sequence[Comparison]) -> str:
     """Format comparisons as lines of text."""
-    lines = [
-        f"{'graph':26}{'output':16}{'largest difference':>20}{'tolerance':>11}{'ELBO change (nats)':>20}{'speed':>8}{'kB':>8}"
-    ]
+    figures = f"{'largest difference':>20}{'tolerance':>11}{'ELBO change (nats)':>20}{'speed':>8}{'kB':>8}"
+    lines = [f"{'graph':26}{'output':16}{figures}"]
     for c in comparisons:
         change = f"{c.elbo_change:+20.6f}" if c.elbo_change is not None else f"{'-':>20}"
         speed = f"{c.speed_ratio:7.2f}x" if c.speed_ratio is not None else f"{'-':>8}"

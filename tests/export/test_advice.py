@@ -1,4 +1,4 @@
-"""What commands advise works as it stands: each line is taken from the message, and run."""
+"""Command lines that error messages advise work: each is taken from the message and run."""
 
 import re
 import shlex
@@ -27,7 +27,7 @@ COMMANDS = {
 
 @pytest.fixture
 def shell(whole_console):
-    """Run a line as a shell does: its exit code and stderr."""
+    """A function that runs a command line: its exit code and stderr."""
 
     def shell(line):
         name, *arguments = shlex.split(line)
@@ -39,7 +39,7 @@ def shell(whole_console):
 
 @pytest.fixture
 def stopped(tmp_path, shell, monkeypatch):
-    """Pictures below a name with a blank and a quote, and a run on them that was stopped after its first epoch."""
+    """A run stopped after its first epoch, on images in a folder whose name has a space and a quote."""
     rng = np.random.default_rng(0)
     pictures = tmp_path / "it's mine"
     pictures.mkdir()

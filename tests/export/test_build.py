@@ -22,7 +22,7 @@ def reference(trained):
 
 @pytest.fixture
 def speeds(monkeypatch):
-    """A function that sets how fast a graph is, as told by its operators."""
+    """A function that sets the speed of a graph by its operators."""
 
     def set_speed(speed):
         def ratio(graph, other, *_):
@@ -68,7 +68,7 @@ def test_slow_passes_are_pruned(reference, monkeypatch):
     def without_strided(graph, other, *_):
         def speed(data):
             operators = {node.op_type for node in onnx.load_from_string(data).graph.node}
-            # Phases, and a last layer of its own behind their interleaving.
+            # Phases, then a separate last layer after their interleaving.
             interleavings = [node for node in onnx.load_from_string(data).graph.node if node.op_type == "Col2Im"]
             return 2.0 if "ConvTranspose" in operators and len(interleavings) == 2 else 1.0
 

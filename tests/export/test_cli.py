@@ -126,7 +126,7 @@ def test_web_writes_the_page(cvae_export, trained, tmp_path, monkeypatch):
     code, err = cvae_export(*arguments)
     assert code == 1
     assert err.startswith(f"Error: the web page: expected it in {page}, found nothing; ")
-    assert not (tmp_path / "bundle").exists()  # it is refused before the work
+    assert not (tmp_path / "bundle").exists()  # fails before the export
 
     (page / "single.html").write_text("")
     code, err = cvae_export(trained.path, "--onnx", tmp_path / "bundle", "--web", tmp_path / "bundle")
@@ -140,7 +140,7 @@ def test_web_writes_the_page(cvae_export, trained, tmp_path, monkeypatch):
     assert (tmp_path / "out" / "index.html").read_text() == "<!doctype html>"
     assert read_bundle(tmp_path / "out" / "bundle").sha256 == read_bundle(tmp_path / "bundle").sha256
 
-    long = tmp_path / ("o" * 255)  # a name that leaves no room for that of a temporary folder
+    long = tmp_path / ("o" * 255)  # too long for the name of a temporary folder
     code, err = cvae_export(trained.path, "--onnx", tmp_path / "kept", "--web", long, "-q")
     assert (code, err) == (1, f"Error: cannot write {long}: File name too long; check space and permissions\n")
     read_bundle(tmp_path / "kept")

@@ -67,12 +67,12 @@ def test_json_of_a_bundle(inspect):
     manifest = json.loads((PACKAGED / "manifest.json").read_text())
     for key in ("model", "training", "golden", "versions"):
         assert report[key] == manifest[key]
-    for told, graph in zip(report["graphs"], manifest["graphs"], strict=True):
-        assert {key: told[key] for key in graph} == graph
+    for reported, graph in zip(report["graphs"], manifest["graphs"], strict=True):
+        assert {key: reported[key] for key in graph} == graph
     encoder = report["graphs"][0]
     nodes = [node.op_type for node in onnx.load(PACKAGED / "encoder.onnx").graph.node]
     assert encoder["operators"] == {name: nodes.count(name) for name in sorted(set(nodes))}
-    assert encoder["parameters"] == 249_316  # what the network has, see README
+    assert encoder["parameters"] == 249_316  # see README
 
 
 def test_feed_of_a_grey_model(grey):
@@ -84,7 +84,7 @@ def test_feed_of_a_grey_model(grey):
 
 def test_without_onnx_operators_and_parameters_are_missing(inspect, monkeypatch):
     whole = json.loads(inspect(PACKAGED, "--json")[1])
-    monkeypatch.setitem(sys.modules, "onnx", None)  # importing it fails as if it were not there
+    monkeypatch.setitem(sys.modules, "onnx", None)  # importing it fails as if it were not installed
     code, out, err = inspect(PACKAGED, "--json")
     for graph in whole["graphs"]:
         graph.update(operators=None, parameters=None)
@@ -121,7 +121,7 @@ def test_external_graph(inspect, tmp_path):
     onnx.save(proto, tmp_path / "a.onnx")
     report = json.loads(inspect(tmp_path / "a.onnx", "--json")[1])
     assert report["operators"] == {"DequantizeLinear": 1, "MatMul": 1, "QuantizeLinear": 1, "their.own.Thing": 1}
-    assert report["parameters"] == 4  # the matrix; neither scales nor zero points
+    assert report["parameters"] == 4  # the matrix, without scales and zero points
     assert (report["feed"], report["metadata"]) == ({}, {"author": "42", "cvae.preprocessing": "not JSON"})
     assert "  author                 42\n" in inspect(tmp_path / "a.onnx")[1]
 

@@ -1,4 +1,4 @@
-"""``cvae-verify``: what it finds and prints, its exit codes, and that golden vectors need no TensorFlow."""
+"""``cvae-verify``: its findings, output and exit codes; golden vectors need no TensorFlow."""
 
 import dataclasses
 import functools
@@ -29,19 +29,19 @@ def exported(trained, tmp_path_factory):
 
 @pytest.fixture
 def bundle(exported, tmp_path):
-    """A copy, to be changed."""
+    """A copy of the bundle that a test may change."""
     return shutil.copytree(exported, tmp_path / "bundle")
 
 
 @pytest.fixture
 def verify(monkeypatch, whole_console):
-    """A function that runs the console script in this process: exit code, stdout, stderr. CUDA is not there."""
+    """A function that runs the console script in this process: exit code, stdout, stderr. CUDA is not available."""
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     return lambda *arguments: whole_console(command, "cvae-verify", *arguments)
 
 
 def replace_file(bundle, name, data):
-    """Put another file in a bundle and describe it in the manifest."""
+    """Replace a file of a bundle and update its manifest."""
     (bundle / name).write_bytes(data)
     manifest = json.loads((bundle / "manifest.json").read_text())
     for info in (*manifest["graphs"], manifest["golden"]):
@@ -56,7 +56,7 @@ def change_golden(bundle, change):
 
 
 def a_bit_off(golden):
-    """Golden vectors whose decoder gives other pictures than the graph."""
+    """Golden vectors with a decoder output that differs from the graph's."""
     encoder, decoder = golden.cases
     outputs = {"probs": decoder.outputs["probs"] + np.float32(0.01)}
     return dataclasses.replace(golden, cases=(encoder, dataclasses.replace(decoder, outputs=outputs)))

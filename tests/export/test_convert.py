@@ -139,7 +139,7 @@ def test_a_bitwise_operator_needs_opset_18(opset, refused):
 @pytest.mark.parametrize("role", OUTPUTS)
 def test_conversion_is_reproducible(functions, role):
     first = graph_of(functions, role, 15)
-    tf2onnx.utils.make_name("")  # the counter that names are numbered by
+    tf2onnx.utils.make_name("")  # advances the counter of names
     assert graph_of(functions, role, 15) == first
     names = [node.name for node in onnx.load_from_string(first[0]).graph.node]
     assert len(set(names)) == len(names)

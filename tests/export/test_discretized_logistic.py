@@ -1,4 +1,4 @@
-"""A model of pictures in colour from its training to its scores: every part has all outputs of the decoder to carry."""
+"""Colour models from training to scores: every part handles all decoder outputs."""
 
 import dataclasses
 import json
@@ -39,7 +39,7 @@ def likelihood(request):
 
 @pytest.fixture(scope="module")
 def outputs(likelihood):
-    """Of the decoder."""
+    """Names of the decoder's outputs."""
     return OUTPUTS[likelihood]
 
 
@@ -152,7 +152,7 @@ def test_every_opset_matches_tensorflow_with_plain_operators(source, outputs, op
     function = FUNCTIONS["decoder"](source)
     graph, _ = finish(convert(function, opset), PORTABLE, outputs, {"cvae.role": "decoder"})
     plain = {"Add", "ConvTranspose", "MatMul", "Mul", "Relu", "Reshape", "Sigmoid", "Slice", "Split", "Transpose"}
-    plain |= {"Abs", "Clip", "Div", "Exp", "Log", "Max", "Min", "Neg", "ReduceSum", "Softmax", "Sub"}  # of the mixture
+    plain |= {"Abs", "Clip", "Div", "Exp", "Log", "Max", "Min", "Neg", "ReduceSum", "Softmax", "Sub"}  # for the mixture
     nodes = onnx.load_from_string(graph).graph.node
     assert {(node.domain, node.op_type) for node in nodes} <= {("", name) for name in plain}
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])

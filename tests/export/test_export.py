@@ -34,7 +34,7 @@ def test_manifest_describes_model_and_graphs(exported, tiny_config):
     assert (model.likelihood, model.rng) == ("bernoulli", "threefry2x32-20/box-muller")
     assert (model.preprocessing.scale, model.preprocessing.binarize_at) == (255, 128)
     training = exported.manifest.training
-    assert (training.data, training.test_images) == ("set.npz", 13)  # a name, not a path of the trainer's machine
+    assert (training.data, training.test_images) == ("set.npz", 13)  # a name, not a path
     assert training.config == json.loads(json.dumps(tiny_config.to_json()))
     assert exported.manifest.versions["tf2onnx"] == metadata.version("tf2onnx")
     encoder, decoder = exported.manifest.graphs

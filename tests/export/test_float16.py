@@ -32,7 +32,7 @@ def source(trained):
 
 @pytest.fixture(scope="module")
 def rgb_source(source, rgb_config):
-    """A model in colour whose decoder has a second output; untrained."""
+    """An untrained colour model whose decoder has several outputs."""
     tf.keras.utils.set_random_seed(0)
     model = rgb_config.model
     info = dataclasses.replace(
@@ -122,7 +122,7 @@ def test_every_grey_value_is_preprocessed_as_in_float32(source, threshold):
 
     half = to_float16(graph)
     casts = [node for node in onnx.load_from_string(half).graph.node if node.output[0].endswith("_float16")]
-    seen = casts[0].input[0]  # by the network
+    seen = casts[0].input[0]  # the network's input
     np.testing.assert_array_equal(preprocessed(half), preprocessed(graph))
     np.testing.assert_allclose(preprocessed(half), preprocess(images, threshold), rtol=1e-6)
 
@@ -207,7 +207,7 @@ def test_checker_failure_is_an_error():
 
 @st.composite
 def networks(draw):
-    """Small graphs of any shape: every node takes one or two earlier values, any values are outputs."""
+    """Small random graphs: every node takes one or two earlier values, any values are outputs."""
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     nodes, values = [], ["x"]
     for number in range(draw(st.integers(1, 10))):
@@ -244,7 +244,7 @@ def test_packaged_model_in_float16(packaged):
     def elbo(encoder, decoder):
         codes = run_onnx(encoder)({"images": test})
         probs = run_onnx(decoder)({"z": reparameterize(codes["mean"], codes["logvar"], noise)})["probs"]
-        assert (probs.astype(np.float16) != probs).any()  # the sigmoid is finer than float16
+        assert (probs.astype(np.float16) != probs).any()  # the sigmoid has more precision than float16
         return (bernoulli_log_likelihood(targets_of(test, 128), probs) - gaussian_kl(**codes)).mean()
 
     encoder, decoder = (packaged.files[f"{role}.onnx"] for role in ("encoder", "decoder"))

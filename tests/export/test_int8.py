@@ -19,7 +19,7 @@ from tests.export.tiny_graphs import normal, operators, parse
 
 @pytest.fixture(scope="module")
 def reference(tiny_config, tiny_data, tiny_archive, tmp_path_factory):
-    """A model whose layers have as many channels as 8-bit arithmetic wants."""
+    """A model with enough channels for 8-bit arithmetic."""
     config = dataclasses.replace(tiny_config, model=dataclasses.replace(tiny_config.model, filters=(8, 8)), epochs=10)
     data = Dataset(tiny_data.train, tiny_data.test, str(tiny_archive))
     result = train(config, data, tmp_path_factory.mktemp("runs") / "eight", quiet=True)
@@ -81,7 +81,7 @@ def test_ranges_with_the_highest_elbo_are_chosen(reference, monkeypatch):
     monkeypatch.setattr(_int8, "quantize", recorded)
     largest = {}
     for sign in (1.0, -1.0):
-        # A judge that wants wide ranges, then one that wants narrow ones.
+        # A quality that prefers wide ranges, then one that prefers narrow ones.
         monkeypatch.setattr(
             _int8, "_elbo", lambda *_, sign=sign: sign * sum(found.high for found in quantized[-1].values())
         )

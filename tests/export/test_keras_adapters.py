@@ -252,7 +252,7 @@ def test_probabilities_are_between_0_and_1():
 
 
 def first(*first, dtype="float32", shape=SHAPE):
-    """An encoder with layers in front, and an untrained decoder of probabilities."""
+    """An encoder that begins with given layers, and an untrained decoder of probabilities."""
     x = keras.Input(shape, dtype=dtype)
     h = x
     for layer in first:
@@ -268,7 +268,7 @@ def adapted(values, axis=None):
 
 
 def raw_statistics():
-    """A normalisation of batches that was trained on pixels 0 to 255, after one call."""
+    """A batch normalization trained on pixels 0 to 255."""
     return layers.BatchNormalization(
         moving_mean_initializer=keras.initializers.Constant(127.0),
         moving_variance_initializer=keras.initializers.Constant(5e3),
@@ -303,11 +303,11 @@ def test_first_layers_imply_the_input_range(make, expected, caplog):
     source = source_of_models(*pair)
     pixels = np.arange(256, dtype=np.uint8).reshape(4, *SHAPE)
     low, high = expected
-    fed = low + pixels / 255 * (high - low)  # as its maker feeds it
+    fed = low + pixels / 255 * (high - low)  # the input as in training
     codes = pair[0](fed.astype(pair[0].inputs[0].dtype), training=False)
     for code, own in zip(source.encode(source.preprocess(pixels)), codes, strict=True):
         np.testing.assert_allclose(code, own, rtol=1e-4, atol=1e-4)
-    assert np.ptp(codes[0].numpy(), axis=0).max() > 1e-2  # no two sides that see zeros
+    assert np.ptp(codes[0].numpy(), axis=0).max() > 1e-2  # not zeros on both sides
     said = [] if expected == (0, 1) else [
         f"encoder: pixels are passed as {low} to {high}, inferred from its input, its first layers and the decoder's output"
     ]  # fmt: skip
@@ -379,7 +379,7 @@ def test_input_range_defaults_to_the_decoder_range():
 
 
 def identity():
-    """A pair that gives back pictures of one value: as a trained one does, in one dimension."""
+    """A pair that reconstructs images of one value from one latent dimension."""
     x, z = keras.Input((2, 2, 1)), keras.Input((1,))
     mean = layers.Rescaling(1.0)(layers.GlobalAveragePooling2D()(x))
     encoder = keras.Model(x, [mean, layers.Rescaling(0.0, -9.0)(mean)])
@@ -399,7 +399,7 @@ def test_images_reveal_wrong_ranges():
     )
     assert source_of_models(*identity(), data=data, decoder_output=(0.0, 1.0))
     noise = np.random.default_rng(0).integers(0, 256, (9, *SHAPE), np.uint8)
-    assert source_of_models(*first(), data=Dataset(noise, noise))  # untrained, so that nothing comes back
+    assert source_of_models(*first(), data=Dataset(noise, noise))  # untrained, so nothing is reconstructed
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Models that this project did not train, from their files to the runtime's numbers."""
+"""External Keras models, from their files to the runtime's outputs."""
 
 import json
 import warnings
@@ -23,7 +23,7 @@ from cvae_train import Dataset
 
 
 class Draw(layers.Layer):
-    """z ~ N(mean, exp(logvar)), as Keras's VAE example has it inside its encoder."""
+    """z ~ N(mean, exp(logvar)), inside the encoder of Keras's VAE example."""
 
     def __init__(self, **options):
         super().__init__(**options)
@@ -36,7 +36,7 @@ class Draw(layers.Layer):
 
 
 def tutorial():
-    """The networks of TensorFlow's CVAE tutorial: one output of the encoder to be split, logits of the decoder."""
+    """The networks of TensorFlow's CVAE tutorial: an encoder with one output to split, a decoder of logits."""
     encoder = [keras.Input((28, 28, 1))]
     encoder += [layers.Conv2D(filters, 3, 2, activation="relu") for filters in (32, 64)]
     encoder += [layers.Flatten(), layers.Dense(2 + 2)]
@@ -47,7 +47,7 @@ def tutorial():
 
 
 def example():
-    """The networks of Keras's VAE example: mean, logvar and a draw of the encoder, probabilities of the decoder."""
+    """The networks of Keras's VAE example: an encoder of mean, logvar and a sample, a decoder of probabilities."""
     x = keras.Input((28, 28, 1))
     h = layers.Conv2D(32, 3, 2, padding="same", activation="relu")(x)
     h = layers.Conv2D(64, 3, 2, padding="same", activation="relu")(h)
@@ -62,7 +62,7 @@ def example():
 
 
 def normalised():
-    """Colour, batches normalised, dropout, other paddings and activations, pictures enlarged by repetition."""
+    """Colour networks with batch normalization, dropout, upsampling, other paddings and activations."""
     x = keras.Input((8, 12, 3))
     h = layers.LeakyReLU()(layers.BatchNormalization()(layers.Conv2D(4, 5, 2, padding="same")(x)))
     h = layers.Dropout(0.5)(layers.Conv2D(6, 2, activation="swish")(layers.ZeroPadding2D(1)(h)))
@@ -77,12 +77,12 @@ def normalised():
 
 
 def seeded(pair):
-    """A pair with biases and moving averages that are not those of an untrained one."""
+    """Set random biases and moving averages, unlike those of an untrained pair."""
     rng = np.random.default_rng(0)
     for model in pair:
         for variable in model.variables:
             shape = variable.shape
-            if "float" not in variable.dtype:  # the state of random numbers
+            if "float" not in variable.dtype:  # the state of a random generator
                 continue
             scale = 0.3 if len(shape) == 1 else np.sqrt(2.0 / np.prod(shape[:-1]))
             value = rng.standard_normal(shape) * scale
@@ -100,7 +100,7 @@ def pairs():
 
 @pytest.fixture(scope="module")
 def saved(pairs, tmp_path_factory):
-    """Each pair as .keras files and as SavedModels: paths by name and form."""
+    """Each pair as .keras files and as SavedModels: paths by name and format."""
     paths = {}
     for name, pair in pairs.items():
         folder = tmp_path_factory.mktemp(name)
@@ -120,7 +120,7 @@ def cvae_export(console):
 
 
 def own_codes(encoder, images):
-    """Mean and logvar by Keras itself."""
+    """Mean and logvar computed by Keras."""
     outputs = encoder(images, training=False)
     if isinstance(outputs, dict):
         outputs = (outputs["z_mean"], outputs["z_log_var"])
@@ -263,7 +263,7 @@ def test_command_exports_a_pair_and_warns_of_logits(cvae_export, saved, caplog, 
         )
     ]
     assert [line.split()[0] for line in table] == ["encoder.onnx", "encoder.onnx", "decoder.onnx"]
-    assert [line.split()[4] for line in table] == ["-"] * 3  # no change of an ELBO that is not measured
+    assert [line.split()[4] for line in table] == ["-"] * 3  # without an ELBO there is no change
     assert last == f"{tmp_path / 'bundle'}: encoder.onnx, decoder.onnx"
 
 
@@ -286,7 +286,7 @@ def test_command_passes_options_of_the_pair(cvae_export, saved, tmp_path):
     assert (code, err.splitlines()[-2].split(" ")[-5:]) == (0, ["per", "image", "over", "4", "images"])
     with cvae_runtime.load(tmp_path / "bundle", provider="cpu") as model:
         assert model.manifest.model.preprocessing.binarize_at == 100
-        assert model.generate(4).max() == 1.0  # where the sigmoid is beyond 0.5
+        assert model.generate(4).max() == 1.0  # where the sigmoid exceeds 0.5
     assert cvae_export(*pair, "--onnx", tmp_path / "quiet", "-q") == (0, "")
 
 
@@ -335,7 +335,7 @@ def test_usage_errors_exit_2(cvae_export, arguments, message):
 
 
 def raw_pair(activation, front):
-    """An untrained pair of raw pixels: rescaled by the encoder itself, and given back in another range."""
+    """An untrained pair: the encoder rescales raw pixels, the decoder returns another range."""
     x, z = keras.Input((8, 8, 1), dtype="uint8"), keras.Input((3,))
     h = layers.Flatten()(front(x))
     pixels = layers.Reshape((8, 8, 1))(layers.Dense(64, activation=activation)(z))
@@ -343,7 +343,7 @@ def raw_pair(activation, front):
 
 
 def save(folder, *pair):
-    """Save a pair; what the command is given of it."""
+    """Save a pair and return the command's options for it."""
     arguments = []
     for role, model in zip(("encoder", "decoder"), pair, strict=True):
         with warnings.catch_warnings(action="ignore"):  # Keras's own, while it saves

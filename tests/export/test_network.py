@@ -44,7 +44,7 @@ def test_a_loaded_saved_model_is_a_model_too(tmp_path):
 
 
 def save(path):
-    """Save the small model, or its weights, by the name's end."""
+    """Save the small model, or its weights, depending on the suffix."""
     model = small()
     with warnings.catch_warnings(action="ignore"):  # Keras's own, while it saves
         (model.save_weights if path.name.endswith(".weights.h5") else model.save)(path)

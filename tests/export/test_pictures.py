@@ -1,4 +1,4 @@
-"""From a folder of pictures to a bundle, by the commands that a user gives."""
+"""From a folder of images to a bundle, by the commands that a user runs."""
 
 import json
 import math
@@ -19,7 +19,7 @@ SMALL = ("--epochs", 1, "--batch-size", 16, "--filters", "4,6", "--latent-dim", 
 
 @pytest.fixture
 def pictures(tmp_path):
-    """A folder with train/ and test/, of grey pictures of 10x9 pixels."""
+    """A folder with train/ and test/, with grey images of 10x9 pixels."""
     rng = np.random.default_rng(0)
     for part, count in (("train", 20), ("test", 6)):
         (tmp_path / "pictures" / part).mkdir(parents=True)
@@ -52,7 +52,7 @@ def test_training_evaluating_and_exporting_on_pictures(console, pictures, tmp_pa
 
 @pytest.fixture(scope="session")
 def colour_pictures(rgb_data, tmp_path_factory):
-    """A folder of nested pictures in colour of 8x8 pixels."""
+    """Nested folders of colour images of 8x8 pixels."""
     folder = tmp_path_factory.mktemp("pictures")
     for number, image in enumerate([*rgb_data.train, *rgb_data.test]):
         (folder / f"part-{number % 3}").mkdir(exist_ok=True)

@@ -54,7 +54,7 @@ def encoder():
 
 
 def rounded(proto, passes=LAYOUT + ROWS, percent=100.0, count=100):
-    """A graph in 8 bits, within the ranges of seeded inputs."""
+    """Quantize a graph to 8 bits, with the ranges of seeded inputs."""
     model = ir.from_proto(proto)
     run_passes(model, passes)
     values = _input_percentiles(model, inputs_of(proto, count))
@@ -66,7 +66,7 @@ def rounded(proto, passes=LAYOUT + ROWS, percent=100.0, count=100):
 
 
 def optimized(proto, folder):
-    """What ONNX Runtime makes of a graph."""
+    """Return the graph as ONNX Runtime optimizes it."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.optimized_model_filepath = str(folder / "optimized.onnx")
@@ -81,8 +81,8 @@ def arrays(proto):
 def test_every_heavy_layer_of_a_decoder_runs_in_8_bits(tmp_path):
     graph = optimized(rounded(decoder()), tmp_path)
     heavy = [name for name in operators(graph) if "Conv" in name or "MatMul" in name or "Gemm" in name]
-    assert heavy == ["Gemm", *["QLinearConv"] * 4, "MatMulIntegerToFloat"]  # the first takes float32 latents
-    # Between the first rounding and the last product there are bytes alone.
+    assert heavy == ["Gemm", *["QLinearConv"] * 4, "MatMulIntegerToFloat"]  # the first layer takes float32 latents
+    # All values between the first rounding and the last product are bytes.
     assert operators(graph).count("QuantizeLinear") == 1
     assert operators(graph).count("DequantizeLinear") == 0
 
@@ -92,7 +92,7 @@ def test_every_heavy_layer_of_an_encoder_runs_in_8_bits(tmp_path):
     proto.graph.node[5].CopyFrom(onnx.helper.make_node("Relu", ["t"], ["u"]))
     graph = optimized(rounded(proto), tmp_path)
     heavy = [name for name in operators(graph) if "Conv" in name or "MatMul" in name or "Gemm" in name]
-    assert heavy == ["Conv", "QLinearConv", "QGemm"]  # the first has one channel
+    assert heavy == ["Conv", "QLinearConv", "QGemm"]  # the first layer has one channel
 
 
 @pytest.mark.parametrize("proto", [decoder(), encoder()], ids=["decoder", "encoder"])
@@ -144,8 +144,8 @@ def test_negative_activations_get_a_zero_point():
     values = arrays(result)
     rounding = {node.input[0]: node for node in result.graph.node if node.op_type == "QuantizeLinear"}
     points = [int(values[node.input[2]]) for node in rounding.values()]
-    assert points[0] == 0  # behind Relu
-    assert 20 < points[1] < 128  # behind LeakyRelu with a slope of a half
+    assert points[0] == 0  # after Relu
+    assert 20 < points[1] < 128  # after LeakyRelu with slope 0.5
 
 
 def test_layers_of_few_channels_stay_in_float():
@@ -206,7 +206,7 @@ def test_rounding_comes_before_moves_for_heavy_layers():
     both, one = [node for node in model.graph if is_heavy(node)]
     assert {value.name for value in sources(both)} == {"r", "t"}
     assert [value.name for value in sources(one)] == ["t"]
-    # They share a value, and so a range.
+    # They share a value, so they share a range.
     (values,) = _input_percentiles(model, inputs_of(proto, 100))
     assert values.layers == ["both", "one"]
     result = rounded(proto, ())
@@ -254,7 +254,7 @@ def test_ranges_hold_zero_exactly(first, second):
     )
     assert (values.scale.dtype, values.zero_point.dtype) == (np.float32, np.uint8)
     assert scale > 0.0
-    tiny = 1e-36  # what has few bits left in float32
+    tiny = 1e-36  # float32 has few bits there
     assert scale == 1.0 or math.isclose(scale * 255, high - low, rel_tol=1e-6, abs_tol=tiny)
     assert abs(-zero_point * scale - low) <= scale * 0.501 + tiny
     assert scale == 1.0 or abs((255 - zero_point) * scale - high) <= scale * 0.501 + tiny

@@ -1,4 +1,4 @@
-"""Graphs beside encoder and decoder: what they give is what the runtime computes from these two."""
+"""Extra roles: their graphs match what the runtime computes from encoder and decoder."""
 
 import dataclasses
 import json
@@ -35,7 +35,7 @@ def source(trained):
 
 
 def in_colour(source, config, images):
-    """A model in colour, untrained."""
+    """An untrained colour model."""
     model = CVAE(config, seed=3)
     info = dataclasses.replace(
         source.info,
@@ -62,7 +62,7 @@ def rgb_source(source, rgb_config, rgb_data):
 
 @pytest.fixture(scope="module")
 def earlier_source(source, rgb_config, rgb_data):
-    """Of the likelihood of earlier runs."""
+    """A colour model with the likelihood of earlier runs."""
     return in_colour(source, dataclasses.replace(rgb_config.model, likelihood="discretized-logistic"), rgb_data.test)
 
 
@@ -169,7 +169,7 @@ def test_float_encoder_rounds_to_the_nearest_pixel(graphs, model, tiny_data):
 def test_images_of_bytes_are_rounded_as_the_runtime_rounds(source):
     halves = np.float32(np.arange(255) + 0.5) / np.float32(255)
     edges = np.concatenate([halves, np.nextafter(halves, np.float32(0)), np.nextafter(halves, np.float32(1))])
-    assert (halves * np.float32(255) % 1 == 0.5).sum() > 100  # ties, which go to the even level
+    assert (halves * np.float32(255) % 1 == 0.5).sum() > 100  # ties, which round to even
     values = np.concatenate([edges, np.float32([0, 1, -0.1, 1.1])])
     source = dataclasses.replace(source, decode=lambda z: {"probs": tf.reshape(z, [-1, 1, 1, 1])})
     source = dataclasses.replace(source, info=dataclasses.replace(source.info, latent_dim=1))
@@ -234,7 +234,7 @@ def test_pixel_likelihoods_hold_in_the_tails_of_narrow_distributions():
 
 
 def compared(source, role, other):
-    """The role's own function against another of the same outputs."""
+    """Compare a role's function with another one of the same outputs."""
     reference = Reference(source)
     graph = Graph(role, "portable", "float32", b"", ())
     return compare(graph, [other], reference.expected(role), reference.elbos, BUDGETS["float32"])

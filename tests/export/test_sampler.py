@@ -1,4 +1,4 @@
-"""The random numbers of the sampler's graph are the host's, in ONNX Runtime and in onnx's reference evaluator."""
+"""The sampler's graph draws the runtime's random numbers, in ONNX Runtime and in onnx's reference evaluator."""
 
 import functools
 

@@ -15,7 +15,7 @@ def _ones(count):
 
 
 def graph(name="x"):
-    """A product of vectors with a matrix."""
+    """A graph of one Relu."""
     text = f"""
         <ir_version: 8, opset_import: ["" : 15]>
         g (float[batch,{MATRIX}] {name}) => (float[batch,{MATRIX}] y) {{ y = Relu ({name}) }}
@@ -26,7 +26,7 @@ def graph(name="x"):
 def test_speed_ratio_is_the_median_without_warm_up(monkeypatch):
     seconds = iter([9.0, 1.0] + [2.0, 6.0, 6.0, 2.0] * 4 + [5.0, 10.0])
     monkeypatch.setattr(_speed, "_seconds", lambda _session, _inputs: next(seconds))
-    # Odd rounds take the graph first, 2 s against 6 and at last 5 against 10; even ones the other one, 6 s against 2.
+    # Odd rounds time the graph first: 2 s against 6, in the last round 5 against 10. Even rounds time the other first: 6 s against 2.
     assert speed_ratio(graph(), graph(), EXPECTED) == 3.0
 
 

@@ -29,7 +29,7 @@ def run_of(source, role):
 
 
 def changed(run, **changes):
-    """A run whose named outputs go through functions."""
+    """Return a run with functions applied to named outputs."""
 
     def other(inputs):
         outputs = dict(run(inputs))
@@ -48,7 +48,7 @@ def test_the_model_equals_itself(reference, source, role):
     comparison = compared(reference, role, run_of(source, role))
     check([comparison])
     assert list(comparison.differences) == (["mean", "logvar"] if role == "encoder" else ["probs"])
-    assert max(comparison.differences.values()) < 2e-6  # batch sizes sum in other orders
+    assert max(comparison.differences.values()) < 2e-6  # batch sizes differ in the order of sums
     assert abs(comparison.elbo_change) < 1e-5
 
 
@@ -150,13 +150,13 @@ def test_an_elbo_may_move_by_its_own_noise_and_by_no_more(reference, source):
     model_elbos = reference.elbos
 
     def moved(by):
-        """The verdict where outputs agree and the ELBO of each image moves by so much."""
+        """Compare with equal outputs and an ELBO of each image changed by ``by``."""
         expected = dataclasses.replace(reference.expected("decoder"), elbos=lambda _: model_elbos + by)
         graph = Graph("decoder", "portable", "float32", b"", ())
         return compare(graph, [run_of(source, "decoder")], expected, model_elbos, BUDGETS["float32"])
 
     rare = np.zeros(len(model_elbos))
-    rare[3] = 0.4  # the last bit of one pixel that is missed badly
+    rare[3] = 0.4  # the last bit of one confidently wrong pixel
     assert rare.mean() > BUDGETS["float32"].elbo
     assert moved(rare).all_pass
     assert not moved(np.full(len(model_elbos), 0.002)).all_pass

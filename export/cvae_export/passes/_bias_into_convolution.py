@@ -1,7 +1,7 @@
 """Move an addition after a convolution into its bias.
 
-In conv(x, w) + c, with one number c for each channel, c is the operator's bias. tf2onnx writes an Add if a layer adds its
-bias in a separate step. Only the order of a sum changes.
+In conv(x, w) + c, with one number c for each channel, c is the operator's bias. tf2onnx writes an Add if a layer
+adds its bias in a separate step. Only the order of a sum changes.
 """
 
 import numpy as np

@@ -1,9 +1,9 @@
 """Fold transposes between a dense layer and a convolution into the dense layer's weights.
 
-TensorFlow's images have channels last, ONNX's convolutions have channels first. So tf2onnx writes a Transpose between a
-convolution and a dense layer whose units are an image. The units of a dense layer may have any order: permuting the
-columns of its weights, and its bias, replaces a Transpose after it. Permuting the rows of its weights replaces a Transpose
-before it. Element-wise operators between them do not depend on the order.
+TensorFlow's images have channels last, ONNX's convolutions have channels first. So tf2onnx writes a Transpose
+between a convolution and a dense layer whose units are an image. The units of a dense layer may have any order:
+permuting the columns of its weights, and its bias, replaces a Transpose after it. Permuting the rows of its weights
+replaces a Transpose before it. Element-wise operators between them do not depend on the order.
 """
 
 import math

@@ -1,8 +1,9 @@
 """Interleave phases into one map, by the standard operator that is fastest on a CPU.
 
-`Col2Im` with non-overlapping blocks is the fastest operator in the layout of convolutions. To interleave four maps of the
-default model's largest layer it takes 13 us an image on one core of a Zen 4. DepthToSpace takes 95 us, a transpose of six
-axes 181 us and a gather 201 us. `Col2Im` takes channel and phase as one axis in this order, so phases are concatenated so.
+`Col2Im` with non-overlapping blocks is the fastest operator in the layout of convolutions. To interleave four maps
+of the default model's largest layer it takes 13 us an image on one core of a Zen 4. DepthToSpace takes 95 us, a
+transpose of six axes 181 us and a gather 201 us. `Col2Im` takes channel and phase as one axis in this order, so
+phases are concatenated so.
 """
 
 import math
@@ -28,7 +29,7 @@ def interleave(write: Writer, phases: Sequence[ir.Value], layer: TransposedConvo
 
 
 def interleaved(value: ir.Value | None) -> tuple[list[ir.Value], list[int], list[ir.Node]] | None:
-    """Return phases, strides and nodes, last first, of a value of `interleave`; None for other values, or other users."""
+    """Return phases, strides and nodes, last first, of a value of `interleave`; None if it is not one or is shared."""
     nodes = chain(value, "Col2Im", "Reshape", "Concat")
     columns = [] if nodes is None else [chain(part, "Reshape") for part in nodes[2].inputs]
     reshapes = [column[0] for column in columns if column is not None]

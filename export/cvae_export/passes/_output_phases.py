@@ -1,8 +1,8 @@
 """Rewrite a transposed convolution with a stride as one convolution for each phase of the output; see `_phases`.
 
-On a CPU, a transposed convolution is a matrix product whose columns are then added up image by image. For a 3x3 kernel of
-stride 2, convolutions of 2x2, 2x1, 1x2 and 1x1 taps compute the same nine products for four pixels. They run in the
-blocked layout in which a CPU's convolutions are fastest.
+On a CPU, a transposed convolution is a matrix product whose columns are then added up image by image. For a 3x3
+kernel of stride 2, convolutions of 2x2, 2x1, 1x2 and 1x1 taps compute the same nine products for four pixels. They
+run in the blocked layout in which a CPU's convolutions are fastest.
 """
 
 import itertools

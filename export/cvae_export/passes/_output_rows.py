@@ -1,9 +1,10 @@
 """Rewrite a transposed convolution with a stride as one convolution for each row phase, for arithmetic in 8 bits.
 
-Unlike in `_output_phases`, the column phases of a row are the channels of one convolution. Its kernel covers the columns
-that any phase needs: 12 products instead of 9 for a 3x3 kernel of stride 2. In exchange, one concatenation of whole rows
-joins the map. It uses the layout with channels last, which ONNX Runtime's 8-bit convolutions use too: the Transposes
-written here cancel with the Transposes around its convolutions. All values stay in 8 bits up to the next layer.
+Unlike in `_output_phases`, the column phases of a row are the channels of one convolution. Its kernel covers the
+columns that any phase needs: 12 products instead of 9 for a 3x3 kernel of stride 2. In exchange, one concatenation
+of whole rows joins the map. It uses the layout with channels last, which ONNX Runtime's 8-bit convolutions use too:
+the Transposes written here cancel with the Transposes around its convolutions. All values stay in 8 bits up to the
+next layer.
 """
 
 import itertools
@@ -36,7 +37,7 @@ class OutputRows(PhaseRewrite):
 
 
 def stacked_rows(value: ir.Value | None) -> tuple[list[ir.Value], list[int], list[ir.Node]] | None:
-    """Return row phases, strides and nodes, last first, of a value of `OutputRows`; None for other values, or other users."""
+    """Return row phases, strides and nodes, last first, of a value of `OutputRows`; None for others or shared ones."""
     nodes = chain(value, "Transpose", "Reshape", "Concat")
     lines = [] if nodes is None else [chain(part, "Reshape", "Transpose") for part in nodes[2].inputs]
     found = [line for line in lines if line is not None]

@@ -4,10 +4,11 @@ Along one axis a transposed convolution of stride s with pads (p, p') takes n va
 
     y[j] = sum of x[i] w[t] over all i, t with s i + t - p = j.
 
-The outputs of one phase a, j = s m + a, use only the taps t = r + s u with r = (a + p) mod s. Then i = m + q - u with
-q = (a + p) div s. This is an ordinary convolution of the undilated x with every s-th tap, reversed (Shi et al., "Is the
-deconvolution layer the same as a convolutional layer?", arXiv 1609.07009). Each tap of the kernel belongs to one phase, so
-no product with a zero is computed. All phases have the same length, m = 0 .. ceil(o / s) - 1; the excess is cropped.
+The outputs of one phase a, j = s m + a, use only the taps t = r + s u with r = (a + p) mod s. Then i = m + q - u
+with q = (a + p) div s. This is an ordinary convolution of the undilated x with every s-th tap, reversed (Shi et al.,
+"Is the deconvolution layer the same as a convolutional layer?", arXiv 1609.07009). Each tap of the kernel belongs to
+one phase, so no product with a zero is computed. All phases have the same length, m = 0 .. ceil(o / s) - 1; the
+excess is cropped.
 """
 
 import abc

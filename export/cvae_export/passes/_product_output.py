@@ -1,8 +1,8 @@
 """Rewrite joined rows and the transposed convolution of stride 1 after them as a matrix product and Col2Im.
 
-By definition, the transposed convolution of `_strided_output` multiplies the stacked phases of each pixel by a matrix of
-all its taps. `Col2Im` then moves the products to their pixels and adds them. In ONNX Runtime the matrix product can be
-computed in 8 bits, a transposed convolution cannot. The sums have full precision.
+By definition, the transposed convolution of `_strided_output` multiplies the stacked phases of each pixel by a
+matrix of all its taps. `Col2Im` then moves the products to their pixels and adds them. In ONNX Runtime the matrix
+product can be computed in 8 bits, a transposed convolution cannot. The sums have full precision.
 """
 
 import math

@@ -119,7 +119,7 @@ def only_user(value: ir.Value) -> ir.Node | None:
 
 
 def chain(value: ir.Value | None, *op_types: str) -> list[ir.Node] | None:
-    """Return the chain of nodes that computes a value, last first; None if operators differ or a node has other users."""
+    """Return the chain of nodes behind a value, last first; None if operators differ or a node has other users."""
     nodes: list[ir.Node] = []
     for op_type in op_types:
         node = None if value is None or only_user(value) is None else value.producer()

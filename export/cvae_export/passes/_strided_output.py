@@ -1,13 +1,13 @@
 """Merge interleaved phases and the transposed convolution of stride 1 after them into one with a stride.
 
-The interleaved map is u[s i + a] = x_a[i] for the phases a = 0 .. s-1 along an axis. A transposed convolution of stride 1,
-y[j] = sum of u[k] w[t] over k + t - p = j, then is
+The interleaved map is u[s i + a] = x_a[i] for the phases a = 0 .. s-1 along an axis. A transposed convolution of
+stride 1, y[j] = sum of u[k] w[t] over k + t - p = j, then is
 
     y[j] = sum over a, i, t with s i + (a + t) - p = j of x_a[i] w[t]:
 
-a transposed convolution of stride s with the phases as channels and the same pads. Its kernel for phase a is w shifted by
-a, and s - 1 taps longer. The products are the same, and the large map is never written. It is faster for few output
-channels, such as those of an image.
+a transposed convolution of stride s with the phases as channels and the same pads. Its kernel for phase a is w
+shifted by a, and s - 1 taps longer. The products are the same, and the large map is never written. It is faster for
+few output channels, such as those of an image.
 """
 
 import itertools

@@ -53,7 +53,7 @@ def test_groups(operator, weights):
     proto = layer(layer=f"{operator} <group = 2> (x, w)", w=normal(*weights), c=normal(6, 1, 1))
     result, _ = rewritten(proto, BiasIntoConvolution())
     assert operators(result) == [operator]
-    assert_same(result, proto, evaluators=[run])  # onnx's own evaluator takes no groups of transposed convolutions
+    assert_same(result, proto, evaluators=[run])  # onnx's evaluator supports no grouped transposed convolutions
 
 
 def test_layers_of_one_axis():
@@ -76,12 +76,12 @@ NOT_ALONE = "it does not follow a convolution without other users"
         ({"added": "s, s"}, NOT_ALONE),
         ({"added": "c, s"}, NOT_ALONE),
         ({"c": normal(2, 3)}, NO_NUMBERS),  # for each pixel
-        ({"c": normal(3)}, NO_NUMBERS),  # for each column, of which there are three as well
+        ({"c": normal(3)}, NO_NUMBERS),  # for each column; there are three columns too
         ({"c": normal(1, 3, 1, 3)}, NO_NUMBERS),
         (
             {"c": normal(2, 1, 3, 1, 1), "y": "float[n,batch,c,h,v] y"},
             NO_NUMBERS,
-        ),  # which would give the result an axis
+        ),  # it would add an axis to the result
         ({"layer": "Conv (x, v)", "v": normal(1, 2, 3, 3)}, NO_NUMBERS),  # three channels of one
         ({"added": "s, given", "given": ", float[3,1,1] given"}, NO_NUMBERS),
         ({"layer": "Conv (x, given)", "given": ", float[3,2,3,3] given"}, NO_NUMBERS),

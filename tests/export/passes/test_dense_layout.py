@@ -18,7 +18,7 @@ from tests.export.tiny_graphs import (
 
 
 def to_image(shape, order, between="", bias=None, y=None):
-    """A dense layer whose units become an image of this shape, transposed."""
+    """A dense layer whose units become a transposed image of this shape."""
     units = int(np.prod(shape))
     image = ",".join(str(shape[axis - 1]) for axis in order)
     text = f"""

@@ -15,7 +15,7 @@ from tests.export.tiny_graphs import (
     run,
 )
 
-# From what a value of the graph is, to the next.
+# Steps from one value of the graph to the next.
 STEPS = [
     "Mul ({}, half)",
     "Add ({}, one)",
@@ -29,7 +29,7 @@ STEPS = [
 
 
 def images(*steps, moving="Transpose <perm = [0, 3, 1, 2]>", parameter="", element="uint8", y="float[batch,a,b,c] y"):
-    """Bytes of images that are cast, changed one by one, and moved."""
+    """Images of bytes that are cast, changed element by element, and moved."""
     names = [f"v{n}" for n in range(len(steps) + 1)]
     text = f"""
     images ({element}[batch,4,3,2] x) => ({y}) {{

@@ -1,4 +1,4 @@
-"""What the rewrites to phases have in common."""
+"""Arithmetic of phases, and behavior that all rewrites to phases share."""
 
 import numpy as np
 import pytest
@@ -123,7 +123,7 @@ def test_unsupported_layers_are_kept_with_the_reason(rewrite, change, reason, ca
         """,
         opset=15,
         w=change["w"],
-        given=normal(2, 2, 3, 3),  # by default
+        given=normal(2, 2, 3, 3),  # a default, not a constant
     )
     assert_left_alone(proto, rewrite, caplog, reason)
 

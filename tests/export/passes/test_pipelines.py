@@ -18,7 +18,7 @@ PLAIN_IN_COLOUR = PLAIN | {"Abs", "Clip", "Div", "Exp", "Log", "Max", "Min", "Ne
 
 @pytest.fixture(scope="module")
 def subjects(trained, trained_grey, rgb_config):
-    """The trained tiny models, and ones of random weights, in colour and of three layers."""
+    """The trained tiny models, and models with random weights, in colour and with three layers."""
 
     def of_random_weights(config):
         model = CVAE(config)
@@ -51,7 +51,7 @@ def subjects(trained, trained_grey, rgb_config):
     ids=" ".join,
 )
 def case(request, subjects):
-    """The plain graph of a role, and of which model it is."""
+    """The plain graph of a role, and the name of its model."""
     name, role = request.param
     return name, role, convert(FUNCTIONS[role](subjects[name]), CPU_OPSET)
 
@@ -83,9 +83,7 @@ def test_no_transpose_is_left_where_there_is_one_channel(case):
     name, _, proto = case
     for pipeline in (PORTABLE, CPU):
         result, _ = rewritten(proto, *pipeline)
-        assert operators(result).count("Transpose") == (
-            name in ("colour", "earlier")
-        )  # of images with their channels last
+        assert operators(result).count("Transpose") == (name in ("colour", "earlier"))  # for images with channels last
 
 
 def test_graphs_for_the_cpu_have_one_transposed_convolution(case):

@@ -98,10 +98,10 @@ def test_unsupported_nodes_are_kept(layers, reasons, caplog):
 @pytest.mark.parametrize(
     ("axis", "part", "strides", "applies"),
     [
-        (2, [-1, 2, 1, 9], [2, 2], True),  # as it is written
+        (2, [-1, 2, 1, 9], [2, 2], True),  # as the pass writes it
         (1, [-1, 2, 1, 9], [2, 2], False),
         (2, [-1, 1, 2, 9], [2, 2], False),
-        (2, [-1, 2, 1, 9], [1, 1], False),  # blocks that overlap
+        (2, [-1, 2, 1, 9], [1, 1], False),  # overlapping blocks
     ],
 )
 def test_other_col2ims_are_not_interleaving(axis, part, strides, applies):

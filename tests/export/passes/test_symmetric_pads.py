@@ -68,7 +68,7 @@ def test_any_pads_strides_kernels_and_dilations(data):
     result, names = rewritten(proto, *PORTABLE)
     assert names == ([] if begin == end else ["SymmetricPads"])
     arrays = random_inputs(proto, np.random.default_rng(1))
-    # The reference evaluator crops a full map too: only cropping moves, so not a bit may change.
+    # The reference evaluator also crops a full map, so every bit must stay.
     np.testing.assert_array_equal(evaluate(result, arrays), evaluate(proto, arrays))
 
 

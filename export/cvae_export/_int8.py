@@ -17,7 +17,7 @@ from .passes import LAYOUT, ROWS, run_passes, select_passes
 CALIBRATION_IMAGES = 2000
 
 # Upper percentiles of an activation's values; values beyond are clipped, since rare large ones make all others coarse.
-# The best one differs between models: the one with the highest ELBO on the calibration images is select_passes.
+# The best one differs between models: the one with the highest ELBO on the calibration images is used.
 _PERCENTILES = np.array([99.3, 99.6, 99.8, 99.9, 99.95, 100.0])
 _BATCH = 250
 

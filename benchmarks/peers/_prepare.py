@@ -12,10 +12,10 @@ import numpy as np
 
 import cvae_runtime
 from benchmarks.peers import ASSETS, ROLES, lite_model, plain_graph
+from cvae_export._config import DEFAULT_OPSET
 from cvae_export._convert import convert, finish
 from cvae_export._functions import FUNCTIONS, outputs_of
-from cvae_export._settings import DEFAULT_OPSET
-from cvae_export._subject import Subject, subject_of_run
+from cvae_export._source import ExportSource, source_of_run
 
 IMAGES = 256
 
@@ -28,23 +28,23 @@ def prepare(folder: str, batches: Sequence[int]) -> None:
     with cvae_runtime.load(provider="cpu") as model:
         latents = cvae_runtime.prior_latents(0, 0, IMAGES, model.latent_dim)
         images = cvae_runtime.to_uint8(model.decode(latents))
-    subject = subject_of_run(ASSETS, None, quiet=True)
+    source = source_of_run(ASSETS, None, quiet=True)
     for task, role in ROLES.items():
         x = latents if task == "decoding" else images
         np.save(Path(folder) / f"{task}.npy", x)
-        proto = convert(FUNCTIONS[role](subject), DEFAULT_OPSET)
-        graph, _ = finish(proto, (), outputs_of(role, subject), {"cvae.role": role})
+        proto = convert(FUNCTIONS[role](source), DEFAULT_OPSET)
+        graph, _ = finish(proto, (), outputs_of(role, source), {"cvae.role": role})
         plain_graph(task, folder).write_bytes(graph)
         if importlib.util.find_spec("ai_edge_litert"):
             for batch in batches:
-                lite_model(task, folder, batch).write_bytes(_lite(role, subject, (batch, *x.shape[1:])))
+                lite_model(task, folder, batch).write_bytes(_lite(role, source, (batch, *x.shape[1:])))
 
 
-def _lite(role: str, subject: Subject, shape: tuple[int, ...]) -> bytes:
+def _lite(role: str, source: ExportSource, shape: tuple[int, ...]) -> bytes:
     """The LiteRT model of a role; the names of its outputs are numbers, since LiteRT does not keep the order."""
     import tensorflow as tf
 
-    compute, outputs = FUNCTIONS[role](subject).python_function, outputs_of(role, subject)
+    compute, outputs = FUNCTIONS[role](source).python_function, outputs_of(role, source)
 
     def ordered(x: tf.Tensor) -> dict[str, tf.Tensor]:
         found = compute(x)

@@ -3,8 +3,7 @@
     import cvae_export
     print(cvae_export.export("runs/0001", "my-model").table())
 
-TensorFlow and onnx are imported by the first use of a name, so that a command line can print its help without
-waiting for them.
+The first use of a name imports TensorFlow and onnx, so that `--help` does not wait for them.
 """
 
 import importlib
@@ -13,23 +12,39 @@ from typing import TYPE_CHECKING, Any
 from cvae_train import import_tensorflow
 
 if TYPE_CHECKING:
+    from ._build import SkippedGraph
+    from ._config import ExportConfig
     from ._convert import ConversionError
     from ._errors import ParityError
     from ._export import ExportResult, export, export_models
-    from ._settings import Settings
-    from ._verify import Comparison
+    from ._graph import Graph
+    from ._verify import Comparison, MeanElbo
 
 _MODULES = {
-    "ConversionError": "_convert",
-    "ExportResult": "_export",
     "Comparison": "_verify",
+    "ConversionError": "_convert",
+    "ExportConfig": "_config",
+    "ExportResult": "_export",
+    "Graph": "_graph",
+    "MeanElbo": "_verify",
     "ParityError": "_errors",
-    "Settings": "_settings",
+    "SkippedGraph": "_build",
     "export": "_export",
     "export_models": "_export",
 }
 
-__all__ = ["Comparison", "ConversionError", "ExportResult", "ParityError", "Settings", "export", "export_models"]
+__all__ = [
+    "Comparison",
+    "ConversionError",
+    "ExportConfig",
+    "ExportResult",
+    "Graph",
+    "MeanElbo",
+    "ParityError",
+    "SkippedGraph",
+    "export",
+    "export_models",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""What values a graph computes on the way, for inputs that it is likely to get."""
+"""Intermediate values of a graph for given inputs."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,11 +11,11 @@ from ._verify import run_onnx
 
 
 def run_for(model: ir.Model, names: Sequence[str]) -> Run:
-    """A function that gives the values of these names, for named inputs.
+    """Return a function from inputs to the named values of a graph.
 
     Args:
-        model: it is left as it is.
-        names: of values that it computes.
+        model: the graph; not modified.
+        names: names of values that it computes.
     """
     copy = ir.from_proto(ir.to_proto(model))
     by_name = {value.name: value for node in copy.graph for value in node.outputs}
@@ -24,5 +24,5 @@ def run_for(model: ir.Model, names: Sequence[str]) -> Run:
 
 
 def activations(model: ir.Model, names: Sequence[str], inputs: Arrays) -> Mapping[str, NDArray[np.float32]]:
-    """The values of these names, see `run_for`, for inputs as the graph takes them."""
+    """Return the named values of a graph for inputs; see `run_for`."""
     return run_for(model, names)(inputs)

@@ -1,4 +1,4 @@
-"""``cvae-export``: the command line over `export`."""
+"""Command line of ``cvae-export``."""
 
 import sys
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from cvae_runtime.system import require
 from cvae_runtime.web import check_page, is_single_file, write_page
 from cvae_train import import_tensorflow
 
-from ._settings import (
+from ._config import (
     ATOL,
     DEFAULT_OPSET,
     EXTRA_ROLES,
@@ -21,16 +21,16 @@ from ._settings import (
     PASSES,
     PRECISIONS,
     TARGETS,
-    Settings,
+    ExportConfig,
 )
 
 _OPSETS = (OPSETS.start, OPSETS.stop - 1)
 
-_ELSEWHERE = ("encoder", "decoder", "decoder_output", "input_range", "binarize_at")
+_PAIR_OPTIONS = ("encoder", "decoder", "decoder_output", "input_range", "binarize_at")
 
 
 class _Names(click.ParamType[tuple[str, ...]]):
-    """Names of a known few, separated by commas."""
+    """Known names, separated by commas."""
 
     name = "names"
 
@@ -58,12 +58,12 @@ class _Range(click.ParamType[tuple[float, float]]):
         try:
             low, high = map(float, value.split(","))
         except ValueError:
-            self.fail(f"{value!r}: expected two numbers with a comma between, as 0,1", parameter, context)
+            self.fail(f"{value!r}: expected two numbers separated by a comma, such as 0,1", parameter, context)
         return low, high
 
 
 class _Output(_Range):
-    """What a decoder gives: a kind, or the two numbers that pixels 0 and 255 are in it."""
+    """Decoder output: a kind, or its values for pixels 0 and 255."""
 
     name = "kind|low,high"
 
@@ -72,7 +72,9 @@ class _Output(_Range):
             return value
         if "," not in value:
             kinds = ", ".join(OUTPUT_KINDS)
-            self.fail(f"{value!r}: expected {kinds}, or two numbers with a comma between, as -1,1", parameter, context)
+            self.fail(
+                f"{value!r}: expected {kinds}, or two numbers separated by a comma, such as -1,1", parameter, context
+            )
         return super().convert(value, parameter, context)
 
 
@@ -81,31 +83,38 @@ class _Output(_Range):
 @click.option(
     "--encoder",
     type=click.Path(path_type=Path),
-    help="In the place of RUN: a .keras file or SavedModel folder, images to mean and logvar.",
+    help="Export this encoder instead of RUN: a .keras file or SavedModel folder that maps images to mean and logvar. "
+    "Needs --decoder.",
 )
-@click.option("--decoder", type=click.Path(path_type=Path), help="Its decoder: likewise, latents to images.")
+@click.option(
+    "--decoder",
+    type=click.Path(path_type=Path),
+    help="Decoder of --encoder: a .keras file or SavedModel folder that maps latents to images.",
+)
 @click.option(
     "--decoder-output",
     type=_Output(),
-    help="Of --decoder: logits, probs, what pixels 0 and 255 are in it, as -1,1, or auto, the default, which looks at its last "
-    "activation.",
+    help="Output of --decoder: logits, probs, or its values for pixels 0 and 255, such as -1,1; auto infers it from "
+    "the last activation.  [default: auto]",
 )
 @click.option(
     "--input-range",
     type=_Range(),
-    help="Of --encoder: what pixels 0 and 255 become; told from its first layers if not given.",
+    help="Input values of --encoder for pixels 0 and 255, such as -1,1.  [default: inferred from its first layers]",
 )
 @click.option(
-    "--binarize-at", type=click.IntRange(1, 255), help="Of --encoder: the first pixel value that counts as 255."
+    "--binarize-at",
+    type=click.IntRange(1, 255),
+    help="Binarize the input of --encoder: this pixel value and above become 255, others 0.  [default: do not]",
 )
-@click.option("--onnx", "target", type=click.Path(path_type=Path), required=True, help="The bundle's folder.")
+@click.option("--onnx", "target", type=click.Path(path_type=Path), required=True, help="Folder of the bundle to write.")
 @click.option(
     "--target",
     "targets",
     type=_Names(TARGETS),
     default=",".join(TARGETS),
     show_default=True,
-    help="What graphs are shaped for: any runtime, or ONNX Runtime on a CPU.",
+    help="Runtimes to optimize graphs for: portable is any runtime, cpu is ONNX Runtime on a CPU.",
 )
 @click.option(
     "--precision",
@@ -113,33 +122,48 @@ class _Output(_Range):
     type=_Names(PRECISIONS),
     default="float32",
     show_default=True,
-    help=f"Of encoder and decoder, any of {', '.join(PRECISIONS)}; float32 is always among them.",
+    help=f"Precisions of encoder and decoder, any of {', '.join(PRECISIONS)}; float32 is always written.",
 )
 @click.option(
     "--with",
     "extras",
     type=_Names(EXTRA_ROLES),
     default=(),
-    help=f"Graphs beside encoder and decoder, any of {', '.join(EXTRA_ROLES)}.",
+    help=f"Write these graphs too, any of {', '.join(EXTRA_ROLES)}.  [default: none]",
 )
 @click.option(
     "--passes",
     type=_Names((*PASSES, "none")),
-    help="Rewrites that may run, or none for the graphs that tf2onnx makes; all, where they pay, if not given.",
-)
-@click.option("--keep-slow", is_flag=True, help="Write graphs too that are not faster than those they stand in for.")
-@click.option(
-    "--opset", type=click.IntRange(*_OPSETS), default=DEFAULT_OPSET, show_default=True, help="Of the portable graphs."
+    help="Graph rewrites that may run; none keeps the graphs of tf2onnx.  [default: all that make a graph faster]",
 )
 @click.option(
-    "--data", type=click.Path(), help="The run's images, if they were moved; for --encoder any, as cvae-train's."
+    "--keep-slow", is_flag=True, help="Also write graphs that are not faster than the graphs that they replace."
 )
-@click.option("--atol", type=float, default=ATOL, show_default=True, help="Largest difference from TensorFlow.")
-@click.option("--overwrite", is_flag=True, help="Replace a bundle, and a page, that is there.")
+@click.option(
+    "--opset",
+    type=click.IntRange(*_OPSETS),
+    default=DEFAULT_OPSET,
+    show_default=True,
+    help="ONNX opset of the portable graphs.",
+)
+@click.option(
+    "--data",
+    type=click.Path(),
+    help="Images to verify with, in any form that cvae-train takes; for RUN, the images that it was trained on.  "
+    "[default: where RUN found them; none for --encoder]",
+)
+@click.option(
+    "--atol",
+    type=float,
+    default=ATOL,
+    show_default=True,
+    help="Largest difference from TensorFlow, for outputs up to 1.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace an existing bundle and page.")
 @click.option(
     "--web",
     type=click.Path(path_type=Path),
-    help="Write its web page too, as cvae-web does: a folder, or a file that ends in .html.",
+    help="Also write the bundle's web page: a folder, or one file if the name ends in .html.",
 )
 @cli.common_options
 def command(
@@ -154,20 +178,21 @@ def command(
 ) -> None:
     """Export a finished run, or a pair of Keras models, as an ONNX bundle.
 
-    RUN is the folder that cvae-train made. Every test image goes through TensorFlow and through the exported
-    graphs; beyond the tolerance nothing is written and the exit code is 3. Models from elsewhere are named by
-    --encoder and --decoder instead; without --data they are verified on seeded inputs.
+    RUN is a folder written by cvae-train. To export other Keras models, pass --encoder and --decoder instead.
+
+    The command compares the outputs of TensorFlow and of the exported graphs on every test image, or on seeded
+    inputs for --encoder without --data. If a difference exceeds the tolerance, it writes nothing and exits with
+    code 3.
     """
-    elsewhere = {name: value for name in _ELSEWHERE if (value := options.pop(name)) is not None}
-    if bool(elsewhere) != (run is None) or not (run or {"encoder", "decoder"} <= set(elsewhere)):
-        given = (["RUN"] if run else []) + [f"--{name.replace('_', '-')}" for name in elsewhere]
+    pair_options = {name: value for name in _PAIR_OPTIONS if (value := options.pop(name)) is not None}
+    if bool(pair_options) != (run is None) or not (run or {"encoder", "decoder"} <= set(pair_options)):
+        given = (["RUN"] if run else []) + [f"--{name.replace('_', '-')}" for name in pair_options]
         raise click.UsageError(
-            f"expected RUN, which knows its models, or --encoder and --decoder and what is said of them; "
-            f"found {', '.join(given) or 'neither'}"
+            f"expected either RUN, or --encoder and --decoder with their options; found {', '.join(given) or 'neither'}"
         )
-    if web is not None:  # before an export of minutes
+    if web is not None:  # an export takes minutes, so check first
         if web.resolve() == target.resolve():
-            raise click.UsageError(f"--onnx and --web: expected two places, found {target} for both")
+            raise click.UsageError(f"--onnx and --web: expected two different paths, found {target} for both")
         check_page(web, single_file=is_single_file(web), overwrite=overwrite)
     import_tensorflow(verbose=verbose, extra="export")
     for module in ("tf2onnx", "onnx", "onnx_ir", "onnxruntime"):
@@ -178,16 +203,16 @@ def command(
 
     if options["passes"] is not None:
         options["passes"] = [name for name in options["passes"] if name != "none"]
-    settings = Settings(**options)
+    config = ExportConfig(**options)
     common: dict[str, Any] = {"data": data, "overwrite": overwrite, "quiet": quiet}
     if run is None:
-        result = export_models(target=target, settings=settings, **elsewhere, **common)
+        result = export_models(target=target, config=config, **pair_options, **common)
     else:
-        result = export(run, target, settings, **common)
+        result = export(run, target, config, **common)
     if not quiet:
         print(result.table(), file=sys.stderr)
-        for refused in result.refused:
-            print(f"{refused.file} is not written: {refused.reason}", file=sys.stderr)
+        for skipped in result.skipped:
+            print(f"{skipped.file} is not written: {skipped.reason}", file=sys.stderr)
         if result.elbo is not None:
             elbo = with_error(result.elbo.mean, result.elbo.stderr)
             images = "1 image" if result.elbo.count == 1 else f"{result.elbo.count:,} images"
@@ -200,5 +225,5 @@ def command(
 
 
 def main() -> None:
-    """Entry point of ``cvae-export``."""
+    """Run ``cvae-export``."""
     cli.run(command)

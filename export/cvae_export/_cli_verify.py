@@ -1,4 +1,4 @@
-"""``cvae-verify``: the proof of a bundle again, later and elsewhere; with golden vectors alone it needs no TensorFlow."""
+"""Command line of ``cvae-verify``. Only ``--run`` needs TensorFlow."""
 
 import json
 import math
@@ -11,9 +11,9 @@ import click
 from cvae_runtime import PROVIDERS, Bundle, InputError, cli, read_bundle
 from cvae_runtime.system import require
 
+from ._config import EXTRA_ROLES, ROLES
 from ._errors import ParityError
 from ._golden_check import Check, check_everywhere, table
-from ._settings import EXTRA_ROLES, ROLES
 
 if TYPE_CHECKING:
     from ._verify import Comparison
@@ -21,10 +21,16 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("bundle", required=False, type=click.Path(path_type=Path))
-@click.option("--run", type=click.Path(path_type=Path), help="Compare with the model of this run, over its test set.")
-@click.option("--data", type=click.Path(path_type=Path), help="The run's images, if they were moved.")
-@click.option("--provider", type=click.Choice([*PROVIDERS]), help="Run on this alone.  [default: all that are there]")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON in the place of a table.")
+@click.option(
+    "--run",
+    type=click.Path(path_type=Path),
+    help="Also compare every graph with the model of this run, on its test set.  [default: golden vectors only]",
+)
+@click.option("--data", type=click.Path(path_type=Path), help="Images of --run.  [default: where the run found them]")
+@click.option(
+    "--provider", type=click.Choice([*PROVIDERS]), help="Run only on this provider.  [default: all that work here]"
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @cli.common_options
 def command(
     bundle: Path | None,
@@ -37,13 +43,13 @@ def command(
 ) -> None:
     """Verify a bundle again.
 
-    BUNDLE is a folder that cvae-export made; without it the MNIST model of the package is used. Its hashes are
-    checked, and its golden vectors on every provider that is there, at every optimisation level of ONNX Runtime; with
-    --run every graph is compared with the trained model, as cvae-export does it. Where something disagrees the exit
-    code is 3.
+    BUNDLE is a folder written by cvae-export; the default is the packaged MNIST model. The command checks the
+    bundle's hashes, and its golden vectors on every installed provider at every optimization level of ONNX Runtime.
+    With --run it also compares every graph with the trained model, as cvae-export does. If an output disagrees, it
+    exits with code 3.
     """
     if data is not None and run is None:
-        raise click.UsageError("--data is for --run")
+        raise click.UsageError("--data needs --run")
     contents = read_bundle(bundle)
     checks = check_everywhere(contents, provider)
     comparisons = [] if run is None else _compare(contents, run, data, provider, quiet=quiet, verbose=verbose)
@@ -61,8 +67,8 @@ def command(
         raise ParityError(f"{contents.path}: {failed} of {len(checks)} outputs disagree with their golden vectors")
     if off:
         raise ParityError(
-            f"{contents.path}: {off} of {len(comparisons)} graphs do not compute what the model of {run} does: it is not "
-            f"the model that was exported, or this machine's ONNX Runtime is wrong"
+            f"{contents.path}: {off} of {len(comparisons)} graphs differ from the model of {run}: either another "
+            f"run was exported, or ONNX Runtime computes wrong values on this machine"
         )
 
 
@@ -76,20 +82,20 @@ def _compare(
 
     from ._graph import Graph
     from ._reference import Reference
-    from ._subject import subject_of_run
+    from ._source import source_of_run
     from ._verify import BUDGETS, compare, runs_of
 
-    subject = subject_of_run(run, data, quiet=quiet)
-    if subject.info != bundle.manifest.model:
+    source = source_of_run(run, data, quiet=quiet)
+    if source.info != bundle.manifest.model:
         raise InputError(
-            f"{run}: expected the model of {bundle.path}, {bundle.manifest.model}; found {subject.info}; "
-            f"name the run that was exported"
+            f"{run}: expected the model of {bundle.path}, {bundle.manifest.model}; found {source.info}; "
+            f"pass the run that was exported"
         )
-    reference = Reference(subject)
+    reference = Reference(source)
     comparisons = []
     for info in bundle.manifest.graphs:
         if info.role not in (*ROLES, *EXTRA_ROLES):
-            raise InputError(f"{info.file}: the role {info.role!r} is not known to this version; verify without --run")
+            raise InputError(f"{info.file}: expected a known role, found {info.role!r}; verify without --run")
         graph = Graph(info.role, info.target, info.precision, bundle.files[info.file], info.passes)
         runs = runs_of(graph) if provider is None else runs_of(graph, [provider])
         comparisons.append(
@@ -99,7 +105,7 @@ def _compare(
 
 
 def _as_json(checks: Sequence[Check], comparisons: Sequence["Comparison"]) -> dict[str, Any]:
-    """What the tables show. JSON has neither infinity nor NaN: they are null."""
+    """Return the tables as JSON values; infinity and NaN, which JSON lacks, are null."""
 
     def finite(number: float | None) -> float | None:
         return number if number is not None and math.isfinite(number) else None
@@ -134,5 +140,5 @@ def _as_json(checks: Sequence[Check], comparisons: Sequence["Comparison"]) -> di
 
 
 def main() -> None:
-    """Entry point of ``cvae-verify``."""
+    """Run ``cvae-verify``."""
     cli.run(command)

@@ -1,4 +1,4 @@
-"""A TensorFlow function to an ONNX graph that is ready to be shipped."""
+"""Convert a TensorFlow function to an ONNX graph for a bundle."""
 
 import json
 import re
@@ -16,73 +16,73 @@ from tf2onnx.tfonnx import process_tf_graph
 
 from cvae_runtime import CvaeError
 
-from ._mends import HANDLERS, hushed, inlined, mend_float64, mend_short_kernels
-from ._reasons import place_of, reason_of, scope_of, whole_tracebacks
+from ._reasons import full_tracebacks, place_of, reason_of, scope_of
+from ._tf2onnx_patches import HANDLERS, fix_float64, fix_short_kernels, inline_xla_functions, suppress_tf2onnx_log
 from .passes import run_passes
 
 BATCH = "batch"
 
-_AXES = {"noise": ("samples", BATCH)}  # of inputs with others than the batch first
+_AXES = {"noise": ("samples", BATCH)}  # of inputs whose first axis is not the batch
 
 _COUNTER = re.compile(r"__\d+")
 
-_TF2ONNX_NEWEST = 18  # the newest opset that it writes; beyond, onnx converts
+_TF2ONNX_NEWEST = 18  # newest opset that tf2onnx writes; onnx converts to newer ones
 
-_REMEDY = "put other layers in its place"
+_REMEDY = "use another layer"
 _REMEDIES = {"ScaleAndTranslate": "resize with interpolation 'bilinear' or 'bicubic', and without antialias"}
 
 
 class ConversionError(CvaeError):
-    """A function that cannot be written as an ONNX graph of the opset asked for."""
+    """A function cannot be converted to an ONNX graph of the requested opset."""
 
 
 def convert(function: tf.types.experimental.PolymorphicFunction, opset: int) -> onnx.ModelProto:
-    """Convert a function with an explicit input signature, as tf2onnx does it.
+    """Convert a function with an explicit input signature by tf2onnx.
 
     Args:
         function: takes tensors (None, ...), returns a dict of tensors (None, ...) by name.
         opset: of the ONNX graph.
 
     Raises:
-        ConversionError: the function cannot be traced, or is no plain graph of operators that ONNX has.
+        ConversionError: the function cannot be traced, has control flow, or has an operator that ONNX lacks.
     """
-    concrete = _traced(function)
+    concrete = _trace(function)
     try:
-        with hushed() as failures:
-            proto = _written(concrete, min(opset, _TF2ONNX_NEWEST))
-        _refuse_rest(proto, failures)
-        _refuse_other_values(proto, [spec.name for spec in function.input_signature], list(concrete.structured_outputs))
-        mend_short_kernels(proto)
-        mend_float64(proto)
+        with suppress_tf2onnx_log() as failures:
+            proto = _run_tf2onnx(concrete, min(opset, _TF2ONNX_NEWEST))
+        _check_operators(proto, failures)
+        _check_signature(proto, [spec.name for spec in function.input_signature], list(concrete.structured_outputs))
+        fix_short_kernels(proto)
+        fix_float64(proto)
         return version_converter.convert_version(proto, opset) if opset > _TF2ONNX_NEWEST else proto
     except ConversionError:
         raise
-    except Exception as error:  # both raise nearly anything for what they cannot do
+    except Exception as error:  # both raise exceptions of many types
         raise ConversionError(
             f"cannot be converted to opset {opset}: {reason_of(error)}; try another --opset, or other layers"
         ) from error
 
 
-def _traced(function: Any) -> Any:
-    """A function as a TensorFlow graph."""
+def _trace(function: Any) -> Any:
+    """Trace a function as a TensorFlow graph."""
     try:
-        with whole_tracebacks():
+        with full_tracebacks():
             return function.get_concrete_function(*function.input_signature)
     except CvaeError:
         raise
-    except Exception as error:  # whatever layers raise
+    except Exception as error:  # layers raise any exception
         raise ConversionError(
-            f"cannot be traced as a graph: {place_of(error)}{reason_of(error)}; mend that, or leave it out"
+            f"cannot be traced as a graph: {place_of(error)}{reason_of(error)}; fix that layer, or leave it out"
         ) from error
 
 
-def _written(concrete: Any, opset: int) -> onnx.ModelProto:
-    """What tf2onnx makes of a traced function, whose variables and captured constants become constants."""
+def _run_tf2onnx(concrete: Any, opset: int) -> onnx.ModelProto:
+    """Convert a traced function by tf2onnx; its variables and captured tensors become constants."""
     captured = {id(tensor) for _, tensor in concrete.graph.captures}
     inputs = [tensor.name for tensor in concrete.inputs if id(tensor) not in captured]
     outputs = [tensor.name for tensor in concrete.outputs]
     with tf.device("/cpu:0"):
-        frozen = inlined(tf_loader.from_function(concrete, inputs, outputs), inputs, outputs)
+        frozen = inline_xla_functions(tf_loader.from_function(concrete, inputs, outputs), inputs, outputs)
     with tf.device("/cpu:0"), tf.Graph().as_default() as graph:
         tf.import_graph_def(frozen, name="")
         written = process_tf_graph(
@@ -97,14 +97,14 @@ def _written(concrete: Any, opset: int) -> onnx.ModelProto:
     return optimizer.optimize_graph(written).make_model(concrete.name)
 
 
-def _refuse_rest(proto: onnx.ModelProto, failures: Sequence[BaseException]) -> None:
-    """Raise for control flow, for operators that are TensorFlow's still, and for what went wrong while they became ONNX's."""
+def _check_operators(proto: onnx.ModelProto, failures: Sequence[BaseException]) -> None:
+    """Raise for control flow, for operators that ONNX lacks, and for the first failure of a handler."""
     for node in proto.graph.node:
         where = f" in {scope}" if (scope := scope_of(node.name)) else ""
         if any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute):
             raise ConversionError(
-                f"expected a plain graph without control flow, found {node.op_type}{where}; give recurrent layers "
-                f"unroll=True, and write other loops out"
+                f"expected a plain graph without control flow, found {node.op_type}{where}; build recurrent "
+                f"layers with unroll=True, and unroll other loops"
             )
         if node.domain in ("", "ai.onnx") and not onnx.defs.has(node.op_type):
             remedy = _REMEDIES.get(node.op_type, _REMEDY)
@@ -113,13 +113,13 @@ def _refuse_rest(proto: onnx.ModelProto, failures: Sequence[BaseException]) -> N
         raise failures[0]
 
 
-def _refuse_other_values(proto: onnx.ModelProto, inputs: Sequence[str], outputs: Sequence[str]) -> None:
-    """Raise `ConversionError` if a graph has not the inputs and outputs of its function."""
+def _check_signature(proto: onnx.ModelProto, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    """Raise `ConversionError` if a graph's inputs or outputs are not those of its function."""
     for kind, names, values in (("inputs", inputs, proto.graph.input), ("outputs", outputs, proto.graph.output)):
         if (found := sorted(value.name for value in values)) != sorted(names):
             raise ConversionError(
-                f"expected a graph of the {kind} {', '.join(sorted(names))}, found {', '.join(found) or 'none'}; "
-                f"give a model whose outputs depend on its input, and on nothing else"
+                f"expected a graph with the {kind} {', '.join(sorted(names))}, found {', '.join(found) or 'none'}; "
+                f"pass a model whose outputs depend on its input alone"
             )
 
 
@@ -129,20 +129,20 @@ def finish(
     outputs: Sequence[str],
     metadata: Mapping[str, Any],
 ) -> tuple[bytes, tuple[str, ...]]:
-    """Run passes over a graph and make it ready to be shipped.
+    """Run passes on a graph and write it as a file for a bundle.
 
     Args:
-        proto: what `convert` gave; it is left as it is.
+        proto: the result of `convert`; not modified.
         passes: rewrites to run on it.
-        outputs: the names of the outputs in the order in which the graph is to list them.
+        outputs: the names of the outputs, in the order of the file.
         metadata: values for ``metadata_props``, stored as JSON.
 
     Returns:
-        The ONNX file, and the names of the passes that changed it. First axes of any size are named "batch", the
-        first of noise "samples".
+        The ONNX file, and the names of the passes that changed the graph. First axes of any size are named "batch";
+        the first two axes of noise are "samples" and "batch".
 
     Raises:
-        ConversionError: an operator is newer than the opset, or onnx's full checker refuses the result.
+        ConversionError: an operator is newer than the opset, or onnx's full checker rejects the result.
     """
     model = ir.from_proto(proto)
     applied = run_passes(model, passes)
@@ -153,26 +153,26 @@ def finish(
     for value in (*model.graph.inputs, *model.graph.outputs):
         if value.shape is not None:
             names = _AXES.get(str(value.name), (BATCH,))
-            open_axes = zip(value.shape, names, strict=False)  # scalars have none, and a fixed size stays
+            open_axes = zip(value.shape, names, strict=False)  # scalars have no axes; fixed sizes stay
             named = [size if isinstance(size, int) else name for size, name in open_axes]
             value.shape = ir.Shape([*named, *value.shape[len(named) :]])
     model.graph.name = str(metadata["cvae.role"])
     model.producer_name = "cvae-toolkit"
     model.metadata_props.update({key: json.dumps(value, allow_nan=False) for key, value in metadata.items()})
     finished = ir.to_proto(model)
-    _number_anew(finished.graph)
-    _refuse_newer_operators(finished)
+    _renumber(finished.graph)
+    _check_opset(finished)
     finished.ir_version = onnx.helper.find_min_ir_version_for(finished.opset_import)
     try:
         onnx.checker.check_model(finished, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         opset = finished.opset_import[0].version
-        raise ConversionError(f"onnx's checker refuses the graph at opset {opset}: {error}") from error
+        raise ConversionError(f"onnx's checker rejects the graph at opset {opset}: {error}") from error
     return finished.SerializeToString(deterministic=True), tuple(applied)
 
 
-def _number_anew(graph: onnx.GraphProto) -> None:
-    """Number what tf2onnx named by its counters in the graph's order: they count otherwise from one export to the next."""
+def _renumber(graph: onnx.GraphProto) -> None:
+    """Renumber tf2onnx's names in the graph's order, since its counters differ from export to export."""
     tensors = [*graph.initializer, *graph.value_info]
     sizes = [
         dimension
@@ -191,12 +191,12 @@ def _number_anew(graph: onnx.GraphProto) -> None:
     for value in tensors:
         value.name = names.get(value.name, value.name)
     for dimension in sizes:
-        if dimension.dim_param in names:  # setting it would take the number's place
+        if dimension.dim_param in names:  # assigning to dim_param would clear a fixed dim_value
             dimension.dim_param = names[dimension.dim_param]
 
 
-def _refuse_newer_operators(proto: onnx.ModelProto) -> None:
-    """Raise `ConversionError` if a graph uses standard operators that came after its opset; it names their opsets."""
+def _check_opset(proto: onnx.ModelProto) -> None:
+    """Raise `ConversionError` if a graph uses standard operators that are newer than its opset."""
     opset = next(entry.version for entry in proto.opset_import if entry.domain == "")
     used = {node.op_type for node in proto.graph.node if node.domain == ""}
     first: dict[str, int] = {}
@@ -204,8 +204,7 @@ def _refuse_newer_operators(proto: onnx.ModelProto) -> None:
         if schema.domain == "" and schema.name in used:
             first[schema.name] = min(schema.since_version, first.get(schema.name, schema.since_version))
     if newer := {name: version for name, version in sorted(first.items()) if version > opset}:
-        needs = ", ".join(f"{name} (opset {version})" for name, version in newer.items())
+        found = ", ".join(f"{name} (opset {version})" for name, version in newer.items())
         raise ConversionError(
-            f"the graph is to be of opset {opset}, and uses operators that came later: {needs}; "
-            f"say --opset {max(newer.values())}"
+            f"expected operators of opset {opset} or older, found {found}; pass --opset {max(newer.values())}"
         )

@@ -1,4 +1,4 @@
-"""What a decoder from elsewhere gives: logits, probabilities or pixels of a range; as is stated, or told from its end."""
+"""Output kind of an external decoder, stated or inferred: logits, probabilities or a pixel range."""
 
 import logging
 import math
@@ -9,26 +9,26 @@ from numpy.typing import NDArray
 
 from cvae_runtime import InputError
 
+from ._config import DecoderOutput
 from ._ends import End
-from ._settings import DecoderOutput
 
-_LOGIT = 3.0  # logits within it are probabilities of 0.05 to 0.95; what cannot leave it are none
-_LARGEST_LOGIT = 50.0  # positive ones beyond are pixels up to 255
+_LOGIT = 3.0  # sigmoid(3) is 0.95; outputs bounded below it are not logits
+_LARGEST_LOGIT = 50.0  # larger values are pixels up to 255
 
 _log = logging.getLogger("cvae_export")
 
 
 def kind_of_output(name: str, end: End, pixels: NDArray[np.float32], output: DecoderOutput) -> DecoderOutput:
-    """What a decoder gives: "logits", "probs", or what pixels 0 and 255 are in it.
+    """Return a decoder's output kind: "logits", "probs", or its values for pixels 0 and 255.
 
     Args:
-        name: what errors call the decoder.
-        end: of its graph.
-        pixels: what it has given for some latents.
-        output: as is stated.
+        name: the decoder's name in errors.
+        end: the end of its graph.
+        pixels: its outputs for some latents.
+        output: the kind that the caller states; "auto": infer it.
 
     Raises:
-        InputError: what is stated cannot be meant, or nothing is and nothing can be told.
+        InputError: the stated kind contradicts the decoder, or the kind cannot be inferred.
     """
     if output == "auto":
         return _kind_by_end(name, end, pixels)
@@ -51,7 +51,7 @@ def kind_of_output(name: str, end: End, pixels: NDArray[np.float32], output: Dec
 
 
 def probs_of(pixels: tf.Tensor, output: DecoderOutput) -> tf.Tensor:
-    """What a decoder gives as probabilities; beyond the range that is stated, values are cut."""
+    """Convert a decoder's output to probabilities; values outside a stated range are clipped."""
     if output == "logits":
         return tf.sigmoid(pixels)
     if isinstance(output, str):
@@ -61,12 +61,13 @@ def probs_of(pixels: tf.Tensor, output: DecoderOutput) -> tf.Tensor:
 
 
 def _kind_by_end(name: str, end: End, pixels: NDArray[np.float32]) -> DecoderOutput:
-    """Logits or probs, by the end of the decoder."""
+    """Infer logits or probs from the decoder's last layers."""
     if _gives_probs(end):
         return "probs"
     if end.linear and pixels.max() <= _LARGEST_LOGIT:
         _log.warning(
-            "%s: ends without an activation, so that its output is taken as logits; for pixels say --decoder-output LOW,HIGH",
+            "%s: has no activation at its end, so its output is read as logits; "
+            "for pixels pass --decoder-output LOW,HIGH",
             name,
         )
         return "logits"
@@ -79,19 +80,19 @@ def _gives_probs(end: End) -> bool:
 
 
 def _values(end: End) -> str:
-    """What an end gives, for an error."""
+    """Describe the values of an end, for an error."""
     if end.bounded:
-        return f"values in [{end.low:.6g}, {end.high:.6g}], by {end.operator}"
+        return f"values in [{end.low:.6g}, {end.high:.6g}], from {end.operator}"
     if math.isfinite(end.low):
-        return f"values above {end.low:.6g}, by {end.operator}"
+        return f"values above {end.low:.6g}, from {end.operator}"
     return f"the operator {end.operator or 'none'}"
 
 
 def _remedy(end: End) -> str:
-    """What to say of a decoder with this end."""
+    """Return the option to pass for a decoder with this end."""
     if _gives_probs(end):
-        return "say --decoder-output probs"
+        return "pass --decoder-output probs"
     if end.bounded:
-        return f"say --decoder-output {end.low:.6g},{end.high:.6g} if these are pixels 0 and 255"
-    pixels = "say --decoder-output LOW,HIGH, what pixels 0 and 255 are in it, such as 0,1 or 0,255"
+        return f"pass --decoder-output {end.low:.6g},{end.high:.6g} if these are pixels 0 and 255"
+    pixels = "pass --decoder-output LOW,HIGH, its values for pixels 0 and 255, such as 0,1 or 0,255"
     return pixels if end.low > -_LOGIT or end.high < _LOGIT else f"{pixels}, or logits"

@@ -1,4 +1,4 @@
-"""What the first and the last operators of a network's graph say: the pixels that it expects, the values that it gives."""
+"""Analysis of a graph's first and last operators: the pixel range that it expects, the values that it returns."""
 
 import dataclasses
 import math
@@ -9,12 +9,12 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from ._settings import Range
+from ._config import Range
 
-# ONNX operators that only move values, and those that sum products, after which no activation has come yet.
+# ONNX operators that only move values, and operators that sum products.
 _MOVES = ("Cast", "DepthToSpace", "Identity", "Reshape", "Resize", "Slice", "Squeeze", "Transpose", "Unsqueeze")
 _SUMS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-# What leaves pixels as large as they are, in front of a network.
+# Operators that keep the size of pixel values, in front of a network.
 _KEEPS = (*_MOVES, "AveragePool", "GlobalAveragePool", "MaxPool", "Pad", "ReduceMean")
 _AFFINE = ("Add", "Sub", "Mul", "Div")
 
@@ -33,25 +33,25 @@ _BOUNDS: Mapping[str, Range] = {
     "Elu": (-1.0, math.inf),
 }
 
-# How wide a range of pixels may be where a network's first weights meet it; what is not is a factor of 255 off.
+# Plausible widths of the pixel range at a network's first weights; a wrong range is off by a factor of about 255.
 _NARROWEST, _WIDEST = 0.1, 300.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Begin:
-    """What comes in front of a network's first weights.
+class Start:
+    """Operators between a network's input and its first weights.
 
     Attributes:
-        affine: factor and offset that pixels are given, on every way to weights; medians where there are many.
-        unread: an operator in front of which nothing can be told; empty where there is none.
+        affine: factor and offset applied to pixels, for each path to weights; medians if they differ by channel.
+        blocker: an operator that cannot be analyzed; empty if there is none.
     """
 
     affine: tuple[tuple[float, float], ...]
-    unread: str
+    blocker: str
 
     def fits(self, pixels: Range) -> bool:
-        """Whether pixels in this range can be meant: as wide as weights take, around what becomes zero."""
-        return not self.unread and all(
+        """Whether the range is plausible: its width fits weights, and it contains the pixel value that becomes 0."""
+        return not self.blocker and all(
             _NARROWEST <= abs(factor) * (pixels[1] - pixels[0]) <= _WIDEST
             and pixels[0] <= (-offset / factor if offset else 0.0) <= pixels[1]
             for factor, offset in self.affine
@@ -59,26 +59,26 @@ class Begin:
 
     @property
     def example(self) -> Range:
-        """A range that fits where it can be read what is done to pixels; else the most common of raw ones."""
-        if self.unread or not self.affine:
+        """A range that fits the operators; 0 to 255 if they cannot be analyzed."""
+        if self.blocker or not self.affine:
             return 0.0, 255.0
         factor, offset = self.affine[0]
         return 0.0, round(max(1.0 / abs(factor), -2.0 * offset / factor))
 
     def becomes(self, pixels: Range) -> Range:
-        """What the first weights see of a range, where something is done to it."""
+        """Return the range after the operators, where the first weights take it."""
         ranges = [(factor * pixels[0] + offset, factor * pixels[1] + offset) for factor, offset in self.affine]
         return max(ranges, key=lambda ends: abs(math.log(max(abs(ends[1] - ends[0]), 1e-30))))
 
 
 @dataclasses.dataclass(frozen=True)
 class End:
-    """What a network ends in.
+    """Last operator of a network and the bounds of its output.
 
     Attributes:
-        operator: the last one that does more than move or rescale values; empty where there is none.
-        low, high: no value is beyond.
-        linear: whether no activation comes behind the last weights.
+        operator: the last operator that does more than move or rescale values; empty if there is none.
+        low, high: bounds of the output's values.
+        linear: whether the last weights have no activation after them.
     """
 
     operator: str
@@ -92,21 +92,21 @@ class End:
         return math.isfinite(self.low) and math.isfinite(self.high)
 
     def within(self, pixels: Range) -> bool:
-        """Whether no value is beyond a range."""
+        """Whether all values are within a range."""
         return self.low >= pixels[0] - _near(pixels) and self.high <= pixels[1] + _near(pixels)
 
     def reaches(self, pixels: Range) -> bool:
-        """Whether both ends of a range can be values."""
+        """Whether both ends of a range are possible values."""
         return self.low <= pixels[0] + _near(pixels) and self.high >= pixels[1] - _near(pixels)
 
 
 def _near(pixels: Range) -> float:
-    """How far bounds may be off by rounding."""
+    """Return the tolerance of bounds for rounding errors."""
     return 1e-3 * (pixels[1] - pixels[0])
 
 
-def begin_of(proto: onnx.ModelProto) -> Begin:
-    """The begin of a graph with one input."""
+def start_of(proto: onnx.ModelProto) -> Start:
+    """Analyze the first operators of a graph with one input."""
     constants = _constants(proto)
     users: dict[str, list[onnx.NodeProto]] = {}
     for node in proto.graph.node:
@@ -129,12 +129,12 @@ def begin_of(proto: onnx.ModelProto) -> Begin:
                 yield node.op_type
 
     found = list(dict.fromkeys(walk(proto.graph.input[0].name, 1.0, 0.0)))
-    unread = next((item for item in found if isinstance(item, str)), "")
-    return Begin(tuple(item for item in found if not isinstance(item, str) and item[0]), unread)
+    blocker = next((item for item in found if isinstance(item, str)), "")
+    return Start(tuple(item for item in found if not isinstance(item, str) and item[0]), blocker)
 
 
 def end_of(proto: onnx.ModelProto, name: str) -> End:
-    """The end of a graph at one of its outputs."""
+    """Analyze the last operators in front of one of a graph's outputs."""
     constants = _constants(proto)
     nodes = {output: node for node in proto.graph.node for output in node.output}
 
@@ -156,7 +156,7 @@ def end_of(proto: onnx.ModelProto, name: str) -> End:
         if step is None or not kind:
             return End(kind, *_BOUNDS.get(kind, (-math.inf, math.inf)))
         inner = before(variable)
-        if inner.linear:  # a bias; rescaled products are no end that is known
+        if inner.linear:  # adding a bias keeps it linear; rescaled products have no known end
             return dataclasses.replace(inner, linear=step[0] == 1.0)
         if not step[0]:
             return End(kind, step[1], step[1])
@@ -167,7 +167,7 @@ def end_of(proto: onnx.ModelProto, name: str) -> End:
 
 
 def _clipped(node: onnx.NodeProto, constants: Mapping[str, NDArray[Any]], before: Any) -> End:
-    """Clip, or minimum or maximum with a constant."""
+    """Return the end for Clip, or Min or Max with a constant."""
     bounds = [float(np.median(constants[name])) if name in constants else None for name in node.input]
     variable = next((name for name in node.input if name and name not in constants), "")
     if node.op_type == "Clip":
@@ -184,7 +184,7 @@ def _clipped(node: onnx.NodeProto, constants: Mapping[str, NDArray[Any]], before
 
 
 def _step(node: onnx.NodeProto, name: str, constants: Mapping[str, NDArray[Any]]) -> tuple[float, float] | None:
-    """What a node does to one of its inputs, as factor and offset; None where it is something else."""
+    """Return factor and offset that a node applies to one of its inputs; None if it is not affine."""
     kind = node.op_type
     if kind in _KEEPS:
         to = next((attribute.i for attribute in node.attribute if attribute.name == "to"), onnx.TensorProto.FLOAT)

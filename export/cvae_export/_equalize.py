@@ -1,9 +1,9 @@
-"""Channels of a graph's activations brought to like sizes, before they are rounded to 8 bits on one scale.
+"""Equalize the channels of a graph's activations, before they are rounded to 8 bits on one scale.
 
-Between two layers with a positively homogeneous function f between them, f(s x) = s f(x) for s > 0, a channel can be divided by any s in
-the first layer's weights and multiplied by it in the second's: the graph computes the same (Nagel et al., "Data-free quantization through weight
-equalization and bias correction", 2019). With s = sqrt(largest activation / largest weight that takes it), the difficulty is shared evenly between
-the activations' scale and the weights' (Xiao et al., "SmoothQuant", 2023).
+Take two layers with a positively homogeneous function f between them: f(s x) = s f(x) for s > 0. Dividing a channel
+by s in the first layer's weights and multiplying it by s in the second's does not change the output (Nagel et al.,
+"Data-free quantization through weight equalization and bias correction", 2019). With s = sqrt(largest activation /
+largest weight that takes it), activations and weights share the range evenly (Xiao et al., "SmoothQuant", 2023).
 """
 
 import dataclasses
@@ -19,21 +19,22 @@ from ._reference import Arrays
 from .passes import Writer, constant, only_user, sizes
 
 _HOMOGENEOUS = {"LeakyRelu", "Relu"}
-_PERCENTILE = 99.9  # of a channel's values; the largest would let single ones decide
+_PERCENTILE = 99.9  # of a channel's values; the maximum would depend on outliers
 
-# The axes of outputs and inputs in the weights of a layer.
+# The axes of output and input channels in a layer's weights.
 _AXES = {"Conv": (0, 1), "ConvTranspose": (1, 0), "MatMul": (1, 0)}
 
 
 @dataclasses.dataclass(frozen=True)
-class _Pair:
-    """Two layers and what lies between.
+class _LayerPair:
+    """Two layers and the activation between them.
 
     Attributes:
-        first, bias: the layer whose outputs are scaled; the node that adds its bias, and as which input, if it has one.
-        activation: the value between.
+        first: the layer whose outputs are scaled.
+        bias: the node that adds its bias and the index of that input; None without a bias.
+        activation: the value between the layers.
         second: the layer that takes it.
-        channels: of the activation.
+        channels: number of channels of the activation.
     """
 
     first: ir.Node
@@ -44,8 +45,8 @@ class _Pair:
 
 
 def equalize(model: ir.Model, inputs: Arrays) -> None:
-    """Equalize every pair of layers of a graph in place, by the activations that these inputs give."""
-    pairs = list(_pairs(model))
+    """Equalize every pair of layers of a graph in place, by its activations for given inputs."""
+    pairs = list(_layer_pairs(model))
     if not pairs:
         return
     found = activations(model, [str(pair.activation.name) for pair in pairs], inputs)
@@ -55,14 +56,14 @@ def equalize(model: ir.Model, inputs: Arrays) -> None:
         _scale(model.graph, pair, np.percentile(by_channel, _PERCENTILE, axis=1))
 
 
-def _pairs(model: ir.Model) -> Iterator[_Pair]:
+def _layer_pairs(model: ir.Model) -> Iterator[_LayerPair]:
     for node in model.graph:
-        if node.op_type in _HOMOGENEOUS and (pair := _pair(node)) is not None:
+        if node.op_type in _HOMOGENEOUS and (pair := _layer_pair(node)) is not None:
             yield pair
 
 
-def _pair(function: ir.Node) -> _Pair | None:
-    """The layers that a function lies between, if nothing else sees what is scaled."""
+def _layer_pair(function: ir.Node) -> _LayerPair | None:
+    """Return the layers before and after a function; None if other nodes use the scaled values."""
     given, activation = function.inputs[0], function.outputs[0]
     first, bias = None if given is None or only_user(given) is None else given.producer(), None
     if first is not None and first.op_type == "Add" and first.inputs[0] is not None:
@@ -73,7 +74,7 @@ def _pair(function: ir.Node) -> _Pair | None:
         bias = first, 2
     taken, second = activation, only_user(activation)
     if second is not None and second.op_type == "Reshape":
-        # Units become an image with its channels first, or the other way round.
+        # From units to an image with channels first, or back.
         taken = second.outputs[0]
         second = only_user(taken)
     if first is None or second is None or only_user(first.outputs[0]) is None or second.inputs[0] is not taken:
@@ -86,23 +87,23 @@ def _pair(function: ir.Node) -> _Pair | None:
         return None
     if bias is not None and np.asarray(constant(bias[0].inputs[bias[1]])).shape != (before[0],):
         return None
-    return _Pair(first, bias, activation, second, channels)
+    return _LayerPair(first, bias, activation, second, channels)
 
 
 def _is_layer(node: ir.Node, value: ir.Value) -> bool:
-    """Whether a node has constant weights for each channel of a value that it gives or takes."""
+    """Whether a node has constant weights for each channel of its output or input ``value``."""
     weights = constant(node.inputs[1]) if node.op_type in _AXES else None
     if weights is None or node.attributes.get_int("group", 1) != 1:
         return False
     return len(sizes(value) or []) == weights.ndim - 1
 
 
-def _scale(graph: ir.Graph, pair: _Pair, activation: NDArray[np.float64]) -> None:
-    """Share the difficulty, given the size of each channel's values."""
+def _scale(graph: ir.Graph, pair: _LayerPair, activation: NDArray[np.float64]) -> None:
+    """Rescale a pair of layers, given the size of each channel's activations."""
     output_axis, input_axis = _AXES[pair.first.op_type][0], _AXES[pair.second.op_type][1]
     weights = np.moveaxis(np.asarray(constant(pair.second.inputs[1])), input_axis, 0)
     largest = np.abs(weights).reshape(pair.channels, -1).max(axis=1)
-    usable = (activation > 0.0) & (largest > 0.0)  # a channel that is never on has nothing to share
+    usable = (activation > 0.0) & (largest > 0.0)  # a channel that is always 0 stays
     scale = np.sqrt(np.divide(activation, largest, out=np.ones(pair.channels), where=usable))
     _multiply(graph, pair.first, 1, output_axis, 1.0 / scale)
     if pair.bias is not None:
@@ -111,7 +112,7 @@ def _scale(graph: ir.Graph, pair: _Pair, activation: NDArray[np.float64]) -> Non
 
 
 def _multiply(graph: ir.Graph, node: ir.Node, index: int, axis: int, factors: NDArray[np.float64]) -> None:
-    """Multiply a constant input along an axis, for this node alone; a factor counts for all units of its channel."""
+    """Multiply a constant input of one node along an axis; each factor applies to all units of its channel."""
     array = np.asarray(constant(node.inputs[index]))
     each = np.repeat(factors, array.shape[axis] // len(factors))
     shape = [1] * array.ndim

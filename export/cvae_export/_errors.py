@@ -1,9 +1,9 @@
-"""Errors of this package that a command line knows without TensorFlow."""
+"""Errors that need no TensorFlow."""
 
 from cvae_runtime import CvaeError
 
 
 class ParityError(CvaeError):
-    """An exported graph does not compute what the trained model does."""
+    """An exported graph differs from the trained model."""
 
     exit_code = 3

@@ -1,4 +1,4 @@
-"""A trained model to a verified bundle."""
+"""Export a trained model as a verified bundle."""
 
 import dataclasses
 import hashlib
@@ -24,17 +24,17 @@ from cvae_runtime.bundle import (
 from cvae_runtime.files import new_folder, refuse_existing_folder, write_file
 from cvae_train import Dataset
 
-from ._build import Refused, build
-from ._elsewhere import subject_of_models
+from ._build import SkippedGraph, build
+from ._config import ATOL, DecoderOutput, ExportConfig, Range
 from ._errors import ParityError
+from ._keras_source import source_of_models
 from ._reference import Reference
-from ._settings import ATOL, DecoderOutput, Range, Settings
-from ._subject import Subject, subject_of_run
+from ._source import ExportSource, source_of_run
 from ._verify import Comparison, MeanElbo, run_onnx, table
 
 GOLDEN_NAME = "golden.json"
 
-_GOLDEN_ATOL_OF_FEW_BITS = 0.05  # of outputs up to 1, as ATOL
+_GOLDEN_ATOL_OF_FEW_BITS = 0.05  # for outputs up to 1, as ATOL
 
 _PACKAGES = ("cvae-toolkit", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "numpy")
 
@@ -44,59 +44,59 @@ class ExportResult:
     """An exported bundle.
 
     Attributes:
-        path: its folder.
-        manifest: what it says of itself.
-        comparisons: of each graph with the model.
-        refused: graphs that were asked for and are not written, with the reasons.
-        elbo: the model's over the test set; None where there are no test images.
+        path: the bundle's folder.
+        manifest: the bundle's manifest.
+        comparisons: each graph compared with the model.
+        skipped: requested graphs that were not written, with the reasons.
+        elbo: the model's ELBO over the test set; None without test images.
     """
 
     path: Path
     manifest: Manifest
     comparisons: Sequence[Comparison]
-    refused: Sequence[Refused]
+    skipped: Sequence[SkippedGraph]
     elbo: MeanElbo | None
 
     def table(self) -> str:
-        """What was compared, as lines of text."""
+        """Return the comparisons as lines of text."""
         return table(self.comparisons)
 
 
 def export(
     run: str | Path,
     target: str | Path,
-    settings: Settings | None = None,
+    config: ExportConfig | None = None,
     *,
     data: str | Path | None = None,
     overwrite: bool = False,
     quiet: bool = False,
 ) -> ExportResult:
-    """Export a finished run as a bundle, verified over its whole test set.
+    """Export a finished run as a bundle, verified on its whole test set.
 
     Args:
         run: the run folder.
-        target: the bundle's folder; written whole or not at all.
-        settings: which graphs.
-        data: the images that the run was trained on, if they are no longer where its config says.
-        overwrite: replace a bundle that is there.
+        target: the bundle's folder; on an error nothing is written.
+        config: which graphs to write; None: the default `ExportConfig`.
+        data: the images that the run was trained on, if they have moved since.
+        overwrite: replace an existing bundle.
         quiet: show no progress.
 
     Raises:
-        InputError: no finished run, no data, data of another fingerprint, or settings that cannot be.
+        InputError: the run is not finished, or its images are missing or have another fingerprint.
         TargetExistsError: the target exists, and ``overwrite`` is false or it holds anything but a bundle.
         ConversionError: the opset lacks an operator.
-        ParityError: a graph differs from the trained model by more than its tolerance; nothing is written.
+        ParityError: a graph differs from the trained model by more than its tolerance.
     """
     refuse_existing_folder(Path(target), BUNDLE_LAYOUT, overwrite)
-    subject = subject_of_run(run, data, quiet=quiet)
-    return _export(subject, Path(target), settings or Settings(), overwrite=overwrite, quiet=quiet)
+    source = source_of_run(run, data, quiet=quiet)
+    return _export(source, Path(target), config or ExportConfig(), overwrite=overwrite, quiet=quiet)
 
 
 def export_models(
     encoder: Any,
     decoder: Any,
     target: str | Path,
-    settings: Settings | None = None,
+    config: ExportConfig | None = None,
     *,
     decoder_output: DecoderOutput = "auto",
     input_range: Range | None = None,
@@ -105,31 +105,31 @@ def export_models(
     overwrite: bool = False,
     quiet: bool = False,
 ) -> ExportResult:
-    """Export a pair of Keras models that need not be this project's, verified on seeded inputs, or on images of yours.
+    """Export any Keras encoder and decoder as a bundle, verified on seeded inputs or on your images.
 
     Args:
-        encoder: images float32 (N, H, W, C) to mean and logvar (N, L): two outputs in this order or by these names,
-            perhaps with a draw behind them, which is left out, or one output of both side by side, (N, 2L). A Keras
-            model, or the path of a ``.keras`` file or of a SavedModel folder.
-        decoder: latents float32 (N, L) to images (N, H, W, C); likewise.
-        target: the bundle's folder; written whole or not at all.
-        settings: which graphs.
-        decoder_output: "logits", "probs", or what pixels 0 and 255 are in the decoder's output, such as (-1, 1), beyond
-            which values are cut; "auto" looks at its last activation.
-        input_range: what pixels 0 and 255 become in the encoder's input; None: told from its first layers.
-        binarize_at: the first pixel value that counts as 255, the others counting as 0; None: no binarization.
-        data: images of the encoder's shape, as `cvae_train.load_data` takes or gives them; their test part is what the
-            graphs are verified on, and the ELBO measured.
-        overwrite: replace a bundle that is there.
+        encoder: maps images float32 (N, H, W, C) to mean and logvar (N, L). A Keras model, or the path of a ``.keras``
+            file or SavedModel folder. Its outputs are mean and logvar, in this order or with these names, or one
+            output (N, 2L) that concatenates both. A third output, a sample, is left out.
+        decoder: maps latents float32 (N, L) to images (N, H, W, C). A Keras model or a path, like the encoder.
+        target: the bundle's folder; on an error nothing is written.
+        config: which graphs to write; None: the default `ExportConfig`.
+        decoder_output: "logits", "probs", or the decoder's values for pixels 0 and 255, such as (-1, 1); values beyond
+            are clipped. "auto" infers it from the last activation.
+        input_range: the encoder's input values for pixels 0 and 255; None: inferred from its first layers.
+        binarize_at: the smallest pixel value that becomes 255; smaller ones become 0. None: no binarization.
+        data: images of the encoder's shape: what `cvae_train.load_data` takes, or its result. The graphs are verified
+            on their test part, and the ELBO is measured on it.
+        overwrite: replace an existing bundle.
         quiet: show no progress.
 
     Raises:
-        InputError: a model cannot be loaded or used, the two do not fit each other, the images not them, or what is
-            said of the models not what their first and last layers show.
+        InputError: a model cannot be loaded or used, the two models do not fit each other or the images, or the
+            options contradict their first and last layers.
         TargetExistsError, ConversionError, ParityError: as `export`.
     """
     refuse_existing_folder(Path(target), BUNDLE_LAYOUT, overwrite)
-    subject = subject_of_models(
+    source = source_of_models(
         encoder,
         decoder,
         decoder_output=decoder_output,
@@ -138,20 +138,20 @@ def export_models(
         data=data,
         quiet=quiet,
     )
-    return _export(subject, Path(target), settings or Settings(), overwrite=overwrite, quiet=quiet)
+    return _export(source, Path(target), config or ExportConfig(), overwrite=overwrite, quiet=quiet)
 
 
-def _export(subject: Subject, target: Path, settings: Settings, *, overwrite: bool, quiet: bool) -> ExportResult:
-    reference = Reference(subject)
-    comparisons, refused = build(reference, settings, (lambda _: None) if quiet else _say)
+def _export(source: ExportSource, target: Path, config: ExportConfig, *, overwrite: bool, quiet: bool) -> ExportResult:
+    reference = Reference(source)
+    comparisons, skipped = build(reference, config, (lambda _: None) if quiet else _print_progress)
     graphs = [comparison.graph for comparison in comparisons]
     elbo = None if reference.elbos is None else MeanElbo.of(reference.elbos)
-    golden = _golden(comparisons, reference).to_json().encode()
+    golden = _golden_vectors(comparisons, reference).to_json().encode()
     manifest = Manifest(
-        model=subject.info,
+        model=source.info,
         training=None
-        if subject.training is None or elbo is None
-        else Training(**subject.training, test_elbo=elbo.mean, test_elbo_stderr=elbo.stderr),
+        if source.training is None or elbo is None
+        else Training(**source.training, test_elbo=elbo.mean, test_elbo_stderr=elbo.stderr),
         graphs=tuple(comparison.graph.describe(comparison.verified) for comparison in comparisons),
         golden=GoldenInfo(GOLDEN_NAME, len(golden), hashlib.sha256(golden).hexdigest()),
         versions={name: metadata.version(name) for name in _PACKAGES},
@@ -161,27 +161,27 @@ def _export(subject: Subject, target: Path, settings: Settings, *, overwrite: bo
             write_file(folder / graph.file, graph.data)
         write_file(folder / GOLDEN_NAME, golden)
         write_file(folder / MANIFEST_NAME, manifest.to_json().encode())
-        _read_back(folder)
-    return ExportResult(target, manifest, comparisons, refused, elbo)
+        _check_written(folder)
+    return ExportResult(target, manifest, comparisons, skipped, elbo)
 
 
-def _say(line: str) -> None:
+def _print_progress(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _golden(comparisons: Sequence[Comparison], reference: Reference) -> Golden:
-    """Golden vectors: a few inputs of every graph with its outputs, and the RNG at its corners."""
-    latent_dim = reference.subject.info.latent_dim
+def _golden_vectors(comparisons: Sequence[Comparison], reference: Reference) -> Golden:
+    """Return golden vectors: a few inputs and outputs of every graph, and latents of extreme seeds and indices."""
+    latent_dim = reference.source.info.latent_dim
     cases = []
     for comparison in comparisons:
         graph = comparison.graph
         inputs = reference.golden_inputs(graph.role)
         outputs = run_onnx(graph.data)(inputs)
         largest = max(float(np.abs(array).max()) for array in outputs.values())
-        # Other processors and runtimes sum in another order: a digit more than the export's own tolerance. Arithmetic in
-        # fewer bits rounds otherwise there, too, now and then; integers that saturate are further off.
+        # Other processors and runtimes sum in another order: allow ten times the export's own tolerance. Graphs in
+        # fewer bits also round differently there; saturated integers are further off.
         atol = (10 * ATOL if graph.precision == "float32" else _GOLDEN_ATOL_OF_FEW_BITS) * max(1.0, largest)
-        # Whole grey levels differ by one where a value lies at the edge between two.
+        # Integer grey levels may differ by 1 where a value is on the edge between two.
         level = max(float(np.issubdtype(array.dtype, np.integer)) for array in outputs.values())
         cases.append(GoldenCase(graph.file, inputs, outputs, max(atol, level)))
     corners = [(0, 0, 2, latent_dim), (7, 40, 1, latent_dim), (0x0123456789ABCDEF, 2**40, 1, 3)]
@@ -189,8 +189,8 @@ def _golden(comparisons: Sequence[Comparison], reference: Reference) -> Golden:
     return Golden(tuple(cases), tuple(rng))
 
 
-def _read_back(folder: Path) -> None:
-    """The last proof: what was written is read as a user would read it, and agrees with its golden vectors."""
+def _check_written(folder: Path) -> None:
+    """Read the written bundle back and check it against its golden vectors."""
     failed = [result for result in check_golden(read_bundle(folder)) if not result.agrees]
     if failed:
         raise ParityError(f"the bundle disagrees with its own golden vectors: {failed}; nothing was written")

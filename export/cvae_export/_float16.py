@@ -1,8 +1,8 @@
 """Graphs in float16: half the size, for GPUs and the web.
 
-In float16 are the products with weights, and what lies between them. What comes before the first (scaling, binarization)
-and after the last (biases, sigmoids) stays in float32: it takes no time, and near p = 1 float16 has steps of 2^-11, too
-coarse for log(1 - p). Inputs and outputs are those of the float32 graph.
+Products with weights, and all operators between them, are in float16. Operators before the first product (scaling,
+binarization) and after the last one (biases, sigmoids) stay in float32. They take no time, and near p = 1 float16 has
+steps of 2^-11, too coarse for log(1 - p). Inputs and outputs are those of the float32 graph.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,19 +22,19 @@ _LARGEST = float(np.finfo(np.float16).max)
 
 
 def to_float16(graph: bytes, inputs: Iterable[Arrays] = ()) -> bytes:
-    """An ONNX file in float32 as one with weights and arithmetic in float16.
+    """Convert an ONNX file from float32 to weights and arithmetic in float16.
 
     Args:
         graph: the file.
-        inputs: batches, by names of inputs, on which activations are checked to be within float16's range. Running the
-            result need not show it: on a CPU, ONNX Runtime computes in float32.
+        inputs: batches by input name, to check that activations fit into float16's range. Running the result would not
+            show it: on a CPU, ONNX Runtime computes in float32.
 
     Raises:
-        ConversionError: a weight or an activation is beyond float16's range, or onnx's full checker refuses the result.
+        ConversionError: a weight or an activation is beyond float16's range, or onnx's full checker rejects the result.
     """
     float32 = onnx.shape_inference.infer_shapes(onnx.load_from_string(graph), strict_mode=True)
     model = ir.from_proto(float32)
-    narrowed: dict[ir.Value, ir.Value] = {}  # values in float32, and what stands for them in float16
+    narrowed: dict[ir.Value, ir.Value] = {}  # float32 values and their float16 versions
     for node in _from_first_to_last_product(model.graph):
         narrows = False
         for index, value in enumerate(node.inputs):
@@ -59,7 +59,7 @@ def to_float16(graph: bytes, inputs: Iterable[Arrays] = ()) -> bytes:
 
 
 def _from_first_to_last_product(graph: ir.Graph) -> list[ir.Node]:
-    """The products, and all nodes between two of them, in the graph's order."""
+    """Return the products and all nodes between two products, in the graph's order."""
     reached: set[ir.Node] = set()
     for node in graph:
         if node.op_type in _PRODUCTS or not reached.isdisjoint(node.predecessors()):
@@ -72,14 +72,14 @@ def _from_first_to_last_product(graph: ir.Graph) -> list[ir.Node]:
 
 
 def _takes_float16(node: ir.Node, index: int) -> bool:
-    """Whether an input may be float16; the scales of Resize may not."""
+    """Whether an input may be float16; scales of Resize, for example, may not."""
     assert node.graph is not None
     inputs = onnx.defs.get_schema(node.op_type, node.graph.opset_imports[node.domain], node.domain).inputs
     return "tensor(float16)" in inputs[min(index, len(inputs) - 1)].types
 
 
 def _narrow(value: ir.Value, node: ir.Node) -> ir.Value:
-    """A float32 value in float16, for a node and those behind it: another initializer, or a Cast before the node."""
+    """Return a float32 value in float16, for a node and later ones: a new initializer, or a Cast before the node."""
     assert node.graph is not None
     half = ir.Value(name=f"{value.name}_float16", type=ir.TensorType(ir.DataType.FLOAT16), shape=value.shape)
     if value.const_value is None:
@@ -93,7 +93,7 @@ def _narrow(value: ir.Value, node: ir.Node) -> ir.Value:
 
 
 def _widen(value: ir.Value, node: ir.Node) -> ir.Value:
-    """Make the output of a node float16; give it in float32, by a Cast behind the node, to all that use it."""
+    """Make the output of a node float16, and add a Cast to float32 after it for its users."""
     assert node.graph is not None
     wide = ir.Value(name=value.name, type=value.type, shape=value.shape)
     value.replace_all_uses_with(wide, replace_graph_outputs=True)
@@ -103,8 +103,8 @@ def _widen(value: ir.Value, node: ir.Node) -> ir.Value:
 
 
 def _check_activations(model: ir.Model, names: Sequence[str], inputs: Iterable[Arrays]) -> None:
-    """Check these values of a float32 graph."""
-    if not names:  # a graph of a single product has none between
+    """Raise `ConversionError` if named values of a float32 graph exceed float16's range."""
+    if not names:  # a graph with a single product has no values between products
         return
     run = run_for(model, names)
     for batch in inputs:

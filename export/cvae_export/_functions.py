@@ -1,6 +1,6 @@
-"""What the graphs of a bundle compute, as TensorFlow functions with explicit signatures, one a role.
+"""TensorFlow functions with explicit signatures, one for each role, that define what a graph computes.
 
-The sampler alone has none: it is the decoder behind random numbers in integers, which `_sampler` writes as a graph.
+Only the sampler has none: `_sampler` writes its random numbers as a graph in front of the decoder.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,79 +9,79 @@ from typing import Any
 import tensorflow as tf
 
 from ._scorer import scorer
-from ._subject import Subject
+from ._source import ExportSource
 
 Function = Any  # tf.types.experimental.PolymorphicFunction, which has no types for a checker
 
 
-def _encoder(subject: Subject, dtype: tf.DType, preprocess: Callable[[tf.Tensor], tf.Tensor]) -> Function:
-    """images (N, H, W, C) to mean and logvar float32 (N, L); scaling and binarization included."""
+def _encoder(source: ExportSource, dtype: tf.DType, preprocess: Callable[[tf.Tensor], tf.Tensor]) -> Function:
+    """Map images (N, H, W, C) to mean and logvar, float32 (N, L); includes scaling and binarization."""
 
-    @tf.function(autograph=False, input_signature=[_images(subject, dtype)])
+    @tf.function(autograph=False, input_signature=[_images(source, dtype)])
     def encoder(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        mean, logvar = subject.encode(preprocess(images))
+        mean, logvar = source.encode(preprocess(images))
         return {"mean": mean, "logvar": logvar}
 
     return encoder
 
 
-def _decoder(subject: Subject) -> Function:
-    """z float32 (N, L) to probs float32 (N, H, W, C), the expected image, in [0, 1], and what else the likelihood takes."""
+def _decoder(source: ExportSource) -> Function:
+    """Map z float32 (N, L) to probs float32 (N, H, W, C), the expected image, and the likelihood's other outputs."""
 
-    @tf.function(autograph=False, input_signature=[_latents(subject)])
+    @tf.function(autograph=False, input_signature=[_latents(source)])
     def decoder(z: tf.Tensor) -> Mapping[str, tf.Tensor]:
-        return subject.decode(z)
+        return source.decode(z)
 
     return decoder
 
 
-def _decoder_uint8(subject: Subject) -> Function:
-    """z float32 (N, L) to images uint8 (N, H, W, C), rounded as `cvae_runtime.to_uint8` does."""
+def _decoder_uint8(source: ExportSource) -> Function:
+    """Map z float32 (N, L) to images uint8 (N, H, W, C), rounded as by `cvae_runtime.to_uint8`."""
 
-    @tf.function(autograph=False, input_signature=[_latents(subject)])
+    @tf.function(autograph=False, input_signature=[_latents(source)])
     def decoder_uint8(z: tf.Tensor) -> dict[str, tf.Tensor]:
-        probs = tf.clip_by_value(subject.decode(z)["probs"], 0.0, 1.0)
+        probs = tf.clip_by_value(source.decode(z)["probs"], 0.0, 1.0)
         return {"images": tf.cast(tf.round(probs * 255.0), tf.uint8)}
 
     return decoder_uint8
 
 
-def _reconstructor(subject: Subject) -> Function:
-    """images uint8 (N, H, W, C) to what the decoder makes of their means."""
+def _reconstructor(source: ExportSource) -> Function:
+    """Map images uint8 (N, H, W, C) to the decoder's outputs for their means."""
 
-    @tf.function(autograph=False, input_signature=[_images(subject, tf.uint8)])
+    @tf.function(autograph=False, input_signature=[_images(source, tf.uint8)])
     def reconstructor(images: tf.Tensor) -> Mapping[str, tf.Tensor]:
-        mean, _ = subject.encode(subject.preprocess(images))
-        return subject.decode(mean)
+        mean, _ = source.encode(source.preprocess(images))
+        return source.decode(mean)
 
     return reconstructor
 
 
-def _images(subject: Subject, dtype: tf.DType) -> tf.TensorSpec:
-    return tf.TensorSpec([None, *subject.info.image_shape], dtype, name="images")
+def _images(source: ExportSource, dtype: tf.DType) -> tf.TensorSpec:
+    return tf.TensorSpec([None, *source.info.image_shape], dtype, name="images")
 
 
-def _latents(subject: Subject) -> tf.TensorSpec:
-    return tf.TensorSpec([None, subject.info.latent_dim], tf.float32, name="z")
+def _latents(source: ExportSource) -> tf.TensorSpec:
+    return tf.TensorSpec([None, source.info.latent_dim], tf.float32, name="z")
 
 
-FUNCTIONS: Mapping[str, Callable[[Subject], Function]] = {
-    "encoder": lambda subject: _encoder(subject, tf.uint8, subject.preprocess),
+FUNCTIONS: Mapping[str, Callable[[ExportSource], Function]] = {
+    "encoder": lambda source: _encoder(source, tf.uint8, source.preprocess),
     "decoder": _decoder,
     "reconstructor": _reconstructor,
     "scorer": scorer,
     "decoder_uint8": _decoder_uint8,
-    # Of pixels in [0, 1], for runtimes that take no bytes.
-    "encoder_float": lambda subject: _encoder(subject, tf.float32, subject.preprocess_float),
+    # For runtimes without uint8 inputs: takes float pixels in [0, 1].
+    "encoder_float": lambda source: _encoder(source, tf.float32, source.preprocess_float),
 }
 
 
-def outputs_of(role: str, subject: Subject) -> tuple[str, ...]:
-    """The names of a role's outputs, in the order in which its graph lists them."""
+def outputs_of(role: str, source: ExportSource) -> tuple[str, ...]:
+    """Return the names of a role's outputs, in the order of its graph."""
     outputs = {
         "encoder": ("mean", "logvar"),
         "encoder_float": ("mean", "logvar"),
         "decoder_uint8": ("images",),
         "scorer": ("elbo", "log_likelihood"),
     }
-    return outputs.get(role, subject.info.decoder_outputs)
+    return outputs.get(role, source.info.decoder_outputs)

@@ -1,4 +1,4 @@
-"""Golden vectors on everything that ONNX Runtime offers here: the part of the proof that needs no TensorFlow and no data."""
+"""Check of golden vectors on every provider and optimization level of ONNX Runtime, without TensorFlow."""
 
 import dataclasses
 import logging
@@ -14,11 +14,11 @@ _log = logging.getLogger("cvae_export")
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """One output of one graph on one provider, at the optimisation level where it is worst.
+    """One output of one graph on one provider, at the optimization level with the largest difference.
 
     Attributes:
         result: the difference from the golden vector, and the tolerance.
-        provider, level: None for the random numbers, which need no ONNX Runtime.
+        provider, level: None for random numbers, which need no ONNX Runtime.
     """
 
     result: GoldenResult
@@ -27,15 +27,15 @@ class Check:
 
 
 def check_everywhere(bundle: Bundle, provider: str | None = None) -> list[Check]:
-    """Run a bundle's golden vectors at every optimisation level of ONNX Runtime.
+    """Check a bundle's golden vectors at every optimization level of ONNX Runtime.
 
     Args:
-        bundle: what is checked.
-        provider: what to run on; if not given, every provider that works here.
+        bundle: the bundle to check.
+        provider: the provider to run on; None: every provider that works on this machine.
 
     Raises:
         BundleError: the vectors do not fit the bundle's graphs, or a graph has none.
-        ProviderError: the provider that was asked for is not there or does not work.
+        ProviderError: the requested provider is not installed or does not work.
     """
     onnxruntime = require("onnxruntime", "cpu")
     available = [name for name, full in PROVIDERS.items() if full in onnxruntime.get_available_providers()]
@@ -59,7 +59,7 @@ def check_everywhere(bundle: Bundle, provider: str | None = None) -> list[Check]
     }
     if missing := sorted(shaped - {check.result.file for check in checks}):
         raise BundleError(
-            f"{bundle.path / bundle.manifest.golden.file}: expected vectors of every graph, found none of "
+            f"{bundle.path / bundle.manifest.golden.file}: expected golden vectors for every graph, found none for "
             f"{', '.join(missing)}; export the bundle again"
         )
     return checks
@@ -70,13 +70,13 @@ def _badness(check: Check) -> float:
 
 
 def table(checks: Sequence[Check]) -> str:
-    """Checks as lines of text."""
+    """Format checks as lines of text."""
     lines = [f"{'graph':26}{'output':34}{'provider':10}{'worst level':22}{'difference':>12}{'tolerance':>11}"]
     for check in checks:
         result = check.result
         where = f"{check.provider or '-':10}{check.level or '-':22}"
+        figures = f"{result.difference:12.2e}{result.atol:11.1e}"
         verdict = "" if result.agrees else "  FAILS"
-        lines.append(
-            f"{printable_values(result.file):26}{printable_values(result.output):34}{where}{result.difference:12.2e}{result.atol:11.1e}{verdict}"
-        )
+        name = f"{printable_values(result.file):26}{printable_values(result.output):34}"
+        lines.append(f"{name}{where}{figures}{verdict}")
     return "\n".join(lines)

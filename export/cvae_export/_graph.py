@@ -1,4 +1,4 @@
-"""A graph of a bundle: an ONNX file, and what it is."""
+"""A graph of a bundle: an ONNX file and its description."""
 
 import dataclasses
 import hashlib
@@ -10,12 +10,12 @@ from cvae_runtime.bundle import GraphInfo, Precision, Target, TensorInfo, Verifi
 
 @dataclasses.dataclass(frozen=True)
 class Graph:
-    """One ``.onnx`` file to be.
+    """One ``.onnx`` file of a bundle.
 
     Attributes:
-        role, target, precision: see the manifest.
+        role, target, precision: as in the manifest.
         data: the file's bytes.
-        passes: the names of the rewrites that changed it.
+        passes: the names of the rewrites that changed the graph.
     """
 
     role: str
@@ -26,13 +26,13 @@ class Graph:
 
     @property
     def file(self) -> str:
-        """``<role>[_<target>][_<precision>].onnx``, without what goes without saying."""
+        """``<role>[_<target>][_<precision>].onnx``, without the defaults portable and float32."""
         target = "" if self.target == "portable" else f"_{self.target}"
         precision = {"float32": "", "float16": "_fp16", "int8": "_int8"}[self.precision]
         return f"{self.role}{target}{precision}.onnx"
 
     def describe(self, verified: Verified) -> GraphInfo:
-        """What a manifest says of it."""
+        """Return the graph's entry of the manifest."""
         proto = onnx.load_from_string(self.data)
         return GraphInfo(
             role=self.role,
@@ -51,7 +51,7 @@ class Graph:
 
 
 def tensor_info(value: onnx.ValueInfoProto) -> TensorInfo:
-    """An input or output as a manifest describes it."""
+    """Return the manifest's entry of an input or output."""
     tensor = value.type.tensor_type
     shape = tuple(dimension.dim_param or dimension.dim_value for dimension in tensor.shape.dim)
     return TensorInfo(value.name, onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name, shape)

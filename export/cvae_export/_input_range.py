@@ -1,4 +1,4 @@
-"""What pixels 0 and 255 become for an encoder from elsewhere: as is stated, or told from its input and its first layers."""
+"""Input range of an external encoder: stated by the caller, or inferred from its input and first layers."""
 
 import logging
 from collections.abc import Callable
@@ -10,13 +10,13 @@ import tensorflow as tf
 
 from cvae_runtime import InputError
 
-from ._ends import begin_of
+from ._config import Range
+from ._ends import start_of
 from ._network import Network
-from ._settings import Range
 
 Preprocess = Callable[[Any, Range], tf.Tensor]
 
-RANGES: tuple[Range, ...] = ((0.0, 1.0), (0.0, 255.0), (-1.0, 1.0))  # that pixels commonly have
+RANGES: tuple[Range, ...] = ((0.0, 1.0), (0.0, 255.0), (-1.0, 1.0))  # common pixel ranges
 
 _log = logging.getLogger("cvae_export")
 
@@ -24,23 +24,23 @@ _log = logging.getLogger("cvae_export")
 def input_range_of(
     encoder: Network, graph: onnx.ModelProto, stated: Range | None, of_decoder: Range, preprocess: Preprocess
 ) -> Range:
-    """What pixels 0 and 255 become for an encoder: as stated, or told from its input's dtype and its first layers.
+    """Return an encoder's input values for pixels 0 and 255, stated or inferred from its dtype and first layers.
 
     Args:
         encoder: the encoder.
         graph: its graph.
-        stated: what the caller says; None: nothing.
-        of_decoder: what pixels 0 and 255 are in the decoder's output, which a VAE gives as it takes it.
-        preprocess: pixels and a range to the encoder's input, float32.
+        stated: the range that the caller states; None: infer it.
+        of_decoder: the decoder's values for pixels 0 and 255; most VAEs use one range for input and output.
+        preprocess: maps pixels and a range to the encoder's input, float32.
 
     Raises:
-        InputError: what is stated cannot be meant, or nothing is and nothing can be told.
+        InputError: the stated range contradicts the encoder, or the range cannot be inferred.
     """
-    begin = begin_of(graph)
+    start = start_of(graph)
     levels = np.arange(256, dtype=np.uint8)
 
     def holds(pixels: Range) -> bool:
-        """Whether the dtype keeps what pixels become."""
+        """Whether the input's dtype holds the rescaled pixels exactly."""
         values = preprocess(levels, pixels).numpy()
         return encoder.dtype.is_floating or np.array_equal(tf.cast(tf.cast(values, encoder.dtype), tf.float32), values)
 
@@ -48,42 +48,43 @@ def input_range_of(
     if stated is not None:
         if not holds(stated):
             raise InputError(
-                f"{encoder.name}: expected an input range in which pixels are whole numbers that its input, {dtype}, holds, "
-                f"found {range_text(stated)}; leave out --input-range, or say the range that the model was trained on"
+                f"{encoder.name}: expected an input range whose pixels are integers that its input, {dtype}, holds, "
+                f"found {range_text(stated)}; leave out --input-range, or pass the range that the model was trained on"
             )
-        if not begin.unread and not begin.fits(stated):
-            low, high = begin.becomes(stated)
+        if not start.blocker and not start.fits(stated):
+            low, high = start.becomes(stated)
             raise InputError(
-                f"{encoder.name}: expected the input range that its first layers rescale, found {range_text(stated)}, of which they "
-                f"make {low:.3g} to {high:.3g}; leave out --input-range, or say the range that the model was trained on"
+                f"{encoder.name}: expected the input range that its first layers rescale, found "
+                f"{range_text(stated)}, which they turn into {low:.3g} to {high:.3g}; leave out --input-range, "
+                f"or pass the range that the model was trained on"
             )
         return stated
-    fitting = [pixels for pixels in dict.fromkeys((of_decoder, *RANGES)) if holds(pixels) and begin.fits(pixels)]
-    if begin.unread or not fitting or (not encoder.dtype.is_floating and len(fitting) > 1):
+    fitting = [pixels for pixels in dict.fromkeys((of_decoder, *RANGES)) if holds(pixels) and start.fits(pixels)]
+    if start.blocker or not fitting or (not encoder.dtype.is_floating and len(fitting) > 1):
         found = f"an input of {dtype}"
-        if begin.unread or encoder.dtype.is_floating:
-            found = f"{begin.unread or f'a factor of {begin.affine[0][0]:.3g}'} in front of its first weights"
+        if start.blocker or encoder.dtype.is_floating:
+            found = f"{start.blocker or f'a factor of {start.affine[0][0]:.3g}'} before its first weights"
         raise InputError(
-            f"{encoder.name}: expected first layers that tell what pixels 0 and 255 become for it, found {found}; "
-            f"{_range_to_say(encoder.dtype, begin.example)}"
+            f"{encoder.name}: expected first layers that show its input range, found {found}; "
+            f"{_range_option(encoder.dtype, start.example)}"
         )
     if fitting[0] != RANGES[0]:
         _log.warning(
-            "%s: pixels are handed over as %g to %g, by its input, its first layers and the decoder's output",
+            "%s: pixels are passed as %g to %g, inferred from its input, its first layers and the decoder's output",
             encoder.name,
             *fitting[0],
         )
     return fitting[0]
 
 
-def _range_to_say(dtype: tf.DType, example: Range) -> str:
-    """What to say of an encoder whose input has a dtype, and that tells nothing else."""
+def _range_option(dtype: tf.DType, example: Range) -> str:
+    """Return the option to pass for an encoder whose range cannot be inferred."""
     if dtype.is_bool:
-        return "say --binarize-at 128"
+        return "pass --binarize-at 128"
     small = dtype.is_integer and dtype.size <= 2
-    return f"say --input-range LOW,HIGH, such as {range_text((dtype.min, dtype.max) if small else example)}"
+    return f"pass --input-range LOW,HIGH, such as {range_text((dtype.min, dtype.max) if small else example)}"
 
 
 def range_text(pixels: Range) -> str:
-    """A range as it is said on the command line."""
+    """Format a range as a command-line value."""
     return f"{pixels[0]:g},{pixels[1]:g}"

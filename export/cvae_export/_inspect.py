@@ -1,6 +1,6 @@
-"""What an embedder asks first of a bundle or of one graph, as JSON values and as text. Needs no TensorFlow.
+"""Descriptions of bundles and graphs for embedders, as JSON values and as text.
 
-Of a bundle everything but operators and parameters stands in its manifest, so that these alone are missing without onnx.
+TensorFlow is not needed. Without onnx, operators and parameters are missing; the manifest has all other facts.
 """
 
 import dataclasses
@@ -20,15 +20,15 @@ _QUANTIZATION = ("QuantizeLinear", "DequantizeLinear")
 _FEED = {
     ("z", "float32"): "latents: standard normal draws for samples, or an encoder's means",
     ("noise", "float32"): "standard normal draws",
-    ("seed", "uint32"): "names the stream of samples: low word, high word",
+    ("seed", "uint32"): "seed of the sample stream: low word, high word",
     ("first", "int64"): "index of the first sample in the stream",
-    ("count", "int64"): "how many samples",
+    ("count", "int64"): "number of samples",
     ("temperature", "float32"): "factor on the latents, 1 for the prior",
 }
 
 
 def inspect_bundle(bundle: Bundle) -> dict[str, Any]:
-    """A bundle's manifest, and of every graph what to feed, operators and parameters (null without onnx)."""
+    """Return a bundle's manifest, and what to feed, operators and parameters of each graph (null without onnx)."""
     report = {"bundle": str(bundle.path), **dataclasses.asdict(bundle.manifest)}
     for graph in report["graphs"]:
         graph["feed"] = _feed(graph["inputs"], report["model"]["preprocessing"])
@@ -40,10 +40,10 @@ def inspect_bundle(bundle: Bundle) -> dict[str, Any]:
 
 
 def inspect_file(path: Path) -> dict[str, Any]:
-    """What an ONNX file, of a bundle or not, says of itself.
+    """Return a description of an ONNX file, of a bundle or not.
 
     Raises:
-        InputError: it cannot be read, or is no ONNX file.
+        InputError: the file cannot be read, or is not an ONNX file.
         MissingExtraError: onnx is not installed.
     """
     refuse_special(path)
@@ -79,13 +79,13 @@ def _parse(data: bytes, source: str) -> Any:
         proto = onnx.load_from_string(data)
     except Exception as error:  # protobuf's exceptions differ from version to version
         raise InputError(f"{source}: not an ONNX file, or a damaged one: {error}") from error
-    if not proto.graph.output:  # protobuf reads nearly nothing out of nearly anything
+    if not proto.graph.output:  # protobuf parses almost any bytes as an empty message
         raise InputError(f"{source}: not an ONNX file: expected a graph with outputs, found none")
     return proto
 
 
 def _count(proto: Any) -> dict[str, Any]:
-    """Nodes by operator, and parameters: all constants but scalars, shapes, indices and what belongs to quantization."""
+    """Count nodes by operator, and parameters: constants except scalars, shapes, indices, scales and zero points."""
     scales = {name for node in proto.graph.node if node.op_type in _QUANTIZATION for name in node.input[1:]}
     weights = [
         tensor
@@ -97,7 +97,7 @@ def _count(proto: Any) -> dict[str, Any]:
 
 
 def _value(key: str, text: str) -> Any:
-    """Metadata of ours is JSON; that of others is text."""
+    """Parse metadata: keys of this project hold JSON, others hold text."""
     try:
         return parse_json(text) if key.startswith("cvae.") else text
     except ValueError:
@@ -105,25 +105,25 @@ def _value(key: str, text: str) -> Any:
 
 
 def _feed(inputs: list[dict[str, Any]], preprocessing: Any) -> dict[str, str]:
-    """What to feed, in words, of the inputs that are known."""
+    """Describe what to feed to each known input."""
     known = dict(_FEED)
     if isinstance(preprocessing, dict) and {"binarize_at", "scale"} <= set(preprocessing):
         at, scale = preprocessing["binarize_at"], preprocessing["scale"]
         inside = f"divided by {scale}" if at is None else f"{at} and above become 1, others 0,"
         known["images", "uint8"] = f"raw pixels 0 to 255, channels last; {inside} inside the graph"
-        known["images", "float32"] = "pixels from 0 to 1, channels last; everything else happens inside the graph"
+        known["images", "float32"] = "pixels from 0 to 1, channels last; the graph does all other preprocessing"
     keys = [(tensor["name"], tensor["dtype"]) for tensor in inputs]
     return {name: known[name, dtype] for name, dtype in keys if (name, dtype) in known}
 
 
 def describe(report: Mapping[str, Any]) -> str:
-    """A report as text."""
+    """Format a report as text."""
     shown = printable_values(report)
     return "\n".join(_bundle_lines(shown) if "bundle" in shown else _file_lines(shown))
 
 
 def with_error(mean: float, stderr: float | None) -> str:
-    """A mean and its standard error, "-" where one image has none."""
+    """Format a mean and its standard error; "-" without one."""
     return f"{mean:.2f} +- {'-' if stderr is None else f'{stderr:.2f}'}"
 
 
@@ -131,7 +131,7 @@ def _bundle_lines(report: Mapping[str, Any]) -> Iterator[str]:
     model, training, golden = report["model"], report["training"], report["golden"]
     yield f"{report['bundle']}: {_model(model)}"
     if training is None:
-        yield "test ELBO      none: a model from elsewhere"
+        yield "test ELBO      none: external models"
     else:
         elbo = f"{with_error(training['test_elbo'], training['test_elbo_stderr'])} nats per image"
         images = "one test image" if training["test_images"] == 1 else f"{training['test_images']:,} test images"

@@ -1,4 +1,4 @@
-"""An 8-bit graph: rewritten for it, equalized, and rounded within the ranges that keep most of the ELBO."""
+"""Write a graph in 8 bits: rewrite it, equalize channels, and choose the ranges with the highest ELBO."""
 
 import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -12,18 +12,18 @@ from ._equalize import equalize
 from ._quantize import Range, is_heavy, quantize, sources
 from ._reference import Arrays, Expected
 from ._verify import run_onnx
-from .passes import LAYOUT, ROWS, chosen, run_passes
+from .passes import LAYOUT, ROWS, run_passes, select_passes
 
 CALIBRATION_IMAGES = 2000
 
-# What is clipped, in percent of an activation's values: rare large ones would make all others coarse. Which is best differs from
-# model to model; the one with the highest ELBO on the calibration images is taken.
-_KEPT = np.array([99.3, 99.6, 99.8, 99.9, 99.95, 100.0])
+# Upper percentiles of an activation's values; values beyond are clipped, since rare large ones make all others coarse.
+# The best one differs between models: the one with the highest ELBO on the calibration images is used.
+_PERCENTILES = np.array([99.3, 99.6, 99.8, 99.9, 99.95, 100.0])
 _BATCH = 250
 
 
-class NotQuantizable(Exception):  # a reason, not a fault
-    """A graph that has no layer for 8 bits, with the reason."""
+class NotQuantizable(Exception):  # a reason to skip the graph, not an error
+    """A graph has no layer that can be computed in 8 bits."""
 
 
 def to_int8(
@@ -32,28 +32,28 @@ def to_int8(
     names: Collection[str],
     finish: Callable[[onnx.ModelProto], bytes],
 ) -> tuple[bytes, tuple[str, ...]]:
-    """Write a graph in 8 bits.
+    """Convert a graph to 8 bits.
 
     Args:
         proto: the plain float32 graph.
-        expected: what it must compute, of calibration images.
-        names: of the rewrites that may run.
-        finish: makes a graph a file.
+        expected: the model's outputs for calibration images.
+        names: names of the rewrites that may run.
+        finish: converts a graph to a file.
 
     Returns:
-        The file, and the names of what changed it.
+        The file, and the names of the rewrites that changed the graph.
 
     Raises:
-        NotQuantizable: no layer of it can be in 8 bits.
+        NotQuantizable: no layer can be computed in 8 bits.
     """
     inputs = expected.inputs(0, min(CALIBRATION_IMAGES, expected.count))
     model = ir.from_proto(proto)
-    applied = run_passes(model, chosen(LAYOUT, names))
+    applied = run_passes(model, select_passes(LAYOUT, names))
     equalize(model, inputs)
-    applied += run_passes(model, chosen(ROWS, names))
-    values = _values(model, inputs)
+    applied += run_passes(model, select_passes(ROWS, names))
+    values = _input_percentiles(model, inputs)
     if not values:
-        raise NotQuantizable("no layer of it can be computed in 8 bits")
+        raise NotQuantizable("none of its layers can be computed in 8 bits")
 
     def rounded(kept: Sequence[float]) -> bytes:
         ranges = {
@@ -63,12 +63,16 @@ def to_int8(
         quantize(candidate, ranges)
         return finish(ir.to_proto(candidate))
 
-    return rounded(_best(len(values), lambda kept: _elbo(rounded(kept), expected))), (*applied, "Equalize", "Quantize")
+    return rounded(_best_percentiles(len(values), lambda kept: _elbo(rounded(kept), expected))), (
+        *applied,
+        "Equalize",
+        "Quantize",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
-class _Values:
-    """What goes into heavy layers, sampled: the names of the layers, and the values that percents of lie within."""
+class _InputPercentiles:
+    """Percentiles of the input values that heavy layers share, and the names of the layers."""
 
     layers: Sequence[str]
     low: Mapping[float, float]
@@ -78,8 +82,8 @@ class _Values:
         return Range(self.low[percent], self.high[percent])
 
 
-def _values(model: ir.Model, inputs: Arrays) -> list[_Values]:
-    """What goes into heavy layers, those that share a source together: it is rounded once."""
+def _input_percentiles(model: ir.Model, inputs: Arrays) -> list[_InputPercentiles]:
+    """Return the input percentiles of heavy layers; layers that share a source are one group, rounded once."""
     groups: list[tuple[set[str], list[str]]] = []
     for node in model.graph:
         if is_heavy(node):
@@ -93,21 +97,22 @@ def _values(model: ir.Model, inputs: Arrays) -> list[_Values]:
     for names, layers in groups:
         together = np.concatenate([found[name].ravel() for name in sorted(names)])
         low, high = (
-            dict(zip(_KEPT, np.percentile(together, kept).tolist(), strict=True)) for kept in (100.0 - _KEPT, _KEPT)
+            dict(zip(_PERCENTILES, np.percentile(together, kept).tolist(), strict=True))
+            for kept in (100.0 - _PERCENTILES, _PERCENTILES)
         )
-        result.append(_Values(layers, low, high))
+        result.append(_InputPercentiles(layers, low, high))
     return result
 
 
-def _best(count: int, quality: Callable[[Sequence[float]], float]) -> Sequence[float]:
-    """What is kept of each of so many activations: the best for all alike, then each by itself."""
-    best = max(([percent] * count for percent in _KEPT), key=quality)
+def _best_percentiles(count: int, quality: Callable[[Sequence[float]], float]) -> Sequence[float]:
+    """Choose the percentile of each of ``count`` activations: first the best for all, then for each in turn."""
+    best = max(([percent] * count for percent in _PERCENTILES), key=quality)
     for n in range(count):
-        best = max(([*best[:n], percent, *best[n + 1 :]] for percent in _KEPT), key=quality)
+        best = max(([*best[:n], percent, *best[n + 1 :]] for percent in _PERCENTILES), key=quality)
     return best
 
 
 def _elbo(graph: bytes, expected: Expected) -> float:
-    """The mean ELBO of the calibration images."""
+    """Return the mean ELBO of the calibration images."""
     assert expected.elbos is not None
     return float(expected.elbos(expected.run(run_onnx(graph), _BATCH)).mean())

@@ -1,13 +1,15 @@
-"""A graph's heavy layers in 8 bits: QuantizeLinear and DequantizeLinear round about them, which ONNX Runtime turns into integer arithmetic.
+"""Quantize a graph's heavy layers to 8 bits with QuantizeLinear and DequantizeLinear nodes around them.
 
-Activations are unsigned with one scale and zero point, weights signed and symmetric with a scale for each output channel: what the integer dot
-products of x86 (VNNI) multiply without a detour. Where a layer's input was only moved about since the last layer (Reshape, Transpose, Concat), it is
-rounded before, so that bytes are moved. Sums stay in 32 bits, and those of a last matrix product come out in float32.
+ONNX Runtime fuses them into integer arithmetic. Activations are unsigned with one scale and zero point. Weights are
+signed and symmetric with a scale for each output channel. The integer dot products of x86 (VNNI) multiply these
+types directly. If nodes only move a layer's input (Reshape, Transpose, Concat), rounding comes before them, so that
+they move bytes. Sums have 32 bits; the sums of a last matrix product are returned in float32.
 
-A first dense layer, whose input is the graph's own in float32, keeps its arithmetic: rounding latents costs more nats than its few products are
-worth. Its weights are stored in 8 bits all the same.
+A first dense layer, which takes the graph's float32 input, computes in float32: rounding latents would cost more
+nats than 8 bits save time. Its weights are still stored in 8 bits.
 
-Source: Jacob et al., "Quantization and training of neural networks for efficient integer-arithmetic-only inference", 2018.
+Source: Jacob et al., "Quantization and training of neural networks for efficient integer-arithmetic-only inference",
+2018.
 """
 
 import dataclasses
@@ -21,32 +23,32 @@ from .passes import Writer, constant
 
 MOVING = {"Concat", "Reshape", "Transpose"}
 
-# Operators with weights: the axes of output and input channels in them.
+# Axes of output and input channels in the weights of an operator.
 _WEIGHTS = {"Conv": (0, 1), "Gemm": (1, 0), "MatMul": (1, 0)}
 _MULTIPLE = 4  # of input channels; ONNX Runtime's 8-bit kernels are slow with fewer
-_BIAS_LIMIT = 2.0**30  # of integers; with products added to it a bias is to stay within 32 bits
+_BIAS_LIMIT = 2.0**30  # of integer biases, so that bias and products fit in 32 bits
 
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """What is kept of an activation's values; those outside are clipped."""
+    """Range of an activation's values; values outside are clipped."""
 
     low: float
     high: float
 
     @property
     def scale(self) -> np.float32:
-        """The difference of neighbouring values."""
+        """The difference between neighboring values."""
         return np.float32((max(self.high, 0.0) - min(self.low, 0.0)) / 255.0) or np.float32(1.0)
 
     @property
     def zero_point(self) -> np.uint8:
-        """What stands for 0, which is always kept exactly: convolutions pad with it."""
+        """The integer of 0, which is always exact, since convolutions pad with it."""
         return np.uint8(np.clip(np.rint(-min(self.low, 0.0) / self.scale), 0, 255))
 
 
 def is_heavy(node: ir.Node) -> bool:
-    """Whether a layer's arithmetic is to be in 8 bits."""
+    """Whether a node is a layer to compute in 8 bits."""
     weights = _weights(node)
     if weights is None or weights.shape[_WEIGHTS[node.op_type][1]] % _MULTIPLE or _comes_from_input(node.inputs[0]):
         return False
@@ -54,7 +56,7 @@ def is_heavy(node: ir.Node) -> bool:
 
 
 def sources(node: ir.Node) -> list[ir.Value]:
-    """Where a heavy layer's input comes from, before it was moved about."""
+    """Return the values that a heavy layer's input consists of, before nodes that only move values."""
     found, waiting = [], [node.inputs[0]]
     while waiting:
         value = waiting.pop()
@@ -68,17 +70,17 @@ def sources(node: ir.Node) -> list[ir.Value]:
 
 
 def quantize(model: ir.Model, ranges: Mapping[str, Range]) -> None:
-    """Put the heavy layers of a graph into 8 bits, in place.
+    """Quantize the heavy layers of a graph to 8 bits, in place.
 
     Args:
-        model: float32.
-        ranges: of the input of every heavy layer, by the layer's name.
+        model: the float32 graph.
+        ranges: the input range of every heavy layer, by the layer's name.
     """
     for node in list(model.graph):
         if node.op_type != "Conv" and _weights(node) is not None and _comes_from_input(node.inputs[0]):
             _store_in_8_bits(model.graph, node)
     layers = [node for node in model.graph if is_heavy(node)]
-    # Found before anything is changed: layers may take the same values.
+    # Collected before any change, since layers may share values.
     for source, values in {source: ranges[str(node.name)] for node in layers for source in sources(node)}.items():
         _round(model.graph, source, values)
     for node in layers:
@@ -86,7 +88,7 @@ def quantize(model: ir.Model, ranges: Mapping[str, Range]) -> None:
 
 
 def _weights(node: ir.Node) -> NDArray[np.generic] | None:
-    """The constant weights of a layer, with axes as `_WEIGHTS` has them; None if it is another node."""
+    """Return the constant weights of a layer, with the axes of `_WEIGHTS`; None for other nodes."""
     weights = constant(node.inputs[1]) if node.op_type in _WEIGHTS else None
     if weights is None or (node.op_type != "Conv" and weights.ndim != 2):
         return None
@@ -96,12 +98,12 @@ def _weights(node: ir.Node) -> NDArray[np.generic] | None:
 
 
 def _moved(node: ir.Node) -> Sequence[ir.Value | None]:
-    """What a node moves about."""
+    """Return the inputs that a node moves."""
     return node.inputs if node.op_type == "Concat" else node.inputs[:1]
 
 
 def _carries(node: ir.Node) -> bool:
-    """Whether a node only moves computed values about, for heavy layers alone."""
+    """Whether a node only moves computed values, and only heavy layers use them."""
     return (
         node.op_type in MOVING
         and all(value is not None and value.producer() is not None for value in _moved(node))
@@ -111,7 +113,7 @@ def _carries(node: ir.Node) -> bool:
 
 
 def _comes_from_input(value: ir.Value | None) -> bool:
-    """Whether a value is the graph's input, as it is or moved about."""
+    """Whether a value is the graph's input, possibly moved."""
     if value is None or value.is_graph_input():
         return value is not None
     producer = value.producer()
@@ -121,7 +123,7 @@ def _comes_from_input(value: ir.Value | None) -> bool:
 def _round_weights(
     weights: NDArray[np.float32], axis: int, least: float | NDArray[np.float32] = 0.0
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """int8 values and the scale of each channel, which is not below ``least``."""
+    """Return int8 weights and the scale of each channel, at least ``least``."""
     others = tuple(other for other in range(weights.ndim) if other != axis)
     scale = np.maximum(np.abs(weights).max(axis=others) / 127.0, least).astype(np.float32)
     scale[scale == 0.0] = 1.0
@@ -132,13 +134,13 @@ def _round_weights(
 
 def _store_in_8_bits(graph: ir.Graph, node: ir.Node) -> None:
     weights, scale = _round_weights(np.asarray(constant(node.inputs[1])), 1)
-    # As a Cast and a Mul, which runtimes compute once, when they load the graph.
+    # Runtimes fold this Cast and Mul when they load the graph.
     write = Writer.before(graph, node)
     node.replace_input_with(1, write("Mul", write("Cast", weights, to=ir.DataType.FLOAT), scale))
 
 
 def _round(graph: ir.Graph, source: ir.Value, values: Range) -> None:
-    """Give heavy layers, and what moves a value about for them, the value's bytes."""
+    """Round a value to bytes for heavy layers, and for nodes that move it to them."""
     users = [use for use in source.uses() if is_heavy(use.node) or _carries(use.node)]
     producer = source.producer()
     assert producer is not None
@@ -151,7 +153,7 @@ def _round(graph: ir.Graph, source: ir.Value, values: Range) -> None:
 
 
 def _compute_in_8_bits(graph: ir.Graph, node: ir.Node, values: Range) -> None:
-    """Say of a layer's input, weights and bias which numbers their integers stand for."""
+    """Replace a layer's input, weights and bias by DequantizeLinear nodes of integers."""
     write = Writer.before(graph, node)
     scale, zero_point = np.array(values.scale), np.array(values.zero_point)
     node.replace_input_with(0, write("DequantizeLinear", node.inputs[0], scale, zero_point))
@@ -168,7 +170,7 @@ def _compute_in_8_bits(graph: ir.Graph, node: ir.Node, values: Range) -> None:
 
 
 def _become_bytes(value: ir.Value) -> None:
-    """Say of a value, and of what is only moved about of it, that it is of bytes."""
+    """Set the type of a value, and of its moved copies, to uint8."""
     value.type = ir.TensorType(ir.DataType.UINT8)
     for use in value.uses():
         if use.node.op_type in MOVING:

@@ -1,4 +1,4 @@
-"""What Keras, TensorFlow and tf2onnx raise, as a part of one sentence: where it happened, and why."""
+"""Exceptions of Keras, TensorFlow and tf2onnx as a part of one sentence: where and why they were raised."""
 
 import re
 from collections.abc import Iterator
@@ -6,16 +6,16 @@ from contextlib import contextmanager
 
 import keras
 
-_LONGEST = 240  # characters of a reason; Keras repeats whole configurations
+_LONGEST = 240  # characters; Keras repeats whole configurations
 
-_BOLD = re.compile(r"\x1b\[1m(.*?)\x1b\[0m", re.DOTALL)  # Keras puts what it wraps in bold
+_BOLD = re.compile(r"\x1b\[1m(.*?)\x1b\[0m", re.DOTALL)  # Keras prints wrapped errors in bold
 _NOISE = re.compile(r"\x1b\[[0-9;]*m|\{\{\w+ .*?\}\}|\[Op:\w+\](?: name:.*)?|Arguments received by .*", re.DOTALL)
 _SCOPE_NUMBER = re.compile(r"_\d+$")
 
 
 @contextmanager
-def whole_tracebacks() -> Iterator[None]:
-    """Keep Keras from cutting tracebacks, which say in which layer something failed, and from wrapping errors."""
+def full_tracebacks() -> Iterator[None]:
+    """Keep Keras from shortening tracebacks, which name the layer that failed, and from wrapping errors."""
     filters = keras.config.is_traceback_filtering_enabled()
     keras.config.disable_traceback_filtering()
     try:
@@ -25,15 +25,15 @@ def whole_tracebacks() -> Iterator[None]:
             keras.config.enable_traceback_filtering()
 
 
-def innermost(error: BaseException) -> BaseException:
-    """The error that was first; those raised while it was handled repeat the whole model's configuration."""
+def first_error(error: BaseException) -> BaseException:
+    """Return the first error of a chain; later ones repeat the whole model's configuration."""
     while error.__context__ is not None:
         error = error.__context__
     return error
 
 
 def reason_of(error: BaseException) -> str:
-    """An error's message on one line, without colours, call arguments and what else is no reason."""
+    """Return an error's message on one line, without colours, call arguments and other noise."""
     text = str(error)
     if bold := _BOLD.search(text):
         text = bold[1]
@@ -45,7 +45,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def place_of(error: BaseException) -> str:
-    """``layer 'NAME': `` for the innermost Keras layer in which an error was raised; empty where there is none."""
+    """Return ``layer 'NAME': `` for the innermost Keras layer that raised an error; empty if there is none."""
     frame, name = error.__traceback__, ""
     while frame is not None:
         layer = frame.tb_frame.f_locals.get("self")
@@ -56,7 +56,7 @@ def place_of(error: BaseException) -> str:
 
 
 def scope_of(node: str) -> str:
-    """Where a graph's node comes from, by its name: the model and its layers, without the numbers that tracing gives them."""
+    """Return the model and layers that a node comes from, by its name, without the numbers that tracing adds."""
     *scopes, _ = node.split("/")
     named = [_SCOPE_NUMBER.sub("", scope) for scope in scopes if not scope.endswith("PartitionedCall")]
     return "/".join(named)

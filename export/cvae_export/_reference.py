@@ -1,7 +1,6 @@
-"""What the graphs of each role must compute: the trained model's own outputs, of every test image.
+"""Reference outputs for the graphs of each role: the trained model's outputs for every test image.
 
-Since the embedded MNIST is binary and would not show a wrong threshold, pictures that hold all 256 grey values are
-among the images.
+The embedded MNIST is binary and would not show a wrong threshold, so images with all 256 grey values are added.
 """
 
 import dataclasses
@@ -19,31 +18,30 @@ from cvae_runtime.elbo import EVALUATION_SEED, gaussian_kl, log_likelihood, repa
 
 from ._functions import FUNCTIONS, Function
 from ._scorer import model_scores
-from ._subject import Subject
+from ._source import ExportSource
 
 Arrays = Mapping[str, NDArray[Any]]
 Run = Callable[[Arrays], Arrays]
 
 _BATCH = 256
-_GREY_PICTURES = 64
+_GREY_IMAGES = 64
 
 _SCORER_DRAWS = 3
-# Samplers are compared where all words of seed and counter matter, and the temperature does.
+# Samplers are compared where all words of seed and counter, and the temperature, matter.
 _SAMPLER_SEED, _SAMPLER_FIRST, _TEMPERATURE = 0x0123456789ABCDEF, 2**40, np.float32(0.75)
 
 
 @dataclasses.dataclass(frozen=True)
 class Expected:
-    """What a graph is compared with.
+    """Inputs and expected outputs of a graph.
 
     Attributes:
-        count: items, images or latents, that a graph is run on.
-        inputs: of the items ``start .. stop - 1``, by name.
-        outputs: the model's, of all items.
-        elbos: of outputs that stand in for the model's: the ELBO of every test image, float64; None where the role
-            has none, or where there are no test images.
-        rounding: by name, how far rounding alone may move an output, as a number or for each item; what is beyond
-            counts as a difference.
+        count: number of items, images or latents, that a graph is run on.
+        inputs: returns the inputs of items ``start .. stop - 1``, by name.
+        outputs: the model's outputs for all items.
+        elbos: maps a graph's outputs, used instead of the model's, to the ELBO of every test image, float64; None
+            without an ELBO for the role, or without test images.
+        rounding: rounding error of an output by name, a number or one for each item; only a larger difference counts.
     """
 
     count: int
@@ -53,44 +51,44 @@ class Expected:
     rounding: Mapping[str, float | NDArray[np.float64]] = dataclasses.field(default_factory=dict)
 
     def batches(self, batch: int) -> Iterator[Arrays]:
-        """The inputs of all items, ``batch`` at a time."""
+        """Yield the inputs of all items, ``batch`` at a time."""
         for start in range(0, self.count, batch):
             yield self.inputs(start, min(start + batch, self.count))
 
     def run(self, run: Run, batch: int) -> dict[str, NDArray[Any]]:
-        """The outputs of all items, ``batch`` at a time."""
+        """Return a graph's outputs for all items, run ``batch`` at a time."""
         parts = [run(inputs) for inputs in self.batches(batch)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 class Reference:
-    """A model's outputs of its test images, computed once, and what each role's graph must give.
+    """A model's outputs for its test images, computed once, and the expected outputs of each role.
 
     Attributes:
-        subject: the model.
-        images: test images, then pictures of all grey values, uint8 (N, H, W, C).
-        noise: one draw an image, float32 (N, L).
-        z: latents that decoders are compared on: draws of the test images' codes, then of the prior. Not of the other
-            pictures' codes: what a decoder makes of latents that no picture has says nothing.
+        source: the model.
+        images: test images, then images with all grey values, uint8 (N, H, W, C).
+        noise: one standard normal draw for each image, float32 (N, L).
+        z: latents to compare decoders on: posterior draws of the test images, then prior draws. Codes of the grey
+            images are left out: they are unlike the codes of real images.
     """
 
-    def __init__(self, subject: Subject) -> None:
-        self.subject = subject
-        grey = grey_pictures(subject.info.image_shape)
-        test = subject.test_images
+    def __init__(self, source: ExportSource) -> None:
+        self.source = source
+        grey = grey_images(source.info.image_shape)
+        test = source.test_images
         self.images = grey if test is None else np.concatenate([test, grey])
-        self.noise = posterior_noise(EVALUATION_SEED, 0, len(self.images), subject.info.latent_dim)
+        self.noise = posterior_noise(EVALUATION_SEED, 0, len(self.images), source.info.latent_dim)
         count = 0 if test is None else len(test)
         codes = reparameterize(self._codes["mean"][:count], self._codes["logvar"][:count], self.noise[:count])
-        self.z = np.concatenate([codes, prior_latents(0, 0, len(grey), subject.info.latent_dim)])
+        self.z = np.concatenate([codes, prior_latents(0, 0, len(grey), source.info.latent_dim)])
 
     @cached_property
     def elbos(self) -> NDArray[np.float64] | None:
-        """The model's own ELBO of every test image."""
-        return None if self.subject.test_images is None else self._elbos(self._codes, self._decoded)
+        """The model's own ELBO for every test image."""
+        return None if self.source.test_images is None else self._elbos(self._codes, self._decoded)
 
     def expected(self, role: str) -> Expected:
-        """What a graph of this role must compute."""
+        """Return the expected outputs of a role."""
         return {
             "encoder": self._encoder,
             "decoder": self._decoder,
@@ -102,8 +100,8 @@ class Reference:
         }[role]()
 
     def golden_inputs(self, role: str) -> Arrays:
-        """A few inputs: two test images and one of all grey values, or four latents."""
-        test, latent_dim = self.subject.test_images, self.subject.info.latent_dim
+        """Return a few inputs: two test images and one with all grey values, or four latents."""
+        test, latent_dim = self.source.test_images, self.source.info.latent_dim
         images = self.images[sorted({0, 1, 0 if test is None else len(test)})]
         match role:
             case "encoder" | "reconstructor":
@@ -111,7 +109,7 @@ class Reference:
             case "encoder_float":
                 return {"images": _as_floats(images)}
             case "scorer":
-                # Test images alone: of the others the model is wrongly sure, and the last places of probs decide.
+                # Only test images: on others the model is confidently wrong; scores depend on the last bits of probs.
                 return {"images": self.images[:3], "noise": _draws(3, _SCORER_DRAWS, latent_dim)}
             case "sampler":
                 return _sampler_inputs(0, 4)
@@ -119,7 +117,7 @@ class Reference:
 
     def _encoder(self) -> Expected:
         images = self.images
-        elbos = None if self.subject.test_images is None else self._elbos_of_codes
+        elbos = None if self.source.test_images is None else self._elbos_of_codes
         return Expected(len(images), lambda start, stop: {"images": images[start:stop]}, self._codes, elbos)
 
     def _encoder_float(self) -> Expected:
@@ -132,19 +130,21 @@ class Reference:
 
     def _decoder(self) -> Expected:
         z = self.z
-        elbos = None if self.subject.test_images is None else lambda decoded: self._elbos(self._codes, decoded)
+        elbos = None if self.source.test_images is None else lambda decoded: self._elbos(self._codes, decoded)
         return Expected(len(z), lambda start, stop: {"z": z[start:stop]}, self._decoded, elbos)
 
     def _decoder_uint8(self) -> Expected:
-        levels = {"images": 255.0 * self._decoded["probs"]}  # before rounding, which takes half a level at most
+        levels = {
+            "images": 255.0 * self._decoded["probs"]
+        }  # before rounding, which moves values by at most half a level
         return dataclasses.replace(self._decoder(), outputs=levels, elbos=None, rounding={"images": 0.5})
 
     def _scorer(self) -> Expected:
         images = self.images
-        noise = _draws(len(images), _SCORER_DRAWS, self.subject.info.latent_dim)
+        noise = _draws(len(images), _SCORER_DRAWS, self.source.info.latent_dim)
         posterior = Posterior(self._codes["mean"], self._codes["logvar"])
         outputs, rounding = model_scores(
-            self.subject.info, images, posterior, lambda z: self._run("decoder", {"z": z}), _SCORER_DRAWS
+            self.source.info, images, posterior, lambda z: self._run("decoder", {"z": z}), _SCORER_DRAWS
         )
 
         def elbos(found: Arrays) -> NDArray[np.float64]:
@@ -156,13 +156,13 @@ class Reference:
             len(images),
             lambda start, stop: {"images": images[start:stop], "noise": noise[:, start:stop]},
             outputs,
-            None if self.subject.test_images is None else elbos,
+            None if self.source.test_images is None else elbos,
             rounding,
         )
 
     def _sampler(self) -> Expected:
         count = len(self.images)
-        z = prior_latents(_SAMPLER_SEED, _SAMPLER_FIRST, count, self.subject.info.latent_dim) * _TEMPERATURE
+        z = prior_latents(_SAMPLER_SEED, _SAMPLER_FIRST, count, self.source.info.latent_dim) * _TEMPERATURE
         outputs = self._run("decoder", {"z": z})
         return Expected(count, _sampler_inputs, outputs, None)
 
@@ -175,19 +175,19 @@ class Reference:
         return self._run("decoder", {"z": self.z})
 
     def _run(self, role: str, inputs: Arrays) -> Arrays:
-        """A role of the model itself, in parts."""
-        run = run_tensorflow(FUNCTIONS[role](self.subject))
+        """Run a role of the model itself, in parts."""
+        run = run_tensorflow(FUNCTIONS[role](self.source))
         (name, array), *_ = inputs.items()
         parts = [run({name: array[start : start + _BATCH]}) for start in range(0, len(array), _BATCH)]
         return {output: np.concatenate([part[output] for part in parts]) for output in parts[0]}
 
     def _elbos_of_codes(self, codes: Arrays) -> NDArray[np.float64]:
-        """An encoder is judged with the model's decoder."""
+        """Return the ELBOs of codes, with the model's decoder."""
         z = reparameterize(codes["mean"], codes["logvar"], self.noise)
         return self._elbos(codes, self._run("decoder", {"z": z}))
 
     def _elbos(self, codes: Arrays, decoded: Arrays) -> NDArray[np.float64]:
-        info, test_images = self.subject.info, self.subject.test_images
+        info, test_images = self.source.info, self.source.test_images
         assert test_images is not None
         test = slice(len(test_images))
         targets = targets_of(test_images, info.preprocessing.binarize_at)
@@ -196,7 +196,7 @@ class Reference:
 
 
 def run_tensorflow(function: Function) -> Run:
-    """A TensorFlow function as one of named arrays."""
+    """Wrap a TensorFlow function as a function of named arrays."""
 
     def run(inputs: Arrays) -> dict[str, NDArray[Any]]:
         outputs = function(**{name: tf.constant(array) for name, array in inputs.items()})
@@ -210,7 +210,7 @@ def _as_floats(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _draws(count: int, samples: int, latent_dim: int) -> NDArray[np.float32]:
-    """The posterior noise of images 0 .. count - 1 as a scorer takes it: float32 (samples, count, L)."""
+    """Return the posterior noise of images 0 .. count - 1 for a scorer: float32 (samples, count, L)."""
     noise = posterior_noise(EVALUATION_SEED, 0, count * samples, latent_dim)
     return noise.reshape(count, samples, latent_dim).swapaxes(0, 1)
 
@@ -224,9 +224,9 @@ def _sampler_inputs(start: int, stop: int) -> dict[str, NDArray[Any]]:
     }
 
 
-def grey_pictures(shape: tuple[int, int, int], seed: int = 0) -> NDArray[np.uint8]:
-    """Shuffled pixels, uint8 (N, H, W, C), that hold all 256 grey values, in every picture that has room for them."""
+def grey_images(shape: tuple[int, int, int], seed: int = 0) -> NDArray[np.uint8]:
+    """Return images of shuffled pixels, uint8 (N, H, W, C), with all 256 grey values, in each image if they fit."""
     pixels = math.prod(shape)
-    count = max(_GREY_PICTURES, math.ceil(256 / pixels))
+    count = max(_GREY_IMAGES, math.ceil(256 / pixels))
     values = (np.arange(count * pixels) % 256).astype(np.uint8).reshape(count, pixels)
     return np.random.default_rng(seed).permuted(values, axis=1).reshape(count, *shape)

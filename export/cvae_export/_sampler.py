@@ -1,8 +1,8 @@
 """The sampler: the specified random numbers as a graph of standard operators, in front of a decoder.
 
-It computes what `cvae_runtime.prior_latents` does, in the same order: Threefry-2x32 with 20 rounds in unsigned 32-bit
-integers, whose additions are modulo 2^32, and the Box-Muller transform in float64. Counters are below 2^63, so that
-int64 holds them. No loop: 20 rounds are 160 operators on small integers.
+It computes `cvae_runtime.prior_latents` in the same order: Threefry-2x32 with 20 rounds in unsigned 32-bit integers,
+whose additions are modulo 2^32, then the Box-Muller transform in float64. Counters are below 2^63 and fit in int64.
+The 20 rounds are unrolled into 160 operators.
 """
 
 import math
@@ -24,14 +24,14 @@ _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))  # of even and odd groups of fo
 
 
 def sampler(decoder: onnx.ModelProto, latent_dim: int) -> onnx.ModelProto:
-    """A decoder that draws its latents itself.
+    """Return a decoder that draws its own latents.
 
     Args:
         decoder: takes z float32 (N, L); its opset is at least `SAMPLER_OPSET`.
         latent_dim: L.
 
     Returns:
-        A graph that takes what `latents_graph` takes, and gives what the decoder gives.
+        A graph with the inputs of `latents_graph` and the outputs of the decoder.
     """
     opset = next(entry.version for entry in decoder.opset_import if entry.domain == "")
     latents = latents_graph(latent_dim, opset)
@@ -40,10 +40,10 @@ def sampler(decoder: onnx.ModelProto, latent_dim: int) -> onnx.ModelProto:
 
 
 def latents_graph(latent_dim: int, opset: int = SAMPLER_OPSET) -> onnx.ModelProto:
-    """A graph of the prior's samples ``first .. first + count - 1``.
+    """Return a graph that draws the prior samples ``first .. first + count - 1``.
 
-    Its inputs are ``seed``, uint32 (2,), the low and the high word; ``first`` and ``count``, int64 scalars;
-    ``temperature``, a float32 scalar, by which latents are multiplied. Its output is ``z``, float32 (count, L).
+    Its inputs are ``seed``, uint32 (2,), the low and the high word; ``first`` and ``count``, int64 scalars; and
+    ``temperature``, a float32 scalar that multiplies the latents. Its output is ``z``, float32 (count, L).
     """
     seed = _input("seed", ir.DataType.UINT32, [2])
     first, count = (_input(name, ir.DataType.INT64, []) for name in ("first", "count"))
@@ -65,7 +65,7 @@ def latents_graph(latent_dim: int, opset: int = SAMPLER_OPSET) -> onnx.ModelProt
 
 
 class _Builder:
-    """Records operators; NumPy arrays among their inputs become initializers."""
+    """Recorder of operators; NumPy arrays among their inputs become initializers."""
 
     def __init__(self) -> None:
         self.tape = ir.tape.Tape()
@@ -87,8 +87,8 @@ def _word(value: int) -> NDArray[np.uint32]:
 
 
 def _counters(build: _Builder, first: ir.Value, count: ir.Value, pairs: int) -> tuple[ir.Value, ir.Value]:
-    """The words of the counters i * pairs + j of sample i and pair j: uint32 (count, pairs, 1), low and high."""
-    # From 0: runtimes compute the length of a range in floating point.
+    """Return the low and high words of the counters i * pairs + j of sample i and pair j: uint32 (count, pairs, 1)."""
+    # Range starts at 0, since runtimes compute its length in floating point.
     samples = build("Add", first, build("Range", np.array(0), count, np.array(1)))
     firsts = build("Unsqueeze", build("Mul", samples, np.array(pairs)), np.array([1, 2]))
     counters = build("Add", firsts, np.arange(pairs).reshape(pairs, 1))
@@ -101,7 +101,7 @@ def _counters(build: _Builder, first: ir.Value, count: ir.Value, pairs: int) -> 
 
 
 def _threefry(build: _Builder, low: ir.Value, high: ir.Value, keys: list[ir.Value]) -> tuple[ir.Value, ir.Value]:
-    """See `cvae_runtime._math.random.threefry2x32`; keys are uint32 (1,)."""
+    """Compute Threefry-2x32, see `cvae_runtime._math.random.threefry2x32`; keys are uint32 (1,)."""
     keys = [*keys, build("BitwiseXor", build("BitwiseXor", *keys), _word(_KEY_PARITY))]
     a, b = build("Add", low, keys[0]), build("Add", high, keys[1])
     for group in range(5):
@@ -116,7 +116,7 @@ def _threefry(build: _Builder, low: ir.Value, high: ir.Value, keys: list[ir.Valu
 
 
 def _normals(build: _Builder, a: ir.Value, b: ir.Value, latent_dim: int) -> ir.Value:
-    """Words (count, pairs, 1) to normal numbers, float32 (count, latent_dim)."""
+    """Convert words (count, pairs, 1) to normal numbers, float32 (count, latent_dim)."""
     u, v = (build("Cast", word, to=onnx.TensorProto.DOUBLE) for word in (a, b))
     u, v = (build("Div", build("Add", word, np.array(0.5)), np.array(2.0**32)) for word in (u, v))
     radius = build("Sqrt", build("Mul", build("Log", u), np.array(-2.0)))

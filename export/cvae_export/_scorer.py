@@ -1,7 +1,7 @@
-"""The scorer: `cvae_runtime.elbo.score_images` as a TensorFlow function that becomes a graph, with the caller's noise.
+"""The scorer: `cvae_runtime.elbo.score_images` as a TensorFlow function, with noise passed by the caller.
 
-Pixels and densities are computed in float64, as an ELBO is defined, from the encoder's and decoder's float32 outputs;
-sums over thousands of pixels and the tails of narrow pixel distributions ask for it. What leaves is float32.
+Likelihoods and KL are computed in float64 from the encoder's and decoder's float32 outputs, for sums over thousands of
+pixels and the tails of narrow pixel distributions. The scores are returned in float32.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,27 +16,27 @@ from cvae_runtime.bundle import ModelInfo
 from cvae_runtime.elbo import EVALUATION_SEED, PROBABILITY_FLOOR, score_images
 from cvae_train import preprocess
 
-from ._subject import Subject
+from ._source import ExportSource
 
-_LAST_PLACES = 2.0**-23  # two of a float32 just below 1
+_LAST_PLACES = 2.0**-23  # two units in the last place of a float32 just below 1
 
 
-def scorer(subject: Subject) -> Any:
-    """images uint8 (N, H, W, C) and noise float32 (K, N, L) to elbo and log_likelihood float32 (N,), in nats.
+def scorer(source: ExportSource) -> Any:
+    """Return a function of images uint8 (N, H, W, C) and noise float32 (K, N, L) to scores float32 (N,), in nats.
 
-    elbo is averaged over the K draws; log_likelihood is the importance-weighted bound over them.
+    ``elbo`` is the mean over the K draws; ``log_likelihood`` is the importance-weighted bound over them.
     """
-    info = subject.info
+    info = source.info
     images = tf.TensorSpec([None, *info.image_shape], tf.uint8, name="images")
     noise = tf.TensorSpec([None, None, info.latent_dim], tf.float32, name="noise")
 
     @tf.function(autograph=False, input_signature=[images, noise])
     def score(images: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
-        mean, logvar = subject.encode(subject.preprocess(images))
+        mean, logvar = source.encode(source.preprocess(images))
         z = mean + tf.exp(logvar * 0.5) * noise
-        outputs = subject.decode(tf.reshape(z, [-1, info.latent_dim]))
+        outputs = source.decode(tf.reshape(z, [-1, info.latent_dim]))
         parameters = {
-            # By draw and image, then as a bundle has them: (H, W, C), of a mixture (H, W, C, K).
+            # (draws, images, H, W, C), parameters of a mixture (draws, images, H, W, C, K).
             name: tf.reshape(tf.cast(output, tf.float64), tf.concat([tf.shape(noise)[:2], output.shape[1:]], 0))
             for name, output in outputs.items()
         }
@@ -55,7 +55,7 @@ def scorer(subject: Subject) -> Any:
 
 
 def _log_likelihood(x: tf.Tensor, parameters: Mapping[str, tf.Tensor], likelihood: str) -> tf.Tensor:
-    """log p of each pixel, see `cvae_runtime.elbo.log_likelihood`; all float64."""
+    """Return log p of each pixel, float64; see `cvae_runtime.elbo.log_likelihood`."""
     if likelihood == "bernoulli":
         p = tf.clip_by_value(parameters["probs"], PROBABILITY_FLOOR, 1.0 - PROBABILITY_FLOOR)
         return x * tf.math.log(p) + (1.0 - x) * tf.math.log(1.0 - p)
@@ -68,7 +68,7 @@ def _log_likelihood(x: tf.Tensor, parameters: Mapping[str, tf.Tensor], likelihoo
 
 
 def _log_level(x: tf.Tensor, m: tf.Tensor, log_scale: tf.Tensor) -> tf.Tensor:
-    """log of the probability that a logistic distribution of location m gives the level x; the arguments broadcast."""
+    """Return the log probability of level x under a discretized logistic distribution with location m."""
     s = tf.exp(log_scale)
     a, b = (x - 1 / 510 - m) / s, (x + 1 / 510 - m) / s
     zero = tf.zeros([], tf.float64)
@@ -79,17 +79,17 @@ def _log_level(x: tf.Tensor, m: tf.Tensor, log_scale: tf.Tensor) -> tf.Tensor:
 
 
 def _softplus(x: tf.Tensor) -> tf.Tensor:
-    """log(1 + exp(x)) where x is in the thousands: runtimes' own Softplus overflows, in float64 beyond 709."""
+    """Return log(1 + exp(x)) for large x too: runtimes' own Softplus overflows in float64 beyond 709."""
     return tf.maximum(x, 0.0) + tf.math.log(1.0 + tf.exp(-tf.abs(x)))
 
 
 def _log_mean_exp(values: tf.Tensor) -> tf.Tensor:
-    """Over the first axis."""
+    """Reduce the first axis."""
     return _log_sum_exp(values, 0) - tf.math.log(tf.cast(tf.shape(values)[0], tf.float64))
 
 
 def _log_sum_exp(values: tf.Tensor, axis: int) -> tf.Tensor:
-    """Over an axis. Plain operators, where TensorFlow's own asks what is finite."""
+    """Reduce an axis with plain operators; TensorFlow's own function adds checks for infinities."""
     largest = tf.reduce_max(values, axis=axis, keepdims=True)
     return tf.squeeze(largest, axis) + tf.math.log(tf.reduce_sum(tf.exp(values - largest), axis=axis))
 
@@ -101,12 +101,12 @@ def model_scores(
     decode: Callable[[NDArray[np.float32]], Mapping[str, NDArray[np.float32]]],
     samples: int,
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
-    """What a scorer must give, by the runtime's mathematics; other arguments are those of `score_images`.
+    """Return the expected scores by `score_images`, whose arguments these are, and their rounding errors.
 
     Returns:
-        The scores, and how far rounding may move them, float64 (N,) by the scorer's outputs. A pixel that the model is
-        sure of, wrongly, costs -log(1 - probs): float32 knows 1 - probs to 2^-24, where it may be 2^-23. So much is
-        owed to the sigmoids of runtimes, an image at a time: what it changes to take all probs two last places inwards.
+        The scores and their rounding errors, float64 (N,) each, by output name. A confidently wrong pixel costs
+        -log(1 - probs), and float32 rounds 1 - probs to 2^-24, while it may be as small as 2^-23. The rounding error
+        of an image is the change of its score if all probs move inwards by two units in the last place.
     """
 
     def scores(inwards: float) -> dict[str, NDArray[np.float64]]:

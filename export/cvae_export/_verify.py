@@ -1,7 +1,7 @@
-"""Proof that exported graphs compute what the trained model does: outputs compared, and the ELBO in nats.
+"""Compare exported graphs with the trained model: their outputs, and the ELBO in nats.
 
-Graphs run as users run them: on every provider that is there, at every optimisation level of ONNX Runtime, at several
-batch sizes.
+Graphs run as users run them: on every installed provider, at every optimization level of ONNX Runtime, at several batch
+sizes.
 """
 
 import dataclasses
@@ -18,23 +18,23 @@ from cvae_runtime import PROVIDERS
 from cvae_runtime.bundle import Precision, Verified
 from cvae_runtime.system import allowed_cores
 
+from ._config import ATOL
 from ._errors import ParityError
 from ._graph import Graph
 from ._reference import Expected, Run
-from ._settings import ATOL
 
 BATCHES = (1, 7, 256)
 
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """How far a graph may be from the model.
+    """Tolerances of a graph.
 
     Attributes:
-        atol: of outputs up to 1; scaled by the largest absolute value of larger ones. None: any.
-        elbo: change of the test ELBO, nats per image. Where outputs are held by ``atol``, three standard errors of the
-            change are added: a pixel that a model is sure of, wrongly, moves by tenths of a nat with the last bit of its
-            probability, and few test images do not average that out. There 1e-5 of the ELBO is allowed in any case.
+        atol: for outputs up to 1; scaled by the largest absolute value of larger outputs. None: no limit.
+        elbo: change of the test ELBO, nats per image. With ``atol``, three standard errors of the change are added: the
+            last bit of a confidently wrong probability changes the ELBO by tenths of a nat, and few test images do
+            not average that out. The tolerance is then at least 1e-5 of the ELBO.
     """
 
     atol: float | None
@@ -50,9 +50,9 @@ BUDGETS: Mapping[Precision, Budget] = {
 
 @dataclasses.dataclass(frozen=True)
 class MeanElbo:
-    """Mean ELBO, or change of it, over ``count`` test images, in nats per image.
+    """Mean ELBO, or its mean change, over ``count`` test images, in nats per image.
 
-    ``stderr`` is its standard error; None for a single image, which has none.
+    ``stderr`` is its standard error; None for a single image.
     """
 
     mean: float
@@ -61,23 +61,23 @@ class MeanElbo:
 
     @classmethod
     def of(cls, elbos: NDArray[np.float64]) -> "MeanElbo":
-        """Of the ELBOs of all test images."""
+        """Return the mean of the ELBOs of all test images, float64 (N,)."""
         stderr = float(elbos.std(ddof=1) / math.sqrt(len(elbos))) if len(elbos) > 1 else None
         return cls(float(elbos.mean()), stderr, len(elbos))
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """One graph against the trained model.
+    """Comparison of one graph with the trained model.
 
     Attributes:
-        graph: which.
-        differences: per output the largest absolute one beyond what rounding explains, over all images, providers,
-            optimisation levels and batch sizes.
-        tolerances: what they may be.
-        elbo_change: test ELBO with this graph in the place of the model's part, minus the model's; the largest over
-            providers and levels; nats per image. None where there is none.
-        elbo_tolerance: what it may be.
+        graph: the graph.
+        differences: largest absolute difference of each output, beyond rounding errors, over all images, providers,
+            optimization levels and batch sizes.
+        tolerances: limit of each difference.
+        elbo_change: test ELBO with this graph instead of the model's part, minus the model's, in nats per image; the
+            largest over providers and levels. None if not measured.
+        elbo_tolerance: limit of the absolute ELBO change, nats per image.
         speed_ratio: see `Verified`.
     """
 
@@ -89,26 +89,25 @@ class Comparison:
     speed_ratio: float | None = None
 
     def passes(self, output: str) -> bool:
-        """Whether an output and the ELBO are within their tolerances. Written so that NaN fails."""
+        """Whether an output and the ELBO are within their tolerances; NaN fails."""
         within = self.elbo_change is None or abs(self.elbo_change) <= self.elbo_tolerance
         return self.differences[output] <= self.tolerances[output] and within
 
     @property
     def all_pass(self) -> bool:
-        """Whether everything is within its tolerance."""
+        """Whether all outputs and the ELBO are within their tolerances."""
         return all(self.passes(output) for output in self.differences)
 
     @property
     def verified(self) -> Verified:
-        """What a manifest says of it."""
+        """The comparison's entry of the manifest."""
         return Verified(self.differences, self.elbo_change, self.speed_ratio)
 
 
 def table(comparisons: Sequence[Comparison]) -> str:
-    """Comparisons as lines of text."""
-    lines = [
-        f"{'graph':26}{'output':16}{'largest difference':>20}{'tolerance':>11}{'ELBO change (nats)':>20}{'speed':>8}{'kB':>8}"
-    ]
+    """Format comparisons as lines of text."""
+    figures = f"{'largest difference':>20}{'tolerance':>11}{'ELBO change (nats)':>20}{'speed':>8}{'kB':>8}"
+    lines = [f"{'graph':26}{'output':16}{figures}"]
     for c in comparisons:
         change = f"{c.elbo_change:+20.6f}" if c.elbo_change is not None else f"{'-':>20}"
         speed = f"{c.speed_ratio:7.2f}x" if c.speed_ratio is not None else f"{'-':>8}"
@@ -122,7 +121,7 @@ def table(comparisons: Sequence[Comparison]) -> str:
 
 
 def check(comparisons: Sequence[Comparison]) -> None:
-    """Raise `ParityError` with the table unless everything is within its tolerance."""
+    """Raise `ParityError` with the table unless all comparisons are within their tolerances."""
     if not all(comparison.all_pass for comparison in comparisons):
         raise ParityError(
             f"an exported graph differs from the trained model by more than its tolerance "
@@ -136,19 +135,19 @@ def compare(
     """Compare a graph with the model.
 
     Args:
-        graph: what is compared.
-        runs: it on providers and levels, see `runs_of`.
-        expected: of its role.
-        model_elbos: the model's own ELBO of every test image.
-        budget: how far it may be off.
+        graph: the graph.
+        runs: the graph on each provider and level, see `runs_of`.
+        expected: the expected outputs of its role.
+        model_elbos: the model's own ELBO for every test image.
+        budget: the tolerances.
     """
     with ThreadPoolExecutor(allowed_cores()) as pool:
         found = list(pool.map(lambda run: _measure(run, expected, model_elbos), runs))
-    # NumPy's maximum passes NaN on, Python's may lose it.
+    # NumPy's maximum keeps NaN, Python's may lose it.
     differences = {name: float(np.max([of_run[name] for of_run, _ in found])) for name in expected.outputs}
     changes = [MeanElbo(0.0, 0.0, 0), *(change for _, change in found if change is not None)]
     largest_change = changes[int(np.argmax([abs(change.mean) for change in changes]))]  # argmax finds NaN
-    # Outputs are held to a part of their largest value, and so is the ELBO: it may be large, of few images.
+    # Tolerances of outputs are relative to their largest value; the ELBO may be large too, so its tolerance is as well.
     noise = size = 0.0
     if budget.atol is not None and model_elbos is not None:
         noise, size = 3.0 * (largest_change.stderr or 0.0), abs(float(np.mean(model_elbos)))
@@ -166,25 +165,25 @@ def compare(
 def _measure(
     run: Run, expected: Expected, model_elbos: NDArray[np.float64] | None
 ) -> tuple[dict[str, float], MeanElbo | None]:
-    """The largest differences of one run over all batch sizes, and its change of the ELBO."""
+    """Return the largest differences of one run over all batch sizes, and its ELBO change."""
     differences = dict.fromkeys(expected.outputs, 0.0)
     for batch in BATCHES:
         found = expected.run(run, batch)
         for name, array in expected.outputs.items():
-            # In float64, for bytes would wrap round.
+            # In float64, since uint8 would wrap around.
             difference = np.abs(found[name].astype(np.float64) - array)
             beyond = np.maximum(difference - expected.rounding.get(name, 0.0), 0.0).max()
             differences[name] = float(np.maximum(differences[name], beyond))
-    # `found` is now the last batch size's.
+    # `found` is the last batch size's.
     if expected.elbos is None or model_elbos is None:
         return differences, None
     return differences, MeanElbo.of(expected.elbos(found) - model_elbos)
 
 
 def runs_of(graph: Graph, providers: Sequence[str] = ("cpu", "cuda")) -> Iterator[Run]:
-    """A graph in ONNX Runtime on every provider of these that works here, at every optimisation level.
+    """Yield a graph on each provider that works on this machine, at every optimization level of ONNX Runtime.
 
-    Those not among the default ones may compute in less than float32, which is no fault of a graph.
+    Only the default providers compute in full float32.
     """
     names = [name for name in providers if graph.target in ("portable", name)]
     available = [PROVIDERS[name] for name in names if PROVIDERS[name] in onnxruntime.get_available_providers()]
@@ -192,26 +191,26 @@ def runs_of(graph: Graph, providers: Sequence[str] = ("cpu", "cuda")) -> Iterato
         for level in onnxruntime.GraphOptimizationLevel.__members__.values():
             try:
                 session = open_session(graph.data, provider, level)
-            except Exception:  # what a provider's libraries raise; the CPU's is the graph's fault
+            except Exception:  # of any type; on the CPU the graph is at fault
                 if provider == PROVIDERS["cpu"]:
                     raise
                 break
-            if session.get_providers()[0] == provider:  # otherwise compiled in, but with no device
+            if session.get_providers()[0] == provider:  # otherwise it is compiled in but has no device
                 yield _run(session)
 
 
 def run_onnx(graph: bytes) -> Run:
-    """A function that runs an ONNX file on the CPU with ONNX Runtime's defaults."""
+    """Return a function that runs an ONNX file on the CPU at ONNX Runtime's default level."""
     return _run(open_session(graph, PROVIDERS["cpu"]))
 
 
 def open_session(graph: bytes, provider: str, level: Any = None) -> Any:
-    """A session as cvae_runtime opens it, at an optimisation level; ONNX Runtime's default level if not given."""
+    """Open a session as cvae_runtime does, at an optimization level; None: ONNX Runtime's default."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.load_model_format", "ONNX")  # or the file's bytes choose
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # otherwise the file's bytes decide
     if level is not None:
         options.graph_optimization_level = level
     settings = {"use_tf32": "0"} if provider == PROVIDERS["cuda"] else {}

@@ -11,7 +11,7 @@ import_tensorflow()
 
 @pytest.fixture(scope="session", autouse=True)
 def _equally_fast():
-    """All graphs are as fast as each other, so that what is exported does not depend on the machine."""
+    """Fix every speed ratio at 1, so that exports do not depend on the machine."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cvae_export._build.speed_ratio", lambda *_: 1.0)
         yield
@@ -34,13 +34,13 @@ def trained(tiny_config, tiny_data, tiny_archive, tmp_path_factory) -> RunResult
 
 @pytest.fixture
 def run(trained, tmp_path):
-    """A copy of the tiny run, to be changed."""
+    """A copy of the tiny run that a test may change."""
     return shutil.copytree(trained.path, tmp_path / "run")
 
 
 @pytest.fixture(scope="session")
 def trained_grey(tiny_config, tiny_data, tiny_archive, tmp_path_factory) -> RunResult:
-    """The same on grey values."""
+    """A finished tiny run on grey values."""
     data = Dataset(tiny_data.train, tiny_data.test, str(tiny_archive))
     config = dataclasses.replace(tiny_config, binarize="none", epochs=1)
     return train(config, data, tmp_path_factory.mktemp("runs") / "grey", quiet=True)

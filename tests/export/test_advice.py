@@ -1,4 +1,4 @@
-"""What commands advise works as it stands: each line is taken from the message, and run."""
+"""Command lines that error messages advise work: each is taken from the message and run."""
 
 import re
 import shlex
@@ -27,7 +27,7 @@ COMMANDS = {
 
 @pytest.fixture
 def shell(whole_console):
-    """Run a line as a shell does: its exit code and stderr."""
+    """A function that runs a command line: its exit code and stderr."""
 
     def shell(line):
         name, *arguments = shlex.split(line)
@@ -39,7 +39,7 @@ def shell(whole_console):
 
 @pytest.fixture
 def stopped(tmp_path, shell, monkeypatch):
-    """Pictures below a name with a blank and a quote, and a run on them that was stopped after its first epoch."""
+    """A run stopped after its first epoch, on images in a folder whose name has a space and a quote."""
     rng = np.random.default_rng(0)
     pictures = tmp_path / "it's mine"
     pictures.mkdir()
@@ -69,7 +69,7 @@ def stopped(tmp_path, shell, monkeypatch):
 
 
 @pytest.mark.parametrize("command", ["cvae-evaluate -q --samples 2 {}", "cvae-export -q {} --onnx {}-bundle"])
-def test_a_stopped_run_is_gone_on_with_by_the_line_that_is_said(shell, stopped, command):
+def test_advised_line_resumes_a_stopped_run(shell, stopped, command):
     line = command.replace("{}", shlex.quote(str(stopped)), 1).replace("{}-bundle", shlex.quote(f"{stopped}-bundle"))
     code, err = shell(line)
     said, advice = err.removesuffix("\n").split("; go on with it by: ")
@@ -91,7 +91,7 @@ def test_a_stopped_run_on_mnist_needs_no_data(trained, tmp_path):
     assert str(caught.value).endswith(f"by: cvae-train --run {run} --config {run / 'config.json'} --resume")
 
 
-def test_a_run_in_the_place_of_a_bundle_is_exported_by_the_line_that_is_said(shell, trained, tmp_path):
+def test_advised_line_exports_a_run(shell, trained, tmp_path):
     run = shutil.copytree(trained.path, tmp_path / "a run")
     line = f"cvae-generate {shlex.quote(str(run))} -n 1 -o {tmp_path / 'one.png'}"
     code, err = shell(line)
@@ -107,7 +107,7 @@ def test_a_run_in_the_place_of_a_bundle_is_exported_by_the_line_that_is_said(she
 
 
 @pytest.mark.parametrize("command", ["cvae-evaluate {}", "cvae-export {} --onnx new"])
-def test_a_bundle_in_the_place_of_a_run_is_verified_by_the_line_that_is_said(shell, trained, tmp_path, command):
+def test_advised_line_verifies_a_bundle(shell, trained, tmp_path, command):
     bundle = tmp_path / "a bundle"
     assert shell(f"cvae-export {trained.path} --onnx '{bundle}' -q") == (0, "")
     code, err = shell(command.replace("{}", f"'{bundle}'"))
@@ -118,7 +118,7 @@ def test_a_bundle_in_the_place_of_a_run_is_verified_by_the_line_that_is_said(she
 
 
 @pytest.mark.parametrize("command", ["cvae-evaluate nowhere", "cvae-export nowhere --onnx new"])
-def test_nothing_in_the_place_of_a_run_is_said(shell, command, tmp_path, monkeypatch):
+def test_missing_run_is_an_error(shell, command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     message = "Error: nowhere: expected a run folder, found nothing; cvae-train --run DIR makes one\n"
     assert shell(command) == (1, message)

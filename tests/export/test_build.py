@@ -3,12 +3,12 @@ import dataclasses
 import onnx
 import pytest
 
-from cvae_export import ParityError, Settings
+from cvae_export import ExportConfig, ParityError
 from cvae_export import _build as build_module
 from cvae_export._build import build
+from cvae_export._config import PASSES
 from cvae_export._reference import Reference
-from cvae_export._settings import PASSES
-from cvae_export._subject import subject_of_run
+from cvae_export._source import source_of_run
 from cvae_export.passes import CPU, PORTABLE, ROWS
 from cvae_runtime import InputError
 
@@ -17,12 +17,12 @@ CPU_PASSES = ("BiasIntoConvolution", "DenseLayout", "OutputPhases", "StridedOutp
 
 @pytest.fixture(scope="module")
 def reference(trained):
-    return Reference(subject_of_run(trained.path))
+    return Reference(source_of_run(trained.path))
 
 
 @pytest.fixture
 def speeds(monkeypatch):
-    """A function that sets how fast a graph is, as told by its operators."""
+    """A function that sets the speed of a graph by its operators."""
 
     def set_speed(speed):
         def ratio(graph, other, *_):
@@ -34,9 +34,9 @@ def speeds(monkeypatch):
     return set_speed
 
 
-def built(reference, **settings):
-    comparisons, refused = build(reference, Settings(**settings))
-    return {c.graph.file: c for c in comparisons}, {r.file: r.reason for r in refused}
+def built(reference, **config):
+    comparisons, skipped = build(reference, ExportConfig(**config))
+    return {c.graph.file: c for c in comparisons}, {r.file: r.reason for r in skipped}
 
 
 def test_the_names_of_passes_are_those_of_the_pipelines():
@@ -45,30 +45,30 @@ def test_the_names_of_passes_are_those_of_the_pipelines():
 
 def test_a_faster_graph_for_the_cpu_is_kept_with_its_speed(reference, speeds):
     speeds(lambda operators: 1.5 if "Col2Im" in operators else 1.0)
-    kept, refused = built(reference)
+    kept, skipped = built(reference)
     assert list(kept) == ["encoder.onnx", "decoder.onnx", "decoder_cpu.onnx"]
     decoder = kept["decoder_cpu.onnx"]
     assert (decoder.speed_ratio, decoder.graph.passes) == (1.5, CPU_PASSES)
     assert decoder.graph.target == "cpu"
     assert max(decoder.differences.values()) < 1e-5
     assert kept["decoder.onnx"].speed_ratio is None
-    assert refused == {"encoder_cpu.onnx": "no rewrite makes it another graph than encoder.onnx"}
+    assert skipped == {"encoder_cpu.onnx": "it is the same graph as encoder.onnx"}
 
 
-def test_a_graph_that_is_not_faster_is_refused_unless_slow_ones_are_wanted(reference):
-    kept, refused = built(reference)
+def test_slow_graph_is_skipped_without_keep_slow(reference):
+    kept, skipped = built(reference)
     assert "decoder_cpu.onnx" not in kept
-    assert refused["decoder_cpu.onnx"] == "it is 1.00 times as fast as decoder.onnx, less than 1.05; see --keep-slow"
-    kept, refused = built(reference, keep_slow=True)
+    assert skipped["decoder_cpu.onnx"] == "it is 1.00x as fast as decoder.onnx, less than 1.05x; --keep-slow writes it"
+    kept, skipped = built(reference, keep_slow=True)
     assert kept["decoder_cpu.onnx"].speed_ratio == 1.0
-    assert "decoder_cpu.onnx" not in refused
+    assert "decoder_cpu.onnx" not in skipped
 
 
-def test_a_rewrite_without_which_a_graph_is_faster_stays_out(reference, monkeypatch):
+def test_slow_passes_are_pruned(reference, monkeypatch):
     def without_strided(graph, other, *_):
         def speed(data):
             operators = {node.op_type for node in onnx.load_from_string(data).graph.node}
-            # Phases, and a last layer of its own behind their interleaving.
+            # Phases, then a separate last layer after their interleaving.
             interleavings = [node for node in onnx.load_from_string(data).graph.node if node.op_type == "Col2Im"]
             return 2.0 if "ConvTranspose" in operators and len(interleavings) == 2 else 1.0
 
@@ -76,7 +76,7 @@ def test_a_rewrite_without_which_a_graph_is_faster_stays_out(reference, monkeypa
 
     monkeypatch.setattr(build_module, "speed_ratio", without_strided)
     lines = []
-    comparisons, _ = build(reference, Settings(keep_slow=True), lines.append)
+    comparisons, _ = build(reference, ExportConfig(keep_slow=True), lines.append)
     decoder = next(c.graph for c in comparisons if c.graph.file == "decoder_cpu.onnx")
     assert decoder.passes == ("BiasIntoConvolution", "DenseLayout", "OutputPhases")
     assert "decoder: faster without StridedOutput, which is left out" in lines
@@ -89,11 +89,11 @@ def test_passes_that_are_named_run_without_being_measured(reference):
 
 
 def test_the_portable_target_alone(reference):
-    kept, refused = built(reference, targets=("portable",))
-    assert (list(kept), refused) == (["encoder.onnx", "decoder.onnx"], {})
+    kept, skipped = built(reference, targets=("portable",))
+    assert (list(kept), skipped) == (["encoder.onnx", "decoder.onnx"], {})
 
 
-def test_a_cpu_graph_takes_the_opset_that_its_operators_need(reference):
+def test_cpu_graph_opset(reference):
     kept, _ = built(reference, opset=13, keep_slow=True)
     opsets = {
         file: onnx.load_from_string(comparison.graph.data).opset_import[0].version for file, comparison in kept.items()
@@ -105,55 +105,53 @@ def test_a_cpu_graph_takes_the_opset_that_its_operators_need(reference):
 def test_a_cpu_graph_that_is_off_ends_the_export(reference, monkeypatch):
     from cvae_export.passes import _phases
 
-    real = _phases.read
+    real = _phases.read_layer
     monkeypatch.setattr(
-        _phases, "read", lambda node: dataclasses.replace(real(node), weights=1.001 * real(node).weights)
+        _phases, "read_layer", lambda node: dataclasses.replace(real(node), weights=1.001 * real(node).weights)
     )
     with pytest.raises(ParityError, match=r"decoder_cpu.onnx +probs .*FAILS"):
         built(reference, keep_slow=True)
 
 
-def test_half_precision_is_offered_with_no_speed_where_there_is_no_gpu(reference, monkeypatch):
-    monkeypatch.setattr(build_module, "works", lambda *_: False)
+def test_float16_has_no_speed_without_a_gpu(reference, monkeypatch):
+    monkeypatch.setattr(build_module, "provider_works", lambda *_: False)
     kept, _ = built(reference, precisions=("float32", "float16"))
     assert kept["decoder_fp16.onnx"].speed_ratio is None
     assert kept["decoder_fp16.onnx"].graph.target == "portable"
     assert abs(kept["encoder_fp16.onnx"].elbo_change) < 0.02
 
 
-def test_8_bits_are_compared_with_the_fastest_float32_graph_and_judged_by_the_elbo(reference, speeds, monkeypatch):
+def test_int8_speed_and_elbo_limits(reference, speeds, monkeypatch):
     speeds(lambda operators: 4.0 if "QuantizeLinear" in operators else 2.0 if "Col2Im" in operators else 1.0)
-    kept, refused = built(reference, precisions=("int8",))
+    kept, skipped = built(reference, precisions=("int8",))
     assert kept["decoder_cpu_int8.onnx"].speed_ratio == 2.0
     assert kept["decoder_cpu_int8.onnx"].graph.passes[-2:] == ("Equalize", "Quantize")
     assert kept["encoder_cpu_int8.onnx"].speed_ratio == 4.0
     monkeypatch.setitem(build_module.BUDGETS, "int8", dataclasses.replace(build_module.BUDGETS["int8"], elbo=0.0))
-    kept, refused = built(reference, precisions=("int8",))
+    kept, skipped = built(reference, precisions=("int8",))
     assert "decoder_cpu_int8.onnx" not in kept
-    change = refused["decoder_cpu_int8.onnx"]
+    change = skipped["decoder_cpu_int8.onnx"]
     assert change.startswith("it changes the test ELBO by ")
     assert change.endswith(" nats, more than 0")
 
 
 def test_8_bits_need_images(trained):
-    subject = dataclasses.replace(subject_of_run(trained.path), calibration_images=None)
+    source = dataclasses.replace(source_of_run(trained.path), calibration_images=None)
     with pytest.raises(InputError) as caught:
-        build(Reference(subject), Settings(precisions=("int8",)))
-    assert (
-        str(caught.value)
-        == "precision int8 needs images to measure the ranges of values on, and there are none; say --data"
-    )
+        build(Reference(source), ExportConfig(precisions=("int8",)))
+    message = "precision int8: expected images to measure activation ranges on, found none; pass --data"
+    assert str(caught.value) == message
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("config", "message"),
     [
-        ({"precisions": ("int4",)}, "precisions must be of float32, float16, int8; found int4"),
-        ({"targets": ("gpu",)}, "targets must be of portable, cpu; found gpu"),
-        ({"passes": ("Magic",)}, f"passes must be of {', '.join(PASSES)}; found Magic"),
+        ({"precisions": ("int4",)}, "precisions: expected any of float32, float16, int8; found int4"),
+        ({"targets": ("gpu",)}, "targets: expected any of portable, cpu; found gpu"),
+        ({"passes": ("Magic",)}, f"passes: expected any of {', '.join(PASSES)}; found Magic"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(settings, message):
+def test_invalid_config_is_an_error(config, message):
     with pytest.raises(InputError) as caught:
-        Settings(**settings)
+        ExportConfig(**config)
     assert str(caught.value) == message

@@ -28,15 +28,15 @@ def test_prints_the_table_the_elbo_and_the_files(cvae_export, trained, tmp_path)
         ["decoder.onnx", "probs"],
     ]
     assert lines[3:5] == [
-        "encoder_cpu.onnx is not written: no rewrite makes it another graph than encoder.onnx",
-        "decoder_cpu.onnx is not written: it is 1.00 times as fast as decoder.onnx, less than 1.05; see --keep-slow",
+        "encoder_cpu.onnx is not written: it is the same graph as encoder.onnx",
+        "decoder_cpu.onnx is not written: it is 1.00x as fast as decoder.onnx, less than 1.05x; --keep-slow writes it",
     ]
     assert lines[5].startswith(f"test ELBO {trained.history[-1].elbo:.2f} +- ")
     assert lines[5].endswith(" nats per image over 13 images")
     assert lines[6:] == [f"{tmp_path / 'bundle'}: encoder.onnx, decoder.onnx"]
 
 
-def test_settings_go_from_the_command_line_to_the_export(cvae_export, trained, tmp_path):
+def test_command_line_options_reach_the_export(cvae_export, trained, tmp_path):
     arguments = ("--keep-slow", "--passes", "OutputPhases,SymmetricPads", "--precision", "float32,float16", "-q")
     assert cvae_export(trained.path, "--onnx", tmp_path / "bundle", *arguments) == (0, "")
     manifest = read_bundle(tmp_path / "bundle").manifest
@@ -99,7 +99,7 @@ def test_usage_errors_exit_2(cvae_export, arguments, message):
     assert (code, err.splitlines()[-1]) == (2, message)
 
 
-def test_no_run_is_one_line(cvae_export, tmp_path):
+def test_missing_run_is_one_line(cvae_export, tmp_path):
     for path, found in ((tmp_path, "a folder without config.json"), (tmp_path / "none", "nothing")):
         message = f"Error: {path}: expected a run folder, found {found}; cvae-train --run DIR makes one\n"
         assert cvae_export(path, "--onnx", tmp_path / "bundle") == (1, message)
@@ -117,7 +117,7 @@ def test_help_imports_neither_tensorflow_nor_onnx(fresh_python):
     assert "Export a finished run, or a pair of Keras models, as an ONNX bundle." in result.stdout
 
 
-def test_web_writes_the_page_of_the_bundle_too(cvae_export, trained, tmp_path, monkeypatch):
+def test_web_writes_the_page(cvae_export, trained, tmp_path, monkeypatch):
     page = tmp_path / "page"
     page.mkdir()
     (page / "index.html").write_text("<!doctype html>")
@@ -126,11 +126,11 @@ def test_web_writes_the_page_of_the_bundle_too(cvae_export, trained, tmp_path, m
     code, err = cvae_export(*arguments)
     assert code == 1
     assert err.startswith(f"Error: the web page: expected it in {page}, found nothing; ")
-    assert not (tmp_path / "bundle").exists()  # it is refused before the work
+    assert not (tmp_path / "bundle").exists()  # fails before the export
 
     (page / "single.html").write_text("")
     code, err = cvae_export(trained.path, "--onnx", tmp_path / "bundle", "--web", tmp_path / "bundle")
-    message = f"Error: --onnx and --web: expected two places, found {tmp_path / 'bundle'} for both"
+    message = f"Error: --onnx and --web: expected two different paths, found {tmp_path / 'bundle'} for both"
     assert (code, err.splitlines()[-1]) == (2, message)
     code, err = cvae_export(trained.path, "--onnx", tmp_path / "bundle", "--web", page)
     found = f"found a folder that is none, which is not overwritten: [Errno 2] No such file or directory: '{page / 'page.json'}'"
@@ -141,7 +141,7 @@ def test_web_writes_the_page_of_the_bundle_too(cvae_export, trained, tmp_path, m
     assert (tmp_path / "out" / "index.html").read_text() == "<!doctype html>"
     assert read_bundle(tmp_path / "out" / "bundle").sha256 == read_bundle(tmp_path / "bundle").sha256
 
-    long = tmp_path / ("o" * 255)  # a name that leaves no room for that of a temporary folder
+    long = tmp_path / ("o" * 255)  # too long for the name of a temporary folder
     code, err = cvae_export(trained.path, "--onnx", tmp_path / "kept", "--web", long, "-q")
     assert (code, err) == (1, f"Error: cannot write {long}: File name too long; check space and permissions\n")
     read_bundle(tmp_path / "kept")

@@ -1,4 +1,4 @@
-"""``cvae-inspect``: the text and the JSON of bundles and of single graphs, with onnx and without."""
+"""``cvae-inspect``: text and JSON of bundles and single graphs, with and without onnx."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def grey(trained_grey, tmp_path_factory):
     return export(trained_grey.path, tmp_path_factory.mktemp("bundles") / "grey").path
 
 
-def test_a_bundle_s_text_is_what_its_manifest_and_graphs_say(inspect):
+def test_text_of_a_bundle(inspect):
     code, out, err = inspect(PACKAGED)
     manifest = read_bundle().manifest
     assert (code, err) == (0, "")
@@ -62,29 +62,29 @@ def test_a_bundle_s_text_is_what_its_manifest_and_graphs_say(inspect):
     assert inspect() == (code, out, err)
 
 
-def test_a_bundle_s_json_is_its_manifest_and_what_onnx_counts(inspect):
+def test_json_of_a_bundle(inspect):
     report = json.loads(inspect(PACKAGED, "--json")[1])
     manifest = json.loads((PACKAGED / "manifest.json").read_text())
     for key in ("model", "training", "golden", "versions"):
         assert report[key] == manifest[key]
-    for told, graph in zip(report["graphs"], manifest["graphs"], strict=True):
-        assert {key: told[key] for key in graph} == graph
+    for reported, graph in zip(report["graphs"], manifest["graphs"], strict=True):
+        assert {key: reported[key] for key in graph} == graph
     encoder = report["graphs"][0]
     nodes = [node.op_type for node in onnx.load(PACKAGED / "encoder.onnx").graph.node]
     assert encoder["operators"] == {name: nodes.count(name) for name in sorted(set(nodes))}
-    assert encoder["parameters"] == 249_316  # what the network has, see README
+    assert encoder["parameters"] == 249_316  # see README
 
 
-def test_grey_levels_are_said_to_be_divided(grey):
+def test_feed_of_a_grey_model(grey):
     report = inspect_bundle(read_bundle(grey))
     assert report["graphs"][0]["feed"] == {
         "images": "raw pixels 0 to 255, channels last; divided by 255 inside the graph"
     }
 
 
-def test_without_onnx_a_bundle_lacks_operators_and_parameters_alone(inspect, monkeypatch):
+def test_without_onnx_operators_and_parameters_are_missing(inspect, monkeypatch):
     whole = json.loads(inspect(PACKAGED, "--json")[1])
-    monkeypatch.setitem(sys.modules, "onnx", None)  # importing it fails as if it were not there
+    monkeypatch.setitem(sys.modules, "onnx", None)  # importing it fails as if it were not installed
     code, out, err = inspect(PACKAGED, "--json")
     for graph in whole["graphs"]:
         graph.update(operators=None, parameters=None)
@@ -95,7 +95,7 @@ def test_without_onnx_a_bundle_lacks_operators_and_parameters_alone(inspect, mon
     assert err == "Error: onnx is not installed; it comes with: pip install 'cvae-toolkit[export]'\n"
 
 
-def test_a_graph_alone_says_what_its_metadata_say(inspect):
+def test_text_of_a_graph(inspect):
     path = PACKAGED / "encoder.onnx"
     code, out, err = inspect(path)
     lines = out.splitlines()
@@ -109,7 +109,7 @@ def test_a_graph_alone_says_what_its_metadata_say(inspect):
     assert report["metadata"]["cvae.latent_dim"] == 50
 
 
-def test_a_graph_from_elsewhere_says_what_it_has(inspect, tmp_path):
+def test_external_graph(inspect, tmp_path):
     proto = onnx.parser.parse_model(
         '<ir_version: 8, opset_import: ["" : 15, "their.own" : 1]> agraph (float[N, 2] x) => (float[N, 2] y) '
         "<float half = {0.5}, float[2] scale = {0.5, 0.25}, float[2, 2] w = {1, 2, 3, 4}, int8 zero = {0}> "
@@ -121,17 +121,17 @@ def test_a_graph_from_elsewhere_says_what_it_has(inspect, tmp_path):
     onnx.save(proto, tmp_path / "a.onnx")
     report = json.loads(inspect(tmp_path / "a.onnx", "--json")[1])
     assert report["operators"] == {"DequantizeLinear": 1, "MatMul": 1, "QuantizeLinear": 1, "their.own.Thing": 1}
-    assert report["parameters"] == 4  # the matrix; neither scales nor zero points
+    assert report["parameters"] == 4  # the matrix, without scales and zero points
     assert (report["feed"], report["metadata"]) == ({}, {"author": "42", "cvae.preprocessing": "not JSON"})
     assert "  author                 42\n" in inspect(tmp_path / "a.onnx")[1]
 
 
-def test_a_model_from_elsewhere_has_no_elbo():
+def test_external_model_has_no_elbo():
     report = inspect_bundle(read_bundle())
     report["training"] = None
     report["graphs"][0]["verified"] |= {"elbo_change": None, "speed_ratio": 1.234}
     text = describe(report)
-    assert "test ELBO      none: a model from elsewhere\n" in text
+    assert "test ELBO      none: external models\n" in text
     assert "  ELBO change  not measured\n  speed        1.23 times the plain graph\n" in text
 
 
@@ -142,7 +142,7 @@ def test_a_pipe_is_not_waited_for(inspect, tmp_path):
     assert inspect(tmp_path / "a.onnx") == (1, "", f"Error: {tmp_path / 'a.onnx'}: {message}\n")
 
 
-def test_what_is_no_onnx_file_is_refused(inspect, tmp_path):
+def test_files_that_are_not_onnx_raise(inspect, tmp_path):
     (tmp_path / "text.onnx").write_text("this is no graph")
     (tmp_path / "empty.onnx").write_bytes(b"")
     (tmp_path / "cut.onnx").write_bytes((PACKAGED / "encoder.onnx").read_bytes()[:5000])
@@ -169,7 +169,7 @@ def test_neither_help_nor_a_bundle_needs_tensorflow(fresh_python):
         "try: main()\n"
         "finally: assert not {'tensorflow', 'keras', 'tf2onnx', 'onnxruntime'} & set(sys.modules)"
     )
-    for arguments, words in ((["--help"], "Print what an embedder asks first"), ([PACKAGED], "decoder.onnx")):
+    for arguments, words in ((["--help"], "Describe a bundle or a single graph."), ([PACKAGED], "decoder.onnx")):
         result = fresh_python(code, *arguments)
         assert result.returncode == 0, result.stderr
         assert words in result.stdout

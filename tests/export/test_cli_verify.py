@@ -1,4 +1,4 @@
-"""``cvae-verify``: what it finds and prints, its exit codes, and that golden vectors need no TensorFlow."""
+"""``cvae-verify``: its findings, output and exit codes; golden vectors need no TensorFlow."""
 
 import dataclasses
 import functools
@@ -29,19 +29,19 @@ def exported(trained, tmp_path_factory):
 
 @pytest.fixture
 def bundle(exported, tmp_path):
-    """A copy, to be changed."""
+    """A copy of the bundle that a test may change."""
     return shutil.copytree(exported, tmp_path / "bundle")
 
 
 @pytest.fixture
 def verify(monkeypatch, whole_console):
-    """A function that runs the console script in this process: exit code, stdout, stderr. CUDA is not there."""
+    """A function that runs the console script in this process: exit code, stdout, stderr. CUDA is not available."""
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     return lambda *arguments: whole_console(command, "cvae-verify", *arguments)
 
 
 def replace_file(bundle, name, data):
-    """Put another file in a bundle and describe it in the manifest."""
+    """Replace a file of a bundle and update its manifest."""
     (bundle / name).write_bytes(data)
     manifest = json.loads((bundle / "manifest.json").read_text())
     for info in (*manifest["graphs"], manifest["golden"]):
@@ -56,13 +56,13 @@ def change_golden(bundle, change):
 
 
 def a_bit_off(golden):
-    """Golden vectors whose decoder gives other pictures than the graph."""
+    """Golden vectors with a decoder output that differs from the graph's."""
     encoder, decoder = golden.cases
     outputs = {"probs": decoder.outputs["probs"] + np.float32(0.01)}
     return dataclasses.replace(golden, cases=(encoder, dataclasses.replace(decoder, outputs=outputs)))
 
 
-def test_a_bundle_agrees_with_its_golden_vectors_on_everything(verify, bundle):
+def test_bundle_agrees_with_its_golden_vectors(verify, bundle):
     code, out, err = verify(bundle)
     header, *lines = out.splitlines()
     assert (code, err) == (0, "")
@@ -77,12 +77,12 @@ def test_a_bundle_agrees_with_its_golden_vectors_on_everything(verify, bundle):
     assert [row[0] for row in rows[3:]] == ["rng"] * 3
 
 
-def test_the_packages_bundle_is_verified_if_none_is_given_and_quiet_prints_nothing(verify):
+def test_default_is_the_packaged_bundle(verify):
     assert verify("--quiet") == (0, "", "")
     assert "decoder.onnx" in verify()[1]
 
 
-def test_json_has_what_the_table_has(verify, bundle):
+def test_json_matches_the_table(verify, bundle):
     code, out, err = verify(bundle, "--json")
     report = json.loads(out)
     assert (code, err, report["model"]) == (0, "", [])
@@ -137,9 +137,9 @@ def test_a_fault_at_one_level_is_found_there(exported, monkeypatch):
     ]
 
 
-def test_a_bundle_whose_vectors_prove_nothing_is_refused(verify, bundle):
+def test_missing_golden_vectors_exit_5(verify, bundle):
     change_golden(bundle, lambda golden: Golden(golden.cases[:1], golden.rng))
-    message = "expected vectors of every graph, found none of decoder.onnx; export the bundle again"
+    message = "expected golden vectors for every graph, found none for decoder.onnx; export the bundle again"
     assert verify(bundle) == (5, "", f"Error: {bundle / 'golden.json'}: {message}\n")
 
 
@@ -152,13 +152,13 @@ def test_a_damaged_bundle_exits_5(verify, bundle):
     assert err.startswith(f"Error: {bundle / 'decoder.onnx'}: expected SHA-256 ")
 
 
-def test_a_provider_that_is_not_there_exits_4(verify, bundle):
+def test_missing_provider_exits_4(verify, bundle):
     code, out, err = verify(bundle, "--provider", "cuda")
     assert (code, out) == (4, "")
     assert err.startswith("Error: provider cuda needs ONNX Runtime's CUDAExecutionProvider; the installed onnxruntime ")
 
 
-def test_a_provider_that_is_compiled_in_and_does_not_work_is_said_and_left_out(exported, monkeypatch, caplog):
+def test_broken_provider_is_skipped_with_a_warning(exported, monkeypatch, caplog):
     providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
@@ -173,7 +173,7 @@ def test_a_provider_that_is_compiled_in_and_does_not_work_is_said_and_left_out(e
     )
 
 
-def test_with_a_run_every_graph_is_compared_with_its_model(verify, bundle, trained):
+def test_run_compares_every_graph(verify, bundle, trained):
     code, out, err = verify(bundle, "--run", trained.path)
     golden, model = out.split("\n\n")
     assert (code, err) == (0, "")
@@ -189,7 +189,7 @@ def test_with_a_run_every_graph_is_compared_with_its_model(verify, bundle, train
     assert abs(rows[2]["elbo_change"]) < rows[2]["elbo_tolerance"] == pytest.approx(1e-3, abs=1e-4)
 
 
-def test_a_graph_that_its_vectors_were_made_of_is_still_compared_with_the_model(verify, bundle, trained):
+def test_run_comparison_finds_a_wrong_graph_with_matching_vectors(verify, bundle, trained):
     proto = onnx.load(bundle / "decoder.onnx")
     weights = max(proto.graph.initializer, key=lambda tensor: len(tensor.raw_data))
     weights.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weights) * np.float32(1.01), weights.name))
@@ -206,8 +206,8 @@ def test_a_graph_that_its_vectors_were_made_of_is_still_compared_with_the_model(
     code, out, err = verify(bundle, "--run", trained.path)
     assert code == 3
     assert err == (
-        f"Error: {bundle}: 1 of 2 graphs do not compute what the model of {trained.path} does: it is not the model that "
-        f"was exported, or this machine's ONNX Runtime is wrong\n"
+        f"Error: {bundle}: 1 of 2 graphs differ from the model of {trained.path}: either another run was exported, or "
+        f"ONNX Runtime computes wrong values on this machine\n"
     )
     assert [line.split()[0] for line in out.splitlines() if line.endswith("  FAILS")] == ["decoder.onnx"]
 
@@ -220,12 +220,12 @@ def test_another_models_run_is_refused(verify, bundle, replaced, tiny_data, tmp_
     code, _, err = verify(bundle, "--run", other.path, "--data", tmp_path / "set.npz")
     assert code == 1
     assert err.startswith(f"Error: {other.path}: expected the model of {bundle}, ModelInfo(")
-    assert err.endswith("; name the run that was exported\n")
+    assert err.endswith("; pass the run that was exported\n")
 
 
 def test_data_without_a_run_is_wrong_usage(verify, bundle):
     code, _, err = verify(bundle, "--data", "x")
-    assert (code, err.splitlines()[-1]) == (2, "Error: --data is for --run")
+    assert (code, err.splitlines()[-1]) == (2, "Error: --data needs --run")
 
 
 def test_golden_vectors_need_neither_tensorflow_nor_onnx(fresh_python):

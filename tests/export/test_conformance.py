@@ -1,4 +1,4 @@
-"""Float32 graphs give the same in every runtime that the tests can have; docs/runtimes.md lists others."""
+"""Float32 graphs give the same outputs in every runtime that tests can install; docs/runtimes.md lists others."""
 
 import dataclasses
 import runpy
@@ -17,7 +17,7 @@ from scripts.conformance import RUNTIMES, TOLERANCE, largest_difference
 
 @pytest.fixture(scope="module")
 def bundles(trained_grey, rgb_config, rgb_data, tmp_path_factory):
-    """The package's bundle, a tiny one of grey values, and a tiny one in colour, whose decoder has two outputs."""
+    """The packaged bundle, a tiny grey one, and a tiny colour one whose decoder has several outputs."""
     folder = tmp_path_factory.mktemp("conformance")
     data = Dataset(rgb_data.train, rgb_data.test)
     np.savez(folder / "set.npz", x_train=rgb_data.train, x_test=rgb_data.test)
@@ -56,7 +56,7 @@ def test_a_wrong_output_is_found_at_any_batch_size(bundles):
         largest_difference(lambda *_: lambda _: {"probs": np.zeros((4, 64), np.float32)}, bundle, graph, case)
 
 
-def test_the_command_prints_a_row_for_each_runtime_and_the_errors_of_those_that_fail(monkeypatch, capsys):
+def test_command_prints_a_row_for_each_runtime(monkeypatch, capsys):
     def fails(path, outputs):
         raise RuntimeError(f"{path.name} | {outputs[0]}\nand more")
 

@@ -10,11 +10,11 @@ from onnx.reference import ReferenceEvaluator
 
 from cvae_export import ConversionError
 from cvae_export._cli import _OPSETS
-from cvae_export._convert import _refuse_other_values, convert, finish
+from cvae_export._config import OPSETS, ExportConfig
+from cvae_export._convert import _check_signature, convert, finish
 from cvae_export._functions import FUNCTIONS
-from cvae_export._mends import HANDLERS
-from cvae_export._settings import OPSETS, Settings
-from cvae_export._subject import subject_of_run
+from cvae_export._source import source_of_run
+from cvae_export._tf2onnx_patches import HANDLERS
 from cvae_export.passes import PORTABLE
 from cvae_runtime import InputError
 
@@ -23,8 +23,8 @@ OUTPUTS = {"encoder": ("mean", "logvar"), "decoder": ("probs",)}
 
 @pytest.fixture(scope="module")
 def functions(trained):
-    subject = subject_of_run(trained.path)
-    return {role: FUNCTIONS[role](subject) for role in OUTPUTS}
+    source = source_of_run(trained.path)
+    return {role: FUNCTIONS[role](source) for role in OUTPUTS}
 
 
 def inputs(role, batch):
@@ -40,7 +40,7 @@ def graph_of(functions, role, opset):
 
 @pytest.mark.parametrize("role", OUTPUTS)
 @pytest.mark.parametrize("opset", OPSETS)
-def test_every_opset_gives_tensorflows_numbers(functions, role, opset):
+def test_every_opset_matches_tensorflow(functions, role, opset):
     graph, _ = graph_of(functions, role, opset)
     proto = onnx.load_from_string(graph)
     assert [(entry.domain, entry.version) for entry in proto.opset_import] == [("", opset)]
@@ -74,7 +74,7 @@ def test_names_batch_axis_and_metadata_are_for_embedders(functions, role):
     assert {entry.key: json.loads(entry.value) for entry in proto.metadata_props} == {"cvae.role": role}
     assert proto.producer_name == "cvae-toolkit"
     assert passes == (
-        ("MovingFirst",) if role == "encoder" else ("BiasIntoConvolution", "DenseLayout", "SymmetricPads")
+        ("HoistTransposes",) if role == "encoder" else ("BiasIntoConvolution", "DenseLayout", "SymmetricPads")
     )
 
 
@@ -92,8 +92,8 @@ def test_portable_graphs_use_old_plain_operators(functions, role):
 @pytest.mark.parametrize("opset", [12, 22])
 def test_opsets_out_of_range_are_refused(opset):
     with pytest.raises(InputError) as caught:
-        Settings(opset=opset)
-    assert str(caught.value) == f"opset must be 13 to 21; found {opset}"
+        ExportConfig(opset=opset)
+    assert str(caught.value) == f"opset: expected 13 to 21, found {opset}"
 
 
 def test_the_command_line_knows_the_same_opsets():
@@ -107,17 +107,16 @@ def test_an_operator_that_onnx_lacks_is_a_conversion_error():
 
     with pytest.raises(ConversionError) as caught:
         convert(unsupported, 15)
-    assert str(caught.value) == "expected operators that ONNX has, found Betainc; put other layers in its place"
+    assert str(caught.value) == "expected operators that ONNX has, found Betainc; use another layer"
 
 
-def test_operators_that_came_after_the_opset_are_named_with_the_opsets_that_they_need():
+def test_newer_operators_are_named_with_their_opsets():
     body = "(float[N, 3] z) => (float[N, 3] probs) { x = Mish (z) y = Relu (x) probs = Gelu (y) }"
     proto = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 15]> decoder {body}')
     with pytest.raises(ConversionError) as caught:
         finish(proto, (), ("probs",), {"cvae.role": "decoder"})
     assert str(caught.value) == (
-        "the graph is to be of opset 15, and uses operators that came later: Gelu (opset 20), Mish (opset 18); "
-        "say --opset 20"
+        "expected operators of opset 15 or older, found Gelu (opset 20), Mish (opset 18); pass --opset 20"
     )
 
 
@@ -131,16 +130,16 @@ def test_a_bitwise_operator_needs_opset_18(opset, refused):
         return finish(convert(function, opset), (), ("bits",), {"cvae.role": "sampler"})
 
     if refused:
-        with pytest.raises(ConversionError, match=r": BitwiseXor \(opset 18\); say --opset 18$"):
+        with pytest.raises(ConversionError, match=r"found BitwiseXor \(opset 18\); pass --opset 18$"):
             finished()
     else:
         assert [node.op_type for node in onnx.load_from_string(finished()[0]).graph.node] == ["BitwiseXor"]
 
 
 @pytest.mark.parametrize("role", OUTPUTS)
-def test_the_same_function_gives_the_same_bytes_whatever_was_converted_before(functions, role):
+def test_conversion_is_reproducible(functions, role):
     first = graph_of(functions, role, 15)
-    tf2onnx.utils.make_name("")  # the counter that names are numbered by
+    tf2onnx.utils.make_name("")  # advances the counter of names
     assert graph_of(functions, role, 15) == first
     names = [node.name for node in onnx.load_from_string(first[0]).graph.node]
     assert len(set(names)) == len(names)
@@ -149,19 +148,19 @@ def test_the_same_function_gives_the_same_bytes_whatever_was_converted_before(fu
 @pytest.mark.parametrize(
     ("inputs", "outputs", "message"),
     [
-        (["z"], ["probs"], "expected a graph of the inputs z, found kernel, z"),
-        (["z", "kernel"], ["probs", "location"], "expected a graph of the outputs location, probs, found probs"),
+        (["z"], ["probs"], "expected a graph with the inputs z, found kernel, z"),
+        (["z", "kernel"], ["probs", "location"], "expected a graph with the outputs location, probs, found probs"),
     ],
 )
 def test_a_graph_has_the_inputs_and_outputs_of_its_function(inputs, outputs, message):
     body = "(float[N, 3] z, float[3, 3] kernel) => (float[N, 3] probs) { probs = MatMul (z, kernel) }"
     proto = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 15]> decoder {body}')
     with pytest.raises(ConversionError) as caught:
-        _refuse_other_values(proto, inputs, outputs)
-    assert str(caught.value) == f"{message}; give a model whose outputs depend on its input, and on nothing else"
+        _check_signature(proto, inputs, outputs)
+    assert str(caught.value) == f"{message}; pass a model whose outputs depend on its input alone"
 
 
-def test_what_tf2onnx_would_go_on_without_is_an_error(monkeypatch, caplog):
+def test_handler_failure_is_an_error(monkeypatch, caplog):
     def fails(*_):
         raise ValueError("kernel must be a constant")
 

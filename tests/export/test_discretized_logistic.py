@@ -1,4 +1,4 @@
-"""A model of pictures in colour from its training to its scores: every part has all outputs of the decoder to carry."""
+"""Colour models from training to scores: every part handles all decoder outputs."""
 
 import dataclasses
 import json
@@ -13,12 +13,12 @@ import tensorflow as tf
 
 import cvae_runtime
 from cvae_export import ParityError, export
+from cvae_export._config import OPSETS
 from cvae_export._convert import convert, finish
 from cvae_export._functions import FUNCTIONS
 from cvae_export._graph import Graph
 from cvae_export._reference import Reference, run_tensorflow
-from cvae_export._settings import OPSETS
-from cvae_export._subject import subject_of_run
+from cvae_export._source import source_of_run
 from cvae_export._verify import BUDGETS, check, compare
 from cvae_export.passes import PORTABLE
 from cvae_runtime import check_golden, posterior_noise, prior_latents
@@ -39,7 +39,7 @@ def likelihood(request):
 
 @pytest.fixture(scope="module")
 def outputs(likelihood):
-    """Of the decoder."""
+    """Names of the decoder's outputs."""
     return OUTPUTS[likelihood]
 
 
@@ -58,20 +58,20 @@ def exported(trained):
 
 
 @pytest.fixture(scope="module")
-def subject(trained):
-    return subject_of_run(trained.path)
+def source(trained):
+    return source_of_run(trained.path)
 
 
 @pytest.fixture(scope="module")
-def reference(subject):
-    return Reference(subject)
+def reference(source):
+    return Reference(source)
 
 
 def test_training_improves_the_elbo(trained):
     assert trained.history[-1].elbo > trained.history[0].elbo + 20.0
 
 
-def test_the_bundle_says_what_its_decoder_gives(exported, likelihood, outputs):
+def test_manifest_lists_decoder_outputs(exported, likelihood, outputs):
     model = exported.manifest.model
     assert (model.likelihood, model.image_shape, model.preprocessing.binarize_at) == (likelihood, (8, 8, 3), None)
     decoder = exported.manifest.graphs[1]
@@ -93,7 +93,7 @@ def test_golden_vectors_hold_all_outputs(exported, outputs):
     assert all(result.agrees for result in results)
 
 
-def test_the_runtime_draws_and_reconstructs_what_the_trained_model_does(exported, trained, rgb_data):
+def test_runtime_matches_the_trained_model(exported, trained, rgb_data):
     with cvae_runtime.load(exported.path, provider="cpu") as model:
         samples, again = model.generate(9), model.reconstruct(rgb_data.test)
         between = model.interpolate(rgb_data.test[0], rgb_data.test[1], steps=3)
@@ -129,9 +129,9 @@ def test_the_verified_elbo_is_the_definition(reference, trained, rgb_data, likel
 
 
 @pytest.mark.parametrize("number", range(4))
-def test_a_difference_of_any_output_fails(reference, subject, outputs, number):
+def test_a_difference_of_any_output_fails(reference, source, outputs, number):
     output = outputs[number % len(outputs)]
-    right = run_tensorflow(FUNCTIONS["decoder"](subject))
+    right = run_tensorflow(FUNCTIONS["decoder"](source))
 
     def other(inputs):
         found = right(inputs)
@@ -148,11 +148,11 @@ def test_a_difference_of_any_output_fails(reference, subject, outputs, number):
 
 
 @pytest.mark.parametrize("opset", OPSETS)
-def test_every_opset_gives_tensorflows_numbers_with_plain_operators(subject, outputs, opset):
-    function = FUNCTIONS["decoder"](subject)
+def test_every_opset_matches_tensorflow_with_plain_operators(source, outputs, opset):
+    function = FUNCTIONS["decoder"](source)
     graph, _ = finish(convert(function, opset), PORTABLE, outputs, {"cvae.role": "decoder"})
     plain = {"Add", "ConvTranspose", "MatMul", "Mul", "Relu", "Reshape", "Sigmoid", "Slice", "Split", "Transpose"}
-    plain |= {"Abs", "Clip", "Div", "Exp", "Log", "Max", "Min", "Neg", "ReduceSum", "Softmax", "Sub"}  # of the mixture
+    plain |= {"Abs", "Clip", "Div", "Exp", "Log", "Max", "Min", "Neg", "ReduceSum", "Softmax", "Sub"}  # for the mixture
     nodes = onnx.load_from_string(graph).graph.node
     assert {(node.domain, node.op_type) for node in nodes} <= {("", name) for name in plain}
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])

@@ -8,7 +8,7 @@ from cvae_export._equalize import equalize
 from cvae_export.passes import run_passes
 from tests.export.tiny_graphs import assert_close, assert_same, inputs_of, normal, operators, parse, run
 
-# Channels whose sizes differ by up to a thousand times.
+# Scales of channels, which differ by up to 1000x.
 SIZES = np.float32([1.0, 30.0, 0.03, 10.0])
 
 DECODER = """
@@ -68,7 +68,7 @@ def largest(proto, name, channels):
 
 
 @pytest.mark.parametrize(("proto", "names"), [(decoder(), ["r", "v"]), (encoder(), ["r"])], ids=["decoder", "encoder"])
-def test_the_graph_computes_the_same_and_its_channels_become_alike(proto, names):
+def test_equalizing_keeps_outputs_and_levels_channels(proto, names):
     result = equalized(proto)
     assert operators(result) == operators(proto)
     assert_same(result, proto)
@@ -120,13 +120,13 @@ def test_weights_that_two_layers_share_are_scaled_for_each():
         (("", ""), {"w0", "b0", "w1", "b1", "w2"}),
         (("r = Relu (t)", "r = Tanh (t)"), {"w1", "b1", "w2"}),
         (("v = LeakyRelu <alpha = 0.2> (u)", "v = Softplus (u)"), {"w0", "b0", "w1"}),
-        # Seen elsewhere: before the bias, behind it, behind the function, and as an image.
+        # With other users before the bias, after it, after the function, and as an image.
         (("y) {", "y, float[batch,16] s) {"), {"w1", "b1", "w2"}),
         (("y) {", "y, float[batch,16] t) {"), {"w1", "b1", "w2"}),
         (("y) {", "y, float[batch,16] r) {"), {"w1", "b1", "w2"}),
         (("y) {", "y, float[batch,4,2,2] i) {"), {"w1", "b1", "w2"}),
         (("y) {", "y, float[batch,4,4,4] u) {"), {"w0", "b0", "w1"}),
-        # One number for all units, and what is no bias.
+        # One number for all units, and an addition that is no bias.
         (("Add (s, b0)", "Add (s, one)"), {"w1", "b1", "w2"}),
         (("Add (s, b0)", "Add (s, s)"), {"w1", "b1", "w2"}),
         (("ConvTranspose <strides = [2, 2], pads", "ConvTranspose <group = 2, strides = [2, 2], pads"), set()),
@@ -134,7 +134,7 @@ def test_weights_that_two_layers_share_are_scaled_for_each():
         (("Reshape (r, image)", "Reshape (r, other)"), {"w1", "b1", "w2"}),
     ],
 )
-def test_what_is_scaled(change, scaled):
+def test_which_constants_are_scaled(change, scaled):
     text = DECODER.replace(*change)
     constants = {"one": normal(1), "w3": normal(4, 1, 3, 3), "other": np.array([-1, 4, 1, 1])}
     if "group = 2" in text:

@@ -1,4 +1,4 @@
-"""Sets of a few pictures go the whole way: trained, evaluated, exported, verified, drawn from, encoded."""
+"""Data sets of a few images through all commands: train, evaluate, export, verify, generate, encode."""
 
 import json
 
@@ -27,13 +27,13 @@ def refuse(constant):
 
 
 def strict(path):
-    """JSON without NaN and infinity."""
+    """Parse JSON and reject NaN and infinity."""
     return json.loads(path.read_text(), parse_constant=refuse)
 
 
 @pytest.fixture
 def folder_of(tmp_path):
-    """A function that writes so many pictures: strokes on white in colour, or grey noise."""
+    """A function that writes ``count`` images: colour strokes on white, or grey noise."""
 
     def write(count, *, colour):
         rng = np.random.default_rng(count)
@@ -49,9 +49,7 @@ def folder_of(tmp_path):
 
 
 @pytest.mark.parametrize(("count", "colour"), [(2, False), (3, True), (10, True), (20, False)])
-def test_a_few_pictures_train_evaluate_export_verify_generate_and_encode(
-    whole_console, folder_of, tmp_path, count, colour
-):
+def test_a_few_images_run_through_all_commands(whole_console, folder_of, tmp_path, count, colour):
     pictures, run, bundle = folder_of(count, colour=colour), tmp_path / "run", tmp_path / "bundle"
     codes, samples, tested = tmp_path / "codes.npz", tmp_path / "samples.png", 2 if count == 20 else 1
 
@@ -61,20 +59,20 @@ def test_a_few_pictures_train_evaluate_export_verify_generate_and_encode(
         return out + err
 
     does(cvae_train._cli.command, "cvae-train", pictures, "--run", run, *SMALL)
-    told = does(cvae_train._cli_evaluate.command, "cvae-evaluate", run, "--samples", 3)
+    output = does(cvae_train._cli_evaluate.command, "cvae-evaluate", run, "--samples", 3)
     evaluation = strict(run / "evaluation.json")
     alone = tested == 1
     assert [evaluation[name] is None for name in ("elbo_stderr", "nll_stderr", "active_units")] == [alone] * 3
     assert evaluation["warnings"] == []
-    assert ("1 test image, " in told, " +- -\n" in told, "nan" in told) == (alone, alone, False)
-    told = does(cvae_export._cli.command, "cvae-export", run, "--onnx", bundle)
-    assert f"over {tested} image" in told
+    assert ("1 test image, " in output, " +- -\n" in output, "nan" in output) == (alone, alone, False)
+    output = does(cvae_export._cli.command, "cvae-export", run, "--onnx", bundle)
+    assert f"over {tested} image" in output
     manifest = strict(bundle / "manifest.json")
     assert (manifest["training"]["test_images"], manifest["training"]["test_elbo_stderr"] is None) == (tested, alone)
     assert strict(bundle / "golden.json")["cases"]
     assert "FAILS" not in does(cvae_export._cli_verify.command, "cvae-verify", bundle, "--run", run)
-    told = does(cvae_export._cli_inspect.command, "cvae-inspect", bundle)
-    assert ("over the one test image of pictures" in told) == alone
+    output = does(cvae_export._cli_inspect.command, "cvae-inspect", bundle)
+    assert ("over the one test image of pictures" in output) == alone
     does(cvae_runtime._commands.generate.command, "cvae-generate", bundle, "-n", 4, "-o", samples)
     with Image.open(samples) as picture:
         assert picture.mode == ("RGB" if colour else "L")
@@ -85,8 +83,8 @@ def test_a_few_pictures_train_evaluate_export_verify_generate_and_encode(
 
 
 @pytest.mark.parametrize(("change", "passes"), [(0.04, True), (-0.04, True), (0.06, False), (np.nan, False)])
-def test_an_elbo_of_one_image_may_move_by_as_much_as_outputs_of_its_size(change, passes):
-    # Narrow scales cost thousands of nats an image, of which float32 keeps six digits.
+def test_elbo_tolerance_of_one_large_image(change, passes):
+    # Narrow scales give an ELBO of thousands of nats per image; float32 keeps six digits of it.
     outputs = {"probs": np.full((1, 8, 8, 1), 0.5, np.float32)}
     expected = Expected(1, lambda *_: {}, outputs, lambda _: np.array([-5000.0 + change]))
     graph = Graph("decoder", "portable", "float32", b"", ())

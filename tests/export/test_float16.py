@@ -14,7 +14,7 @@ from cvae_export._convert import convert, finish
 from cvae_export._float16 import to_float16
 from cvae_export._functions import FUNCTIONS, outputs_of
 from cvae_export._graph import Graph
-from cvae_export._subject import subject_of_run
+from cvae_export._source import source_of_run
 from cvae_export._verify import run_onnx
 from cvae_export.passes import PORTABLE
 from cvae_runtime import posterior_noise, prior_latents, read_bundle
@@ -26,19 +26,19 @@ PRODUCTS = {"Conv", "ConvTranspose", "MatMul"}
 
 
 @pytest.fixture(scope="module")
-def subject(trained):
-    return subject_of_run(trained.path)
+def source(trained):
+    return source_of_run(trained.path)
 
 
 @pytest.fixture(scope="module")
-def rgb_subject(subject, rgb_config):
-    """A model in colour whose decoder has a second output; untrained."""
+def rgb_source(source, rgb_config):
+    """An untrained colour model whose decoder has several outputs."""
     tf.keras.utils.set_random_seed(0)
     model = rgb_config.model
     info = dataclasses.replace(
-        subject.info, image_shape=model.image_shape, latent_dim=model.latent_dim, likelihood=model.likelihood
+        source.info, image_shape=model.image_shape, latent_dim=model.latent_dim, likelihood=model.likelihood
     )
-    return dataclasses.replace(subject, info=info, decode=CVAE(model).pixel_parameters)
+    return dataclasses.replace(source, info=info, decode=CVAE(model).pixel_parameters)
 
 
 @pytest.fixture(scope="module")
@@ -46,31 +46,31 @@ def packaged():
     return read_bundle()
 
 
-def binarized_at(subject, threshold):
-    return dataclasses.replace(subject, preprocess=lambda images: preprocess(images, threshold))
+def binarized_at(source, threshold):
+    return dataclasses.replace(source, preprocess=lambda images: preprocess(images, threshold))
 
 
-def exported(subject, role):
-    metadata = {"cvae.role": role, "cvae.likelihood": subject.info.likelihood}
-    return finish(convert(FUNCTIONS[role](subject), 15), PORTABLE, outputs_of(role, subject), metadata)[0]
+def exported(source, role):
+    metadata = {"cvae.role": role, "cvae.likelihood": source.info.likelihood}
+    return finish(convert(FUNCTIONS[role](source), 15), PORTABLE, outputs_of(role, source), metadata)[0]
 
 
-def all_grey_values(subject):
-    return np.arange(256, dtype=np.uint8).reshape(-1, *subject.info.image_shape)
+def all_grey_values(source):
+    return np.arange(256, dtype=np.uint8).reshape(-1, *source.info.image_shape)
 
 
-def inputs(subject, role):
+def inputs(source, role):
     if role == "encoder":
-        return {"images": all_grey_values(subject)}
-    return {"z": prior_latents(0, 0, 5, subject.info.latent_dim)}
+        return {"images": all_grey_values(source)}
+    return {"z": prior_latents(0, 0, 5, source.info.latent_dim)}
 
 
 @pytest.fixture(scope="module", params=["encoder", "encoder of grey values", "decoder", "decoder of colours"])
-def case(request, subject, rgb_subject):
+def case(request, source, rgb_source):
     """A role's float32 graph and inputs for it."""
     role = request.param.split()[0]
-    variants = {"encoder of grey values": binarized_at(subject, None), "decoder of colours": rgb_subject}
-    chosen = variants.get(request.param, subject)
+    variants = {"encoder of grey values": binarized_at(source, None), "decoder of colours": rgb_source}
+    chosen = variants.get(request.param, source)
     return exported(chosen, role), inputs(chosen, role)
 
 
@@ -98,7 +98,7 @@ def test_weights_are_float16(case):
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-def test_outputs_are_close_in_onnx_runtime_and_where_every_value_is_rounded(case, batch):
+def test_outputs_are_close_in_both_evaluators(case, batch):
     graph, arrays = case
     arrays = {name: array[:batch] for name, array in arrays.items()}
     half = to_float16(graph, [arrays])
@@ -111,9 +111,9 @@ def test_outputs_are_close_in_onnx_runtime_and_where_every_value_is_rounded(case
 
 
 @pytest.mark.parametrize("threshold", [None, 1, 128, 255])
-def test_every_grey_value_is_preprocessed_as_in_float32(subject, threshold):
-    graph = exported(binarized_at(subject, threshold), "encoder")
-    images = all_grey_values(subject)
+def test_every_grey_value_is_preprocessed_as_in_float32(source, threshold):
+    graph = exported(binarized_at(source, threshold), "encoder")
+    images = all_grey_values(source)
 
     def preprocessed(data):
         proto = onnx.load_from_string(data)
@@ -122,7 +122,7 @@ def test_every_grey_value_is_preprocessed_as_in_float32(subject, threshold):
 
     half = to_float16(graph)
     casts = [node for node in onnx.load_from_string(half).graph.node if node.output[0].endswith("_float16")]
-    seen = casts[0].input[0]  # by the network
+    seen = casts[0].input[0]  # the network's input
     np.testing.assert_array_equal(preprocessed(half), preprocessed(graph))
     np.testing.assert_allclose(preprocessed(half), preprocess(images, threshold), rtol=1e-6)
 
@@ -190,7 +190,7 @@ def test_scales_of_resize_stay_in_float32():
     np.testing.assert_allclose(run_onnx(half)(x)["y"], expected, atol=1e-2 * np.abs(expected).max())
 
 
-def test_what_onnxs_checker_refuses_is_an_error():
+def test_checker_failure_is_an_error():
     proto = onnx.parser.parse_model(
         """
         <ir_version: 8, opset_import: ["": 15]>
@@ -207,7 +207,7 @@ def test_what_onnxs_checker_refuses_is_an_error():
 
 @st.composite
 def networks(draw):
-    """Small graphs of any shape: every node takes one or two earlier values, any values are outputs."""
+    """Small random graphs: every node takes one or two earlier values, any values are outputs."""
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     nodes, values = [], ["x"]
     for number in range(draw(st.integers(1, 10))):
@@ -237,14 +237,14 @@ def test_graphs_of_any_shape_keep_their_outputs(network):
         np.testing.assert_allclose(found[name], expected, atol=1e-2 * max(1.0, np.abs(expected).max()))
 
 
-def test_the_packaged_model_loses_less_than_its_budget_at_half_the_size(packaged):
+def test_packaged_model_in_float16(packaged):
     test = load_data().test[:500]
     noise = posterior_noise(0, 0, len(test), 50)
 
     def elbo(encoder, decoder):
         codes = run_onnx(encoder)({"images": test})
         probs = run_onnx(decoder)({"z": reparameterize(codes["mean"], codes["logvar"], noise)})["probs"]
-        assert (probs.astype(np.float16) != probs).any()  # the sigmoid is finer than float16
+        assert (probs.astype(np.float16) != probs).any()  # the sigmoid has more precision than float16
         return (bernoulli_log_likelihood(targets_of(test, 128), probs) - gaussian_kl(**codes)).mean()
 
     encoder, decoder = (packaged.files[f"{role}.onnx"] for role in ("encoder", "decoder"))

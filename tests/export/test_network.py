@@ -11,7 +11,7 @@ from keras import layers
 from cvae_export._network import network_of
 from cvae_runtime import InputError
 
-SAVE = "model.save('NAME.keras') writes the one, model.export('NAME') the other"
+SAVE = "model.save('NAME.keras') or model.export('NAME') writes one"
 
 
 def small(form=lambda x: x):
@@ -28,7 +28,7 @@ def test_inputs_of_any_structure_and_dtype(form):
     np.testing.assert_array_equal(output, model.predict_on_batch(form(np.ones((3, 4), np.float32))))
 
 
-def test_a_saved_model_stays_alive_and_keeps_its_outputs_order(tmp_path):
+def test_saved_model_stays_alive_and_keeps_output_order(tmp_path):
     x = keras.Input((4,))
     outputs = [layers.Rescaling(float(factor))(x) for factor in range(12)]  # output_10 comes before output_2 by name
     keras.Model(x, outputs).export(tmp_path / "model", verbose=False)
@@ -44,7 +44,7 @@ def test_a_loaded_saved_model_is_a_model_too(tmp_path):
 
 
 def save(path):
-    """Save the small model, or its weights, by the name's end."""
+    """Save the small model, or its weights, depending on the suffix."""
     model = small()
     with warnings.catch_warnings(action="ignore"):  # Keras's own, while it saves
         (model.save_weights if path.name.endswith(".weights.h5") else model.save)(path)
@@ -60,15 +60,15 @@ def make_folder(path):
 
 def make_text(path):
     (path / "model.keras").write_text("no archive")
-    return path / "model.keras", f"expected a .keras file or a SavedModel folder, found a file of another kind; {SAVE}"
+    return path / "model.keras", f"expected a .keras file or a SavedModel folder, found another kind of file; {SAVE}"
 
 
 def make_lambda(path):
     keras.Sequential([keras.Input((4,)), layers.Lambda(lambda x: 2 * x)]).save(path / "model.keras")
     return path / "model.keras", (
         "cannot be loaded: Requested the deserialization of a `Lambda` layer whose `function` is a Python lambda. This carries a "
-        "potential risk of arbitrary code execution and thus it is disallowed by default; load it in Python, with the layers that it is made of, and hand it to cvae_export.export_models, or save it by "
-        "model.export('NAME')"
+        "potential risk of arbitrary code execution and thus it is disallowed by default; load it in Python with its custom layers and pass it to "
+        "cvae_export.export_models, or save it with model.export('NAME')"
     )
 
 
@@ -84,7 +84,7 @@ def make_no_signature(path):
 def make_two_inputs(path):
     x, y = keras.Input((4,)), keras.Input((4,))
     keras.Model([x, y], layers.Add()([x, y])).export(path / "model", verbose=False)
-    return path / "model", "expected a model of one input, found 2; make one whose other inputs are constants"
+    return path / "model", "expected a model with one input, found 2; make its other inputs constants"
 
 
 AGAIN = "copy it again, or save it again"
@@ -96,7 +96,7 @@ def make_truncated(path):
     (path / "model.keras").write_bytes(whole[: len(whole) // 2])
     return (
         path / "model.keras",
-        f"expected a .keras file or a SavedModel folder, found the begin of one, whose end is missing; {AGAIN}",
+        f"expected a .keras file or a SavedModel folder, found a truncated .keras file; {AGAIN}",
     )
 
 
@@ -108,14 +108,14 @@ def make_damaged(path):
     (path / "model.keras").write_bytes(content)
     return (
         path / "model.keras",
-        f"expected a .keras file or a SavedModel folder, found one of which model.weights.h5 is damaged; {AGAIN}",
+        f"expected a .keras file or a SavedModel folder, found a .keras file in which model.weights.h5 is damaged; {AGAIN}",
     )
 
 
 def make_other_name(path):
     save(path / "model.keras")
     return (path / "model.keras").rename(path / "model.zip"), (
-        "expected a .keras file or a SavedModel folder, found a .keras file of another name; let its name end in .keras"
+        "expected a .keras file or a SavedModel folder, found a .keras file with another suffix; rename it to NAME.keras"
     )
 
 
@@ -131,7 +131,7 @@ def make_other_archive(path):
 def make_hdf5(path):
     save(path / "model.h5")
     return path / "model.h5", (
-        f"expected a .keras file or a SavedModel folder, found a model in the older HDF5 format; write it anew: "
+        f"expected a .keras file or a SavedModel folder, found a model in the older HDF5 format; convert it: "
         f"keras.models.load_model('{path}/model.h5', compile=False).save('NAME.keras')"
     )
 
@@ -139,7 +139,7 @@ def make_hdf5(path):
 def make_weights(path):
     save(path / "model.weights.h5")
     return path / "model.weights.h5", (
-        f"expected a .keras file or a SavedModel folder, found weights alone; build their model in Python, then "
+        f"expected a .keras file or a SavedModel folder, found weights without a model; build it in Python, then "
         f"model.load_weights('{path}/model.weights.h5'), model.save('NAME.keras')"
     )
 
@@ -147,8 +147,8 @@ def make_weights(path):
 def make_checkpoint(path):
     tf.train.Checkpoint(step=tf.Variable(1)).write(str(path / "model"))
     return path, (
-        "expected a .keras file or a SavedModel folder, found a checkpoint, weights alone; build their model in Python, "
-        "restore them, then model.save('NAME.keras')"
+        "expected a .keras file or a SavedModel folder, found a checkpoint without a model; build the model in Python, "
+        "restore the checkpoint, then model.save('NAME.keras')"
     )
 
 
@@ -157,7 +157,7 @@ def make_unpacked(path):
     with zipfile.ZipFile(path / "model.keras") as archive:
         archive.extractall(path / "model")
     return path / "model", (
-        "expected a .keras file or a SavedModel folder, found an unpacked .keras file; name the file itself, or pack the "
+        "expected a .keras file or a SavedModel folder, found an unpacked .keras file; pass the file itself, or zip the "
         "folder's files as NAME.keras"
     )
 
@@ -165,20 +165,23 @@ def make_unpacked(path):
 def make_versions(path):
     for version in "12":
         small().export(path / version, verbose=False)
-    return path, f"expected a .keras file or a SavedModel folder, found a folder of them; name one: {path}/2"
+    return (
+        path,
+        f"expected a .keras file or a SavedModel folder, found a folder of SavedModels; pass one of them: {path}/2",
+    )
 
 
 def make_run(path):
     for name in ("config.json", "weights.npz"):
         (path / name).write_text("{}")
     return path, (
-        f"expected a .keras file or a SavedModel folder, found a run of cvae-train; export it by cvae-export {path} "
+        f"expected a .keras file or a SavedModel folder, found a run of cvae-train; export it with cvae-export {path} "
         f"--onnx NAME"
     )
 
 
 @pytest.mark.parametrize("make", [make for name, make in list(globals().items()) if name.startswith("make_")])
-def test_what_cannot_be_used_is_one_line(make, tmp_path):
+def test_unloadable_paths_raise_one_line(make, tmp_path):
     path, message = make(tmp_path)
     with pytest.raises(InputError) as caught:
         network_of(path, "encoder")
@@ -193,7 +196,7 @@ def test_a_cut_saved_model_is_one_line_with_the_reason(tmp_path):
         network_of(tmp_path / "model", "encoder")
     message = str(caught.value)
     assert message.startswith(f"encoder {tmp_path / 'model'}: cannot be loaded: Error parsing message")
-    assert message.endswith("or save it by model.export('NAME')")
+    assert message.endswith("or save it with model.export('NAME')")
     assert len(message.splitlines()) == 1
 
 
@@ -205,11 +208,11 @@ def test_a_model_must_know_its_one_input():
     x, y = keras.Input((4,)), keras.Input((4,))
     remedy = "wrap it: x = keras.Input(SHAPE); keras.Model(x, model(x))"
     for model, message in (
-        (Double(), f"expected a Keras model that knows its input, found Double without one; {remedy}"),
-        (object(), f"expected a Keras model that knows its input, found object without one; {remedy}"),
+        (Double(), f"expected a Keras model with a known input, found Double without one; {remedy}"),
+        (object(), f"expected a Keras model with a known input, found object without one; {remedy}"),
         (
             keras.Model([x, y], layers.Add()([x, y])),
-            "expected a model of one input, found 2; make one whose other inputs are constants",
+            "expected a model with one input, found 2; make its other inputs constants",
         ),
     ):
         with pytest.raises(InputError) as caught:

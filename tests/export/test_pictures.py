@@ -1,4 +1,4 @@
-"""From a folder of pictures to a bundle, by the commands that a user gives."""
+"""From a folder of images to a bundle, by the commands that a user runs."""
 
 import json
 import math
@@ -19,7 +19,7 @@ SMALL = ("--epochs", 1, "--batch-size", 16, "--filters", "4,6", "--latent-dim", 
 
 @pytest.fixture
 def pictures(tmp_path):
-    """A folder with train/ and test/, of grey pictures of 10x9 pixels."""
+    """A folder with train/ and test/, with grey images of 10x9 pixels."""
     rng = np.random.default_rng(0)
     for part, count in (("train", 20), ("test", 6)):
         (tmp_path / "pictures" / part).mkdir(parents=True)
@@ -52,7 +52,7 @@ def test_training_evaluating_and_exporting_on_pictures(console, pictures, tmp_pa
 
 @pytest.fixture(scope="session")
 def colour_pictures(rgb_data, tmp_path_factory):
-    """A folder of nested pictures in colour of 8x8 pixels."""
+    """Nested folders of colour images of 8x8 pixels."""
     folder = tmp_path_factory.mktemp("pictures")
     for number, image in enumerate([*rgb_data.train, *rgb_data.test]):
         (folder / f"part-{number % 3}").mkdir(exist_ok=True)
@@ -60,7 +60,7 @@ def colour_pictures(rgb_data, tmp_path_factory):
     return folder
 
 
-def test_pictures_in_colour_train_export_generate_reconstruct_and_score(console, colour_pictures, tmp_path):
+def test_colour_images_run_through_all_commands(console, colour_pictures, tmp_path):
     run, bundle = tmp_path / "run", tmp_path / "bundle"
     small = ("--epochs", 3, "--batch-size", 16, "--filters", "4,6", "--latent-dim", 3, "--learning-rate", 1e-2)
     code, err = console(cvae_train._cli.command, "cvae-train", colour_pictures, "--run", run, *small)
@@ -105,7 +105,7 @@ def test_pictures_in_colour_train_export_generate_reconstruct_and_score(console,
 
 
 @pytest.mark.parametrize("likelihood", ["discretized-logistic", "discretized-logistic-mixture"])
-def test_grey_levels_train_and_export_under_the_same_likelihoods(console, pictures, tmp_path, likelihood):
+def test_grey_images_with_logistic_likelihoods(console, pictures, tmp_path, likelihood):
     run = tmp_path / "run"
     options = ("--image-size", 8, "--likelihood", likelihood, "--run", run, *SMALL)
     assert console(cvae_train._cli.command, "cvae-train", pictures, *options) == (0, "")
@@ -115,7 +115,7 @@ def test_grey_levels_train_and_export_under_the_same_likelihoods(console, pictur
         assert model.generate(2).shape == (2, 8, 8, 1)
 
 
-def test_an_idx_folder_of_another_set_trains_exports_and_generates(console, write_idx, tmp_path):
+def test_idx_folder_trains_exports_and_generates(console, write_idx, tmp_path):
     rng = np.random.default_rng(0)
     for name, count in (("train-images-idx3-ubyte.gz", 40), ("t10k-images-idx3-ubyte", 9)):
         write_idx(tmp_path / name, rng.integers(0, 256, (count, 12, 8), np.uint8))

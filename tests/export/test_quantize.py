@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, numpy_helper
 
-from cvae_export._int8 import _values
+from cvae_export._int8 import _input_percentiles
 from cvae_export._quantize import Range, is_heavy, quantize, sources
 from cvae_export.passes import LAYOUT, ROWS, run_passes
 from tests.export.tiny_graphs import assert_close, inputs_of, normal, operators, parse, run
@@ -54,10 +54,10 @@ def encoder():
 
 
 def rounded(proto, passes=LAYOUT + ROWS, percent=100.0, count=100):
-    """A graph in 8 bits, within the ranges of seeded inputs."""
+    """Quantize a graph to 8 bits, with the ranges of seeded inputs."""
     model = ir.from_proto(proto)
     run_passes(model, passes)
-    values = _values(model, inputs_of(proto, count))
+    values = _input_percentiles(model, inputs_of(proto, count))
     quantize(model, {layer: found.range(percent) for found in values for layer in found.layers})
     common_passes.RemoveUnusedNodesPass()(model)
     result = ir.to_proto(model)
@@ -66,7 +66,7 @@ def rounded(proto, passes=LAYOUT + ROWS, percent=100.0, count=100):
 
 
 def optimized(proto, folder):
-    """What ONNX Runtime makes of a graph."""
+    """Return the graph as ONNX Runtime optimizes it."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.optimized_model_filepath = str(folder / "optimized.onnx")
@@ -81,8 +81,8 @@ def arrays(proto):
 def test_every_heavy_layer_of_a_decoder_runs_in_8_bits(tmp_path):
     graph = optimized(rounded(decoder()), tmp_path)
     heavy = [name for name in operators(graph) if "Conv" in name or "MatMul" in name or "Gemm" in name]
-    assert heavy == ["Gemm", *["QLinearConv"] * 4, "MatMulIntegerToFloat"]  # the first takes float32 latents
-    # Between the first rounding and the last product there are bytes alone.
+    assert heavy == ["Gemm", *["QLinearConv"] * 4, "MatMulIntegerToFloat"]  # the first layer takes float32 latents
+    # All values between the first rounding and the last product are bytes.
     assert operators(graph).count("QuantizeLinear") == 1
     assert operators(graph).count("DequantizeLinear") == 0
 
@@ -92,7 +92,7 @@ def test_every_heavy_layer_of_an_encoder_runs_in_8_bits(tmp_path):
     proto.graph.node[5].CopyFrom(onnx.helper.make_node("Relu", ["t"], ["u"]))
     graph = optimized(rounded(proto), tmp_path)
     heavy = [name for name in operators(graph) if "Conv" in name or "MatMul" in name or "Gemm" in name]
-    assert heavy == ["Conv", "QLinearConv", "QGemm"]  # the first has one channel
+    assert heavy == ["Conv", "QLinearConv", "QGemm"]  # the first layer has one channel
 
 
 @pytest.mark.parametrize("proto", [decoder(), encoder()], ids=["decoder", "encoder"])
@@ -124,7 +124,7 @@ def test_weights_are_signed_symmetric_and_scaled_by_channel(proto):
         np.testing.assert_array_equal(np.abs(integers.astype(int)).max(axis=others), 127)
 
 
-def test_the_first_dense_layer_is_8_bits_in_the_file_and_float32_in_arithmetic():
+def test_first_dense_layer_stores_8_bits_computes_float32():
     proto = decoder()
     result = rounded(proto)
     values, original = arrays(result), arrays(proto)["w0"]
@@ -144,8 +144,8 @@ def test_negative_activations_get_a_zero_point():
     values = arrays(result)
     rounding = {node.input[0]: node for node in result.graph.node if node.op_type == "QuantizeLinear"}
     points = [int(values[node.input[2]]) for node in rounding.values()]
-    assert points[0] == 0  # behind Relu
-    assert 20 < points[1] < 128  # behind LeakyRelu with a slope of a half
+    assert points[0] == 0  # after Relu
+    assert 20 < points[1] < 128  # after LeakyRelu with slope 0.5
 
 
 def test_layers_of_few_channels_stay_in_float():
@@ -188,7 +188,7 @@ def test_which_layers_are_heavy(body, heavy):
     assert is_heavy(list(ir.from_proto(proto).graph)[-1]) == heavy
 
 
-def test_values_are_rounded_before_they_are_moved_for_heavy_layers_alone():
+def test_rounding_comes_before_moves_for_heavy_layers():
     text = """
     moved (float[batch,4] x) => (float[batch,2,2] plain, float[batch,2] y, float[batch,2] z) {
         r = Relu (x)
@@ -206,8 +206,8 @@ def test_values_are_rounded_before_they_are_moved_for_heavy_layers_alone():
     both, one = [node for node in model.graph if is_heavy(node)]
     assert {value.name for value in sources(both)} == {"r", "t"}
     assert [value.name for value in sources(one)] == ["t"]
-    # They share a value, and so a range.
-    (values,) = _values(model, inputs_of(proto, 100))
+    # They share a value, so they share a range.
+    (values,) = _input_percentiles(model, inputs_of(proto, 100))
     assert values.layers == ["both", "one"]
     result = rounded(proto, ())
     inputs = inputs_of(proto, 10)
@@ -216,7 +216,7 @@ def test_values_are_rounded_before_they_are_moved_for_heavy_layers_alone():
     assert operators(result).count("QuantizeLinear") == 2
 
 
-def test_what_constants_are_put_beside_is_rounded_behind():
+def test_concatenation_with_constants_is_rounded_after():
     text = """
     padded (float[2,4] x) => (float[3,2] y) {
         r = Relu (x)
@@ -231,7 +231,7 @@ def test_what_constants_are_put_beside_is_rounded_behind():
     assert_close(run(result, inputs), run(proto, inputs), 0.05)
 
 
-def test_biases_of_channels_that_are_nearly_off_fit_in_32_bits():
+def test_biases_of_tiny_channels_fit_in_32_bits():
     weights, bias = normal(8, 4), np.float32([0.5, -0.25, 0.0, 3.0])
     weights[:, 0] *= 1e-12
     weights[:, 1:3] = 0.0
@@ -254,7 +254,7 @@ def test_ranges_hold_zero_exactly(first, second):
     )
     assert (values.scale.dtype, values.zero_point.dtype) == (np.float32, np.uint8)
     assert scale > 0.0
-    tiny = 1e-36  # what has few bits left in float32
+    tiny = 1e-36  # float32 has few bits there
     assert scale == 1.0 or math.isclose(scale * 255, high - low, rel_tol=1e-6, abs_tol=tiny)
     assert abs(-zero_point * scale - low) <= scale * 0.501 + tiny
     assert scale == 1.0 or abs((255 - zero_point) * scale - high) <= scale * 0.501 + tiny

@@ -1,4 +1,4 @@
-"""Graphs beside encoder and decoder: what they give is what the runtime computes from these two."""
+"""Extra roles: their graphs match what the runtime computes from encoder and decoder."""
 
 import dataclasses
 import json
@@ -14,15 +14,15 @@ from onnx.reference import ReferenceEvaluator
 import cvae_runtime
 import cvae_runtime.bundle
 import cvae_runtime.elbo
-from cvae_export import ParityError, Settings, export
+from cvae_export import ExportConfig, ParityError, export
 from cvae_export._build import _Builder
+from cvae_export._config import EXTRA_ROLES, OPSETS
 from cvae_export._convert import convert, finish
 from cvae_export._functions import FUNCTIONS, outputs_of
 from cvae_export._graph import Graph
 from cvae_export._reference import Reference, run_tensorflow
 from cvae_export._scorer import _log_likelihood
-from cvae_export._settings import EXTRA_ROLES, OPSETS
-from cvae_export._subject import subject_of_run
+from cvae_export._source import source_of_run
 from cvae_export._verify import BUDGETS, check, compare, run_onnx
 from cvae_export.passes import PORTABLE
 from cvae_runtime import check_golden, posterior_noise, read_bundle, to_uint8
@@ -30,22 +30,22 @@ from cvae_train import CVAE, preprocess
 
 
 @pytest.fixture(scope="module")
-def subject(trained):
-    return subject_of_run(trained.path)
+def source(trained):
+    return source_of_run(trained.path)
 
 
-def in_colour(subject, config, images):
-    """A model in colour, untrained."""
+def in_colour(source, config, images):
+    """An untrained colour model."""
     model = CVAE(config, seed=3)
     info = dataclasses.replace(
-        subject.info,
+        source.info,
         image_shape=(8, 8, 3),
         latent_dim=4,
         likelihood=config.likelihood,
         preprocessing=cvae_runtime.bundle.Preprocessing(255, None),
     )
     return dataclasses.replace(
-        subject,
+        source,
         info=info,
         preprocess=lambda images: preprocess(images, None),
         preprocess_float=lambda images: preprocess(tf.round(images * 255.0), None),
@@ -56,29 +56,29 @@ def in_colour(subject, config, images):
 
 
 @pytest.fixture(scope="module")
-def rgb_subject(subject, rgb_config, rgb_data):
-    return in_colour(subject, rgb_config.model, rgb_data.test)
+def rgb_source(source, rgb_config, rgb_data):
+    return in_colour(source, rgb_config.model, rgb_data.test)
 
 
 @pytest.fixture(scope="module")
-def earlier_subject(subject, rgb_config, rgb_data):
-    """Of the likelihood of earlier runs."""
-    return in_colour(subject, dataclasses.replace(rgb_config.model, likelihood="discretized-logistic"), rgb_data.test)
+def earlier_source(source, rgb_config, rgb_data):
+    """A colour model with the likelihood of earlier runs."""
+    return in_colour(source, dataclasses.replace(rgb_config.model, likelihood="discretized-logistic"), rgb_data.test)
 
 
 @pytest.fixture(scope="module")
-def grey_subject(trained_grey):
-    return subject_of_run(trained_grey.path)
+def grey_source(trained_grey):
+    return source_of_run(trained_grey.path)
 
 
-@pytest.fixture(scope="module", params=["grey_subject", "rgb_subject", "earlier_subject"])
+@pytest.fixture(scope="module", params=["grey_source", "rgb_source", "earlier_source"])
 def reference(request):
     return Reference(request.getfixturevalue(request.param))
 
 
 @pytest.fixture(scope="module")
 def exported(trained, tmp_path_factory):
-    return export(trained.path, tmp_path_factory.mktemp("bundles") / "all", Settings(extras=EXTRA_ROLES))
+    return export(trained.path, tmp_path_factory.mktemp("bundles") / "all", ExportConfig(extras=EXTRA_ROLES))
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_the_manifest_describes_every_graph(exported):
     jsonschema.validate(json.loads((exported.path / "manifest.json").read_text()), schema)
 
 
-def test_elbo_changes_are_those_of_encoders_decoders_and_scorers(exported):
+def test_roles_with_an_elbo_change(exported):
     changes = {graph.role: graph.verified.elbo_change for graph in exported.manifest.graphs}
     assert [role for role, change in changes.items() if change is not None] == [
         "encoder",
@@ -156,7 +156,7 @@ def test_a_sampler_gives_the_runtime_s_samples(graphs, model):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
-def test_a_float_encoder_gives_the_codes_of_bytes_and_takes_the_nearest(graphs, model, tiny_data):
+def test_float_encoder_rounds_to_the_nearest_pixel(graphs, model, tiny_data):
     images = np.concatenate([tiny_data.test, np.arange(256, dtype=np.uint8).reshape(4, 8, 8, 1)])
     posterior = model.encode(images)
     for shift in (0.0, 0.49, -0.49):
@@ -166,14 +166,14 @@ def test_a_float_encoder_gives_the_codes_of_bytes_and_takes_the_nearest(graphs, 
         np.testing.assert_allclose(found["logvar"], posterior.logvar, rtol=0, atol=1e-5)
 
 
-def test_images_of_bytes_are_rounded_as_the_runtime_rounds(subject):
+def test_images_of_bytes_are_rounded_as_the_runtime_rounds(source):
     halves = np.float32(np.arange(255) + 0.5) / np.float32(255)
     edges = np.concatenate([halves, np.nextafter(halves, np.float32(0)), np.nextafter(halves, np.float32(1))])
-    assert (halves * np.float32(255) % 1 == 0.5).sum() > 100  # ties, which go to the even level
+    assert (halves * np.float32(255) % 1 == 0.5).sum() > 100  # ties, which round to even
     values = np.concatenate([edges, np.float32([0, 1, -0.1, 1.1])])
-    subject = dataclasses.replace(subject, decode=lambda z: {"probs": tf.reshape(z, [-1, 1, 1, 1])})
-    subject = dataclasses.replace(subject, info=dataclasses.replace(subject.info, latent_dim=1))
-    proto = convert(FUNCTIONS["decoder_uint8"](subject), 15)
+    source = dataclasses.replace(source, decode=lambda z: {"probs": tf.reshape(z, [-1, 1, 1, 1])})
+    source = dataclasses.replace(source, info=dataclasses.replace(source.info, latent_dim=1))
+    proto = convert(FUNCTIONS["decoder_uint8"](source), 15)
     graph, _ = finish(proto, PORTABLE, ("images",), {"cvae.role": "decoder_uint8"})
     z = values[:, np.newaxis]
     for found in (run_onnx(graph)({"z": z})["images"], ReferenceEvaluator(graph).run(["images"], {"z": z})[0]):
@@ -192,8 +192,8 @@ def test_a_scorer_gives_the_runtime_s_scores(graphs, model, tiny_data, samples):
 
 @pytest.mark.parametrize("role", ["reconstructor", "scorer", "decoder_uint8", "encoder_float"])
 @pytest.mark.parametrize("opset", [OPSETS.start, OPSETS.stop - 1])
-def test_every_opset_gives_the_models_numbers_with_plain_operators(reference, role, opset):
-    builder = _Builder(reference, Settings(opset=opset))
+def test_every_opset_matches_the_model_with_plain_operators(reference, role, opset):
+    builder = _Builder(reference, ExportConfig(opset=opset))
     graph = builder.portable(role)
     check([builder.compare(graph)])
     nodes = onnx.load_from_string(graph.data).graph.node
@@ -203,8 +203,8 @@ def test_every_opset_gives_the_models_numbers_with_plain_operators(reference, ro
 
 @pytest.mark.parametrize("role", EXTRA_ROLES)
 def test_onnx_s_reference_evaluator_gives_the_same_numbers(reference, role):
-    graph = _Builder(reference, Settings()).portable(role)
-    evaluator, names = ReferenceEvaluator(graph.data), list(outputs_of(role, reference.subject))
+    graph = _Builder(reference, ExportConfig()).portable(role)
+    evaluator, names = ReferenceEvaluator(graph.data), list(outputs_of(role, reference.source))
     inputs = reference.golden_inputs(role)
     found, expected = evaluator.run(names, inputs), run_onnx(graph.data)(inputs)
     for name, array in zip(names, found, strict=True):
@@ -233,9 +233,9 @@ def test_pixel_likelihoods_hold_in_the_tails_of_narrow_distributions():
         assert tf.reduce_sum(found).numpy() == pytest.approx(expected[0], rel=1e-9)
 
 
-def compared(subject, role, other):
-    """The role's own function against another of the same outputs."""
-    reference = Reference(subject)
+def compared(source, role, other):
+    """Compare a role's function with another one of the same outputs."""
+    reference = Reference(source)
     graph = Graph(role, "portable", "float32", b"", ())
     return compare(graph, [other], reference.expected(role), reference.elbos, BUDGETS["float32"])
 
@@ -251,34 +251,34 @@ def compared(subject, role, other):
         ("encoder_float", "mean", lambda x: x * np.float32(1.001)),
     ],
 )
-def test_any_difference_fails(subject, role, output, change):
-    right = run_tensorflow(FUNCTIONS[role](subject))
+def test_any_difference_fails(source, role, output, change):
+    right = run_tensorflow(FUNCTIONS[role](source))
 
     def other(inputs):
         outputs = dict(right(inputs))
         return outputs | {output: change(outputs[output])}
 
     with pytest.raises(ParityError, match=f"{role}.onnx +{output} .*FAILS"):
-        check([compared(subject, role, other)])
+        check([compared(source, role, other)])
 
 
 @pytest.mark.parametrize("role", ["scorer", "reconstructor", "encoder_float"])
-def test_a_wrong_threshold_fails(subject, role):
+def test_a_wrong_threshold_fails(source, role):
     wrong = dataclasses.replace(
-        subject,
+        source,
         preprocess=lambda images: preprocess(images, 129),
         preprocess_float=lambda images: preprocess(tf.round(images * 255.0), 129),
     )
     with pytest.raises(ParityError, match="FAILS"):
-        check([compared(subject, role, run_tensorflow(FUNCTIONS[role](wrong)))])
+        check([compared(source, role, run_tensorflow(FUNCTIONS[role](wrong)))])
 
 
-def test_the_scorer_s_change_of_the_elbo_has_the_sign_of_a_change_for_the_worse(subject):
-    right = run_tensorflow(FUNCTIONS["scorer"](subject))
-    worse = compared(subject, "scorer", lambda inputs: {**right(inputs), "elbo": right(inputs)["elbo"] - 1})
+def test_worse_scorer_has_negative_elbo_change(source):
+    right = run_tensorflow(FUNCTIONS["scorer"](source))
+    worse = compared(source, "scorer", lambda inputs: {**right(inputs), "elbo": right(inputs)["elbo"] - 1})
     assert worse.elbo_change == pytest.approx(-1.0, abs=1e-3)
 
 
 def test_a_role_asked_for_twice_is_built_once(trained, tmp_path):
-    result = export(trained.path, tmp_path / "bundle", Settings(extras=("decoder_uint8", "decoder_uint8")))
+    result = export(trained.path, tmp_path / "bundle", ExportConfig(extras=("decoder_uint8", "decoder_uint8")))
     assert [graph.role for graph in result.manifest.graphs] == ["encoder", "decoder", "decoder_uint8"]

@@ -1,4 +1,4 @@
-"""The random numbers of the sampler's graph are the host's, in ONNX Runtime and in onnx's reference evaluator."""
+"""The sampler's graph draws the runtime's random numbers, in ONNX Runtime and in onnx's reference evaluator."""
 
 import functools
 
@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from onnx.reference import ReferenceEvaluator
 
 from cvae_export._build import _Builder
+from cvae_export._config import ExportConfig
 from cvae_export._reference import Reference
 from cvae_export._sampler import latents_graph
-from cvae_export._settings import Settings
-from cvae_export._subject import subject_of_run
+from cvae_export._source import source_of_run
 from cvae_export._verify import run_onnx
 from cvae_runtime import prior_latents
 
@@ -67,7 +67,7 @@ def test_latents_are_those_of_the_specification(seed, first, latent_dim, begins,
 
 
 @pytest.mark.parametrize("latent_dim", [1, 3, 50])
-def test_the_stream_s_last_latent_is_there_and_counters_cross_a_word(latent_dim):
+def test_last_latent_and_counters_across_words(latent_dim):
     pairs = -(-latent_dim // 2)
     assert_the_host_s((1 << 64) - 1, (1 << 63) // pairs - 1, 1, latent_dim)
     assert_the_host_s(5, (1 << 32) // pairs - 2, 4, latent_dim)
@@ -86,11 +86,11 @@ def test_a_temperature_multiplies_in_float32():
 
 @pytest.fixture(scope="module")
 def builder(trained):
-    return lambda opset: _Builder(Reference(subject_of_run(trained.path)), Settings(opset=opset))
+    return lambda opset: _Builder(Reference(source_of_run(trained.path)), ExportConfig(opset=opset))
 
 
 @pytest.mark.parametrize(("asked", "found"), [(13, 18), (18, 18), (21, 21)])
-def test_a_sampler_is_the_decoder_of_these_latents(builder, asked, found):
+def test_sampler_is_the_decoder_of_its_latents(builder, asked, found):
     sampler, decoder = (builder(asked).portable(role) for role in ("sampler", "decoder"))
     proto = onnx.load_from_string(sampler.data)
     assert [(entry.domain, entry.version) for entry in proto.opset_import] == [("", found)]
@@ -99,7 +99,7 @@ def test_a_sampler_is_the_decoder_of_these_latents(builder, asked, found):
         np.testing.assert_allclose(run(inputs(9, 2**33, 5, 0.5))["probs"], expected, rtol=0, atol=1e-6)
 
 
-def test_a_sampler_has_standard_operators_without_loops_or_random_ones(builder):
+def test_sampler_has_only_standard_operators(builder):
     nodes = onnx.load_from_string(builder(15).portable("sampler").data).graph.node
     decoder = onnx.load_from_string(builder(15).portable("decoder").data).graph.node
     assert {node.domain for node in nodes} == {""}

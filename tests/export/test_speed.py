@@ -4,7 +4,7 @@ import pytest
 
 from cvae_export import _speed
 from cvae_export._reference import Expected
-from cvae_export._speed import speed_ratio, works
+from cvae_export._speed import provider_works, speed_ratio
 
 MATRIX = 64
 EXPECTED = Expected(40, lambda start, stop: {"x": _ones(stop - start)}, {}, None)
@@ -15,7 +15,7 @@ def _ones(count):
 
 
 def graph(name="x"):
-    """A product of vectors with a matrix."""
+    """A graph of one Relu."""
     text = f"""
         <ir_version: 8, opset_import: ["" : 15]>
         g (float[batch,{MATRIX}] {name}) => (float[batch,{MATRIX}] y) {{ y = Relu ({name}) }}
@@ -23,14 +23,14 @@ def graph(name="x"):
     return onnx.parser.parse_model(text).SerializeToString()
 
 
-def test_the_ratio_is_the_median_of_the_rounds_without_the_first_each_first_in_turn(monkeypatch):
+def test_speed_ratio_is_the_median_without_warm_up(monkeypatch):
     seconds = iter([9.0, 1.0] + [2.0, 6.0, 6.0, 2.0] * 4 + [5.0, 10.0])
     monkeypatch.setattr(_speed, "_seconds", lambda _session, _inputs: next(seconds))
-    # Odd rounds take the graph first, 2 s against 6 and at last 5 against 10; even ones the other one, 6 s against 2.
+    # Odd rounds time the graph first: 2 s against 6, in the last round 5 against 10. Even rounds time the other first: 6 s against 2.
     assert speed_ratio(graph(), graph(), EXPECTED) == 3.0
 
 
-def test_it_is_measured_on_a_micro_batch_with_one_thread(monkeypatch):
+def test_speed_uses_one_micro_batch_and_one_thread(monkeypatch):
     seen = []
     monkeypatch.setattr(_speed, "_seconds", lambda session, inputs: seen.append((session, inputs["x"].shape)) or 1.0)
     assert speed_ratio(graph(), graph(), EXPECTED) == 1.0
@@ -44,4 +44,4 @@ def test_a_graph_against_itself_is_measured():
 
 @pytest.mark.parametrize(("provider", "there"), [("cpu", True), ("cuda", False)])
 def test_a_provider_works_where_sessions_run_on_it(provider, there):
-    assert works(provider, graph()) is there
+    assert provider_works(provider, graph()) is there

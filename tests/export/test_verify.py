@@ -8,28 +8,28 @@ from cvae_export import ParityError
 from cvae_export._functions import FUNCTIONS
 from cvae_export._graph import Graph
 from cvae_export._reference import Reference, run_tensorflow
-from cvae_export._subject import subject_of_run
+from cvae_export._source import source_of_run
 from cvae_export._verify import BUDGETS, MeanElbo, check, compare, runs_of, table
 from cvae_runtime import PROVIDERS, packaged_bundle
 from cvae_train import preprocess
 
 
 @pytest.fixture(scope="module")
-def subject(trained):
-    return subject_of_run(trained.path)
+def source(trained):
+    return source_of_run(trained.path)
 
 
 @pytest.fixture(scope="module")
-def reference(subject):
-    return Reference(subject)
+def reference(source):
+    return Reference(source)
 
 
-def run_of(subject, role):
-    return run_tensorflow(FUNCTIONS[role](subject))
+def run_of(source, role):
+    return run_tensorflow(FUNCTIONS[role](source))
 
 
 def changed(run, **changes):
-    """A run whose named outputs go through functions."""
+    """Return a run with functions applied to named outputs."""
 
     def other(inputs):
         outputs = dict(run(inputs))
@@ -44,23 +44,23 @@ def compared(reference, role, *runs, precision="float32"):
 
 
 @pytest.mark.parametrize("role", ["encoder", "decoder"])
-def test_the_model_equals_itself(reference, subject, role):
-    comparison = compared(reference, role, run_of(subject, role))
+def test_the_model_equals_itself(reference, source, role):
+    comparison = compared(reference, role, run_of(source, role))
     check([comparison])
     assert list(comparison.differences) == (["mean", "logvar"] if role == "encoder" else ["probs"])
-    assert max(comparison.differences.values()) < 2e-6  # batch sizes sum in other orders
+    assert max(comparison.differences.values()) < 2e-6  # batch sizes differ in the order of sums
     assert abs(comparison.elbo_change) < 1e-5
 
 
 @pytest.mark.parametrize("threshold", [1, 127, 129, None])
-def test_a_wrong_threshold_fails_although_the_test_set_does_not_show_it(subject, tiny_data, threshold):
+def test_wrong_threshold_fails_on_a_binary_test_set(source, tiny_data, threshold):
     binary = np.where(tiny_data.test >= 128, 255, 0).astype(np.uint8)
-    subject = dataclasses.replace(subject, test_images=binary)
-    wrong = dataclasses.replace(subject, preprocess=lambda images: preprocess(images, threshold))
-    right_mean, wrong_mean = (run_of(s, "encoder")({"images": binary})["mean"] for s in (subject, wrong))
+    source = dataclasses.replace(source, test_images=binary)
+    wrong = dataclasses.replace(source, preprocess=lambda images: preprocess(images, threshold))
+    right_mean, wrong_mean = (run_of(s, "encoder")({"images": binary})["mean"] for s in (source, wrong))
     np.testing.assert_array_equal(wrong_mean, right_mean)
     with pytest.raises(ParityError, match=r"encoder.onnx +mean .*FAILS"):
-        check([compared(Reference(subject), "encoder", run_of(wrong, "encoder"))])
+        check([compared(Reference(source), "encoder", run_of(wrong, "encoder"))])
 
 
 @pytest.mark.parametrize(
@@ -73,16 +73,16 @@ def test_a_wrong_threshold_fails_although_the_test_set_does_not_show_it(subject,
         ("encoder", "logvar", lambda x: x + np.float32(1e-3)),
     ],
 )
-def test_any_difference_fails_with_exit_code_3(reference, subject, role, output, change):
-    right = run_of(subject, role)
+def test_any_difference_fails_with_exit_code_3(reference, source, role, output, change):
+    right = run_of(source, role)
     comparison = compared(reference, role, right, changed(right, **{output: change}), right)  # one level of three
     with pytest.raises(ParityError, match=f"{output} .*FAILS") as caught:
         check([comparison])
     assert caught.value.exit_code == 3
 
 
-def test_a_fault_at_one_batch_size_is_found(reference, subject):
-    run = run_of(subject, "decoder")
+def test_a_fault_at_one_batch_size_is_found(reference, source):
+    run = run_of(source, "decoder")
 
     def only_at_one(inputs):
         outputs = run(inputs)
@@ -92,22 +92,22 @@ def test_a_fault_at_one_batch_size_is_found(reference, subject):
         check([compared(reference, "decoder", only_at_one)])
 
 
-def test_the_elbo_change_has_the_sign_of_a_change_for_the_worse(reference, subject):
-    right = run_of(subject, "decoder")
+def test_worse_decoder_has_negative_elbo_change(reference, source):
+    right = run_of(source, "decoder")
     worse = changed(right, probs=lambda x: x * 0 + np.float32(0.5))
     assert compared(reference, "decoder", right, worse).elbo_change < -1.0
 
 
-def test_rounding_to_8_bits_is_judged_by_the_elbo_alone(reference, subject):
-    right = run_of(subject, "decoder")
+def test_rounding_to_8_bits_is_judged_by_the_elbo_alone(reference, source):
+    right = run_of(source, "decoder")
     a_little = compared(reference, "decoder", changed(right, probs=lambda x: x * np.float32(0.999)), precision="int8")
     assert a_little.all_pass
     a_lot = compared(reference, "decoder", changed(right, probs=lambda x: x * np.float32(0.9)), precision="int8")
     assert not a_lot.all_pass
 
 
-def test_the_table_lists_every_output(reference, subject):
-    comparisons = [compared(reference, role, run_of(subject, role)) for role in ("encoder", "decoder")]
+def test_the_table_lists_every_output(reference, source):
+    comparisons = [compared(reference, role, run_of(source, role)) for role in ("encoder", "decoder")]
     comparisons[1] = dataclasses.replace(comparisons[1], speed_ratio=1.5)
     header, *lines = table(comparisons).splitlines()
     assert header.split() == ["graph", "output", "largest", "difference", "tolerance", "ELBO", "change", "(nats)", "speed", "kB"]  # fmt: skip
@@ -124,7 +124,7 @@ def test_the_standard_error_is_that_of_the_mean():
 
 
 @pytest.mark.parametrize("fails", ["raises", "falls-back"])
-def test_a_provider_that_is_compiled_in_and_does_not_work_is_left_out(monkeypatch, capsys, fails):
+def test_broken_provider_is_skipped(monkeypatch, capsys, fails):
     session = onnxruntime.InferenceSession
 
     def open_session(graph, options, providers, enable_fallback):
@@ -141,22 +141,22 @@ def test_a_provider_that_is_compiled_in_and_does_not_work_is_left_out(monkeypatc
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_graph_that_the_cpu_refuses_is_not_left_out():
+def test_graph_that_fails_on_the_cpu_raises():
     with pytest.raises(Exception, match="No graph was found in the protobuf"):
         list(runs_of(Graph("decoder", "portable", "float32", b"\x08\x08", ())))
 
 
-def test_an_elbo_may_move_by_its_own_noise_and_by_no_more(reference, subject):
+def test_an_elbo_may_move_by_its_own_noise_and_by_no_more(reference, source):
     model_elbos = reference.elbos
 
     def moved(by):
-        """The verdict where outputs agree and the ELBO of each image moves by so much."""
+        """Compare with equal outputs and an ELBO of each image changed by ``by``."""
         expected = dataclasses.replace(reference.expected("decoder"), elbos=lambda _: model_elbos + by)
         graph = Graph("decoder", "portable", "float32", b"", ())
-        return compare(graph, [run_of(subject, "decoder")], expected, model_elbos, BUDGETS["float32"])
+        return compare(graph, [run_of(source, "decoder")], expected, model_elbos, BUDGETS["float32"])
 
     rare = np.zeros(len(model_elbos))
-    rare[3] = 0.4  # the last bit of one pixel that is missed badly
+    rare[3] = 0.4  # the last bit of one confidently wrong pixel
     assert rare.mean() > BUDGETS["float32"].elbo
     assert moved(rare).all_pass
     assert not moved(np.full(len(model_elbos), 0.002)).all_pass

@@ -1,4 +1,4 @@
-"""Tiny graphs, and what passes make of them."""
+"""Tiny graphs for tests of passes."""
 
 import dataclasses
 import logging
@@ -15,7 +15,7 @@ from cvae_export.passes import run_passes
 
 
 def parse(body, opset=18, **constants):
-    """A model of ONNX text, without its header, and arrays of its constants."""
+    """Parse a model from ONNX text without its header, and arrays of its constants."""
     proto = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : {opset}]> {body}')
     proto.graph.initializer.extend(
         numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()
@@ -29,7 +29,7 @@ def normal(*shape, seed=0):
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """A ConvTranspose and an element-wise operator behind it."""
+    """A ConvTranspose and the element-wise operator after it."""
 
     channels: int
     kernel: tuple[int, int]
@@ -40,7 +40,7 @@ class Layer:
     behind: str = "Identity ({})"
 
     def sizes(self, sizes):
-        """Of its output, for an input of these."""
+        """Sizes of its output, for an input of these sizes."""
         axes = zip(self.strides, sizes, self.kernel, self.extra, self.pads[:2], self.pads[2:], strict=True)
         return [s * (n - 1) + k + e - begin - end for s, n, k, e, begin, end in axes]
 
@@ -56,7 +56,7 @@ BEHIND = [
 
 
 def decoder(channels, sizes, *layers):
-    """A model of transposed convolutions one behind another."""
+    """A model of successive transposed convolutions."""
     body, constants, shape = "", {"low": np.float32(-0.5), "high": np.float32(0.75)}, [channels, *sizes]
     for n, layer in enumerate(layers):
         given, bias = f"x{n}", f", b{n}" if layer.bias else ""
@@ -74,9 +74,9 @@ def two(draw, elements):
 
 @st.composite
 def upsampling_layers(draw, sizes, multiples=False):
-    """Any that fits: kernels and strides that differ along the axes, pads wider than the kernel.
+    """Random valid layers: different kernels and strides along the axes, pads wider than the kernel.
 
-    Outputs are multiples of the strides if so asked.
+    With ``multiples``, output sizes are multiples of the strides.
     """
     kernel, strides = two(draw, st.integers(1, 5)), two(draw, st.integers(1, 4))
     extra = tuple(draw(st.integers(0, stride - 1)) for stride in strides)
@@ -93,14 +93,14 @@ def upsampling_layers(draw, sizes, multiples=False):
 
 @st.composite
 def transposed_convolutions(draw):
-    """One layer, of any configuration."""
+    """A single layer of any configuration."""
     sizes = two(draw, st.integers(1, 5))
     return decoder(draw(st.integers(1, 3)), sizes, draw(upsampling_layers(sizes)))
 
 
 @st.composite
 def upsampled_images(draw):
-    """A layer that upsamples to multiples of its strides, and one of stride 1 behind it."""
+    """A layer that upsamples to multiples of its strides, then one of stride 1."""
     sizes = two(draw, st.integers(2, 4))
     first = draw(upsampling_layers(sizes, multiples=True).filter(lambda layer: layer.strides != (1, 1)))
     between = first.sizes(sizes)
@@ -115,7 +115,7 @@ def upsampled_images(draw):
 
 
 def rewritten(proto, *passes):
-    """What passes make of a model, checked in full, and the names of those that changed it."""
+    """Run passes on a model and check the result in full; also return the names of the passes that changed it."""
     model = ir.from_proto(proto)
     names = run_passes(model, passes)
     result = ir.to_proto(model)
@@ -146,12 +146,12 @@ def inputs_of(proto, batch, seed=0):
 
 
 def evaluate(proto, inputs):
-    """The outputs by onnx's reference evaluator."""
+    """Return the outputs of onnx's reference evaluator."""
     return ReferenceEvaluator(proto).run(None, inputs)
 
 
 def run(proto, inputs):
-    """The outputs by ONNX Runtime."""
+    """Return the outputs of ONNX Runtime."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
@@ -159,14 +159,14 @@ def run(proto, inputs):
 
 
 def assert_close(found, expected, relative=1e-5):
-    """Outputs agree, relative to the largest value of each."""
+    """Assert that outputs agree, relative to the largest value of each."""
     assert [array.shape for array in found] == [array.shape for array in expected]
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=relative * max(1.0, np.abs(other).max()))
 
 
 def assert_same(result, proto, evaluators=(evaluate, run)):
-    """Both models have the names, and compute the same for one item and for several, in both evaluators."""
+    """Assert that two models have the same output names and outputs, for one item and several, in both evaluators."""
     assert [value.name for value in result.graph.output] == [value.name for value in proto.graph.output]
     for batch in (1, 3):
         inputs = inputs_of(proto, batch)
@@ -176,7 +176,7 @@ def assert_same(result, proto, evaluators=(evaluate, run)):
 
 
 def assert_left_alone(proto, rewrite, caplog, *reasons):
-    """A pass changes nothing, and says so with these reasons, one a node; the node in question is called "it"."""
+    """Assert that a pass changes nothing and logs these reasons, one for each node; the node is called "it"."""
     caplog.clear()
     with caplog.at_level(logging.INFO, "cvae_export"):
         result, names = rewritten(proto, rewrite)

@@ -1,6 +1,6 @@
-"""Graph passes: rewrites of ONNX graphs that keep what they compute, one a file.
+"""Graph passes: rewrites of ONNX graphs that keep the outputs, one in each file.
 
-A pipeline is a visible tuple of passes, in the order in which they run.
+A pipeline is a tuple of passes in the order in which they run.
 """
 
 from collections.abc import Collection, Sequence
@@ -12,7 +12,7 @@ from ._bias_into_convolution import BiasIntoConvolution
 from ._dense_as_gemm import DenseAsGemm
 from ._dense_layout import DenseLayout
 from ._fold_constants import FoldConstants
-from ._moving_first import MovingFirst
+from ._hoist_transposes import HoistTransposes
 from ._output_phases import OutputPhases
 from ._output_rows import OutputRows
 from ._product_output import ProductOutput
@@ -22,23 +22,23 @@ from ._symmetric_pads import SymmetricPads
 
 Pipeline = tuple[ir.passes.InPlacePass, ...]
 
-# What any runtime can do with less work.
-LAYOUT: Pipeline = (FoldConstants(), MovingFirst(), BiasIntoConvolution(), DenseLayout())
+# Less work for any runtime.
+LAYOUT: Pipeline = (FoldConstants(), HoistTransposes(), BiasIntoConvolution(), DenseLayout())
 # Plain operators, for every runtime.
 PORTABLE: Pipeline = (*LAYOUT, SymmetricPads())
 # For ONNX Runtime's CPU provider in float32.
 CPU: Pipeline = (*LAYOUT, OutputPhases(), StridedOutput())
-# For the same in 8 bits, behind LAYOUT, before values are rounded.
+# For 8 bits on the same provider: after LAYOUT, before values are rounded.
 ROWS: Pipeline = (DenseAsGemm(), OutputRows(), ProductOutput())
 
-CPU_OPSET = 18  # the least that these write: Col2Im came with it
+CPU_OPSET = 18  # the first with Col2Im
 
 
 def run_passes(model: ir.Model, passes: Sequence[ir.passes.InPlacePass]) -> list[str]:
-    """Run passes over a model in place.
+    """Run passes on a model in place.
 
     Returns:
-        The names of those that changed something.
+        The names of the passes that changed the model.
     """
     common_passes.ShapeInferencePass()(model)
     names = []
@@ -49,8 +49,8 @@ def run_passes(model: ir.Model, passes: Sequence[ir.passes.InPlacePass]) -> list
     return names
 
 
-def chosen(pipeline: Pipeline, names: Collection[str]) -> Pipeline:
-    """The passes of a pipeline that have these names."""
+def select_passes(pipeline: Pipeline, names: Collection[str]) -> Pipeline:
+    """Return the passes of a pipeline with the given names."""
     return tuple(rewrite for rewrite in pipeline if type(rewrite).__name__ in names)
 
 
@@ -64,7 +64,7 @@ __all__ = [
     "DenseAsGemm",
     "DenseLayout",
     "FoldConstants",
-    "MovingFirst",
+    "HoistTransposes",
     "OutputPhases",
     "OutputRows",
     "Pipeline",
@@ -72,9 +72,9 @@ __all__ = [
     "StridedOutput",
     "SymmetricPads",
     "Writer",
-    "chosen",
     "constant",
     "only_user",
     "run_passes",
+    "select_passes",
     "sizes",
 ]

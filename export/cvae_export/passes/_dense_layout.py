@@ -1,9 +1,9 @@
-"""Transposes between a dense layer and a convolution, folded into the dense layer's weights.
+"""Fold transposes between a dense layer and a convolution into the dense layer's weights.
 
-TensorFlow's images have their channels last, ONNX's convolutions first, so that a Transpose stands between a dense layer whose units are an
-image and a convolution. The units of a dense layer may stand in any order: with the columns of its weights (and its bias) in the order
-that the Transpose would give, it is not needed. Likewise a dense layer that takes a flattened, transposed image takes the image as it is once the
-rows of its weights stand in that order. Element-wise operators between do not mind.
+TensorFlow's images have channels last, ONNX's convolutions have channels first. So tf2onnx writes a Transpose
+between a convolution and a dense layer whose units are an image. The units of a dense layer may have any order:
+permuting the columns of its weights, and its bias, replaces a Transpose after it. Permuting the rows of its weights
+replaces a Transpose before it. Element-wise operators between them do not depend on the order.
 """
 
 import math
@@ -16,7 +16,7 @@ from ._rewrite import ELEMENTWISE, NodeRewrite, Writer, constant, only_user, rep
 
 
 class DenseLayout(NodeRewrite):
-    """Remove Transpose behind or in front of a dense layer by reordering its weights."""
+    """Remove Transpose before or after a dense layer by reordering its weights."""
 
     op_type = "Transpose"
 
@@ -24,7 +24,7 @@ class DenseLayout(NodeRewrite):
         if _permutation(node) is None:
             return "it moves the batch axis"
         if _dense_before(node) is None and _dense_behind(node) is None:
-            return "no dense layer that is for it alone stands before or behind"
+            return "no dense layer without other users comes before or after it"
         return None
 
     def rewrite(self, graph: ir.Graph, node: ir.Node) -> None:
@@ -41,7 +41,7 @@ def _permutation(node: ir.Node) -> list[int] | None:
 
 
 def _dense_before(node: ir.Node) -> tuple[ir.Node, list[ir.Node], ir.Node] | None:
-    """Reshape, element-wise nodes and bias, last first, and MatMul, of which a transposed value is made."""
+    """Return Reshape, element-wise nodes and bias, last first, and MatMul, before a Transpose."""
     reshape = node.inputs[0].producer() if node.inputs[0] is not None else None
     shape = None if reshape is None else sizes(reshape.outputs[0])
     if reshape is None or reshape.op_type != "Reshape" or shape is None:
@@ -64,7 +64,7 @@ def _dense_before(node: ir.Node) -> tuple[ir.Node, list[ir.Node], ir.Node] | Non
 
 
 def _dense_behind(node: ir.Node) -> tuple[ir.Node, ir.Node] | None:
-    """Reshape to vectors, and MatMul, that a transposed value is for."""
+    """Return Reshape to vectors and MatMul, after a Transpose."""
     reshape = only_user(node.outputs[0])
     shape = None if node.inputs[0] is None else sizes(node.inputs[0])
     if reshape is None or reshape.op_type != "Reshape" or shape is None:
@@ -77,7 +77,7 @@ def _dense_behind(node: ir.Node) -> tuple[ir.Node, ir.Node] | None:
 
 
 def _order(shape: list[int], permutation: list[int]) -> NDArray[np.int64]:
-    """Where the elements of a transposed array of this shape stood before."""
+    """Return the flat indices of an array's elements in the order of its transpose."""
     return np.arange(math.prod(shape)).reshape(shape).transpose(permutation).ravel()
 
 

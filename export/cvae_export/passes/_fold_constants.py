@@ -1,4 +1,4 @@
-"""Nodes that only constants go into, computed once and for all, by onnx's reference evaluator."""
+"""Fold nodes whose inputs are all constants, by onnx's reference evaluator."""
 
 import numpy as np
 import onnx
@@ -7,12 +7,12 @@ from onnx.reference import ReferenceEvaluator
 
 from ._rewrite import Writer, constant, replace
 
-_RANDOM = ("Bernoulli", "Dropout", "Multinomial", "Random")  # and whatever begins so
-_LIMIT = 1 << 20  # elements; a graph is not to grow by what a node would make of little
+_RANDOM = ("Bernoulli", "Dropout", "Multinomial", "Random")  # prefixes of operators
+_LIMIT = 1 << 20  # elements of an output; larger ones would make the graph grow
 
 
 class FoldConstants(ir.passes.InPlacePass):
-    """Replace nodes of constants by their outputs."""
+    """Replace nodes of constants with their outputs."""
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         modified = False
@@ -23,15 +23,15 @@ class FoldConstants(ir.passes.InPlacePass):
 
 
 def _check(node: ir.Node) -> str | None:
-    """Why a node is not folded, or None if it is."""
+    """Return why a node is not folded, or None if it is."""
     if node.domain != "" or len(node.outputs) != 1 or node.op_type.startswith(_RANDOM) or _has_subgraph(node):
-        return "not a function of its inputs with one output"
+        return "it is not a deterministic function with one output"
     if node.outputs[0].is_graph_output():
-        return "its output is the graph's"
+        return "its output is a graph output"
     if node.op_type == "Constant":
         return None
     if not node.inputs or any(value is not None and constant(value) is None for value in node.inputs):
-        return "something that goes in is computed"
+        return "an input is not constant"
     return None
 
 

@@ -1,8 +1,9 @@
-"""Phases put together to one map, by the standard operator that does it fastest on a CPU.
+"""Interleave phases into one map, by the standard operator that is fastest on a CPU.
 
-Of the operators that interleave four maps, for the default model's largest layer, `Col2Im` with blocks that do not overlap was the
-fastest in the layout that convolutions have: 13 us an image on one core of a Zen 4, where DepthToSpace took 95, a transpose of six axes 181 and
-a gather 201. It wants channel and phase as one axis in this order, which is how phases are concatenated.
+`Col2Im` with non-overlapping blocks is the fastest operator in the layout of convolutions. To interleave four maps
+of the default model's largest layer it takes 13 us an image on one core of a Zen 4. DepthToSpace takes 95 us, a
+transpose of six axes 181 us and a gather 201 us. `Col2Im` takes channel and phase as one axis in this order, so
+phases are concatenated so.
 """
 
 import math
@@ -11,12 +12,12 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from ._phases import Transposed
+from ._phases import TransposedConvolution
 from ._rewrite import Writer, chain, constant, sizes
 
 
-def interleave(write: Writer, phases: Sequence[ir.Value], layer: Transposed) -> ir.Value:
-    """Phases (N, C, h, w), row by row, as (N, C, sh * h, sw * w)."""
+def interleave(write: Writer, phases: Sequence[ir.Value], layer: TransposedConvolution) -> ir.Value:
+    """Interleave phases (N, C, h, w), row by row, into (N, C, sh * h, sw * w)."""
     height, width = (axis.phase_size for axis in layer.axes)
     channels, area = layer.channels, height * width
     columns = [write("Reshape", phase, np.array([-1, channels, 1, area])) for phase in phases]
@@ -28,7 +29,7 @@ def interleave(write: Writer, phases: Sequence[ir.Value], layer: Transposed) -> 
 
 
 def interleaved(value: ir.Value | None) -> tuple[list[ir.Value], list[int], list[ir.Node]] | None:
-    """How `interleave` made a value: phases, strides, and nodes, last first; None if it did not, or if anything else uses a part."""
+    """Return phases, strides and nodes, last first, of a value of `interleave`; None if it is not one or is shared."""
     nodes = chain(value, "Col2Im", "Reshape", "Concat")
     columns = [] if nodes is None else [chain(part, "Reshape") for part in nodes[2].inputs]
     reshapes = [column[0] for column in columns if column is not None]

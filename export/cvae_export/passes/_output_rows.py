@@ -1,9 +1,10 @@
-"""Transposed convolutions with a stride as one convolution for each row phase, for arithmetic in 8 bits.
+"""Rewrite a transposed convolution with a stride as one convolution for each row phase, for arithmetic in 8 bits.
 
-As `_output_phases`, but the column phases of a row are the channels of one convolution, whose kernel covers the columns that
-any of them needs. For a 3x3 kernel of stride 2 that is 12 products where 9 are needed; in exchange the map is put together by one
-concatenation of whole rows in the layout with channels last, which ONNX Runtime's 8-bit convolutions have anyway: the Transposes
-that are written here cancel with those that it puts round its convolutions. Nothing leaves 8 bits on the way to the next layer.
+Unlike in `_output_phases`, the column phases of a row are the channels of one convolution. Its kernel covers the
+columns that any phase needs: 12 products instead of 9 for a 3x3 kernel of stride 2. In exchange, one concatenation
+of whole rows joins the map. It uses the layout with channels last, which ONNX Runtime's 8-bit convolutions use too:
+the Transposes written here cancel with the Transposes around its convolutions. All values stay in 8 bits up to the
+next layer.
 """
 
 import itertools
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from ._phases import PhaseRewrite, Transposed
+from ._phases import PhaseRewrite, TransposedConvolution
 from ._rewrite import Writer, chain, sizes
 
 LAST, FIRST = [0, 2, 3, 1], [0, 3, 1, 2]  # to channels last, and back
@@ -21,12 +22,12 @@ LAST, FIRST = [0, 2, 3, 1], [0, 3, 1, 2]  # to channels last, and back
 class OutputRows(PhaseRewrite):
     """Rewrite ConvTranspose with a stride as a Conv for each row phase, their rows concatenated in turn."""
 
-    def groups(self, layer: Transposed) -> Sequence[tuple[Sequence[int], Sequence[int]]]:
+    def groups(self, layer: TransposedConvolution) -> Sequence[tuple[Sequence[int], Sequence[int]]]:
         rows, columns = (range(stride) for stride in layer.strides)
         return [([row], columns) for row in rows]
 
-    def join(self, write: Writer, parts: Sequence[ir.Value], layer: Transposed) -> ir.Value:
-        """Of row phases (N, sw * C, h, w)."""
+    def join(self, write: Writer, parts: Sequence[ir.Value], layer: TransposedConvolution) -> ir.Value:
+        """Join row phases (N, sw * C, h, w)."""
         height, width = (axis.phase_size for axis in layer.axes)
         (row_stride, column_stride), channels = layer.strides, layer.channels
         shape = np.array([-1, height, 1, width * column_stride * channels])
@@ -36,7 +37,7 @@ class OutputRows(PhaseRewrite):
 
 
 def stacked_rows(value: ir.Value | None) -> tuple[list[ir.Value], list[int], list[ir.Node]] | None:
-    """How `OutputRows` made a value: row phases, strides, and nodes, last first; None if it did not, or if anything else uses a part."""
+    """Return row phases, strides and nodes, last first, of a value of `OutputRows`; None for others or shared ones."""
     nodes = chain(value, "Transpose", "Reshape", "Concat")
     lines = [] if nodes is None else [chain(part, "Reshape", "Transpose") for part in nodes[2].inputs]
     found = [line for line in lines if line is not None]

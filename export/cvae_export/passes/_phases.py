@@ -1,14 +1,14 @@
-"""The arithmetic of a transposed convolution's output phases, shared by the rewrites that use it.
+"""Arithmetic of a transposed convolution's output phases, for the rewrites that use it.
 
 Along one axis a transposed convolution of stride s with pads (p, p') takes n values to o values,
 
     y[j] = sum of x[i] w[t] over all i, t with s i + t - p = j.
 
-The outputs of one phase a, j = s m + a, meet only the taps t = r + s u with r = (a + p) mod s, and there
-i = m + q - u with q = (a + p) div s: an ordinary convolution of the undilated x with every s-th tap, reversed
-(Shi et al., "Is the deconvolution layer the same as a convolutional layer?", arXiv 1609.07009). All phases together have the
-taps of the kernel, each once, so that no product with a zero is computed. Phases are made equally long, m = 0 .. ceil(o / s) - 1;
-what overhangs is cropped.
+The outputs of one phase a, j = s m + a, use only the taps t = r + s u with r = (a + p) mod s. Then i = m + q - u
+with q = (a + p) div s. This is an ordinary convolution of the undilated x with every s-th tap, reversed (Shi et al.,
+"Is the deconvolution layer the same as a convolutional layer?", arXiv 1609.07009). Each tap of the kernel belongs to
+one phase, so no product with a zero is computed. All phases have the same length, m = 0 .. ceil(o / s) - 1; the
+excess is cropped.
 """
 
 import abc
@@ -29,7 +29,10 @@ class Axis:
     """One axis of a transposed convolution.
 
     Attributes:
-        size, kernel, stride, begin: of input and kernel; the stride; the pad at the beginning.
+        size: size of the input.
+        kernel: size of the kernel.
+        stride: the stride.
+        begin: the pad at the beginning.
         output: size of the output.
     """
 
@@ -41,16 +44,16 @@ class Axis:
 
     @property
     def phase_size(self) -> int:
-        """Values of each phase."""
+        """Number of values of each phase."""
         return -(-self.output // self.stride)
 
     def taps(self, phase: int) -> dict[int, int]:
-        """Which tap meets x[m + offset], by offset."""
+        """Return the tap that multiplies x[m + offset], by offset."""
         q, r = divmod(phase + self.begin, self.stride)
         return {q - u: r + self.stride * u for u in range(-(-(self.kernel - r) // self.stride))}
 
     def window(self, phases: Sequence[int]) -> tuple[range, int, int]:
-        """The offsets that one convolution for these phases covers, and its pads: none is negative."""
+        """Return the offsets that one convolution for these phases covers, and its nonnegative pads."""
         offsets = [offset for phase in phases for offset in self.taps(phase)]
         low = min([0, *offsets])
         high = max([low, self.size - self.phase_size, *offsets])
@@ -58,8 +61,8 @@ class Axis:
 
 
 @dataclasses.dataclass(frozen=True)
-class Transposed:
-    """A transposed convolution that has phases.
+class TransposedConvolution:
+    """Weights and sizes of a transposed convolution.
 
     Attributes:
         weights: (Cin, Cout, kh, kw).
@@ -82,7 +85,7 @@ class Transposed:
     def convolution(
         self, rows: Sequence[int], columns: Sequence[int]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int]]:
-        """One convolution that gives these phases as blocks of channels, rows first: weights, bias and pads."""
+        """Return weights, bias and pads of one convolution whose channel blocks are these phases, rows first."""
         (row_window, *row_pads), (column_window, *column_pads) = (
             axis.window(phases) for axis, phases in zip(self.axes, (rows, columns), strict=True)
         )
@@ -98,26 +101,26 @@ class Transposed:
 
 
 class PhaseRewrite(NodeRewrite):
-    """Rewrite ConvTranspose with a stride as convolutions, each for some phases, and what puts these together.
+    """Rewrite ConvTranspose with a stride as convolutions, each for some phases, and nodes that join the phases.
 
-    Element-wise operators behind the layer move in front of that, where they fuse with the convolutions.
+    Element-wise operators after the layer move before the join, where runtimes fuse them with the convolutions.
     """
 
     op_type = "ConvTranspose"
 
     @abc.abstractmethod
-    def groups(self, layer: Transposed) -> Sequence[tuple[Sequence[int], Sequence[int]]]:
-        """The phases along rows and columns that each convolution gives."""
+    def groups(self, layer: TransposedConvolution) -> Sequence[tuple[Sequence[int], Sequence[int]]]:
+        """Return the phases along rows and columns of each convolution."""
 
     @abc.abstractmethod
-    def join(self, write: Writer, parts: Sequence[ir.Value], layer: Transposed) -> ir.Value:
-        """The map (N, C, sh * h, sw * w) of what the convolutions give."""
+    def join(self, write: Writer, parts: Sequence[ir.Value], layer: TransposedConvolution) -> ir.Value:
+        """Join the convolutions' outputs into the map (N, C, sh * h, sw * w)."""
 
     def check(self, node: ir.Node) -> str | None:
-        return unfit(node) if upsamples(node) else "stride 1: there is one phase"
+        return why_unsupported(node) if upsamples(node) else "stride 1: there is one phase"
 
     def rewrite(self, graph: ir.Graph, node: ir.Node) -> None:
-        layer, write = read(node), Writer(graph, node)
+        layer, write = read_layer(node), Writer(graph, node)
         behind = list(elementwise_users(node.outputs[0]))
         parts = []
         for rows, columns in self.groups(layer):
@@ -128,17 +131,17 @@ class PhaseRewrite(NodeRewrite):
             parts.append(part)
         whole = self.join(write, parts, layer)
         ends = [axis.output for axis in layer.axes]
-        if ends != [axis.stride * axis.phase_size for axis in layer.axes]:  # no multiple of the stride
+        if ends != [axis.stride * axis.phase_size for axis in layer.axes]:  # not a multiple of the stride
             whole = write("Slice", whole, np.array([0, 0]), np.array(ends), np.array([2, 3]))
         last = [node, *behind][-1]
         replace(graph, last.outputs[0], whole, [*reversed(behind), node])
 
 
-def unfit(node: ir.Node) -> str | None:
-    """Why a ConvTranspose has no phases that these rewrites could write, or None."""
+def why_unsupported(node: ir.Node) -> str | None:
+    """Return why these rewrites do not support a ConvTranspose, or None."""
     weights, attributes = constant(node.inputs[1]), node.attributes
     if weights is None or weights.ndim != 4 or weights.dtype != np.float32:
-        return "its weights are no float32 constant of two spatial axes"
+        return "its weights are not a float32 constant with two spatial axes"
     if len(node.inputs) > 2 and node.inputs[2] is not None and constant(node.inputs[2]) is None:
         return "its bias is computed"
     if attributes.get_int("group", 1) != 1:
@@ -148,15 +151,15 @@ def unfit(node: ir.Node) -> str | None:
     if attributes.get_string("auto_pad", "NOTSET") != "NOTSET" or "output_shape" in attributes:
         return "its pads are given by auto_pad or output_shape"
     if node.inputs[0] is None or sizes(node.inputs[0]) is None:
-        return "the size of its input is not known"
+        return "the size of its input is unknown"
     return None
 
 
-def read(node: ir.Node) -> Transposed:
-    """A ConvTranspose for which `unfit` has no reason."""
+def read_layer(node: ir.Node) -> TransposedConvolution:
+    """Read a ConvTranspose for which `why_unsupported` returned None."""
     weights, bias = constant(node.inputs[1]), constant(node.inputs[2]) if len(node.inputs) > 2 else None
     size = sizes(node.inputs[0]) if node.inputs[0] is not None else None
-    assert weights is not None and size is not None  # noqa: PT018  # as `unfit` has seen
+    assert weights is not None and size is not None  # noqa: PT018  # by `why_unsupported`
     strides = node.attributes.get_ints("strides", [1, 1])
     pads = node.attributes.get_ints("pads", [0, 0, 0, 0])
     extra = node.attributes.get_ints("output_padding", [0, 0])
@@ -167,7 +170,7 @@ def read(node: ir.Node) -> Transposed:
         )
     ]
     bias = np.zeros(weights.shape[1], np.float32) if bias is None else bias
-    return Transposed(np.asarray(weights), np.asarray(bias), (axes[0], axes[1]))
+    return TransposedConvolution(np.asarray(weights), np.asarray(bias), (axes[0], axes[1]))
 
 
 def upsamples(node: ir.Node) -> bool:

@@ -1,8 +1,8 @@
-"""Rows put together and the stride 1 transposed convolution behind them as a matrix product and Col2Im.
+"""Rewrite joined rows and the transposed convolution of stride 1 after them as a matrix product and Col2Im.
 
-The transposed convolution of `_strided_output` is, pixel by pixel, a product of the stacked phases with a matrix of all its taps, whose
-results `Col2Im` moves to where they count and adds: the operator's definition. Written so, the product can be made in 8 bits (a
-transposed convolution cannot, in ONNX Runtime), and gives sums in full precision.
+By definition, the transposed convolution of `_strided_output` multiplies the stacked phases of each pixel by a
+matrix of all its taps. `Col2Im` then moves the products to their pixels and adds them. In ONNX Runtime the matrix
+product can be computed in 8 bits, a transposed convolution cannot. The sums have full precision.
 """
 
 import math
@@ -11,7 +11,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ._output_rows import LAST, stacked_rows
-from ._phases import read, unfit, upsamples
+from ._phases import read_layer, upsamples, why_unsupported
 from ._rewrite import NodeRewrite, Writer, replace
 from ._strided_output import spread_kernel
 
@@ -23,12 +23,12 @@ class ProductOutput(NodeRewrite):
 
     def check(self, node: ir.Node) -> str | None:
         if upsamples(node):
-            return "it has a stride of its own"
-        return unfit(node) or (None if stacked_rows(node.inputs[0]) else "its input is not stacked rows")
+            return "its stride is not 1"
+        return why_unsupported(node) or (None if stacked_rows(node.inputs[0]) else "its input is not stacked rows")
 
     def rewrite(self, graph: ir.Graph, node: ir.Node) -> None:
-        found, layer = stacked_rows(node.inputs[0]), read(node)
-        assert found is not None  # as `check` has seen
+        found, layer = stacked_rows(node.inputs[0]), read_layer(node)
+        assert found is not None  # by `check`
         rows, strides, nodes = found
         area = math.prod(axis.size // stride for axis, stride in zip(layer.axes, strides, strict=True))
         kernel = spread_kernel(layer.weights, strides)

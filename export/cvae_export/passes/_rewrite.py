@@ -1,4 +1,4 @@
-"""What rewrites have in common: asking each node of a kind, constants, chains of element-wise operators."""
+"""Helpers for rewrites: a base class, a writer of nodes, constants, chains of element-wise operators."""
 
 import abc
 import logging
@@ -11,22 +11,22 @@ from numpy.typing import NDArray
 
 _log = logging.getLogger("cvae_export")
 
-# Operators that treat every element alike, so that they commute with whatever only moves elements.
+# Element-wise operators: they commute with operators that only move elements.
 ELEMENTWISE = {"Clip", "Elu", "HardSigmoid", "LeakyRelu", "Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Tanh"}
 
 
 class NodeRewrite(ir.passes.InPlacePass):
-    """A pass that looks at every node of one operator, or of some, by itself."""
+    """Base class of passes that check and rewrite single nodes of given operators."""
 
     op_type: str | tuple[str, ...]
 
     @abc.abstractmethod
     def check(self, node: ir.Node) -> str | None:
-        """Why the rewrite does not apply to a node of the operator, or None if it does."""
+        """Return why the rewrite does not apply to a node, or None if it does."""
 
     @abc.abstractmethod
     def rewrite(self, graph: ir.Graph, node: ir.Node) -> None:
-        """Rewrite a node that `check` has passed."""
+        """Rewrite a node for which `check` returned None."""
 
     @property
     def _operators(self) -> tuple[str, ...]:
@@ -36,7 +36,7 @@ class NodeRewrite(ir.passes.InPlacePass):
         modified = False
         for node in list(model.graph):
             if node.graph is None or node.op_type not in self._operators or node.domain != "":
-                continue  # removed, or of another kind
+                continue  # removed, or another operator
             if reason := self.check(node):
                 _log.info("%s leaves %s as it is: %s", type(self).__name__, node.name or node.op_type, reason)
                 continue
@@ -46,10 +46,10 @@ class NodeRewrite(ir.passes.InPlacePass):
 
 
 class Writer:
-    """Writes nodes behind a node, in the order of writing.
+    """Writer of new nodes after a node, in the order of the calls.
 
     Args:
-        graph: where.
+        graph: the graph to write to.
         at: the node.
     """
 
@@ -61,13 +61,13 @@ class Writer:
 
     @classmethod
     def before(cls, graph: ir.Graph, node: ir.Node) -> "Writer":
-        """One that writes in front of a node."""
+        """Return a writer of nodes before a node."""
         writer = cls(graph, node)
         writer._insert = lambda new: graph.insert_before(node, new)
         return writer
 
     def __call__(self, op_type: str, *inputs: ir.Value | NDArray[np.generic] | None, **attributes: object) -> ir.Value:
-        """The single output of a new node; arrays become initializers."""
+        """Add a node and return its only output; arrays become initializers."""
         values = [self.constant(value) if isinstance(value, np.ndarray) else value for value in inputs]
         node = ir.node(op_type, values, attributes)  # type: ignore[arg-type]  # ir.node converts plain values
         self._insert(node)
@@ -75,7 +75,7 @@ class Writer:
         return node.outputs[0]
 
     def constant(self, array: NDArray[np.generic]) -> ir.Value:
-        """An initializer."""
+        """Add an initializer."""
         name = self._free(f"{self._stem}_constant")
         tensor = ir.tensor(np.array(array, order="C"), name=name)
         value = ir.Value(name=name, const_value=tensor, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype))
@@ -83,7 +83,7 @@ class Writer:
         return value
 
     def copy(self, node: ir.Node, *inputs: ir.Value | NDArray[np.generic] | None, **attributes: object) -> ir.Value:
-        """The output of a copy of a node, with these as its first inputs, and with these attributes."""
+        """Add a copy of a node with other first inputs and attributes, and return its output."""
         same = {name: attribute.value for name, attribute in node.attributes.items()}
         return self(node.op_type, *inputs, *node.inputs[len(inputs) :], **{**same, **attributes})
 
@@ -97,7 +97,7 @@ class Writer:
 
 
 def replace(graph: ir.Graph, old: ir.Value, new: ir.Value, nodes: Sequence[ir.Node]) -> None:
-    """Let users of ``old`` use ``new``, and remove the nodes that were for it alone, users first."""
+    """Replace ``old`` by ``new`` in its users, and remove the nodes that only ``old`` needed, users first."""
     new.shape, new.type = old.shape, old.type
     if old in graph.outputs:
         old.name, new.name = f"{old.name}_before", old.name
@@ -106,20 +106,20 @@ def replace(graph: ir.Graph, old: ir.Value, new: ir.Value, nodes: Sequence[ir.No
 
 
 def constant(value: ir.Value | None) -> NDArray[Any] | None:
-    """The array of a constant; None if the value is computed, given by the caller or by default, or absent."""
+    """Return the array of a constant; None if the value is computed, a graph input or absent."""
     if value is None or value.const_value is None or value.is_graph_input():
         return None
     return value.const_value.numpy()
 
 
 def only_user(value: ir.Value) -> ir.Node | None:
-    """The node that a value is for, if it is for one alone."""
+    """Return the only user of a value; None if it has several users or is a graph output."""
     uses = list(value.uses())
     return uses[0].node if len(uses) == 1 and not value.is_graph_output() else None
 
 
 def chain(value: ir.Value | None, *op_types: str) -> list[ir.Node] | None:
-    """The nodes that make a value, last first, if they are of these operators and each is for the next alone."""
+    """Return the chain of nodes behind a value, last first; None if operators differ or a node has other users."""
     nodes: list[ir.Node] = []
     for op_type in op_types:
         node = None if value is None or only_user(value) is None else value.producer()
@@ -131,7 +131,7 @@ def chain(value: ir.Value | None, *op_types: str) -> list[ir.Node] | None:
 
 
 def elementwise_users(value: ir.Value) -> Iterator[ir.Node]:
-    """The chain of element-wise nodes behind a value, as long as each is for the next alone."""
+    """Yield the chain of element-wise nodes after a value, while each has no other user."""
     while (node := only_user(value)) is not None and node.op_type in ELEMENTWISE and node.inputs[0] is value:
         if any(constant(parameter) is None for parameter in node.inputs[1:] if parameter is not None):
             return
@@ -140,7 +140,7 @@ def elementwise_users(value: ir.Value) -> Iterator[ir.Node]:
 
 
 def sizes(value: ir.Value) -> list[int] | None:
-    """The static sizes after the batch, or None if one is not known."""
+    """Return the static sizes after the batch axis, or None if one is unknown."""
     if value.shape is None or not all(isinstance(size, int) for size in value.shape[1:]):
         return None
-    return [int(size) for size in value.shape[1:]]  # type: ignore[arg-type]  # just seen to be integers
+    return [int(size) for size in value.shape[1:]]  # type: ignore[arg-type]  # checked above

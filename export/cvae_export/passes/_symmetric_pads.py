@@ -1,12 +1,12 @@
-"""Transposed convolutions with the same padding on both sides, for runtimes that know no other.
+"""Give transposed convolutions equal pads on both sides, for runtimes that support no others.
 
-TensorFlow's "same" padding at stride 2 takes a row and a column away at the end alone: pads (0, 0, 1, 1). Small
-runtimes refuse that (OpenCV's dnn does). A transposed convolution computes a full map and crops it: along an axis,
+TensorFlow's "same" padding at stride 2 crops a row and a column only at the end: pads (0, 0, 1, 1). Small runtimes
+such as OpenCV's dnn reject it. A transposed convolution computes a full map and crops it. Along an axis,
 
     output = full[begin : size(full) - end],    size(full) = stride * (n - 1) + dilation * (kernel - 1) + 1 + output_padding
 
-so with c = min(begin, end) it equals the one with pads (c, c), cropped by a Slice from begin - c to the (end - c)th
-element from the end. Only cropping moves; every product and sum stays.
+So with c = min(begin, end) it equals the layer with pads (c, c), then a Slice that crops begin - c values
+at the beginning and end - c at the end. Only the cropping moves; all products and sums stay the same.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ _PADS_UNKNOWN = "its pads are given by auto_pad or output_shape"
 
 
 class SymmetricPads(NodeRewrite):
-    """Rewrite ConvTranspose with pads that differ between begin and end as one with equal pads, and a Slice."""
+    """Rewrite ConvTranspose with different pads at begin and end as ConvTranspose with equal pads, and a Slice."""
 
     op_type = "ConvTranspose"
 
@@ -34,7 +34,7 @@ class SymmetricPads(NodeRewrite):
         common = [min(pair) for pair in zip(begin, end, strict=True)]
         starts = [b - c for b, c in zip(begin, common, strict=True)]
         ends = [c - e if e > c else _TO_THE_END for e, c in zip(end, common, strict=True)]
-        axes = [axis + 2 for axis in range(len(begin))]  # after batch and channels
+        axes = [axis + 2 for axis in range(len(begin))]  # axes 0 and 1 are batch and channels
         write = Writer(graph, node)
         full = write.copy(node, pads=[*common, *common])
         replace(graph, node.outputs[0], write("Slice", full, *map(np.array, (starts, ends, axes))), [node])

@@ -53,7 +53,7 @@ def test_groups(operator, weights):
     proto = layer(layer=f"{operator} <group = 2> (x, w)", w=normal(*weights), c=normal(6, 1, 1))
     result, _ = rewritten(proto, BiasIntoConvolution())
     assert operators(result) == [operator]
-    assert_same(result, proto, evaluators=[run])  # onnx's own evaluator takes no groups of transposed convolutions
+    assert_same(result, proto, evaluators=[run])  # onnx's evaluator supports no grouped transposed convolutions
 
 
 def test_layers_of_one_axis():
@@ -64,30 +64,30 @@ def test_layers_of_one_axis():
     assert_same(result, proto)
 
 
-NO_NUMBERS = "what is added is no constant of one number for each channel"
-NOT_ALONE = "not behind a convolution that is for it alone"
+NO_NUMBERS = "it does not add a constant with one number for each channel"
+NOT_ALONE = "it does not follow a convolution without other users"
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"layer": "Conv (x, w, b)", "b": normal(3)}, "the convolution has a bias"),
+        ({"layer": "Conv (x, w, b)", "b": normal(3)}, "the convolution already has a bias"),
         ({"layer": "Relu (x)", "c": normal(2, 1, 1)}, NOT_ALONE),
         ({"added": "s, s"}, NOT_ALONE),
         ({"added": "c, s"}, NOT_ALONE),
         ({"c": normal(2, 3)}, NO_NUMBERS),  # for each pixel
-        ({"c": normal(3)}, NO_NUMBERS),  # for each column, of which there are three as well
+        ({"c": normal(3)}, NO_NUMBERS),  # for each column; there are three columns too
         ({"c": normal(1, 3, 1, 3)}, NO_NUMBERS),
         (
             {"c": normal(2, 1, 3, 1, 1), "y": "float[n,batch,c,h,v] y"},
             NO_NUMBERS,
-        ),  # which would give the result an axis
+        ),  # it would add an axis to the result
         ({"layer": "Conv (x, v)", "v": normal(1, 2, 3, 3)}, NO_NUMBERS),  # three channels of one
         ({"added": "s, given", "given": ", float[3,1,1] given"}, NO_NUMBERS),
         ({"layer": "Conv (x, given)", "given": ", float[3,2,3,3] given"}, NO_NUMBERS),
     ],
 )
-def test_what_is_left_alone(change, reason, caplog):
+def test_unsupported_nodes_are_kept(change, reason, caplog):
     assert_left_alone(layer(**change), BiasIntoConvolution(), caplog, reason)
 
 
@@ -96,7 +96,7 @@ def test_a_number_for_each_item_is_no_bias(caplog):
     assert_left_alone(parse(text, w=normal(3, 2, 3), c=normal(3, 1, 1)), BiasIntoConvolution(), caplog, NO_NUMBERS)
 
 
-def test_a_convolution_that_is_seen_elsewhere_keeps_its_output(caplog):
+def test_convolution_with_other_users_keeps_its_output(caplog):
     text = """
     branch (float[batch,2,4,5] x) => (float[batch,3,2,3] y, float[batch,3,2,3] s) {
         s = Conv (x, w)

@@ -22,7 +22,7 @@ def test_a_dense_layer_becomes_gemm(bias):
     assert_same(result, proto)
 
 
-NO_VECTORS = "it is no product of vectors with a constant matrix"
+NO_VECTORS = "it is not a product of vectors with a constant matrix"
 NO_BIAS = "no constant vector is added to it"
 
 
@@ -42,5 +42,5 @@ NO_BIAS = "no constant vector is added to it"
         ({"w": (3, 1)}, NO_BIAS),  # five sums with one product
     ],
 )
-def test_what_is_left_alone(change, reason, caplog):
+def test_unsupported_nodes_are_kept(change, reason, caplog):
     assert_left_alone(dense(**change), DenseAsGemm(), caplog, reason)

@@ -18,7 +18,7 @@ from tests.export.tiny_graphs import (
 
 
 def to_image(shape, order, between="", bias=None, y=None):
-    """A dense layer whose units become an image of this shape, transposed."""
+    """A dense layer whose units become a transposed image of this shape."""
     units = int(np.prod(shape))
     image = ",".join(str(shape[axis - 1]) for axis in order)
     text = f"""
@@ -73,7 +73,7 @@ def test_an_image_that_is_flattened_is_taken_as_it_is(shape, order):
     assert_close(run(result, inputs), run(proto, inputs))
 
 
-def test_an_activation_in_front_of_the_bias_and_bounds_that_are_computed():
+def test_activation_before_bias_and_computed_bounds():
     between = "a = Tanh (v) low = ReduceMin <keepdims = 0> (z) u = Clip (a, low)"
     proto = to_image([2, 3, 2], [3, 1, 2], between, bias=(12,))
     result, _ = rewritten(proto, DenseLayout())
@@ -106,7 +106,7 @@ def test_images_between_two_dense_layers(passes):
     assert_same(result, proto)
 
 
-ELSEWHERE = "no dense layer that is for it alone stands before or behind"
+ELSEWHERE = "no dense layer without other users comes before or after it"
 
 
 @pytest.mark.parametrize(

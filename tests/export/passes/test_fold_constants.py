@@ -7,7 +7,7 @@ from cvae_export.passes import FoldConstants, _fold_constants
 from tests.export.tiny_graphs import assert_same, normal, operators, parse, rewritten
 
 
-def test_what_only_constants_go_into_is_computed_once():
+def test_constant_nodes_are_folded():
     proto = parse(
         """
         folded (float[batch,3] x) => (float[batch,2] y) {
@@ -37,18 +37,18 @@ def test_nothing_to_fold():
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ("c = Relu (x) y = Neg (c)", "something that goes in is computed"),
-        ("c = Relu (given) y = Add (x, c)", "something that goes in is computed"),
-        ("y = Relu (w)", "its output is the graph's"),
-        ("y = Constant <value_floats = [1.0, 2.0, 3.0]> ()", "its output is the graph's"),
-        ("c = Bernoulli (w) y = Add (x, c)", "not a function of its inputs with one output"),
-        ("c = RandomNormalLike (w) y = Add (x, c)", "not a function of its inputs with one output"),
-        ("c = RandomNormal <shape = [3]> () y = Add (x, c)", "not a function of its inputs with one output"),
-        ("c, d = Split <num_outputs = 2> (w) y = Concat <axis = 0> (c, d)", "not a function of its inputs with one output"),
-        ("c = com.other.Relu (w) y = Add (x, c)", "not a function of its inputs with one output"),
+        ("c = Relu (x) y = Neg (c)", "an input is not constant"),
+        ("c = Relu (given) y = Add (x, c)", "an input is not constant"),
+        ("y = Relu (w)", "its output is a graph output"),
+        ("y = Constant <value_floats = [1.0, 2.0, 3.0]> ()", "its output is a graph output"),
+        ("c = Bernoulli (w) y = Add (x, c)", "it is not a deterministic function with one output"),
+        ("c = RandomNormalLike (w) y = Add (x, c)", "it is not a deterministic function with one output"),
+        ("c = RandomNormal <shape = [3]> () y = Add (x, c)", "it is not a deterministic function with one output"),
+        ("c, d = Split <num_outputs = 2> (w) y = Concat <axis = 0> (c, d)", "it is not a deterministic function with one output"),
+        ("c = com.other.Relu (w) y = Add (x, c)", "it is not a deterministic function with one output"),
     ],
 )  # fmt: skip
-def test_what_is_left_alone(body, reason):
+def test_unsupported_nodes_are_kept(body, reason):
     text = f'<ir_version: 8, opset_import: ["" : 18, "com.other" : 1]> left (float[3] x, float[3] given) => (float[3] y) {{ {body} }}'
     proto = onnx.parser.parse_model(text)
     proto.graph.initializer.extend(parse("c () => () {}", w=normal(3), given=normal(3)).graph.initializer)
@@ -73,7 +73,7 @@ def test_branches_are_left_alone():
     assert_same(result, proto)
 
 
-def test_a_graph_does_not_grow_by_what_a_node_makes_of_little():
+def test_large_constants_are_not_folded():
     proto = parse(
         "large (float[batch,1] x) => (float[batch,n] y) { c = ConstantOfShape (shape) y = Add (x, c) }",
         shape=np.array([(1 << 20) + 1]),

@@ -31,7 +31,7 @@ def test_any_transposed_convolution_keeps_what_it_computes(proto):
     assert_close(run(result, inputs), expected)
 
 
-def test_the_default_layer_has_the_taps_of_its_kernel_each_once():
+def test_default_layer_uses_each_tap_once():
     proto = decoder(2, (3, 4), Layer(3, (3, 3), (2, 2), (0, 0, 1, 1), behind="Relu ({})"))
     result, _ = rewritten(proto, OutputPhases())
     assert operators(result) == ["Conv", "Relu"] * 4 + ["Reshape"] * 4 + ["Concat", "Reshape", "Col2Im"]

@@ -1,4 +1,4 @@
-"""What the rewrites to phases have in common."""
+"""Arithmetic of phases, and behavior that all rewrites to phases share."""
 
 import numpy as np
 import pytest
@@ -58,7 +58,7 @@ def test_layers_one_behind_another(rewrite):
 
 
 @both
-def test_only_what_is_for_the_layer_alone_moves_in_front(rewrite):
+def test_nodes_with_other_users_stay_behind(rewrite):
     proto = parse(
         """
         branch (float[batch,2,3,3] x) => (float[batch,2,6,6] y, float[batch,2,6,6] v) {
@@ -76,7 +76,7 @@ def test_only_what_is_for_the_layer_alone_moves_in_front(rewrite):
 
 
 @both
-def test_bounds_that_are_computed_stay_behind(rewrite):
+def test_computed_bounds_stay_behind(rewrite):
     proto = parse(
         """
         clip (float[batch,2,3,3] x) => (float[batch,2,6,6] y) {
@@ -92,7 +92,7 @@ def test_bounds_that_are_computed_stay_behind(rewrite):
     assert_same(result, proto)
 
 
-WEIGHTS = "its weights are no float32 constant of two spatial axes"
+WEIGHTS = "its weights are not a float32 constant with two spatial axes"
 PADS = "its pads are given by auto_pad or output_shape"
 
 
@@ -109,10 +109,10 @@ PADS = "its pads are given by auto_pad or output_shape"
         ({"inputs": "x, w, computed"}, "its bias is computed"),
         ({"inputs": "x, x"}, WEIGHTS),
         ({"inputs": "x, given"}, WEIGHTS),
-        ({"rows": "h"}, "the size of its input is not known"),
+        ({"rows": "h"}, "the size of its input is unknown"),
     ],
 )
-def test_what_has_no_phases_is_left_alone_with_the_reason(rewrite, change, reason, caplog):
+def test_unsupported_layers_are_kept_with_the_reason(rewrite, change, reason, caplog):
     change = {"attributes": "strides = [2, 2]", "inputs": "x, w", "w": normal(2, 2, 3, 3), "rows": 3, **change}
     proto = parse(
         f"""
@@ -123,13 +123,13 @@ def test_what_has_no_phases_is_left_alone_with_the_reason(rewrite, change, reaso
         """,
         opset=15,
         w=change["w"],
-        given=normal(2, 2, 3, 3),  # by default
+        given=normal(2, 2, 3, 3),  # a default, not a constant
     )
     assert_left_alone(proto, rewrite, caplog, reason)
 
 
 @both
-def test_layers_of_one_axis_and_of_three_are_left_alone(rewrite, caplog):
+def test_layers_of_one_and_three_axes_are_kept(rewrite, caplog):
     for size in ([4], [2, 3, 4]):
         proto = parse(
             f"""

@@ -4,11 +4,11 @@ import dataclasses
 
 import pytest
 
+from cvae_export._config import PASSES, ROLES
 from cvae_export._convert import convert
 from cvae_export._functions import FUNCTIONS
-from cvae_export._settings import PASSES, ROLES
-from cvae_export._subject import subject_of_run
-from cvae_export.passes import CPU, CPU_OPSET, LAYOUT, PORTABLE, ROWS, chosen
+from cvae_export._source import source_of_run
+from cvae_export.passes import CPU, CPU_OPSET, LAYOUT, PORTABLE, ROWS, select_passes
 from cvae_train import CVAE, ModelConfig, preprocess
 from tests.export.tiny_graphs import assert_same, attributes, normal, operators, rewritten
 
@@ -18,7 +18,7 @@ PLAIN_IN_COLOUR = PLAIN | {"Abs", "Clip", "Div", "Exp", "Log", "Max", "Min", "Ne
 
 @pytest.fixture(scope="module")
 def subjects(trained, trained_grey, rgb_config):
-    """The trained tiny models, and ones of random weights, in colour and of three layers."""
+    """The trained tiny models, and models with random weights, in colour and with three layers."""
 
     def of_random_weights(config):
         model = CVAE(config)
@@ -35,10 +35,10 @@ def subjects(trained, trained_grey, rgb_config):
             decode=model.pixel_parameters,
         )
 
-    tiny = subject_of_run(trained.path)
+    tiny = source_of_run(trained.path)
     return {
         "tiny": tiny,
-        "grey": subject_of_run(trained_grey.path),
+        "grey": source_of_run(trained_grey.path),
         "colour": of_random_weights(rgb_config.model),
         "earlier": of_random_weights(dataclasses.replace(rgb_config.model, likelihood="discretized-logistic")),
         "deep": of_random_weights(ModelConfig(image_shape=(16, 24, 1), latent_dim=3, filters=(4, 6, 5))),
@@ -51,7 +51,7 @@ def subjects(trained, trained_grey, rgb_config):
     ids=" ".join,
 )
 def case(request, subjects):
-    """The plain graph of a role, and of which model it is."""
+    """The plain graph of a role, and the name of its model."""
     name, role = request.param
     return name, role, convert(FUNCTIONS[role](subjects[name]), CPU_OPSET)
 
@@ -83,9 +83,7 @@ def test_no_transpose_is_left_where_there_is_one_channel(case):
     name, _, proto = case
     for pipeline in (PORTABLE, CPU):
         result, _ = rewritten(proto, *pipeline)
-        assert operators(result).count("Transpose") == (
-            name in ("colour", "earlier")
-        )  # of images with their channels last
+        assert operators(result).count("Transpose") == (name in ("colour", "earlier"))  # for images with channels last
 
 
 def test_graphs_for_the_cpu_have_one_transposed_convolution(case):
@@ -111,16 +109,16 @@ def _name(rewrite):
 
 def test_passes_are_chosen_by_name():
     assert len(PASSES) == len(set(PASSES)) == 10
-    assert chosen(CPU, PASSES) == CPU
-    assert chosen(CPU, []) == ()
-    assert [*map(_name, chosen(CPU, ["StridedOutput", "FoldConstants"]))] == ["FoldConstants", "StridedOutput"]
+    assert select_passes(CPU, PASSES) == CPU
+    assert select_passes(CPU, []) == ()
+    assert [*map(_name, select_passes(CPU, ["StridedOutput", "FoldConstants"]))] == ["FoldConstants", "StridedOutput"]
 
 
 @pytest.mark.parametrize("name", PASSES)
 def test_each_pass_can_be_left_out(case, name):
     _, _, proto = case
     for pipeline in (PORTABLE, CPU, LAYOUT + ROWS):
-        result, names = rewritten(proto, *chosen(pipeline, set(PASSES) - {name}))
+        result, names = rewritten(proto, *select_passes(pipeline, set(PASSES) - {name}))
         assert name not in names
         if name in map(_name, pipeline):
             assert_same(result, proto)

@@ -25,7 +25,7 @@ PASSES = (OutputRows(), ProductOutput())
 
 
 @given(upsampled_images())
-def test_any_stride_1_layer_behind_stacked_rows_becomes_a_product(proto):
+def test_any_layer_after_stacked_rows_becomes_a_product(proto):
     result, names = rewritten(proto, *PASSES)
     assert names == ["OutputRows", "ProductOutput"]
     strides = attributes(proto.graph.node[0])["strides"]
@@ -55,12 +55,12 @@ def test_the_default_decoder_s_last_layers():
 @pytest.mark.parametrize(
     ("layers", "reason"),
     [
-        ([UP], "it has a stride of its own"),
+        ([UP], "its stride is not 1"),
         ([OUT], "its input is not stacked rows"),
         ([Layer(2, (3, 3), (2, 2)), OUT], "its input is not stacked rows"),  # 5 x 7 is cropped
     ],
 )
-def test_what_is_left_alone(layers, reason, caplog):
+def test_unsupported_nodes_are_kept(layers, reason, caplog):
     proto = decoder(2, (2, 3), *layers)
     proto.graph.node[-2].name = "last"
     with caplog.at_level(logging.INFO, "cvae_export"):
@@ -72,7 +72,7 @@ def test_what_is_left_alone(layers, reason, caplog):
 
 
 @pytest.mark.parametrize("other", ["t = Tanh (v)", "t = Identity (v)"])
-def test_a_map_that_is_seen_elsewhere_is_still_made(other):
+def test_map_with_other_users_is_kept(other):
     proto = parse(
         f"""
         branch (float[batch,2,3,3] x) => (float[batch,1,6,6] y, float[batch,2,6,6] t) {{
@@ -99,7 +99,7 @@ def test_a_map_that_is_seen_elsewhere_is_still_made(other):
         ({"line": [-1, 1, 3, 12]}, False),
     ],
 )
-def test_a_concatenation_of_another_kind_is_no_stack_of_rows(change, applies):
+def test_other_concatenations_are_not_stacked_rows(change, applies):
     kind = {"last": [0, 2, 3, 1], "first": [0, 3, 1, 2], "axis": 2, "line": [-1, 3, 1, 12], **change}
     proto = parse(
         f"""

@@ -26,7 +26,7 @@ PASSES = (OutputPhases(), StridedOutput())
 
 
 @given(upsampled_images())
-def test_any_stride_1_layer_behind_an_interleaving_becomes_one_with_a_stride(proto):
+def test_any_layer_after_interleaving_is_merged(proto):
     result, names = rewritten(proto, *PASSES)
     assert names == ["OutputPhases", "StridedOutput"]
     strides = attributes(proto.graph.node[0])["strides"]
@@ -65,7 +65,7 @@ branch (float[batch,2,3,3] x) => (float[batch,1,6,6] y, float[batch,2,6,6] {outp
 
 
 @pytest.mark.parametrize("change", [{"output": "v", "other": ""}, {"output": "t", "other": "t = Tanh (v)"}])
-def test_a_map_that_is_seen_elsewhere_is_still_made(change, caplog):
+def test_map_with_other_users_is_kept(change, caplog):
     proto = parse(BRANCH.format(**change), w=normal(2, 2, 3, 3), u=normal(2, 1, 3, 3))
     with caplog.at_level(logging.INFO, "cvae_export"):
         result, names = rewritten(proto, *PASSES)
@@ -77,12 +77,12 @@ def test_a_map_that_is_seen_elsewhere_is_still_made(change, caplog):
 @pytest.mark.parametrize(
     ("layers", "reasons"),
     [
-        ([UP], ["it has a stride of its own"]),
+        ([UP], ["its stride is not 1"]),
         ([OUT], ["its input is not interleaved phases"]),
         ([Layer(2, (3, 3), (2, 2)), OUT], ["its input is not interleaved phases"]),  # 5 x 7 is cropped
     ],
 )
-def test_what_is_left_alone(layers, reasons, caplog):
+def test_unsupported_nodes_are_kept(layers, reasons, caplog):
     proto = decoder(2, (2, 3), *layers)
     proto.graph.node[-2].name = "last"
     passes = PASSES if len(layers) > 1 else (StridedOutput(),)
@@ -98,13 +98,13 @@ def test_what_is_left_alone(layers, reasons, caplog):
 @pytest.mark.parametrize(
     ("axis", "part", "strides", "applies"),
     [
-        (2, [-1, 2, 1, 9], [2, 2], True),  # as it is written
+        (2, [-1, 2, 1, 9], [2, 2], True),  # as the pass writes it
         (1, [-1, 2, 1, 9], [2, 2], False),
         (2, [-1, 1, 2, 9], [2, 2], False),
-        (2, [-1, 2, 1, 9], [1, 1], False),  # blocks that overlap
+        (2, [-1, 2, 1, 9], [1, 1], False),  # overlapping blocks
     ],
 )
-def test_a_col2im_of_another_kind_is_no_interleaving(axis, part, strides, applies):
+def test_other_col2ims_are_not_interleaving(axis, part, strides, applies):
     proto = parse(
         f"""
         columns (float[batch,2,3,3] x) => (float[batch,1,h,w] y) {{

@@ -25,7 +25,7 @@ def random_inputs(proto, rng, batch=2):
     return {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
 
 
-def test_every_transposed_convolution_gets_equal_pads_and_the_same_output():
+def test_all_layers_get_equal_pads():
     proto = onnx.parser.parse_model(TWO_LAYERS)
     result, names = rewritten(proto, *PORTABLE)
     assert names == ["SymmetricPads"]
@@ -68,7 +68,7 @@ def test_any_pads_strides_kernels_and_dilations(data):
     result, names = rewritten(proto, *PORTABLE)
     assert names == ([] if begin == end else ["SymmetricPads"])
     arrays = random_inputs(proto, np.random.default_rng(1))
-    # The reference evaluator crops a full map too: only cropping moves, so not a bit may change.
+    # The reference evaluator also crops a full map, so every bit must stay.
     np.testing.assert_array_equal(evaluate(result, arrays), evaluate(proto, arrays))
 
 

@@ -1,4 +1,4 @@
-"""What an encoder and a decoder from elsewhere are: looked at, and tried on a few inputs, before anything is exported."""
+"""Adapters of external Keras encoders and decoders: inspect their graphs and try them on a few inputs."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -11,22 +11,30 @@ from numpy.typing import NDArray
 
 from cvae_runtime import PROVIDERS, CvaeError, InputError
 
+from ._config import DEFAULT_OPSET, DecoderOutput, Range
 from ._convert import ConversionError, convert
 from ._decoder_output import kind_of_output, probs_of
 from ._ends import End, end_of
 from ._input_range import RANGES, Preprocess, range_text
 from ._network import Network
-from ._reasons import place_of, reason_of, whole_tracebacks
-from ._settings import DEFAULT_OPSET, DecoderOutput, Range
+from ._reasons import full_tracebacks, place_of, reason_of
 from ._verify import open_session
 
 Shape = tuple[int, int, int]
 Encode = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 Decode = Callable[[tf.Tensor], Mapping[str, tf.Tensor]]
 
-_POSITIVE = ("Softplus", "Exp", "Sqrt", "Abs", "Square", "Sigmoid", "Elu")  # as variances are made
+_POSITIVE = (
+    "Softplus",
+    "Exp",
+    "Sqrt",
+    "Abs",
+    "Square",
+    "Sigmoid",
+    "Elu",
+)  # activations of variances and standard deviations
 
-# Names of outputs without separators, as they are commonly given.
+# Common names of outputs, without separators.
 _MEANS = ("mean", "mu", "loc")
 _LOGVARS = ("logvar", "logvariance", "logsigma2", "logsigmasq", "logsigmasquared")
 _SPREADS = {
@@ -41,8 +49,8 @@ def image_shape_of(encoder: Network) -> Shape:
         case (None, int(height), int(width), 1 | 3 as channels):
             return height, width, channels
     raise InputError(
-        f"{encoder.name}: expected an input (None, H, W, C), any number of images of one size with 1 or 3 channels, channels "
-        f"last; found {encoder.shape}; wrap it: x = keras.Input((H, W, C)); keras.Model(x, model(x))"
+        f"{encoder.name}: expected an input (None, H, W, C), images of one size with 1 or 3 channels, channels last; "
+        f"found {encoder.shape}; wrap it: x = keras.Input((H, W, C)); keras.Model(x, model(x))"
     )
 
 
@@ -51,62 +59,62 @@ def latent_dim_of(decoder: Network) -> int:
         case (None, int(latent_dim)):
             return latent_dim
     raise InputError(
-        f"{decoder.name}: expected an input (None, L), any number of latents; found {decoder.shape}; "
+        f"{decoder.name}: expected an input (None, L), latents; found {decoder.shape}; "
         f"wrap it: z = keras.Input((L,)); keras.Model(z, model(z))"
     )
 
 
 def graph_of_encoder(encoder: Network) -> onnx.ModelProto:
-    """The encoder's graph, of which `input_range_of` and `check_codes` look at the two ends."""
-    return _graph_of(encoder, lambda x: dict(zip(("mean", "logvar"), _gaussian(encoder, x), strict=True)))
+    """Return the encoder's graph, for `input_range_of` and `check_logvar`."""
+    return _to_graph(encoder, lambda x: dict(zip(("mean", "logvar"), _mean_and_logvar(encoder, x), strict=True)))
 
 
-def encode_of(encoder: Network, images: tf.Tensor, latent_dim: int) -> Encode:
-    """The encoder as a function to mean and logvar, float32 (N, L), of which ``images`` have shown that it is one."""
-    codes = _try(encoder.name, lambda x: _gaussian(encoder, x), images)
+def adapt_encoder(encoder: Network, images: tf.Tensor, latent_dim: int) -> Encode:
+    """Return the encoder as a function to mean and logvar, float32 (N, L), after a trial run on ``images``."""
+    codes = _trial_run(encoder.name, lambda x: _mean_and_logvar(encoder, x), images)
     if any(code.shape[1:] != (latent_dim,) for code in codes):
         raise InputError(
             f"{encoder.name}: expected mean and logvar of (None, {latent_dim}), the decoder's input, found "
-            f"{_shapes(codes)}; give an encoder and a decoder that belong together"
+            f"{_shapes(codes)}; pass an encoder and a decoder of one model"
         )
     if all(np.array_equal(code, np.broadcast_to(code[0], code.shape)) for code in codes):
         raise InputError(
-            f"{encoder.name}: expected codes that depend on the picture, found the same for all; "
-            f"give a model that looks at its input, or say the --input-range that it was trained on"
+            f"{encoder.name}: expected codes that depend on the image, found the same for all; "
+            f"pass a model that uses its input, or pass the --input-range that it was trained on"
         )
-    return lambda x: _gaussian(encoder, x)
+    return lambda x: _mean_and_logvar(encoder, x)
 
 
-def check_codes(encoder: Network, graph: onnx.ModelProto) -> None:
-    """Raise `InputError` if the ends of the encoder's graph show no logarithm of a variance, or that it comes first."""
+def check_logvar(encoder: Network, graph: onnx.ModelProto) -> None:
+    """Raise `InputError` if the graph's last operators show a standard deviation or variance, or logvar before mean."""
     mean, logvar = (end_of(graph, name) for name in ("mean", "logvar"))
     for role, end in (("logvar", logvar), ("mean", mean if logvar.low < 0 else End(""))):
         if end.operator in _POSITIVE and end.low >= 0:
             raise InputError(
-                f"{encoder.name}: expected mean and logvar, the logarithm of the variance, found a {role} that {end.operator} "
-                f"keeps above {end.low:g}, as standard deviations and variances are; give "
+                f"{encoder.name}: expected mean and logvar, the logarithm of the variance, found a {role} that "
+                f"{end.operator} keeps above {end.low:g}, like a standard deviation or variance; pass "
                 f"keras.Model(x, [mean, 2 * keras.ops.log(sigma)]), or keras.ops.log(variance)"
             )
 
 
-def decode_of(decoder: Network, z: Any, image_shape: Shape, output: DecoderOutput) -> tuple[Decode, DecoderOutput]:
-    """The decoder as a function to probs, float32 (N, H, W, C), of which latents have shown that it is one.
+def adapt_decoder(decoder: Network, z: Any, image_shape: Shape, output: DecoderOutput) -> tuple[Decode, DecoderOutput]:
+    """Return the decoder as a function to probs, float32 (N, H, W, C), after a trial run on latents.
 
     Returns:
-        The function, and what the decoder gives: "logits", or what pixels 0 and 255 are in it.
+        The function, and the decoder's output: "logits", "probs", or its values for pixels 0 and 255.
     """
-    (pixels,) = _try(decoder.name, lambda z: (_pixels(decoder, z),), z)
+    (pixels,) = _trial_run(decoder.name, lambda z: (_pixels(decoder, z),), z)
     if pixels.shape[1:] != image_shape:
         raise InputError(
-            f"{decoder.name}: expected images of {(None, *image_shape)}, the encoder's input, found {_shapes([pixels])}; "
-            f"give an encoder and a decoder that belong together"
+            f"{decoder.name}: expected images of {(None, *image_shape)}, the encoder's input, found "
+            f"{_shapes([pixels])}; pass an encoder and a decoder of one model"
         )
-    end = end_of(_graph_of(decoder, lambda z: {"pixels": _pixels(decoder, z)}), "pixels")
+    end = end_of(_to_graph(decoder, lambda z: {"pixels": _pixels(decoder, z)}), "pixels")
     kind = kind_of_output(decoder.name, end, pixels, output)
     return lambda z: {"probs": probs_of(_pixels(decoder, z), kind)}, kind
 
 
-def check_meant(
+def check_reconstructions(
     encoder: Network,
     decoder: Network,
     images: NDArray[np.uint8],
@@ -114,32 +122,33 @@ def check_meant(
     input_range: Range,
     output: DecoderOutput,
 ) -> None:
-    """Raise `InputError` if images come back far better where the two models are taken otherwise.
+    """Raise `InputError` if another input range or decoder output reconstructs images far better.
 
     Args:
         encoder, decoder: the pair.
-        images: pictures of the kind that it was trained on, uint8 (N, H, W, C).
-        preprocess: pixels and a range to the encoder's input, float32.
-        input_range, output: as the pair is taken.
+        images: images of the kind that the pair was trained on, uint8 (N, H, W, C).
+        preprocess: maps pixels and a range to the encoder's input, float32.
+        input_range, output: the chosen input range and decoder output.
     """
     targets = preprocess(images, (0.0, 1.0)).numpy()
     errors: dict[tuple[Range, DecoderOutput], float] = {}
     for pixels in dict.fromkeys((input_range, *RANGES)):
-        decoded = _pixels(decoder, _gaussian(encoder, preprocess(images, pixels))[0])
+        decoded = _pixels(decoder, _mean_and_logvar(encoder, preprocess(images, pixels))[0])
         for kind in dict.fromkeys((output, "logits", *RANGES)):
             errors[pixels, kind] = float(np.square(probs_of(decoded, kind) - targets).mean())
     taken, best = errors[input_range, output], min(errors, key=lambda choice: errors[choice])
-    # An untrained pair gives no picture back, however it is taken.
+    # An untrained pair reconstructs nothing, whatever the ranges.
     if errors[best] < targets.var(axis=0).mean() / 2 and errors[best] < taken / 2:
-        told = best[1] if isinstance(best[1], str) else range_text(best[1])
+        best_output = best[1] if isinstance(best[1], str) else range_text(best[1])
         raise InputError(
-            f"{encoder.name} and {decoder.name}: expected images that come back, found a mean squared error of {taken:.2g}, "
-            f"but of {errors[best]:.2g} if told otherwise; say --input-range {range_text(best[0])} --decoder-output {told}"
+            f"{encoder.name} and {decoder.name}: expected reconstructions close to the images, found a mean squared "
+            f"error of {taken:.2g}, and {errors[best]:.2g} with other options; pass --input-range {range_text(best[0])} "
+            f"--decoder-output {best_output}"
         )
 
 
-def _graph_of(network: Network, call: Callable[[tf.Tensor], Mapping[str, tf.Tensor]]) -> onnx.ModelProto:
-    """The graph of a network, which ONNX Runtime opens: before anything is compared, which takes minutes."""
+def _to_graph(network: Network, call: Callable[[tf.Tensor], Mapping[str, tf.Tensor]]) -> onnx.ModelProto:
+    """Convert a network to a graph and open it in ONNX Runtime, to fail before the comparison, which takes minutes."""
     spec = tf.TensorSpec(network.shape, network.dtype, name="x")
     function = tf.function(call, autograph=False, input_signature=[spec])
     try:
@@ -150,14 +159,14 @@ def _graph_of(network: Network, call: Callable[[tf.Tensor], Mapping[str, tf.Tens
         open_session(proto.SerializeToString(), PROVIDERS["cpu"])
     except Exception as error:  # ONNX Runtime's exceptions have no common base
         raise ConversionError(
-            f"{network.name}: expected a graph that ONNX Runtime opens, found one that it does not: {reason_of(error)}; "
-            f"build the model anew under the policy float32, of plainer layers"
+            f"{network.name}: expected a graph that ONNX Runtime opens, found one that it does not: "
+            f"{reason_of(error)}; rebuild the model under the policy float32, with simpler layers"
         ) from error
     return proto
 
 
-def _gaussian(encoder: Network, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mean and logvar: outputs of these names, or the first two of a list, or the halves of its only one."""
+def _mean_and_logvar(encoder: Network, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return mean and logvar: outputs with these names, the first two of a list, or the halves of the only output."""
     outputs = encoder.call(x)
     names: Sequence[str] = encoder.outputs
     if isinstance(outputs, Mapping):
@@ -168,7 +177,7 @@ def _gaussian(encoder: Network, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         found = _shapes(tensors)
         if len(tensors) == 1 and tensors[0].shape.rank == 2 and tensors[0].shape[1] % 2 == 0:
             tensors, names = tf.split(tensors[0], 2, axis=1), ()
-    plain = [_plain(name) for name in names] if len(names) == len(tensors) else []
+    plain = [_normalize_name(name) for name in names] if len(names) == len(tensors) else []
     means, logvars = ([place for place, name in enumerate(plain) if name in known] for known in (_MEANS, _LOGVARS))
     if len(means) == len(logvars) == 1:
         tensors = [tensors[means[0]], tensors[logvars[0]]]
@@ -176,22 +185,23 @@ def _gaussian(encoder: Network, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         kind, formula = _SPREADS[plain[spreads[0]]]
         name = names[spreads[0]]
         raise InputError(
-            f"{encoder.name}: expected mean and logvar, the logarithm of the variance, found an output {name}, by its name a "
-            f"{kind}; give keras.Model(x, {{'mean': mean, 'logvar': {formula.format(name)}}})"
+            f"{encoder.name}: expected mean and logvar, the logarithm of the variance, found the output {name}, "
+            f"whose name means a {kind}; pass keras.Model(x, {{'mean': mean, 'logvar': {formula.format(name)}}})"
         )
     elif isinstance(outputs, Mapping):
         tensors = []
     if len(tensors) not in (2, 3):
         raise InputError(
-            f"{encoder.name}: expected the outputs mean and logvar, in this order or by these names, perhaps with a draw "
-            f"behind them, or one output of both side by side; found {found}; give keras.Model(x, [mean, logvar])"
+            f"{encoder.name}: expected the outputs mean and logvar, in this order or with these names, optionally "
+            f"followed by a sample, or one output that concatenates both; found {found}; "
+            f"pass keras.Model(x, [mean, logvar])"
         )
     mean, logvar = (tf.cast(tensor, tf.float32) for tensor in tensors[:2])
     return mean, logvar
 
 
-def _plain(name: str) -> str:
-    """An output's name without separators, what is in front of it and Keras's counters."""
+def _normalize_name(name: str) -> str:
+    """Return an output's name without separators, prefixes and Keras's counters."""
     words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word]
     if len(words) > 1 and words[-1].isdigit() and words[-2:] != ["sigma", "2"]:
         words.pop()
@@ -201,45 +211,47 @@ def _plain(name: str) -> str:
 
 
 def _pixels(decoder: Network, z: tf.Tensor) -> tf.Tensor:
-    """The decoder's only output."""
+    """Return the decoder's only output."""
     tensors = tf.nest.flatten(decoder.call(z))
     if len(tensors) != 1:
         raise InputError(
-            f"{decoder.name}: expected one output, images, found {_shapes(tensors)}; give keras.Model(z, images)"
+            f"{decoder.name}: expected one output, images, found {_shapes(tensors)}; pass keras.Model(z, images)"
         )
     return tf.cast(tensors[0], tf.float32)
 
 
-def _try(name: str, run: Callable[[tf.Tensor], Sequence[tf.Tensor]], inputs: tf.Tensor) -> list[NDArray[np.float32]]:
-    """Run a network on a few inputs, on the same again, and on one of them: it must work, and give the same."""
+def _trial_run(
+    name: str, run: Callable[[tf.Tensor], Sequence[tf.Tensor]], inputs: tf.Tensor
+) -> list[NDArray[np.float32]]:
+    """Run a network on a few inputs, on the same inputs again, and on one of them; the outputs must agree."""
     try:
-        with whole_tracebacks():
+        with full_tracebacks():
             first, second, alone = ([tensor.numpy() for tensor in run(x)] for x in (inputs, inputs, inputs[:1]))
     except CvaeError:
         raise
-    except Exception as error:  # TensorFlow and Keras raise nearly anything
+    except Exception as error:  # TensorFlow and Keras raise exceptions of many types
         raise InputError(
-            f"{name}: expected a model that takes any number of inputs, found one that fails on a few: "
-            f"{place_of(error)}{reason_of(error)}; mend that, or leave it out"
+            f"{name}: expected a model that takes any batch size, found one that fails on a few inputs: "
+            f"{place_of(error)}{reason_of(error)}; fix that layer, or leave it out"
         ) from error
 
     def agree(found: Sequence[NDArray[np.float32]], count: int) -> bool:
-        """As far as devices compute the same twice."""
+        """Whether outputs agree within what devices repeat."""
         return all(np.allclose(one[:count], other, 1e-3, 1e-3) for one, other in zip(first, found, strict=True))
 
     if not agree(second, len(inputs)):
         raise InputError(
-            f"{name}: expected outputs that the input determines, found others for the same input; "
-            f"give a model without draws and noise: keras.Model(x, [mean, logvar])"
+            f"{name}: expected deterministic outputs, found different ones for the same input; "
+            f"pass a model without sampling and noise: keras.Model(x, [mean, logvar])"
         )
     if not agree(alone, 1):
         raise InputError(
-            f"{name}: expected outputs of each input alone, found others where more come in one batch; "
-            f"give a model in inference mode, that takes no statistics over the first axis"
+            f"{name}: expected outputs that depend on one input alone, found ones that depend on the batch; "
+            f"pass a model in inference mode, without statistics over the first axis"
         )
     return first
 
 
 def _shapes(tensors: Sequence[Any]) -> str:
-    """Shapes as Keras writes them."""
+    """Format shapes as Keras does."""
     return " and ".join(str((None, *tensor.shape[1:])) for tensor in tensors)

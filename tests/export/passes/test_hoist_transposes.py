@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvae_export.passes import MovingFirst
+from cvae_export.passes import HoistTransposes
 from tests.export.tiny_graphs import (
     assert_close,
     assert_left_alone,
@@ -15,7 +15,7 @@ from tests.export.tiny_graphs import (
     run,
 )
 
-# From what a value of the graph is, to the next.
+# Steps from one value of the graph to the next.
 STEPS = [
     "Mul ({}, half)",
     "Add ({}, one)",
@@ -29,7 +29,7 @@ STEPS = [
 
 
 def images(*steps, moving="Transpose <perm = [0, 3, 1, 2]>", parameter="", element="uint8", y="float[batch,a,b,c] y"):
-    """Bytes of images that are cast, changed one by one, and moved."""
+    """Images of bytes that are cast, changed element by element, and moved."""
     names = [f"v{n}" for n in range(len(steps) + 1)]
     text = f"""
     images ({element}[batch,4,3,2] x) => ({y}) {{
@@ -45,8 +45,8 @@ def images(*steps, moving="Transpose <perm = [0, 3, 1, 2]>", parameter="", eleme
 def test_images_are_moved_before_they_are_changed(steps, reshape):
     how = {"moving": "Reshape", "parameter": ", shape", "y": "float[batch,a,b] y"} if reshape else {}
     proto = images(*steps, **how)
-    result, names = rewritten(proto, MovingFirst())
-    assert names == ["MovingFirst"]
+    result, names = rewritten(proto, HoistTransposes())
+    assert names == ["HoistTransposes"]
     before = operators(proto)
     assert operators(result) == [before[-1], *before[:-1]]
     inputs = inputs_of(proto, 3)
@@ -66,13 +66,13 @@ def test_binarization_keeps_its_types():
         threshold=np.float32(128),
         shape=np.array([-1, 1, 4, 4]),
     )
-    result, _ = rewritten(proto, MovingFirst())
+    result, _ = rewritten(proto, HoistTransposes())
     assert operators(result) == ["Reshape", "Cast", "GreaterOrEqual", "Cast"]
     assert_same(result, proto)
 
 
-NOTHING = "nothing element-wise stands before it"
-NO_INPUT = "what stands before does not go back to the graph's input"
+NOTHING = "no element-wise node comes before it"
+NO_INPUT = "the nodes before it do not start at the graph's input"
 
 
 @pytest.mark.parametrize(
@@ -87,17 +87,17 @@ NO_INPUT = "what stands before does not go back to the graph's input"
         ({"moving": "Reshape", "parameter": ", computed"}, "the shape is computed"),
     ],
 )
-def test_what_is_left_alone(change, reason, caplog):
+def test_unsupported_nodes_are_kept(change, reason, caplog):
     change = dict(change)
     proto = images(*change.pop("steps", []), **change)
     shape = parse("s (uint8[batch,4,3,2] x) => (int64[4] computed) { computed = Shape (x) }").graph.node[0]
     proto.graph.node.insert(0, shape)
     for name, array in {"wide": np.float32([0.5, 2.0]), "axes": np.full((1, 1, 1, 1), 0.5, np.float32)}.items():
         proto.graph.initializer.append(parse("c () => () {}", **{name: array}).graph.initializer[0])
-    assert_left_alone(proto, MovingFirst(), caplog, reason)
+    assert_left_alone(proto, HoistTransposes(), caplog, reason)
 
 
-def test_a_value_that_is_seen_elsewhere_is_left_where_it_is():
+def test_value_with_other_users_is_kept():
     proto = parse(
         """
         images (float[batch,4,3,2] x) => (float[batch,2,4,3] y, float[batch,4,3,2] z) {
@@ -108,6 +108,6 @@ def test_a_value_that_is_seen_elsewhere_is_left_where_it_is():
         }
         """
     )
-    result, names = rewritten(proto, MovingFirst())
+    result, names = rewritten(proto, HoistTransposes())
     assert names == []
     assert_same(result, proto)

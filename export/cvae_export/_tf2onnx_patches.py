@@ -1,4 +1,4 @@
-"""What tf2onnx does not know, writes wrongly, or warns of for no reason, where networks from elsewhere need it."""
+"""Patches for tf2onnx: missing operators, wrong graphs and needless warnings of external networks."""
 
 import logging
 from collections.abc import Iterator
@@ -12,21 +12,21 @@ from tf2onnx import tf_loader, utils
 
 
 def _erfc(graph: Any, node: Any, name: str, _arguments: Any) -> None:
-    """GELU's complement of the error function, 1 - erf(x), which tf2onnx does not know."""
+    """Write 1 - erf(x), the complementary error function of GELU, which tf2onnx lacks."""
     one = _one(graph, node, name)
     node.type = "Erf"
     graph.insert_new_node_on_output("Sub", node.output[0], f"{name}_complement", inputs=[one, node.output[0]])
 
 
 def _expm1(graph: Any, node: Any, name: str, _arguments: Any) -> None:
-    """exp(x) - 1, which tf2onnx does not know, as CELU and variances have it."""
+    """Write exp(x) - 1, of CELU and variances, which tf2onnx lacks."""
     one = _one(graph, node, name)
     node.type = "Exp"
     graph.insert_new_node_on_output("Sub", node.output[0], f"{name}_minus_one", inputs=[node.output[0], one])
 
 
 def _log1p(graph: Any, node: Any, name: str, _arguments: Any) -> None:
-    """log(1 + x), which tf2onnx does not know."""
+    """Write log(1 + x), which tf2onnx lacks."""
     one = _one(graph, node, name)
     node.type = "Log"
     graph.insert_new_node_on_input(node, "Add", [node.input[0], one], name=f"{name}_plus_one")
@@ -39,13 +39,13 @@ def _one(graph: Any, node: Any, name: str) -> str:
 
 HANDLERS: dict[str, Any] = {"Erfc": (_erfc, []), "Expm1": (_expm1, []), "Log1p": (_log1p, [])}
 
-_NOT_IN_FLOAT64 = ("Conv", "ConvTranspose", "AveragePool", "Resize")  # in ONNX Runtime
+_NOT_IN_FLOAT64 = ("Conv", "ConvTranspose", "AveragePool", "Resize")  # ONNX Runtime has no float64 kernels for them
 
 
-def mend_short_kernels(proto: onnx.ModelProto) -> None:
-    """Write what lies beyond a transposed convolution whose kernel is shorter than its stride as output_padding.
+def fix_short_kernels(proto: onnx.ModelProto) -> None:
+    """Write output_padding for transposed convolutions whose kernel is shorter than the stride.
 
-    tf2onnx writes it as negative pads, on both sides, which ONNX does not know; TensorFlow has it at the end alone.
+    tf2onnx writes negative pads on both sides, which ONNX does not allow; TensorFlow pads only the end.
     """
     for node in proto.graph.node:
         pads: Any = next((attribute.ints for attribute in node.attribute if attribute.name == "pads"), ())
@@ -55,8 +55,8 @@ def mend_short_kernels(proto: onnx.ModelProto) -> None:
             node.attribute.append(onnx.helper.make_attribute("output_padding", beyond.tolist()))
 
 
-def mend_float64(proto: onnx.ModelProto) -> None:
-    """Compute in float32 what ONNX Runtime has no float64 for, between casts."""
+def fix_float64(proto: onnx.ModelProto) -> None:
+    """Compute operators that ONNX Runtime lacks in float64 in float32, between casts."""
     wanted = [node for node in proto.graph.node if node.op_type in _NOT_IN_FLOAT64]
     if not wanted or not _has_float64(proto):
         return
@@ -94,8 +94,8 @@ def _cast(name: str, result: str, dtype: int) -> onnx.NodeProto:
     return onnx.helper.make_node("Cast", [name], [result], name=f"{result}_cast", to=dtype)
 
 
-def inlined(graph: Any, inputs: list[str], outputs: list[str]) -> Any:
-    """A graph without calls of functions that XLA is to compile, as Keras has its convolutions with groups."""
+def inline_xla_functions(graph: Any, inputs: list[str], outputs: list[str]) -> Any:
+    """Inline functions marked for XLA, which Keras uses for grouped convolutions."""
     calls = [node for node in graph.node if "_XlaMustCompile" in node.attr]
     if not calls:
         return graph
@@ -108,23 +108,23 @@ def inlined(graph: Any, inputs: list[str], outputs: list[str]) -> Any:
 
 
 class _Failures(logging.Handler):
-    """Gathers the exceptions that tf2onnx's handlers of operators raise, after which it would go on."""
+    """Log handler that collects the exceptions of tf2onnx's operator handlers, which tf2onnx ignores."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.errors: list[BaseException] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Logging calls it."""
+        """Collect the exception of a record."""
         if record.name == "tf2onnx.tfonnx" and record.exc_info and record.exc_info[1] is not None:
             self.errors.append(record.exc_info[1])
 
 
 @contextmanager
-def hushed() -> Iterator[list[BaseException]]:
-    """Keep tf2onnx from logging what is mended or becomes an error of ours; under ``-v`` it logs all the same.
+def suppress_tf2onnx_log() -> Iterator[list[BaseException]]:
+    """Suppress tf2onnx's log, unless ``-v`` is given: patches fix the causes, or errors report them.
 
-    Gives the exceptions that its handlers of operators have raised.
+    Yields a list that collects the exceptions of its operator handlers.
     """
     logger, failures = logging.getLogger("tf2onnx"), _Failures()
     propagate = logger.propagate

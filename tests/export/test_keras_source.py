@@ -1,4 +1,4 @@
-"""Models that this project did not train, from their files to the runtime's numbers."""
+"""External Keras models, from their files to the runtime's outputs."""
 
 import json
 import warnings
@@ -17,13 +17,13 @@ from keras import layers
 import cvae_runtime
 from cvae_export import export_models
 from cvae_export._cli import command
-from cvae_export._elsewhere import _preprocessing, subject_of_models
+from cvae_export._keras_source import _preprocessing, source_of_models
 from cvae_runtime import InputError, TargetExistsError, check_golden, read_bundle
 from cvae_train import Dataset
 
 
 class Draw(layers.Layer):
-    """z ~ N(mean, exp(logvar)), as Keras's VAE example has it inside its encoder."""
+    """z ~ N(mean, exp(logvar)), inside the encoder of Keras's VAE example."""
 
     def __init__(self, **options):
         super().__init__(**options)
@@ -36,7 +36,7 @@ class Draw(layers.Layer):
 
 
 def tutorial():
-    """The networks of TensorFlow's CVAE tutorial: one output of the encoder to be split, logits of the decoder."""
+    """The networks of TensorFlow's CVAE tutorial: an encoder with one output to split, a decoder of logits."""
     encoder = [keras.Input((28, 28, 1))]
     encoder += [layers.Conv2D(filters, 3, 2, activation="relu") for filters in (32, 64)]
     encoder += [layers.Flatten(), layers.Dense(2 + 2)]
@@ -47,7 +47,7 @@ def tutorial():
 
 
 def example():
-    """The networks of Keras's VAE example: mean, logvar and a draw of the encoder, probabilities of the decoder."""
+    """The networks of Keras's VAE example: an encoder of mean, logvar and a sample, a decoder of probabilities."""
     x = keras.Input((28, 28, 1))
     h = layers.Conv2D(32, 3, 2, padding="same", activation="relu")(x)
     h = layers.Conv2D(64, 3, 2, padding="same", activation="relu")(h)
@@ -62,7 +62,7 @@ def example():
 
 
 def normalised():
-    """Colour, batches normalised, dropout, other paddings and activations, pictures enlarged by repetition."""
+    """Colour networks with batch normalization, dropout, upsampling, other paddings and activations."""
     x = keras.Input((8, 12, 3))
     h = layers.LeakyReLU()(layers.BatchNormalization()(layers.Conv2D(4, 5, 2, padding="same")(x)))
     h = layers.Dropout(0.5)(layers.Conv2D(6, 2, activation="swish")(layers.ZeroPadding2D(1)(h)))
@@ -77,12 +77,12 @@ def normalised():
 
 
 def seeded(pair):
-    """A pair with biases and moving averages that are not those of an untrained one."""
+    """Set random biases and moving averages, unlike those of an untrained pair."""
     rng = np.random.default_rng(0)
     for model in pair:
         for variable in model.variables:
             shape = variable.shape
-            if "float" not in variable.dtype:  # the state of random numbers
+            if "float" not in variable.dtype:  # the state of a random generator
                 continue
             scale = 0.3 if len(shape) == 1 else np.sqrt(2.0 / np.prod(shape[:-1]))
             value = rng.standard_normal(shape) * scale
@@ -100,7 +100,7 @@ def pairs():
 
 @pytest.fixture(scope="module")
 def saved(pairs, tmp_path_factory):
-    """Each pair as .keras files and as SavedModels: paths by name and form."""
+    """Each pair as .keras files and as SavedModels: paths by name and format."""
     paths = {}
     for name, pair in pairs.items():
         folder = tmp_path_factory.mktemp(name)
@@ -120,7 +120,7 @@ def cvae_export(console):
 
 
 def own_codes(encoder, images):
-    """Mean and logvar by Keras itself."""
+    """Mean and logvar computed by Keras."""
     outputs = encoder(images, training=False)
     if isinstance(outputs, dict):
         outputs = (outputs["z_mean"], outputs["z_log_var"])
@@ -158,7 +158,7 @@ def test_the_runtime_gives_the_models_own_numbers(pairs, saved, name, form, tmp_
         assert not [node.op_type for node in nodes if "Random" in node.op_type]
 
 
-def test_the_manifest_says_that_nothing_is_known_of_the_training(pairs, tmp_path):
+def test_manifest_of_external_models_has_no_training(pairs, tmp_path):
     result = export_models(*pairs["normalised"], tmp_path / "bundle", input_range=(-1, 1), binarize_at=99)
     manifest = read_bundle(tmp_path / "bundle").manifest
     assert manifest == result.manifest
@@ -180,15 +180,15 @@ def test_images_measure_the_elbo(pairs, tmp_path):
         assert model.score(data.test).elbo.mean() == pytest.approx(result.elbo.mean, rel=1e-5)
     assert (result.elbo.count, result.manifest.training) == (6, None)
     assert all(abs(graph.verified.elbo_change) < 1e-3 for graph in result.manifest.graphs)
-    subject = subject_of_models(*pairs["normalised"], data=data)
-    np.testing.assert_array_equal(subject.calibration_images(), data.train)
+    source = source_of_models(*pairs["normalised"], data=data)
+    np.testing.assert_array_equal(source.calibration_images(), data.train)
 
 
 def test_images_of_another_shape_are_refused(pairs, tiny_archive, tmp_path):
     with pytest.raises(InputError) as caught:
         export_models(*pairs["normalised"], tmp_path / "bundle", data=tiny_archive)
     assert str(caught.value) == (
-        f"{tiny_archive}: expected images of (8, 12, 3), the encoder's input, found (8, 8, 1); give others, or leave out --data"
+        f"{tiny_archive}: expected images of (8, 12, 3), the encoder's input, found (8, 8, 1); pass other images, or leave out --data"
     )
 
 
@@ -212,11 +212,11 @@ def test_the_encoder_sees_the_range_that_was_given(input_range):
     x, z = keras.Input((8, 8, 1)), keras.Input((64,))
     seen = layers.Flatten()(x)
     encoder, decoder = keras.Model(x, [seen, seen]), keras.Model(z, layers.Reshape((8, 8, 1))(z))
-    subject = subject_of_models(encoder, decoder, input_range=input_range, decoder_output="logits")
+    source = source_of_models(encoder, decoder, input_range=input_range, decoder_output="logits")
     pixels = np.arange(256, dtype=np.uint8).reshape(4, 8, 8, 1)
     expected = {(0, 1): pixels / 255, (-1, 1): pixels / 127.5 - 1, (0, 255): pixels}[input_range].reshape(4, 64)
-    for images in (subject.preprocess(pixels), subject.preprocess_float(pixels / np.float32(255))):
-        np.testing.assert_allclose(subject.encode(images)[0], expected, rtol=3e-7, atol=3e-7)
+    for images in (source.preprocess(pixels), source.preprocess_float(pixels / np.float32(255))):
+        np.testing.assert_allclose(source.encode(images)[0], expected, rtol=3e-7, atol=3e-7)
 
 
 @pytest.mark.parametrize(
@@ -224,30 +224,33 @@ def test_the_encoder_sees_the_range_that_was_given(input_range):
     [
         (
             {"decoder_output": "pixels"},
-            "decoder_output must be one of auto, logits, probs, or two numbers; found 'pixels'",
+            "decoder_output: expected auto, logits, probs or two numbers, found 'pixels'",
         ),
         (
             {"decoder_output": (1, -1)},
-            "decoder_output must be what pixels 0 and 255 become, such as 0, 1; found 1, -1",
+            "decoder_output: expected the values of pixels 0 and 255, such as 0, 1; found 1, -1",
         ),
-        ({"input_range": (1, 0)}, "input_range must be what pixels 0 and 255 become, such as 0, 1; found 1, 0"),
-        ({"input_range": (0, np.inf)}, "input_range must be what pixels 0 and 255 become, such as 0, 1; found 0, inf"),
-        ({"binarize_at": 0}, "binarize_at must be the first pixel value that counts as 1, from 1 to 255; found 0"),
+        ({"input_range": (1, 0)}, "input_range: expected the values of pixels 0 and 255, such as 0, 1; found 1, 0"),
+        (
+            {"input_range": (0, np.inf)},
+            "input_range: expected the values of pixels 0 and 255, such as 0, 1; found 0, inf",
+        ),
+        ({"binarize_at": 0}, "binarize_at: expected a threshold from 1 to 255, found 0"),
     ],
 )
-def test_options_that_cannot_be_are_refused(pairs, options, message):
+def test_invalid_options_are_errors(pairs, options, message):
     with pytest.raises(InputError) as caught:
-        subject_of_models(*pairs["normalised"], **options)
+        source_of_models(*pairs["normalised"], **options)
     assert str(caught.value) == message
 
 
-def test_an_existing_target_is_refused_before_models_are_loaded(tmp_path):
+def test_existing_target_raises_before_loading(tmp_path):
     (tmp_path / "bundle").mkdir()
     with pytest.raises(TargetExistsError, match="bundle exists already; choose another name or say --overwrite"):
         export_models("encoder.keras", "decoder.keras", tmp_path / "bundle")
 
 
-def test_the_command_exports_a_pair_and_says_what_it_takes_the_decoder_for(cvae_export, saved, caplog, tmp_path):
+def test_command_exports_a_pair_and_warns_of_logits(cvae_export, saved, caplog, tmp_path):
     encoder, decoder = saved["tutorial", ".keras"]
     code, err = cvae_export("--encoder", encoder, "--decoder", decoder, "--onnx", tmp_path / "bundle")
     assert code == 0
@@ -255,16 +258,16 @@ def test_the_command_exports_a_pair_and_says_what_it_takes_the_decoder_for(cvae_
     table, last = table[:3], table[-1]
     assert caplog.messages == [
         (
-            f"decoder {decoder}: ends without an activation, so that its output is taken as logits; for pixels say "
+            f"decoder {decoder}: has no activation at its end, so its output is read as logits; for pixels pass "
             "--decoder-output LOW,HIGH"
         )
     ]
     assert [line.split()[0] for line in table] == ["encoder.onnx", "encoder.onnx", "decoder.onnx"]
-    assert [line.split()[4] for line in table] == ["-"] * 3  # no change of an ELBO that is not measured
+    assert [line.split()[4] for line in table] == ["-"] * 3  # without an ELBO there is no change
     assert last == f"{tmp_path / 'bundle'}: encoder.onnx, decoder.onnx"
 
 
-def test_the_command_hands_on_what_is_said_of_the_pair(cvae_export, saved, tmp_path):
+def test_command_passes_options_of_the_pair(cvae_export, saved, tmp_path):
     rng = np.random.default_rng(3)
     parts = {name: rng.integers(0, 256, (4, 28, 28), np.uint8) for name in ("x_train", "x_test")}
     np.savez(tmp_path / "set.npz", **parts)
@@ -283,21 +286,21 @@ def test_the_command_hands_on_what_is_said_of_the_pair(cvae_export, saved, tmp_p
     assert (code, err.splitlines()[-2].split(" ")[-5:]) == (0, ["per", "image", "over", "4", "images"])
     with cvae_runtime.load(tmp_path / "bundle", provider="cpu") as model:
         assert model.manifest.model.preprocessing.binarize_at == 100
-        assert model.generate(4).max() == 1.0  # where the sigmoid is beyond 0.5
+        assert model.generate(4).max() == 1.0  # where the sigmoid exceeds 0.5
     assert cvae_export(*pair, "--onnx", tmp_path / "quiet", "-q") == (0, "")
 
 
-def test_a_layer_that_is_not_known_exits_1_with_the_way_out(cvae_export, saved, tmp_path):
+def test_unknown_layer_exits_1(cvae_export, saved, tmp_path):
     encoder, decoder = saved["example", ".keras"]
     code, err = cvae_export("--encoder", encoder, "--decoder", decoder, "--onnx", tmp_path / "bundle")
     assert code == 1
     assert err == (
-        f"Error: encoder {encoder}: cannot be loaded: Could not locate class 'Draw'. Make sure custom classes and functions are decorated with `@keras.saving.register_keras_serializable()`; load it in Python, with the layers that it "
-        "is made of, and hand it to cvae_export.export_models, or save it by model.export('NAME')\n"
+        f"Error: encoder {encoder}: cannot be loaded: Could not locate class 'Draw'. Make sure custom classes and functions are decorated with `@keras.saving.register_keras_serializable()`; load it in Python with its custom layers and "
+        "pass it to cvae_export.export_models, or save it with model.export('NAME')\n"
     )
 
 
-USAGE = "Error: expected RUN, which knows its models, or --encoder and --decoder and what is said of them; found "
+USAGE = "Error: expected either RUN, or --encoder and --decoder with their options; found "
 
 
 @pytest.mark.parametrize(
@@ -310,19 +313,19 @@ USAGE = "Error: expected RUN, which knows its models, or --encoder and --decoder
         (("run", "--input-range", "0,1"), USAGE + "RUN, --input-range"),
         (
             ("--input-range", "0-1"),
-            "Error: Invalid value for '--input-range': '0-1': expected two numbers with a comma between, as 0,1",
+            "Error: Invalid value for '--input-range': '0-1': expected two numbers separated by a comma, such as 0,1",
         ),
         (("--binarize-at", 256), "Error: Invalid value for '--binarize-at': 256 is not in the range 1<=x<=255."),
         (
             ("--decoder-output", "mean"),
             (
-                "Error: Invalid value for '--decoder-output': 'mean': expected auto, logits, probs, or two numbers with a comma "
-                "between, as -1,1"
+                "Error: Invalid value for '--decoder-output': 'mean': expected auto, logits, probs, or two numbers separated by a "
+                "comma, such as -1,1"
             ),
         ),
         (
             ("--decoder-output", "-1,one"),
-            "Error: Invalid value for '--decoder-output': '-1,one': expected two numbers with a comma between, as 0,1",
+            "Error: Invalid value for '--decoder-output': '-1,one': expected two numbers separated by a comma, such as 0,1",
         ),
     ],
 )
@@ -332,7 +335,7 @@ def test_usage_errors_exit_2(cvae_export, arguments, message):
 
 
 def raw_pair(activation, front):
-    """An untrained pair of raw pixels: rescaled by the encoder itself, and given back in another range."""
+    """An untrained pair: the encoder rescales raw pixels, the decoder returns another range."""
     x, z = keras.Input((8, 8, 1), dtype="uint8"), keras.Input((3,))
     h = layers.Flatten()(front(x))
     pixels = layers.Reshape((8, 8, 1))(layers.Dense(64, activation=activation)(z))
@@ -340,7 +343,7 @@ def raw_pair(activation, front):
 
 
 def save(folder, *pair):
-    """Save a pair; what the command is given of it."""
+    """Save a pair and return the command's options for it."""
     arguments = []
     for role, model in zip(("encoder", "decoder"), pair, strict=True):
         with warnings.catch_warnings(action="ignore"):  # Keras's own, while it saves
@@ -349,7 +352,7 @@ def save(folder, *pair):
     return arguments
 
 
-def test_raw_pixels_and_a_tanh_go_the_whole_way(cvae_export, tmp_path):
+def test_raw_pixels_and_tanh_export(cvae_export, tmp_path):
     encoder, decoder = seeded(raw_pair("tanh", layers.Rescaling(1 / 127.5, -1)))
     arguments = save(tmp_path, encoder, decoder)
     arguments += ["--onnx", tmp_path / "bundle", "-q"]
@@ -357,8 +360,8 @@ def test_raw_pixels_and_a_tanh_go_the_whole_way(cvae_export, tmp_path):
     assert (code, err) == (
         1,
         (
-            f"Error: decoder {tmp_path}/decoder.keras: expected a sigmoid or logits at its end, found values in [-1, 1], by Tanh; "
-            "say --decoder-output -1,1 if these are pixels 0 and 255\n"
+            f"Error: decoder {tmp_path}/decoder.keras: expected a sigmoid or logits at its end, found values in [-1, 1], from Tanh; "
+            "pass --decoder-output -1,1 if these are pixels 0 and 255\n"
         ),
     )
     assert cvae_export(*arguments, "--decoder-output", "-1,1") == (0, "")
@@ -378,7 +381,7 @@ def test_a_loop_exits_1_with_one_sentence(cvae_export, tmp_path):
         1,
         (
             f"Error: encoder {tmp_path}/encoder.keras: expected a plain graph without control flow, found Loop in "
-            f"{encoder.name}/reader; give recurrent layers unroll=True, and write other loops out\n"
+            f"{encoder.name}/reader; build recurrent layers with unroll=True, and unroll other loops\n"
         ),
     )
     assert not (tmp_path / "bundle").exists()

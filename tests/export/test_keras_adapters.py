@@ -9,8 +9,8 @@ from keras import layers
 
 from cvae_export import ConversionError
 from cvae_export._convert import convert, finish
-from cvae_export._elsewhere import subject_of_models
 from cvae_export._functions import FUNCTIONS
+from cvae_export._keras_source import source_of_models
 from cvae_export.passes import PORTABLE
 from cvae_runtime import InputError
 from cvae_train import Dataset
@@ -30,7 +30,7 @@ def decoder(shape=SHAPE, size=3, last=lambda h: h, **options):
 
 def refusal(*pair, **options):
     with pytest.raises(InputError) as caught:
-        subject_of_models(*pair, **options)
+        source_of_models(*pair, **options)
     return str(caught.value)
 
 
@@ -46,7 +46,7 @@ def refusal(*pair, **options):
 def test_an_encoder_takes_images_of_one_size(input_shape, found):
     x = keras.Input(input_shape)
     assert refusal(keras.Model(x, layers.Rescaling(1.0)(x)), decoder()) == (
-        f"encoder: expected an input (None, H, W, C), any number of images of one size with 1 or 3 channels, channels last; "
+        f"encoder: expected an input (None, H, W, C), images of one size with 1 or 3 channels, channels last; "
         f"found {found}; wrap it: x = keras.Input((H, W, C)); keras.Model(x, model(x))"
     )
 
@@ -54,13 +54,13 @@ def test_an_encoder_takes_images_of_one_size(input_shape, found):
 def test_a_fixed_batch_is_refused_for_both():
     assert "found (5, 8, 8, 1); wrap it: " in refusal(encoder(batch_size=5), decoder())
     assert refusal(encoder(), decoder(batch_size=5)) == (
-        "decoder: expected an input (None, L), any number of latents; found (5, 3); "
+        "decoder: expected an input (None, L), latents; found (5, 3); "
         "wrap it: z = keras.Input((L,)); keras.Model(z, model(z))"
     )
 
 
 def test_latents_and_images_must_fit_each_other():
-    together = "give an encoder and a decoder that belong together"
+    together = "pass an encoder and a decoder of one model"
     assert refusal(encoder(), decoder(size=4)) == (
         f"encoder: expected mean and logvar of (None, 4), the decoder's input, found (None, 3) and (None, 3); {together}"
     )
@@ -84,14 +84,14 @@ def test_latents_and_images_must_fit_each_other():
 )
 def test_an_encoder_gives_mean_and_logvar(outputs, found):
     assert refusal(encoder(outputs), decoder()) == (
-        f"encoder: expected the outputs mean and logvar, in this order or by these names, perhaps with a draw behind them, or "
-        f"one output of both side by side; found {found}; give keras.Model(x, [mean, logvar])"
+        f"encoder: expected the outputs mean and logvar, in this order or with these names, optionally followed by a "
+        f"sample, or one output that concatenates both; found {found}; pass keras.Model(x, [mean, logvar])"
     )
 
 
 def test_a_decoder_gives_one_output():
     assert refusal(encoder(), decoder(last=lambda h: [h, h])) == (
-        "decoder: expected one output, images, found (None, 8, 8, 1) and (None, 8, 8, 1); give keras.Model(z, images)"
+        "decoder: expected one output, images, found (None, 8, 8, 1) and (None, 8, 8, 1); pass keras.Model(z, images)"
     )
 
 
@@ -103,30 +103,30 @@ def test_named_outputs_may_come_in_any_order(names):
     mean, logvar = layers.Dense(3), layers.Dense(3)
     pair = encoder(lambda h: {"a": h, names[1]: logvar(h), names[0]: mean(h)}), decoder()
     x = tf.ones((2, *SHAPE))
-    codes = subject_of_models(*pair, decoder_output="logits").encode(x)
+    codes = source_of_models(*pair, decoder_output="logits").encode(x)
     expected = pair[0](x)
     for code, name in zip(codes, names, strict=True):
         np.testing.assert_array_equal(code, expected[name])
 
 
-def test_a_draw_in_the_place_of_the_mean_is_refused():
+def test_sampling_in_the_encoder_is_an_error():
     class Draw(layers.Layer):
         def call(self, mean):
             return mean + tf.random.normal(tf.shape(mean))
 
     assert refusal(encoder(lambda h: [Draw()(layers.Dense(3)(h)), layers.Dense(3)(h)]), decoder()) == (
-        "encoder: expected outputs that the input determines, found others for the same input; "
-        "give a model without draws and noise: keras.Model(x, [mean, logvar])"
+        "encoder: expected deterministic outputs, found different ones for the same input; "
+        "pass a model without sampling and noise: keras.Model(x, [mean, logvar])"
     )
 
 
-def test_an_input_is_taken_alone():
+def test_outputs_must_not_depend_on_the_batch():
     pair = first(layers.Conv2D(4, 3), layers.Lambda(lambda h: h / tf.reduce_max(tf.abs(h))))
     assert refusal(*pair) == (
-        "encoder: expected outputs of each input alone, found others where more come in one batch; give a model in inference "
-        "mode, that takes no statistics over the first axis"
+        "encoder: expected outputs that depend on one input alone, found ones that depend on the batch; pass a model in "
+        "inference mode, without statistics over the first axis"
     )
-    assert "expected a model that takes any number of inputs" in refusal(
+    assert "expected a model that takes any batch size" in refusal(
         encoder(),
         decoder(last=lambda h: layers.Activation("sigmoid")(layers.Lambda(lambda h: tf.reshape(h, (64, 8, 8, 1)))(h))),
     )
@@ -143,9 +143,9 @@ def test_a_model_that_fails_is_one_line(tmp_path):
     message = refusal(encoder(), tmp_path / "one")
     assert len(message.splitlines()) == 1
     assert message.startswith(
-        f"decoder {tmp_path / 'one'}: expected a model that takes any number of inputs, found one that fails on a few: "
+        f"decoder {tmp_path / 'one'}: expected a model that takes any batch size, found one that fails on a few inputs: "
     )
-    assert message.endswith("; mend that, or leave it out")
+    assert message.endswith("; fix that layer, or leave it out")
 
 
 ENDS = {
@@ -161,14 +161,14 @@ ENDS = {
 
 
 @pytest.mark.parametrize(("last", "kind"), ENDS.values(), ids=ENDS)
-def test_the_decoders_end_tells_logits_from_probabilities(last, kind):
+def test_decoder_end_implies_logits_or_probabilities(last, kind):
     own = decoder(last=last)
     z = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
-    probs = subject_of_models(encoder(), own).decode(z)["probs"]
+    probs = source_of_models(encoder(), own).decode(z)["probs"]
     np.testing.assert_allclose(probs, tf.sigmoid(own(z)) if kind == "logits" else own(z), atol=1e-6)
 
 
-WHAT = "say --decoder-output LOW,HIGH, what pixels 0 and 255 are in it, such as 0,1 or 0,255"
+WHAT = "pass --decoder-output LOW,HIGH, its values for pixels 0 and 255, such as 0,1 or 0,255"
 
 
 @pytest.mark.parametrize(
@@ -176,20 +176,20 @@ WHAT = "say --decoder-output LOW,HIGH, what pixels 0 and 255 are in it, such as 
     [
         (
             layers.Activation("tanh"),
-            "values in [-1, 1], by Tanh; say --decoder-output -1,1 if these are pixels 0 and 255",
+            "values in [-1, 1], from Tanh; pass --decoder-output -1,1 if these are pixels 0 and 255",
         ),
         (
             lambda h: layers.Rescaling(255.0)(layers.Activation("sigmoid")(h)),
-            "values in [0, 255], by Sigmoid; say --decoder-output 0,255 if these are pixels 0 and 255",
+            "values in [0, 255], from Sigmoid; pass --decoder-output 0,255 if these are pixels 0 and 255",
         ),
-        (layers.ReLU(), f"values above 0, by Relu; {WHAT}"),
-        (layers.Activation("softplus"), f"values above 0, by Softplus; {WHAT}"),
+        (layers.ReLU(), f"values above 0, from Relu; {WHAT}"),
+        (layers.Activation("softplus"), f"values above 0, from Softplus; {WHAT}"),
         (layers.Activation("swish"), f"the operator Mul; {WHAT}, or logits"),
         (layers.Conv2D(1, 1, bias_initializer=keras.initializers.Constant(255.0)), "values up to"),
     ],
     ids=["tanh", "0 to 255", "relu", "softplus", "swish", "linear 0 to 255"],
 )
-def test_any_other_end_asks_for_an_answer(last, found):
+def test_other_ends_need_an_option(last, found):
     assert refusal(encoder(), decoder(last=last)).startswith(
         f"decoder: expected a sigmoid or logits at its end, found {found}"
     )
@@ -201,24 +201,24 @@ def test_any_other_end_asks_for_an_answer(last, found):
         (
             "tanh",
             "logits",
-            "logits, found values in [-1, 1], by Tanh; say --decoder-output -1,1 if these are pixels 0 and 255",
+            "logits, found values in [-1, 1], from Tanh; pass --decoder-output -1,1 if these are pixels 0 and 255",
         ),
-        ("sigmoid", "logits", "logits, found values in [0, 1], by Sigmoid; say --decoder-output probs"),
-        ("relu", "logits", f"logits, found values above 0, by Relu; {WHAT}"),
+        ("sigmoid", "logits", "logits, found values in [0, 1], from Sigmoid; pass --decoder-output probs"),
+        ("relu", "logits", f"logits, found values above 0, from Relu; {WHAT}"),
         (
             "tanh",
             "probs",
-            "probabilities, in [0, 1], found values in [-1, 1], by Tanh; say --decoder-output -1,1 if these are pixels 0 and 255",
+            "probabilities, in [0, 1], found values in [-1, 1], from Tanh; pass --decoder-output -1,1 if these are pixels 0 and 255",
         ),
         (
             "sigmoid",
             (-1.0, 1.0),
-            "values from -1 to 1, found values in [0, 1], by Sigmoid; say --decoder-output probs",
+            "values from -1 to 1, found values in [0, 1], from Sigmoid; pass --decoder-output probs",
         ),
-        ("relu", (-1.0, 1.0), f"values from -1 to 1, found values above 0, by Relu; {WHAT}"),
+        ("relu", (-1.0, 1.0), f"values from -1 to 1, found values above 0, from Relu; {WHAT}"),
     ],
 )
-def test_what_a_decoder_cannot_give_is_refused(activation, output, message):
+def test_contradicted_decoder_output_is_an_error(activation, output, message):
     pair = encoder(), decoder(last=layers.Activation(activation))
     assert refusal(*pair, decoder_output=output) == f"decoder: expected {message}"
 
@@ -237,8 +237,8 @@ def test_what_a_decoder_cannot_give_is_refused(activation, output, message):
 def test_a_decoders_range_becomes_probabilities(last, output, expected):
     own = decoder(last=last)
     z = 3 * np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
-    subject = subject_of_models(encoder(), own, decoder_output=output)
-    np.testing.assert_allclose(subject.decode(z)["probs"], expected(own(z).numpy()), atol=1e-6)
+    source = source_of_models(encoder(), own, decoder_output=output)
+    np.testing.assert_allclose(source.decode(z)["probs"], expected(own(z).numpy()), atol=1e-6)
 
 
 def test_probabilities_are_between_0_and_1():
@@ -252,7 +252,7 @@ def test_probabilities_are_between_0_and_1():
 
 
 def first(*first, dtype="float32", shape=SHAPE):
-    """An encoder with layers in front, and an untrained decoder of probabilities."""
+    """An encoder that begins with given layers, and an untrained decoder of probabilities."""
     x = keras.Input(shape, dtype=dtype)
     h = x
     for layer in first:
@@ -268,7 +268,7 @@ def adapted(values, axis=None):
 
 
 def raw_statistics():
-    """A normalisation of batches that was trained on pixels 0 to 255, after one call."""
+    """A batch normalization trained on pixels 0 to 255."""
     return layers.BatchNormalization(
         moving_mean_initializer=keras.initializers.Constant(127.0),
         moving_variance_initializer=keras.initializers.Constant(5e3),
@@ -298,18 +298,18 @@ BEGINS = {
 
 
 @pytest.mark.parametrize(("make", "expected"), BEGINS.values(), ids=BEGINS)
-def test_the_first_layers_tell_the_range_of_pixels(make, expected, caplog):
+def test_first_layers_imply_the_input_range(make, expected, caplog):
     pair = make()
-    subject = subject_of_models(*pair)
+    source = source_of_models(*pair)
     pixels = np.arange(256, dtype=np.uint8).reshape(4, *SHAPE)
     low, high = expected
-    fed = low + pixels / 255 * (high - low)  # as its maker feeds it
+    fed = low + pixels / 255 * (high - low)  # the input as in training
     codes = pair[0](fed.astype(pair[0].inputs[0].dtype), training=False)
-    for code, own in zip(subject.encode(subject.preprocess(pixels)), codes, strict=True):
+    for code, own in zip(source.encode(source.preprocess(pixels)), codes, strict=True):
         np.testing.assert_allclose(code, own, rtol=1e-4, atol=1e-4)
-    assert np.ptp(codes[0].numpy(), axis=0).max() > 1e-2  # no two sides that see zeros
+    assert np.ptp(codes[0].numpy(), axis=0).max() > 1e-2  # not zeros on both sides
     said = [] if expected == (0, 1) else [
-        f"encoder: pixels are handed over as {low} to {high}, by its input, its first layers and the decoder's output"
+        f"encoder: pixels are passed as {low} to {high}, inferred from its input, its first layers and the decoder's output"
     ]  # fmt: skip
     assert caplog.messages == said
 
@@ -317,69 +317,69 @@ def test_the_first_layers_tell_the_range_of_pixels(make, expected, caplog):
 @pytest.mark.parametrize(
     ("make", "found", "remedy"),
     [
-        (lambda: first(layers.Lambda(lambda x: x * x)), "Mul in front of its first weights", "0,255"),
-        (lambda: first(layers.LayerNormalization(axis=(1, 2, 3))), "Sub in front of its first weights", "0,255"),
+        (lambda: first(layers.Lambda(lambda x: x * x)), "Mul before its first weights", "0,255"),
+        (lambda: first(layers.LayerNormalization(axis=(1, 2, 3))), "Sub before its first weights", "0,255"),
         (
             lambda: first(layers.Lambda(lambda x: tf.cast(tf.cast(x, tf.int32), tf.float32))),
-            "Cast in front of its first weights",
+            "Cast before its first weights",
             "0,255",
         ),
-        (lambda: first(layers.Rescaling(1 / 65535)), "a factor of 1.53e-05 in front of its first weights", "0,65535"),
+        (lambda: first(layers.Rescaling(1 / 65535)), "a factor of 1.53e-05 before its first weights", "0,65535"),
         (lambda: first(layers.Rescaling(1 / 65535), dtype="uint16"), "an input of uint16", "0,65535"),
         (lambda: first(layers.Rescaling(1 / 128), dtype="int8"), "an input of int8", "-128,127"),
     ],
     ids=["square", "layer normalisation", "cast", "float of 16 bits", "16 bits", "signed"],
 )
-def test_first_layers_that_tell_nothing_ask_for_the_range(make, found, remedy):
+def test_unknown_first_layers_need_an_input_range(make, found, remedy):
     pair = make()
     assert refusal(*pair) == (
-        f"encoder: expected first layers that tell what pixels 0 and 255 become for it, found {found}; "
-        f"say --input-range LOW,HIGH, such as {remedy}"
+        f"encoder: expected first layers that show its input range, found {found}; "
+        f"pass --input-range LOW,HIGH, such as {remedy}"
     )
-    assert subject_of_models(*pair, input_range=tuple(map(float, remedy.split(","))))
+    assert source_of_models(*pair, input_range=tuple(map(float, remedy.split(","))))
 
 
-def test_truth_values_are_made_by_a_threshold():
+def test_bool_inputs_need_a_threshold():
     pair = first(layers.Lambda(lambda x: tf.cast(x, tf.float32)), dtype="bool")
-    assert refusal(*pair).endswith("found an input of bool; say --binarize-at 128")
-    subject = subject_of_models(*pair, binarize_at=128)
+    assert refusal(*pair).endswith("found an input of bool; pass --binarize-at 128")
+    source = source_of_models(*pair, binarize_at=128)
     pixels = np.arange(256, dtype=np.uint8).reshape(4, *SHAPE)
-    np.testing.assert_allclose(subject.encode(subject.preprocess(pixels))[0], pair[0](pixels >= 128)[0], atol=1e-6)
+    np.testing.assert_allclose(source.encode(source.preprocess(pixels))[0], pair[0](pixels >= 128)[0], atol=1e-6)
 
 
-REMEDY = "leave out --input-range, or say the range that the model was trained on"
+REMEDY = "leave out --input-range, or pass the range that the model was trained on"
 
 
 @pytest.mark.parametrize(
     ("front", "dtype", "stated", "message"),
     [
-        (1 / 255, "float32", (0, 1), "the input range that its first layers rescale, found 0,1, of which they make 0 to 0.00392"),
-        (1 / 255, "float32", (-1, 1), "the input range that its first layers rescale, found -1,1, of which they make -0.00392 to 0.00392"),
+        (1 / 255, "float32", (0, 1), "the input range that its first layers rescale, found 0,1, which they turn into 0 to 0.00392"),
+        (1 / 255, "float32", (-1, 1), "the input range that its first layers rescale, found -1,1, which they turn into -0.00392 to 0.00392"),
         (
             1 / 255,
             "uint8",
             (0, 1),
-            "an input range in which pixels are whole numbers that its input, uint8, holds, found 0,1",
+            "an input range whose pixels are integers that its input, uint8, holds, found 0,1",
         ),
-        (1.0, "int32", (-1, 1), "an input range in which pixels are whole numbers that its input, int32, holds, found -1,1"),
-        (1.0, "uint8", (0, 510), "an input range in which pixels are whole numbers that its input, uint8, holds, found 0,510"),
+        (1.0, "int32", (-1, 1), "an input range whose pixels are integers that its input, int32, holds, found -1,1"),
+        (1.0, "uint8", (0, 510), "an input range whose pixels are integers that its input, uint8, holds, found 0,510"),
     ],
 )  # fmt: skip
-def test_a_range_that_cannot_be_meant_is_refused(front, dtype, stated, message):
+def test_contradicted_input_range_is_an_error(front, dtype, stated, message):
     pair = first(layers.Rescaling(front), dtype=dtype)
     assert refusal(*pair, input_range=stated) == f"encoder: expected {message}; {REMEDY}"
 
 
-def test_a_pair_takes_what_it_gives():
+def test_input_range_defaults_to_the_decoder_range():
     x = keras.Input(SHAPE)
     h = layers.Flatten()(x)
     pair = keras.Model(x, [layers.Dense(3)(h), layers.Dense(3)(h)]), decoder(last=layers.Activation("tanh"))
-    subject = subject_of_models(*pair, decoder_output=(-1.0, 1.0))
-    np.testing.assert_allclose(subject.preprocess(np.array([0, 255], np.uint8)), [-1, 1])
+    source = source_of_models(*pair, decoder_output=(-1.0, 1.0))
+    np.testing.assert_allclose(source.preprocess(np.array([0, 255], np.uint8)), [-1, 1])
 
 
 def identity():
-    """A pair that gives back pictures of one value: as a trained one does, in one dimension."""
+    """A pair that reconstructs images of one value from one latent dimension."""
     x, z = keras.Input((2, 2, 1)), keras.Input((1,))
     mean = layers.Rescaling(1.0)(layers.GlobalAveragePooling2D()(x))
     encoder = keras.Model(x, [mean, layers.Rescaling(0.0, -9.0)(mean)])
@@ -387,19 +387,19 @@ def identity():
     return encoder, keras.Model(z, layers.Reshape((2, 2, 1))(ones(z)))
 
 
-def test_images_show_how_a_pair_is_meant():
+def test_images_reveal_wrong_ranges():
     images = np.repeat(np.arange(0, 250, 10, dtype=np.uint8), 4).reshape(-1, 2, 2, 1)
     data = Dataset(images, images)
     with pytest.raises(InputError) as caught:
-        subject_of_models(*identity(), data=data)
+        source_of_models(*identity(), data=data)
     assert re.fullmatch(
-        r"encoder and decoder: expected images that come back, found a mean squared error of 0\.067, but of (0|\S+e-\d\d) if "
-        r"told otherwise; say --input-range 0,1 --decoder-output 0,1",
+        r"encoder and decoder: expected reconstructions close to the images, found a mean squared error of 0\.067, and "
+        r"(0|\S+e-\d\d) with other options; pass --input-range 0,1 --decoder-output 0,1",
         str(caught.value),
     )
-    assert subject_of_models(*identity(), data=data, decoder_output=(0.0, 1.0))
+    assert source_of_models(*identity(), data=data, decoder_output=(0.0, 1.0))
     noise = np.random.default_rng(0).integers(0, 256, (9, *SHAPE), np.uint8)
-    assert subject_of_models(*first(), data=Dataset(noise, noise))  # untrained, so that nothing comes back
+    assert source_of_models(*first(), data=Dataset(noise, noise))  # untrained, so nothing is reconstructed
 
 
 @pytest.mark.parametrize(
@@ -412,37 +412,37 @@ def test_images_show_how_a_pair_is_meant():
     ],
     ids=["softplus", "exp", "elu", "swapped"],
 )
-def test_an_encoder_that_gives_a_spread_is_refused(activation, outputs, found):
+def test_encoder_with_variance_output_is_an_error(activation, outputs, found):
     def make(h):
         spread, other = layers.Dense(3, activation=activation)(h), layers.Dense(3)(h)
         return [other, spread] if outputs == "logvar" else [spread, other]
 
     assert refusal(encoder(make), decoder(), decoder_output="logits") == (
-        f"encoder: expected mean and logvar, the logarithm of the variance, found {found}, as standard deviations and "
-        f"variances are; give keras.Model(x, [mean, 2 * keras.ops.log(sigma)]), or keras.ops.log(variance)"
+        f"encoder: expected mean and logvar, the logarithm of the variance, found {found}, like a standard deviation "
+        f"or variance; pass keras.Model(x, [mean, 2 * keras.ops.log(sigma)]), or keras.ops.log(variance)"
     )
 
 
 @pytest.mark.parametrize(
     ("name", "found"),
     [
-        ("z_sigma", "a standard deviation; give keras.Model(x, {'mean': mean, 'logvar': 2 * keras.ops.log(z_sigma)})"),
-        ("latent_var", "a variance; give keras.Model(x, {'mean': mean, 'logvar': keras.ops.log(latent_var)})"),
-        ("log_std_1", "a log of a standard deviation; give keras.Model(x, {'mean': mean, 'logvar': 2 * log_std_1})"),
+        ("z_sigma", "a standard deviation; pass keras.Model(x, {'mean': mean, 'logvar': 2 * keras.ops.log(z_sigma)})"),
+        ("latent_var", "a variance; pass keras.Model(x, {'mean': mean, 'logvar': keras.ops.log(latent_var)})"),
+        ("log_std_1", "a log of a standard deviation; pass keras.Model(x, {'mean': mean, 'logvar': 2 * log_std_1})"),
     ],
 )
-def test_an_output_named_as_a_spread_is_refused(name, found):
+def test_output_named_like_a_variance_is_an_error(name, found):
     pair = encoder(lambda h: [layers.Dense(3, name="z_mean")(h), layers.Dense(3, name=name)(h)]), decoder()
     assert refusal(*pair, decoder_output="logits") == (
-        f"encoder: expected mean and logvar, the logarithm of the variance, found an output {name}, by its name {found}"
+        f"encoder: expected mean and logvar, the logarithm of the variance, found the output {name}, whose name means {found}"
     )
 
 
 @pytest.mark.parametrize("names", [("z_mean", "z_log_var"), ("mu", "log_sigma_sq"), ("latent_mu_1", "latent_logvar_1")])
-def test_a_list_in_the_other_order_is_told_by_its_names(names):
+def test_names_identify_outputs_in_any_order(names):
     own = encoder(lambda h: [layers.Dense(3, name=names[1])(h), layers.Dense(3, name=names[0])(h)])
     x = tf.ones((2, *SHAPE))
-    mean, logvar = subject_of_models(own, decoder(), decoder_output="logits").encode(x)
+    mean, logvar = source_of_models(own, decoder(), decoder_output="logits").encode(x)
     expected = own(x)
     np.testing.assert_array_equal(mean, expected[1])
     np.testing.assert_array_equal(logvar, expected[0])
@@ -478,10 +478,10 @@ RIGHT = {
 
 
 @pytest.mark.parametrize("make", RIGHT.values(), ids=RIGHT)
-def test_graphs_of_layers_that_tf2onnx_does_not_know_are_right(make, caplog):
+def test_layers_that_tf2onnx_lacks_are_converted(make, caplog):
     encoder, decoder = make()
-    subject = subject_of_models(encoder, decoder)
-    proto = convert(FUNCTIONS["encoder"](subject), 15)
+    source = source_of_models(encoder, decoder)
+    proto = convert(FUNCTIONS["encoder"](source), 15)
     assert [value.name for value in proto.graph.input] == ["images"]
     graph, _ = finish(proto, PORTABLE, ("mean", "logvar"), {"cvae.role": "encoder"})
     pixels = np.random.default_rng(1).integers(0, 256, (3, *SHAPE), np.uint8)
@@ -503,14 +503,14 @@ def test_graphs_of_layers_that_tf2onnx_does_not_know_are_right(make, caplog):
         ),
         (
             lambda: layers.Lambda(keras.ops.erfinv, name="inverse"),
-            r"encoder: expected operators that ONNX has, found Erfinv in functional_?\d*/inverse/erfinv; put other layers in its place",
+            r"encoder: expected operators that ONNX has, found Erfinv in functional_?\d*/inverse/erfinv; use another layer",
         ),
     ],
     ids=["lanczos", "erfinv"],
 )
-def test_an_operator_that_onnx_lacks_is_told_with_its_layer(layer, message, caplog):
+def test_operator_that_onnx_lacks_is_named_with_its_layer(layer, message, caplog):
     with pytest.raises(ConversionError) as caught:
-        subject_of_models(*first(layers.Conv2D(4, 3), layer()))
+        source_of_models(*first(layers.Conv2D(4, 3), layer()))
     assert re.fullmatch(message, str(caught.value))
     assert caplog.messages == []
 
@@ -525,21 +525,21 @@ def test_a_loop_is_refused_before_anything_is_compared(layer):
         layers.ZeroPadding2D(1),
     )
     with pytest.raises(ConversionError) as caught:
-        subject_of_models(*pair)
+        source_of_models(*pair)
     assert re.fullmatch(
-        r"encoder: expected a plain graph without control flow, found Loop in functional_?\d*/reader; give recurrent layers "
-        r"unroll=True, and write other loops out",
+        r"encoder: expected a plain graph without control flow, found Loop in functional_?\d*/reader; build recurrent layers "
+        r"with unroll=True, and unroll other loops",
         str(caught.value),
     )  # fmt: skip
 
 
-def test_an_encoder_must_look_at_its_input():
+def test_encoder_must_use_its_input():
     blind = encoder(
         lambda h: [layers.Rescaling(0.0)(layers.Dense(3)(h)), layers.Rescaling(0.0, 1.0)(layers.Dense(3)(h))]
     )
     assert refusal(blind, decoder(), decoder_output="logits") == (
-        "encoder: expected codes that depend on the picture, found the same for all; give a model that looks at its "
-        "input, or say the --input-range that it was trained on"
+        "encoder: expected codes that depend on the image, found the same for all; pass a model that uses its "
+        "input, or pass the --input-range that it was trained on"
     )
 
 
@@ -556,6 +556,6 @@ def test_a_layer_that_fails_is_named_with_its_reason():
     pair = first(layers.Conv2D(4, 3), fails)
     fails.reason = "no luck\n  at all."
     with pytest.raises(ConversionError) as caught:
-        subject_of_models(*pair)
-    reason = "layer 'picky': no luck at all; mend that, or leave it out"
+        source_of_models(*pair)
+    reason = "layer 'picky': no luck at all; fix that layer, or leave it out"
     assert str(caught.value) == f"encoder: cannot be traced as a graph: {reason}"

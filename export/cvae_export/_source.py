@@ -1,4 +1,4 @@
-"""What is exported: a trained model and the images that prove its graphs, wherever it comes from."""
+"""The source of an export: a trained model, and the images that verify its graphs."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -15,19 +15,19 @@ from cvae_train import RunFolder, load_run, preprocess
 
 
 @dataclasses.dataclass(frozen=True)
-class Subject:
-    """A model to be exported.
+class ExportSource:
+    """A trained model to export, of a run or of external Keras models.
 
     Attributes:
-        info: what the manifest says of it.
-        preprocess: raw pixels, uint8 (N, H, W, C), to what the network sees, float32 of the same shape.
-        preprocess_float: the same of pixels in [0, 1], float32.
-        encode: what the network sees to mean and logvar, float32 (N, L) each.
-        decode: latents float32 (N, L) to the decoder's outputs by name, float32 (N, H, W, C) each, the parameters of a
-            mixture (N, H, W, C, K).
-        test_images: uint8 (N, H, W, C), or None where there are none: then no ELBO is measured.
-        calibration_images: gives uint8 training images, for graphs that need to know the ranges of values.
-        training: the manifest's, but for the ELBO, by its keywords; None for a model from elsewhere.
+        info: the model's entry of the manifest.
+        preprocess: maps raw pixels, uint8 (N, H, W, C), to the network's input, float32 of the same shape.
+        preprocess_float: the same for float32 pixels in [0, 1].
+        encode: maps the network's input to mean and logvar, float32 (N, L) each.
+        decode: maps latents float32 (N, L) to the decoder's outputs by name, float32 (N, H, W, C) each; parameters of
+            a mixture are (N, H, W, C, K).
+        test_images: uint8 (N, H, W, C); None: no ELBO is measured.
+        calibration_images: returns uint8 training images, to measure activation ranges; None without images.
+        training: keyword arguments of the manifest's `Training`, without the ELBO; None for external models.
     """
 
     info: ModelInfo
@@ -40,18 +40,18 @@ class Subject:
     training: Mapping[str, Any] | None
 
 
-def subject_of_run(run: str | Path, data: str | Path | None = None, *, quiet: bool = False) -> Subject:
-    """The model of a finished run, with the images that it was tested on.
+def source_of_run(run: str | Path, data: str | Path | None = None, *, quiet: bool = False) -> ExportSource:
+    """Return the model and the test images of a finished run.
 
     Raises:
-        InputError: no finished run, no data, or data of another fingerprint.
+        InputError: the run is not finished, or its images are missing or have another fingerprint.
     """
     result = load_run(run)
     folder = RunFolder(result.path)
     _, source = folder.read_config()
     test_images = folder.load_test(data, quiet=quiet)
     config, binarize_at = result.config, result.config.binarize_at
-    return Subject(
+    return ExportSource(
         info=ModelInfo(
             image_shape=config.model.image_shape,
             latent_dim=config.model.latent_dim,
@@ -61,7 +61,7 @@ def subject_of_run(run: str | Path, data: str | Path | None = None, *, quiet: bo
             rng=RNG_NAME,
         ),
         preprocess=lambda images: preprocess(images, binarize_at),
-        # Where a float lies between two pixels it counts as the nearer one.
+        # A float between two pixel values is rounded to the nearer one.
         preprocess_float=lambda images: preprocess(tf.round(images * 255.0), binarize_at),
         encode=result.model.encode,
         decode=result.model.pixel_parameters,

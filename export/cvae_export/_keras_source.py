@@ -1,4 +1,4 @@
-"""A pair of Keras models that this project did not train, encoder and decoder, as a `Subject`."""
+"""`ExportSource` of an external pair of Keras models, an encoder and a decoder."""
 
 import math
 from collections.abc import Callable
@@ -13,26 +13,26 @@ from cvae_runtime.bundle import ModelInfo, Preprocessing
 from cvae_runtime.random import RNG_NAME
 from cvae_train import Dataset, load_data
 
+from ._config import OUTPUT_KINDS, DecoderOutput, Range
 from ._input_range import input_range_of
-from ._network import network_of
-from ._pair import (
-    check_codes,
-    check_meant,
-    decode_of,
-    encode_of,
+from ._keras_adapters import (
+    adapt_decoder,
+    adapt_encoder,
+    check_logvar,
+    check_reconstructions,
     graph_of_encoder,
     image_shape_of,
     latent_dim_of,
 )
-from ._reference import grey_pictures
-from ._settings import OUTPUT_KINDS, DecoderOutput, Range
-from ._subject import Subject
+from ._network import network_of
+from ._reference import grey_images
+from ._source import ExportSource
 
-_TRIED = 64  # latents that a decoder is tried on
-_SHOWN = 256  # test images that show how a pair is meant
+_TRIAL_LATENTS = 64  # latents for the decoder's trial run
+_TRIAL_IMAGES = 256  # test images to check the ranges with
 
 
-def subject_of_models(
+def source_of_models(
     encoder: Any,
     decoder: Any,
     *,
@@ -41,43 +41,41 @@ def subject_of_models(
     binarize_at: int | None = None,
     data: str | Path | Dataset | None = None,
     quiet: bool = False,
-) -> Subject:
-    """A pair of models as what is exported; for the arguments see `cvae_export.export_models`.
+) -> ExportSource:
+    """Return the source of a pair of Keras models; for the arguments see `cvae_export.export_models`.
 
     Raises:
-        InputError: a model cannot be loaded or used, the two do not fit each other, or the images not them.
+        InputError: a model cannot be loaded or used, or the two models do not fit each other or the images.
     """
     if isinstance(decoder_output, str):
         if decoder_output not in OUTPUT_KINDS:
             raise InputError(
-                f"decoder_output must be one of {', '.join(OUTPUT_KINDS)}, or two numbers; found {decoder_output!r}"
+                f"decoder_output: expected {', '.join(OUTPUT_KINDS)} or two numbers, found {decoder_output!r}"
             )
     else:
         _check_range("decoder_output", decoder_output)
     if input_range is not None:
         _check_range("input_range", input_range)
     if binarize_at is not None and not 1 <= binarize_at <= 255:
-        raise InputError(
-            f"binarize_at must be the first pixel value that counts as 1, from 1 to 255; found {binarize_at}"
-        )
+        raise InputError(f"binarize_at: expected a threshold from 1 to 255, found {binarize_at}")
     encoding, decoding = network_of(encoder, "encoder"), network_of(decoder, "decoder")
     image_shape, latent_dim = image_shape_of(encoding), latent_dim_of(decoding)
-    decode, kind = decode_of(decoding, prior_latents(0, 0, _TRIED, latent_dim), image_shape, decoder_output)
+    decode, kind = adapt_decoder(decoding, prior_latents(0, 0, _TRIAL_LATENTS, latent_dim), image_shape, decoder_output)
 
-    def see(levels: Any, ends: Range) -> tf.Tensor:
+    def to_input(levels: Any, ends: Range) -> tf.Tensor:
         return _preprocessing(ends, binarize_at)(levels)
 
     graph = graph_of_encoder(encoding)
-    pixels = input_range_of(encoding, graph, input_range, (0.0, 1.0) if isinstance(kind, str) else kind, see)
+    pixels = input_range_of(encoding, graph, input_range, (0.0, 1.0) if isinstance(kind, str) else kind, to_input)
     preprocess = _preprocessing(pixels, binarize_at)
-    grey = grey_pictures(image_shape)
-    apart = grey[np.linspace(0, len(grey) - 1, 4).astype(np.int64)]  # dark ones and bright ones
-    encode = encode_of(encoding, preprocess(apart), latent_dim)
-    check_codes(encoding, graph)
+    grey = grey_images(image_shape)
+    dark_to_bright = grey[np.linspace(0, len(grey) - 1, 4).astype(np.int64)]
+    encode = adapt_encoder(encoding, preprocess(dark_to_bright), latent_dim)
+    check_logvar(encoding, graph)
     dataset = _load(data, image_shape, quiet=quiet)
     if dataset is not None:
-        check_meant(encoding, decoding, dataset.test[:_SHOWN], see, pixels, kind)
-    return Subject(
+        check_reconstructions(encoding, decoding, dataset.test[:_TRIAL_IMAGES], to_input, pixels, kind)
+    return ExportSource(
         info=ModelInfo(
             image_shape=image_shape,
             latent_dim=latent_dim,
@@ -99,11 +97,11 @@ def subject_of_models(
 def _check_range(name: str, pixels: Range) -> None:
     low, high = pixels
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise InputError(f"{name} must be what pixels 0 and 255 become, such as 0, 1; found {low:g}, {high:g}")
+        raise InputError(f"{name}: expected the values of pixels 0 and 255, such as 0, 1; found {low:g}, {high:g}")
 
 
 def _preprocessing(input_range: Range, binarize_at: int | None) -> Callable[[Any], tf.Tensor]:
-    """Pixels 0 to 255 to what the network sees: thresholded where that is asked for, and brought into the range."""
+    """Return a function that maps pixels 0 to 255 to the network's input: binarized if requested, then rescaled."""
     low, high = input_range
     scale = (high - low) / (255.0 if binarize_at is None else 1.0)
 
@@ -125,6 +123,6 @@ def _load(data: str | Path | Dataset | None, image_shape: tuple[int, int, int], 
     if dataset.image_shape != image_shape:
         raise InputError(
             f"{dataset.source}: expected images of {image_shape}, the encoder's input, found {dataset.image_shape}; "
-            f"give others, or leave out --data"
+            f"pass other images, or leave out --data"
         )
     return dataset

@@ -122,7 +122,7 @@ def test_what_was_not_asked_again_is_not_compared(run):
 
 def test_another_processor_is_said(run):
     code, lines, _ = run([comparison(ours=STEADY)], [comparison(ours=STEADY)], processor="A Slow One")
-    assert (code, lines[0]) == (0, "the processors differ: what changed may be theirs")
+    assert (code, lines[0]) == (0, "the processors differ, which may explain the changes")
 
 
 def test_files_without_a_common_figure_cannot_be_compared(run, tmp_path):

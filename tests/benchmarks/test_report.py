@@ -51,7 +51,7 @@ def test_report_of_a_file(document, tmp_path):
 
 
 def test_a_quick_look_is_called_one(document, tmp_path):
-    warning = "A quick look with few and short rounds: do not quote these figures."
+    warning = "A quick run with few and short rounds: do not quote these figures."
     for quick in (True, False):
         write_report(dataclasses.replace(document, quick=quick, questions={}), tmp_path / "page.md")
         assert (warning in (tmp_path / "page.md").read_text()) == quick

@@ -290,7 +290,7 @@ def test_an_error_that_nobody_foresaw_is_told_without_its_text(live):
         raise RuntimeError("a secret path")
 
     service.engine.decoder._run = broken
-    assert error_of(service.client.get("/sample?count=1")) == (500, "the service failed; its log says how")
+    assert error_of(service.client.get("/sample?count=1")) == (500, "the service failed; see its log")
 
 
 def test_a_posterior_whose_draws_overflow_is_an_error_of_its_own(live, model):
@@ -328,7 +328,7 @@ def test_sigterm_ends_the_service_while_an_upload_stalls(serve):
     with send(place, "POST", "/score", FORM, b"--x\r\n", 1000) as connection:
         wait_until(lambda: httpx.get(f"{address}/healthz", timeout=PATIENCE).status_code == 200)
         process.terminate()
-        assert answer_on(connection) == (503, "the service ends; ask again later")
+        assert answer_on(connection) == (503, "the service shuts down; ask again later")
         process.wait(PATIENCE)
 
 

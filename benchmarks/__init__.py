@@ -1,1 +1,1 @@
-"""Benchmarks, one module per question: ``python -m benchmarks QUESTION``. README.md explains what is compared and how."""
+"""Benchmarks, one module per question: ``python -m benchmarks QUESTION``. README.md describes the comparisons."""

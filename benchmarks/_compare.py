@@ -1,7 +1,7 @@
 """Compare two result files: ratios with their noise, and regressions of ours beyond it.
 
-The speed of a machine changes between runs; a shared one's clock can drift by half. If both files have a ceiling from the
-same rounds, this compares each figure's share of the ceiling, round by round. Otherwise it compares the figures.
+The speed of a machine changes between runs; a shared one's clock can drift by half. If both files have a ceiling from
+the same rounds, this compares each figure's share of the ceiling, round by round. Otherwise it compares the figures.
 """
 
 import dataclasses

@@ -129,7 +129,7 @@ class Comparison:
         return next((entry for entry in self.measured if entry.name == name), None)
 
     def gain(self, mine: Point, other: Point) -> float:
-        """How many times better ``mine`` is: the median ratio of the rounds, or the ratio of medians if rounds do not match."""
+        """How many times better ``mine`` is: the median ratio of the rounds, or of medians if rounds do not match."""
         if len(mine.rounds) == len(other.rounds):
             return statistics.median(map(self._times_better, mine.rounds, other.rounds))
         return self.gain_of_medians(mine, other)
@@ -156,7 +156,7 @@ class Comparison:
         return self._best("ceiling", at, lambda _: True, lowest=True)
 
     def share_of_ceiling(self, entry: Entry, at: At) -> float | None:
-        """Share of the lowest upper bound that an entry reaches; None unless it runs in float32 on the CPU, like the bound."""
+        """Share of the lowest upper bound that an entry reaches; None unless it runs in float32 on the CPU."""
         ceiling = self.ceiling(at)
         point, top = entry.point(at), ceiling.point(at) if ceiling else None
         if entry.kind == "ceiling" or (entry.precision, entry.device) != ("float32", "cpu"):

@@ -1,7 +1,7 @@
 """The server scenario: single images arrive at random, and 99 of 100 must be ready within a time bound.
 
-Arrivals are a Poisson process with a seed, the same for all contenders. When the contender is free, it takes the largest
-batch that the queue fills, oldest images first.
+Arrivals are a Poisson process with a seed, the same for all contenders. When the contender is free, it takes the
+largest batch that the queue fills, oldest images first.
 """
 
 import bisect

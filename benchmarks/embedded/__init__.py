@@ -8,7 +8,7 @@ answers each JSON line on stdin with one line:
     {"do": "latents", "seed", "first", "count", "latent_dim"} -> {"z": …}, null without the bundle's random numbers
     {"do": "decode", "batch"}                                -> {"images": …}
     {"do": "measure", "batch", "seconds"}                    -> {"times": [seconds of every call]}
-    {"do": "size"}                                           -> {"bytes": what an app ships besides itself and the model}
+    {"do": "size"}                                           -> {"bytes": size of what an app ships besides the model}
     {"do": "cold"}                                           -> {"seconds", "image"}; browsers only
 
 Arrays are little-endian bytes in base64. The first image has seed 0; batches have seed 1.

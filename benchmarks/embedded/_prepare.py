@@ -14,7 +14,7 @@ JAVASCRIPT = Path(__file__).parents[2] / "runtime" / "js"
 
 
 def prepare(folder: Path, most: int) -> cvae_runtime.Bundle:
-    """Write ``packaged/``, ``portable/``, ``first.f32`` and ``batch.f32`` of ``most`` latents; return the packaged bundle."""
+    """Write ``packaged/``, ``portable/``, ``first.f32`` and ``batch.f32`` of ``most`` latents; return the first bundle."""
     bundle = cvae_runtime.read_bundle()
     portable = tuple(g for g in bundle.manifest.graphs if (g.target, g.precision) == ("portable", "float32"))
     for name, manifest in (

@@ -1,4 +1,4 @@
-"""Peers of cvae_runtime, one module each: the packaged model's weights in another framework, written as by a careful user.
+"""Peers of cvae_runtime, one module each: the packaged model's weights in another framework, as careful users write it.
 
 A peer is a function ``(folder)``. It returns a function that takes a task and a batch size and returns a call on one
 batch. Inputs are converted before the clock starts; calls return NumPy arrays. Frameworks use their default threads.

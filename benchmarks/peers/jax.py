@@ -1,4 +1,4 @@
-"""JAX: the network in ``jax.lax``, compiled by ``jax.jit`` for each batch size, with XLA's own threads, one per core."""
+"""JAX: the network in ``jax.lax``, compiled by ``jax.jit`` per batch size, with XLA's own threads, one per core."""
 
 import jax
 import jax.numpy as jnp

@@ -1,9 +1,9 @@
 """PyTorch: the network in ``torch.nn.functional``, channels last, in inference mode, with one thread per core.
 
 Keras's "same" crops the last row and column of a full transposed convolution of stride 2. PyTorch's ``padding=1,
-output_padding=1`` crops the first. So the decoder computes a mirrored image with mirrored kernels and mirrors the result;
-cropping would take up to three times as long. The last transposed convolution has stride 1, so it is a convolution with
-the mirrored kernel.
+output_padding=1`` crops the first. So the decoder computes a mirrored image with mirrored kernels and mirrors the
+result; cropping would take up to three times as long. The last transposed convolution has stride 1, so it is a
+convolution with the mirrored kernel.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""The random numbers of a bundle, ``threefry2x32-20/box-muller``: the same seed gives the same latents in every language."""
+"""The bundle's random numbers, ``threefry2x32-20/box-muller``: a seed gives the same latents in every language."""
 
 import numpy as np
 from numpy.typing import NDArray

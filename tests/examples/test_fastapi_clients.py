@@ -222,7 +222,7 @@ def test_a_score_of_many_draws_ends_with_its_client(live, model, monkeypatch):
         finally:
             ended.set()
 
-    monkeypatch.setattr(cvae, "score_images", scored)
+    monkeypatch.setattr(cvae.elbo, "score_images", scored)
     leaving = running.send("POST", "/score?samples=1000", FORM, form(*[png(image) for image in digits(model, 4)]))
     wait_until(lambda: held.calls)
     leaving.close()

@@ -11,7 +11,7 @@ PREFIX = "CVAE_"
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """The settings, each read from an environment variable: CVAE_ and the name in capitals, as in ``CVAE_MAX_COUNT=64``.
+    """Settings, read from environment variables: CVAE_ and the name in capitals, as in ``CVAE_MAX_COUNT=64``.
 
     Attributes:
         bundle: the bundle's folder; empty for the packaged MNIST model.

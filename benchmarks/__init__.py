@@ -1,1 +1,1 @@
-"""Benchmarks, one question a module: ``python -m benchmarks QUESTION``. README.md says what is compared and how."""
+"""Benchmarks, one module per question: ``python -m benchmarks QUESTION``. README.md describes the comparisons."""

@@ -16,7 +16,7 @@ from ._worker import Factory
 
 PRODUCT, COPY = "the ceiling: float32 products", "the ceiling: memory copies"
 SIZE = 2048
-COPIED = 1 << 27  # bytes a call: beyond what caches hold
+COPIED = 1 << 27  # bytes per call: more than caches hold
 
 
 def multiply_adds(config: ModelConfig) -> Mapping[str, int]:
@@ -40,7 +40,7 @@ def multiply_adds(config: ModelConfig) -> Mapping[str, int]:
 
 
 def bytes_moved(config: ModelConfig) -> Mapping[str, int]:
-    """Bytes of an image's input and output, by task: the least that must pass through memory."""
+    """Bytes of an image's input and output, by task: the minimum that must pass through memory."""
     pixels, latent = math.prod(config.image_shape), config.latent_dim
     return {"encoding": pixels + 8 * latent, "decoding": 4 * (latent + pixels), "reconstruction": 5 * pixels}
 
@@ -56,7 +56,7 @@ def ceilings(config: ModelConfig) -> list[Contender]:
 
 
 def product(side: str) -> Factory:
-    """Multiply two square float32 matrices in ONNX Runtime, with a thread for each core."""
+    """Multiply two square float32 matrices in ONNX Runtime, with one thread per core."""
     import onnxruntime
     from onnx import TensorProto, helper, numpy_helper
 

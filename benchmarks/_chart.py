@@ -1,4 +1,4 @@
-"""A comparison as a picture, drawn by matplotlib."""
+"""Draw a comparison with matplotlib."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ _MARKERS = "os^Dv"
 
 
 def draw(comparison: Comparison, path: Path) -> None:
-    """Write a PNG of a comparison with figures: lines along an axis of numbers, else dots."""
+    """Write a PNG of a comparison: lines if its axis is numeric, otherwise dots."""
     picture = Figure(figsize=(10, 1.5 + 0.25 * len(_drawn(comparison))), layout="constrained")
     axes = picture.subplots()
     numbers = len(comparison.places) > 2 and not any(isinstance(at, str) for at in comparison.places)
@@ -27,13 +27,13 @@ def draw(comparison: Comparison, path: Path) -> None:
 
 
 def _drawn(comparison: Comparison) -> list[Entry]:
-    """The measured entries; of several upper bounds only the lowest."""
+    """The measured entries; only the lowest of several upper bounds."""
     bound = comparison.ceiling(comparison.places[-1]) if comparison.better == "higher" else None
     return [entry for entry in comparison.measured if entry.kind != "ceiling" or bound in (None, entry)]
 
 
 def _lines(axes: Axes, comparison: Comparison) -> None:
-    """Medians along the axis, on logarithmic scales; the legend lists the highest line at the last place first."""
+    """Medians along the axis, on logarithmic scales; the legend is ordered by the last points, highest first."""
     for entry in sorted(_drawn(comparison), key=lambda entry: -entry.points[-1].median):
         axes.plot(
             [point.at for point in entry.points],
@@ -52,7 +52,7 @@ def _lines(axes: Axes, comparison: Comparison) -> None:
 
 
 def _dots(axes: Axes, comparison: Comparison) -> None:
-    """A row for each entry, a dot for each place; whiskers go from the lowest round to the highest."""
+    """A row for each entry and a dot for each point; whiskers go from the lowest to the highest round."""
     entries = _drawn(comparison)
     for at, marker in zip(comparison.places, _MARKERS, strict=False):
         for row, entry in enumerate(entries):

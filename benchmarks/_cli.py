@@ -44,7 +44,7 @@ _COMMON: Mapping[str, dict[str, object]] = {
     },
     "batch": {"nargs": "+", "type": _count, "metavar": "N", "help": "the batch sizes"},
     "threads": {"nargs": "+", "type": _count, "metavar": "N", "help": "the numbers of threads"},
-    "seconds": {"type": _seconds, "metavar": "S", "help": "seconds for each visit of a contender in a round, roughly"},
+    "seconds": {"type": _seconds, "metavar": "S", "help": "approximate seconds per contender and round"},
 }
 
 
@@ -54,7 +54,7 @@ def question_module(name: str) -> ModuleType:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; its exit code."""
+    """Run a command and return its exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Compare cvae_runtime with other frameworks on this machine."
     )
@@ -102,14 +102,14 @@ def _add_common(parser: argparse.ArgumentParser, known: Sequence[str] | Mapping[
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds; do not quote the figures")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures of every round")
     parser.add_argument(
-        "--report", type=Path, metavar="OUT.md", help="write a page; its pictures go into a folder beside it"
+        "--report", type=Path, metavar="OUT.md", help="write a page, and its pictures to a folder beside it"
     )
     for name in known:
         parser.add_argument(f"--{name}", **_COMMON[name])  # type: ignore[arg-type]
 
 
 def _ask(names: Sequence[str], *, json: Path | None, report: Path | None, quick: bool, **options: object) -> int:
-    """Run questions, print each result at once, and write the files again after each question."""
+    """Run questions, print each result as soon as it is known, and update the files after each question."""
     progress = Progress()
     for path in (json, report):
         if path is not None and not path.absolute().parent.is_dir():

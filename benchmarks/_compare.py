@@ -1,7 +1,7 @@
 """Compare two result files: ratios with their noise, and regressions of ours beyond it.
 
-Two runs meet two states of a machine, and the clock of a shared one drifts by half. Where both files have a ceiling of the
-same rounds, this compares a figure's share of it, round by round; elsewhere the figure itself.
+The speed of a machine changes between runs; a shared one's clock can drift by half. If both files have a ceiling from
+the same rounds, this compares each figure's share of the ceiling, round by round. Otherwise it compares the figures.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ from ._document import Document, DocumentError, read_document
 from ._result import At, Comparison, Entry, Point
 from ._table import heading
 
-_FEW = 5  # rounds below which a spread says little: it then counts twice
+_FEW = 5  # with fewer rounds, the spread is unreliable and counts twice
 REGRESSION = 3  # the exit code
 
 
@@ -22,9 +22,9 @@ class Change:
 
     Attributes:
         where: question, comparison, entry and place.
-        ours: whether it is one of ours, whose regressions count.
-        ratio: how many times better the later one is; None if it is missing.
-        noise: how far the ratio may be from 1 by the rounds' spreads alone, at least what is negligible.
+        ours: whether the contender is one of ours; only their regressions count.
+        ratio: how many times better the later figure is; None if it is missing.
+        noise: how far the ratio may deviate from 1 by the spreads of the rounds, at least the negligible change.
         relative: whether shares of the ceiling were compared.
     """
 
@@ -46,10 +46,10 @@ class Change:
 
 
 def compare_files(before: Path, after: Path) -> tuple[str, int]:
-    """The text to print, and the exit code: 3 on a regression of ours.
+    """The text to print, and the exit code: 3 if one of ours regressed.
 
     Raises:
-        DocumentError: a file is no result file, or the two have no figure in common.
+        DocumentError: a file is no result file, or the files have no figure in common.
     """
     a, b = read_document(before), read_document(after)
     changes = list(compare_documents(a, b))
@@ -61,7 +61,7 @@ def compare_files(before: Path, after: Path) -> tuple[str, int]:
     regressions = [change for change in changes if change.ours and change.worse]
     lines = [f"{before} ({_origin(a)}) to {after} ({_origin(b)}): times as good, and the noise"]
     if a.environment["processor"] != b.environment["processor"]:
-        lines.append("the processors differ: what changed may be theirs")
+        lines.append("the processors differ, which may explain the changes")
     lines += [_line(change) for change in changes if change.ours or change.worse or change.better]
     kept = sum(change.ratio is not None for change in changes)
     lines.append(
@@ -73,7 +73,7 @@ def compare_files(before: Path, after: Path) -> tuple[str, int]:
 
 
 def compare_documents(before: Document, after: Document) -> Iterator[Change]:
-    """All figures of questions that both files asked, in the first file's order."""
+    """All figures of the questions in both files, in the first file's order."""
     for question, comparisons in before.questions.items():
         if question not in after.questions:
             continue
@@ -90,7 +90,7 @@ def _changes(question: str, a: Comparison, b: Comparison) -> Iterator[Change]:
         other = b.entry(entry.name)
         for point in entry.points:
             if other is not None and point.at not in b.places:
-                continue  # was not asked for
+                continue  # not requested
             where = f"{question}: {a.name}, {heading(a, point.at)}: {entry.name}"
             later = other.point(point.at) if other else None
             if other is None or later is None:
@@ -104,7 +104,7 @@ def _changes(question: str, a: Comparison, b: Comparison) -> Iterator[Change]:
 
 
 def _shares(comparison: Comparison, entry: Entry, at: At) -> Point | None:
-    """A figure in parts of the ceiling, a round each; None without a ceiling, or if rounds do not go together."""
+    """A figure as its share of the ceiling in each round; None without a ceiling, or if the rounds do not match."""
     ceiling, point = comparison.ceiling(at), entry.point(at)
     top = ceiling.point(at) if ceiling else None
     if comparison.better == "lower" or not point or not top or len(point.rounds) != len(top.rounds):

@@ -22,11 +22,11 @@ class DocumentError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Document:
-    """A run of one question or of several.
+    """A run of one or more questions.
 
     Attributes:
         date: start, ISO 8601, UTC.
-        quick: whether it had fewer and shorter rounds, whose figures are not for quoting.
+        quick: whether it had fewer and shorter rounds; do not quote its figures.
         environment: see `_environment`.
         questions: their comparisons, by the question's name.
     """

@@ -18,7 +18,7 @@ _FLAGS = re.compile(r"avx|amx|fma|sse4|asimd|sve|bf16|i8mm|f16c")
 
 
 def environment(root: Path = Path("/")) -> dict[str, Any]:
-    """Processor and its flags for vectors, cores that this process may use, clock governor, memory, versions.
+    """Processor and its vector instructions, cores that this process may use, clock governor, memory, versions.
 
     Args:
         root: where ``proc`` and ``sys`` are.
@@ -47,7 +47,7 @@ def _cpuinfo(path: Path) -> Mapping[str, str]:
 
 
 def _governor(root: Path) -> str | None:
-    """The governor of the first core's clock; None in most virtual machines, which do not have it."""
+    """The governor of the first core's clock; None on most virtual machines, which have none."""
     path = root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
     try:
         return path.read_text().strip()

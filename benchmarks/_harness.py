@@ -1,7 +1,7 @@
-"""Measures contenders side by side: outputs checked first, rounds interleaved, and a process each.
+"""Measure contenders in interleaved rounds, each in its own process, after their outputs were checked.
 
-The clock of a machine drifts by more than contenders differ. So every round visits all contenders in turn, one at a time,
-and ratios are taken within rounds. A figure is the median over the rounds.
+The clock of a machine drifts by more than contenders differ. So every round measures all contenders, one at a time, and
+ratios are computed within rounds. A figure is the median over the rounds.
 """
 
 import contextlib
@@ -17,26 +17,26 @@ from ._progress import Progress
 from ._result import Entry, Point, Status, latency, percentile
 from ._serving import largest_rate
 
-Measure = Callable[[int, float], Sequence[float]]  # batch size and about how many seconds, to the seconds of every call
+Measure = Callable[[int, float], Sequence[float]]  # (batch size, approximate seconds) -> the seconds of every call
 Times = Mapping[str, Mapping[int, list[Sequence[float]]]]  # contender -> batch size -> a round's calls
 _Item = TypeVar("_Item")
-Reference = Callable[[int], np.ndarray]  # batch size to the right output
+Reference = Callable[[int], np.ndarray]  # batch size -> the expected output
 
 
 @dataclasses.dataclass(frozen=True)
 class Rounds:
-    """How much to measure: the visits of each contender at each size, and the approximate seconds of a visit."""
+    """How much to measure: rounds per contender and batch size, and the approximate seconds of each."""
 
     count: int
     seconds: float
 
 
 class Field:
-    """Contenders, each in its own process. A context manager that starts and ends the processes.
+    """Contenders, each in its own process, as a context manager that starts and stops the processes.
 
     Args:
         contenders: the contenders.
-        progress: shows the stages.
+        progress: displays the stages.
         cores: how many cores a contender may use; all by default.
         label: prefix of the names of stages.
 
@@ -57,7 +57,7 @@ class Field:
 
     def __enter__(self) -> Self:
         self._progress.stage(f"{self._label}starting", len(self.contenders))
-        with self._stack:  # those that were started end if one cannot be
+        with self._stack:  # if one cannot be started, the others are stopped
             for contender in self.contenders:
                 self._progress.step(contender.name)
                 process = Process(contender, self._cores)
@@ -72,7 +72,7 @@ class Field:
         self._stack.close()
 
     def offline(self, task: str, batches: Sequence[int], reference: Reference, atol: float, rounds: Rounds) -> "Race":
-        """Check all outputs at every batch size, then measure batches one after another."""
+        """Check all outputs at every batch size, then measure the batch sizes one after another."""
         out = dict(self.out)
         names = self._ready(task, batches, reference, atol, out)
         measures = {name: partial(self._processes[name].measure, task) for name in names}
@@ -87,11 +87,11 @@ class Field:
 
         Args:
             task: the task.
-            batches: the batch sizes that a contender may get; they include 1, and all were measured.
-            checked: the offline race of the task: the contenders, and where to start the search.
+            batches: the batch sizes that a contender may use, all measured before; they include 1.
+            checked: the offline race of the task, with its contenders and the rates at which to start the search.
             bound: seconds within which 99 of 100 images must be ready.
-            rounds: see `Rounds`; each searches anew, with other arrivals.
-            steps: of the bisection in a round.
+            rounds: see `Rounds`; each round searches again, with other arrivals.
+            steps: steps of the bisection in a round.
 
         Returns:
             Entries with one point.
@@ -109,12 +109,12 @@ class Field:
                 serve = partial(self._processes[name].serve, task, batches, seconds=rounds.seconds, bound=bound)
 
                 def holds(rate: float, serve: Callable[..., bool] = serve, number: int = number) -> bool:
-                    # Two tries with other arrivals: a hiccup of the machine must not count.
+                    # Two attempts with other arrivals, so that a short interruption does not count.
                     return serve(rate=rate, seed=2 * number) or serve(rate=rate, seed=2 * number + 1)
 
                 most = max(checked.rate(contender, batch) for batch in batches)
                 if checked.typical(contender) > bound:
-                    found[name].append(0.0)  # a single image takes longer, however few there are
+                    found[name].append(0.0)  # even a single image takes longer
                     continue
                 with self._dropping(name, out):
                     rate = largest_rate(holds, 0.3 * checked.rate(contender, 1), 1.2 * most, steps)
@@ -133,7 +133,7 @@ class Field:
     def _ready(
         self, task: str, batches: Sequence[int], reference: Reference, atol: float, out: dict[str, ContenderError]
     ) -> list[str]:
-        """The contenders with the right output at every batch size; the first calls also compile."""
+        """The contenders whose output is right at every batch size; the first calls include compilation."""
         taking_part = [contender for contender in self._taking_part(task) if contender.name not in out]
         self._progress.stage(f"{self._label}{task}, first calls", len(taking_part) * len(batches))
         for contender in taking_part:
@@ -148,7 +148,7 @@ class Field:
 
     @contextlib.contextmanager
     def _dropping(self, name: str, out: dict[str, ContenderError]) -> Iterator[None]:
-        """Drop the contender if the block fails, from this task or, if it died, from all."""
+        """Drop the contender if the block fails: from this task, or from all tasks if its process died."""
         try:
             yield
         except ContenderError as error:
@@ -164,7 +164,7 @@ class Race:
 
     Attributes:
         task: the task.
-        contenders: those that can do it.
+        contenders: those that support it.
         times: contender -> batch size -> round -> the seconds of every call.
         out: contender -> why it was not measured.
     """
@@ -175,16 +175,16 @@ class Race:
     out: dict[str, ContenderError]
 
     def rate(self, contender: Contender, batch: int) -> float:
-        """Items a second, of all rounds together."""
+        """Items per second over all rounds."""
         times = [time for calls in self.times[contender.name][batch] for time in calls]
         return _items(contender, self.task, batch) * len(times) / sum(times)
 
     def typical(self, contender: Contender) -> float:
-        """The median seconds of a call of one item."""
+        """The median seconds of a call on one item."""
         return percentile([time for calls in self.times[contender.name][1] for time in calls], 50)
 
     def offline(self) -> tuple[Entry, ...]:
-        """Items a second, by batch size."""
+        """Items per second, by batch size."""
 
         def points(contender: Contender) -> list[Point]:
             return [
@@ -199,7 +199,7 @@ class Race:
         return self.entries(points)
 
     def single_stream(self) -> tuple[Entry, ...]:
-        """Milliseconds a call of one item, by percentile."""
+        """Milliseconds of a call on one item, by percentile."""
 
         def points(contender: Contender) -> list[Point]:
             rounds = self.times[contender.name][1]
@@ -213,7 +213,7 @@ class Race:
     def entries(
         self, points: Callable[[Contender], Sequence[Point]], contenders: Sequence[Contender] | None = None
     ) -> tuple[Entry, ...]:
-        """An entry a contender, with these points or the reason why there are none."""
+        """One entry per contender, with these points or the reason why it has none."""
         return tuple(
             entry_of(contender, () if contender.name in self.out else points(contender), self.out.get(contender.name))
             for contender in (self.contenders if contenders is None else contenders)
@@ -221,7 +221,7 @@ class Race:
 
 
 def entry_of(contender: Contender, points: Sequence[Point], error: ContenderError | None = None) -> Entry:
-    """A contender's entry: its points, or the reason for having none."""
+    """A contender's entry, with its points or the reason why it has none."""
     status: Status = error.status if error else "measured"
     reason = str(error) if error else None
     kept = () if error else tuple(points)
@@ -242,7 +242,7 @@ def race(
         contenders: by name.
         batches: the batch sizes, one after another.
         rounds: see `Rounds`.
-        progress: shows the stage.
+        progress: displays the stage.
         what: the name of the stage.
         out: receives the contenders that die; without it, the error is raised.
     """
@@ -250,7 +250,7 @@ def race(
     progress.stage(what, rounds.count * len(batches) * len(contenders))
     for number in range(rounds.count):
         for batch in batches:
-            # Rounds start with another contender each: after a pause the processor is cooler, or slower.
+            # Each round starts with another contender, because the processor is cooler, or slower, after a pause.
             for name in _turned(list(contenders), number):
                 if name not in times:
                     continue
@@ -269,7 +269,7 @@ def race(
 def check_output(
     found: np.ndarray, expected: np.ndarray, batch: int, atol: float, mean_atol: float | None = None
 ) -> None:
-    """Raise `ContenderError` if an output is not the expected one, within the tolerance."""
+    """Raise `ContenderError` if an output differs from the expected one by more than the tolerance."""
     if found.shape != expected.shape:
         reason = f"wrong output at batch {batch}: expected shape {expected.shape}, found {found.shape}"
         raise ContenderError("refused", reason)

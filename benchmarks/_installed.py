@@ -1,4 +1,4 @@
-"""Disk space of an installation: a distribution with everything that it requires."""
+"""Disk space of an installed distribution and its requirements."""
 
 import importlib.metadata
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Start and ask the process of a contender, which runs `_worker`."""
+"""Start the process of a contender, which runs `_worker`, and send it requests."""
 
 import dataclasses
 import json
@@ -20,13 +20,13 @@ class Contender:
     """One way to do a task.
 
     Attributes:
-        name: in tables and files.
+        name: name in tables and files.
         factory: "module:function"; see `_worker`.
-        arguments: of the factory.
+        arguments: arguments of the factory.
         kind, precision, device: see `_result.Entry`.
-        tasks: the tasks that it can do; all by default.
-        atol: largest allowed difference from the reference, if not the one of all contenders.
-        mean_atol: largest allowed mean difference; replaces `atol` in fewer bits, where single values may flip.
+        tasks: the supported tasks; all by default.
+        atol: largest allowed difference from the reference, if it differs from the default.
+        mean_atol: largest allowed mean difference. It replaces `atol` in fewer bits, where single values may flip.
         items: task -> items that a call corresponds to, if not the batch size; the output is then not checked.
     """
 
@@ -48,7 +48,7 @@ def chosen(name: str, words: Sequence[str] | None) -> bool:
 
 
 class ContenderError(Exception):
-    """A contender that cannot be measured, and the reason."""
+    """The reason why a contender cannot be measured."""
 
     def __init__(self, status: Status, reason: str) -> None:
         super().__init__(reason)
@@ -56,13 +56,13 @@ class ContenderError(Exception):
 
 
 class Process:
-    """The process of a contender: sends one request at a time.
+    """The process of a contender; it handles one request at a time.
 
     Args:
         contender: the contender.
         cores: how many cores it may use; all by default.
         patience: seconds to wait for an answer before the process is killed.
-        command: a program that answers lines of JSON; by default `_worker` with the contender's factory.
+        command: a program that speaks the protocol of `_worker`; by default `_worker` with the contender's factory.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Process:
     ) -> None:
         self.contender = contender
         self._patience, self._hung = patience, False
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process, and is closed with it
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed together with the process
         allowed = "all" if cores is None else str(cores)
         self._process = subprocess.Popen(
             command or (sys.executable, "-m", "benchmarks._worker", allowed, contender.factory, *contender.arguments),
@@ -85,7 +85,7 @@ class Process:
         )
 
     def close(self) -> None:
-        """End the process; kill it after 10 seconds."""
+        """Stop the process; kill it after 10 seconds."""
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 try:
@@ -100,10 +100,10 @@ class Process:
         self._log.close()
 
     def start(self) -> None:
-        """Wait until it is ready.
+        """Wait until the process is ready.
 
         Raises:
-            ContenderError: it is not installed, not possible here, or failed.
+            ContenderError: it is not installed, cannot run here, or failed.
         """
         answer = self._receive()
         if "unavailable" in answer:
@@ -118,7 +118,7 @@ class Process:
             return found
 
     def measure(self, task: str, batch: int, seconds: float) -> Sequence[float]:
-        """Call it for about this long: the seconds of every call."""
+        """Repeat the call for about this long and return the seconds of every call."""
         times: Sequence[float] = self._ask(do="measure", task=task, batch=batch, seconds=seconds)["times"]
         return times
 

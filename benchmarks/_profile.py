@@ -18,11 +18,11 @@ class NodeTime:
 
     operator: str
     name: str
-    microseconds: float  # an item of the batch
+    microseconds: float  # per item of the batch
 
 
 def profile(graph: bytes, arrays: Mapping[str, np.ndarray], calls: int) -> list[NodeTime]:
-    """Call a graph on one batch: its nodes in the order in which they run."""
+    """Run a graph on one batch: its nodes in the order of execution."""
     import onnxruntime
 
     batch = len(next(iter(arrays.values())))
@@ -48,7 +48,7 @@ def profile(graph: bytes, arrays: Mapping[str, np.ndarray], calls: int) -> list[
 
 
 def profile_table(title: str, nodes: Sequence[NodeTime]) -> str:
-    """Microseconds an image: the operators, slowest first, then the nodes in the order in which they run."""
+    """Microseconds per image: the operators, slowest first, then the nodes in the order of execution."""
     total = sum(node.microseconds for node in nodes)
     operators: dict[str, float] = {}
     for node in nodes:

@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 
 class Progress:
-    """Show stages, one after another, and the steps of each.
+    """Display stages, one after another, and the steps of each.
 
     Args:
         out: where to write; stderr by default.
@@ -18,19 +18,19 @@ class Progress:
         self._bar = tqdm(disable=True)
 
     def stage(self, name: str, steps: int) -> None:
-        """Begin a stage."""
+        """Start a stage."""
         self.close()
         if not self._out.isatty():
             self.note(name)
         self._bar = tqdm(total=steps, desc=name, file=self._out, leave=False, dynamic_ncols=True, disable=None)
 
     def step(self, what: str) -> None:
-        """Begin a step of the stage."""
+        """Start a step of the stage."""
         self._bar.set_postfix_str(what, refresh=False)
         self._bar.update()
 
     def note(self, text: str) -> None:
-        """Print a line that stays."""
+        """Print a line above the bar."""
         tqdm.write(text, file=self._out)
 
     def close(self) -> None:

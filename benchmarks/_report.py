@@ -1,4 +1,4 @@
-"""The report of a result file: a Markdown page with a table and a picture for each comparison."""
+"""Write the report of a result file: a Markdown page with a table and a picture for each comparison."""
 
 import importlib
 from pathlib import Path
@@ -9,7 +9,7 @@ from ._table import legend, table
 
 
 def write_report(document: Document, path: Path) -> None:
-    """Write a page and, in a folder of its name beside it, the pictures.
+    """Write a page, and its pictures to a folder of the same name beside it.
 
     Raises:
         OSError: a file cannot be written.
@@ -21,7 +21,7 @@ def write_report(document: Document, path: Path) -> None:
     parts = [f"# Benchmarks, {document.date[:10]}", f"{machine}; {system}; {versions}."]
     parts.append(f"Vector instructions: {' '.join(where['flags']) or 'unknown'}.")
     if document.quick:
-        parts.append("A quick look with few and short rounds: do not quote these figures.")
+        parts.append("A quick run with few and short rounds: do not quote these figures.")
     for name, comparisons in document.questions.items():
         parts += [f"## {name.capitalize()}", _question(name)]
         for number, comparison in enumerate(comparisons, 1):
@@ -37,7 +37,7 @@ def write_report(document: Document, path: Path) -> None:
 
 
 def _question(name: str) -> str:
-    """The first line of the module's docstring; nothing for a question of another version."""
+    """The first line of the module's docstring; empty for questions that this version does not have."""
     try:
         return str(importlib.import_module(f"benchmarks.{name}").__doc__).splitlines()[0]
     except ImportError:

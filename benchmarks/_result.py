@@ -1,7 +1,7 @@
-"""The result types that tables, files, reports and `compare` share.
+"""Result types, shared by tables, files, reports and `compare`.
 
 A question yields comparisons. A comparison has an entry for each contender, an entry has points along the comparison's
-axis, and a point has a figure for each round. Rounds of the same number were measured together: only ratios within a
+axis, and a point has a figure for each round. Rounds with the same number were measured together, so ratios within a
 round are free of the machine's drift.
 """
 
@@ -19,7 +19,7 @@ At = int | float | str
 
 @dataclasses.dataclass(frozen=True)
 class Latency:
-    """Seconds a call: the median over the rounds of each round's percentile."""
+    """Seconds per call: the median over the rounds of each round's percentile."""
 
     p50: float
     p90: float
@@ -28,7 +28,7 @@ class Latency:
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """The figures of an entry at one place of the axis: one for each round, in the comparison's unit."""
+    """The figures of an entry at one place on the axis: one for each round, in the comparison's unit."""
 
     at: At
     rounds: tuple[float, ...]
@@ -36,22 +36,22 @@ class Point:
 
     @property
     def median(self) -> float:
-        """The figure."""
+        """The median of the rounds."""
         return statistics.median(self.rounds)
 
     @property
     def lowest(self) -> float:
-        """The least of the rounds."""
+        """The minimum of the rounds."""
         return min(self.rounds)
 
     @property
     def highest(self) -> float:
-        """The greatest of the rounds."""
+        """The maximum of the rounds."""
         return max(self.rounds)
 
     @property
     def quartiles(self) -> tuple[float, float]:
-        """The first and the third quartile of the rounds; of a single round, its figure twice."""
+        """The first and third quartile of the rounds; for a single round, its figure twice."""
         if len(self.rounds) == 1:
             return self.rounds[0], self.rounds[0]
         first, _, third = statistics.quantiles(self.rounds, n=4, method="inclusive")
@@ -59,7 +59,7 @@ class Point:
 
     @property
     def spread(self) -> float:
-        """Half the distance from the least to the greatest, as a share of the median."""
+        """Half the distance from the minimum to the maximum, as a share of the median."""
         return (self.highest - self.lowest) / 2 / abs(self.median) if self.median else 0.0
 
 
@@ -68,13 +68,13 @@ class Entry:
     """One contender's results.
 
     Attributes:
-        name: in tables and charts.
+        name: name in tables and charts.
         kind: "ours", "peer", or "ceiling": an upper bound.
         precision: "float32" or another.
         device: "cpu" or another.
         points: along the axis; empty unless measured.
-        status: "skipped": not installed or not possible on this machine; "failed": died; "refused": wrong output.
-        reason: of a status other than "measured".
+        status: "skipped": not installed or impossible on this machine; "failed": died; "refused": wrong output.
+        reason: the reason for a status other than "measured".
     """
 
     name: str
@@ -86,7 +86,7 @@ class Entry:
     reason: str | None = None
 
     def point(self, at: At) -> Point | None:
-        """The one at a place of the axis."""
+        """The point at a place on the axis."""
         return next((point for point in self.points if point.at == at), None)
 
 
@@ -101,8 +101,8 @@ class Comparison:
         better: "higher" or "lower".
         axis: the meaning of the points, like "batch".
         entries: one for each contender, measured or not.
-        ours: the entry that tables compare all others with.
-        negligible: `compare` ignores relative changes up to this, whatever the spread.
+        ours: name of the entry that tables compare all others with.
+        negligible: relative changes up to this are ignored by `compare`, whatever the spread.
     """
 
     name: str
@@ -116,7 +116,7 @@ class Comparison:
 
     @property
     def places(self) -> tuple[At, ...]:
-        """All places of the axis, in the order of the entries."""
+        """All places on the axis, in the order of the entries."""
         return tuple(dict.fromkeys(point.at for entry in self.entries for point in entry.points))
 
     @property
@@ -125,11 +125,11 @@ class Comparison:
         return tuple(entry for entry in self.entries if entry.status == "measured")
 
     def entry(self, name: str) -> Entry | None:
-        """The measured entry of a name, if any."""
+        """The measured entry with this name, or None."""
         return next((entry for entry in self.measured if entry.name == name), None)
 
     def gain(self, mine: Point, other: Point) -> float:
-        """How many times better ``mine`` is: the median ratio of the rounds, or of medians if rounds do not pair."""
+        """How many times better ``mine`` is: the median ratio of the rounds, or of medians if rounds do not match."""
         if len(mine.rounds) == len(other.rounds):
             return statistics.median(map(self._times_better, mine.rounds, other.rounds))
         return self.gain_of_medians(mine, other)
@@ -139,11 +139,11 @@ class Comparison:
         return self._times_better(mine.median, other.median)
 
     def best_peer(self, entry: Entry, at: At) -> Entry | None:
-        """The best peer on the entry's device: in float32, or in any precision if the entry is in fewer bits."""
+        """The best peer on the entry's device: in float32, or in any precision if the entry itself is in fewer bits."""
         return self._best("peer", at, lambda e: e.device == entry.device and _comparable(entry, e))
 
     def ratio_to_best_peer(self, entry: Entry, at: At) -> float | None:
-        """How many times better than its best peer an entry is; None without a peer, and for a ceiling."""
+        """How many times better than its best peer an entry is; None without a peer, and for ceilings."""
         best, point = self.best_peer(entry, at), entry.point(at)
         peer = best.point(at) if best else None
         if not point or not peer or entry.kind == "ceiling":
@@ -156,7 +156,7 @@ class Comparison:
         return self._best("ceiling", at, lambda _: True, lowest=True)
 
     def share_of_ceiling(self, entry: Entry, at: At) -> float | None:
-        """Share of the lowest upper bound that an entry reaches; None unless it runs in float32 on the CPU, as the bound."""
+        """Share of the lowest upper bound that an entry reaches; None unless it runs in float32 on the CPU."""
         ceiling = self.ceiling(at)
         point, top = entry.point(at), ceiling.point(at) if ceiling else None
         if entry.kind == "ceiling" or (entry.precision, entry.device) != ("float32", "cpu"):

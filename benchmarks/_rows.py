@@ -13,12 +13,12 @@ class Row:
     """The figures of a runtime.
 
     Attributes:
-        name: of the runtime.
-        agreement: with the golden vectors; differences as shares of an output's largest value.
+        name: name of the runtime.
+        agreement: differences from the golden vectors, as shares of an output's largest value.
         threads, about: see `embedded._program.Program`.
         cold: seconds of each start.
-        rates: batch size -> images a second, of each round.
-        size: bytes.
+        rates: batch size -> images per second in each round.
+        size: size in bytes.
     """
 
     name: str

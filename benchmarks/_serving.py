@@ -1,7 +1,7 @@
-"""The server scenario: single images arrive at random, and 99 of 100 must be ready within a bound.
+"""The server scenario: single images arrive at random, and 99 of 100 must be ready within a time bound.
 
-Arrivals are a Poisson process with a seed, the same for all contenders. Whenever the contender is free, it takes the
-largest batch size that the queue fills, oldest images first.
+Arrivals are a Poisson process with a seed, the same for all contenders. When the contender is free, it takes the
+largest batch that the queue fills, oldest images first.
 """
 
 import bisect
@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-LATE = 0.01  # the share of images that may be late where the 99th percentile is bound
-_FEWEST = 100  # images that arrive at least, for a 99th percentile to mean something
-_SLEEPS = 1e-3  # waits below this are spent awake: a sleep may last a tenth of it too long
+LATE = 0.01  # the share of images that may be late for a bound on the 99th percentile
+_FEWEST = 100  # minimum of arrivals, so that a 99th percentile is meaningful
+_SLEEPS = 1e-3  # shorter waits are busy loops, because a sleep may overrun by a tenth of this
 
 
 def serve(
@@ -29,9 +29,9 @@ def serve(
 
     Args:
         works: batch size -> a call on a batch of this size; includes size 1.
-        rate: mean number of images a second that arrive.
+        rate: mean number of images that arrive per second.
         seconds: how long images arrive.
-        seed: of the arrivals.
+        seed: seed of the arrivals.
         bound: seconds from an image's arrival to its result.
         clock, sleep: replaced in tests.
     """
@@ -48,7 +48,7 @@ def serve(
             continue
         size = next(size for size in sizes if size <= waiting)
         works[size]()
-        # Arrivals are in order, so the late ones of this batch come first.
+        # Arrivals are in order, so the late images of a batch are its first ones.
         late += bisect.bisect_left(arrivals, clock() - start - bound, done, done + size) - done
         if late > allowed:
             return False
@@ -57,13 +57,13 @@ def serve(
 
 
 def largest_rate(holds: Callable[[float], bool], low: float, high: float, steps: int) -> float | None:
-    """The largest rate that holds, by bisection in ratios: the interval's logarithm halves with each step.
+    """The largest rate that holds, found by bisection on a logarithmic scale.
 
     Args:
         holds: whether a rate holds.
         low: a rate that probably holds; otherwise a tenth of it is tried.
         high: a rate that probably does not hold.
-        steps: of the bisection.
+        steps: steps of the bisection.
 
     Returns:
         The largest rate that held; None if not even a tenth of ``low`` did.

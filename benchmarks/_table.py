@@ -1,4 +1,4 @@
-"""Comparisons as Markdown tables, aligned so that a terminal shows them well."""
+"""Format comparisons as Markdown tables whose columns align in a terminal."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ NATS = "nats"
 
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:
-    """A table of cells; the first row is the header, the first column is aligned left, the others right."""
+    """Format a table; the first row is the header, the first column is aligned left, the others right."""
     widths = [max(3, *map(len, column)) for column in zip(*rows, strict=True)]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     padded = [[row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in (rows[0], rule, *rows[1:])]
@@ -17,7 +17,7 @@ def markdown_table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def table(comparison: Comparison) -> str:
-    """Medians, half their spread, and how many times better our entry is; then the contenders without figures."""
+    """Medians, half their spread, and how many times better our entry is; below, the contenders without figures."""
     ours, places = comparison.entry(comparison.ours), comparison.places
     rows = [["", *(heading(comparison, at) for at in places)]]
     rows += [[entry.name, *(_cell(comparison, ours, entry, at) for at in places)] for entry in comparison.measured]
@@ -32,7 +32,7 @@ def table(comparison: Comparison) -> str:
 
 
 def legend(comparison: Comparison) -> str:
-    """One line that says what the table shows."""
+    """One line that explains the figures of the table."""
     return (
         f"{comparison.unit}, {comparison.better} is better; median of the rounds ± half the spread "
         f"(how {'much' if comparison.unit == NATS else 'many times'} better {comparison.ours} is)"
@@ -68,7 +68,7 @@ def _cell(comparison: Comparison, ours: Entry | None, entry: Entry, at: At) -> s
 
 
 def versus(comparison: Comparison, mine: Point, other: Point) -> str:
-    """How many times better ``mine`` is; in nats, whose ratios mean nothing, the difference."""
+    """How many times better ``mine`` is; for nats the difference, because their ratios are meaningless."""
     if comparison.unit == NATS:
         difference = mine.median - other.median
         return f"{difference if comparison.better == 'higher' else -difference:+.2f}"

@@ -1,8 +1,9 @@
 """The process of one contender: ``python -m benchmarks._worker CORES MODULE:FACTORY [ARGUMENT...]``.
 
 It answers JSON lines on stdin with JSON lines on stdout. The factory is called once with the arguments. It returns a
-function from a task and a batch size to a call that does the task on a batch and returns the output. CORES is the number
-of cores that the process may use, or "all". It is set before frameworks are imported, since they count cores then.
+function that takes a task and a batch size and returns a call, which does the task on a batch and returns the output.
+CORES is the number of cores that the process may use, or "all". It is set before frameworks are imported, because they
+count cores at import.
 """
 
 import importlib
@@ -52,7 +53,7 @@ def main(cores: str, name: str, *arguments: str) -> None:
 
 
 def allow_cores(count: int) -> None:
-    """Keep this process and its children on this number of the allowed cores.
+    """Restrict this process and its children to this number of the allowed cores.
 
     Raises:
         UnavailableError: the system is not Linux, or fewer cores are allowed.
@@ -66,9 +67,9 @@ def allow_cores(count: int) -> None:
 
 
 def measure(work: Callable[[], object], seconds: float) -> Sequence[float]:
-    """Call ``work`` for about this long: the seconds of every call."""
+    """Call ``work`` repeatedly for about this long and return the seconds of every call."""
     clock = time.perf_counter
-    work()  # fills the caches after another contender
+    work()  # fills the caches, which another contender used before
     times: list[float] = []
     end = clock() + seconds
     while not times or clock() < end:
@@ -92,7 +93,7 @@ def _respond(request: Mapping[str, Any], work_of: Callable[[str, int], Work]) ->
 
 
 def _private_stdout() -> TextIO:
-    """Keep stdout for the answers: redirect what libraries print to stderr."""
+    """Keep stdout for the answers: redirect prints of libraries to stderr."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return answers

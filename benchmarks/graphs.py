@@ -1,7 +1,7 @@
 """Compare the graphs of a bundle on the CPU: portable, shaped for the CPU, and in fewer bits.
 
-All graphs are sessions of one ONNX Runtime in this process, called as in cvae_runtime: a session has one thread, and
-several threads call it, with a micro-batch each.
+All graphs are sessions of one ONNX Runtime in this process, called as in cvae_runtime: sessions have one thread, and
+several threads run micro-batches of them.
 """
 
 import argparse
@@ -30,7 +30,7 @@ OPTIONS = ("batch", "threads", "seconds")
 
 ROLES = ("decoder", "encoder")
 MICRO_BATCHES = (1, 8, 16, 32)
-IMAGES = 256  # in a call
+IMAGES = 256  # per call
 PROFILED_BATCH = 8
 ATOL = 1e-4
 
@@ -60,7 +60,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def candidates(bundles: Sequence[cvae_runtime.Bundle], role: str) -> list[Candidate]:
-    """All graphs of a role; the portable float32 graph of the first bundle comes first."""
+    """All graphs of a role, starting with the portable float32 graph of the first bundle."""
     return [
         Candidate(
             f"{bundle.path.name}/{graph.file}" if len(bundles) > 1 else graph.file, graph, bundle.files[graph.file]
@@ -72,7 +72,7 @@ def candidates(bundles: Sequence[cvae_runtime.Bundle], role: str) -> list[Candid
 
 
 def inputs(bundle: cvae_runtime.Bundle, role: str) -> Arrays:
-    """Latents of the prior for a decoder, their decoded images for an encoder."""
+    """Inputs: latents of the prior for a decoder, their decoded images for an encoder."""
     if role == "decoder":
         return {"z": cvae_runtime.prior_latents(0, 0, IMAGES, bundle.manifest.model.latent_dim)}
     with cvae_runtime.load(bundle.path, provider="cpu") as model:
@@ -80,7 +80,7 @@ def inputs(bundle: cvae_runtime.Bundle, role: str) -> Arrays:
 
 
 def run_candidate(candidate: Candidate, arrays: Arrays, scheduler: Scheduler) -> Callable[[int], Arrays]:
-    """Open a graph: returns a function that runs it on all inputs, in micro-batches of a size."""
+    """Open a graph and return a function that runs it on all inputs in micro-batches of a given size."""
     (session,) = open_sessions(lambda _: [candidate.data], "cpu").sessions
 
     def call(size: int) -> Arrays:
@@ -135,7 +135,7 @@ def compare(
         name = _name(role, threads)
         racing = {graph: partial(measured, graph) for graph in calls}
         times = race(racing, micro_batches, rounds, progress, name)
-    # A call computes all images for every micro-batch.
+    # Every call computes all images, whatever the micro-batch.
     contenders = [
         Contender(
             *(candidate.name, ""),

@@ -31,8 +31,8 @@ TASKS = (*ROLES, "generation")
 SCENARIOS = ("offline", "server", "threads")
 ATOL = 1e-4
 MEAN_ATOL = 0.02  # mean difference in int8 and bfloat16, where single pixels may flip
-BOUND = 0.010  # seconds, of the server scenario
-SERVED = 64  # images that a server may take at once
+BOUND = 0.010  # seconds, in the server scenario
+SERVED = 64  # maximum of images that a server takes at once
 
 _P = "benchmarks.peers"
 PEERS = (
@@ -60,7 +60,7 @@ OWN = (
         kind="ours",
         precision="int8",
         mean_atol=MEAN_ATOL,
-        tasks=("decoding", "reconstruction"),  # the packaged encoder has no graph in 8 bits
+        tasks=("decoding", "reconstruction"),  # the packaged encoder has no int8 graph
     ),
     Contender("cvae_runtime, CUDA", f"{_P}.ours:cuda", kind="ours", device="cuda", atol=1e-2),
 )
@@ -75,7 +75,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def prepare(folder: str, batches: Sequence[int]) -> None:
-    """Write the inputs and graphs of the peers."""
+    """Write the peers' inputs and graphs."""
     command = [sys.executable, "-m", "benchmarks.peers._prepare", folder, *map(str, batches)]
     prepared = subprocess.run(command, capture_output=True, text=True, check=False)
     if prepared.returncode:
@@ -103,20 +103,20 @@ def reference(task: str, folder: str, most: int) -> Reference:
 
 
 def offline(found: Race) -> Comparison:
-    """Rates by batch size."""
+    """Rates, by batch size."""
     return Comparison(
         f"{found.task}, offline", "offline", "images/s", "higher", "batch", found.offline(), OURS, negligible=0.05
     )
 
 
 def single_stream(found: Race) -> Comparison:
-    """Latencies of one image after another."""
+    """Latencies of single images, one after another."""
     name = f"{found.task}, single-stream"
     return Comparison(name, "single-stream", "ms", "lower", "percentile", found.single_stream(), OURS, negligible=0.05)
 
 
 def generation(batches: Sequence[int], rounds: Rounds, progress: Progress) -> Comparison:
-    """Compare the work of ``cvae-generate``, from random numbers to bytes, with decoding alone, in this process."""
+    """Compare the work of ``cvae-generate``, from random numbers to bytes, with decoding only, in this process."""
     with cvae_runtime.load(provider="cpu") as model:
 
         def generate(batch: int) -> np.ndarray:
@@ -137,7 +137,7 @@ def generation(batches: Sequence[int], rounds: Rounds, progress: Progress) -> Co
 
 
 def by_threads(found: Mapping[int, Race], batch: int) -> Comparison:
-    """Rates of one batch size by the number of cores; contenders that failed on some keep their other points."""
+    """Rates of one batch size, by number of cores; contenders that failed on some keep their other points."""
     entries: dict[str, list[Entry]] = {}
     for cores, race_there in found.items():
         for entry in race_there.offline():
@@ -179,7 +179,7 @@ def run(
         prepare(folder, batches)
         by_cores = {}
         if raced:
-            # Only some systems can restrict a process to cores; all cores need no restriction.
+            # Only some systems can restrict a process to some cores; with all cores this is not needed.
             most = None if cores[-1] == cvae_runtime.system.allowed_cores() else cores[-1]
             with Field(taking_part, progress, most) as field:
                 for task in raced:
@@ -202,7 +202,7 @@ def run(
 
 
 def server(field: Field, found: Race, batches: Sequence[int], *, quick: bool) -> Comparison:
-    """The largest rates of images at random times whose 99th percentile stays under the bound."""
+    """The largest rates of randomly arriving images whose 99th percentile stays within the bound."""
     entries = field.server(
         "decoding", batches, found, BOUND, Rounds(2, 0.25) if quick else Rounds(5, 1.0), 5 if quick else 7
     )

@@ -23,12 +23,12 @@ PRECISIONS: Sequence[cvae_runtime.bundle.Precision] = ("float32", "int8")
 
 
 def variant(precision: str) -> str:
-    """The name of the packaged model in a precision."""
+    """The packaged model's name in a precision."""
     return f"packaged model, {precision}"
 
 
 def presets() -> list[Entry]:
-    """The last test ELBO of each committed history; the notebook's recipe is the peer of the others."""
+    """The last test ELBO of each committed history; the notebook preset is the peer of the others."""
     entries = []
     for path in sorted(HISTORIES.glob("*.csv")):
         with path.open(newline="", encoding="utf-8") as file:
@@ -40,7 +40,7 @@ def presets() -> list[Entry]:
 
 
 def files_of(precision: str) -> int:
-    """Bytes of the encoder and decoder that run on a CPU in a precision; float32 if a role has no other."""
+    """Bytes of the encoder and decoder that run on a CPU in a precision; float32 for a role without it."""
     graphs, total = cvae_runtime.read_bundle().manifest.graphs, 0
     for role in ("encoder", "decoder"):
         wanted = [g for g in graphs if g.role == role and g.precision == precision]

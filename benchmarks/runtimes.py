@@ -22,7 +22,7 @@ from .embedded._runtimes import OURS, Runtime, runtimes
 
 OPTIONS = ("peers", "batch", "seconds")
 
-ATOL = 1e-4  # of images
+ATOL = 1e-4  # for images
 
 
 def run(
@@ -86,7 +86,7 @@ def run(
 def comparisons(
     rows: Sequence[Row], contenders: Mapping[str, Contender], out: Mapping[str, ContenderError]
 ) -> Iterator[Comparison]:
-    """The columns of the rows as comparisons."""
+    """Convert the columns of the rows to comparisons."""
 
     def entries(points: Callable[[Row], Sequence[Point]], kind: Kind | None = None) -> tuple[Entry, ...]:
         there = {row.name: points(row) for row in rows}

@@ -24,7 +24,7 @@ OURS = "cvae_runtime"
 GENERATE = "cvae-generate -n 1 -o x.png"
 MOMENTS = ("import", "model loaded", "first image")
 
-# A small process starts the measured one, whose peak memory would include that of the process that forked it.
+# A small process starts the measured one: peak memory includes that of the forking process.
 _MEASURE = """
 import json, os, sys, time
 spoken, said, *command = sys.argv[1:]
@@ -35,7 +35,7 @@ _, status, usage = os.wait4(process, 0)
 print(json.dumps([start, time.time() - start, usage.ru_maxrss, os.waitstatus_to_exitcode(status)]))
 """
 
-# Programs that print the time of each moment. Paths are arguments.
+# Programs that print the time of each moment; paths are their arguments.
 _OURS = """
 import json, sys, time
 import cvae_runtime, onnxruntime
@@ -81,13 +81,13 @@ tf.saved_model.save(module, sys.argv[2])
 
 
 class Start:
-    """One start of a command: seconds and 10^6 bytes until its end, and seconds until each moment that it prints."""
+    """One start of a command: seconds and MB until its end, and seconds until each moment that it prints."""
 
     def __init__(self, command: Sequence[str]) -> None:
-        """Run it.
+        """Run the command.
 
         Raises:
-            ContenderError: it failed; with the last line of its output.
+            ContenderError: it failed; the message has the last line of its output.
         """
         with tempfile.NamedTemporaryFile() as spoken, tempfile.NamedTemporaryFile() as said:
             answer = subprocess.run(
@@ -109,7 +109,7 @@ class Start:
 
 
 def commands(folder: str) -> Mapping[str, tuple[Kind, Sequence[str]]]:
-    """Commands as a user types them, by their names in the table."""
+    """Commands as users type them, by name in the table."""
     generate = str(Path(sysconfig.get_path("scripts")) / "cvae-generate")
     imports: dict[str, Kind] = {"numpy": "ceiling", "cvae_runtime": "ours", "cvae_runtime, onnxruntime": "ours"}
     imports |= {"torch": "peer", "tensorflow": "peer"}
@@ -123,7 +123,7 @@ def commands(folder: str) -> Mapping[str, tuple[Kind, Sequence[str]]]:
 
 
 def ways(folder: str, peers: Sequence[str] | None) -> Mapping[str, tuple[Kind, Sequence[str]]]:
-    """Programs that load a model and compute a first image, by their names in the table."""
+    """Programs that load a model and compute a first image, by name in the table."""
     found: dict[str, tuple[Kind, Sequence[str]]] = {
         OURS: ("ours", (sys.executable, "-c", _OURS)),
         "onnxruntime alone": ("ceiling", (sys.executable, "-c", _ONNXRUNTIME, str(Path(folder) / "decoder.onnx"))),
@@ -140,13 +140,13 @@ def prepare(folder: str) -> None:
     Path(folder, "decoder.onnx").write_bytes(cvae_runtime.read_bundle().files["decoder.onnx"])
     assets = Path(__file__).parents[1] / "assets" / "mnist"
     command = [sys.executable, "-W", "ignore", "-c", _SAVE, str(assets), str(Path(folder) / "saved")]
-    subprocess.run(command, capture_output=True, check=False)  # without it, the contender fails with the reason
+    subprocess.run(command, capture_output=True, check=False)  # if it fails, the contender fails with the reason
 
 
 def measure(
     named: Mapping[str, tuple[Kind, Sequence[str]]], rounds: int, progress: Progress, what: str
 ) -> tuple[dict[str, list[Start]], dict[str, ContenderError]]:
-    """Start each command once for the file cache, then once a round: the starts, and the failures."""
+    """Start each command once to fill the file cache, then once per round; return the starts and the failures."""
     out: dict[str, ContenderError] = {}
     starting = {
         name: lambda _batch, _seconds, command=command: [Start(command)] for name, (_, command) in named.items()
@@ -158,7 +158,7 @@ def measure(
 
 
 def sizes(peers: Sequence[str] | None) -> Comparison:
-    """Disk space of installations with all requirements; of our own packages, only cvae_runtime counts."""
+    """Disk space of installations with all requirements; for this project, only cvae_runtime counts."""
     runtime = sum(file.stat().st_size for file in Path(cvae_runtime.__file__).parent.rglob("*") if file.is_file())
     entries = []
     installations: Sequence[tuple[str, Kind, str, Sequence[str]]] = (

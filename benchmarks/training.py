@@ -1,7 +1,7 @@
 """Compare training steps: the notebook's, ours and PyTorch's.
 
-Every contender trains the same network with Adam at 1e-4 on the same 2,000 digits, 20 steps of 100 images a call. The
-check compares the ELBO of the first call; noise and initial weights change it by some nats.
+Every contender trains the same network with Adam at 1e-4 on the same 2,000 digits, in calls of 20 steps of 100 images.
+The check compares the ELBO of the first call; noise and initial weights change it by a few nats.
 """
 
 import contextlib
@@ -41,7 +41,7 @@ def _digits() -> np.ndarray:
 
 
 def notebook() -> Factory:
-    """The training step of the 2018 notebook: a tape, eager operators, one batch after another."""
+    """The training step of the 2018 notebook: a gradient tape, eager operators, one batch after another."""
     import keras
     import tensorflow as tf
 
@@ -80,7 +80,7 @@ def _loop(precision: str, *, towers: bool) -> Factory:
 
 
 def plain() -> Factory:
-    """This project's loop with the batch undivided and TensorFlow's own threads."""
+    """This project's loop with undivided batches and TensorFlow's own threads."""
     return _loop("float32", towers=False)
 
 
@@ -149,7 +149,7 @@ def torch_compiled() -> Factory:
 
 
 def reference(images: int) -> np.ndarray:
-    """The ELBO of the first steps in the undivided loop, from another process, whose threads then end."""
+    """The ELBO of the first steps in the undivided loop, computed in another process, so that its threads are gone."""
     with contextlib.closing(Process(Contender("reference", "benchmarks.training:plain"))) as process:
         process.start()
         return process.output(TASK, images)

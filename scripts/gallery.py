@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/gallery.md by the commands in it: python scripts/gallery.py [FOLDER, docs by default]."""
+"""Draw the pictures of docs/gallery.md with its own commands: python scripts/gallery.py [FOLDER, docs by default]."""
 
 import re
 import shlex

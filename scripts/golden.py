@@ -1,7 +1,8 @@
-"""What Python computes, for the tests of other languages: python scripts/golden.py writes tests/golden/runtime.json.
+"""Write Python's results for the tests of other languages: python scripts/golden.py writes tests/golden/runtime.json.
 
-Every number is `cvae_runtime`'s, of the packaged bundle and of two tiny ones in colour, which are trained here where they are
-not there yet: ``tests/golden/mixture``, and ``tests/golden/colour`` of the likelihood of earlier bundles. ``tests/runtime/test_golden_numbers.py`` holds that Python still computes them.
+The numbers are `cvae_runtime`'s for the packaged bundle and two tiny colour bundles, which are trained here if missing:
+``tests/golden/mixture``, and ``tests/golden/colour`` with the likelihood of earlier bundles.
+``tests/runtime/test_golden_numbers.py`` asserts that Python still computes the same numbers.
 """
 
 import base64
@@ -27,7 +28,7 @@ LIKELIHOODS = {"colour": "discretized-logistic", "mixture": "discretized-logisti
 
 
 def numbers_of(model: cvae.Model) -> dict[str, Any]:
-    """Results of every method of a model, by what was called; seeds are strings, as in ``golden.json``."""
+    """Results of every method of a model, by method; seeds are strings, as in ``golden.json``."""
     samples = model.generate(4, seed=(1 << 63) + 7, first=1 << 40)
     images = cvae.to_uint8(samples)
     codes = model.encode(images)
@@ -50,7 +51,7 @@ def numbers_of(model: cvae.Model) -> dict[str, Any]:
 
 
 def text(array: NDArray[Any]) -> dict[str, Any]:
-    """An array as ``golden.json`` writes it."""
+    """Encode an array as in ``golden.json``."""
     return {
         "dtype": array.dtype.name,
         "shape": list(array.shape),

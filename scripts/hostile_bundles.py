@@ -1,8 +1,8 @@
-"""Damage a bundle in many ways and see that each is refused or runs: python scripts/hostile_bundles.py COUNT [--seed 0] [BUNDLE].
+"""Damage a bundle in many ways and check the outcome: python scripts/hostile_bundles.py COUNT [--seed 0] [BUNDLE].
 
-Every damaged bundle must raise `BundleError` or `IntegrityError` with the path of the file, or load and compute. Whatever else happens is
-printed with its number, which with the seed makes it again: another exception, a crash of the process, a hang. Then it exits 3.
-Bundles are tried in processes of their own, some hundreds in each.
+Every damaged bundle must raise `BundleError` or `IntegrityError` with the path of the file, or load and compute. Any
+other outcome is printed with its number, which reproduces it together with the seed: another exception, a crash of
+the process, a hang. The script then exits with 3. Separate processes try the bundles, a few hundred each.
 """
 
 import argparse
@@ -26,14 +26,14 @@ import cvae_runtime as cvae
 import cvae_runtime.bundle
 import cvae_runtime.random
 
-PART = 250  # bundles a process tries
-PATIENCE = 300  # seconds that a part may take; a bundle takes some milliseconds
+PART = 250  # bundles per process
+PATIENCE = 300  # seconds per process; a bundle takes a few milliseconds
 
 LIKELIHOODS = ("bernoulli", "discretized-logistic", "discretized-logistic-mixture")
 GOLDEN = "golden.json"
 Files = dict[str, bytes]
 
-# Values that stand in some places of a manifest or of golden vectors at most.
+# Values that are valid in few places of a manifest or of golden vectors.
 _VALUES: list[Any] = [
     None,
     True,
@@ -64,13 +64,13 @@ _TEXTS = [
 ]
 _HUGE = 4 << 30
 
-# What makes another file of a graph; parsers of protobuf read all of them, and each is to be refused.
+# Changes to a graph's file that protobuf parsers accept; each must be rejected.
 GRAPHS: tuple[Callable[[bytes], bytes], ...] = (
     lambda data: b"\x08\x08\x0a\x04ORTM" + data,  # the mark of ONNX Runtime's own format
-    lambda data: data + data,  # which parsers merge
-    lambda data: data + b"\x3a\x07\x0a\x05\x22\x03Abs",  # a second graph, of one node
-    lambda data: data + b"\x9a\x06\x04more",  # a field that onnx.proto does not have
-    lambda data: data + b"\x0a\x01a",  # a field of another type
+    lambda data: data + data,  # parsers merge the two
+    lambda data: data + b"\x3a\x07\x0a\x05\x22\x03Abs",  # a second graph with one node
+    lambda data: data + b"\x9a\x06\x04more",  # a field that is not in onnx.proto
+    lambda data: data + b"\x0a\x01a",  # a field with another type
     lambda data: data + b"\x42\x0f\x0a\x0dcom.microsoft",  # another domain
     lambda data: data + b"\xca\x01\x00",  # a function
     lambda data: data + b"\xa2\x01\x00",  # training information
@@ -79,7 +79,7 @@ GRAPHS: tuple[Callable[[bytes], bytes], ...] = (
 
 
 def damaged_bytes(data: bytes, rng: random.Random) -> bytes:
-    """Some bytes flipped, changed, cut, doubled, put in or taken out."""
+    """Flip, change, cut, double, insert or remove some bytes."""
     changed = bytearray(data)
     for _ in range(rng.choice((1, 1, 1, 2, 8))):
         at, length = rng.randrange(len(changed) + 1), rng.choice((1, 1, 4, 30))
@@ -106,10 +106,10 @@ def _places(value: Any) -> list[tuple[Any, Any]]:
 
 
 def damaged_json(text: bytes, rng: random.Random) -> bytes:
-    """A JSON text with values changed, taken out, exchanged or repeated, or with what is no JSON in it."""
+    """Change, remove, swap or repeat values of a JSON text, or insert invalid JSON."""
     value = json.loads(text)
     for _ in range(rng.choice((1, 1, 3))):
-        if not value:  # all was taken out
+        if not value:  # everything was removed
             break
         container, key = rng.choice(_places(value))
         other, name = rng.choice(_places(value))
@@ -128,16 +128,16 @@ def damaged_json(text: bytes, rng: random.Random) -> bytes:
                 container[key] = [container[key]]
     result = json.dumps(value).encode()
     match rng.randrange(6):
-        case 0:  # what is no JSON, or too much of it, where a value stood
+        case 0:  # replace a value by invalid or excessive JSON
             at = result.rfind(b": ", 0, rng.randrange(len(result)) + 9) + 2
             return result[:at] + rng.choice(_TEXTS) + result[at + 1 :]
-        case 1:  # the same keys again
+        case 1:  # repeat the keys
             return result[:-1] + b", " + json.dumps(value).encode()[1:]
     return result
 
 
 def rehashed(files: Files) -> Files:
-    """The files with a manifest that has their sizes and hashes, where it still has places for them."""
+    """Update the sizes and hashes in the manifest, as far as it still has these fields."""
     try:
         manifest = json.loads(files[cvae.bundle.MANIFEST_NAME])
         for info in [*manifest["graphs"], manifest["golden"]]:
@@ -174,7 +174,7 @@ def write_damaged(files: Files, folder: Path, rng: random.Random) -> None:
                     )[1],
                     lambda path: (path.unlink(), os.mkfifo(path))[1],
                     lambda path: (path.unlink(), path.mkdir())[1],
-                    lambda path: os.truncate(path, rng.choice((0, 1, _HUGE))),  # a hole, which takes no space
+                    lambda path: os.truncate(path, rng.choice((0, 1, _HUGE))),  # a sparse file needs no space
                 )
             )
         case 6:
@@ -188,16 +188,16 @@ def write_damaged(files: Files, folder: Path, rng: random.Random) -> None:
 
 
 def clear(folder: Path) -> None:
-    """Make a folder an empty one."""
+    """Create a folder, or empty it."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
 
 
 def attempt(folder: Path, *, run: bool = True) -> str:
-    """Load a bundle, or read it only, and compute: "runs" or "refused"; all else is raised.
+    """Load a bundle and compute, or only read it; return "runs" or "refused", and raise for any other outcome.
 
     Raises:
-        AssertionError: a refusal does not name a path of the bundle.
+        AssertionError: the error does not name a path of the bundle.
     """
     try:
         if not run:
@@ -205,10 +205,10 @@ def attempt(folder: Path, *, run: bool = True) -> str:
             cvae.bundle.parse_golden(bundle.files[bundle.manifest.golden.file], str(folder))
             return "runs"
         with warnings.catch_warnings(), cvae.load(folder, provider="cpu", threads=1) as model:
-            warnings.simplefilter("ignore")  # of infinite numbers: weights may be any
+            warnings.simplefilter("ignore")  # about infinite numbers: damaged weights have any value
             images = np.zeros((2, *model.image_shape), np.uint8)
             model.reconstruct(images)
-            # Other random numbers and likelihoods are those of later versions, refused by `InputError`.
+            # Bundles of later versions may have other random numbers and likelihoods, which raise `InputError`.
             if (known := model.manifest.model).rng == cvae.random.RNG_NAME:
                 model.generate(2)
                 model.reconstruct(images, sample=True)
@@ -235,7 +235,7 @@ def _try_part(bundle: Path, seed: int, numbers: range) -> None:
 
 
 def main() -> None:
-    """Try bundles and say what became of them."""
+    """Try bundles and print the outcomes."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("count", type=int)
     parser.add_argument("bundle", nargs="?", type=Path, default=cvae.packaged_bundle())
@@ -263,7 +263,7 @@ def main() -> None:
                 ).returncode
                 ended = f"the process ended with {code}"
             except subprocess.TimeoutExpired:
-                ended = f"nothing within {PATIENCE} seconds"
+                ended = f"no result within {PATIENCE} seconds"
             out.seek(0)
             lines = [line.rstrip("\n").split("\t", 1) for line in out]
         if len(lines) < count:

@@ -1,8 +1,8 @@
-"""Run the runtime's tests with the oldest versions that its dependencies' bounds allow: python scripts/lowest.py FOLDER.
+"""Run the runtime's tests with the oldest allowed versions of its dependencies: python scripts/lowest.py FOLDER.
 
-Makes a virtual environment in FOLDER, with cvae-toolkit[cpu], and each of its dependencies at the lower bound that
-pyproject.toml states; prints what is installed; runs the runtime's tests that need
-no further extra, with the newest onnx, which makes their graphs. Exits with pytest's code.
+Creates a virtual environment in FOLDER with cvae-toolkit[cpu] and the lower bound of each dependency in
+pyproject.toml, and prints the installed versions. Then runs those tests of the runtime that need no other extra. The
+newest onnx makes their graphs. Exits with pytest's exit code.
 """
 
 import os
@@ -15,11 +15,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
-# What the tests themselves need; those of further extras are left out.
+# Requirements of the tests themselves, without further extras.
 _TEST_TOOLS = ("pytest", "hypothesis", "jsonschema")
 _FURTHER = re.compile(r"^\s*(import|from) (pyarrow|pandas|ray|openvino)\b", re.MULTILINE)
 
-# The packaged model in every role, its golden vectors, and a command line: what needs ONNX Runtime.
+# Uses ONNX Runtime for the packaged model in every role and for its golden vectors.
 CHECK = """
 import numpy as np
 import cvae_runtime as cvae
@@ -35,10 +35,10 @@ print(len(results), "golden vectors agree")
 
 
 def lowest(requirements: list[str]) -> list[str]:
-    """Requirements with their lower bounds as pins.
+    """Pin requirements to their lower bounds.
 
     Raises:
-        ValueError: one has no lower bound.
+        ValueError: a requirement has no lower bound.
     """
     pins = []
     for requirement in requirements:
@@ -50,7 +50,7 @@ def lowest(requirements: list[str]) -> list[str]:
 
 
 def main() -> None:
-    """Make the environment and run the tests."""
+    """Create the environment and run the tests."""
     folder = Path(sys.argv[1])
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     runtime = [*project["project"]["dependencies"], *project["project"]["optional-dependencies"]["cpu"]]

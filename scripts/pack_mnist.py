@@ -1,8 +1,8 @@
-"""Pack MNIST's four IDX files into the file that is embedded in cvae_train.
+"""Pack MNIST's four IDX files into the file that cvae_train embeds.
 
     python scripts/pack_mnist.py FOLDER
 
-FOLDER holds train-images-idx3-ubyte and the other three, plain or .gz. Prints the SHA-256 that the loader checks.
+FOLDER holds train-images-idx3-ubyte and the other three files, plain or .gz. Prints the SHA-256 that the loader checks.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from cvae_train._data.mnist import FILE_NAME, pack_mnist
 
 
 def main(folder: Path) -> None:
-    """Pack what lies in ``folder``."""
+    """Pack the files in ``folder``."""
 
     def read(name: str, dimensions: int) -> np.ndarray:
         plain = folder / name

@@ -1,4 +1,4 @@
-"""What Python computes of what the web page's tests look at: python scripts/page_golden.py writes it beside them."""
+"""Write Python's results for the web page's tests, to runtime/js/tests/page/golden: python scripts/page_golden.py."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ if __name__ == "__main__":
         scores = model.score(samples[:1])
         way = model.interpolate(*cvae.prior_latents(SEED, 0, 2, model.latent_dim), steps=9, method="spherical")
         seen = model.reconstruct(samples[:1])
-    # As `cvae-generate -n 64 --seed 7` draws them.
+    # As drawn by `cvae-generate -n 64 --seed 7`.
     cvae.files.write_file(GOLDEN / "samples.png", cvae.encode_png(cvae.picture_grid(samples, scale=2)))
     cvae.files.write_file(
         GOLDEN / "way.png", cvae.encode_png(cvae.picture_grid(cvae.to_uint8(way), columns=9, padding=2))

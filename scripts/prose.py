@@ -1,6 +1,7 @@
 """Check the prose of documents, docstrings, messages and comments: python scripts/prose.py [FILE ...].
 
-The rules are in prose.toml beside this file. Prints each finding with its place, then counts. Exits with 1 if there is one.
+The rules are in prose.toml beside this file. Prints each finding with its place, then the counts. Exits with 1 if there
+are findings.
 """
 
 import ast
@@ -22,7 +23,7 @@ SENTENCE = re.compile(r"\S.*?(?:[.!?](?=[\s\"')*]*(?:\s+[A-Z(\"'`*]|$))|$)", re.
 
 
 class Finding(NamedTuple):
-    """A sentence against the style: where, which rule, what to do, and its words."""
+    """A sentence that breaks a rule: its line, the rule, the remedy and its text."""
 
     line: int
     rule: str
@@ -34,7 +35,7 @@ Unit = tuple[int, str]  # the number of the first line, and a paragraph, an item
 
 
 def markdown(text: str) -> Iterator[Unit]:
-    """Paragraphs, list items and table cells; headings and code blocks are left out."""
+    """Yield paragraphs, list items and table cells; skip headings and code blocks."""
     text = re.sub(r"^```.*?^```", lambda block: "\n" * block[0].count("\n"), text, flags=re.DOTALL | re.MULTILINE)
     text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
     yield from paragraphs(1, re.sub(r"^#.*$", "", text, flags=re.MULTILINE), r"^ *(?:[-*]|\d+\.) |^\||(?<!\\)\| ")
@@ -74,7 +75,7 @@ def typescript(text: str) -> Iterator[Unit]:
 
 
 def comments(lines: Iterable[Unit]) -> Iterator[Unit]:
-    """Comments in adjacent lines are one text; instructions for tools are left out."""
+    """Join comments in adjacent lines; skip instructions for tools."""
     first, text, last = 0, "", -1
     for number, comment in lines:
         if number != last + 1:
@@ -85,7 +86,7 @@ def comments(lines: Iterable[Unit]) -> Iterator[Unit]:
 
 
 def check(path: Path) -> Iterator[Finding]:
-    """The findings of a file."""
+    """Yield the findings of a file."""
     read = {".md": markdown, ".py": python, ".ts": typescript}[path.suffix]
     for line, text in read(path.read_text(encoding="utf-8")):
         plain = CODE.sub(lambda code: "`code`" + "\n" * code[0].count("\n"), text)
@@ -102,7 +103,7 @@ def check(path: Path) -> Iterator[Finding]:
 
 
 def main(paths: list[Path]) -> int:
-    """Print the findings and their counts; the exit code."""
+    """Print the findings and their counts; return the exit code."""
     globs = [pattern for kind in ("markdown", "python", "typescript") for pattern in STYLE[kind]]
     files = paths or [path for glob in globs for path in sorted(ROOT.glob(glob)) if "node_modules" not in path.parts]
     counts: Counter[str] = Counter()

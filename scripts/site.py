@@ -1,6 +1,6 @@
 """MkDocs hook: the site has the layout of the repository, so every relative link works in both.
 
-Besides the pages of the navigation, the site gets the files that they link to, a page of the API for each package, and
+In addition to the pages of the navigation, the site gets the files that they link to, an API page for each package, and
 the web page of the packaged model if it was built.
 """
 
@@ -30,7 +30,7 @@ def on_config(config: MkDocsConfig) -> None:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """The files of the site: those of the theme, and the ones of docs/ under their path in the repository."""
+    """Collect the files of the site: those of the theme, and those of docs/ under their path in the repository."""
     found = Files([file for file in files if file.src_dir != config.docs_dir])
 
     def add(path: str, folder: Path = ROOT) -> None:
@@ -59,7 +59,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
-    """Let a link to a folder lead to its README."""
+    """Redirect links to folders to their READMEs."""
 
     def link(match: re.Match[str]) -> str:
         target = (ROOT / page.file.src_uri).parent / match[1]
@@ -69,5 +69,5 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
 
 
 def readme(path: Path) -> Path:
-    """A folder's README; a file itself."""
+    """The README of a folder; a file stays as it is."""
     return path / "README.md" if path.is_dir() else path

@@ -1,8 +1,8 @@
-"""Call one model very often and see whether memory or handles grow: python scripts/soak.py [--calls 200000 | --seconds 3600] [BUNDLE].
+"""Check that many calls leak no memory or handles: python scripts/soak.py [--calls 200000 | --seconds 3600] [BUNDLE].
 
-Calls of every method in sizes of 1 to 55 images, from several threads at once. Prints the process's resident memory and open handles
-every twentieth of the way, and their growth since the first twentieth; exits 3 where that is 20 MB or more, or a handle. Needs
-Linux's /proc.
+Several threads call every method of one model with 1 to 55 images. Prints the process's resident memory and open
+handles after each twentieth of the calls, and their growth since the first twentieth. Exits with 3 if memory grows by
+20 MB or more, or handles grow at all. Needs Linux's /proc.
 """
 
 import argparse
@@ -26,17 +26,17 @@ SIZES = (1, 2, 3, 5, 8, 13, 21, 34, 55)
 
 
 def resident(process: int | str = "self") -> int:
-    """The bytes of memory that a process has, this one if not given."""
+    """The resident memory of a process, this one by default, in bytes."""
     return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def handles() -> int:
-    """The files, sockets and pipes that this process has open."""
+    """The number of files, sockets and pipes that this process has open."""
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def call(model: cvae.Model, number: int) -> None:
-    """The call of this number: its method, size and arguments are a function of the number."""
+    """Make call ``number``, which determines the method, the size and the arguments."""
     rng = np.random.default_rng(number)
     size = int(rng.choice(SIZES))
     images = rng.integers(0, 256, (size, *model.image_shape), np.uint8)
@@ -54,7 +54,7 @@ def call(model: cvae.Model, number: int) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """What the process holds after so many calls; memory in bytes."""
+    """Memory in bytes and open handles of the process after a number of calls."""
 
     calls: int
     memory: int
@@ -62,11 +62,11 @@ class State:
 
 
 def soak(model: cvae.Model, callers: int, *, calls: int | None = None, seconds: float = math.inf) -> Iterator[State]:
-    """Make the calls, or call for so long, and give the state after each of `SAMPLES` equal parts."""
+    """Make the calls, or call for this long, and yield the state after each of `SAMPLES` equal parts."""
     done, begin = 0, time.monotonic()
     with ThreadPoolExecutor(callers) as pool:
         for part in range(1, SAMPLES + 1):
-            # One iterator, of which each caller takes the next number.
+            # The callers share one iterator, so each takes the next number.
             numbers = iter(itertools.count(done) if calls is None else range(done, part * (calls // SAMPLES)))
             end = begin + seconds * part / SAMPLES
             done += sum(
@@ -85,19 +85,19 @@ def _calls(model: cvae.Model, numbers: Iterator[int], end: float) -> int:
 
 
 def growth(states: list[State]) -> tuple[int, int]:
-    """By how many bytes and handles the most exceed those after the first part, the warm-up."""
+    """Bytes and handles by which the largest state exceeds the first one, the warm-up."""
     first = states[0]
     return max(state.memory for state in states) - first.memory, max(state.handles for state in states) - first.handles
 
 
 def main() -> None:
-    """Print how memory and handles grew."""
+    """Run the calls and print the growth of memory and handles."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument("bundle", nargs="?", type=Path, help="the packaged one if not given")
+    parser.add_argument("bundle", nargs="?", type=Path, help="by default the packaged one")
     span = parser.add_mutually_exclusive_group()
     span.add_argument("--calls", type=int, default=200_000)
-    span.add_argument("--seconds", type=float, help="call for so long instead")
-    parser.add_argument("--callers", type=int, default=2, help="threads that call")
+    span.add_argument("--seconds", type=float, help="call for this long instead")
+    parser.add_argument("--callers", type=int, default=2, help="number of calling threads")
     arguments = parser.parse_args()
     span_of = {"calls": arguments.calls} if arguments.seconds is None else {"seconds": arguments.seconds}
     states = []

@@ -27,7 +27,7 @@ class Agreement:
 
 
 def distance(found: np.ndarray, expected: np.ndarray, what: str) -> float:
-    """The largest difference of two arrays; NaN if one value is NaN.
+    """The largest difference of two arrays; NaN if a value is NaN.
 
     Raises:
         ContenderError: their sizes differ.
@@ -43,7 +43,7 @@ def ulp(found: np.ndarray, expected: np.ndarray, what: str) -> int:
 
 
 def _places(array: np.ndarray) -> np.ndarray:
-    """Ranks of values in the order of all float32, so that neighbours differ by 1."""
+    """Indices of values among all float32 in ascending order, so that neighbours differ by 1."""
     words = np.ascontiguousarray(array, np.float32).view(np.int32).astype(np.int64)
     return np.where(words < 0, -(words & 0x7FFFFFFF), words)
 
@@ -79,5 +79,5 @@ def shares(found: Agreement, golden: Golden) -> Mapping[str, Mapping[str, float]
 
 
 def bits(share: float) -> float:
-    """The number of equal bits, of float32's 24, for a difference that is this share of the largest value."""
+    """The number of equal bits, of float32's 24, for a difference of this share of the largest value."""
     return min(24.0, -math.log2(share)) if share else 24.0

@@ -1,4 +1,4 @@
-"""Base of programs with another runtime for ONNX files: portable graphs, latents from a file."""
+"""Base class of programs with other ONNX runtimes: portable graphs, latents from a file."""
 
 import json
 from abc import ABC, abstractmethod
@@ -11,7 +11,7 @@ Graph = Callable[[np.ndarray], Mapping[str, np.ndarray]]  # from an input to the
 
 
 class PlainRuntime(ABC):
-    """A runtime that opens a file.
+    """A runtime that opens ONNX files.
 
     Attributes:
         threads: its default number of threads.
@@ -28,14 +28,14 @@ class PlainRuntime(ABC):
 
     @abstractmethod
     def open(self, path: Path) -> Graph:
-        """An open graph."""
+        """Open a graph."""
 
     def first(self) -> np.ndarray:
-        """The image of seed 0, whose latent is read from a file."""
+        """Decode the image of seed 0; its latent is read from a file."""
         return self.decode(_read(self._folder / "first.f32"))
 
     def latents(self, **_: int) -> None:
-        """None: these runtimes do not have the bundle's random numbers."""
+        """Return None: these runtimes do not have the bundle's random numbers."""
         return
 
     def batch(self, count: int) -> np.ndarray:
@@ -44,11 +44,11 @@ class PlainRuntime(ABC):
         return _read(self._folder / "batch.f32", length)[:count]
 
     def decode(self, z: np.ndarray) -> np.ndarray:
-        """Images of latents."""
+        """Decode latents to images."""
         return self._decoder(z)["probs"]
 
     def run(self, bundle: Path, file: str, data: bytes) -> Mapping[str, np.ndarray]:
-        """The outputs of a graph."""
+        """Run a graph and return its outputs."""
         graphs = json.loads((bundle / "manifest.json").read_text())["graphs"]
         tensor = next(graph for graph in graphs if graph["file"] == file)["inputs"][0]
         shape = [size if isinstance(size, int) else -1 for size in tensor["shape"]]

@@ -14,7 +14,7 @@ JAVASCRIPT = Path(__file__).parents[2] / "runtime" / "js"
 
 
 def prepare(folder: Path, most: int) -> cvae_runtime.Bundle:
-    """Write ``packaged/``, ``portable/``, ``first.f32`` and ``batch.f32`` of ``most`` latents: the packaged bundle."""
+    """Write ``packaged/``, ``portable/``, ``first.f32`` and ``batch.f32`` of ``most`` latents; return the first bundle."""
     bundle = cvae_runtime.read_bundle()
     portable = tuple(g for g in bundle.manifest.graphs if (g.target, g.precision) == ("portable", "float32"))
     for name, manifest in (
@@ -36,7 +36,7 @@ def _latents(seed: int, count: int, length: int) -> np.ndarray:
 
 
 def build_javascript() -> str | None:
-    """Compile cvae-runtime as for npm: None, or the reason if it is impossible."""
+    """Compile cvae-runtime as for npm; return None, or the reason if it is impossible."""
     node = shutil.which("node")
     if node is None:
         return "not installed: Node.js, 20.19 or later"

@@ -1,4 +1,4 @@
-"""Start and ask the programs that embed the model; the package's docstring has the protocol."""
+"""Start the programs that embed the model, and send them requests; the package's docstring has the protocol."""
 
 import base64
 import dataclasses
@@ -16,44 +16,44 @@ from ._agreement import Agreement, distance, ulp
 
 @dataclasses.dataclass(frozen=True)
 class Start:
-    """A cold start: seconds until the first image, and its values."""
+    """A cold start: the seconds until the first image, and its values."""
 
     seconds: float
     image: np.ndarray
 
 
 class Program(Protocol):
-    """A program. All methods raise `ContenderError` if it dies or cannot run on this machine.
+    """An embedding program. All methods raise `ContenderError` if it dies or cannot run on this machine.
 
     Attributes:
         threads: its default number of threads.
-        about: versions, and the graph that it decodes with.
+        about: versions, and the graph used for decoding.
     """
 
     threads: str
     about: str
 
     def cold(self) -> Start:
-        """Start again."""
+        """Start again from cold."""
 
     def agreement(self, golden: Golden, bundles: Mapping[str, str]) -> Agreement:
-        """Compare it with the golden vectors of some graphs: file -> the folder of the bundle that it is taken from."""
+        """Compare outputs with golden vectors; ``bundles`` maps each file to the folder of its bundle."""
 
     def decode(self, batch: int) -> np.ndarray:
-        """Images of the first latents of seed 1, flat."""
+        """Images of the first latents of seed 1, flattened."""
 
     def measure(self, batch: int, seconds: float) -> Sequence[float]:
-        """Decode these for about this long: the seconds of every call."""
+        """Decode these latents repeatedly for about this long; return the seconds of every call."""
 
     def size(self) -> int:
         """Bytes that an app ships, without its own code and the model."""
 
     def close(self) -> None:
-        """End the program."""
+        """Stop the program."""
 
 
 class LineProgram(Process):
-    """A program that answers lines of JSON; its cold start lasts until its first line."""
+    """A program that answers JSON lines; its cold start ends with its first line."""
 
     def __init__(self, contender: Contender, command: Sequence[str]) -> None:
         self._command = command
@@ -72,7 +72,7 @@ class LineProgram(Process):
         self.about: str = answer["about"]
 
     def cold(self) -> Start:
-        """See `Program`: another process."""
+        """See `Program`: starts another process."""
         other = type(self)(self.contender, self._command)
         other.close()
         return other.first
@@ -92,7 +92,7 @@ class LineProgram(Process):
         return Agreement(differences, not_run, max(steps, default=None))
 
     def _run(self, bundle: str, case: GoldenCase) -> Mapping[str, float] | str:
-        """Differences of a graph's outputs from the golden ones, or the reason why it does not run."""
+        """Differences of a graph's outputs from the golden ones, or the reason why the program does not run it."""
         (given,) = case.inputs.values()
         text = base64.b64encode(given.tobytes()).decode()
         answer = self._ask(do="run", bundle=bundle, file=case.file, input=text)
@@ -104,7 +104,7 @@ class LineProgram(Process):
         }
 
     def _ulp(self, golden: GoldenLatents) -> int | None:
-        # Seeds and indices are strings: JSON numbers end at 2^53 in JavaScript.
+        # Seeds and indices are strings, because JavaScript's JSON numbers are exact only up to 2^53.
         seed, first = str(golden.seed), str(golden.first)
         asked = {"count": golden.count, "latent_dim": golden.latent_dim}
         text = self._ask(do="latents", seed=seed, first=first, **asked)["z"]
@@ -127,14 +127,14 @@ class LineProgram(Process):
 
 
 class BrowserProgram(LineProgram):
-    """A program that drives a browser; a cold start does not include that of the browser."""
+    """A program that drives a browser; a cold start excludes the start of the browser."""
 
     def cold(self) -> Start:
-        """See `Program`: a navigation in a fresh context."""
+        """See `Program`: opens the page in a new context."""
         answer = self._ask(do="cold")
         return Start(answer["seconds"], values(answer["image"]))
 
 
 def values(text: str) -> np.ndarray:
-    """Float32 from little-endian bytes in base64."""
+    """Decode float32 values from little-endian bytes in base64."""
     return np.frombuffer(base64.b64decode(text), "<f4")

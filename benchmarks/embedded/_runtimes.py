@@ -1,4 +1,4 @@
-"""The contenders of `runtimes`, and how to start each."""
+"""The contenders of `runtimes` and their start commands."""
 
 import dataclasses
 import functools
@@ -25,11 +25,11 @@ class Runtime:
     """A row of the report.
 
     Attributes:
-        name: in the table.
-        kind: whose code it is.
+        name: name in the table.
+        kind: "ours" or "peer".
         open: starts its program with a prepared folder.
-        device: what it runs on.
-        most: images a call at most; the reference evaluator takes half a second for one.
+        device: the device that it runs on.
+        most: largest batch size; the reference evaluator needs half a second for one image.
     """
 
     name: str

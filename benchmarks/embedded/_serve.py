@@ -1,4 +1,4 @@
-"""The loop of the programs in Python; the package's docstring has the protocol."""
+"""The request loop of the programs in Python; the package's docstring has the protocol."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ import numpy as np
 
 
 class Runtime(Protocol):
-    """A runtime."""
+    """A runtime that embeds the model."""
 
     threads: str
     about: str
@@ -27,10 +27,10 @@ class Runtime(Protocol):
         """Latents of seed 1."""
 
     def decode(self, z: np.ndarray) -> np.ndarray:
-        """Images of latents."""
+        """Decode latents to images."""
 
     def run(self, bundle: Path, file: str, data: bytes) -> Mapping[str, np.ndarray]:
-        """The outputs of a graph of a bundle; raises `LookupError` with the reason if it does not run the graph."""
+        """Run a graph of a bundle and return its outputs; raise `LookupError` with the reason if it does not run."""
 
     def bytes(self) -> int:
         """Size on disk."""
@@ -39,7 +39,7 @@ class Runtime(Protocol):
 def main(open_runtime: Callable[[Path], Runtime]) -> None:
     """Serve requests until stdin ends."""
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print
+    os.dup2(2, 1)  # prints of libraries go to stderr
 
     def answer(value: Mapping[str, Any]) -> None:
         answers.write(json.dumps(value) + "\n")
@@ -57,11 +57,11 @@ def main(open_runtime: Callable[[Path], Runtime]) -> None:
 
 
 def respond(runtime: Runtime, folder: Path, do: str, **asked: Any) -> dict[str, Any]:
-    """The answer to a request."""
+    """Answer a request."""
     if do == "run":
         try:
             found = runtime.run(folder / asked["bundle"], asked["file"], base64.b64decode(asked["input"]))
-        except Exception as error:  # runtimes raise anything
+        except Exception as error:  # runtimes raise errors of any type
             first = next(iter(str(error).strip().splitlines()), "no message")
             return {"reason": first if isinstance(error, LookupError) else f"{type(error).__name__}: {first}"}
         return {"outputs": {name: text_of(array) for name, array in found.items()}}
@@ -70,7 +70,7 @@ def respond(runtime: Runtime, folder: Path, do: str, **asked: Any) -> dict[str, 
         return {"z": None if z is None else text_of(z)}
     if do == "size":
         return {"bytes": runtime.bytes()}
-    from benchmarks._worker import measure  # not before the first image, for the cold start's sake
+    from benchmarks._worker import measure  # imported late, to keep the cold start short
 
     z = runtime.batch(asked["batch"])
     if do == "decode":
@@ -79,5 +79,5 @@ def respond(runtime: Runtime, folder: Path, do: str, **asked: Any) -> dict[str, 
 
 
 def text_of(array: np.ndarray) -> str:
-    """An array's bytes in base64."""
+    """Encode an array's bytes in base64."""
     return base64.b64encode(np.ascontiguousarray(array, array.dtype.newbyteorder("<"))).decode()

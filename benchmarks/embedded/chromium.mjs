@@ -1,8 +1,8 @@
 /**
  * cvae-runtime in a page in Chromium: `node chromium.mjs FOLDER wasm|threads|webgpu`.
  *
- * The page is built as an app builds its own, and served on 127.0.0.1; "threads" has the headers that isolate it. A cold
- * start is a navigation in a fresh context of a browser that runs already.
+ * The page is built like an app's page and served on 127.0.0.1; for "threads" with the headers that isolate it. A cold start
+ * is a navigation in a new context of a running browser.
  */
 
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
@@ -21,7 +21,7 @@ const TYPES = {
   ".json": "application/json",
 };
 const ISOLATION = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
-const PATIENCE = 120e3; // milliseconds; a worker that fails leaves the page waiting for ever
+const PATIENCE = 120e3; // milliseconds; if a worker fails, the page waits forever
 
 const [folder, kind] = process.argv.slice(2);
 const provider = kind === "webgpu" ? "webgpu" : "wasm";
@@ -56,7 +56,7 @@ async function build() {
       emptyOutDir: true,
       target: "es2022",
       modulePreload: false,
-      // ONNX Runtime's script starts itself anew as a worker: what it shares with the page's must not be in the page's.
+      // ONNX Runtime's script loads itself again as a worker, so code that it shares with the page must be in another chunk.
       rolldownOptions: {
         output: { codeSplitting: { groups: [{ name: "shared", test: /rolldown[\\/]runtime|preload-helper/ }] } },
       },
@@ -64,7 +64,7 @@ async function build() {
   });
 }
 
-/** Serves the page and, below it, the bundles; remembers what of the page was asked for. */
+/** Serves the page and, below it, the bundles; records the requested files. */
 function listen() {
   const server = createServer((request, response) => {
     const path = normalize(new URL(request.url, "http://localhost").pathname).replace(/\/$/, "/index.html");
@@ -86,7 +86,7 @@ function listen() {
   });
 }
 
-/** Waits for a page, but not for one in which something broke. */
+/** Waits for a function of the page; rejects if something in the page fails. */
 async function waitFor(page, asked, ...given) {
   let refuse, timer;
   const broken = new Promise((_, reject) => {
@@ -102,7 +102,7 @@ async function waitFor(page, asked, ...given) {
   }
 }
 
-/** Navigates to the page in a context of its own, and gives it with what it says of its first picture. */
+/** Opens the page in a new context; returns it with its report on the first picture. */
 async function open(browser, url) {
   const context = await browser.newContext();
   const page = await context.newPage();
@@ -120,7 +120,7 @@ async function main() {
   await build();
   const url = await listen();
   const { chromium } = from("playwright-core");
-  // Without its sandbox, which root cannot have: it sees our own page alone. WebGPU is off in most builds for Linux.
+  // No sandbox, because root cannot have one, and only our own page is opened. Most builds for Linux have WebGPU off.
   const args = ["--no-sandbox", ...(kind === "webgpu" ? ["--enable-unsafe-webgpu"] : [])];
   const browser = await chromium.launch({ executablePath, args });
   try {
@@ -129,7 +129,7 @@ async function main() {
       opened = await open(browser, url);
     } catch (error) {
       const [, reason] = /ProviderError: (.*)/.exec(String(error)) ?? [];
-      if (reason === undefined || reason.includes("self-check")) throw error; // it is there, and computes something else
+      if (reason === undefined || reason.includes("self-check")) throw error; // WebGPU exists but computes wrong numbers
       say({ unavailable: reason });
       return;
     }

@@ -20,7 +20,7 @@ BUILD = Path(__file__).parents[2] / "build" / "cpp"
 _DIFFERENCE = re.compile(r"(?P<file>\w+\.onnx), (?P<output>\w+): largest difference (?P<value>[^,]+),")
 _ULP = re.compile(r"latents, seed \d+, first \d+: (\d+) ulp")
 _RATE = re.compile(r"([\d.]+) images/s")
-# Every system has these.
+# Libraries that every system has.
 _SYSTEM = re.compile(r"(linux-vdso|ld-linux.*|lib(c|m|dl|rt|pthread|gcc_s|stdc\+\+))\.so")
 
 
@@ -28,8 +28,8 @@ class CommandLine:
     """See `_program.Program`. Each request is a process that draws its latents and writes its images.
 
     Args:
-        folder: what `_prepare` laid out.
-        build: where CMake built; the variable CVAE_CPP_BUILD, or build/cpp, if not given.
+        folder: the folder written by `_prepare`.
+        build: the CMake build folder; by default the variable CVAE_CPP_BUILD, or build/cpp.
     """
 
     threads = "default"
@@ -44,13 +44,13 @@ class CommandLine:
         self.about = f"{self._library().name}, decoder.onnx"
 
     def cold(self) -> Start:
-        """From the start of the process to its end, which is after it wrote the image."""
+        """Measure from the start of the process to its end, which is after it wrote the image."""
         began = time.perf_counter()
         image = self._draw(0, 1)
         return Start(time.perf_counter() - began, image)
 
     def agreement(self, golden: Golden, bundles: Mapping[str, str]) -> Agreement:
-        """The differences that its self-test prints."""
+        """Read the differences that the self-test prints."""
         said = self._call("cvae-self-test", str(self._folder / "portable"))
         differences: dict[str, dict[str, float]] = {}
         for found in _DIFFERENCE.finditer(said):
@@ -66,7 +66,7 @@ class CommandLine:
         return self._draw(1, batch)
 
     def measure(self, batch: int, seconds: float) -> Sequence[float]:
-        """It measures whole seconds and prints only the rate."""
+        """Measure whole seconds; the program prints only the rate."""
         with tempfile.TemporaryDirectory() as out:
             said = self._call("cvae-sample", *self._drawing(1, batch, out), "--repeat", str(max(1, round(seconds))))
         found = _RATE.search(said)
@@ -75,11 +75,11 @@ class CommandLine:
         return [batch / float(found[1])]
 
     def size(self) -> int:
-        """The program and the libraries that it loads, without those of the system."""
+        """The size of the program and the libraries that it loads, except the system's."""
         return sum(path.stat().st_size for path in [self._build / "cvae-sample", *self._libraries()])
 
     def close(self) -> None:
-        """Nothing runs between questions."""
+        """Do nothing: no process is running."""
 
     def _draw(self, seed: int, count: int) -> np.ndarray:
         with tempfile.TemporaryDirectory() as out:
@@ -103,7 +103,7 @@ class CommandLine:
     def _libraries(self) -> Sequence[Path]:
         try:
             listed = subprocess.run(
-                ["ldd", str(self._build / "cvae-sample")],  # noqa: S607  # wherever the system has it
+                ["ldd", str(self._build / "cvae-sample")],  # noqa: S607  # found on PATH
                 capture_output=True,
                 text=True,
                 check=True,

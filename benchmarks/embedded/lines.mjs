@@ -1,4 +1,4 @@
-/** Lines of JSON on stdin and stdout; stdout is for answers alone. */
+/** JSON lines on stdin and stdout; stdout is only for answers. */
 
 import { createInterface } from "node:readline";
 

@@ -22,9 +22,9 @@ class OpenVINO(PlainRuntime):
         self.about = f"openvino {openvino.__version__.split('-')[0]}, decoder.onnx"
 
     def open(self, path: Path) -> Graph:
-        """An open graph."""
+        """Open a graph."""
         model = self._core.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        self.threads = str(model.get_property("INFERENCE_NUM_THREADS"))  # those that OpenVINO chose
+        self.threads = str(model.get_property("INFERENCE_NUM_THREADS"))  # OpenVINO's own choice
 
         def call(x: np.ndarray) -> Mapping[str, np.ndarray]:
             results = model([x])

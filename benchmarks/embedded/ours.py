@@ -34,11 +34,11 @@ class Ours:
         return self._cvae.prior_latents(1, 0, count, self._model.latent_dim)
 
     def decode(self, z: np.ndarray) -> np.ndarray:
-        """Images of latents."""
+        """Decode latents to images."""
         return self._model.decode(z)
 
     def run(self, bundle: Path, file: str, data: bytes) -> Mapping[str, np.ndarray]:
-        """The outputs of a graph, which must be the one that ``load`` chooses from the bundle."""
+        """Run a graph and return its outputs; it must be the one that ``load`` chooses from the bundle."""
         with self._cvae.load(bundle, provider="cpu") as model:
             role = next((role for role, graph in model.graphs.items() if graph.file == file), None)
             if role == "encoder":

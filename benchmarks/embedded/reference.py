@@ -22,13 +22,13 @@ class Reference(PlainRuntime):
         self.about = f"onnx {onnx.__version__}, decoder.onnx"
 
     def open(self, path: Path) -> Graph:
-        """An open graph."""
+        """Open a graph."""
         from onnx.reference import ReferenceEvaluator
 
         evaluator = ReferenceEvaluator(str(path))
 
         def call(x: np.ndarray) -> Mapping[str, np.ndarray]:
-            with np.errstate(over="ignore"):  # its Sigmoid computes both of two branches
+            with np.errstate(over="ignore"):  # its Sigmoid computes both branches
                 found = evaluator.run(None, {evaluator.input_names[0]: x})
             return dict(zip(evaluator.output_names, found, strict=True))
 

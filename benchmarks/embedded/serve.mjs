@@ -1,10 +1,10 @@
-/** What the programs in JavaScript share, in Node.js and in a page; what is asked and answered stands in __init__.py. */
+/** Shared by the JavaScript programs, in Node.js and in a page; __init__.py has the protocol. */
 
 export class Runtime {
   /**
-   * @param cvae the library, cvae-runtime.
-   * @param locate from a bundle's name to what `load` takes.
-   * @param options of `load`.
+   * @param cvae the library cvae-runtime.
+   * @param locate maps a bundle's name to the source for `load`.
+   * @param options options of `load`.
    */
   static async open(cvae, locate, options) {
     return new Runtime(cvae, locate, options, await cvae.load(locate("packaged"), options));
@@ -30,7 +30,7 @@ export class Runtime {
     return { times: await measure(() => this.model.decode(z), asked.seconds) };
   }
 
-  /** The outputs of a graph, which must be what `load` takes of that bundle. */
+  /** The outputs of a graph, which must be the one that `load` chooses from the bundle. */
   async run({ bundle, file, input }) {
     const model = await this.cvae.load(this.locate(bundle), this.options);
     const bytes = Uint8Array.from(atob(input), (character) => character.charCodeAt(0));
@@ -50,7 +50,7 @@ export class Runtime {
   }
 }
 
-/** The bytes of an array in base64. */
+/** Encodes the bytes of an array in base64. */
 export function textOf(array) {
   const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
   let text = "";
@@ -58,9 +58,9 @@ export function textOf(array) {
   return btoa(text);
 }
 
-/** Without a gap between calls: the clock of a page that is not isolated ticks in tenths of a millisecond. */
+/** Times calls back to back: the clock of a page that is not isolated has a resolution of 0.1 ms. */
 async function measure(work, seconds) {
-  await work(); // what another contender left in the caches is not this one's
+  await work(); // fills the caches, which another contender used before
   const times = [];
   const start = performance.now();
   let before = start;

@@ -1,13 +1,13 @@
-/** What npm installs of a package, with all that it depends on, for one platform. */
+/** The installed size of an npm package with all its dependencies, for one platform. */
 
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-// Libraries of other platforms, which an app leaves out.
+// Libraries of other platforms, which apps do not ship.
 const FOREIGN = /^bin\/napi-v\d+\/(?<platform>[^/]+)\/(?<arch>[^/]+)\//;
 
-/** Of cvae-runtime in its own checkout, with onnxruntime-node: its own files are those that it publishes. */
+/** The size of cvae-runtime in its own checkout, with onnxruntime-node; of its own files, only the published ones count. */
 export function installedBytes(url) {
   const root = fileURLToPath(url);
   const { files, dependencies } = read(root);
@@ -26,7 +26,7 @@ function closure(from, names, found = new Set()) {
   return found;
 }
 
-/** As Node.js looks for it: in the nearest node_modules upwards that has it. */
+/** Finds a package as Node.js does: in the nearest node_modules, going up. */
 function locate(from, name) {
   const folder = join(from, "node_modules", name);
   if (existsSync(join(folder, "package.json"))) return folder;

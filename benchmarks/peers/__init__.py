@@ -1,7 +1,7 @@
-"""Peers of cvae_runtime, a module each: the weights of the packaged model in another framework, as a careful user writes it.
+"""Peers of cvae_runtime, one module each: the packaged model's weights in another framework, as careful users write it.
 
-A peer is a function ``(folder)`` that returns a function from a task and a batch size to a call on one batch. Inputs are
-converted before the clock runs; the call returns NumPy arrays. Threads are the framework's default.
+A peer is a function ``(folder)``. It returns a function that takes a task and a batch size and returns a call on one
+batch. Inputs are converted before the clock starts; calls return NumPy arrays. Frameworks use their default threads.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ import numpy as np
 
 ASSETS = Path(__file__).parents[2] / "assets" / "mnist"
 
-# Task -> the graph that does it: latents to probabilities, uint8 images to mean and logvar, uint8 images to probabilities.
+# Task -> its graph: latents to probabilities, uint8 images to mean and logvar, uint8 images to probabilities.
 ROLES: Mapping[str, str] = {"decoding": "decoder", "encoding": "encoder", "reconstruction": "reconstructor"}
 
 
@@ -21,10 +21,10 @@ def inputs(task: str, folder: str, batch: int) -> np.ndarray:
 
 
 def plain_graph(task: str, folder: str) -> Path:
-    """The ONNX file for a task, as tf2onnx writes it."""
+    """The ONNX file of a task, as written by tf2onnx."""
     return Path(folder) / f"{ROLES[task]}.onnx"
 
 
 def lite_model(task: str, folder: str, batch: int) -> Path:
-    """The LiteRT file for a task and a batch size."""
+    """The LiteRT file of a task and a batch size."""
     return Path(folder) / f"{ROLES[task]}-{batch}.tflite"

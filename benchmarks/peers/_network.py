@@ -1,4 +1,4 @@
-"""The packaged model's weights for frameworks other than TensorFlow, which is not imported."""
+"""Read the packaged model's weights for other frameworks, without importing TensorFlow."""
 
 import dataclasses
 import re
@@ -20,11 +20,11 @@ class Layer:
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """The layers in their order, with separate dense layers.
+    """The layers in order; dense layers are separate.
 
     Attributes:
         up: transposed convolutions of stride 2, ``last`` the one of stride 1.
-        base: (H, W, C) of what the decoder's dense layer gives.
+        base: (H, W, C) of the output of the decoder's dense layer.
         binarize_at: the first pixel value that counts as 1.
     """
 

@@ -1,6 +1,6 @@
 """Write the inputs and graphs of the peers: ``python -m benchmarks.peers._prepare FOLDER BATCH...``.
 
-This is another process, so that the threads of TensorFlow end before the race begins.
+A separate process, so that TensorFlow's threads are gone before the race begins.
 """
 
 import importlib.util
@@ -21,9 +21,9 @@ IMAGES = 256
 
 
 def prepare(folder: str, batches: Sequence[int]) -> None:
-    """Write each task's input, and its graph as ``cvae-export --passes none`` writes it.
+    """Write each task's input, and its graph as written by ``cvae-export --passes none``.
 
-    LiteRT gets a model for each batch size: its kernels need known shapes of transposed convolutions.
+    LiteRT gets one model per batch size, because its transposed convolutions need known shapes.
     """
     with cvae_runtime.load(provider="cpu") as model:
         latents = cvae_runtime.prior_latents(0, 0, IMAGES, model.latent_dim)
@@ -41,7 +41,7 @@ def prepare(folder: str, batches: Sequence[int]) -> None:
 
 
 def _lite(role: str, source: ExportSource, shape: tuple[int, ...]) -> bytes:
-    """The LiteRT model of a role; the names of its outputs are numbers, since LiteRT does not keep the order."""
+    """The LiteRT model of a role. Its outputs have numbers as names, because LiteRT does not keep their order."""
     import tensorflow as tf
 
     compute, outputs = FUNCTIONS[role](source).python_function, outputs_of(role, source)

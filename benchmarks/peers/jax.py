@@ -1,4 +1,4 @@
-"""JAX: the network in ``jax.lax``, compiled by ``jax.jit`` for each batch size, on XLA's own threads, one a core."""
+"""JAX: the network in ``jax.lax``, compiled by ``jax.jit`` per batch size, with XLA's own threads, one per core."""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ def jit(folder: str) -> Factory:
     network = read_network()
 
     def transposed(x: jax.Array, layer: Layer, stride: int) -> jax.Array:
-        strides = (stride, stride)  # with the padding that Keras calls "same", too
+        strides = (stride, stride)  # the padding equals Keras's "same"
         x = lax.conv_transpose(x, layer.kernel, strides, "SAME", dimension_numbers=_LAYOUT, transpose_kernel=True)
         return x + layer.bias
 

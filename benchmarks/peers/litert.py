@@ -1,4 +1,4 @@
-"""LiteRT, which was TensorFlow Lite: its interpreter with XNNPACK's kernels, a thread a core."""
+"""LiteRT, formerly TensorFlow Lite: its interpreter with XNNPACK's kernels, one thread per core."""
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
@@ -10,7 +10,7 @@ from benchmarks.peers import inputs, lite_model
 
 
 def xnnpack(folder: str) -> Factory:
-    """A model for each batch size; inputs and outputs are copied, as its Python surface does."""
+    """One model per batch size. Inputs and outputs are copied, as LiteRT's Python API does."""
 
     def at(task: str, batch: int) -> Work:
         path = str(lite_model(task, folder, batch))

@@ -14,7 +14,7 @@ def _peer(folder: str, provider: str) -> Factory:
         raise UnavailableError(f"the ONNX Runtime that is installed has no {provider}")
 
     options = onnxruntime.SessionOptions()
-    # By default it uses all cores of the machine, even those that the process must not use.
+    # By default it uses all cores of the machine, even those that the process may not use.
     if (cores := allowed_cores()) < (os.cpu_count() or 1):
         options.intra_op_num_threads = cores
 
@@ -31,15 +31,15 @@ def _peer(folder: str, provider: str) -> Factory:
 
 
 def default(folder: str) -> Factory:
-    """A session of ``InferenceSession(path)``: a thread for each core that the process may use."""
+    """A session of ``InferenceSession(path)``: one thread per core that the process may use."""
     return _peer(folder, "CPUExecutionProvider")
 
 
 def cuda(folder: str) -> Factory:
-    """On a GPU, with the copies to it and back."""
+    """On a GPU, including the copies to and from it."""
     return _peer(folder, "CUDAExecutionProvider")
 
 
 def tensorrt(folder: str) -> Factory:
-    """On a GPU, compiled by TensorRT for each batch size, with the copies."""
+    """On a GPU, compiled by TensorRT for each batch size, including the copies."""
     return _peer(folder, "TensorrtExecutionProvider")

@@ -1,6 +1,6 @@
-"""OpenVINO on the plain graph, compiled for each batch size; each hint brings its own threads and streams.
+"""OpenVINO on the plain graph, compiled for each batch size; each hint has its own threads and streams.
 
-By default it uses bfloat16 where the processor has it, so every peer sets a precision.
+By default OpenVINO uses bfloat16 if the processor has it, so every peer sets a precision.
 """
 
 from collections.abc import Callable
@@ -11,10 +11,10 @@ import openvino
 from benchmarks._worker import Factory, UnavailableError, Work
 from benchmarks.peers import inputs, plain_graph
 
-# Most images in a request of the queue: the fastest of 4, 8, 16, 32, 64 and 128 at a batch of 256 on 2 cores.
+# Images per request of the queue: the fastest of 4, 8, 16, 32, 64 and 128 for a batch of 256 on 2 cores.
 _PART = 32
 
-Compile = Callable[[str, int], "openvino.CompiledModel"]  # a task for a batch size
+Compile = Callable[[str, int], "openvino.CompiledModel"]  # from a task and a batch size
 
 
 def _compiler(folder: str, hint: str, precision: str) -> Compile:
@@ -42,13 +42,13 @@ def _whole(folder: str, compile_for: Compile) -> Factory:
 
 
 def _queue(folder: str, compile_for: Compile) -> Factory:
-    """Parts of the batch side by side, a stream a core, through the asynchronous queue."""
+    """Parts of the batch in parallel, one stream per core, through the asynchronous queue."""
 
     def at(task: str, batch: int) -> Work:
         x = inputs(task, folder, batch)
         streams = compile_for(task, batch).get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
         most = min(_PART, -(-batch // streams))
-        part = next(size for size in range(most, 0, -1) if batch % size == 0)  # all of one shape
+        part = next(size for size in range(most, 0, -1) if batch % size == 0)  # parts of equal size
         compiled = compile_for(task, part)
         queue = openvino.AsyncInferQueue(compiled)
         parts = [(start, x[start : start + part]) for start in range(0, batch, part)]
@@ -79,10 +79,10 @@ def latency(folder: str, precision: str) -> Factory:
 
 
 def throughput(folder: str, precision: str) -> Factory:
-    """The hint THROUGHPUT with one request for the whole batch, which leaves all streams but one idle."""
+    """The hint THROUGHPUT with one request for the whole batch; all streams but one are idle."""
     return _whole(folder, _compiler(folder, "THROUGHPUT", precision))
 
 
 def queue(folder: str, precision: str) -> Factory:
-    """The hint THROUGHPUT as it is meant: requests side by side."""
+    """The hint THROUGHPUT as intended: requests in parallel."""
     return _queue(folder, _compiler(folder, "THROUGHPUT", precision))

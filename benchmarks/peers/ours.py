@@ -28,12 +28,12 @@ def _peer(precision: cvae_runtime.bundle.Precision, folder: str, provider: str =
 
 
 def float32(folder: str) -> Factory:
-    """In float32, a thread a core."""
+    """In float32, with one thread per core."""
     return _peer("float32", folder)
 
 
 def int8(folder: str) -> Factory:
-    """With the decoder in 8 bits, a thread a core."""
+    """With the decoder in int8, with one thread per core."""
     return _peer("int8", folder)
 
 

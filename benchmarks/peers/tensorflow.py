@@ -1,4 +1,4 @@
-"""TensorFlow: the trained Keras model, on TensorFlow's own threads, one a core."""
+"""TensorFlow: the trained Keras model, with TensorFlow's own threads, one per core."""
 
 from collections.abc import Callable
 
@@ -30,7 +30,7 @@ def _compiled(folder: str, *, jit_compile: bool) -> Factory:
 
     def at(task: str, batch: int) -> Work:
         x = tf.constant(inputs(task, folder, batch))
-        # A function of one shape: faster than one of any batch, and the checks of its arguments are done once.
+        # A concrete function is faster than one for any batch size, and checks its arguments only once.
         function = tf.function(calls[task], jit_compile=jit_compile).get_concrete_function(x)
         return lambda: [output.numpy() for output in function(x)]
 
@@ -38,7 +38,7 @@ def _compiled(folder: str, *, jit_compile: bool) -> Factory:
 
 
 def eager(folder: str) -> Factory:
-    """Operator by operator, as a notebook calls the model."""
+    """Operator by operator, as in a notebook."""
     calls = _calls()
 
     def at(task: str, batch: int) -> Work:

@@ -1,9 +1,9 @@
-"""PyTorch: the network in ``torch.nn.functional``, channels last, in inference mode, on its own threads, one a core.
+"""PyTorch: the network in ``torch.nn.functional``, channels last, in inference mode, with one thread per core.
 
-Keras's "same" drops the last row and column of a full transposed convolution of stride 2, PyTorch's ``padding=1,
-output_padding=1`` the first. So the decoder computes a mirrored image with mirrored kernels and mirrors the result:
-cropping takes up to three times as long. The last transposed convolution, of stride 1, is a convolution with the mirrored
-kernel.
+Keras's "same" crops the last row and column of a full transposed convolution of stride 2. PyTorch's ``padding=1,
+output_padding=1`` crops the first. So the decoder computes a mirrored image with mirrored kernels and mirrors the
+result; cropping would take up to three times as long. The last transposed convolution has stride 1, so it is a
+convolution with the mirrored kernel.
 """
 
 import numpy as np
@@ -37,7 +37,7 @@ class _Decoder(torch.nn.Module):
         ]
         self.kernel, self.bias = torch.from_numpy(mirrored[0]), torch.from_numpy(mirrored[1][0])
         self.up = [(_kernel(layer, (3, 2, 0, 1), mirrored=True), _bias(layer)) for layer in network.up]
-        # A transposed convolution of stride 1 mirrors the kernel, and so does this decoder: the two cancel out.
+        # A transposed convolution of stride 1 mirrors the kernel, and this decoder does too; the two cancel out.
         self.last = _kernel(network.last, (2, 3, 0, 1), mirrored=False), _bias(network.last)
 
     def forward(self, z: torch.Tensor) -> tuple[torch.Tensor, ...]:

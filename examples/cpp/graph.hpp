@@ -1,4 +1,4 @@
-// One graph of a bundle in ONNX Runtime.
+// Run one graph of a bundle in ONNX Runtime.
 #pragma once
 
 #include <onnxruntime_cxx_api.h>
@@ -26,7 +26,7 @@ inline std::size_t size_of(const Shape& shape) {
     return static_cast<std::size_t>(std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>()));
 }
 
-// The environment of a program. ONNX Runtime's official builds report their use over the network, if not told otherwise before.
+// The program's environment. Without this variable, ONNX Runtime's official builds send telemetry to Microsoft.
 inline Ort::Env quiet_env(const char* name) {
 #ifdef _WIN32
     _putenv_s("ORT_DISABLE_TELEMETRY", "1");
@@ -38,10 +38,10 @@ inline Ort::Env quiet_env(const char* name) {
 
 class Graph {
   public:
-    // Opens BUNDLE/encoder.onnx or BUNDLE/decoder.onnx, by the name of the role; 0 threads: as many as there are cores.
+    // Opens BUNDLE/encoder.onnx or BUNDLE/decoder.onnx, by role. 0 threads: one per core.
     Graph(Ort::Env& env, const std::filesystem::path& bundle, const std::string& role, int threads = 0)
         : path_(bundle / (role + ".onnx")), session_(open(env, path_, threads)) {
-        // What a bundle's manifest says of the model, its graphs say too, as JSON: so one file alone is enough.
+        // A graph's metadata holds the manifest's description of the model as JSON, so one file is enough.
         expect("cvae.format", "1");
         expect("cvae.role", '"' + role + '"');
         expect("cvae.rng", "\"threefry2x32-20/box-muller\"");
@@ -53,11 +53,11 @@ class Graph {
         }
     }
 
-    // Shapes without the axis of the batch.
+    // Shapes without the batch axis.
     Shape input_shape() const { return without_batch(session_.GetInputTypeInfo(0)); }
     Shape output_shape() const { return without_batch(session_.GetOutputTypeInfo(0)); }
 
-    // Feeds `count` items to the one input. Returns the named outputs, in the order of their names.
+    // Feeds `count` items to the only input. Returns the named outputs in the order of their names.
     template <typename Value>
     std::vector<std::vector<float>> run(const char* input, const std::vector<Value>& values, std::size_t count,
                                         const std::vector<const char*>& outputs) {
@@ -67,14 +67,14 @@ class Graph {
                                         " values of " + input + ", found " + std::to_string(values.size()));
         }
         std::vector<std::vector<float>> results(outputs.size());
-        // Some images at a time: the memory that a graph takes grows with the batch.
+        // Run in parts, because a graph's memory grows with the batch.
         constexpr std::size_t most = 256;
         for (std::size_t begin = 0; begin < count; begin += most) {
             const std::size_t rows = std::min(most, count - begin);
             const std::size_t size = rows * size_of(shape);
             Shape batch = shape;
             batch.insert(batch.begin(), static_cast<std::int64_t>(rows));
-            // ONNX Runtime only reads what it is fed, but takes a pointer that could write.
+            // ONNX Runtime only reads its inputs, but its API takes non-const pointers.
             auto* data = const_cast<Value*>(values.data()) + begin * size_of(shape);
             const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
             const auto fed = Ort::Value::CreateTensor<Value>(memory, data, size, batch.data(), batch.size());
@@ -96,7 +96,7 @@ class Graph {
         }
         Ort::SessionOptions options;
         options.SetIntraOpNumThreads(threads);
-        options.AddConfigEntry("session.load_model_format", "ONNX");  // or the file's bytes choose another
+        options.AddConfigEntry("session.load_model_format", "ONNX");  // otherwise the file's content decides
         try {
             return Ort::Session(env, path.c_str(), options);
         } catch (const Ort::Exception& error) {

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Lays FOLDER/include and FOLDER/lib out for CMakeLists.txt, without root: ONNX Runtime's headers from Debian's package
-# libonnxruntime-dev, its library from the Python package onnxruntime. A newer library serves older headers.
+# Creates FOLDER/include and FOLDER/lib for CMakeLists.txt, without root. The headers come from Debian's package
+# libonnxruntime-dev, the library from the Python package onnxruntime. A newer library works with older headers.
 set -eu
 [ $# -eq 1 ] || { echo "usage: [PYTHON=python3] sh $0 FOLDER" >&2; exit 2; }
 folder=$1
@@ -15,8 +15,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 set -- -qq -o APT::Sandbox::User="$(id -un)"
 if ! apt-cache show libonnxruntime-dev >"$work/show" 2>&1; then
-	# Debian 12 has no such package. Debian 13's comes from the same mirror, through package lists of its own, which
-	# leave the system's as they are.
+	# Debian 12 has no libonnxruntime-dev. This downloads Debian 13's from the same mirror, with separate package lists, so the
+	# system's lists do not change.
 	mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' | head -n 1)
 	[ -n "$mirror" ] || { echo "$0: expected Debian's package lists; apt-get update fetches them" >&2; exit 1; }
 	mkdir -p "$work/lists/partial" "$work/archives/partial"

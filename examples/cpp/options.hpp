@@ -1,4 +1,4 @@
-// The command line of cvae-sample.
+// The command line options of cvae-sample.
 #pragma once
 
 #include <charconv>
@@ -23,12 +23,12 @@ constexpr const char* USAGE =
     "  -n, --count N         samples to draw; 16 if not given\n"
     "  --seed N              unsigned 64-bit number; 0 if not given\n"
     "  --first N             index of the first sample; 0 if not given\n"
-    "  --reconstruct FILE    a PGM or PPM file to reconstruct in place of drawing; may be repeated\n"
+    "  --reconstruct FILE    a PGM or PPM file to reconstruct instead of drawing; may be repeated\n"
     "  -o, --output FILE     the picture, PGM, or PPM in colour; samples.pgm or .ppm if not given\n"
     "  --latents FILE        also the latents: float32, little-endian\n"
-    "  --raw FILE            also what the decoder gave, in [0, 1]: float32, little-endian\n"
-    "  --threads N           of ONNX Runtime; 0, if not given, for as many as there are cores\n"
-    "  --repeat SECONDS      draw again and again for so long, and tell images/s\n"
+    "  --raw FILE            also the decoder's output, in [0, 1]: float32, little-endian\n"
+    "  --threads N           of ONNX Runtime; 0, the default, for one per core\n"
+    "  --repeat SECONDS      draw repeatedly for this time, and print images/s\n"
     "  --help                this text\n";
 
 struct Options {
@@ -54,7 +54,7 @@ inline std::uint64_t whole(const std::string& option, const std::string& text, s
 inline Options parse(const std::vector<std::string>& arguments) {
     constexpr auto largest = std::numeric_limits<std::uint64_t>::max();
     Options options;
-    std::string drawing;  // an option that says what to draw
+    std::string drawing;  // the last option that only applies to drawing
     for (std::size_t index = 0; index < arguments.size(); ++index) {
         const std::string& name = arguments[index];
         const auto value = [&]() -> const std::string& {

@@ -1,4 +1,4 @@
-// Pictures of bytes: binary PGM and PPM files, which need no library, and grids.
+// Write binary PGM and PPM files, which need no library, and lay out grids.
 #pragma once
 
 #include <algorithm>
@@ -24,7 +24,7 @@ inline std::string shape_of(const Picture& picture) {
            std::to_string(picture.channels);
 }
 
-// Values in [0, 1] as levels 0 to 255, halves to the even one.
+// Converts values in [0, 1] to levels 0 to 255, rounded half to even.
 inline std::vector<std::uint8_t> to_levels(const std::vector<float>& values) {
     std::vector<std::uint8_t> levels(values.size());
     std::transform(values.begin(), values.end(), levels.begin(), [](float value) {
@@ -33,7 +33,7 @@ inline std::vector<std::uint8_t> to_levels(const std::vector<float>& values) {
     return levels;
 }
 
-// Lays images, one after the other in `levels`, out row by row, with a line of mid-grey between and around them.
+// Lays out images row by row, with a line of mid-grey between and around them. `levels` holds the images one after another.
 inline Picture grid(const std::vector<std::uint8_t>& levels, const Picture& shape, std::size_t columns) {
     const std::size_t row_bytes = shape.width * shape.channels;
     const std::size_t count = levels.size() / (shape.height * row_bytes);
@@ -49,7 +49,7 @@ inline Picture grid(const std::vector<std::uint8_t>& levels, const Picture& shap
     return whole;
 }
 
-// A number of a PGM's header. Comments go from # to the end of their line.
+// Reads a number of a PGM's header. Comments go from # to the end of their line.
 inline std::size_t header_number(std::istream& file) {
     while ((file >> std::ws) && file.peek() == '#') {
         file.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
@@ -70,7 +70,7 @@ inline Picture read_picture(const std::filesystem::path& path) {
     picture.width = header_number(file);
     picture.height = header_number(file);
     const std::size_t levels = header_number(file);
-    file.get();  // the one blank that ends the header
+    file.get();  // the single white space that ends the header
     constexpr std::size_t largest = 1 << 14;
     if ((magic != "P5" && magic != "P6") || levels != 255 || picture.width - 1 >= largest ||
         picture.height - 1 >= largest) {

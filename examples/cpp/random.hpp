@@ -12,7 +12,7 @@ namespace cvae {
 
 using Words = std::array<std::uint32_t, 2>;  // the low and the high word of a 64-bit number
 
-// Where the counters of the two streams begin.
+// The first counters of the two streams.
 constexpr std::uint64_t PRIOR = 0;
 constexpr std::uint64_t POSTERIOR = std::uint64_t{1} << 63;
 
@@ -36,13 +36,13 @@ inline Words threefry2x32(Words counter, Words key) {
     return {a, b};
 }
 
-// A latent takes one counter for each pair of its numbers.
+// A latent uses one counter for each pair of its numbers.
 inline std::uint64_t pairs(std::size_t length) { return (length + 1) / 2; }
 
-// How many latents of a length a stream has.
+// The number of latents of a length in a stream.
 inline std::uint64_t stream_end(std::size_t length) { return POSTERIOR / pairs(length); }
 
-// Latents first … first + count - 1 of a stream, one after the other; first + count is at most stream_end(length).
+// Latents first … first + count - 1 of a stream; first + count is at most stream_end(length).
 inline std::vector<float> normals(std::uint64_t seed, std::uint64_t stream, std::uint64_t first, std::size_t count,
                                   std::size_t length) {
     constexpr double two_pi = 2 * 3.14159265358979323846;
@@ -55,7 +55,7 @@ inline std::vector<float> normals(std::uint64_t seed, std::uint64_t stream, std:
             const double angle = two_pi * ((b + 0.5) / two_to_32);
             const std::size_t column = 2 * pair;
             values[row * length + column] = static_cast<float>(radius * std::cos(angle));
-            if (column + 1 < length) {  // an odd length drops the last number
+            if (column + 1 < length) {  // the last number of an odd length is dropped
                 values[row * length + column + 1] = static_cast<float>(radius * std::sin(angle));
             }
         }

@@ -1,4 +1,4 @@
-// cvae-sample: draws samples of a bundle's model, or reconstructs images.
+// cvae-sample: draw samples of a bundle's model, or reconstruct images.
 
 #include <chrono>
 #include <cmath>
@@ -16,7 +16,7 @@ cvae::Picture image_of(const cvae::Shape& shape) {
             {}};
 }
 
-// Writes the picture, and what else the options ask for.
+// Writes the picture and the other requested files.
 void write(const Options& options, const cvae::Picture& picture, const std::vector<float>& latents,
            const std::vector<float>& probs) {
     const char* name = picture.channels == 1 ? "samples.pgm" : "samples.ppm";
@@ -57,7 +57,7 @@ void draw(Ort::Env& env, const Options& options) {
     }
 }
 
-// Originals above what comes back of them through the means of their posteriors.
+// Writes the originals above their reconstructions, which are decoded from the means of the posteriors.
 void reconstruct(Ort::Env& env, const Options& options) {
     cvae::Graph encoder(env, options.bundle, "encoder", options.threads);
     cvae::Graph decoder(env, options.bundle, "decoder", options.threads);
@@ -72,7 +72,7 @@ void reconstruct(Ort::Env& env, const Options& options) {
         levels.insert(levels.end(), picture.pixels.begin(), picture.pixels.end());
     }
     const std::size_t count = options.reconstruct.size();
-    // The encoder takes raw pixels, 0 to 255; it scales them itself.
+    // The encoder takes raw pixels, 0 to 255, and scales them itself.
     const auto means = encoder.run("images", levels, count, {"mean"})[0];
     const auto probs = decoder.run("z", means, count, {"probs"})[0];
     const auto again = cvae::to_levels(probs);

@@ -1,4 +1,4 @@
-// cvae-self-test BUNDLE: do the random numbers, and ONNX Runtime on this machine, give what the bundle expects of them?
+// cvae-self-test BUNDLE: compare the random numbers, and ONNX Runtime on this machine, with the bundle's golden vectors.
 
 #include <algorithm>
 #include <cmath>
@@ -17,7 +17,7 @@ using Json = nlohmann::json;
 
 int failures = 0;
 
-void tell(bool right, const std::string& what) {
+void report(bool right, const std::string& what) {
     std::cout << (right ? "ok    " : "WRONG ") << what << "\n";
     failures += right ? 0 : 1;
 }
@@ -43,7 +43,7 @@ std::vector<Value> decoded(const Json& tensor) {
     return values;
 }
 
-// The distance of two numbers of float32 in units of the last place.
+// The distance of two float32 numbers in units in the last place.
 std::int64_t ulps(float a, float b) {
     const auto place = [](float value) {
         std::int32_t bits = 0;
@@ -58,7 +58,7 @@ void check_latents(const std::string& what, const std::vector<float>& found, con
     for (std::size_t index = 0; index < std::min(found.size(), expected.size()); ++index) {
         most = std::max(most, ulps(found[index], expected[index]));
     }
-    tell(found.size() == expected.size() && most <= 1, what + ": " + std::to_string(most) + " ulp from what is known");
+    report(found.size() == expected.size() && most <= 1, what + ": " + std::to_string(most) + " ulp from the known values");
 }
 
 void check_random_numbers(const Json& cases) {
@@ -68,14 +68,14 @@ void check_random_numbers(const Json& cases) {
         {{0x243F6A88, 0x85A308D3}, {0x13198A2E, 0x03707344}, {0xC4923A9C, 0x483DF7A0}},
     };
     for (const auto& [counter, key, output] : answers) {
-        tell(cvae::threefry2x32(counter, key) == output, "Threefry-2x32: a known answer");
+        report(cvae::threefry2x32(counter, key) == output, "Threefry-2x32: a known answer");
     }
     const std::uint32_t known[] = {0x3EE1AB1E, 0x3F6B2E29, 0xBF62950F, 0x3ED83464, 0x3FA26778};
     std::vector<float> noise(5);
     std::memcpy(noise.data(), known, sizeof known);
     check_latents("posterior noise, seed 7, n 12", cvae::normals(7, cvae::POSTERIOR, 12, 1, 5), noise);
     for (const Json& entry : cases) {
-        // Strings, since the numbers of JSON end at 2^53 in some languages.
+        // Strings, because JSON's numbers are exact only up to 2^53 in some languages.
         const std::string seed = entry.at("seed"), first = entry.at("first");
         const auto found = cvae::normals(std::stoull(seed), cvae::PRIOR, std::stoull(first), entry.at("count"),
                                          entry.at("latent_dim"));
@@ -108,7 +108,7 @@ void check_graph(Ort::Env& env, const std::string& bundle, const std::string& ro
         const double allowed = golden.at("atol");
         std::ostringstream text;
         text << role << ".onnx, " << names[index] << ": largest difference " << most << ", allowed " << allowed;
-        tell(right && most <= allowed, text.str());
+        report(right && most <= allowed, text.str());
     }
 }
 

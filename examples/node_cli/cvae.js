@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Samples, reconstructs and scores with a bundle. README.md says how it is run.
+// Sample, reconstruct and score with a bundle. README.md explains its use.
 
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
@@ -38,7 +38,7 @@ async function sample(model, _paths, options) {
 async function reconstruct(model, paths, options) {
   const pictures = await readPictures(paths, model.imageShape);
   const { data, shape } = await model.reconstruct(pictures);
-  // One row of what was given above one row of what came back.
+  // One row of originals above one row of reconstructions.
   const both = new Float32Array(2 * data.length);
   pictures.data.forEach((level, i) => (both[i] = level / 255));
   both.set(data, data.length);
@@ -55,7 +55,7 @@ async function score(model, paths, options) {
   }
 }
 
-/** Seeds and indices may have 64 bits, which only bigints hold. */
+/** Seeds and indices may have 64 bits, so they are bigints. */
 function drawsOf(options) {
   const [seed, first] = ["seed", "first"].map((name) => {
     if (/^-?\d+$/.test(options[name])) return BigInt(options[name]);
@@ -74,13 +74,13 @@ async function readPictures(paths, shape) {
   return { data: Uint8Array.from(pictures.flatMap((pixels) => [...pixels])), shape: [paths.length, ...shape] };
 }
 
-/** The raw pixels of a PNG file, as the model takes them; what is transparent lies on white. */
+/** The raw pixels of a PNG file for the model; transparent pixels become white, or black if all visible ones are white. */
 async function readPicture(path, [height, width, channels]) {
   let png, levels;
   const file = await readFile(path).catch((error) => {
     throw new InputError(`${path}: cannot be read as PNG: ${error.message}`);
   });
-  // PNG's header has the size: a few kilobytes can unpack to gigabytes.
+  // The size is in PNG's header. Check it before decoding: a few kilobytes can unpack to gigabytes.
   const size = file.length < 24 ? [width, height] : [file.readUInt32BE(16), file.readUInt32BE(20)];
   if (file.toString("latin1", 0, 4) === "\x89PNG" && (size[0] !== width || size[1] !== height)) {
     const [expected, found] = [`${width}x${height} pixels (width x height)`, size.join("x")];
@@ -110,22 +110,22 @@ async function readPicture(path, [height, width, channels]) {
   return pixels;
 }
 
-/** The level of what is transparent: white as paper, but black where all that can be seen is white. */
+/** The grey level behind transparent pixels: white, or black if all visible pixels are white. */
 function paperBelow(levels, stored) {
   const pixels = Array.from({ length: levels.length / stored }, (_, i) => levels.subarray(stored * i, stored * (i + 1)));
   const varied = pixels.some((pixel) => pixel.at(-1) !== pixels[0].at(-1));
   return varied && pixels.every((pixel) => pixel.at(-1) === 0 || Math.min(...pixel.subarray(0, -1)) >= 250) ? 0 : 255;
 }
 
-/** Writes a grid, whole or not at all, as large as cvae-generate's: pixels of small images are doubled. */
+/** Writes a grid atomically, at the same size as cvae-generate: pixels of small images are doubled. */
 async function writePicture(path, images, columns) {
   const [, imageHeight, imageWidth, channels] = images.shape;
   const scale = Math.max(imageHeight, imageWidth) <= 64 ? 2 : 1;
   const { data, width, height } = pictureGrid(images, { scale, ...(columns && { columns }) });
   const levels = data.filter((_, i) => i % 4 < channels);
-  // A folder of its own: a name beside the target may be somebody's.
+  // Write in a new folder: any file name beside the target may be in use.
   const folder = await mkdtemp(join(dirname(path), ".cvae-")).catch((error) => {
-    throw new InputError(`${path}: cannot be written: ${error.code}; see that its folder is there and may be written`);
+    throw new InputError(`${path}: cannot be written: ${error.code}; check that its folder exists and is writable`);
   });
   try {
     const whole = join(folder, basename(path));
@@ -159,13 +159,13 @@ async function main([name, ...args]) {
 
 process.stdout.on("error", (error) => {
   if (error.code !== "EPIPE") throw error;
-  process.exit(1); // its reader has left: `| head`
+  process.exit(1); // the reader has closed the pipe: `| head`
 });
 try {
   await main(process.argv.slice(2));
 } catch (error) {
   const usage = error instanceof UsageError || String(error.code).startsWith("ERR_PARSE_ARGS");
-  if (!usage && !(error instanceof CvaeError) && error.syscall === undefined) throw error; // a defect, with its stack
+  if (!usage && !(error instanceof CvaeError) && error.syscall === undefined) throw error; // a bug: show the stack
   const text = error.message.replace(/[^\P{Cc}\n\t]/gu, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
   console.error(`Error: ${text}${usage ? `\n${USAGE}` : ""}`);
   process.exitCode = usage ? 2 : error instanceof ProviderError ? 4 : error instanceof BundleError ? 5 : 1;

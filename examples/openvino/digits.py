@@ -1,4 +1,4 @@
-"""Sample, reconstruct and score with a bundle through OpenVINO: ``python digits.py BUNDLE PICTURE.png``."""
+"""Sample, reconstruct and score with a bundle in OpenVINO: ``python digits.py BUNDLE PICTURE.png``."""
 
 import argparse
 import json
@@ -21,23 +21,23 @@ class Model:
     def __init__(self, bundle: Path, device: str = "CPU") -> None:
         self.info: dict[str, Any] = json.loads((bundle / "manifest.json").read_text())["model"]
         core = ov.Core()
-        # Where a processor has bfloat16, OpenVINO would compute in it, which is beyond the golden vectors' tolerance.
+        # On processors with bfloat16, OpenVINO would use it and exceed the golden vectors' tolerance.
         options = {"INFERENCE_PRECISION_HINT": "f32"}
         self._encoder = core.compile_model(bundle / "encoder.onnx", device, options)
         self._decoder = core.compile_model(bundle / "decoder.onnx", device, options)
 
     def encode(self, images: NDArray[np.uint8]) -> tuple[Floats, Floats]:
-        """Raw pixels (N, H, W, C) to the mean and the logvar of q(z|x), (N, L) each."""
+        """Encode raw pixels (N, H, W, C) to the mean and the logvar of q(z|x), (N, L) each."""
         results = self._encoder({"images": images})
         return results["mean"], results["logvar"]
 
     def decode(self, z: Floats) -> Floats:
-        """Latents (N, L) to the expected images (N, H, W, C), in [0, 1]."""
+        """Decode latents (N, L) to the expected images (N, H, W, C), in [0, 1]."""
         probs: Floats = self._decoder({"z": z})["probs"]
         return probs
 
     def generate(self, count: int, seed: int) -> Floats:
-        """Draw the first samples of the stream that ``seed`` names."""
+        """Draw the first samples of the stream that ``seed`` determines."""
         return self.decode(normals(seed, 0, count, self.info["latent_dim"]))
 
     def score(self, images: NDArray[np.uint8], seed: int = 0) -> NDArray[np.float64]:
@@ -45,7 +45,7 @@ class Model:
         mean, logvar = self.encode(images)
         z = mean + np.exp(logvar / 2) * normals(seed, 0, len(mean), self.info["latent_dim"], POSTERIOR)
         p = np.clip(self.decode(z).astype(np.float64), 1e-7, 1 - 1e-7)
-        # The likelihood is asked about the pixels as the encoder sees them.
+        # The targets of the likelihood are the pixels as preprocessed by the encoder.
         at, scale = self.info["preprocessing"]["binarize_at"], self.info["preprocessing"]["scale"]
         x = (images >= at).astype(np.float64) if at is not None else images / scale
         log_p = (x * np.log(p) + (1 - x) * np.log1p(-p)).sum(axis=(1, 2, 3))

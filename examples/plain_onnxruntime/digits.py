@@ -1,4 +1,4 @@
-"""Eight samples of a bundle's model, above what it reconstructs of them: onnxruntime and numpy, nothing else."""
+"""Draw eight samples of a bundle's model above their reconstructions, with onnxruntime and numpy only."""
 
 import argparse
 import os
@@ -6,24 +6,24 @@ from pathlib import Path
 
 import numpy as np
 
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it reports its use over the network otherwise, from its import on
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # otherwise onnxruntime sends telemetry once it is imported
 import onnxruntime as ort
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("bundle", type=Path, help="a bundle's folder, with encoder.onnx and decoder.onnx")
-parser.add_argument("picture", type=Path, help="the picture to write: .pgm, or .ppm if the model is one of colour")
+parser.add_argument("picture", type=Path, help="the picture to write: .pgm, or .ppm if the model is in colour")
 arguments = parser.parse_args()
 files = [arguments.bundle / "encoder.onnx", arguments.bundle / "decoder.onnx"]
 if missing := [str(file) for file in files if not file.is_file()]:
     parser.error(f"expected a bundle, a folder that cvae-export made; there is no {' and no '.join(missing)}")
 
 options = ort.SessionOptions()
-options.add_session_config_entry("session.load_model_format", "ONNX")  # or the file's bytes choose another
+options.add_session_config_entry("session.load_model_format", "ONNX")  # otherwise the file's content decides
 encoder, decoder = (ort.InferenceSession(file, options, providers=["CPUExecutionProvider"]) for file in files)
 _, height, width, channels = encoder.get_inputs()[0].shape
 _, latent_dim = decoder.get_inputs()[0].shape
 
-# NumPy's own normal numbers: other samples than those which the bundle's specified generator gives for a seed.
+# NumPy's normal numbers: not the samples that the bundle's specified generator draws for this seed.
 z = np.random.default_rng(0).standard_normal((8, latent_dim), np.float32)
 (samples,) = decoder.run(["probs"], {"z": z})  # float32 (8, H, W, C), in [0, 1]
 

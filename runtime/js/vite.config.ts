@@ -1,4 +1,4 @@
-/** Builds the web page into the Python package: `vite build` the page, `vite build --mode single` the page in one file. */
+/** Builds the web page into the Python package: `vite build` as files, `vite build --mode single` as one file. */
 
 import { createHash } from "node:crypto";
 import { appendFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -13,7 +13,7 @@ const PACKAGE = fileURLToPath(new URL("../cvae_runtime/", import.meta.url));
 const OUT = join(PACKAGE, "page");
 const LICENSES = "licenses.md";
 
-/** What a page may load, and from where: itself, and no other place. */
+/** Content security policy: the page may load only its own files. */
 function policy(scripts: string, styles: string, connections: string): string {
   const rules = {
     "default-src": "'none'",
@@ -34,11 +34,11 @@ function withPolicy(html: string, rules: string): string {
   const head = '<meta charset="utf-8" />';
   if (!html.includes(head)) throw new Error(`index.html: expected ${head}, after which the policy goes`);
   const whole = html.replace(head, `${head}\n<meta http-equiv="Content-Security-Policy" content="${rules}" />`);
-  // Without indentation, which is a sixth of it. No elements stand side by side in a line of text.
+  // Removes the indentation, a sixth of the file. No text depends on the white space between elements.
   return whole.replaceAll(/\n\s+/g, "\n").replaceAll(/>\n</g, "><").replaceAll(" />", ">");
 }
 
-/** The page as files: its policy, and WebAssembly gzipped. */
+/** The page as files, with its policy and gzipped WebAssembly. */
 function pageFiles(): Plugin {
   return {
     name: "cvae-page-files",
@@ -46,7 +46,7 @@ function pageFiles(): Plugin {
     transformIndexHtml: {
       order: "post",
       handler(html, { bundle = {} }) {
-        // ONNX Runtime is asked for at once, not when the script that imports it has come.
+        // Preloads ONNX Runtime, which would otherwise wait for the script that imports it.
         const ort = Object.keys(bundle).find((name) => /ort\.wasm.*\.js$/.test(name));
         if (ort === undefined)
           throw new Error(`expected a chunk of onnxruntime-web; found ${Object.keys(bundle).join()}`);
@@ -55,7 +55,7 @@ function pageFiles(): Plugin {
       },
     },
     writeBundle() {
-      // Its package has no file of it.
+      // onnxruntime-web's package contains no licence file.
       const theirs = readFileSync(join(PAGE, "onnxruntime.license"), "utf8");
       appendFileSync(join(OUT, LICENSES), `\n${theirs}`);
       const assets = join(OUT, "assets");
@@ -67,7 +67,7 @@ function pageFiles(): Plugin {
   };
 }
 
-/** The page as one file, single.html: script and style inside, and allowed by their hashes alone. */
+/** The page as one file, single.html: script and style are inline, and only their hashes are allowed. */
 function oneFile(): Plugin {
   return {
     name: "cvae-one-file",
@@ -82,7 +82,7 @@ function oneFile(): Plugin {
         throw new Error(`expected a page, a style and one script; found ${Object.keys(bundle).join(", ")}`);
       }
       const css = `\n${String(style.source)}`;
-      // Vite leaves a name in the place of what an import preloads, and with a single script there is nothing.
+      // Vite leaves a placeholder for the preloads of imports; a single script has none.
       const script = scripts[0].code.replaceAll("__VITE_PRELOAD__", "[]");
       const code = `\n${script.replaceAll("</script", "<\\/script").replaceAll("<!--", "\\x3c!--")}`;
       const rules = policy(`'sha256-${sha256(code)}'`, `'sha256-${sha256(css)}'`, "'none'");
@@ -96,7 +96,7 @@ function oneFile(): Plugin {
   };
 }
 
-/** Vite's helper around `import()` fetches styles of what is imported; nothing here has any. */
+/** Replaces Vite's helper for `import()`, which fetches the styles of imported modules; they have none here. */
 function plainImports(): Plugin {
   return {
     name: "cvae-plain-imports",
@@ -106,7 +106,7 @@ function plainImports(): Plugin {
   };
 }
 
-/** The manifest's schema without what it says to people. */
+/** The manifest's schema without its descriptions. */
 function plainSchema(): Plugin {
   return {
     name: "cvae-plain-schema",
@@ -121,7 +121,7 @@ function plainSchema(): Plugin {
   };
 }
 
-/** The packaged model beside the page while it is worked on. */
+/** Serves the packaged model during development. */
 function packagedModel(): Plugin {
   return {
     name: "cvae-packaged-model",
@@ -138,7 +138,7 @@ function sha256(text: string): string {
   return createHash("sha256").update(text).digest("base64");
 }
 
-/** The service worker stands beside the page, and its name stays: browsers ask for it again by that. */
+/** The service worker is beside the page and its name never changes, because browsers update it by name. */
 const PAGE_AND_WORKER = {
   input: { index: join(PAGE, "index.html"), sw: join(PAGE, "sw.ts") },
   output: {
@@ -152,9 +152,9 @@ export default defineConfig(({ mode }) => {
     root: PAGE,
     base: "./",
     publicDir: false,
-    define: { require: "undefined" }, // onnxruntime-web asks whether it runs in Node.js
+    define: { require: "undefined" }, // onnxruntime-web checks whether it runs in Node.js
     plugins: [plainImports(), plainSchema(), ...(single ? [oneFile()] : [pageFiles(), packagedModel()])],
-    // A page in one file runs on WebAssembly alone, whose bytes are put into it later.
+    // The single-file page runs on WebAssembly only, whose bytes are inserted later.
     resolve: {
       alias: {
         "@cfworker/json-schema": join(PAGE, "schema.ts"),
@@ -165,10 +165,10 @@ export default defineConfig(({ mode }) => {
       outDir: OUT,
       emptyOutDir: !single,
       target: "es2022",
-      cssTarget: ["chrome123", "firefox121", "safari17.5"], // they know color-scheme and light-dark()
+      cssTarget: ["chrome123", "firefox121", "safari17.5"], // they support color-scheme and light-dark()
       modulePreload: false,
       assetsInlineLimit: 0,
-      license: single ? false : { fileName: LICENSES }, // of what is bundled, which ask for it
+      license: single ? false : { fileName: LICENSES }, // the bundled packages require it
       chunkSizeWarningLimit: 150,
       rolldownOptions: single ? { output: { codeSplitting: false } } : PAGE_AND_WORKER,
     },

@@ -1,4 +1,4 @@
-"""Prints rows of the table in docs/runtimes.md, each runtime's in an environment of its own.
+"""Print rows of the table in docs/runtimes.md; run it once for each runtime's environment.
 
 PYTHONPATH=runtime python -m scripts.conformance openvino tract … [--bundle BUNDLE]
 """
@@ -18,7 +18,7 @@ from . import RUNTIMES, TOLERANCE, largest_difference
 def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.conformance")
     parser.add_argument("runtimes", nargs="+", choices=RUNTIMES, metavar="RUNTIME", help=", ".join(RUNTIMES))
-    parser.add_argument("--bundle", type=Path, help="the package's if not given")
+    parser.add_argument("--bundle", type=Path, help="by default the package's")
     arguments = parser.parse_args()
     bundle = read_bundle(arguments.bundle)
     golden = parse_golden(bundle.files[bundle.manifest.golden.file], bundle.manifest.golden.file)
@@ -31,7 +31,7 @@ def _main() -> None:
             try:
                 difference = largest_difference(RUNTIMES[name], bundle, graph, cases[graph.file])
                 results.append(f"{difference:.1e}" if difference <= TOLERANCE else f"**off** by {difference:.1e}")
-            except Exception as error:  # runtimes raise anything
+            except Exception as error:  # runtimes raise errors of any type
                 first = next(iter(str(error).splitlines()), "").replace("|", "/")
                 results.append(f"**fails**: {type(error).__name__}: {first[:120]}")
         print(f"| {name} | {_version(name)} | {' | '.join(results)} |", flush=True)

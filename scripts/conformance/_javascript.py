@@ -1,4 +1,4 @@
-"""Runtimes for JavaScript, run by Node.js; their packages are looked for in ./node_modules."""
+"""Adapters of JavaScript runtimes, which run in Node.js with packages from ./node_modules."""
 
 import json
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
-"""One function a runtime: from an ONNX file and the names of its outputs to a function from inputs to outputs by name.
+"""One adapter per runtime: takes an ONNX file and its output names, returns a function from inputs to outputs by name.
 
-Each imports what it runs, so that it needs that and NumPy alone. Those for JavaScript are looked for in ./node_modules.
+Each imports its runtime when called and needs only that and NumPy. JavaScript packages are in ./node_modules.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ def _reference(path: Path, outputs: Sequence[str]) -> Run:
     evaluator = ReferenceEvaluator(str(path))
 
     def run(inputs: Arrays) -> Arrays:
-        with np.errstate(over="ignore"):  # its Sigmoid computes both of two branches
+        with np.errstate(over="ignore"):  # its Sigmoid computes both branches
             return dict(zip(outputs, evaluator.run(outputs, inputs), strict=True))
 
     return run
@@ -91,7 +91,7 @@ def _iree(path: Path, outputs: Sequence[str]) -> Run:
     context.add_vm_module(runtime.VmModule.copy_buffer(context.instance, compiled))
 
     def run(inputs: Arrays) -> Arrays:
-        results = context.modules.module[path.stem](*inputs.values())  # a function has its graph's name, the role
+        results = context.modules.module[path.stem](*inputs.values())  # the function is named after the graph, its role
         return {n: o.to_host() for n, o in _named(outputs, results)}
 
     return run
@@ -113,7 +113,7 @@ def _mnn(path: Path, outputs: Sequence[str]) -> Run:
 
 
 def _ncnn(path: Path, outputs: Sequence[str]) -> Run:
-    """Takes one item at a time."""
+    """Run one item at a time, as ncnn requires."""
     import ncnn
 
     net = ncnn.Net()
@@ -126,7 +126,7 @@ def _ncnn(path: Path, outputs: Sequence[str]) -> Run:
             "pnnx", path, f"inputshape={[1, *batch.shape[1:]]}{kind}".replace(" ", ""), "fp16=0", folder=path.parent
         )
         if net.load_param(str(path.with_suffix(".ncnn.param"))) or net.load_model(str(path.with_suffix(".ncnn.bin"))):
-            raise RuntimeError("ncnn does not load what pnnx makes of it")
+            raise RuntimeError("ncnn does not load the output of pnnx")
         items = []
         for item in batch:
             extractor = net.create_extractor()
@@ -162,7 +162,7 @@ def _jaxonnxruntime(path: Path, outputs: Sequence[str]) -> Run:
 
 
 def _tinygrad(path: Path, outputs: Sequence[str]) -> Run:
-    """A runner takes batches of one size."""
+    """Create one runner per batch size, as tinygrad requires."""
     from tinygrad import Tensor
     from tinygrad.nn.onnx import OnnxRunner
 
@@ -190,11 +190,11 @@ def _onnx2tf(path: Path, outputs: Sequence[str]) -> Run:
 
 
 def _named(outputs: Sequence[str], results: Any) -> Iterable[tuple[str, Any]]:
-    """Results by name; some runtimes give a single one bare."""
+    """Pair names and results; some runtimes return a single result without a list."""
     return zip(outputs, [results] if len(outputs) == 1 else results, strict=True)
 
 
-# By the names of their packages.
+# By package name.
 RUNTIMES: Mapping[str, Runtime] = {
     "onnxruntime": _onnxruntime,
     "onnx": _reference,

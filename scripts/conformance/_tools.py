@@ -1,4 +1,4 @@
-"""What adapters of runtimes share: their types, and programs that they start."""
+"""Shared by the adapters: types, and functions that run other programs."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ Runtime = Callable[[Path, Sequence[str]], Run]
 
 
 def execute(*command: object, **options: Any) -> str:
-    """Run a program and return its stdout; where it fails, raise `RuntimeError` with the line that tells most."""
+    """Run a program and return its stdout; if it fails, raise `RuntimeError` with the most useful line."""
     result = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False, **options)
     if result.returncode != 0:
         lines = [line for line in result.stderr.splitlines() if "Error" in line] or [result.stderr]
@@ -23,5 +23,5 @@ def execute(*command: object, **options: Any) -> str:
 
 
 def run_tool(name: str, *arguments: object, folder: Path | None = None) -> str:
-    """Run a program that a package has put beside Python."""
+    """Run a program that a package has installed beside Python."""
     return execute(Path(sys.executable).with_name(name), *arguments, cwd=folder)

@@ -1,1 +1,1 @@
-"""Attacks on the packages, counted: see `python -m scripts.torture --help` and docs/reliability.md."""
+"""Attacks on the packages, and their outcomes: see `python -m scripts.torture --help` and docs/reliability.md."""

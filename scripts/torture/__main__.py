@@ -1,6 +1,6 @@
-"""Attack the packages for a while and count what becomes of it: python -m scripts.torture [ATTACK …] --seconds 600 --seed N.
+"""Attack the packages and count the outcomes: python -m scripts.torture [ATTACK …] --seconds 600 --seed N.
 
-Prints the seed, a table of outcomes, and each defect with what makes it again. Exits 1 where there is one.
+Prints the seed, a table of outcomes, and each defect with its reproduction. Exits with 1 if there are defects.
 """
 
 import argparse
@@ -15,14 +15,16 @@ ATTACKS = ("kills", "places", "inputs", "numbers", "load")
 
 
 def main() -> None:
-    """Run the attacks that are asked for."""
+    """Run the requested attacks."""
     parser = argparse.ArgumentParser(prog="python -m scripts.torture", description=str(__doc__).splitlines()[0])
-    parser.add_argument("attacks", nargs="*", metavar="ATTACK", help=f"of {', '.join(ATTACKS)}; all if not given")
-    parser.add_argument("--seconds", type=float, default=600, help="of all of them together, about; default: 600")
-    parser.add_argument("--seed", type=int, help="a random one if not given")
+    parser.add_argument("attacks", nargs="*", metavar="ATTACK", help=f"of {', '.join(ATTACKS)}; by default all")
+    parser.add_argument(
+        "--seconds", type=float, default=600, help="approximate time of all attacks together; default: 600"
+    )
+    parser.add_argument("--seed", type=int, help="by default a random one")
     arguments = parser.parse_args()
     if unknown := set(arguments.attacks) - set(ATTACKS):
-        parser.error(f"no attack is called {', '.join(sorted(unknown))}; choose among {', '.join(ATTACKS)}")
+        parser.error(f"no attack is called {', '.join(sorted(unknown))}; choose from {', '.join(ATTACKS)}")
     attacks = arguments.attacks or list(ATTACKS)
     seed = secrets.randbelow(2**32) if arguments.seed is None else arguments.seed
     print(f"seed {seed}", flush=True)

@@ -1,7 +1,7 @@
-"""Command lines as bytes, one word after another with NUL between them, run up to where the work would begin.
+"""Run command lines up to where their work would begin; a line is bytes, its words separated by NUL.
 
-Nothing is read beyond the folder that a line stands in, nothing is written and no model is loaded, whatever a line asks for; so lines
-that nobody thought of can be tried by the million.
+Nothing outside the line's folder is read, nothing is written and no model is loaded, whatever a line requests. So
+millions of arbitrary lines can be tried.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from cvae_train import Dataset
 from ._processes import DONE, MODULES, says_why
 
 _SCRIPTS = ("cvae-generate", "cvae-encode", "cvae-train")
-_TRACEBACK = ("-v", "--verbose")  # under which errors come with theirs
+_TRACEBACK = ("-v", "--verbose")  # with these, errors are printed with their traceback
 
 LINES = (
     ("cvae-generate", "-n", "4", "--seed", "7", "--first", "2", "--temperature", "0.5", "-o", "a.png", "--scale", "2"),
@@ -40,11 +40,11 @@ LINES = (
 
 
 def read_arguments(path: Path) -> None:
-    """Run the line that a file holds.
+    """Run the command line in a file.
 
     Raises:
-        InputError: what the command says when it ends with another exit code than 0, as it is documented to.
-        AssertionError: it ends otherwise.
+        InputError: the command's message, if it ends with a documented exit code other than 0.
+        AssertionError: it ends in any other way.
     """
     script, *words = os.fsdecode(path.read_bytes()).split("\0")
     if script not in _SCRIPTS:
@@ -80,5 +80,5 @@ def _images(*_: object, **__: object) -> Dataset:
     return Dataset(pixels, pixels)
 
 
-# In the place of what takes time or reads and writes what it is told to.
+# Replacements of functions that take time, or that read and write files named by the line.
 _STAND_INS = {"load": _end, "load_data": _images, "import_tensorflow": _end}

@@ -1,4 +1,4 @@
-"""Files made to hurt who reads them; each is to be refused, soon and within little memory."""
+"""Hostile files; each must be rejected quickly and with little memory."""
 
 import io
 import os
@@ -18,14 +18,14 @@ Command = tuple[str, ...]
 
 
 class _Opens:
-    """Unpickled, it makes a file."""
+    """Creates a file when it is unpickled."""
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
         return os.mknod, ("pickled-code-ran",)
 
 
 def bombs(folder: Path) -> Iterator[tuple[str, Command, bool]]:
-    """Their names, the command lines that meet them, and whether these are to be refused; files are made in a folder."""
+    """Make hostile files in a folder; yield their names, command lines that read them, and whether these must fail."""
     deflated = _deflated_zeros()
     header = _npy_header((_ZEROS,), "|u1")
     _write_zip(folder / "bomb.npz", {"x_train.npy": (header, deflated), "x_test.npy": (header, deflated)})
@@ -109,9 +109,9 @@ def _npy_header(shape: tuple[int, ...], descr: str) -> bytes:
 
 
 def _deflated_zeros() -> bytes:
-    """Deflate's data of `_ZEROS` zero bytes, some 65 MB of it, made of one block's."""
+    """`_ZEROS` zero bytes as a deflate stream of about 65 MB, repeated from one block."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-    block = packer.compress(bytes(1 << 26)) + packer.flush(zlib.Z_FULL_FLUSH)  # ends at a byte, and can be repeated
+    block = packer.compress(bytes(1 << 26)) + packer.flush(zlib.Z_FULL_FLUSH)  # byte-aligned, so it can be repeated
     return block * (_ZEROS >> 26) + zlib.compressobj(9, zlib.DEFLATED, -15).flush()
 
 
@@ -122,7 +122,7 @@ def _gzip(head: bytes, deflated: bytes) -> bytes:
 
 
 def _write_zip(path: Path, members: dict[str, tuple[bytes, bytes]]) -> None:
-    """A zip whose members are deflated by hand, with the sizes that they unpack to."""
+    """Write a zip file with members that are deflated already, and their unpacked sizes."""
     with path.open("wb") as file:
         central = b""
         for name, (head, deflated) in members.items():
@@ -139,7 +139,7 @@ def _write_zip(path: Path, members: dict[str, tuple[bytes, bytes]]) -> None:
 
 
 def _png(width: int, height: int, before: bytes = b"") -> bytes:
-    """A black picture in one bit a pixel, whatever its size."""
+    """A black PNG with one bit per pixel, of any size."""
     packer = zlib.compressobj(9)
     row = bytes(1 + -(-width // 8))
     data = b"".join(packer.compress(row * min(1000, height - y)) for y in range(0, height, 1000)) + packer.flush()

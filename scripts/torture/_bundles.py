@@ -1,4 +1,4 @@
-"""Bundles made to deceive who reads them; each is to be refused, or read as what it is, soon and within little memory."""
+"""Hostile bundles; each must be rejected, or read correctly, quickly and with little memory."""
 
 import gzip
 import json
@@ -19,7 +19,7 @@ Change = Callable[[Any], object]
 
 
 def hostile_bundle_commands(folder: Path) -> Iterator[tuple[str, Command, bool]]:
-    """What was done to a bundle, the command line that meets it, and whether that is to be refused."""
+    """Make hostile bundles; yield the change, a command line that reads the bundle, and whether it must fail."""
     for number, graph in enumerate(hostile_bundles.GRAPHS):
         bundle = _write(folder / f"graph{number}", {_GRAPH: graph((_COLOUR / _GRAPH).read_bytes())})
         yield f"graph {number}", _generate(bundle), True

@@ -1,4 +1,4 @@
-"""Commands that write files, what of theirs must be whole at any time, and what their results are."""
+"""Commands that write files, with their results and checks that these are never half-written."""
 
 import csv
 import dataclasses
@@ -17,20 +17,20 @@ from ._processes import DONE, run
 
 Result = dict[str, bytes]
 
-_TIMES = ("seconds", "images_per_second")  # columns of history.csv that no two runs share
+_TIMES = ("seconds", "images_per_second")  # columns of history.csv that differ between runs
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A command line, which can be repeated until it has done its work.
+    """A command line that can be repeated until its work is done.
 
     Attributes:
-        name: what counts call it.
-        command: its arguments, after the script's name; the target is to be added.
-        target: a file or folder in the folder of an attempt.
-        check: raises where something under the target's name is not whole; the target may not be there at all.
-        result: what equals the result of an undisturbed run.
-        set_up: puts what is there before into the folder of an attempt.
+        name: name in the counts.
+        command: its arguments after the script's name, without the target.
+        target: a file or folder in the attempt's folder.
+        check: raises if a file with a final name is incomplete; the target may be missing.
+        result: maps a target to values that equal those of an undisturbed run.
+        set_up: puts files into the attempt's folder before the command runs.
     """
 
     name: str
@@ -42,11 +42,11 @@ class Job:
 
     @property
     def resumes(self) -> bool:
-        """Whether a repetition goes on with what is there."""
+        """Whether repeating the command continues earlier work."""
         return "--resume" in self.command
 
     def anew(self, folder: Path) -> list[str]:
-        """The command line that replaces what is there."""
+        """The command line that replaces an existing target."""
         return ["--overwrite" if word == "--resume" else word for word in self.at(folder)]
 
     def at(self, folder: Path) -> list[str]:
@@ -54,16 +54,16 @@ class Job:
         return [*self.command, str(folder / self.target)]
 
     def undisturbed(self, folder: Path) -> Result:
-        """Do it in a folder that is not there yet; its result."""
+        """Run it in a new folder and return its result."""
         folder.mkdir()
         self.set_up(folder)
         if run(self.at(folder), folder / "log") != DONE:
-            raise AssertionError(f"{self.name} fails when nothing disturbs it: {(folder / 'log').read_text()}")
+            raise AssertionError(f"{self.name} fails undisturbed: {(folder / 'log').read_text()}")
         return self.result(folder / self.target)
 
 
 def make_jobs(folder: Path, seed: int) -> list[Job]:
-    """The jobs, and what they read, in a folder."""
+    """Create the jobs and their input files in a folder."""
     rng = np.random.default_rng(seed)
     images = np.zeros((53, 8, 8, 1), np.uint8)
     for image in images:
@@ -148,17 +148,17 @@ def _run_result(target: Path) -> Result:
     files = _contents(target)
     rows = list(csv.DictReader(io.StringIO(files.pop("history.csv").decode())))
     untimed = [{name: value for name, value in row.items() if name not in _TIMES} for row in rows]
-    # The checkpoint's history and the curve's axis hold times too.
+    # The checkpoint's history and the curve's axis also hold times.
     kept = {name: data for name, data in files.items() if name not in ("checkpoint.npz", "environment.json")}
     return {**kept, "history": json.dumps(untimed).encode()}
 
 
 def _check_bundle(target: Path) -> None:
-    cvae.read_bundle(target)  # an earlier one or the new one, at every instant
+    cvae.read_bundle(target)  # at every instant the earlier bundle or the new one
 
 
 def _bundle_result(target: Path) -> Result:
-    # The manifest holds differences that were measured, and versions.
+    # The manifest holds measured differences, and versions.
     return {name: data for name, data in _contents(target).items() if name != cvae.bundle.MANIFEST_NAME}
 
 

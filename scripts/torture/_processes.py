@@ -1,4 +1,4 @@
-"""Command lines as processes that begin within milliseconds: forked from one that has imported what they need."""
+"""Run command lines as processes that start within milliseconds: forks of a process that has imported the packages."""
 
 import dataclasses
 import multiprocessing
@@ -19,7 +19,7 @@ _PRELOAD = (
     "cvae_export._export",
     "tf2onnx",
 )
-PATIENCE = 300  # seconds that a command may take
+PATIENCE = 300  # seconds per command
 
 NOBODY = 65534
 DONE, FAILED = 0, 1
@@ -34,7 +34,7 @@ MODULES = {
     "cvae-encode": "cvae_runtime._commands.encode",
 }
 
-# What TensorFlow logs would fill the files that commands tell their errors to.
+# TensorFlow's log would fill the files that receive the commands' errors.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -43,13 +43,13 @@ _CONTEXT.set_forkserver_preload(list(_PRELOAD))
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What a command is denied.
+    """Limits of a command.
 
     Attributes:
-        file_bytes: the largest file that it can write: what a full disk is to a process.
-        uid: the user that it runs as; root, whom permissions do not bind, can take the place of another.
-        memory_bytes: how much more memory it can take than it has when it begins.
-        cores: how many it can keep busy.
+        file_bytes: the largest file that it can write; simulates a full disk.
+        uid: the user that it runs as; root is exempt from permissions and can switch to another user.
+        memory_bytes: memory that it can allocate beyond that at its start.
+        cores: cores that it can use.
     """
 
     file_bytes: int | None = None
@@ -58,7 +58,7 @@ class Limits:
     cores: int | None = None
 
     def impose(self) -> None:
-        """Let them hold for this process."""
+        """Apply the limits to this process."""
         if self.file_bytes is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (self.file_bytes, self.file_bytes))
         if self.memory_bytes is not None:
@@ -75,21 +75,21 @@ FREE = Limits()
 
 
 def start(command: Sequence[str], log: Path, limits: Limits = FREE) -> BaseProcess:
-    """Begin a command line, whose stdout and stderr go to a file, with nothing to read on stdin."""
+    """Start a command line with empty stdin; stdout and stderr go to a file."""
     return start_call(_run, (list(command),), log, limits)
 
 
 def start_call(
     function: Callable[..., object], arguments: tuple[object, ...], log: Path, limits: Limits
 ) -> BaseProcess:
-    """Begin a call of a module's function likewise."""
+    """Start a call of a module's function in the same way."""
     process = _CONTEXT.Process(target=_begin, args=(function, arguments, log, limits), daemon=True)
     process.start()
     return process
 
 
 def end(process: BaseProcess, patience: float = PATIENCE) -> int | None:
-    """Wait for the exit code; None where there is none in time, and the process is killed."""
+    """Wait for the exit code; after the timeout, kill the process and return None."""
     process.join(patience)
     if process.exitcode is not None:
         return process.exitcode
@@ -99,12 +99,12 @@ def end(process: BaseProcess, patience: float = PATIENCE) -> int | None:
 
 
 def run(command: Sequence[str], log: Path, limits: Limits = FREE) -> int | None:
-    """Do a command line; its exit code."""
+    """Run a command line and return its exit code."""
     return end(start(command, log, limits))
 
 
 def says_why(code: int | None, text: str) -> bool:
-    """Whether a command ended in a documented way: an exit code that is ours, an error in a sentence."""
+    """Whether a command ended as documented: with one of our exit codes, and an error message of one sentence."""
     if code == DONE:
         return True
     unforeseen = "Traceback" in text or "this is unexpected" in text

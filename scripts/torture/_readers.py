@@ -1,4 +1,4 @@
-"""What reads files of strangers, and whole files of each kind, for fuzzing."""
+"""Readers of untrusted files, and valid files of each kind, for fuzzing."""
 
 import dataclasses
 import gzip
@@ -31,8 +31,8 @@ class Reader:
 
     Attributes:
         file: the file's name.
-        whole: contents of which it can make something.
-        read: gets the file's path; anything but a `CvaeError` that it raises is a defect.
+        whole: valid contents.
+        read: takes the file's path; any error other than a `CvaeError` is a defect.
     """
 
     file: str
@@ -41,7 +41,7 @@ class Reader:
 
 
 def readers() -> dict[str, Reader]:
-    """All of them, by name."""
+    """All readers, by name."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (3, *SHAPE[:2]), np.uint8)
     idx = struct.pack(">I3I", 0x803, *images.shape) + images.tobytes()
@@ -117,7 +117,7 @@ def _read_all(path: Path) -> object:
 
 
 def _read_graph(path: Path) -> None:
-    """Load a bundle with this graph in it, and a manifest that knows its hash."""
+    """Load a bundle with this graph and a manifest with its hash."""
     files = {file.name: file.read_bytes() for file in _COLOUR.iterdir()}
     folder = path.parent / "bundle"
     folder.mkdir(exist_ok=True)

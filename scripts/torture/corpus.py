@@ -1,7 +1,7 @@
-"""Inputs by which fuzzing reached all that it reached, kept in corpus.zip: python -m scripts.torture.corpus FOLDER.
+"""Keep the inputs with the largest fuzzing coverage in corpus.zip: python -m scripts.torture.corpus FOLDER.
 
-FOLDER holds a folder for each reader, with what `scripts.torture.guided` found, best made small by libFuzzer's ``-merge=1``. What it holds takes
-the place of what was kept for that reader. The tests read every input that is kept.
+FOLDER holds a folder for each reader with the findings of `scripts.torture.guided`, preferably minimized with
+libFuzzer's ``-merge=1``. They replace the kept inputs of these readers. The tests read every kept input.
 """
 
 import sys
@@ -11,7 +11,7 @@ from pathlib import Path
 from cvae_runtime._system.atomic import new_file
 
 CORPUS = Path(__file__).with_name("corpus.zip")
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same inputs give the same archive
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # fixed, so the same inputs give the same archive
 
 
 def read_corpus(path: Path = CORPUS) -> dict[str, list[bytes]]:
@@ -24,7 +24,7 @@ def read_corpus(path: Path = CORPUS) -> dict[str, list[bytes]]:
 
 
 def keep(folder: Path, path: Path = CORPUS) -> None:
-    """Replace what is kept by what a folder holds, of the readers that it has folders for."""
+    """Replace the kept inputs of each reader that has a folder in ``folder``."""
     kept = read_corpus(path) if path.exists() else {}
     for reader in folder.iterdir():
         kept[reader.name] = [file.read_bytes() for file in reader.iterdir()]

@@ -1,8 +1,9 @@
-"""Mutate what a reader reads, guided by the code that it reaches: python -m scripts.torture.guided READER CORPUS [-max_total_time=600 …].
+"""Fuzz a reader, guided by code coverage: python -m scripts.torture.guided READER CORPUS [-max_total_time=600 …].
 
-Needs atheris, which has wheels for some Pythons alone and is no dependency: pip install atheris. CORPUS is a folder that begins with a
-whole file of each kind and what corpus.zip has; `python -m scripts.torture.corpus` keeps there what it found. What follows are
-options of libFuzzer. Ends with the first defect.
+Needs atheris, which has wheels for only some versions of Python and is no dependency: pip install atheris. CORPUS is
+a folder; at the start it gets a valid file of each kind and the inputs of corpus.zip. `python -m
+scripts.torture.corpus` keeps the findings. The remaining arguments are options of libFuzzer. Ends with the first
+defect.
 """
 
 import shlex
@@ -19,7 +20,7 @@ with atheris.instrument_imports(include=["cvae_runtime", "cvae_train", "PIL", "c
 
 
 def main() -> None:
-    """Read what atheris makes."""
+    """Read the inputs that atheris generates."""
     name, corpus, *options = sys.argv[1:]
     reader, folder = readers()[name], Path(corpus)
     folder.mkdir(parents=True, exist_ok=True)
@@ -34,7 +35,7 @@ def main() -> None:
             if (outcome := attempt(reader, path)) not in ("read", "refused"):
                 raise AssertionError(f"{name}: {outcome}")
 
-        # By its first word libFuzzer starts itself again, in a shell, to merge.
+        # To merge, libFuzzer runs itself again, in a shell, with its first argument as the program.
         atheris.Setup([f"{sys.executable} -m {__spec__.name} {shlex.quote(name)}", corpus, *options], read)
         atheris.Fuzz()
 

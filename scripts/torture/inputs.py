@@ -1,7 +1,7 @@
-"""Hostile inputs: mutated files for every reader, damaged bundles, bombs, and command lines made of what nobody means.
+"""Hostile inputs: mutated files for every reader, damaged bundles, bombs, and random command lines.
 
-Every outcome is success, or an error of the documented kind within time and memory; in a process of its own, so that a
-crash or a hang is an outcome too.
+Every outcome must be success, or a documented error within limits of time and memory. Each attempt is in another
+process, so crashes and hangs are outcomes too.
 """
 
 import functools
@@ -21,15 +21,15 @@ from ._counts import Counts, rng_of, until
 from ._processes import Limits, end, says_why, start_call
 from ._readers import Reader, readers
 
-_PART = 500  # files that a process tries
+_PART = 500  # files per process
 _BUNDLES = 40
-_MEMORY = 4 << 30  # bytes more than a process has: a bomb takes more
+_MEMORY = 4 << 30  # bytes beyond those at the start; bombs need more
 _PATIENCE = 60.0
 _LINES = 12  # command lines between two parts
 
 
 def run_attack(seconds: float, seed: int) -> Counts:
-    """The bombs and the bundles that deceive once, then readers, bundles and command lines by turns."""
+    """Try the bombs and hostile bundles once, then readers, bundles and command lines in turn."""
     counts, begin = Counts(), time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -70,7 +70,7 @@ def _in_folder(folder: Path, command: tuple[str, ...]) -> None:
 
 
 def _try_part(turn: str, seed: int, number: int, folder: Path, counts: Counts) -> None:
-    """Let a process try a part, and read what it wrote of it."""
+    """Try a part in another process, and count the outcomes that it writes."""
     log, size = folder / "part", _BUNDLES if turn == "bundles" else _PART
     work = _try_bundles if turn == "bundles" else functools.partial(_try_reader, turn)
     begin = f"{seed}/{turn}/{number}"
@@ -89,7 +89,7 @@ def _try_part(turn: str, seed: int, number: int, folder: Path, counts: Counts) -
 
 
 def mutated(reader: Reader, rng: random.Random) -> bytes:
-    """A whole file with some damage."""
+    """Damage a valid file."""
     whole = rng.choice(reader.whole)
     if reader.file.endswith(".json") and rng.random() < 0.7:
         return hostile_bundles.damaged_json(whole, rng)
@@ -97,12 +97,12 @@ def mutated(reader: Reader, rng: random.Random) -> bytes:
 
 
 def attempt(reader: Reader, path: Path) -> str:
-    """Read a file: "read", "refused", or what else became of it."""
+    """Read a file; return "read", "refused", or another outcome."""
     try:
         with warnings.catch_warnings(action="ignore"):
             reader.read(path)
     except cvae.CvaeError as error:
-        return "refused" if str(error) else "an error without a word"
+        return "refused" if str(error) else "an error without a message"
     except Exception as error:
         return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
     return "read"
@@ -130,7 +130,7 @@ def _try_bundles(begin: str, folder: Path) -> None:
     hostile_bundles.clear(folder)
 
 
-# All but -v, under which errors come with their tracebacks.
+# Without -v, which prints tracebacks.
 _SCRIPTS = {
     "cvae-generate": (
         *(
@@ -207,7 +207,7 @@ def _try_command_lines(rng: random.Random, folder: Path, counts: Counts) -> None
     for _ in range(_LINES):
         script = rng.choice(list(_SCRIPTS))
         words = [rng.choice((rng.choice(_SCRIPTS[script]), rng.choice(_VALUES))) for _ in range(rng.randint(0, 6))]
-        # What is asked for must be little, and lie here.
+        # Keep the work small and inside this folder.
         small = {"cvae-train": ["--epochs", "0", "--run", "run"], "cvae-generate": ["-n", "2"]}.get(script, [])
         command = (script, *words, *small)
         process = start_call(_in_folder, (work, command), folder / "log", Limits(memory_bytes=_MEMORY))

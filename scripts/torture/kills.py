@@ -1,7 +1,7 @@
-"""SIGKILL at random instants in training, exporting, generating shards and encoding.
+"""SIGKILL at random instants while training, exporting, generating shards and encoding.
 
-After each the files under final names are whole; after some the same command is repeated and leaves what an undisturbed
-one leaves, and no litter in a folder that it went on with.
+After each kill, files with final names are complete. Sometimes the command is then repeated; it must produce the
+result of an undisturbed run, and leave no temporary files in a folder that it continues.
 """
 
 import random
@@ -13,11 +13,11 @@ from ._counts import Counts, rng_of, until
 from ._jobs import Job, Result, make_jobs
 from ._processes import DONE, FREE, Limits, end, run, start
 
-_MOST_KILLS = 3  # of one job, one after another
+_MOST_KILLS = 3  # of one job in a row
 
 
 def run_attack(seconds: float, seed: int) -> Counts:
-    """Kill the jobs by turns."""
+    """Kill the jobs in turn."""
     counts, rng = Counts(), rng_of(seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -41,7 +41,7 @@ def _kill(job: Job, folder: Path, rng: random.Random, span: float, expected: Res
     folder.mkdir()
     job.set_up(folder)
     for _ in range(rng.randint(1, _MOST_KILLS)):
-        # What goes on with a begun result computes as that was begun, on fewer cores, too.
+        # A resumed job must compute the same on fewer cores.
         fewer = job.resumes and (folder / job.target).exists() and rng.random() < 0.5
         process = start(job.at(folder), folder / "log", Limits(cores=1) if fewer else FREE)
         process.join(rng.uniform(0.0, span))
@@ -55,7 +55,7 @@ def _kill(job: Job, folder: Path, rng: random.Random, span: float, expected: Res
 
 
 def finish(job: Job, folder: Path, expected: Result, limits: Limits = FREE) -> None:
-    """Repeat a job, and raise unless that leaves the undisturbed result, and nothing else in a folder of its own."""
+    """Repeat a job; raise unless it produces the undisturbed result, and nothing else in its own folder."""
     if (code := run(job.at(folder), folder / "log", limits)) != DONE:
         raise AssertionError(f"repeated, it exits {code}: {(folder / 'log').read_text()}")
     found = job.result(folder / job.target)

@@ -1,7 +1,7 @@
-"""More than can be served: the FastAPI example and a Node.js loop at twice their capacity, many threads, many models.
+"""Overload: the FastAPI example and a Node.js loop at twice their capacity, many threads, many models.
 
-Everything stays on this machine's loopback, bounded in requests and time. Errors are of the documented kind, answers come as
-fast afterwards as before, memory and handles stay what they are.
+All traffic stays on this machine's loopback, and requests and time are limited. Errors must be documented ones.
+Afterwards, responses must be as fast as before, and memory and handles must not have grown.
 """
 
 import contextlib
@@ -33,10 +33,10 @@ _ROOT = Path(__file__).parents[2]
 _GROWTH = 20e6  # bytes, as in scripts/soak.py
 _CALLERS = 24
 
-_WAITING, _COUNT = 256, 32  # images that may wait for the service, and of a request
+_WAITING, _COUNT = 256, 32  # images that may wait in the service, and images per request
 _CLIENTS = 2 * _WAITING // _COUNT
 _REQUESTS = 20_000  # at most
-_SLOWER = 5.0  # times as slow as before is not recovered
+_SLOWER = 5.0  # a service that is this many times slower than before has not recovered
 
 _NODE = """
 const { load } = await import(process.argv[1]);
@@ -64,7 +64,7 @@ console.log(JSON.stringify({ calls, refused, grown, closed }));
 
 
 def run_attack(seconds: float, seed: int) -> Counts:
-    """A fourth of the time for each."""
+    """Spend a quarter of the time on each."""
     counts = Counts()
     for attack in (_service, _node, _threads, _models):
         try:
@@ -83,7 +83,7 @@ def _service(seconds: float, seed: int, counts: Counts) -> None:
     with _served() as (process, address), httpx.Client(base_url=address, timeout=60) as client:
         before = _latency(client)
         memory = []
-        for _ in range(2):  # the first makes the process as large as it gets
+        for _ in range(2):  # the first storm grows the process to its full size
             _storm(address, seconds / 2, seed, counts)
             memory.append(soak.resident(process.pid))
         after = _latency(client)
@@ -97,14 +97,14 @@ def _service(seconds: float, seed: int, counts: Counts) -> None:
 
 @contextlib.contextmanager
 def _served() -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The example as a process, and its address."""
+    """Run the example as a process; yield it and its address."""
     paths = os.pathsep.join([str(Path(cvae.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": paths, "CVAE_PORT": "0", "CVAE_MAX_WAITING": str(_WAITING)}
     process = subprocess.Popen(
         [sys.executable, "-m", "cvae_service"],
         cwd=_ROOT / "examples" / "fastapi_service",
         env=environment,
-        stdout=subprocess.DEVNULL,  # where uvicorn tells of each request
+        stdout=subprocess.DEVNULL,  # uvicorn's access log
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -117,7 +117,7 @@ def _served() -> Iterator[tuple[subprocess.Popen[str], str]]:
                 break
         else:
             raise AssertionError("".join(lines))
-        threading.Thread(target=process.stderr.read, daemon=True).start()  # a full pipe would stop it
+        threading.Thread(target=process.stderr.read, daemon=True).start()  # a full pipe would block it
         yield process, found[1]
     finally:
         process.kill()
@@ -125,7 +125,7 @@ def _served() -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 def _latency(client: Any) -> float:
-    """Seconds that a small answer takes, the median of some."""
+    """The median seconds of a small response."""
     times = []
     for number in range(20):
         begin = time.perf_counter()
@@ -135,7 +135,7 @@ def _latency(client: Any) -> float:
 
 
 def _storm(address: str, seconds: float, seed: int, counts: Counts) -> None:
-    """Twice as many clients as may wait, each asking again as soon as it is answered."""
+    """Run twice as many clients as may wait; each sends its next request as soon as it has a response."""
     import httpx
 
     end, lock = time.monotonic() + seconds, threading.Lock()
@@ -180,7 +180,7 @@ def _node(seconds: float, _: int, counts: Counts) -> None:
 
 
 def _threads(seconds: float, seed: int, counts: Counts) -> None:
-    """Callers of one model, each of whose answers is the one that it gets alone."""
+    """Call one model from many threads; every result must equal that of a single thread."""
     end = time.monotonic() + seconds
     with cvae.load(provider="cpu") as model, ThreadPoolExecutor(_CALLERS) as pool:
 
@@ -201,12 +201,12 @@ def _threads(seconds: float, seed: int, counts: Counts) -> None:
     for number, (_, same) in enumerate(results):
         if not same:
             counts.defect("threads", f"caller {number} got other samples than before, seed {seed}")
-    if grown > 200e6:  # what threads hold while they compute; a leak would be far more
+    if grown > 200e6:  # threads hold less while they compute; a leak would be far larger
         counts.defect("threads", f"memory grew by {grown / 1e6:.1f} MB")
 
 
 def _models(seconds: float, seed: int, counts: Counts) -> None:
-    """Models loaded, used and closed: memory and handles as after the first ones."""
+    """Load, use and close models; memory and handles must stay as after the first ones."""
     end, memory, handles = time.monotonic() + seconds, [], []
     number = 0
     while number < 40 or time.monotonic() < end:
@@ -217,7 +217,7 @@ def _models(seconds: float, seed: int, counts: Counts) -> None:
             memory.append(soak.resident())
             handles.append(soak.handles())
     counts.add("models: loaded, used and closed", number)
-    # What the first half took stays; a leak goes on.
+    # Memory of the first half may stay; a leak would grow further.
     grown = memory[-1] - max(memory[: (len(memory) + 1) // 2])
     if grown > _GROWTH:
         counts.defect("models", f"memory grew by {grown / 1e6:.1f} MB in the second half of {number:,}")

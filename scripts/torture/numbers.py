@@ -1,6 +1,7 @@
-"""Extreme numbers, which give defined results or errors, and determinism, counted in samples that were compared.
+"""Extreme numbers, which must give defined results or errors, and determinism, counted in compared samples.
 
-Bit for bit: across thread counts, repeats, restarts and processes on one path. Within 1e-6: across batch splits and languages.
+Equal bits are required across thread counts, repeats, restarts and processes on one path. Across batch splits and
+languages, 1e-6 is allowed.
 """
 
 import json
@@ -47,10 +48,10 @@ console.log(JSON.stringify(found));
 
 
 def run_attack(seconds: float, seed: int) -> Counts:
-    """The extremes once, then comparisons until the time is over."""
+    """Try the extremes once, then compare until the time is over."""
     counts, rng = Counts(), rng_of(seed)
     with cvae.load(provider="cpu") as model, warnings.catch_warnings():
-        warnings.simplefilter("error")  # an overflow that nobody expected is a defect too
+        warnings.simplefilter("error")  # an unexpected overflow is a defect too
         _extremes(model, counts)
         for number in until(seconds):
             _compare(model, rng, counts, languages=number % 5 == 0)
@@ -149,10 +150,10 @@ def _calls(model: cvae.Model) -> Iterator[_Call]:
 
 
 def _compare(model: cvae.Model, rng: random.Random, counts: Counts, *, languages: bool) -> None:
-    """One stream of samples, made in every way; what is compared is counted in samples."""
+    """Draw the samples of one stream in every way and compare them; counts are samples."""
     count, seed, first = rng.randint(2, 600), rng.randrange(2**64), rng.randrange(2**40)
     expected = model.generate(count, seed=seed, first=first)
-    images = cvae.to_uint8(expected[:8])  # of noise, scores hang on the last bit of probabilities near 0 and 1
+    images = cvae.to_uint8(expected[:8])  # scores of noise depend on the last bit of probabilities near 0 and 1
     elbo = model.score(images, seed=seed).elbo
 
     def same(what: str, found: NDArray[np.float32], tolerance: float = 0.0) -> None:
@@ -192,13 +193,13 @@ def _in_node(
     model: cvae.Model,
     counts: Counts,
 ) -> None:
-    """The same in JavaScript, and its answers to extreme latents."""
+    """Compute the same in JavaScript, and compare its results for extreme latents."""
     node = shutil.which("node")
     if node is None or not DIST.is_file():
         counts.add("languages: not compared, no Node.js or runtime/js/dist")
         return
     count, seed, first = stream
-    # JSON has neither 64-bit numbers nor NaN: JavaScript's numbers hold seeds below 2^53, and texts become numbers there.
+    # JSON has no 64-bit integers and no NaN: seeds stay below 2^53, and JavaScript converts strings to numbers.
     seed %= 2**53
     calls: dict[str, dict[str, object]] = {
         "generate": {"method": "generate", "values": count, "options": {"seed": seed, "first": first}},

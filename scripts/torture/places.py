@@ -1,8 +1,8 @@
-"""Places where nothing can be written, or where somebody else writes or reads: full disks, read-only and vanished folders,
-two at once, files of others in the folder, readers while it is replaced.
+"""Write under bad conditions: full disks, read-only and vanished folders, two commands at once, files of others in the
+folder, readers while it is replaced.
 
-A command that cannot write ends with a sentence and an exit code that is documented; what lies under final names is
-whole, and once the fault is mended the command, repeated, leaves what an undisturbed one leaves.
+A command that cannot write must end with a message and a documented exit code, and files with final names must be
+complete. After the fault is removed, repeating the command must produce the result of an undisturbed run.
 """
 
 import contextlib
@@ -21,15 +21,15 @@ from .kills import finish
 
 _DISK = 1 << 20  # bytes of a disk that becomes full
 _WORK = "years of work"
-_LOG = 2048  # what a command says goes to a file, which a limit must leave room for
+_LOG = 2048  # bytes that a limit leaves for the log of a command
 
 
 def run_attack(seconds: float, seed: int) -> Counts:
-    """Put each job into each place, by turns."""
+    """Run each job under each condition, in turn."""
     counts, rng = Counts(), rng_of(seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        folder.chmod(0o755)  # another user is to read what lies in it
+        folder.chmod(0o755)  # readable by another user
         jobs = make_jobs(folder, seed)
         expected = {job.name: job.undisturbed(folder / job.name) for job in jobs}
         turns = [(place, job) for place in _PLACES for job in jobs]
@@ -58,7 +58,7 @@ def _full_disk(job: Job, folder: Path, rng: random.Random, expected: Result) -> 
         if not there:
             return "no disk can be mounted here"
         job.set_up(folder)
-        # What is left is less than the result, and other each time.
+        # Leave less space than the result needs, a random amount.
         (folder / "filling").write_bytes(bytes(_left(folder) - rng.randrange(4096, _size(expected))))
         outcome = _refused_or_done(job, folder, Limits())
         (folder / "filling").unlink()
@@ -67,7 +67,7 @@ def _full_disk(job: Job, folder: Path, rng: random.Random, expected: Result) -> 
 
 def _read_only(job: Job, folder: Path, _: random.Random, expected: Result) -> str:
     job.set_up(folder)
-    # Root writes wherever it wants to; another user does not.
+    # Root can write anywhere; another user cannot.
     limits = Limits(uid=NOBODY) if os.getuid() == 0 else Limits()
     folder.chmod(0o555)
     log = folder.with_name("log")
@@ -111,7 +111,7 @@ def _two_at_once(job: Job, folder: Path, rng: random.Random, expected: Result) -
 
 
 def _files_of_others(job: Job, folder: Path, rng: random.Random, expected: Result) -> str:
-    """Let a command replace what others put something into: before it begins, or while it works."""
+    """Let a command replace a folder into which others put a file, before it begins or while it works."""
     job.set_up(folder)
     finish(job, folder, expected)
     target = folder / job.target
@@ -138,7 +138,7 @@ def _files_of_others(job: Job, folder: Path, rng: random.Random, expected: Resul
 
 
 def _put(path: Path) -> None:
-    for _ in range(100):  # the folder may be another one at any instant
+    for _ in range(100):  # the folder may be replaced at any instant
         with contextlib.suppress(FileNotFoundError):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(_WORK)
@@ -157,7 +157,7 @@ def _damaged_shards(job: Job, folder: Path, rng: random.Random, expected: Result
 
 
 def _readers(job: Job, folder: Path, _: random.Random, expected: Result) -> str:
-    """Read whatever is there, again and again, while a command writes."""
+    """Read the target repeatedly while a command writes it."""
     job.set_up(folder)
     process = start(job.at(folder), folder / "log")
     while process.exitcode is None:
@@ -182,8 +182,8 @@ _PLACES: tuple[Callable[[Job, Path, random.Random, Result], str], ...] = (
 
 
 def _refused_or_done(job: Job, folder: Path, limits: Limits) -> str:
-    """Do a job where it may not be able to, look at what is there, and say how it ended."""
-    log = folder.with_name("log")  # which has room
+    """Run a job that may fail, check its target, and return how it ended."""
+    log = folder.with_name("log")  # outside the limited folder
     code = run(job.at(folder), log, limits)
     text = log.read_text()
     job.check(folder / job.target)
@@ -194,7 +194,7 @@ def _refused_or_done(job: Job, folder: Path, limits: Limits) -> str:
 
 @contextlib.contextmanager
 def _small_disk(folder: Path) -> Iterator[bool]:
-    """Mount a disk of little room on a folder for a block; False where that is not allowed."""
+    """Mount a small disk on a folder for a block; yields False if this is not allowed."""
     mount, unmount = shutil.which("mount"), shutil.which("umount")
     if os.getuid() != 0 or mount is None or unmount is None:
         yield False

@@ -7,19 +7,19 @@ from benchmarks._result import Comparison, Entry, Latency, Point
 
 
 @pytest.fixture
-def told():
-    """What a progress of the fixture below has told."""
+def printed():
+    """The stream to which the fixture ``progress`` prints."""
     return io.StringIO()
 
 
 @pytest.fixture
-def progress(told):
-    return Progress(out=told)
+def progress(printed):
+    return Progress(out=printed)
 
 
 @pytest.fixture
 def sample():
-    """A comparison with all kinds of entries: ours at batch 1 and 64, in fewer bits too, peers, a ceiling, and absent ones."""
+    """A comparison with entries of all kinds: ours at batch 1 and 64 and in fewer bits, peers, a ceiling, unmeasured ones."""
 
     def entry(name, kind, *points, **more):
         return Entry(name, kind, tuple(Point(at, rounds) for at, rounds in zip((1, 64), points, strict=False)), **more)

@@ -1,4 +1,4 @@
-"""Contenders with known manners, for the harness to be tried on. Tasks are ignored but where they are the manner."""
+"""Contenders with known behaviour, to test the harness. Most ignore the task."""
 
 import sys
 import time
@@ -75,7 +75,7 @@ def hanging():
 
 
 def tiring():
-    """Right for some calls, then dead."""
+    """Correct for some calls, then dies."""
     calls = []
 
     def at(_task, batch):
@@ -95,7 +95,7 @@ def between(low, high):
 
 
 def cores():
-    """Gives how many cores it may use."""
+    """Return the number of cores that it may use."""
     import cvae_runtime
     import cvae_runtime.system
 

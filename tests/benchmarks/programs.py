@@ -1,4 +1,4 @@
-"""Programs that embed the model and go wrong, each in its way: ``python -m tests.benchmarks.programs FOLDER NAME``."""
+"""Embedding programs with defects: ``python -m tests.benchmarks.programs FOLDER NAME``."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ class Right(Ours):
 
 
 class LaterWrong(Right):
-    """Images of batches are off by a hundredth; golden vectors and the first image are right."""
+    """Batches are off by a hundredth; golden vectors and the first image are right."""
 
     def batch(self, count):
         return super().batch(count) * np.float32(0.5)
@@ -30,7 +30,7 @@ class FirstWrong(Right):
 
 
 class Near(Right):
-    """Everything that it decodes is off by less than the tolerance, and its random numbers by an ulp."""
+    """Decoded images are off by less than the tolerance, and random numbers by one ulp."""
 
     def latents(self, **asked):
         return np.nextafter(super().latents(**asked), np.float32(np.inf))
@@ -83,7 +83,7 @@ class Dying(Right):
 
 
 class DyingLater(Right):
-    """Dies when it is measured."""
+    """Dies during the measurement."""
 
     decoded = 0
 

@@ -11,7 +11,7 @@ from benchmarks._process import ContenderError
 
 @pytest.fixture
 def asked(monkeypatch, sample):
-    """Two questions that answer at once; what their run() was given."""
+    """Two questions that answer at once; returns the arguments of their run()."""
     given = []
 
     def question(name, options):
@@ -35,7 +35,7 @@ def asked(monkeypatch, sample):
     return given
 
 
-def test_questions_are_modules_in_one_shape():
+def test_questions_have_the_required_names():
     for name in _cli.QUESTIONS:
         module = _cli.question_module(name)
         assert module is importlib.import_module(f"benchmarks.{name}")
@@ -43,7 +43,7 @@ def test_questions_are_modules_in_one_shape():
         assert callable(module.run)
 
 
-def test_a_question_is_printed_as_it_goes_and_written(asked, capsys, tmp_path):
+def test_results_are_printed_and_written(asked, capsys, tmp_path):
     out, page = tmp_path / "r.json", tmp_path / "r.md"
     options = ["--quick", "--peers", "JAX", "Open", "--batch", "1", "64", "--json", str(out), "--report", str(page)]
     assert _cli.main(["first", *options]) == 0
@@ -60,7 +60,7 @@ def test_a_question_is_printed_as_it_goes_and_written(asked, capsys, tmp_path):
     assert "### decoding, offline" in page.read_text()
 
 
-def test_all_asks_every_question_with_the_options_that_it_knows(asked, capsys, tmp_path):
+def test_all_passes_each_question_its_options(asked, capsys, tmp_path):
     assert _cli.main(["all", "--seconds", "0.5", "--batch", "8", "--json", str(tmp_path / "r.json")]) == 0
     assert asked == [
         ("first", {"quick": False, "peers": None, "batch": [8]}),
@@ -74,7 +74,7 @@ def test_all_asks_every_question_with_the_options_that_it_knows(asked, capsys, t
 @pytest.mark.parametrize(
     "arguments", [["second", "--batch", "8"], ["first", "--only-here"], ["compare", "a", "b", "--quick"]]
 )
-def test_an_option_that_a_question_does_not_know_is_a_usage_error(capsys, arguments):
+def test_unknown_option_is_a_usage_error(capsys, arguments):
     with pytest.raises(SystemExit) as caught:
         _cli.main(arguments)
     assert caught.value.code == 2
@@ -82,7 +82,7 @@ def test_an_option_that_a_question_does_not_know_is_a_usage_error(capsys, argume
     assert capsys.readouterr().err.splitlines()[-1] == f"python -m benchmarks: error: unrecognized arguments: {unknown}"
 
 
-def test_numbers_that_make_no_sense_are_usage_errors(asked, capsys):
+def test_invalid_numbers_are_usage_errors(asked, capsys):
     for arguments in (["first", "--batch", "0"], ["second", "--seconds", "-1"], ["first", "--batch", "x"]):
         with pytest.raises(SystemExit) as caught:
             _cli.main(arguments)
@@ -91,7 +91,7 @@ def test_numbers_that_make_no_sense_are_usage_errors(asked, capsys):
     assert not asked
 
 
-def test_where_nothing_can_be_written_nothing_is_asked(asked, capsys, tmp_path):
+def test_unwritable_output_fails_before_measuring(asked, capsys, tmp_path):
     missing = tmp_path / "nowhere" / "r.json"
     assert _cli.main(["first", "--json", str(missing)]) == 1
     assert capsys.readouterr().err == (
@@ -107,7 +107,7 @@ def test_where_nothing_can_be_written_nothing_is_asked(asked, capsys, tmp_path):
         (KeyboardInterrupt(), 130, "\npython -m benchmarks first: interrupted\n"),
     ],
 )
-def test_what_ends_a_question_ends_the_command_with_its_code(asked, capsys, monkeypatch, error, code, said):
+def test_errors_of_questions_set_the_exit_code(asked, capsys, monkeypatch, error, code, said):
     def run(**_):
         raise error
 
@@ -117,7 +117,7 @@ def test_what_ends_a_question_ends_the_command_with_its_code(asked, capsys, monk
     assert not asked
 
 
-def test_a_question_must_be_one(capsys):
+def test_unknown_question_is_a_usage_error(capsys):
     with pytest.raises(SystemExit) as caught:
         _cli.main(["velocity"])
     assert caught.value.code == 2

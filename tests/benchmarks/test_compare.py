@@ -16,7 +16,7 @@ def comparison(*, unit="images/s", better="higher", negligible=0.05, name="decod
 
 @pytest.fixture
 def run(tmp_path, capsys):
-    """Compares two files' comparisons by the command: exit code, and lines without the first."""
+    """Return a function that compares two files with the command: the exit code, and the lines after the first."""
 
     def compare(before, after, **there):
         paths = []
@@ -38,7 +38,7 @@ def run(tmp_path, capsys):
 STEADY = [100.0, 100.0, 100.0, 100.0, 100.0]
 
 
-def test_the_same_is_no_regression(run):
+def test_equal_figures_are_no_regression(run):
     before = [comparison(ours=STEADY, peer=STEADY)]
     assert run(before, before) == (
         0,
@@ -50,7 +50,7 @@ def test_the_same_is_no_regression(run):
     )
 
 
-def test_ours_worse_by_more_than_noise_is_a_regression(run):
+def test_worse_than_noise_is_a_regression(run):
     after = [comparison(ours=[80.0] * 5, second=[120.0] * 5, peer=STEADY)]
     before = [comparison(ours=STEADY, second=STEADY, peer=STEADY)]
     assert run(before, after) == (
@@ -64,7 +64,7 @@ def test_ours_worse_by_more_than_noise_is_a_regression(run):
     )
 
 
-def test_a_change_within_the_rounds_spreads_is_noise(run):
+def test_change_within_spreads_is_noise(run):
     noisy = [90.0, 95.0, 100.0, 105.0, 110.0]  # 10 % each
     after = [comparison(ours=[0.85 * rate for rate in noisy])]
     code, lines, _ = run([comparison(ours=noisy)], after)
@@ -72,14 +72,14 @@ def test_a_change_within_the_rounds_spreads_is_noise(run):
     assert lines[0] == "  0.85x +- 20% same   inference: decoding, offline, batch 16: ours"
 
 
-def test_few_rounds_count_twice_as_noisy(run):
+def test_few_rounds_double_the_noise(run):
     few = [90.0, 100.0, 110.0]
     code, lines, _ = run([comparison(ours=few)], [comparison(ours=[0.75 * rate for rate in few])])
     assert code == 0
     assert lines[0] == "  0.75x +- 40% same   inference: decoding, offline, batch 16: ours"
 
 
-def test_a_machine_that_slowed_down_as_a_whole_is_no_regression(run):
+def test_slower_machine_is_no_regression(run):
     before = [comparison(ours=STEADY, top=[200.0] * 5)]
     halved = [comparison(ours=[50.0] * 5, top=[100.0] * 5)]
     code, lines, _ = run(before, halved)
@@ -90,7 +90,7 @@ def test_a_machine_that_slowed_down_as_a_whole_is_no_regression(run):
     assert lines[0].startswith("  0.80x +-  5% worse ")
 
 
-def test_of_times_more_is_worse(run):
+def test_longer_times_are_worse(run):
     def starts(milliseconds):
         return [comparison(unit="ms", better="lower", ours=[milliseconds] * 5)]
 
@@ -98,13 +98,13 @@ def test_of_times_more_is_worse(run):
     assert run(starts(130.0), starts(100.0))[0] == 0
 
 
-def test_a_peer_that_got_worse_is_told_and_is_none_of_ours(run):
+def test_worse_peer_is_no_regression(run):
     code, lines, _ = run([comparison(ours=STEADY, peer=STEADY)], [comparison(ours=STEADY, peer=[50.0] * 5)])
     assert code == 0
     assert lines[1] == "  0.50x +-  5% worse  inference: decoding, offline, batch 16: peer"
 
 
-def test_ours_that_is_not_measured_any_more_is_a_regression(run):
+def test_missing_figure_is_a_regression(run):
     gone = comparison(ours=STEADY, second=STEADY)
     failed = Entry("second", "ours", status="failed", reason="exit code 1: no luck")
     gone = dataclasses.replace(gone, entries=(gone.entries[0], failed))
@@ -113,19 +113,19 @@ def test_ours_that_is_not_measured_any_more_is_a_regression(run):
     assert lines[1] == "   gone             inference: decoding, offline, batch 16: second"
 
 
-def test_what_was_not_asked_again_is_not_compared(run):
+def test_missing_questions_are_not_compared(run):
     before = [comparison(ours=STEADY), comparison(name="encoding, offline", ours=STEADY)]
     code, lines, _ = run(before, before[:1])
     assert code == 0
     assert lines[-1] == "1 figures compared, no regression of ours"
 
 
-def test_another_processor_is_said(run):
+def test_other_processor_is_noted(run):
     code, lines, _ = run([comparison(ours=STEADY)], [comparison(ours=STEADY)], processor="A Slow One")
-    assert (code, lines[0]) == (0, "the processors differ: what changed may be theirs")
+    assert (code, lines[0]) == (0, "the processors differ, which may explain the changes")
 
 
-def test_files_without_a_common_figure_cannot_be_compared(run, tmp_path):
+def test_files_without_common_figures(run, tmp_path):
     code, _, said = run([comparison(ours=STEADY)], [comparison(name="encoding, offline", ours=STEADY)])
     assert code == 1
     assert said == (
@@ -134,7 +134,7 @@ def test_files_without_a_common_figure_cannot_be_compared(run, tmp_path):
     )
 
 
-def test_a_file_that_is_not_ours_ends_with_1(tmp_path, capsys):
+def test_invalid_file_exits_with_1(tmp_path, capsys):
     assert _cli.main(["compare", str(tmp_path / "a.json"), str(tmp_path / "b.json")]) == 1
     assert capsys.readouterr().err.startswith(
         f"python -m benchmarks compare: {tmp_path / 'a.json'} cannot be read as JSON: "

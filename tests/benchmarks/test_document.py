@@ -14,14 +14,14 @@ def document(sample):
     return Document("2026-11-25T16:00:00Z", True, environment(), {"inference": [sample], "training": []})
 
 
-def test_what_is_written_fits_the_schema_and_is_read_again(document, tmp_path):
+def test_write_and_read(document, tmp_path):
     write_document(document, tmp_path / "r.json")
     jsonschema.Draft202012Validator.check_schema(json.loads(SCHEMA.read_text()))
     jsonschema.validate(json.loads((tmp_path / "r.json").read_text()), json.loads(SCHEMA.read_text()))
     assert read_document(tmp_path / "r.json") == document
 
 
-def test_statistics_stand_beside_the_rounds(document):
+def test_statistics_are_written(document):
     (comparison,) = document.to_json()["questions"][0]["comparisons"]
     ours = next(entry for entry in comparison["entries"] if entry["name"] == "ours")
     assert ours["points"][0] == {
@@ -77,7 +77,7 @@ def test_invalid_files_name_the_place(document, tmp_path, change, message):
     )
 
 
-def test_a_file_that_is_no_json_or_not_there_is_refused(tmp_path):
+def test_missing_or_invalid_json(tmp_path):
     path = tmp_path / "r.json"
     with pytest.raises(DocumentError, match="r.json cannot be read as JSON: .*No such file"):
         read_document(path)
@@ -86,7 +86,7 @@ def test_a_file_that_is_no_json_or_not_there_is_refused(tmp_path):
         read_document(path)
 
 
-def test_a_rate_of_0_has_no_ratio(tmp_path):
+def test_rate_of_0_has_no_ratio(tmp_path):
     entries = tuple(
         Entry(name, kind, (Point(10, (rate,)),)) for name, kind, rate in [("a", "ours", 5.0), ("b", "peer", 0.0)]
     )

@@ -1,4 +1,4 @@
-"""One question from the command line to the files that it writes: small, but nothing of it is replaced."""
+"""Run one small question from the command line to its files, without mocks."""
 
 import subprocess
 import sys

@@ -10,7 +10,7 @@ model name\t: Another
 """
 
 
-def test_what_the_system_tells(tmp_path):
+def test_environment(tmp_path):
     governor = tmp_path / "sys/devices/system/cpu/cpu0/cpufreq"
     governor.mkdir(parents=True)
     (governor / "scaling_governor").write_text("performance\n")
@@ -26,7 +26,7 @@ def test_what_the_system_tells(tmp_path):
     assert found["versions"]["onnxruntime-gpu"] is None
 
 
-def test_what_cannot_be_read_is_not_made_up(tmp_path):
+def test_unreadable_values_are_none(tmp_path):
     found = environment(tmp_path)
     assert found["processor"]
     assert (found["flags"], found["governor"]) == ([], None)

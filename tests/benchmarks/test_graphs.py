@@ -15,7 +15,7 @@ from benchmarks._profile import NodeTime, profile, profile_table
 
 
 def bundle_with(folder, **added):
-    """The packaged bundle's portable graphs, and decoders for the CPU: bytes, and how far the manifest says they are off."""
+    """The packaged portable graphs, and CPU decoders given as bytes and the difference stated in the manifest."""
     packaged = cvae_runtime.read_bundle()
     portable = [g for g in packaged.manifest.graphs if (g.target, g.precision) == ("portable", "float32")]
     portable = {graph.role: graph for graph in portable if graph.role in graphs.ROLES}
@@ -27,7 +27,7 @@ def bundle_with(folder, **added):
         verified = cvae_runtime.bundle.Verified({"probs": difference}, 0.0, None)
         graph = dataclasses.replace(portable["decoder"], target="cpu", precision=precision, **described)
         more.append(dataclasses.replace(graph, verified=verified))
-    # The portable graphs come last, as a manifest may list them.
+    # The portable graphs come last, which a manifest allows.
     manifest = dataclasses.replace(packaged.manifest, graphs=(*more, *portable.values()))
     files["golden.json"] = packaged.files["golden.json"]
     files[cvae_runtime.bundle.MANIFEST_NAME] = manifest.to_json().encode()
@@ -44,7 +44,7 @@ def decoder():
 
 @pytest.fixture(scope="module")
 def darker(decoder):
-    """A decoder whose probabilities are all a hundredth too small."""
+    """A decoder whose probabilities are too small by a hundredth."""
     proto = onnx.load_from_string(decoder)
     last = next(node for node in proto.graph.node if "probs" in node.output)
     last.output[:] = ["right"]
@@ -55,7 +55,7 @@ def darker(decoder):
 
 @pytest.fixture(scope="module")
 def refused(decoder):
-    """A decoder with an operator that nobody has."""
+    """A decoder with an unknown operator."""
     proto = onnx.load_from_string(decoder)
     proto.graph.node[0].op_type = "NoSuchOperator"
     return proto.SerializeToString()
@@ -80,7 +80,7 @@ def compare(progress, monkeypatch):
 
 
 @pytest.mark.parametrize(("threads", "name"), [(1, "decoder, 1 thread"), (2, "decoder, 2 threads")])
-def test_every_graph_has_every_round_and_micro_batch(compare, told, tmp_path, decoder, threads, name):
+def test_every_graph_has_all_rounds_and_micro_batches(compare, printed, tmp_path, decoder, threads, name):
     folder = bundle_with(tmp_path / "bundle", float32=(decoder, 1e-6))
     result = compare(folder, "decoder", threads)
     assert (result.name, result.ours) == (name, "decoder_cpu.onnx")
@@ -90,18 +90,18 @@ def test_every_graph_has_every_round_and_micro_batch(compare, told, tmp_path, de
     ]
     for entry in result.entries:
         assert {point.at: len(point.rounds) for point in entry.points} == {1: 2, 8: 2}
-    assert told.getvalue().startswith(name)
+    assert printed.getvalue().startswith(name)
     (encoder,) = compare(folder, "encoder", threads).entries
     assert (encoder.name, encoder.kind) == ("encoder.onnx", "ours")
 
 
-def test_rates_are_of_images_whatever_the_micro_batch(compare, monkeypatch, tmp_path, decoder):
+def test_rates_count_images(compare, monkeypatch, tmp_path, decoder):
     monkeypatch.setattr(graphs, "measure", lambda work, _seconds: work() and [2.0, 4.0])
     result = compare(bundle_with(tmp_path / "bundle", float32=(decoder, 1e-6)), "decoder")
     assert [point.rounds for point in result.entries[0].points] == [(4.0, 4.0)] * 2
 
 
-def test_tolerance_is_twice_the_manifest_s_difference(compare, tmp_path, darker):
+def test_tolerance_is_twice_the_manifests_difference(compare, tmp_path, darker):
     result = compare(bundle_with(tmp_path / "bundle", float32=(darker, 1e-3), int8=(darker, 0.01)), "decoder")
     assert {entry.name: (entry.status, entry.reason) for entry in result.entries} == {
         "decoder.onnx": ("measured", None),
@@ -110,7 +110,7 @@ def test_tolerance_is_twice_the_manifest_s_difference(compare, tmp_path, darker)
     }
 
 
-def test_a_graph_that_onnx_runtime_refuses_has_failed(compare, tmp_path, refused):
+def test_graph_that_does_not_open_has_failed(compare, tmp_path, refused):
     result = compare(bundle_with(tmp_path / "bundle", int8=(refused, 1.0)), "decoder")
     good, bad = result.entries
     assert (good.status, bad.status) == ("measured", "failed")
@@ -134,7 +134,7 @@ def test_inputs_of_roles():
     assert (z.shape, images.shape, images.dtype) == ((256, 50), (256, 28, 28, 1), "uint8")
 
 
-def test_a_profile_has_every_node_of_the_optimised_graph_in_order():
+def test_profile_has_all_nodes_in_order():
     proto = onnx.parser.parse_model(
         """
         <ir_version: 8, opset_import: ["": 15]>
@@ -151,7 +151,7 @@ def test_a_profile_has_every_node_of_the_optimised_graph_in_order():
     assert all(node.microseconds >= 0.0 for node in nodes)
 
 
-def test_the_profile_is_summed_by_operator_and_told_by_node():
+def test_profile_table():
     nodes = [NodeTime("Conv", "first", 6.0), NodeTime("Relu", "middle", 8.0), NodeTime("Conv", "last", 6.0)]
     title, _, *rows = profile_table("decoder.onnx", nodes).splitlines()
     assert title == "decoder.onnx: 20.0 us an image in 3 nodes"

@@ -22,15 +22,15 @@ def offline(progress, *contenders, batches=(2, 4), rounds=3, seconds=0.05, task=
         return field.offline(task, batches, sevens, 1e-6, Rounds(rounds, seconds))
 
 
-def test_every_contender_is_visited_once_a_round_at_every_batch_size(progress, told):
+def test_every_round_measures_every_contender(progress, printed):
     found = offline(progress, contender("slow"), contender("fast"))
     counts = {name: {batch: len(rounds) for batch, rounds in by.items()} for name, by in found.times.items()}
     assert counts == {"slow": {2: 3, 4: 3}, "fast": {2: 3, 4: 3}}
-    assert told.getvalue().splitlines() == ["starting", "a, first calls", "a"]
+    assert printed.getvalue().splitlines() == ["starting", "a, first calls", "a"]
 
 
-def test_known_times_give_rates_and_latencies_that_they_allow(progress):
-    # Sleeping takes at least as long as it was asked to, however busy the machine is.
+def test_rates_and_latencies_of_known_times(progress):
+    # Sleeping takes at least the requested time, however busy the machine is.
     found = offline(progress, contender("slow"), contender("fast"))
     slow, fast = found.offline()
     for point in slow.points:
@@ -41,9 +41,9 @@ def test_known_times_give_rates_and_latencies_that_they_allow(progress):
     assert (slow.name, slow.kind, slow.status, slow.reason) == ("slow", "peer", "measured", None)
 
 
-def test_single_stream_gives_milliseconds_a_call_of_one(progress):
+def test_single_stream(progress):
     found = offline(progress, contender("slow"), contender("fast", items={"a": 5.0}), batches=(1,), rounds=2)
-    (slow,) = found.single_stream()  # a ceiling has no latency
+    (slow,) = found.single_stream()  # ceilings have no latency
     assert [point.at for point in slow.points] == ["p50", "p90", "p99"]
     assert all(len(point.rounds) == 2 and point.lowest >= 20.0 for point in slow.points)
     assert slow.points[0].median <= slow.points[2].median
@@ -61,25 +61,25 @@ def test_single_stream_gives_milliseconds_a_call_of_one(progress):
         ("tiring", "failed", "exit code 1: RuntimeError: tired"),
     ],
 )
-def test_dropped_contenders_have_reasons(progress, told, name, status, reason):
+def test_dropped_contenders_have_reasons(progress, printed, name, status, reason):
     found = offline(progress, contender(name), contender("fast"), rounds=2, seconds=0.0)
     out, fast = found.offline()
     assert (out.name, out.status, out.reason, out.points) == (name, status, reason, ())
     assert fast.status == "measured"
     assert list(found.times) == ["fast"]
-    assert f"{name}: {status}: {reason}" in told.getvalue().splitlines()
+    assert f"{name}: {status}: {reason}" in printed.getvalue().splitlines()
 
 
-def test_a_contender_that_does_not_answer_is_ended():
+def test_contender_without_answer_is_killed():
     with contextlib.closing(Process(contender("hanging"))) as process:
         process.start()
-        process._patience = 5.0  # from here on: Python may start slowly
+        process._patience = 5.0  # set only now, because Python may start slowly
         with pytest.raises(ContenderError) as caught:
             process.output("a", 2)
     assert (caught.value.status, str(caught.value)) == ("failed", "no answer in 5 s")
 
 
-def test_wrong_output_drops_a_task_death_drops_all(progress):
+def test_wrong_output_drops_a_task_and_death_drops_all(progress):
     with Field([contender("wrong_at_b"), contender("dying"), contender("fast")], progress) as field:
         statuses = [
             [entry.status for entry in field.offline(task, (2, 4), sevens, 1e-6, Rounds(1, 0.0)).offline()]
@@ -92,7 +92,7 @@ def test_wrong_output_drops_a_task_death_drops_all(progress):
     ]
 
 
-def test_a_contender_has_tasks_of_its_own(progress):
+def test_tasks_of_contenders(progress):
     with Field([contender("fast", tasks=("b",)), contender("slow")], progress) as field:
         found = {
             task: [e.name for e in field.offline(task, (2,), sevens, 1e-6, Rounds(1, 0.0)).offline()] for task in "ab"
@@ -124,19 +124,19 @@ def test_tolerances_of_contenders(progress):
     }
 
 
-def test_a_ceiling_is_not_checked(progress):
+def test_ceiling_is_not_checked(progress):
     top = contender("wrong", kind="ceiling", items={"a": 10.0})
     (entry,) = offline(progress, top, batches=(1, 1000), rounds=1, seconds=0.0).offline()
     assert entry.status == "measured"
     assert [point.latency for point in entry.points] == [None, None]
 
 
-def test_rates_are_items_by_the_time_of_all_calls_of_a_round(progress):
+def test_rate_is_items_per_time_of_all_calls(progress):
     times = race({"a": lambda batch, _: [batch * 1.0, batch * 3.0]}, (2, 4), Rounds(2, 0.1), progress, "race")
     assert times == {"a": {2: [[2.0, 6.0]] * 2, 4: [[4.0, 12.0]] * 2}}
 
 
-def test_rounds_begin_with_another_contender_each(progress):
+def test_rounds_start_with_different_contenders(progress):
     visits = []
 
     def visit(name, batch, seconds):
@@ -148,7 +148,7 @@ def test_rounds_begin_with_another_contender_each(progress):
     assert {(batch, seconds) for _, batch, seconds in visits} == {(8, 0.5)}
 
 
-def test_an_error_on_the_way_is_raised_where_nobody_collects_it(progress):
+def test_errors_are_raised_unless_collected(progress):
     def dies(_batch, _seconds):
         raise ContenderError("failed", "out of luck")
 
@@ -156,12 +156,12 @@ def test_an_error_on_the_way_is_raised_where_nobody_collects_it(progress):
         race({"a": dies}, (1,), Rounds(1, 0.0), progress, "race")
 
 
-def test_what_a_contender_prints_does_not_disturb_its_answers(progress):
+def test_prints_do_not_disturb_answers(progress):
     (entry,) = offline(progress, contender("chatty"), rounds=1).offline()
     assert entry.status == "measured"
 
 
-def test_a_contender_is_kept_on_the_cores_that_it_may_use(progress):
+def test_contender_uses_only_its_cores(progress):
     with Field([contender("cores")], progress, cores=1, label="1 thread: ") as field:
         found = field.offline("a", (2,), lambda batch: np.full((batch, 2), 1.0), 1e-6, Rounds(1, 0.0))
     assert [entry.status for entry in found.offline()] == ["measured"]
@@ -172,7 +172,7 @@ def test_a_contender_is_kept_on_the_cores_that_it_may_use(progress):
     assert entry.reason.startswith("expected 100000 cores, found ")
 
 
-def test_a_server_s_rates_are_looked_for_in_every_round(progress):
+def test_server_rates_are_searched_in_every_round(progress):
     contenders = [contender("instant"), contender("wrong"), contender("slow", kind="ceiling", items={"a": 1.0})]
     with Field(contenders, progress) as field:
         checked = field.offline("a", (1, 64), sevens, 1e-6, Rounds(1, 0.02))
@@ -183,6 +183,6 @@ def test_a_server_s_rates_are_looked_for_in_every_round(progress):
     assert (slow.status, slow.reason) == ("failed", "99 % within 0.1 ms were not reached at any rate")
     (point,) = instant.points
     assert (point.at, len(point.rounds)) == (500.0, 2)
-    # At most 64 in 0.5 ms; 0.3 of the rate of single ones was tried first.
+    # At most 64 in 0.5 ms; the search first tried 0.3 of the rate of single images.
     assert 0 < point.lowest <= point.highest <= 1.2 * 64 / 0.0005
     assert (wrong.status, wrong.reason) == ("refused", "wrong output at batch 1: off by 0.5, more than 1e-06")

@@ -17,16 +17,16 @@ BATCHES = (1, 3)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """What peers find."""
+    """A folder with the peers' files."""
     made = str(tmp_path_factory.mktemp("peers"))
     _prepare.prepare(made, BATCHES)
     return made
 
 
 @pytest.mark.parametrize("name", [each.name for each in (*inference.PEERS, *inference.OWN)])
-def test_peers_compute_the_same(folder, progress, name):
+def test_peers_compute_the_same_outputs(folder, progress, name):
     contenders = [each for each in inference.contenders(folder) if each.name == name]
-    # A reconstruction takes encoder and decoder; what runs a graph or the Keras model has no encoder of its own to be wrong.
+    # A reconstruction uses encoder and decoder; peers with an ONNX graph or the Keras model have no own encoder to check.
     written_here = name in ("PyTorch, eager", "JAX, jit", inference.OURS, "LiteRT, XNNPACK")
     with Field(contenders, progress) as field:
         for task in ["encoding", "reconstruction"] if written_here else ["reconstruction"]:
@@ -48,7 +48,7 @@ def test_inputs_of_tasks(folder):
     np.testing.assert_array_equal(many[_prepare.IMAGES :], z)
 
 
-def test_plain_graphs_have_operators_that_the_package_s_have_not(folder):
+def test_plain_graphs_are_not_optimised(folder):
     plain = {node.op_type for node in onnx.load(plain_graph("decoding", folder)).graph.node}
     packaged = {
         node.op_type for node in onnx.load_from_string(cvae_runtime.read_bundle().files["decoder.onnx"]).graph.node
@@ -56,7 +56,7 @@ def test_plain_graphs_have_operators_that_the_package_s_have_not(folder):
     assert plain - packaged
 
 
-def test_words_choose_peers():
+def test_words_select_peers():
     names = [contender.name for contender in inference.contenders("", ["jax", "XLA"])]
     own = [each.name for each in inference.OWN]
     assert names == ["TensorFlow, XLA", "JAX, jit", *own, _ceiling.PRODUCT, _ceiling.COPY]
@@ -69,24 +69,24 @@ def test_only_fewer_bits_have_a_mean_tolerance():
 
 
 @pytest.mark.parametrize("config", [cvae_train.ModelConfig(), cvae_train.ModelConfig((32, 48, 1), 7, (4, 8, 16))])
-def test_nominal_multiply_adds_are_every_weight_at_every_position(config):
+def test_multiply_adds_count_every_weight_at_every_position(config):
     model = cvae_train.CVAE(config)
     expected = {"encoding": 0, "decoding": 0}
     for task, part in (("encoding", model.encoder), ("decoding", model.decoder)):
         for layer in part.layers:
             if layer.weights:
-                # A convolution's kernel is at every output, a transposed one's at every input, a dense one's once.
+                # Kernels are applied at every output of a convolution, at every input of a transposed one, and once in a dense layer.
                 shape = (layer.input if "transpose" in layer.name else layer.output).shape[1:-1]
                 expected[task] += layer.kernel.shape.num_elements() * int(np.prod(shape))
     found = _ceiling.multiply_adds(config)
     assert found == {**expected, "reconstruction": expected["encoding"] + expected["decoding"]}
 
 
-def test_the_packaged_decoder_has_4_82_million():
+def test_multiply_adds_of_the_packaged_decoder():
     assert _ceiling.multiply_adds(cvae_train.ModelConfig())["decoding"] == 4_820_032
 
 
-def test_bytes_moved_are_inputs_and_outputs():
+def test_bytes_moved():
     # uint8 images, float32 latents, means, logvars and probabilities.
     assert _ceiling.bytes_moved(cvae_train.ModelConfig()) == {
         "encoding": 784 + 4 * 50 + 4 * 50,
@@ -95,7 +95,7 @@ def test_bytes_moved_are_inputs_and_outputs():
     }
 
 
-def test_ceilings_work_and_a_call_of_theirs_is_worth_images(monkeypatch):
+def test_ceilings(monkeypatch):
     assert measure(_ceiling.product("8")("decoding", 1), 0.0)[0] > 0
     assert measure(_ceiling.copies("1000")("decoding", 1), 0.0)[0] > 0
     monkeypatch.setattr(_ceiling, "SIZE", 2048)
@@ -105,7 +105,7 @@ def test_ceilings_work_and_a_call_of_theirs_is_worth_images(monkeypatch):
     assert {product.kind, copy.kind} == {"ceiling"}
 
 
-def test_generation_has_decoding_alone_as_its_ceiling(progress):
+def test_ceiling_of_generation_is_decoding(progress):
     found = inference.generation((1, 4), Rounds(2, 0.0), progress)
     assert [(entry.name, entry.kind) for entry in found.entries] == [
         (inference.GENERATE, "ours"),
@@ -135,7 +135,7 @@ def test_threads_double_from_one_to_all(most, expected):
     assert inference._doubling(most) == expected
 
 
-def test_graphs_that_cannot_be_made_end_it_with_the_reason(monkeypatch):
+def test_failed_preparation_exits_with_the_reason(monkeypatch):
     failed = subprocess.CompletedProcess([], 1, "", "No module named 'tf2onnx'")
     monkeypatch.setattr(subprocess, "run", lambda *_args, **_options: failed)
     with pytest.raises(SystemExit, match="the peers' inputs and graphs cannot be made:\nNo module named 'tf2onnx'"):

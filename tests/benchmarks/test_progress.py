@@ -11,7 +11,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize(("out", "lines"), [(io.StringIO(), ["first", "refused", "second"]), (Terminal(), ["refused"])])
-def test_stages_are_lines_without_a_terminal_and_notes_always_are(out, lines):
+def test_stages_and_notes(out, lines):
     progress = Progress(out)
     progress.stage("first", 2)
     progress.step("a")
@@ -21,5 +21,5 @@ def test_stages_are_lines_without_a_terminal_and_notes_always_are(out, lines):
     progress.close()
     told = [part for line in out.getvalue().splitlines() for part in line.split("\r")]
     assert [part for part in told if part.strip() and "|" not in part] == lines
-    # On a terminal each stage has had a bar that says how many steps there are.
+    # On a terminal, each stage has a bar with its number of steps.
     assert ("first:" in out.getvalue(), "| 1/2" in out.getvalue()) == (out.isatty(), out.isatty())

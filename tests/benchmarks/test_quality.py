@@ -8,13 +8,13 @@ from benchmarks import quality
 
 @pytest.fixture
 def few(monkeypatch):
-    """The first 40 test digits for all."""
+    """Use only the first 40 test digits."""
     data = cvae_train.Dataset(np.zeros((1, 28, 28, 1), np.uint8), cvae_train.load_data().test[:40])
     monkeypatch.setattr(cvae_train, "load_data", lambda: data)
     return data.test
 
 
-def test_variants_are_scored_on_test_digits(few, progress):
+def test_scores_of_variants(few, progress):
     elbo, nll, sizes = quality.run(quick=True, progress=progress)
     with cvae_runtime.load(provider="cpu") as model:
         expected = [float(np.mean(model.score(few, seed=seed).elbo)) for seed in (0, 1)]
@@ -22,13 +22,13 @@ def test_variants_are_scored_on_test_digits(few, progress):
     assert elbo.entry("packaged model, float32").points[0].rounds == pytest.approx(expected, abs=1e-3)
     assert nll.entry("packaged model, float32").points[0].rounds == pytest.approx((-likelihood,), abs=1e-3)
     assert (elbo.better, nll.better, elbo.unit, nll.unit) == ("higher", "lower", "nats", "nats")
-    # The bound of 16 samples is tighter than the ELBO.
+    # The bound with 16 samples is tighter than the ELBO.
     for name in ("packaged model, float32", "packaged model, int8"):
         assert -nll.entry(name).points[0].median > elbo.entry(name).points[0].median
     assert [entry.name for entry in sizes.entries] == ["packaged model, float32", "packaged model, int8"]
 
 
-def test_presets_are_the_last_lines_of_their_histories():
+def test_presets_are_read_from_their_histories():
     found = {entry.name: (entry.kind, entry.points[0].rounds) for entry in quality.presets()}
     assert [name.split(",")[0] for name in found] == ["preset best", "preset fast", "preset notebook"]
     text = (quality.HISTORIES / "notebook.csv").read_text().splitlines()
@@ -36,7 +36,7 @@ def test_presets_are_the_last_lines_of_their_histories():
     assert found[f"preset notebook, {epoch} epochs"] == ("peer", (float(elbo),))
 
 
-def test_sizes_are_of_the_files_that_a_cpu_takes():
+def test_sizes_of_cpu_files():
     graphs = {graph.file: graph.bytes for graph in cvae_runtime.read_bundle().manifest.graphs}
     assert quality.files_of("float32") == graphs["encoder.onnx"] + graphs["decoder_cpu.onnx"]
     assert quality.files_of("int8") == graphs["encoder.onnx"] + graphs["decoder_cpu_int8.onnx"]

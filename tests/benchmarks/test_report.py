@@ -31,7 +31,7 @@ def document(sample):
     return Document("2026-11-25T16:00:00Z", True, environment(), questions)
 
 
-def test_report_of_a_file(document, tmp_path):
+def test_report(document, tmp_path):
     write_document(document, tmp_path / "r.json")
     assert _cli.main(["report", str(tmp_path / "r.json"), str(tmp_path / "page.md")]) == 0
     page = (tmp_path / "page.md").read_text()
@@ -50,14 +50,14 @@ def test_report_of_a_file(document, tmp_path):
     assert document.environment["processor"] in page
 
 
-def test_a_quick_look_is_called_one(document, tmp_path):
-    warning = "A quick look with few and short rounds: do not quote these figures."
+def test_quick_run_is_marked(document, tmp_path):
+    warning = "A quick run with few and short rounds: do not quote these figures."
     for quick in (True, False):
         write_report(dataclasses.replace(document, quick=quick, questions={}), tmp_path / "page.md")
         assert (warning in (tmp_path / "page.md").read_text()) == quick
 
 
-def test_lines_are_the_medians_and_dots_have_a_row_for_each_entry(document):
+def test_lines_are_medians_and_dots_have_rows(document):
     _, lines, dots = document.questions["inference"]
     figure = _chart.Figure()
     along, rows = figure.subplots(1, 2)
@@ -71,6 +71,6 @@ def test_lines_are_the_medians_and_dots_have_a_row_for_each_entry(document):
     assert (rows.get_xscale(), rows.get_xlabel()) == ("log", "ms")
 
 
-def test_of_several_ceilings_the_one_that_binds_is_drawn(sample):
+def test_lowest_ceiling_is_drawn(sample):
     names = [entry.name for entry in _chart._drawn(sample)]
     assert [name for name in names if "ceiling" in name] == ["the ceiling: products"]

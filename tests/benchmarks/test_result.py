@@ -3,7 +3,7 @@ import pytest
 from benchmarks._result import Comparison, Entry, Latency, Point, latency, percentile
 
 
-def test_a_point_s_statistics_are_of_its_rounds():
+def test_statistics_of_a_point():
     point = Point(1, (10.0, 40.0, 20.0, 30.0, 50.0))
     assert (point.median, point.lowest, point.highest) == (30.0, 10.0, 50.0)
     assert point.quartiles == (20.0, 40.0)
@@ -13,16 +13,16 @@ def test_a_point_s_statistics_are_of_its_rounds():
 
 
 @pytest.mark.parametrize(("percent", "expected"), [(50, 50), (90, 90), (99, 99), (100, 100), (0, 1)])
-def test_percentiles_are_values_that_were_seen(percent, expected):
+def test_percentiles(percent, expected):
     assert percentile(list(range(100, 0, -1)), percent) == expected
 
 
-def test_latencies_are_medians_of_the_rounds_percentiles():
+def test_latencies():
     rounds = [[0.001] * 90 + [0.5] * 10, [0.002] * 100, [0.003] * 100]
     assert latency(rounds) == Latency(0.002, 0.002, 0.003)
 
 
-def test_ratios_are_medians_of_the_rounds_ratios(sample):
+def test_gain_is_the_median_ratio(sample):
     ours, jax = sample.entry("ours"), sample.entry("JAX, jit")
     assert sample.gain(ours.point(1), jax.point(1)) == 2.0  # of 1.5, 2 and 2.5
 
@@ -37,7 +37,7 @@ def test_best_peer_by_precision(sample):
     assert sample.ratio_to_best_peer(sample.entry("the ceiling: products"), 64) is None
 
 
-def test_peers_of_a_gpu_are_on_a_gpu():
+def test_best_peer_is_on_the_same_device():
     entries = tuple(
         Entry(name, kind, (Point(1, (rate,)),), device=device)
         for name, kind, rate, device in [
@@ -67,7 +67,7 @@ def times(unit="ms", better="lower", **figures):
     return Comparison("c", "single-stream", unit, better, "percentile", entries, "mine")
 
 
-def test_of_times_the_lower_is_the_better():
+def test_lower_times_are_better():
     comparison = times(mine=("ours", 2.0), near=("peer", 3.0), far=("peer", 8.0), floor=("ceiling", 1.0))
     mine = comparison.entry("mine")
     assert comparison.best_peer(mine, "p50").name == "near"
@@ -75,12 +75,12 @@ def test_of_times_the_lower_is_the_better():
     assert comparison.share_of_ceiling(mine, "p50") == 0.5
 
 
-def test_of_negative_nats_the_higher_is_the_better():
+def test_higher_nats_are_better():
     comparison = times("nats", "higher", mine=("ours", -72.0), near=("peer", -80.0))
     assert comparison.ratio_to_best_peer(comparison.entry("mine"), "p50") == 80 / 72
 
 
-def test_rounds_that_do_not_pair_are_compared_by_their_medians():
+def test_unpaired_rounds_use_medians():
     entries = (Entry("mine", "ours", (Point(1, (4.0, 6.0, 8.0)),)), Entry("peer", "peer", (Point(1, (3.0,)),)))
     comparison = Comparison("c", "offline", "images/s", "higher", "batch", entries, "mine")
     assert comparison.ratio_to_best_peer(entries[0], 1) == 2.0

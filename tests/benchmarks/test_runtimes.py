@@ -24,7 +24,7 @@ GRAPHS = ("encoder.onnx", "decoder.onnx", "decoder_cpu.onnx")
 
 
 def fake(name, kind="peer", most=None):
-    """A runtime of `programs`."""
+    """A runtime that starts a program of `programs`."""
 
     def start(contender, folder):
         return LineProgram(contender, [sys.executable, "-m", "tests.benchmarks.programs", str(folder), name])
@@ -33,7 +33,7 @@ def fake(name, kind="peer", most=None):
 
 
 def ask(*asked, batch=(1, 2)):
-    """A run's comparisons by their names, and its report."""
+    """Run the question; return its comparisons by name, and its report."""
     told = Progress(out=io.StringIO())
     found = list(runtimes.run(quick=True, progress=told, batch=batch, seconds=0.01, asked=asked))
     return {comparison.name: comparison for comparison in found[:-1]}, found[-1]
@@ -69,7 +69,7 @@ def cells(row):
     return [cell.strip() for cell in row.strip("|").split("|")]
 
 
-def test_the_report_has_a_row_a_runtime_and_says_what_each_is():
+def test_report_has_a_row_per_runtime():
     plain = Agreement({"decoder.onnx": {"probs": 2e-7}}, {"encoder.onnx": "it has no Cast"}, None)
     rows = [
         row("Python", 0.0),
@@ -93,7 +93,7 @@ def test_the_report_has_a_row_a_runtime_and_says_what_each_is():
     ]
 
 
-def test_differences_become_shares_of_the_largest_golden_value(golden):
+def test_shares_of_the_largest_golden_value(golden):
     largest = np.abs(next(case for case in golden.cases if case.file == "encoder.onnx").outputs["mean"]).max()
     found = shares(Agreement({"encoder.onnx": {"mean": 1e-6}}, {}, 1), golden)
     assert found["encoder.onnx"]["mean"] == pytest.approx(1e-6 / largest)
@@ -125,17 +125,17 @@ def test_differences_become_shares_of_the_largest_golden_value(golden):
         ),
     ],
 )
-def test_what_is_wrong_is_not_measured(golden, found, status, message):
+def test_wrong_programs_are_not_measured(golden, found, status, message):
     with pytest.raises(ContenderError) as caught:
         shares(found, golden)
     assert (caught.value.status, str(caught.value)) == (status, message)
 
 
-def test_bits_count_what_agrees_and_end_with_those_of_float32():
+def test_bits():
     assert [bits(share) for share in (0.0, 2.0**-30, 2.0**-20, 0.25)] == [24.0, 24.0, 20.0, 2.0]
 
 
-def test_ulps_are_counted_across_zero_and_values_must_be_as_many():
+def test_ulp():
     tiny = np.float32(1e-45)
     assert ulp(np.float32([1, -tiny]), np.float32([np.nextafter(np.float32(1), np.float32(2)), tiny]), "x") == 2
     with pytest.raises(ContenderError, match=r"^x: expected 3 values, found 2$"):
@@ -196,7 +196,7 @@ def test_programs_within_the_tolerance():
         assert all(value > 0 for entry in comparison.measured for point in entry.points for value in point.rounds)
 
 
-def test_words_choose_peers():
+def test_words_select_peers():
     asked = [Runtime("Python", "ours", fake("Right").open), fake("Near"), fake("Missing")]
     told = Progress(out=io.StringIO())
     run = runtimes.run(quick=True, progress=told, batch=(1,), seconds=0.01, asked=asked, peers=["MISS"])
@@ -204,7 +204,7 @@ def test_words_choose_peers():
 
 
 def real(*names):
-    """These rows, really measured, by their names."""
+    """Measure these rows for real; return the comparisons by name, and the report."""
     found, text = ask(*(runtime for runtime in all_runtimes() if runtime.name in names), batch=(1, 3))
     for comparison in found.values():
         assert {entry.name: entry.reason for entry in comparison.entries} == dict.fromkeys(names)
@@ -217,7 +217,7 @@ def agrees(found, name, least):
     assert min(point.median for point in entry.points) > least
 
 
-def test_python_is_a_row():
+def test_python_row():
     found, text = real("Python")
     agrees(found, "Python", 17)
     assert "decoder_cpu.onnx; compared encoder.onnx, decoder.onnx, decoder_cpu.onnx" in text
@@ -225,7 +225,7 @@ def test_python_is_a_row():
 
 
 @pytest.mark.usefixtures("javascript")
-def test_node_is_a_row():
+def test_node_row():
     found, text = real("Python", "Node.js")
     agrees(found, "Node.js", 17)
     assert cells(text.splitlines()[3])[2] in ("0 ulp", "1 ulp")
@@ -233,7 +233,7 @@ def test_node_is_a_row():
 
 
 @pytest.mark.usefixtures("javascript")
-def test_a_page_in_chromium_is_a_row():
+def test_chromium_row():
     found, text = ask(*(runtime for runtime in all_runtimes() if runtime.name == "Chromium, isolated"), batch=(1,))
     (entry,) = found["decoding where it is embedded"].entries
     if entry.status == "skipped":
@@ -246,7 +246,7 @@ def test_a_page_in_chromium_is_a_row():
 
 
 @pytest.mark.usefixtures("javascript")
-def test_without_a_chromium_its_rows_are_skipped(monkeypatch, tmp_path):
+def test_rows_without_chromium_are_skipped(monkeypatch, tmp_path):
     (tmp_path / "node").symlink_to(shutil.which("node"))
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CHROMIUM", raising=False)
@@ -256,7 +256,7 @@ def test_without_a_chromium_its_rows_are_skipped(monkeypatch, tmp_path):
     assert (entry.status, entry.reason) == ("skipped", expected)
 
 
-def test_without_node_its_rows_are_skipped(monkeypatch, tmp_path):
+def test_rows_without_node_are_skipped(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     found, _ = ask(*(runtime for runtime in all_runtimes() if runtime.name in ("Node.js", "Chromium, WebGPU")))
     entries = found["cold start to the first image"].entries
@@ -268,7 +268,7 @@ def test_without_node_its_rows_are_skipped(monkeypatch, tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
-def test_what_does_not_compile_is_told(monkeypatch, tmp_path):
+def test_compile_errors_are_returned(monkeypatch, tmp_path):
     monkeypatch.setattr(_prepare, "JAVASCRIPT", tmp_path)
     assert build_javascript() == "not installed: runtime/js/node_modules; npm install in runtime/js"
     compiler = tmp_path / "node_modules" / "typescript" / "bin" / "tsc"
@@ -279,7 +279,7 @@ def test_what_does_not_compile_is_told(monkeypatch, tmp_path):
     assert build_javascript() is None
 
 
-def test_openvino_and_the_reference_evaluator_are_rows():
+def test_openvino_and_reference_rows():
     pytest.importorskip("openvino", reason="openvino is not installed")
     found, _ = real("OpenVINO", "onnx reference")
     for name in ("OpenVINO", "onnx reference"):
@@ -288,7 +288,7 @@ def test_openvino_and_the_reference_evaluator_are_rows():
 
 @pytest.fixture
 def built(tmp_path):
-    """A folder with programs that act as those of examples/cpp, and say what is asked of them."""
+    """A folder with scripts that replace the programs of examples/cpp."""
     sample = f"""#!{sys.executable}
 import sys
 import cvae_runtime
@@ -313,7 +313,7 @@ print("ok    decoder.onnx, probs: largest difference 5e-07, allowed 0.0001")
     return tmp_path
 
 
-def test_the_programs_in_cpp_are_asked_by_their_command_lines(monkeypatch, built):
+def test_cpp_row(monkeypatch, built):
     libraries = [built / "libonnxruntime.so.1"]
     libraries[0].write_bytes(bytes(1_000_000))
     monkeypatch.setattr(cpp.CommandLine, "_libraries", lambda _: libraries)
@@ -332,7 +332,7 @@ def test_the_programs_in_cpp_are_asked_by_their_command_lines(monkeypatch, built
     ]
 
 
-def test_programs_in_cpp_that_are_not_there_or_fail_are_told(monkeypatch, built, tmp_path):
+def test_missing_or_failing_cpp_programs(monkeypatch, built, tmp_path):
     monkeypatch.setattr(cpp.CommandLine, "_libraries", lambda _: [])
     with pytest.raises(ContenderError) as caught:
         cpp.CommandLine(tmp_path, tmp_path / "nowhere")
@@ -346,7 +346,7 @@ def test_programs_in_cpp_that_are_not_there_or_fail_are_told(monkeypatch, built,
     assert (entry.status, entry.reason) == ("failed", "cvae-self-test: exit code 1: WRONG it")
 
 
-def test_what_is_prepared_lets_each_graph_be_taken(tmp_path):
+def test_prepared_bundles_select_each_graph(tmp_path):
     prepare(tmp_path, 3)
     for folder, file in (("packaged", "decoder_cpu.onnx"), ("portable", "decoder.onnx")):
         with cvae_runtime.load(tmp_path / folder, provider="cpu") as model:
@@ -356,7 +356,7 @@ def test_what_is_prepared_lets_each_graph_be_taken(tmp_path):
     assert np.fromfile(tmp_path / "first.f32", "<f4")[0].tobytes()[::-1].hex() == "bf8860bf"
 
 
-def test_a_result_is_written_in_the_shape_of_all_questions(tmp_path):
+def test_result_fits_the_schema(tmp_path):
     jsonschema = pytest.importorskip("jsonschema")
     from benchmarks._document import SCHEMA, Document, write_document
     from benchmarks._environment import environment

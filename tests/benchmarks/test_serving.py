@@ -5,7 +5,7 @@ from benchmarks._serving import largest_rate, serve
 
 
 class Time:
-    """A clock that only work and sleep move."""
+    """A clock that only work and sleep advance."""
 
     def __init__(self):
         self.now = 100.0
@@ -29,17 +29,17 @@ class Time:
         return serve(calls, rate, 1.0, seed, bound, self.clock, self.sleep)
 
 
-def test_a_fast_server_takes_single_images():
+def test_fast_server_takes_single_images():
     time = Time()
     assert time.serve({1: 0.0001, 8: 0.0005}, rate=200.0, bound=0.01)
     assert set(time.sizes) == {1}
     assert len(time.sizes) == 200
 
 
-def test_a_server_slower_than_arrivals_stops_early():
+def test_slow_server_stops_early():
     time = Time()
     assert not time.serve({1: 0.01}, rate=1000.0, bound=0.02)
-    # 1 % of 1,000 may be late; one arrives a millisecond: the third waits 20 ms, and eleven late ones are enough.
+    # 1 % of 1,000 may be late, and one arrives per millisecond: the third waits 20 ms, and eleven late ones are enough.
     assert len(time.sizes) < 20
 
 
@@ -50,13 +50,13 @@ def test_batches_grow_with_the_queue():
     assert {1, 4, 16} == set(time.sizes)
 
 
-def test_an_image_is_late_by_the_time_since_its_arrival():
-    # Work of 10 ms on single images at one image in a hundred seconds: nobody waits.
+def test_lateness_counts_from_arrival():
+    # Work of 10 ms per image at one image in a hundred seconds: no image waits.
     assert Time().serve({1: 0.010}, rate=0.01, bound=0.0105)
     assert not Time().serve({1: 0.010}, rate=0.01, bound=0.0095)
 
 
-def test_arrivals_are_a_poisson_process_of_the_seed():
+def test_arrivals_are_a_poisson_process():
     spans = []
     for seed in (0, 0, 1):
         time = Time()
@@ -70,13 +70,13 @@ def test_arrivals_are_a_poisson_process_of_the_seed():
 
 
 @pytest.mark.parametrize(("limit", "steps"), [(300.0, 12), (11.0, 12), (990.0, 12)])
-def test_bisection_finds_the_largest_rate_that_holds(limit, steps):
+def test_largest_rate(limit, steps):
     found = largest_rate(lambda rate: rate <= limit, 10.0, 1000.0, steps)
     assert found <= limit
     assert found == pytest.approx(limit, rel=0.002)
 
 
-def test_a_first_guess_that_does_not_hold_is_lowered_once():
+def test_low_guess_is_lowered_once():
     tried = []
 
     def holds(rate):

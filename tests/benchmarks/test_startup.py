@@ -10,16 +10,16 @@ from benchmarks._process import ContenderError
 PASS = [sys.executable, "-c", "pass"]
 
 
-def test_a_process_s_time_and_memory_are_its_own():
+def test_time_and_memory_of_a_process():
     slept = startup.Start([sys.executable, "-c", "import time; time.sleep(0.2)"])
     large = startup.Start([sys.executable, "-c", "x = b'1' * 100_000_000"])
     assert slept.seconds >= 0.2
-    # A bare Python takes about 10 MB; the process of the tests, which holds TensorFlow, hundreds.
+    # A bare Python takes about 10 MB; the test process, with TensorFlow, hundreds.
     assert 1 < slept.megabytes < 60
     assert 100 < large.megabytes < 160
 
 
-def test_moments_are_seconds_since_the_process_was_started():
+def test_moments_are_seconds_since_the_start():
     program = "import json, time; a = time.time(); time.sleep(0.1); print('noise'); print(json.dumps([a, time.time()]))"
     start = startup.Start([sys.executable, "-c", program])
     first, second = start.moments
@@ -39,33 +39,33 @@ def test_moments_are_seconds_since_the_process_was_started():
         ("raise SystemExit(3)", "failed", "exit code 3: no message"),
     ],
 )
-def test_a_start_that_fails_says_why(program, status, reason):
+def test_failed_starts_have_reasons(program, status, reason):
     with pytest.raises(ContenderError) as caught:
         startup.Start([sys.executable, "-c", program])
     assert (caught.value.status, str(caught.value)) == (status, reason)
 
 
-def test_commands_start_once_a_round(progress, told):
+def test_commands_start_once_per_round(progress, printed):
     missing = [sys.executable, "-c", "import a_package_that_is_not_there"]
     named = {startup.BARE: ("ceiling", PASS), "import nothing": ("peer", missing)}
     starts, out = startup.measure(named, 2, progress, "commands")
     assert {name: len(each) for name, each in starts.items()} == {startup.BARE: 2}
     assert str(out["import nothing"]) == "not installed: No module named 'a_package_that_is_not_there'"
-    assert told.getvalue().splitlines() == [
+    assert printed.getvalue().splitlines() == [
         "commands, once for the file cache",
         "import nothing: skipped: not installed: No module named 'a_package_that_is_not_there'",
         "commands",
     ]
 
 
-def test_the_package_s_commands_start(tmp_path):
+def test_commands_start(tmp_path):
     named = startup.commands(str(tmp_path))
     for name in ("cvae-generate --help", startup.GENERATE, "import cvae_runtime"):
         startup.Start(named[name][1])
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_every_way_makes_an_image_and_tells_its_moments(tmp_path):
+def test_ways_print_their_moments(tmp_path):
     startup.prepare(str(tmp_path))
     ways = startup.ways(str(tmp_path), None)
     assert list(ways) == [startup.OURS, "onnxruntime alone", "TensorFlow, SavedModel"]
@@ -76,7 +76,7 @@ def test_every_way_makes_an_image_and_tells_its_moments(tmp_path):
     assert list(startup.ways(str(tmp_path), ["flow"])) == [startup.OURS, "TensorFlow, SavedModel"]
 
 
-def test_an_installation_is_a_distribution_with_all_that_it_requires():
+def test_requirements():
     needed = requirements("cvae-toolkit", ["cpu"])
     assert {"cvae-toolkit", "numpy", "pillow", "click", "onnxruntime"} <= needed
     assert "tensorflow" not in needed
@@ -86,20 +86,20 @@ def test_an_installation_is_a_distribution_with_all_that_it_requires():
         requirements("a-package-that-is-not-there")
 
 
-def test_sizes_are_those_of_the_files():
+def test_installed_bytes():
     (click,) = (d for d in importlib.metadata.distributions() if d.name == "click")
     files = [file.locate() for file in click.files]
     assert installed_bytes(["click"]) == sum(file.stat().st_size for file in files if file.is_file()) > 100_000
 
 
-def test_our_installation_is_compared_with_tensorflow_s():
+def test_sizes_of_installations():
     found = startup.sizes(["TensorFlow"])
     ours, theirs = (entry.points[0].median for entry in found.entries)
     assert [entry.name for entry in found.entries] == [startup.OURS, "TensorFlow"]
     assert 1 < ours < theirs
 
 
-def test_comparisons_are_of_time_memory_and_size(monkeypatch, progress):
+def test_comparisons(monkeypatch, progress):
     monkeypatch.setattr(startup, "prepare", lambda _folder: None)
     program = "import json, time; print(json.dumps([time.time()] * 3))"
     monkeypatch.setattr(startup, "ways", lambda *_: {startup.OURS: ("ours", [sys.executable, "-c", program])})

@@ -7,12 +7,12 @@ from benchmarks._table import figure, heading, legend, markdown_table, table, ve
 
 
 def cells(text):
-    """The rows of a table and the lines below it."""
+    """The cells of a table's rows, and the lines below it."""
     rows, _, notes = text.partition("\n\n")
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in rows.splitlines()], notes.splitlines()
 
 
-def test_cells_of_a_table(sample):
+def test_cells(sample):
     rows, notes = cells(table(sample))
     assert rows[0] == ["", "batch 1", "batch 64"]
     assert rows[2] == ["JAX, jit", "40.0 ±25% (2.00x)", "500 ±0% (0.80x)"]
@@ -24,7 +24,7 @@ def test_cells_of_a_table(sample):
     ]
 
 
-def test_columns_are_as_wide_as_their_widest_cell():
+def test_columns_are_aligned():
     assert markdown_table([["", "a"], ["name", "12,345"]]).splitlines() == [
         "|      |      a |",
         "| ---- | -----: |",
@@ -32,19 +32,19 @@ def test_columns_are_as_wide_as_their_widest_cell():
     ]
 
 
-def test_the_legend_says_what_is_better(sample):
+def test_legend(sample):
     assert legend(sample) == (
         "images/s, higher is better; median of the rounds ± half the spread (how many times better ours is)"
     )
 
 
-def test_an_entry_without_a_place_has_a_dash(sample):
+def test_missing_points_are_dashes(sample):
     entries = (*sample.entries[:1], Entry("new", "peer", (Point(64, (7.0,)),)))
     both = Comparison("c", "offline", "images/s", "higher", "batch", entries, "ours")
     assert cells(table(both))[0][3] == ["new", "-", "7.00"]
 
 
-def test_places_are_named_by_the_axis_or_by_themselves(sample):
+def test_headings(sample):
     assert heading(sample, 64) == "batch 64"
     assert heading(sample, "p99") == "p99"
     server = Comparison("c", "server", "images/s", "higher", "bound, ms", (), "ours")
@@ -57,7 +57,7 @@ def test_places_are_named_by_the_axis_or_by_themselves(sample):
     ("value", "expected"),
     [(0.0, "0"), (0.0123, "0.012"), (1.234, "1.23"), (12.34, "12.3"), (1234.5, "1,234")],
 )
-def test_figures_have_about_three_digits(sample, value, expected):
+def test_figures_have_three_digits(sample, value, expected):
     assert figure(sample, value) == expected
 
 
@@ -66,7 +66,7 @@ def test_nats_have_two_decimals(sample):
     assert [figure(nats, value) for value in (-72.4191, 66.9)] == ["-72.42", "66.90"]
 
 
-def test_nats_have_differences_others_ratios():
+def test_nats_have_differences_instead_of_ratios():
     entries = (Entry("a", "ours", (Point("x", (-72.0,)),)), Entry("b", "ours", (Point("x", (-77.5,)),)))
     points = [entry.points[0] for entry in entries]
     elbo = Comparison("c", "quality", "nats", "higher", "measure", entries, "a")

@@ -22,7 +22,7 @@ def test_contenders_train_the_same_model(contender, reference, progress):
     assert len(entry.points[0].rounds) == 1
 
 
-def test_words_choose_peers(monkeypatch, progress):
+def test_words_select_peers(monkeypatch, progress):
     asked = []
 
     class Nobody:

@@ -31,7 +31,7 @@ def model():
 
 @pytest.fixture(scope="session")
 def golden(bundle):
-    """The golden cases of the package's bundle by file."""
+    """The golden cases of the packaged bundle by file."""
     return {
         case.file: case for case in cvae.bundle.parse_golden((bundle / "golden.json").read_bytes(), "golden.json").cases
     }
@@ -39,14 +39,14 @@ def golden(bundle):
 
 @pytest.fixture(scope="session")
 def with_packages():
-    """This process's environment variables, and the packages of this tree first where modules are looked for."""
+    """This process's environment variables, with the packages of this tree first on the import path."""
     folders = [*(str(ROOT / folder) for folder in ("runtime", "train", "export")), os.environ.get("PYTHONPATH")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, folders))}
 
 
 @pytest.fixture
 def run_example(tmp_path, with_packages):
-    """A function that runs a program of examples/ as a user does, with warnings as errors: the finished process."""
+    """Return a function that runs a program of examples/ like a user, with warnings as errors."""
 
     def run(program, *arguments, **options):
         command = [sys.executable, "-W", "error", EXAMPLES / program, *map(str, arguments)]
@@ -70,9 +70,9 @@ def service():
 
 @pytest.fixture
 def ask(service, monkeypatch):
-    """A function that runs a coroutine of a client (and of the application) of a service with these settings."""
+    """Return a function that creates a service with these settings and runs a coroutine with its client (and application)."""
     httpx = pytest.importorskip("httpx", reason="the package httpx is not installed")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # which the service sets for its process
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # the service changes it for the process
 
     def ask(conversation, **settings):
         async def run():
@@ -82,7 +82,7 @@ def ask(service, monkeypatch):
                 try:
                     return await conversation(client, app)
                 finally:
-                    await app.state.engine.close()  # httpx sends no end of the server's life
+                    await app.state.engine.close()  # httpx does not run the shutdown
 
         return asyncio.run(run())
 
@@ -91,7 +91,7 @@ def ask(service, monkeypatch):
 
 @pytest.fixture
 def get(ask):
-    """A function that asks once: the answer."""
+    """Return a function that sends one GET request and returns the response."""
 
     def get(url, headers=None, **settings):
         return ask(lambda client, _: client.get(url, headers=headers), **settings)
@@ -110,7 +110,7 @@ def post(ask):
 
 @pytest.fixture
 def serve(with_packages):
-    """A function that starts the service on a free port: its process and its address."""
+    """Return a function that starts the service on a free port and returns its process and address."""
     processes = []
 
     def serve(**settings):
@@ -126,7 +126,7 @@ def serve(with_packages):
                 break
         else:
             pytest.fail("".join(lines))
-        threading.Thread(target=process.stderr.read, daemon=True).start()  # a full pipe would stop the service
+        threading.Thread(target=process.stderr.read, daemon=True).start()  # a full pipe would block the service
         return process, found[1]
 
     yield serve

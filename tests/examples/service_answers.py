@@ -1,4 +1,4 @@
-"""What a client of the service makes of its answers, and what it sends."""
+"""Decode responses of the service, and make requests."""
 
 import base64
 import io

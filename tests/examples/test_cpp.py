@@ -1,4 +1,4 @@
-"""The example in C++ is built by CMake as a user builds it, and gives what Python gives."""
+"""Build the C++ example with CMake, and compare its results with Python's."""
 
 import json
 import os
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "examples" / "cpp"
 MNIST = cvae.packaged_bundle()
 COLOUR = ROOT / "tests" / "golden" / "colour"
-BUNDLES = {50: MNIST, 3: COLOUR}  # by the length of their latents
+BUNDLES = {50: MNIST, 3: COLOUR}  # by the length of a latent
 KNOWN = json.loads((ROOT / "tests" / "golden" / "rng.json").read_text())["prior"]
 WHOLE = "expected a whole number from"
 
@@ -28,14 +28,14 @@ def run(*command, **options):
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """The folder of the finished programs."""
+    """The build folder with the finished programs."""
     if not shutil.which("cmake") or not (shutil.which("c++") or os.environ.get("CXX")):
         pytest.skip("cmake or a C++ compiler is not installed")
     folder = tmp_path_factory.mktemp("cpp")
     runtime = os.environ.get("ONNXRUNTIME_ROOT", ROOT / ".venv" / "onnxruntime")
     configured = run("cmake", "-S", SOURCE, "-B", folder, f"-DONNXRUNTIME_ROOT={runtime}", f"-DCVAE_BUNDLE={MNIST}")
     if "ONNX Runtime is not found" in configured.stderr:
-        pytest.skip(f"ONNX Runtime for C++ is not there: sh examples/cpp/onnxruntime.sh {runtime} fetches it")
+        pytest.skip(f"ONNX Runtime for C++ is missing: sh examples/cpp/onnxruntime.sh {runtime} fetches it")
     assert configured.returncode == 0, configured.stdout + configured.stderr
     made = run("cmake", "--build", folder, "--config", "Release", "--parallel", "2")
     assert made.returncode == 0, made.stdout + made.stderr
@@ -44,7 +44,7 @@ def built(tmp_path_factory):
 
 @pytest.fixture
 def sample(built, tmp_path):
-    """A function that runs cvae-sample in an empty folder: its exit code and what it said."""
+    """Return a function that runs cvae-sample in an empty folder and returns its exit code and output."""
 
     def sample(*arguments):
         result = run(built / "cvae-sample", *arguments, cwd=tmp_path)
@@ -59,19 +59,19 @@ def floats(path, shape):
 
 
 def pixels(path, channels):
-    """What a PGM or PPM file shows, (height, width, channels); its header tells which it is."""
+    """The pixels of a PGM or PPM file, (height, width, channels); the header has the format."""
     assert path.read_bytes()[:3] == (b"P5\n" if channels == 1 else b"P6\n")
     picture = np.asarray(Image.open(path))
     return picture.reshape(*picture.shape[:2], channels)
 
 
 def assert_latents(found, expected):
-    """Equal to one unit in the last place of float32."""
+    """Assert equality up to one unit in the last place of float32."""
     np.testing.assert_array_max_ulp(found, expected, maxulp=1)
 
 
 def assert_levels(found, expected):
-    """Equal but for rounding."""
+    """Assert equality up to rounding."""
     assert found.shape == expected.shape
     assert np.abs(found.astype(int) - expected).max() <= 1
 
@@ -84,7 +84,7 @@ def assert_levels(found, expected):
         (COLOUR, 2**64 - 1, 2**40, 16, "samples.ppm"),
     ],
 )
-def test_samples_are_those_of_python(sample, tmp_path, bundle, seed, first, count, name):
+def test_samples_match_python(sample, tmp_path, bundle, seed, first, count, name):
     options = ["--seed", seed, "--first", first, "-n", count, "--latents", "z.bin", "--raw", "probs.bin"]
     assert sample(bundle, *options) == (0, "")
     with cvae.load(bundle, provider="cpu") as model:
@@ -98,7 +98,7 @@ def test_samples_are_those_of_python(sample, tmp_path, bundle, seed, first, coun
 @pytest.mark.parametrize(
     "entry", [entry for entry in KNOWN if entry["latent_dim"] in BUNDLES], ids=lambda entry: f"seed {entry['seed']}"
 )
-def test_known_latents_come_out(sample, tmp_path, entry):
+def test_known_latents(sample, tmp_path, entry):
     options = ["-n", 1, "--seed", entry["seed"], "--first", entry["index"], "--latents", "z.bin"]
     assert sample(BUNDLES[entry["latent_dim"]], *options) == (0, "")
     expected = np.array([int(word, 16) for word in entry["latents"]], np.uint32).view(np.float32)
@@ -106,7 +106,7 @@ def test_known_latents_come_out(sample, tmp_path, entry):
 
 
 @pytest.mark.parametrize("bundle", [MNIST, COLOUR], ids=["grey", "colour"])
-def test_reconstructions_are_those_of_python(sample, tmp_path, bundle):
+def test_reconstructions_match_python(sample, tmp_path, bundle):
     with cvae.load(bundle, provider="cpu") as model:
         images = cvae.to_uint8(model.generate(3, seed=99))
         mean, again = model.encode(images).mean, model.reconstruct(images)
@@ -121,18 +121,18 @@ def test_reconstructions_are_those_of_python(sample, tmp_path, bundle):
     both = cvae.picture_grid(np.concatenate([images, cvae.to_uint8(again)]), columns=3)
     found = pixels(tmp_path / "both", images.shape[3])
     assert_levels(found, both)
-    half = found.shape[0] // 2  # the originals are what they were
+    half = found.shape[0] // 2  # the originals are unchanged
     np.testing.assert_array_equal(found[:half], both[:half])
 
 
-def test_repeating_tells_images_a_second(sample):
+def test_repeat_prints_images_per_second(sample):
     code, said = sample(MNIST, "-n", 4, "--repeat", 1, "--threads", 1)
     rate, unit = said.split()
     assert (code, unit) == (0, "images/s")
     assert int(rate) > 0
 
 
-def test_help_is_printed_where_output_goes(built):
+def test_help_is_printed_to_stdout(built):
     asked = run(built / "cvae-sample", "--help")
     assert (asked.returncode, asked.stderr) == (0, "")
     assert asked.stdout.startswith("Usage: cvae-sample BUNDLE [options]\n\nDraws samples of a model")
@@ -152,12 +152,12 @@ def test_help_is_printed_where_output_goes(built):
         (["a", "--reconstruct", "b", "--seed", "1"], "--seed: expected without --reconstruct, which draws nothing"),
     ],
 )
-def test_wrong_usage_is_told_with_the_right_one(sample, arguments, said):
+def test_usage_errors(sample, arguments, said):
     code, message = sample(*arguments)
     assert (code, message.split("\n\n")[:2]) == (2, [f"cvae-sample: {said}", "Usage: cvae-sample BUNDLE [options]"])
 
 
-def test_streams_end(sample):
+def test_end_of_the_stream(sample):
     said = "first + count must be at most 368934881474191032 for latents of 50; found 368934881474191030 + 3"
     assert sample(MNIST, "--first", 368934881474191030, "-n", 3) == (1, f"cvae-sample: {said}\n")
     assert sample(MNIST, "--first", 368934881474191030, "-n", 2) == (0, "")
@@ -176,18 +176,18 @@ def test_streams_end(sample):
         ),
     ],
 )  # fmt: skip
-def test_wrong_pictures_are_refused(sample, tmp_path, content, said):
+def test_invalid_pictures(sample, tmp_path, content, said):
     if content is not None:
         (tmp_path / "a.pgm").write_bytes(content)
     assert sample(MNIST, "--reconstruct", "a.pgm") == (1, f"cvae-sample: a.pgm: {said}\n")
     assert not (tmp_path / "samples.pgm").exists()
 
 
-def test_a_picture_that_cannot_be_written_is_an_error(sample):
+def test_unwritable_picture(sample):
     assert sample(MNIST, "-o", "no/such.pgm") == (1, "cvae-sample: no/such.pgm: cannot be written\n")
 
 
-def test_what_is_no_bundle_is_refused(sample, tmp_path):
+def test_invalid_bundles(sample, tmp_path):
     missing = "cvae-sample: b: expected a bundle, a folder with decoder.onnx; cvae-export makes one\n"
     assert sample("b") == (5, missing)
     decoder = tmp_path / "b" / "decoder.onnx"
@@ -212,13 +212,13 @@ def self_test(built):
 
 
 @pytest.mark.usefixtures("self_test")
-def test_the_self_test_passes_as_ctest_runs_it(built):
+def test_self_test_passes_in_ctest(built):
     tested = run("ctest", "--test-dir", built, "--output-on-failure")
     assert tested.returncode == 0, tested.stdout
     assert "100% tests passed, 0 tests failed out of 1" in tested.stdout
 
 
-def test_the_self_test_finds_what_is_wrong(self_test, tmp_path):
+def test_self_test_finds_differences(self_test, tmp_path):
     right = self_test(COLOUR)
     assert (right.returncode, right.stderr, right.stdout.count("ok "), right.stdout.count("WRONG")) == (0, "", 11, 0)
     shutil.copytree(COLOUR, tmp_path / "b")
@@ -245,7 +245,7 @@ def test_the_self_test_finds_what_is_wrong(self_test, tmp_path):
     assert (none.returncode, none.stderr) == (5, f"cvae-self-test: {tmp_path}/b/golden.json: {said}\n")
 
 
-def test_the_script_that_lays_onnx_runtime_out_tells_what_it_needs(tmp_path):
+def test_onnxruntime_script_names_its_requirement(tmp_path):
     script = SOURCE / "onnxruntime.sh"
     none = run("sh", script)
     assert (none.returncode, none.stderr) == (2, f"usage: [PYTHON=python3] sh {script} FOLDER\n")

@@ -1,4 +1,4 @@
-"""What docs/embedding.md says is so: its random numbers, its figures, and its program for Node.js. test_docs.py runs the others."""
+"""Check docs/embedding.md: its random numbers, figures and Node.js program. test_docs.py runs its other programs."""
 
 import json
 import re
@@ -39,7 +39,7 @@ def known():
     return json.loads((ROOT / "tests/golden/rng.json").read_text())
 
 
-def test_its_table_of_words_is_what_its_program_gives(generator, known):
+def test_table_of_words(generator, known):
     table = rows("counter (low, high)", "key", "words")
     assert [row[2].split() for row in table] == [case["output"] for case in known["threefry"]]
     for row in table:
@@ -47,7 +47,7 @@ def test_its_table_of_words_is_what_its_program_gives(generator, known):
         assert generator["threefry2x32"](*counter, *key) == tuple(words)
 
 
-def test_its_table_of_latents_is_what_its_program_gives(generator, known):
+def test_table_of_latents(generator, known):
     table = rows("seed", "index", "L", "begins", "ends")
     assert [row[:3] for row in table] == [[c["seed"], c["index"], str(c["latent_dim"])] for c in known["prior"][:3]]
     for row, case in zip(table, known["prior"], strict=False):
@@ -59,19 +59,19 @@ def test_its_table_of_latents_is_what_its_program_gives(generator, known):
         assert case["latents"][len(case["latents"]) - len(ends) :] == ends
 
 
-def test_its_program_gives_posterior_noise(generator):
+def test_posterior_noise(generator):
     found = [generator["normals"](3, 2 * 5 + t, 7, 1 << 63) for t in range(5)]
     np.testing.assert_array_max_ulp(np.array(found, np.float32), cvae.posterior_noise(3, 10, 5, 7))
 
 
-def test_its_sizes_are_those_of_the_bundle(bundle):
+def test_sizes(bundle):
     table = rows("file", "bytes", "gzipped")
     assert {name: int(size.replace(",", "")) for name, size, _ in table} == {
         path.name: path.stat().st_size for path in bundle.glob("*.onnx")
     }
 
 
-def test_its_tolerances_are_those_of_the_bundle(golden):
+def test_tolerances(golden):
     (cell,) = [row[1] for row in rows("what", "differs by at most", "why") if "golden" in row[0]]
     assert cell == (
         f"atol` of the case: 1e-4 for `decoder.onnx`, {golden['encoder.onnx'].atol:.1e} for `encoder.onnx` of MNIST, "
@@ -82,8 +82,8 @@ def test_its_tolerances_are_those_of_the_bundle(golden):
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
-@pytest.mark.skipif(not (JAVASCRIPT / "node_modules").exists(), reason="say npm install in runtime/js first")
-def test_its_program_for_node_gives_pythons_numbers(tmp_path, bundle, model):
+@pytest.mark.skipif(not (JAVASCRIPT / "node_modules").exists(), reason="run npm install in runtime/js first")
+def test_node_program_matches_python(tmp_path, bundle, model):
     packages = tmp_path / "node_modules"
     built = packages / "cvae-runtime/dist"
     built.mkdir(parents=True)

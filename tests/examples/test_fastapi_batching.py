@@ -1,4 +1,4 @@
-"""Concurrent requests to the service: what becomes one call of the model, and what each gets."""
+"""Concurrent requests to the service: which share a call of the model, and what each receives."""
 
 import asyncio
 import threading
@@ -12,7 +12,7 @@ from tests.waits import PATIENCE
 
 @pytest.fixture
 def held(ask):
-    """A function that sends requests of which only the first finds the model free: the answers, and the engine."""
+    """Return a function that sends requests, of which only the first finds the model free; it returns answers and engine."""
 
     def held(requests, name="decoder", **settings):
         async def conversation(client, app):
@@ -28,7 +28,7 @@ def held(ask):
             first = asyncio.create_task(client.request(**requests[0]))
             await asyncio.to_thread(running.wait, PATIENCE)
             others = [asyncio.create_task(client.request(**request)) for request in requests[1:]]
-            # All others wait, or one was refused.
+            # All others wait, or one was rejected.
             while batcher.requests < len(requests) and not any(task.done() for task in others):  # noqa: ASYNC110 - the batcher has no event for it
                 await asyncio.sleep(0.001)
             free.set()
@@ -39,7 +39,7 @@ def held(ask):
     return held
 
 
-def test_samples_that_are_asked_for_while_the_model_runs_are_one_call(held, model):
+def test_samples_are_batched(held, model):
     asked = [{"count": 1 + index, "seed": 11 * index, "first": 3 * index, "temperature": 0.9} for index in range(8)]
     answers, engine = held([{"method": "GET", "url": "/sample", "params": one | {"format": "json"}} for one in asked])
     assert (engine.decoder.requests, engine.decoder.calls) == (8, 2)
@@ -47,7 +47,7 @@ def test_samples_that_are_asked_for_while_the_model_runs_are_one_call(held, mode
         np.testing.assert_allclose(array_of(answer), model.generate(**one), rtol=0, atol=1e-6)
 
 
-def test_reconstructions_and_scores_share_calls_too(held, model):
+def test_reconstructions_and_scores_are_batched(held, model):
     images = digits(model, 6)
     urls = ["/reconstruct?format=json&sample=true&seed=3", "/score?seed=1&samples=4"] * 3
     files = [[("images", ("a.png", png(image)))] for image in images]
@@ -64,7 +64,7 @@ def test_reconstructions_and_scores_share_calls_too(held, model):
             np.testing.assert_allclose(answer.json()["elbo"], expected, rtol=1e-6)
 
 
-def test_a_service_that_has_too_much_to_do_says_so(held):
+def test_busy_service_answers_503(held):
     request = {"method": "GET", "url": "/sample?count=4"}
     answers, engine = held([request] * 6, max_waiting=10)
     assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 503, 503, 503]
@@ -74,7 +74,7 @@ def test_a_service_that_has_too_much_to_do_says_so(held):
     assert engine.decoder.requests == 3
 
 
-def test_an_error_of_the_model_reaches_the_request_that_makes_it_and_no_other(service):
+def test_model_error_reaches_only_its_request(service):
     async def run():
         def halves(items):
             if (items < 0).any():
@@ -93,10 +93,10 @@ def test_an_error_of_the_model_reaches_the_request_that_makes_it_and_no_other(se
     assert repr(two) == "ValueError('negative')"
     np.testing.assert_array_equal(large, [np.arange(9.0) / 2, np.arange(9.0) * 2])
     np.testing.assert_array_equal(second, [[0.5, 1.0], [2.0, 4.0]])
-    assert calls == 3 + 2  # the first one once more for each
+    assert calls == 3 + 2  # the first call is repeated for each of its two requests
 
 
-def test_one_in_many_is_found_in_few_calls(service):
+def test_failing_request_is_found_in_few_calls(service):
     async def run():
         def positive(items):
             if (items < 0).any():
@@ -114,7 +114,7 @@ def test_one_in_many_is_found_in_few_calls(service):
     assert calls == 1 + 2 * 8
 
 
-def test_a_request_that_is_given_up_is_not_run_and_leaves_the_others_alone(service):
+def test_cancelled_request_is_not_run(service):
     ran = []
 
     async def run():

@@ -1,4 +1,4 @@
-"""Clients that harm: what each costs the others, over the network."""
+"""Harmful clients: they must not affect others, tested over the network."""
 
 import json
 import re
@@ -24,7 +24,7 @@ httpx = pytest.importorskip("httpx", reason="the package httpx is not installed"
 
 
 class Live:
-    """The service on a thread of this process."""
+    """The service in a thread of this process."""
 
     def __init__(self, app):
         self.engine = app.state.engine
@@ -41,7 +41,7 @@ class Live:
         self.thread.join(PATIENCE)
 
     def send(self, method, url, headers=(), body=b"", length=None):
-        """Send a request, and return the socket that the answer comes on."""
+        """Send a request and return the socket for the response."""
         return send(self.place, method, url, headers, body, length)
 
 
@@ -54,7 +54,7 @@ def send(place, method, url, headers=(), body=b"", length=None):
 
 
 def answer_on(connection):
-    """The status and the error of an answer, whatever comes after it."""
+    """The status and the error of a response; ignores what follows."""
     text = b""
     while not re.search(rb"\r\n\r\n\{.*\}", text):
         part = connection.recv(65536)
@@ -73,7 +73,7 @@ def form(*files):
 
 @pytest.fixture
 def live(service, monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # which the service sets for its process
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # the service changes it for the process
     begun = []
 
     def start(**settings):
@@ -86,7 +86,7 @@ def live(service, monkeypatch):
 
 
 class Gate:
-    """A function that waits to be let through, and notes what it was called with."""
+    """A function that blocks until it is opened, and records its arguments."""
 
     def __init__(self, function):
         self.function, self.calls, self.open = function, [], threading.Event()
@@ -103,7 +103,7 @@ def gate(holder, name, monkeypatch):
     return made
 
 
-def test_one_client_s_overflow_is_its_own(live, model, monkeypatch):
+def test_overflow_affects_only_its_client(live, model, monkeypatch):
     service = live()
     held = gate(service.engine.decoder, "_run", monkeypatch)
     asked = [
@@ -122,7 +122,7 @@ def test_one_client_s_overflow_is_its_own(live, model, monkeypatch):
                 np.testing.assert_allclose(array_of(answer.result()), expected, rtol=0, atol=1e-6)
 
 
-def test_a_picture_that_the_encoder_fails_on_is_its_sender_s_error(live, model, monkeypatch):
+def test_encoder_error_reaches_only_its_sender(live, model, monkeypatch):
     service = live()
     images = digits(model, 5)
 
@@ -142,7 +142,7 @@ def test_a_picture_that_the_encoder_fails_on_is_its_sender_s_error(live, model, 
     assert error_of(answers[2])[1].startswith("encoder.onnx: expected a finite mean")
 
 
-def test_pictures_that_are_decoded_are_counted_by_pixels_and_keep_no_other_waiting(live, service, model, monkeypatch):
+def test_decoding_is_limited_by_pixels(live, service, model, monkeypatch):
     held = gate(service.uploads, "read_upload", monkeypatch)
     running = live(max_decoding=6 * 28 * 28)
     digit = png(digits(model, 1)[0])
@@ -165,9 +165,9 @@ def test_pictures_that_are_decoded_are_counted_by_pixels_and_keep_no_other_waiti
     assert running.client.post("/score", files=files * 6).status_code == 200
 
 
-def test_large_pictures_are_refused_by_their_headers(live, service, monkeypatch):
+def test_large_pictures_are_refused_by_header(live, service, monkeypatch):
     def read(*_, **__):
-        pytest.fail("nothing is to be decoded")
+        pytest.fail("no picture may be decoded")
 
     monkeypatch.setattr(service.uploads, "read_upload", read)
     files = [("images", ("a.png", png(np.zeros((2000, 2000), np.uint8))))] * 256
@@ -177,7 +177,7 @@ def test_large_pictures_are_refused_by_their_headers(live, service, monkeypatch)
     )
 
 
-def test_what_a_client_that_has_left_asked_for_is_not_computed(live, monkeypatch):
+def test_work_is_cancelled_on_disconnect(live, monkeypatch):
     service = live()
     held = gate(service.engine.decoder, "_run", monkeypatch)
     with ThreadPoolExecutor(2) as pool:
@@ -194,7 +194,7 @@ def test_what_a_client_that_has_left_asked_for_is_not_computed(live, monkeypatch
     assert [len(items) for (items,) in held.calls] == [1, 3]
 
 
-def test_pictures_of_a_client_that_has_left_are_not_decoded(live, service, model, monkeypatch):
+def test_decoding_is_cancelled_on_disconnect(live, service, model, monkeypatch):
     held = gate(service.uploads, "read_upload", monkeypatch)
     running = live(max_decoding=4 * 28 * 28)
     digit = png(digits(model, 1)[0])
@@ -202,15 +202,15 @@ def test_pictures_of_a_client_that_has_left_are_not_decoded(live, service, model
     wait_until(lambda: held.calls)
     leaving.close()
     wait_until(lambda: not running.server.server_state.connections)
-    assert running.client.get("/nowhere").status_code == 404  # by then the server has cancelled the work, too
+    assert running.client.get("/nowhere").status_code == 404  # by now the server has cancelled the work
     held_back = {"files": [("images", ("a.png", digit))] * 4}
     held.open.set()
-    # Its pixels are free again.
+    # The pixels of the cancelled request no longer count.
     wait_until(lambda: running.client.post("/score", **held_back).status_code == 200)
     assert len(held.calls) == 1 + 4
 
 
-def test_a_score_of_many_draws_ends_with_its_client(live, model, monkeypatch):
+def test_scoring_is_cancelled_on_disconnect(live, model, monkeypatch):
     running = live()
     held = gate(running.engine.decoder, "_run", monkeypatch)
     ended = threading.Event()
@@ -222,17 +222,17 @@ def test_a_score_of_many_draws_ends_with_its_client(live, model, monkeypatch):
         finally:
             ended.set()
 
-    monkeypatch.setattr(cvae, "score_images", scored)
+    monkeypatch.setattr(cvae.elbo, "score_images", scored)
     leaving = running.send("POST", "/score?samples=1000", FORM, form(*[png(image) for image in digits(model, 4)]))
     wait_until(lambda: held.calls)
     leaving.close()
-    assert ended.wait(PATIENCE)  # though the model has not answered
+    assert ended.wait(PATIENCE)  # even though the model has not answered
     held.open.set()
     assert running.client.get("/sample?count=1").status_code == 200
     assert len(held.calls) == 2
 
 
-def test_an_upload_that_stalls_is_ended(live, model):
+def test_stalled_upload_times_out(live, model):
     service = live(body_seconds=1)
     body = form(png(digits(model, 1)[0]))
     connection = service.send("POST", "/score", FORM, body[:100], len(body))
@@ -258,19 +258,19 @@ def test_an_upload_that_stalls_is_ended(live, model):
     ],
     ids=["field", "fields", "files", "none"],
 )
-def test_a_form_that_is_too_much_is_refused(live, body, answer):
+def test_excessive_forms_are_refused(live, body, answer):
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
     assert error_of(live().client.post("/score", content=body, headers=headers)) == answer
 
 
-def test_headers_without_end_are_refused(live):
+def test_endless_headers_are_refused(live):
     connection = live().send("GET", "/sample?count=1", ["X-Much: " + "a" * 200_000])
     assert connection.recv(65536).startswith(b"HTTP/1.1 400 ")
     connection.close()
 
 
 @pytest.mark.parametrize("path", ["/sample?count=1", "/healthz"])
-def test_head_is_get_without_the_body(live, path):
+def test_head(live, path):
     client = live().client
     whole, head = client.get(path), client.head(path)
     assert (head.status_code, head.content, head.headers["content-type"]) == (200, b"", whole.headers["content-type"])
@@ -283,17 +283,17 @@ def test_other_methods_are_refused(live):
     assert client.head("/score").status_code == 405
 
 
-def test_an_error_that_nobody_foresaw_is_told_without_its_text(live):
+def test_unexpected_error_text_is_not_sent(live):
     service = live()
 
     def broken(_):
         raise RuntimeError("a secret path")
 
     service.engine.decoder._run = broken
-    assert error_of(service.client.get("/sample?count=1")) == (500, "the service failed; its log says how")
+    assert error_of(service.client.get("/sample?count=1")) == (500, "the service failed; see its log")
 
 
-def test_a_posterior_whose_draws_overflow_is_an_error_of_its_own(live, model):
+def test_overflowing_posterior_draws(live, model):
     service = live()
     service.engine.encoder._run = lambda items: [
         np.zeros((len(items), model.latent_dim), np.float32),
@@ -306,7 +306,7 @@ def test_a_posterior_whose_draws_overflow_is_an_error_of_its_own(live, model):
     )
 
 
-def test_connections_have_a_limit(serve):
+def test_connection_limit(serve):
     _, address = serve(max_connections=4)
     place = ("127.0.0.1", int(address.rsplit(":", 1)[1]))
     idle = [socket.create_connection(place, PATIENCE) for _ in range(4)]
@@ -322,18 +322,18 @@ def test_connections_have_a_limit(serve):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
-def test_sigterm_ends_the_service_while_an_upload_stalls(serve):
+def test_sigterm_during_a_stalled_upload(serve):
     process, address = serve(grace_seconds=1, body_seconds=3600)
     place = ("127.0.0.1", int(address.rsplit(":", 1)[1]))
     with send(place, "POST", "/score", FORM, b"--x\r\n", 1000) as connection:
         wait_until(lambda: httpx.get(f"{address}/healthz", timeout=PATIENCE).status_code == 200)
         process.terminate()
-        assert answer_on(connection) == (503, "the service ends; ask again later")
+        assert answer_on(connection) == (503, "the service shuts down; ask again later")
         process.wait(PATIENCE)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
-def test_sigterm_ends_the_service_while_a_client_does_not_read(serve):
+def test_sigterm_while_a_client_does_not_read(serve):
     process, address = serve(grace_seconds=1, max_count=8000)
     place = ("127.0.0.1", int(address.rsplit(":", 1)[1]))
     with send(place, "GET", "/sample?count=8000&format=json") as connection:
@@ -342,7 +342,7 @@ def test_sigterm_ends_the_service_while_a_client_does_not_read(serve):
         process.wait(PATIENCE)
 
 
-def test_a_place_that_it_cannot_listen_at_is_told(with_packages):
+def test_address_in_use(with_packages):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         for settings, message in (
             ({"CVAE_PORT": str(taken.getsockname()[1])}, "address already in use"),

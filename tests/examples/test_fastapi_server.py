@@ -1,4 +1,4 @@
-"""The service as its operator runs it: a process of its own, and clients that reach it over the network."""
+"""The service as a separate process, with clients over the network."""
 
 import re
 import signal
@@ -19,11 +19,11 @@ pytest.importorskip("uvicorn", reason="the package uvicorn is not installed")
 httpx = pytest.importorskip("httpx", reason="the package httpx is not installed")
 
 
-def test_concurrent_requests_are_batched_and_answered_as_if_alone(serve, model):
+def test_batched_requests_get_the_same_answers(serve, model):
     _, address = serve(max_count=4000)
     image = digits(model, 1)[0]
     with httpx.Client(base_url=address, timeout=PATIENCE) as client, ThreadPoolExecutor(32) as pool:
-        # While the first is decoded the others arrive.
+        # The other requests arrive while the first is decoded.
         first = pool.submit(client.get, "/sample?count=4000&format=json")
         asked = [{"count": 1 + index % 5, "seed": index, "first": index} for index in range(60)]
         samples = list(pool.map(lambda one: client.get("/sample", params=one | {"format": "json"}), asked))
@@ -39,7 +39,7 @@ def test_concurrent_requests_are_batched_and_answered_as_if_alone(serve, model):
     assert counts["decoder"]["calls"] < 60
 
 
-def test_too_large_an_upload_is_refused_over_the_network(serve, model):
+def test_large_upload_is_refused(serve, model):
     _, address = serve(max_upload=20_000)
     files = [("images", ("digit.png", png(digits(model, 1)[0])))]
     with httpx.Client(base_url=address, timeout=PATIENCE) as client:
@@ -52,7 +52,7 @@ def test_too_large_an_upload_is_refused_over_the_network(serve, model):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
-def test_a_service_that_is_told_to_end_answers_first(serve, model):
+def test_shutdown_answers_running_requests(serve, model):
     process, address = serve(max_count=8000)
     with httpx.Client(base_url=address, timeout=PATIENCE) as client, ThreadPoolExecutor(1) as pool:
         answer = pool.submit(client.get, "/sample?count=8000&seed=1&format=json")
@@ -79,13 +79,13 @@ def test_a_service_that_is_told_to_end_answers_first(serve, model):
         ({"CVAE_PRECISION": "int4"}, 1, "precision must be one of float32, float16, int8; found 'int4'"),
     ],
 )
-def test_what_it_cannot_start_with_is_told(with_packages, settings, code, message):
+def test_startup_errors(with_packages, settings, code, message):
     result = subprocess.run(
         SERVICE, cwd=SERVICE_FOLDER, env=with_packages | settings, capture_output=True, text=True, check=False
     )
     assert (result.returncode, result.stdout, result.stderr) == (code, "", f"Error: {message}\n")
 
 
-def test_its_requirements_are_what_it_imports():
+def test_requirements():
     lines = (SERVICE_FOLDER / "requirements.txt").read_text().splitlines()
     assert [re.split("[>[]", line)[0] for line in lines] == ["cvae-toolkit", "fastapi", "python-multipart", "uvicorn"]

@@ -1,4 +1,4 @@
-"""The service's answers, through its ASGI interface; test_fastapi_server.py runs it as its operator does."""
+"""The service's answers through its ASGI interface; test_fastapi_server.py runs it as a process."""
 
 import struct
 import zlib
@@ -11,7 +11,7 @@ import cvae_runtime.images
 from tests.examples.service_answers import array_of, digits, error_of, picture_of, png
 
 
-def test_samples_are_those_of_the_runtime(get, model):
+def test_samples_match_the_runtime(get, model):
     expected = model.generate(5, seed=2**64 - 1, first=7, temperature=0.5)
     url = f"/sample?count=5&seed={2**64 - 1}&first=7&temperature=0.5"
     np.testing.assert_allclose(array_of(get(url + "&format=json")), expected, rtol=0, atol=1e-6)
@@ -19,12 +19,12 @@ def test_samples_are_those_of_the_runtime(get, model):
     assert np.abs(picture_of(get(url)).astype(int) - grid).max() <= 1
 
 
-def test_one_sample_comes_without_a_frame(get, model):
+def test_single_sample_has_no_frame(get, model):
     levels = picture_of(get("/sample?count=1&seed=4"))
     assert np.abs(levels.astype(int) - cvae.to_uint8(model.generate(1, seed=4))[0, ..., 0]).max() <= 1
 
 
-def test_reconstructions_are_those_of_the_runtime(post, model):
+def test_reconstructions_match_the_runtime(post, model):
     images = digits(model, 3)
     files = [png(image) for image in images]
     found = array_of(post("/reconstruct?format=json", *files))
@@ -34,7 +34,7 @@ def test_reconstructions_are_those_of_the_runtime(post, model):
     assert np.abs(drawn - found).max() > 1e-2
 
 
-def test_scores_are_those_of_the_runtime(post, model):
+def test_scores_match_the_runtime(post, model):
     images = digits(model, 3)
     answer = post("/score?samples=20&seed=8&first=1", *(png(image) for image in images))
     expected = model.score(images, samples=20, seed=8, first=1)
@@ -43,7 +43,7 @@ def test_scores_are_those_of_the_runtime(post, model):
         np.testing.assert_allclose(values, getattr(expected, name), rtol=1e-6)
 
 
-def test_pictures_are_changed_when_asked_to_and_not_otherwise(post, model):
+def test_pictures_are_changed_only_on_request(post, model):
     digit = digits(model, 1)[0]
     colour = np.stack([255 - digit.repeat(2, 0).repeat(2, 1)] * 3, axis=-1)
     file = png(colour)
@@ -70,7 +70,7 @@ def test_pictures_are_changed_when_asked_to_and_not_otherwise(post, model):
         ("image/png;q=0, */*;q=0.1", "application/json"),
     ],
 )
-def test_the_accept_header_chooses_the_form(get, accept, media_type):
+def test_accept_header(get, accept, media_type):
     answer = get("/sample?count=1", {"Accept": accept})
     assert (answer.status_code, answer.headers["content-type"]) == (200, media_type)
     assert get("/sample?count=1&format=png", {"Accept": accept}).headers["content-type"] == "image/png"
@@ -94,11 +94,11 @@ def test_the_accept_header_chooses_the_form(get, accept, media_type):
         ("/score", 405, "Method Not Allowed"),
     ],
 )
-def test_what_cannot_be_answered_is_refused(get, url, status, error):
+def test_invalid_requests(get, url, status, error):
     assert error_of(get(url)) == (status, error)
 
 
-def test_a_form_that_there_is_not_is_refused(get, post, model):
+def test_unavailable_formats(get, post, model):
     answer = get("/sample", {"Accept": "text/html"})
     assert error_of(answer) == (406, "this answer comes as image/png or application/json")
     answer = get("/sample", {"Accept": "image/png;q=high"})
@@ -117,7 +117,7 @@ def bomb(width, height):
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
 
 
-def test_uploads_that_could_harm_are_refused(post):
+def test_hostile_uploads_are_refused(post):
     assert error_of(post("/score?resize=true", bomb(2500, 2000))) == (
         400,
         "0.png: expected at most 4,000,000 pixels, found 2500x2000 (width x height); make the picture smaller",
@@ -137,7 +137,7 @@ def test_uploads_that_could_harm_are_refused(post):
     )
 
 
-def test_a_body_that_does_not_tell_its_length_meets_the_limit_too(ask):
+def test_chunked_body_is_limited(ask):
     sent = []
 
     async def body():
@@ -149,10 +149,10 @@ def test_a_body_that_does_not_tell_its_length_meets_the_limit_too(ask):
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
     answer = ask(lambda client, _: client.post("/score", content=body(), headers=headers), max_upload=5000)
     assert error_of(answer) == (413, "a request's body must have at most 5,000 bytes; send less at a time")
-    assert sum(sent) <= 8000  # what is on its way
+    assert sum(sent) <= 8000  # parts that were sent before the response arrived
 
 
-def test_too_many_pictures_and_draws_are_refused(post, model):
+def test_limits_of_pictures_and_draws(post, model):
     files = [png(image) for image in digits(model, 3)]
     answer = post("/score", *files, max_count=2)
     assert error_of(answer) == (413, "images must be at most 2; found 3: ask for less at a time")
@@ -161,7 +161,7 @@ def test_too_many_pictures_and_draws_are_refused(post, model):
     assert error_of(post("/score")) == (422, "body images: Field required")
 
 
-def test_healthz_tells_what_runs(get, model):
+def test_healthz(get, model):
     found = get("/healthz", max_count=3).json()
     assert {key: found[key] for key in ("status", "bundle", "provider", "threads")} == {
         "status": "ok",

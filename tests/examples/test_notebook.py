@@ -1,4 +1,4 @@
-"""The notebook runs from top to bottom, with a training that is small, and shows what its text says."""
+"""Run the notebook from top to bottom with a small training, and check its outputs."""
 
 import base64
 import io
@@ -25,7 +25,7 @@ def read():
 
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory, with_packages):
-    """The notebook's cells by their ids, executed where there was an empty folder; and the folder."""
+    """The notebook's cells by id, executed in an empty folder; and the folder."""
     folder = tmp_path_factory.mktemp("notebook")
     notebook = read()
     (parameters,) = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
@@ -53,10 +53,10 @@ def test_nothing_warns(executed):
     for cell in executed[0].values():
         for output in cell.get("outputs", []):
             assert output.get("name", "stdout") == "stdout", output
-            assert "WARNING" not in output.get("text", ""), output  # TensorFlow's log, wherever it goes
+            assert "WARNING" not in output.get("text", ""), output  # from TensorFlow, on any stream
 
 
-def test_it_trains_exports_and_verifies(executed):
+def test_training_export_and_verification(executed):
     cells, folder = executed
     assert text_of(cells["data"]) == "train (5000, 28, 28, 1) test (1000, 28, 28, 1) uint8\n"
     epochs = [
@@ -72,7 +72,7 @@ def test_it_trains_exports_and_verifies(executed):
     assert names == {"digits.npz", "my-run", "my-model"}
 
 
-def test_it_shows_pictures(executed):
+def test_pictures(executed):
     cells, folder = executed
     with np.load(folder / "digits.npz") as arrays:
         digits = arrays["x_test"][:8]
@@ -87,7 +87,7 @@ def test_it_shows_pictures(executed):
     assert not np.array_equal(picture_of(cells["before"]), picture_of(cells["after"]))
 
 
-def test_the_figures_that_it_prints_agree(executed):
+def test_printed_figures(executed):
     cells, _ = executed
     training, stripes = re.fullmatch(
         r"test ELBO (\S+) nats, in training it was (\S+)\nstripes   (\S+) nats\n", text_of(cells["score"])
@@ -97,7 +97,7 @@ def test_the_figures_that_it_prints_agree(executed):
     assert float(difference) < 1e-6
 
 
-def test_it_is_stored_clean():
+def test_it_is_stored_without_outputs():
     notebook = read()
     nbformat.validate(notebook)
     for cell in notebook.cells:

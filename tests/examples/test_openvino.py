@@ -17,7 +17,7 @@ PROGRAM = "openvino/digits.py"
 
 @pytest.fixture(scope="module")
 def program():
-    """The program as a module, as it is when its author imports it."""
+    """The program, imported as a module."""
     sys.path.insert(0, str(EXAMPLES / "openvino"))
     spec = importlib.util.spec_from_file_location("openvino_digits", EXAMPLES / PROGRAM)
     module = importlib.util.module_from_spec(spec)
@@ -32,7 +32,7 @@ def ours(program, bundle):
     return program.Model(bundle)
 
 
-def test_its_outputs_are_the_golden_ones(ours, golden):
+def test_golden_outputs(ours, golden):
     encoder, decoder = golden["encoder.onnx"], golden["decoder.onnx"]
     mean, logvar = ours.encode(encoder.inputs["images"])
     np.testing.assert_allclose(mean, encoder.outputs["mean"], rtol=0, atol=encoder.atol)
@@ -41,14 +41,14 @@ def test_its_outputs_are_the_golden_ones(ours, golden):
     np.testing.assert_allclose(probs, decoder.outputs["probs"], rtol=0, atol=decoder.atol)
 
 
-def test_the_same_seed_gives_the_samples_and_the_scores_of_the_runtime(ours, golden, model):
+def test_samples_and_scores_match_the_runtime(ours, golden, model):
     samples = ours.generate(20, seed=7)
     np.testing.assert_allclose(samples, model.generate(20, seed=7), rtol=0, atol=golden["decoder.onnx"].atol)
     pixels = cvae.to_uint8(samples)
     np.testing.assert_allclose(ours.score(pixels, seed=3), model.score(pixels, seed=3).elbo, rtol=1e-5)
 
 
-def test_its_random_numbers_are_the_specified_ones(program):
+def test_random_numbers(program):
     known = json.loads((ROOT / "tests/golden/rng.json").read_text())
     for case in known["prior"]:
         seed, first, length = int(case["seed"]), int(case["index"]), case["latent_dim"]
@@ -59,7 +59,7 @@ def test_its_random_numbers_are_the_specified_ones(program):
     np.testing.assert_array_max_ulp(noise, cvae.posterior_noise(2**63 + 5, 9, 4, 7))
 
 
-def test_it_draws_a_picture_and_prints_scores(run_example, tmp_path, bundle, model):
+def test_command_writes_a_picture_and_prints_scores(run_example, tmp_path, bundle, model):
     result = run_example(PROGRAM, bundle, "digits.png", "--count", 3, "--seed", 12)
     assert (result.returncode, result.stderr) == (0, "")
     with Image.open(tmp_path / "digits.png") as picture:
@@ -72,7 +72,7 @@ def test_it_draws_a_picture_and_prints_scores(run_example, tmp_path, bundle, mod
     np.testing.assert_allclose([float(elbo) for _, elbo in elbos], model.score(levels[0]).elbo, atol=2e-3)
 
 
-def test_what_it_cannot_use_is_refused(run_example, tmp_path, bundle):
+def test_invalid_arguments(run_example, tmp_path, bundle):
     result = run_example(PROGRAM, "nowhere", "digits.png")
     assert (result.returncode, result.stderr) == (
         1,

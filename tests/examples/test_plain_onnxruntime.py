@@ -11,7 +11,7 @@ from tests.examples.conftest import EXAMPLES
 
 PROGRAM = "plain_onnxruntime/digits.py"
 
-# A model of colour in miniature: pictures of one colour, and the mean colour of a picture.
+# A tiny colour model: the decoder draws pictures of one colour, the encoder returns a picture's mean colour.
 DECODER = """
 <ir_version: 8, opset_import: ["" : 15]>
 decoder (float[batch, 3] z) => (float[batch, 4, 6, 3] probs)
@@ -42,7 +42,7 @@ def latents(length):
     return np.random.default_rng(0).standard_normal((8, length), np.float32)
 
 
-def test_its_picture_is_what_the_runtime_makes_of_the_same_latents(run_example, tmp_path, bundle, model):
+def test_picture_matches_the_runtime(run_example, tmp_path, bundle, model):
     result = run_example(PROGRAM, bundle, "digits.pgm")
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     samples, again = rows_of(tmp_path / "digits.pgm")
@@ -51,7 +51,7 @@ def test_its_picture_is_what_the_runtime_makes_of_the_same_latents(run_example, 
     assert samples.std() > 50
 
 
-def test_a_model_of_colour_gives_a_picture_in_colour(run_example, tmp_path):
+def test_colour_model(run_example, tmp_path):
     for name, text in (("encoder", ENCODER), ("decoder", DECODER)):
         onnx.save(onnx.parser.parse_model(text), tmp_path / f"{name}.onnx")
     result = run_example(PROGRAM, tmp_path, "colours.ppm")
@@ -64,7 +64,7 @@ def test_a_model_of_colour_gives_a_picture_in_colour(run_example, tmp_path):
 
 
 @pytest.mark.parametrize("present", ["", "encoder.onnx"])
-def test_what_is_no_bundle_is_refused(run_example, tmp_path, bundle, present):
+def test_invalid_bundle(run_example, tmp_path, bundle, present):
     folder = tmp_path / "here"
     if present:
         folder.mkdir()
@@ -78,7 +78,7 @@ def test_what_is_no_bundle_is_refused(run_example, tmp_path, bundle, present):
     assert not (tmp_path / "digits.pgm").exists()
 
 
-def test_it_needs_onnxruntime_and_numpy_alone():
+def test_requirements():
     tree = ast.parse((EXAMPLES / PROGRAM).read_text())
     modules = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
     modules += [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]

@@ -1,4 +1,4 @@
-"""Every example is in the index, says how it is run, and names no file that is not there."""
+"""Every example is in the index, describes its use, and names only existing files."""
 
 import re
 
@@ -10,19 +10,19 @@ FOLDERS = sorted(path for path in EXAMPLES.iterdir() if path.is_dir() and not pa
 READMES = [EXAMPLES / "README.md", *(folder / "README.md" for folder in FOLDERS)]
 
 
-def test_the_index_names_them_all():
+def test_index_is_complete():
     links = re.findall(r"^\| \[(\w+)\]\((\w+)/README\.md\) \|", (EXAMPLES / "README.md").read_text(), re.MULTILINE)
     assert sorted(links) == [(folder.name, folder.name) for folder in FOLDERS]
     assert len(links) == 7
 
 
 @pytest.mark.parametrize("readme", READMES, ids=lambda path: path.parent.name)
-def test_links_lead_somewhere(readme):
+def test_links_have_targets(readme):
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", readme.read_text()):
         assert target.startswith("https://") or (readme.parent / target).exists(), target
 
 
-def test_the_settings_of_the_service_are_all_told(service):
+def test_all_settings_are_documented(service):
     text = (EXAMPLES / "fastapi_service/README.md").read_text()
     told = re.findall(r"`(CVAE_\w+)`", text.split("| variable |")[1].split("\n\n")[0])
     assert told == [f"CVAE_{name.upper()}" for name in vars(service.Settings())]

@@ -1,4 +1,4 @@
-"""The tree holds to its own rules: which package and which room may import which, and how large a module may grow."""
+"""Rules of the source tree: which package and which room may import which, and how large a module may be."""
 
 import ast
 import re
@@ -15,7 +15,7 @@ SCRIPTS = sorted((ROOT / "runtime" / "js" / "src").glob("*.ts"))
 
 
 def imports(path):
-    """Every module that a file imports, wherever in it, as (module, names)."""
+    """Every module that a file imports, at any level, as (module, names)."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from ((alias.name, ()) for alias in node.names)
@@ -27,12 +27,12 @@ def package_of(path):
     return path.relative_to(ROOT).parts[1]
 
 
-def test_there_are_modules_to_look_at():
+def test_modules_are_found():
     assert {package_of(path) for path in MODULES} == set(PACKAGES)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_between_packages_follow_the_arrows_and_take_public_names(path):
+def test_imports_between_packages(path):
     own = package_of(path)
     for module, names in imports(path):
         top, _, rest = module.partition(".")
@@ -43,7 +43,7 @@ def test_imports_between_packages_follow_the_arrows_and_take_public_names(path):
 
 
 def drawn(package):
-    """The rooms of ARCHITECTURE.md's table, from the top: name -> rooms that it imports."""
+    """The rooms in ARCHITECTURE.md's table, from top to bottom: name -> the rooms that it imports."""
     text = (ROOT / "ARCHITECTURE.md").read_text().split(f"### Rooms of `{package}`", 1)[1].split("\n## ")[0]
     table = text.split("\n### ")[0]
     rows = re.findall(r"^\| `(\w+)` \| .* \| (.*) \|$", table, re.MULTILINE)
@@ -51,7 +51,7 @@ def drawn(package):
 
 
 def crossings(package):
-    """Every import of another room within a package: (room, file, imported module from its room on, names)."""
+    """Every import between rooms of a package: (room, file, module path from its room on, names)."""
     base = ROOT / PACKAGES[package] / package
     for path in base.rglob("*.py"):
         parts = path.relative_to(base).with_suffix("").parts
@@ -66,7 +66,7 @@ def crossings(package):
 
 
 @pytest.mark.parametrize("package", ROOMED)
-def test_rooms_import_what_is_drawn(package):
+def test_imports_between_rooms_are_drawn(package):
     base = ROOT / PACKAGES[package] / package
     found = {path.stem: set() for path in base.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
     for room, _, module, _ in crossings(package):
@@ -83,7 +83,7 @@ def test_rooms_import_only_rooms_below(package):
 
 
 @pytest.mark.parametrize("package", ROOMED)
-def test_rooms_import_what_other_rooms_hand_out(package):
+def test_rooms_import_public_names(package):
     base = ROOT / PACKAGES[package] / package
     for _, path, module, names in crossings(package):
         face = base / module[0] / "__init__.py"
@@ -97,11 +97,11 @@ def test_rooms_import_what_other_rooms_hand_out(package):
                 ),
                 set(),
             )
-            assert set(names) <= public, f"{path} takes from {module[0]} what it does not hand out"
+            assert set(names) <= public, f"{path} imports a private name of {module[0]}"
 
 
 @pytest.mark.parametrize("package", ROOMED)
-def test_no_room_is_a_hall(package):
+def test_rooms_are_small(package):
     base = ROOT / PACKAGES[package] / package
     for folder in [base, *(path for path in base.iterdir() if path.is_dir())]:
         assert len(list(folder.glob("*.py"))) <= 20
@@ -130,14 +130,14 @@ def test_modules_are_small_and_documented(path):
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_modules_in_typescript_are_small_and_documented_too(path):
+def test_typescript_modules_are_small_and_documented(path):
     lines = path.read_text().splitlines()
     assert len(lines) <= 300
     assert lines[0].startswith(("/**", "// Made by")), "a module says in its first comment what it is for"
 
 
-def test_whoever_opens_a_session_names_the_format():
-    # Else the first bytes of a file choose ONNX Runtime's own, whose graphs nobody has looked at.
+def test_sessions_set_the_model_format():
+    # Otherwise a file's first bytes can select ONNX Runtime's own format, whose graphs are not checked.
     found = []
     for folder in ("runtime/cvae_runtime", "runtime/js/src", "export", "examples", "scripts"):
         for path in sorted((ROOT / folder).rglob("*")):

@@ -1,4 +1,4 @@
-"""What is built and installed: the contents of wheel and sdist, and a first picture in an empty environment."""
+"""Build and install: the contents of wheel and sdist, and a first picture in an empty environment."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "runtime/cvae_runtime/page"  # is there once `make page` has built it
+PAGE = ROOT / "runtime/cvae_runtime/page"  # exists after `make page`
 
 
 def run(*command, **options):
@@ -23,13 +23,13 @@ def run(*command, **options):
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """The wheel, built from the sdist, so that the sdist is known to be complete."""
+    """The wheel and the sdist; the wheel is built from the sdist, so the sdist is complete."""
     folder = tmp_path_factory.mktemp("dist")
     run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT)
     return next(folder.glob("*.whl")), next(folder.glob("*.tar.gz"))
 
 
-def test_the_wheel_holds_three_packages_and_their_data(built):
+def test_wheel_contents(built):
     with zipfile.ZipFile(built[0]) as wheel:
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
         info = {name.split(".dist-info/")[1] for name in wheel.namelist() if ".dist-info/" in name}
@@ -54,7 +54,7 @@ def test_the_wheel_holds_three_packages_and_their_data(built):
     assert built[0].stat().st_size < 30e6  # of which 11 MB are the model and MNIST, 10 MB the page
 
 
-def test_the_sdist_holds_what_a_packager_needs_and_no_more(built):
+def test_sdist_contents(built):
     with tarfile.open(built[1]) as sdist:
         names = {name.split("/", 1)[1] for name in sdist.getnames()}
     assert {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "Makefile", "assets/mnist/weights.npz"} <= names
@@ -66,7 +66,7 @@ def test_the_sdist_holds_what_a_packager_needs_and_no_more(built):
 
 @pytest.fixture(scope="module")
 def empty_environment(built, tmp_path_factory):
-    """A virtual environment with cvae-toolkit[cpu] from the wheel and nothing else: the folder of its scripts."""
+    """The scripts folder of a virtual environment with only cvae-toolkit[cpu] from the wheel."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=True)
     binaries = folder / ("Scripts" if os.name == "nt" else "bin")
@@ -80,34 +80,34 @@ def installed(binaries):
     return {package["name"].lower() for package in packages}
 
 
-def test_installing_the_runtime_brings_no_training_stack(empty_environment):
+def test_runtime_installs_no_training_stack(empty_environment):
     names = installed(empty_environment)
     assert {"cvae-toolkit", "numpy", "pillow", "click", "onnxruntime"} <= names
     assert not names & {"tensorflow", "keras", "onnx", "tf2onnx", "matplotlib", "tqdm"}
 
 
-def test_digits_are_drawn_at_once(empty_environment, tmp_path):
+def test_generate_works_after_installation(empty_environment, tmp_path):
     run(empty_environment / "cvae-generate", "-o", "digits.png", cwd=tmp_path)
-    # Looked at with the environment's own Pillow: a picture of 16 digits, neither black nor white.
+    # Read with the environment's own Pillow: a picture of 16 digits, neither black nor white.
     code = (
         "from PIL import Image; import numpy; a = numpy.asarray(Image.open('digits.png')); print(a.shape, a.std() > 30)"
     )
     assert run(empty_environment / "python", "-c", code, cwd=tmp_path) == "(229, 229) True\n"
 
 
-def test_its_model_is_verified_and_inspected_there(empty_environment, tmp_path):
+def test_verify_and_inspect_work_after_installation(empty_environment, tmp_path):
     table = run(empty_environment / "cvae-verify", cwd=tmp_path)
     assert ("decoder.onnx" in table, "FAILS" in table) == (True, False)
     text = run(empty_environment / "cvae-inspect", cwd=tmp_path)
     assert "  operators    unknown: pip install 'cvae-toolkit[export]'\n" in text
 
 
-def test_the_doctor_finds_the_cpu_there(empty_environment, tmp_path):
+def test_doctor_works_after_installation(empty_environment, tmp_path):
     out = run(empty_environment / "cvae-doctor", cwd=tmp_path)
     assert "\ncpu           works, golden vectors differ" in out
 
 
-def test_the_web_page_is_there_if_it_was_built(empty_environment, tmp_path):
+def test_web_works_if_the_page_was_built(empty_environment, tmp_path):
     result = subprocess.run(
         [empty_environment / "cvae-web", "-q", "page.html"], capture_output=True, text=True, check=False, cwd=tmp_path
     )
@@ -119,7 +119,7 @@ def test_the_web_page_is_there_if_it_was_built(empty_environment, tmp_path):
         assert (result.returncode, result.stderr[-len(message) :]) == (1, message)
 
 
-def test_the_runtime_imports_no_training_stack_there(empty_environment):
+def test_runtime_imports_no_training_stack(empty_environment):
     code = "import sys, cvae_runtime; print(sorted({name.split('.')[0] for name in sys.modules}))"
     names = set(json.loads(run(empty_environment / "python", "-c", code).replace("'", '"')))
     assert not names & {"tensorflow", "keras", "onnx", "onnxruntime", "google", "PIL", "click"}
@@ -132,7 +132,7 @@ def test_the_runtime_imports_no_training_stack_there(empty_environment):
         ("cvae-export", "Error: tensorflow is not installed; it comes with: pip install 'cvae-toolkit[export]'\n"),
     ],
 )
-def test_scripts_whose_extra_is_missing_name_it(empty_environment, tmp_path, script, message):
+def test_scripts_name_their_missing_extra(empty_environment, tmp_path, script, message):
     arguments = ["--run", "x"] if script == "cvae-train" else ["x", "--onnx", "y"]
     result = subprocess.run(
         [empty_environment / script, *arguments], capture_output=True, text=True, check=False, cwd=tmp_path
@@ -141,6 +141,6 @@ def test_scripts_whose_extra_is_missing_name_it(empty_environment, tmp_path, scr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_two_builds_are_the_same_bytes(built, tmp_path):
+def test_builds_are_reproducible(built, tmp_path):
     run(sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", tmp_path, ROOT)
     assert next(tmp_path.glob("*.whl")).read_bytes() == built[0].read_bytes()

@@ -1,4 +1,4 @@
-"""The documents are true: their programs run, their links lead somewhere, the files they name are there."""
+"""Check the documents: their programs run, and their links and files exist."""
 
 import json
 import os
@@ -29,7 +29,7 @@ PROGRAMS = [path for path in DOCUMENTS if python_blocks(path) and path.name != "
 @pytest.mark.parametrize("document", PROGRAMS, ids=lambda path: path.name)
 def test_python_programs_run(document, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    trackers = {name: MagicMock() for name in ("mlflow", "wandb")}  # what the guides show and the project does not need
+    trackers = {name: MagicMock() for name in ("mlflow", "wandb")}  # used by the guides, not required by the project
     for name, tracker in trackers.items():
         monkeypatch.setitem(sys.modules, name, tracker)
     namespace = {"__name__": "document"}
@@ -42,7 +42,7 @@ def test_python_programs_run(document, tmp_path, monkeypatch):
         assert trackers["mlflow"].end_run.called
 
 
-def test_the_guide_to_encoding_works_from_top_to_bottom(tmp_path, monkeypatch, whole_console):
+def test_encoding_guide_runs(tmp_path, monkeypatch, whole_console):
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "docs/encoding.md").read_text()
     namespace = {}
@@ -60,7 +60,7 @@ def test_the_guide_to_encoding_works_from_top_to_bottom(tmp_path, monkeypatch, w
     np.testing.assert_allclose(namespace["elbo"][750:], namespace["scores"].elbo, rtol=1e-5)
 
 
-def test_the_gallery_shows_what_its_commands_draw(tmp_path):
+def test_gallery_pictures_match_their_commands(tmp_path):
     command = [sys.executable, ROOT / "scripts/gallery.py", tmp_path]
     path = os.pathsep.join([str(ROOT / "runtime"), os.environ.get("PYTHONPATH", "")])
     subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=True)
@@ -72,11 +72,11 @@ def test_the_gallery_shows_what_its_commands_draw(tmp_path):
             assert getattr(shown, "n_frames", 1) == getattr(drawn, "n_frames", 1)
             assert shown.size == drawn.size
             levels = [np.asarray(picture.convert("L"), np.float64) for picture in (shown, drawn)]
-        # Grey levels may be rounded the other way on another machine, and letters have other edges.
+        # Another machine may round grey levels differently and draw letters with other edges.
         assert np.abs(levels[0] - levels[1]).mean() < 0.5
 
 
-def test_the_cluster_of_the_guide_is_understood(monkeypatch):
+def test_cluster_configuration_of_the_guide(monkeypatch):
     import_tensorflow()
     from cvae_train._loop.cluster import _read_tf_config
 
@@ -88,7 +88,7 @@ def test_the_cluster_of_the_guide_is_understood(monkeypatch):
     assert found == [(2, 0), (2, 1), (2, 1)]
 
 
-def test_the_slurm_job_of_the_guide_builds_a_cluster(tmp_path):
+def test_slurm_job_of_the_guide(tmp_path):
     script = re.search(r"```bash\n(.*?)```", (ROOT / "docs/scaling.md").read_text(), re.DOTALL)[1]
     fakes = {
         "srun": 'SLURM_PROCID=1 SLURM_JOB_NODELIST="node[1-2]" exec "$@"',
@@ -109,19 +109,19 @@ def test_the_slurm_job_of_the_guide_builds_a_cluster(tmp_path):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_a_command_that_needs_an_extra_stands_beside_its_name(document):
+def test_commands_name_their_extra(document):
     text = document.read_text()
     if re.search(r"^cvae-.*(\.parquet|--format parquet)", text, re.MULTILINE):
         assert re.search(r"cvae-toolkit\[[a-z,]*(parquet|ray)", text)  # Ray's data sets bring pyarrow
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_links_lead_somewhere(document):
+def test_links_have_targets(document):
     for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
         assert target.startswith("https://") or (document.parent / target).exists(), target
 
 
-def test_every_page_is_in_the_navigation_of_the_site():
+def test_every_page_is_in_the_navigation():
     navigation = (ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2]
     pages = re.findall(r": (\S+\.md)$", navigation, re.MULTILINE)
     assert [page for page in pages if not (page.startswith("api/") or (ROOT / page).exists())] == []
@@ -132,7 +132,7 @@ def test_every_page_is_in_the_navigation_of_the_site():
     assert api == {f"api/{name}.md" for name in (*packages, *(f"cvae_runtime.{name}" for name in public))}
 
 
-def test_the_file_map_names_files_that_are_there():
+def test_file_map_names_existing_files():
     text = (ROOT / "ARCHITECTURE.md").read_text().split("## Everything else", 1)[1]
     rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
     folder, names = "", []
@@ -147,7 +147,7 @@ def test_the_file_map_names_files_that_are_there():
     assert missing == []
 
 
-def test_every_module_without_a_room_is_in_the_file_map():
+def test_file_map_is_complete():
     text = (ROOT / "ARCHITECTURE.md").read_text()
     quiet = {"__init__.py", "_errors.py", "_cli.py"}
     for modules in ("export/cvae_export/*.py", "runtime/js/src/*.ts"):

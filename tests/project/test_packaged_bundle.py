@@ -1,4 +1,4 @@
-"""The model that comes with the package is the one under assets/mnist, and as good as its manifest says."""
+"""The packaged model is the one in assets/mnist, and as good as its manifest says."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ def model():
         yield model
 
 
-def test_it_is_the_best_presets_run_to_its_end():
+def test_it_is_a_finished_run_of_the_best_preset():
     result = load_run(ASSETS)
     assert result.config == PRESETS["best"]
     assert [record.epoch for record in read_history(ASSETS / "history.csv")] == list(range(1, result.config.epochs + 1))
@@ -30,7 +30,7 @@ def test_it_is_the_best_presets_run_to_its_end():
     assert fields["data"]["fingerprint"] == load_data().fingerprint
 
 
-def test_it_is_verified_within_the_projects_tolerances(model):
+def test_differences_are_within_tolerances(model):
     for graph in model.manifest.graphs:
         if graph.precision == "float32":
             assert max(graph.verified.max_abs_difference.values()) < 1e-5
@@ -39,7 +39,7 @@ def test_it_is_verified_within_the_projects_tolerances(model):
             assert abs(graph.verified.elbo_change) < 0.1
 
 
-def test_it_has_a_faster_decoder_for_the_cpu_and_a_still_faster_one_in_8_bits(model):
+def test_cpu_decoder_is_faster_and_int8_faster_still(model):
     graphs = {graph.file: graph for graph in model.manifest.graphs}
     assert list(graphs) == ["encoder.onnx", "decoder.onnx", "decoder_cpu.onnx", "decoder_cpu_int8.onnx"]
     assert graphs["decoder_cpu.onnx"].verified.speed_ratio > 1.25
@@ -47,22 +47,22 @@ def test_it_has_a_faster_decoder_for_the_cpu_and_a_still_faster_one_in_8_bits(mo
     assert graphs["decoder_cpu_int8.onnx"].bytes < 200_000
 
 
-def test_8_bits_cost_less_than_a_tenth_of_a_nat(model):
+def test_int8_costs_less_than_a_tenth_of_a_nat(model):
     images = load_data().test[:2000]
     with cvae_runtime.load(provider="cpu", precision="int8") as rounded:
         change = rounded.score(images).elbo.mean() - model.score(images).elbo.mean()
     assert -0.15 < change < 0.0  # a fifth of the images; over all of them it is within 0.1
 
 
-def test_its_elbo_is_measured_again_and_better_than_the_notebooks(model):
+def test_elbo_is_as_recorded_and_better_than_the_notebooks(model):
     elbo = model.score(load_data().test).elbo.mean()
     assert elbo == pytest.approx(model.manifest.training.test_elbo, abs=1e-3)
-    # The history's comes from logits, and this one from probs, clipped at 1e-7: a pixel that is very wrong costs less.
+    # The history's ELBO comes from logits; this one from probs, clipped at 1e-7, so very wrong pixels cost less.
     assert elbo == pytest.approx(read_history(ASSETS / "history.csv")[-1].elbo, abs=2e-2)
     assert elbo > read_history(HISTORIES / "notebook.csv")[-1].elbo + 2.5
 
 
-def test_its_evaluation_is_recorded(model):
+def test_evaluation_is_recorded(model):
     evaluation = json.loads((ASSETS / "evaluation.json").read_text())
     assert evaluation["images"] == 10_000
     assert evaluation["binarize"] == "static"
@@ -70,10 +70,10 @@ def test_its_evaluation_is_recorded(model):
     assert evaluation["samples"] == 500
     assert -evaluation["nll"] > evaluation["elbo"]
     scores = model.score(load_data().test[:100], samples=50)
-    assert scores.log_likelihood.mean() == pytest.approx(-evaluation["nll"], abs=5.0)  # of a hundredth of the images
+    assert scores.log_likelihood.mean() == pytest.approx(-evaluation["nll"], abs=5.0)  # on a hundredth of the images
 
 
-def test_it_gives_the_trained_weights_numbers(model):
+def test_outputs_match_the_trained_weights(model):
     trained = load_run(ASSETS).model
     z = cvae_runtime.prior_latents(3, 0, 20, 50)
     np.testing.assert_allclose(model.decode(z), trained.sample(z), atol=1e-5)
@@ -84,7 +84,7 @@ def test_it_gives_the_trained_weights_numbers(model):
     np.testing.assert_allclose(posterior.logvar, logvar, atol=1e-5)
 
 
-def test_its_golden_vectors_agree():
+def test_golden_vectors_agree():
     results = cvae_runtime.check_golden(cvae_runtime.read_bundle())
     assert len(results) == 8
     assert all(result.agrees for result in results), results

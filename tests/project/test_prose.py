@@ -1,4 +1,4 @@
-"""The prose linter finds the project's old dialect, and little else."""
+"""The prose linter finds the phrases of its rules, and little else."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from scripts import prose
 
 @pytest.fixture
 def found(tmp_path):
-    """Checks a text: the lines and rules of the findings."""
+    """Return a function that checks a text and returns the lines and rules of the findings."""
 
     def check(text, suffix=".md"):
         path = tmp_path / f"file{suffix}"
@@ -34,7 +34,7 @@ def words(count):
         ("What is left is an error.", "clause"),
     ],
 )
-def test_the_dialect_is_found(found, text, rule):
+def test_phrases_are_found(found, text, rule):
     assert found(f"A line.\n\n{text}\n") == [(3, rule)]
 
 
@@ -77,7 +77,7 @@ def test_comments_of_typescript_are_read(found):
     ]
 
 
-def test_the_command_prints_places_and_counts(capsys, tmp_path):
+def test_command_prints_places_and_counts(capsys, tmp_path):
     path = tmp_path / "page.md"
     path.write_text("It is told.\n")
     assert prose.main([path]) == 1

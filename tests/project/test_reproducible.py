@@ -1,4 +1,4 @@
-"""The same sources give the same wheel, byte for byte."""
+"""The same sources build the same wheel, byte for byte."""
 
 import hashlib
 import shutil
@@ -8,10 +8,10 @@ import sys
 from tests.project.test_distribution import ROOT
 
 
-def test_two_builds_give_the_same_wheel(tmp_path):
+def test_wheels_are_reproducible(tmp_path):
     digests = []
     for number in range(2):
-        # From copies that lie elsewhere and have other times, as those of two machines.
+        # Copies in other folders and with other times, as on two machines.
         source, out = tmp_path / f"source{number}", tmp_path / f"dist{number}"
         source.mkdir()
         for name in ("pyproject.toml", "README.md", "LICENSE"):

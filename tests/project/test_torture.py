@@ -1,4 +1,4 @@
-"""The campaign counts what it sees: short runs of it, and defects that are put there to be found."""
+"""Short runs of the torture campaign, and defects that it must find."""
 
 import re
 import shutil
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def run(monkeypatch, capsys):
-    """Run the campaign in this process: its exit code and stdout."""
+    """Return a function that runs the campaign in this process and returns its exit code and stdout."""
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["torture", *arguments])
@@ -47,7 +47,7 @@ def test_numbers_are_compared_and_counted():
     assert len({counted[f"samples compared: {way}"] for way in ways}) == 1
 
 
-def test_a_defect_is_told_and_ends_with_1(run, monkeypatch):
+def test_a_defect_is_printed_and_exits_with_1(run, monkeypatch):
     def attack(seconds, seed):
         counts = Counts()
         counts.add("fine", 2)
@@ -75,7 +75,7 @@ def test_other_samples_are_a_defect(monkeypatch):
 
 
 @pytest.mark.parametrize("name", readers())
-def test_a_reader_reads_its_whole_files_and_refuses_others(name, tmp_path):
+def test_readers_accept_valid_files_only(name, tmp_path):
     reader = readers()[name]
     path = tmp_path / reader.file
     outcomes = []
@@ -85,12 +85,12 @@ def test_a_reader_reads_its_whole_files_and_refuses_others(name, tmp_path):
     assert outcomes == ["read"] * len(reader.whole) + ["refused"]
 
 
-def test_fuzzing_keeps_inputs_of_every_reader():
+def test_corpus_has_inputs_for_every_reader():
     assert sorted(read_corpus()) == sorted(name for name in readers() if name not in ("idx.gz", "npy mapped"))
 
 
 @pytest.mark.parametrize("name", read_corpus())
-def test_inputs_that_were_kept_are_read_or_refused(name, tmp_path):
+def test_corpus_inputs_are_read_or_refused(name, tmp_path):
     reader, outcomes = readers()[name], set()
     path = tmp_path / reader.file
     for data in read_corpus()[name]:
@@ -99,7 +99,7 @@ def test_inputs_that_were_kept_are_read_or_refused(name, tmp_path):
     assert outcomes <= {"read", "refused"}
 
 
-def test_what_is_kept_of_a_reader_is_replaced_and_of_others_stays(tmp_path):
+def test_keep_replaces_inputs_of_the_given_readers(tmp_path):
     path, folder = tmp_path / "corpus.zip", tmp_path / "found"
     for reader, name, data in [("a", "2", b"one"), ("a", "1", b"two"), ("b", "1", b"three")]:
         (folder / reader).mkdir(parents=True, exist_ok=True)
@@ -125,24 +125,24 @@ def test_command_lines_write_nothing(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["arguments"]
 
 
-def test_a_command_line_that_ends_in_no_documented_way_is_a_defect(tmp_path, monkeypatch):
+def test_undocumented_exit_is_a_defect(tmp_path, monkeypatch):
     monkeypatch.setattr(cvae.cli, "run", lambda _: sys.exit(7))
     (tmp_path / "arguments").write_bytes(b"cvae-encode\0x")
     with pytest.raises(AssertionError, match="^exit 7: $"):
         read_arguments(tmp_path / "arguments")
 
 
-def test_mutations_are_those_of_the_seed():
+def test_seed_determines_mutations():
     reader = readers()["npy"]
     assert mutated(reader, rng_of(1)) == mutated(reader, rng_of(1)) != mutated(reader, rng_of(2))
 
 
-def test_a_text_of_little_is_damaged_until_nothing_is_left():
+def test_short_json_can_be_damaged():
     damaged = {hostile_bundles.damaged_json(b'{"a": 1}', rng_of(seed)) for seed in range(60)}
     assert {b"{}", b'{"a": [1]}'} <= damaged
 
 
-def test_an_error_of_another_kind_is_no_refusal(tmp_path):
+def test_other_errors_are_defects(tmp_path):
     def read(_):
         raise KeyError("x")
 
@@ -162,15 +162,15 @@ def test_an_error_of_another_kind_is_no_refusal(tmp_path):
         (None, "Error: too long", False),
     ],
 )
-def test_a_documented_end_is_a_code_and_a_sentence(code, text, documented):
+def test_documented_exits(code, text, documented):
     assert says_why(code, text) is documented
 
 
-def test_time_that_is_over_leaves_one_attempt():
+def test_at_least_one_attempt():
     assert list(until(-1.0)) == [0]
 
 
-def test_hidden_files_have_no_final_names(tmp_path):
+def test_hidden_files_are_not_final(tmp_path):
     (tmp_path / "samples").mkdir()
     for name in (".a.0123abcd.tmp", "b", "samples/c"):
         (tmp_path / name).touch()
@@ -185,7 +185,7 @@ def test_lower_bounds_become_pins():
 
 
 @pytest.mark.parametrize(("keeps", "code", "message"), [(False, 1, " is gone"), (True, 0, "exit 0: ")])
-def test_a_command_that_replaces_files_of_others_is_a_defect(keeps, code, message, tmp_path, monkeypatch):
+def test_replacing_files_of_others_is_a_defect(keeps, code, message, tmp_path, monkeypatch):
     job = Job("job", ("cvae-x", "--resume", "-o"), "out", lambda _: None, lambda _: {})
     assert (job.resumes, job.anew(tmp_path)) == (True, ["cvae-x", "--overwrite", "-o", str(tmp_path / "out")])
 
@@ -198,6 +198,6 @@ def test_a_command_that_replaces_files_of_others_is_a_defect(keeps, code, messag
     monkeypatch.setattr(places, "start", start)
     monkeypatch.setattr(places, "end", lambda _: code)
     rng = rng_of(1)
-    monkeypatch.setattr(rng, "random", lambda: 0.0)  # theirs is there before
+    monkeypatch.setattr(rng, "random", lambda: 0.0)  # the other's file is there before
     with pytest.raises(AssertionError, match=f"{message}$|{message}Error"):
         places._files_of_others(job, tmp_path, rng, {})

@@ -1,4 +1,4 @@
-"""What was written by one version is read by later ones, or refused with a word about versions."""
+"""Later versions read files of earlier ones, or refuse them and name the format."""
 
 import hashlib
 import json
@@ -12,17 +12,17 @@ import cvae_runtime.bundle
 from cvae_train import RunFolder
 from tests.project.test_distribution import ROOT
 
-# A bundle of format 1 as the first release wrote it. It is never made anew: whoever changes the format keeps this one
-# loadable, and puts one of the new format beside it.
+# A bundle of format 1 as written by the first release. Never write it again: if the format changes, keep it loadable and
+# add a bundle of the new format.
 COLOUR = ROOT / "tests" / "golden" / "colour"
 MANIFEST_SHA256 = "9a0c29490d761119ed565daf75b3db1597ebba5db6f88b3389e265b9ff8990b7"
 
 
-def test_the_bundle_of_the_first_release_is_the_one_that_it_was():
+def test_first_bundle_is_unchanged():
     assert hashlib.sha256((COLOUR / cvae.bundle.MANIFEST_NAME).read_bytes()).hexdigest() == MANIFEST_SHA256
 
 
-def test_a_bundle_of_format_1_stays_loadable():
+def test_format_1_bundle_loads():
     bundle = cvae.read_bundle(COLOUR)
     assert json.loads(bundle.text)["format"] == 1
     results = cvae.check_golden(bundle)
@@ -34,7 +34,7 @@ def test_a_bundle_of_format_1_stays_loadable():
 
 
 @pytest.mark.parametrize("version", [0, 2, "1"])
-def test_a_bundle_of_another_format_says_so(version, tmp_path):
+def test_other_bundle_formats_are_refused(version, tmp_path):
     folder = tmp_path / "bundle"
     shutil.copytree(COLOUR, folder)
     path = folder / cvae.bundle.MANIFEST_NAME
@@ -48,7 +48,7 @@ def test_a_bundle_of_another_format_says_so(version, tmp_path):
 
 
 @pytest.mark.parametrize("version", [0, 2, None])
-def test_a_run_of_another_format_says_so(version, tmp_path):
+def test_other_run_formats_are_refused(version, tmp_path):
     config = json.loads((ROOT / "assets" / "mnist" / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"format": version}))
     with pytest.raises(cvae.InputError) as caught:
@@ -58,6 +58,6 @@ def test_a_run_of_another_format_says_so(version, tmp_path):
     )
 
 
-def test_the_run_of_the_first_release_stays_readable():
+def test_first_run_is_readable():
     config, info = RunFolder(ROOT / "assets" / "mnist").read_config()
     assert (config.model.latent_dim, info.test_images) == (50, 10_000)

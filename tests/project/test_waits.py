@@ -1,4 +1,4 @@
-"""No test depends on how busy its machine is."""
+"""Tests do not depend on how busy the machine is."""
 
 import re
 import subprocess
@@ -11,15 +11,15 @@ from tests import waits
 
 TESTS = Path(__file__).parents[1]
 
-# A limit in numbers on what is waited for, or a measured time that is held against one.
+# A numeric time limit of a wait, or a comparison of a measured time.
 IMPATIENT = re.compile(
     r"\btimeout=[\d_.]+|\b(?:acquire|join|wait)\([\d_.]+\)|assert [^#\n]*\b(?:monotonic|perf_counter)\(\)[^#\n]*<"
 )
-# Time for a thread to do what it must not: a shorter one hides a defect, and fails no test.
+# Times in which a thread must not do something. A shorter time can only hide a defect, not fail a test.
 MUST_NOT = {"threads[1].join(0.1)", "threading.Event().wait(0.001)", "threading.Event().wait(0.0005)"}
 
 
-def test_no_test_has_a_limit_of_its_own():
+def test_tests_have_no_time_limits():
     found = {
         f"{path.relative_to(TESTS)}: {line.strip()}"
         for path in TESTS.rglob("*.py")
@@ -30,12 +30,12 @@ def test_no_test_has_a_limit_of_its_own():
     assert found == set()
 
 
-def test_a_condition_that_comes_late_is_waited_for():
+def test_wait_until_waits():
     answers = iter([False] * 20 + [True])
     waits.wait_until(lambda: next(answers))
 
 
-def test_a_condition_that_cannot_come_is_told(monkeypatch):
+def test_wait_until_raises(monkeypatch):
     process = subprocess.Popen([sys.executable, "-c", ""])
     with pytest.raises(AssertionError, match="the process ended before"):
         waits.wait_until(lambda: False, process=process)

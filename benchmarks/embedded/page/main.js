@@ -1,4 +1,4 @@
-/** Shows the first picture, and then does what it is asked through `window.answer`. */
+/** Shows the first picture, then answers requests through `window.answer`. */
 
 import * as cvae from "../../../runtime/js/src/browser.ts";
 import { Runtime, textOf } from "../serve.mjs";
@@ -21,4 +21,4 @@ async function show() {
 }
 
 window.first = show();
-window.first.catch(() => undefined); // whoever waits for it hears of it
+window.first.catch(() => undefined); // whatever awaits it gets the error

@@ -1,4 +1,4 @@
-"""A web service around a bundle: samples, reconstructions and scores, as PNG and JSON."""
+"""A web service for a bundle: samples, reconstructions and scores, as PNG and JSON."""
 
 from .app import create_app
 from .settings import Settings

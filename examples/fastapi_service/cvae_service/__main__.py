@@ -1,4 +1,4 @@
-"""Serve: ``python -m cvae_service``, with settings from environment variables; see `Settings`."""
+"""Run the server: ``python -m cvae_service``. Settings come from environment variables; see `Settings`."""
 
 import os
 import sys
@@ -22,9 +22,9 @@ if __name__ == "__main__":
             app,
             host=settings.host,
             port=settings.port,
-            http="h11",  # which bounds the size of headers
+            http="h11",  # limits the size of headers
             limit_concurrency=settings.max_connections,
             timeout_graceful_shutdown=settings.grace_seconds,
         )
-    except SystemExit as end:  # it could not start, has told why, and its codes mean something else here
+    except SystemExit as end:  # it could not start and has printed why; its exit codes differ from ours
         sys.exit(1 if end.code else 0)

@@ -1,4 +1,4 @@
-"""Answers in the form that a client asks for: PNG or JSON."""
+"""Responses in the format that the client requests: PNG or JSON."""
 
 import base64
 import enum
@@ -14,7 +14,7 @@ from cvae_runtime import encode_png, picture_grid, to_uint8
 
 
 class Format(enum.StrEnum):
-    """A form of an answer."""
+    """A response format."""
 
     png = "png"
     json = "json"
@@ -24,20 +24,20 @@ MEDIA_TYPES = {Format.png: "image/png", Format.json: "application/json"}
 
 
 def choose_format(asked: Format | None, accept: str, offered: Sequence[Format]) -> Format:
-    """The form that ``format=`` names, or else the one of ``offered`` that the Accept header prefers.
+    """Return the format that ``format=`` requests, or the one of ``offered`` that the Accept header prefers.
 
     Raises:
-        HTTPException: 406, it is none that is offered.
+        HTTPException: 406, the format is not offered.
     """
-    liking = {form: _quality(MEDIA_TYPES[form], accept) for form in offered}
-    chosen = asked or max(offered, key=lambda form: liking[form])
-    if chosen not in offered or (asked is None and liking[chosen] == 0.0):
-        raise HTTPException(406, f"this answer comes as {' or '.join(MEDIA_TYPES[form] for form in offered)}")
+    quality = {choice: _quality(MEDIA_TYPES[choice], accept) for choice in offered}
+    chosen = asked or max(offered, key=lambda choice: quality[choice])
+    if chosen not in offered or (asked is None and quality[chosen] == 0.0):
+        raise HTTPException(406, f"this answer comes as {' or '.join(MEDIA_TYPES[choice] for choice in offered)}")
     return chosen
 
 
 def _quality(media_type: str, accept: str) -> float:
-    """How much an Accept header likes a media type, 0 to 1: what its most specific range says (RFC 9110, 12.5.1)."""
+    """The quality of a media type in an Accept header, 0 to 1, by its most specific range (RFC 9110, 12.5.1)."""
     found = {}
     for item in accept.split(","):
         media_range, *parameters = (part.strip() for part in item.lower().split(";"))
@@ -51,7 +51,7 @@ def _quality(media_type: str, accept: str) -> float:
 
 
 def pictures(images: NDArray[np.float32], form: Format) -> Response:
-    """Images in [0, 1], (N, H, W, C): a grid of them as PNG, or all their values in JSON."""
+    """Respond with images in [0, 1], (N, H, W, C): a PNG grid, or all values in JSON."""
     if form is Format.json:
         return JSONResponse({"images": tensor(images)})
     grid = picture_grid(to_uint8(images), padding=0 if len(images) == 1 else 1)
@@ -59,6 +59,6 @@ def pictures(images: NDArray[np.float32], form: Format) -> Response:
 
 
 def tensor(array: NDArray[Any]) -> dict[str, Any]:
-    """An array in the form that a bundle's ``golden.json`` has: exact, and a third of the size of decimals."""
+    """Encode an array as in a bundle's ``golden.json``: exact, and a third of the size of decimals."""
     data = array.astype(array.dtype.newbyteorder("<"))
     return {"dtype": array.dtype.name, "shape": array.shape, "data": base64.b64encode(data.tobytes()).decode()}

@@ -1,4 +1,4 @@
-"""The service's routes."""
+"""The routes of the service."""
 
 import asyncio
 import dataclasses
@@ -21,17 +21,17 @@ from .settings import Settings
 from .uploads import Reader, limit_pixels
 
 Seed = Annotated[int, Query(ge=0, lt=1 << 64, description="the same seed gives the same random numbers everywhere")]
-First = Annotated[int, Query(ge=0, description="index of the first item in the stream that the seed names")]
+First = Annotated[int, Query(ge=0, description="index of the first item in the stream of the seed")]
 Count = Annotated[int, Query(ge=1)]
-Asked = Annotated[Format | None, Query(alias="format", description="beats the Accept header")]
+Asked = Annotated[Format | None, Query(alias="format", description="overrides the Accept header")]
 Accept = Annotated[str, Header()]
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Load the bundle and make the ASGI application, which ends the model when the server shuts down.
+    """Load the bundle and create the ASGI application, which closes the model when the server shuts down.
 
     Raises:
-        CvaeError: the bundle cannot be used, or the provider is not there.
+        CvaeError: the bundle cannot be used, or the provider is missing.
     """
     limit_pixels(settings.max_pixels)
     engine = Engine(settings)
@@ -41,7 +41,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         reader.close()
-        await engine.close()  # the server has answered all requests by now, or cancelled them
+        await engine.close()  # by now the server has answered or cancelled all requests
 
     async def uploads(
         images: list[UploadFile], *, resize: bool = False, gray: bool = False, invert: bool = False
@@ -83,7 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
         asked: Asked = None,
         accept: Accept = "*/*",
     ) -> Response:
-        """Encode pictures and decode them again, through the posterior's mean or a draw of it."""
+        """Encode and decode pictures, through the posterior's mean or a draw of it."""
         form = choose_format(asked, accept, [Format.png, Format.json])
         again = await engine.reconstruct(images, sample=sample, seed=seed, first=first)
         return await asyncio.to_thread(pictures, again, form)
@@ -106,7 +106,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @app.get("/healthz")
     async def healthz() -> dict[str, Any]:
-        """Say what runs, and how many calls of the model the requests took."""
+        """Report the model, its limits, and how many model calls the requests took."""
         model = engine.model
         counts = {
             name: {"requests": batcher.requests, "calls": batcher.calls}
@@ -128,13 +128,13 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def check_limit(name: str, found: int, most: int) -> None:
-    """Refuse a request for more than the operator allows."""
+    """Reject a request that exceeds a limit of the settings."""
     if found > most:
         raise HTTPException(413, f"{name} must be at most {most}; found {found}: ask for less at a time")
 
 
 def answer_errors(app: FastAPI) -> None:
-    """Answer what is wrong with a request by {"error": a sentence}, whoever found it."""
+    """Answer every error with {"error": message}, wherever it was raised."""
 
     @app.exception_handler(InputError)
     async def refused(_: Any, error: InputError) -> Response:
@@ -145,8 +145,8 @@ def answer_errors(app: FastAPI) -> None:
         return JSONResponse({"error": str(error)}, 500)
 
     @app.exception_handler(Exception)
-    async def failed(*_: Any) -> Response:  # whose traceback is in the service's log
-        return JSONResponse({"error": "the service failed; its log says how"}, 500)
+    async def failed(*_: Any) -> Response:  # the traceback is in the service's log
+        return JSONResponse({"error": "the service failed; see its log"}, 500)
 
     @app.exception_handler(BusyError)
     async def busy(_: Any, error: BusyError) -> Response:

@@ -1,4 +1,4 @@
-"""Requests that arrive while the model runs become one call."""
+"""Combine requests that arrive while the model runs into one call."""
 
 import asyncio
 from collections import deque
@@ -15,24 +15,24 @@ _Request = tuple[Array, asyncio.Future[Sequence[Array]]]
 
 
 class BusyError(Exception):
-    """More waits for the model than the service wants to keep."""
+    """Too many items wait for the model."""
 
 
 class Batcher:
-    """Runs arrays of items, from any number of tasks of one event loop, in as few calls as there can be.
+    """Run arrays of items, from any number of tasks of one event loop, in as few calls as possible.
 
-    A call begins as soon as the model is free, so that a lone request waits for nobody; what arrives meanwhile is
-    the next call. Items must not influence each other. Where a call fails its requests are run again in halves, so that
-    an error reaches only the request that makes it. A request that was cancelled is not run.
+    A call begins as soon as the model is free, so a single request does not wait. Requests that arrive during a call
+    form the next one. Items must not influence each other. If a call fails, its requests are run again in halves, so
+    that an error reaches only the request that caused it. Cancelled requests are not run.
 
     Args:
-        run: items (N, ...) to outputs (N, ...); it is called on a thread of its own, once at a time.
-        most_waiting: items that may wait.
-        most_at_once: items of a call of several requests; a larger request is a call alone.
+        run: maps items (N, ...) to outputs (N, ...); called on its own thread, one call at a time.
+        most_waiting: limit of the items that wait.
+        most_at_once: limit of the items in a call of several requests; a larger request is a call of its own.
 
     Attributes:
-        requests: how many there were.
-        calls: how many calls of ``run`` they took.
+        requests: number of requests.
+        calls: number of calls of ``run`` for them.
     """
 
     def __init__(self, run: Run, most_waiting: int, most_at_once: int = 1024) -> None:
@@ -43,11 +43,11 @@ class Batcher:
         self.requests = self.calls = 0
 
     async def __call__(self, items: Array) -> Sequence[Array]:
-        """Wait for the outputs of these items.
+        """Return the outputs of these items.
 
         Raises:
-            BusyError: too many wait already.
-            Exception: what ``run`` raises of these items alone.
+            BusyError: too many items wait already.
+            Exception: the error that ``run`` raises for these items alone.
         """
         waiting = sum(len(others) for others, asked in self._waiting if not asked.done())
         if waiting and waiting + len(items) > self._most_waiting:
@@ -60,7 +60,7 @@ class Batcher:
         return await outputs
 
     async def close(self) -> None:
-        """Answer what waits, and end the thread."""
+        """Answer the waiting requests, then stop the thread."""
         if self._worker is not None:
             await self._worker
         self._thread.shutdown()
@@ -71,7 +71,7 @@ class Batcher:
             size = 0
             while self._waiting and (not batch or size + len(self._waiting[0][0]) <= self._most_at_once):
                 items, asked = self._waiting.popleft()
-                if not asked.done():  # or it was cancelled
+                if not asked.done():  # done means cancelled
                     batch.append((items, asked))
                     size += len(items)
             await self._answer(batch)
@@ -84,7 +84,7 @@ class Batcher:
         try:
             items = np.concatenate([items for items, _ in batch])
             outputs = await asyncio.get_running_loop().run_in_executor(self._thread, self._run, items)
-        except Exception as error:  # whatever it is, it is the answer to the one that makes it
+        except Exception as error:  # any error belongs to the request that caused it
             middle = len(batch) // 2
             if middle > 0:
                 await self._answer(batch[:middle])

@@ -1,4 +1,4 @@
-"""What a connection may take: how much comes over it, how long that lasts, and work for a client that is still there."""
+"""ASGI middleware that limits request bodies, and cancels work when the client disconnects."""
 
 import asyncio
 
@@ -8,20 +8,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class BodyLimit:
-    """ASGI middleware that ends a body of more than ``most`` bytes by 413, and one that takes ``seconds`` by 408."""
+    """Reject bodies of more than ``most`` bytes with 413, and bodies that take longer than ``seconds`` with 408."""
 
     def __init__(self, app: ASGIApp, most: int, seconds: int) -> None:
         self._app, self._most, self._seconds = app, most, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; it is the one who reads the body that meets the limits."""
-        told = int(dict(scope.get("headers", ())).get(b"content-length", 0))  # a body in chunks tells nothing
+        """Pass a request on; reading its body raises if it exceeds a limit."""
+        declared = int(dict(scope.get("headers", ())).get(b"content-length", 0))  # absent if the body is chunked
         received, whole = 0, False
         deadline = asyncio.get_running_loop().time() + self._seconds
 
         async def limited() -> Message:
             nonlocal received, whole
-            if max(told, received) <= self._most:
+            if max(declared, received) <= self._most:
                 try:
                     async with asyncio.timeout_at(None if whole else deadline):
                         message = await receive()
@@ -30,7 +30,7 @@ class BodyLimit:
                     raise HTTPException(408, error, {"Connection": "close"}) from None
                 received += len(message.get("body", b""))
                 whole = not message.get("more_body", False)
-            if max(told, received) > self._most:
+            if max(declared, received) > self._most:
                 raise HTTPException(
                     413, f"a request's body must have at most {self._most:,} bytes; send less at a time"
                 )
@@ -40,7 +40,7 @@ class BodyLimit:
 
 
 class Departures:
-    """ASGI middleware that cancels the work for a client that has left, and answers 503 when the server ends before."""
+    """Cancel work if the client disconnects, and answer 503 if the server shuts down first."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -50,7 +50,7 @@ class Departures:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        messages: asyncio.Queue[Message] = asyncio.Queue(1)  # more would be a body in memory that nobody has asked for
+        messages: asyncio.Queue[Message] = asyncio.Queue(1)  # a longer queue would buffer an unread body in memory
         left = asyncio.Event()
         started = answered = False
 
@@ -72,12 +72,12 @@ class Departures:
         work = asyncio.ensure_future(self._app(scope, messages.get, passed))
         try:
             await asyncio.wait((work, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if answered:  # a server says that the client has left then, too
+            if answered:  # servers report a disconnect after the response, too
                 await work
-        except asyncio.CancelledError:  # the server ends, and has waited long enough
+        except asyncio.CancelledError:  # the server shuts down and its grace period is over
             work.cancel()
             if not started:
-                await JSONResponse({"error": "the service ends; ask again later"}, 503)(scope, receive, send)
+                await JSONResponse({"error": "the service shuts down; ask again later"}, 503)(scope, receive, send)
         finally:
             for task in (listener, leaving, work):
                 task.cancel()

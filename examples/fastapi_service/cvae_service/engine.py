@@ -1,4 +1,4 @@
-"""The model as several requests at a time use it: what `cvae_runtime.Model` gives for each alone, in fewer calls."""
+"""Share one model between requests: the results of `cvae_runtime.Model` for each, in fewer calls."""
 
 import asyncio
 import threading
@@ -19,14 +19,14 @@ Floats = NDArray[np.float32]
 
 
 class Engine:
-    """A bundle's model with a `Batcher` before its encoder and one before its decoder.
+    """A bundle's model with one `Batcher` for its encoder and one for its decoder.
 
-    A request's random numbers are drawn for that request alone, so that they depend on its seed and not on its
-    neighbours; what the encoder and the decoder do with an image or a latent depends on that image or latent alone.
+    Random numbers are drawn for each request separately, so they depend only on its seed. The outputs of the encoder
+    and decoder for an image or latent do not depend on the others in a batch.
     """
 
     def __init__(self, settings: Settings) -> None:
-        asked: dict[str, Any] = {"provider": settings.provider, "precision": settings.precision}  # which `load` checks
+        asked: dict[str, Any] = {"provider": settings.provider, "precision": settings.precision}  # checked by `load`
         self.model = cvae.load(settings.bundle or None, threads=settings.threads or None, **asked)
         self.encoder = Batcher(self._run_encoder, settings.max_waiting)
         self.decoder = Batcher(lambda z: [self.model.decode(z)], settings.max_waiting)
@@ -36,33 +36,33 @@ class Engine:
         return [posterior.mean, posterior.logvar]
 
     async def close(self) -> None:
-        """Answer what waits, then end the model's threads."""
+        """Answer the waiting requests, then close the model."""
         await self.encoder.close()
         await self.decoder.close()
         self.model.close()
 
     async def sample(self, count: int, seed: int, first: int, temperature: float) -> Floats:
-        """Do what `Model.generate` does: float32 (N, H, W, C)."""
+        """Like `Model.generate`: float32 (N, H, W, C)."""
         self.model.check_generate(count, seed=seed, first=first, temperature=temperature)
         z = cvae.prior_latents(seed, first, count, self.model.latent_dim) * np.float32(temperature)
         return await self._decode(z)
 
     async def reconstruct(self, images: Images, *, sample: bool, seed: int, first: int) -> Floats:
-        """Do what `Model.reconstruct` does: float32 (N, H, W, C)."""
+        """Like `Model.reconstruct`: float32 (N, H, W, C)."""
         if not sample:
             return await self._decode((await self.encoder(images))[0])
         self.model.check_rng()
         noise = cvae.posterior_noise(seed, first, len(images), self.model.latent_dim)
         mean, logvar = await self.encoder(images)
-        with np.errstate(over="ignore", invalid="ignore"):  # `_decode` refuses what comes of it
+        with np.errstate(over="ignore", invalid="ignore"):  # `_decode` rejects the results
             z = cvae.elbo.reparameterize(mean, logvar, noise)
         return await self._decode(z)
 
     async def score(self, images: Images, samples: int, seed: int, first: int) -> cvae.Scores:
-        """Do what `Model.score` does."""
+        """Like `Model.score`."""
         info, loop = self.model.manifest.model, asyncio.get_running_loop()
         self.model.check_rng()
-        if info.likelihood != "bernoulli":  # the decoder's second output, which others need, is not `decode`'s to give
+        if info.likelihood != "bernoulli":  # others need the decoder's second output, which `decode` does not return
             return await asyncio.to_thread(self.model.score, images, samples=samples, seed=seed, first=first)
         posterior = cvae.Posterior(*await self.encoder(images))
         given_up = threading.Event()
@@ -87,12 +87,12 @@ class Engine:
                 first,
             )
         finally:
-            given_up.set()  # a thread hears of no cancellation
+            given_up.set()  # threads cannot be cancelled
             for call in decoding:
                 call.cancel()
 
     async def _decode(self, z: Floats) -> Floats:
-        if not np.isfinite(z).all():  # checked here, since an error would be that of the neighbours too
+        if not np.isfinite(z).all():  # checked here, because inside a batch the error would reach other requests
             raise cvae.BundleError("the encoder's logvar is too large for a draw of float32; export the bundle again")
         probs: Floats = (await self.decoder(z))[0]
         return probs

@@ -1,4 +1,4 @@
-"""What an operator may set."""
+"""Settings of the service."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -11,22 +11,22 @@ PREFIX = "CVAE_"
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Each is read from an environment variable, CVAE_ and the name in capitals: ``CVAE_MAX_COUNT=64``.
+    """Settings, read from environment variables: CVAE_ and the name in capitals, as in ``CVAE_MAX_COUNT=64``.
 
     Attributes:
-        bundle: the bundle's folder; the package's MNIST model if empty.
-        provider, precision: what `cvae_runtime.load` takes.
-        threads: of the model; 0: as many as there are cores.
-        max_count: samples, or pictures, of a request.
-        max_draws: of a request to /score: its pictures times its samples of each.
-        max_upload: bytes of a request's body.
-        max_pixels: of a picture, told from its header: what unpacks to more is refused unread.
-        max_decoding: pixels of uploads that are decoded or wait for it; beyond them the answer is 503.
-        max_waiting: images and latents that wait for the model; beyond them the answer is 503.
-        max_connections: beyond them the answer is 503.
-        body_seconds: that a request's body may take.
-        grace_seconds: that answers under way may take when the service is told to end.
-        host, port: where the service listens.
+        bundle: the bundle's folder; empty for the packaged MNIST model.
+        provider, precision: arguments of `cvae_runtime.load`.
+        threads: threads of the model; 0 for one per core.
+        max_count: samples or pictures per request.
+        max_draws: pictures times samples per request to /score.
+        max_upload: bytes per request body.
+        max_pixels: pixels per picture; read from its header, so larger pictures are rejected before they are decoded.
+        max_decoding: pixels of uploads that are decoded or wait for decoding; above it the answer is 503.
+        max_waiting: images and latents that wait for the model; above it the answer is 503.
+        max_connections: open connections; above it the answer is 503.
+        body_seconds: time in which a request's body must arrive.
+        grace_seconds: time in which running requests must finish at shutdown.
+        host, port: address to listen on.
     """
 
     bundle: str = ""
@@ -55,10 +55,10 @@ class Settings:
 
     @classmethod
     def of_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read the settings.
+        """Read the settings from environment variables.
 
         Raises:
-            InputError: a value that cannot be, or a variable with our prefix that names no setting.
+            InputError: a value is invalid, or a variable with the prefix matches no setting.
         """
         fields = {f"{PREFIX}{field.name.upper()}": field for field in dataclasses.fields(cls)}
         given: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Pictures that strangers send: limited before anything is unpacked."""
+"""Read pictures from untrusted clients, with limits that apply before they are decoded."""
 
 import asyncio
 import warnings
@@ -16,21 +16,21 @@ from cvae_runtime.images import encoded_shape, fit_picture, read_picture
 
 from .batching import BusyError
 
-# Of the dozens of formats that Pillow reads, some start other programs. These are what cameras and browsers make.
+# Pillow reads dozens of formats, some with other programs. These are the formats of cameras and browsers.
 _BEGINNINGS = {"PNG": b"\x89PNG", "JPEG": b"\xff\xd8\xff", "GIF": b"GIF8", "BMP": b"BM", "WebP": b"RIFF"}
 
 
 class Reader:
-    """Decodes uploads, off the event loop and a picture at a time, so that a request of many keeps no other waiting.
+    """Decode uploads in threads, one picture at a time, so that a request with many pictures does not delay others.
 
     Args:
         shape: (H, W, C) of the model.
-        most: pixels that are decoded or wait for it.
+        most: limit of the pixels that are decoded or wait for decoding.
     """
 
     def __init__(self, shape: tuple[int, int, int], most: int) -> None:
         self._shape, self._most = shape, most
-        self._threads = ThreadPoolExecutor(2, "reader")  # one decodes, the other reads headers meanwhile
+        self._threads = ThreadPoolExecutor(2, "reader")  # one decodes while the other reads headers
         self._turn = asyncio.Lock()
         self._pixels = 0
 
@@ -38,7 +38,7 @@ class Reader:
         """Read the files of a request.
 
         Args:
-            files: each as bytes and what errors call it.
+            files: the bytes of each file, and its name in messages.
             options: see `read_upload`.
 
         Returns:
@@ -46,8 +46,8 @@ class Reader:
 
         Raises:
             InputError: see `read_upload`.
-            HTTPException: 413, the request has more pixels than may ever be decoded.
-            BusyError: too many pixels are decoded or wait for it.
+            HTTPException: 413, the request has more pixels than the limit.
+            BusyError: too many pixels are decoded or wait for decoding.
         """
         loop = asyncio.get_running_loop()
         pixels = await loop.run_in_executor(self._threads, count_pixels, files)
@@ -69,24 +69,24 @@ class Reader:
             self._pixels -= pixels
 
     def close(self) -> None:
-        """End the threads."""
+        """Stop the threads."""
         self._threads.shutdown(cancel_futures=True)
 
 
 def limit_pixels(most: int) -> None:
-    """Let Pillow refuse pictures of more pixels, by their headers: a few kilobytes can unpack to gigabytes.
+    """Let Pillow reject pictures of more pixels by their headers: a few kilobytes can unpack to gigabytes.
 
-    This is a setting of the whole process. `read_picture` refuses what Pillow only warns of.
+    This is a setting of the whole process. `read_picture` turns Pillow's warnings into errors.
     """
     Image.MAX_IMAGE_PIXELS = most
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
 def count_pixels(files: Sequence[tuple[bytes, str]]) -> int:
-    """How many pixels files have together, by their headers.
+    """Count the pixels of files by their headers.
 
     Raises:
-        InputError: one is no picture, or too large.
+        InputError: a file is no picture, or too large.
     """
     pixels = 0
     for data, name in files:
@@ -100,13 +100,13 @@ def count_pixels(files: Sequence[tuple[bytes, str]]) -> int:
 def read_upload(
     data: bytes, name: str, shape: tuple[int, int, int], *, resize: bool, gray: bool, invert: bool
 ) -> NDArray[np.uint8]:
-    """One encoded picture as the model takes it; nothing is changed unasked.
+    """Read one encoded picture for the model, and change it only as the options say.
 
     Args:
         data: the file.
-        name: what errors call it.
+        name: its name in messages.
         shape: (H, W, C) of the model.
-        resize, gray, invert: what `cvae_runtime.read_images` does under these names.
+        resize, gray, invert: options of `cvae_runtime.read_images`.
 
     Returns:
         uint8 (H, W, C).

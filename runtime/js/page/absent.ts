@@ -1,5 +1,5 @@
-/** Stands in for onnxruntime-web/webgpu in the page that is one file. */
+/** Replaces onnxruntime-web/webgpu in the single-file page. */
 
-throw new Error("a page in one file carries WebAssembly alone");
+throw new Error("the single-file page contains only WebAssembly");
 
 export {};

@@ -1,8 +1,8 @@
 /**
- * The model that is open, one piece of work at a time, and who wants to hear when another is.
+ * The open model. Runs its work one piece at a time, and notifies listeners when the model or its provider changes.
  *
- * WebAssembly opens first, for it is there soonest. A graphics card takes over later, where there is one and the
- * library's self-check passes on it; the pictures stay, for it is the same model.
+ * WebAssembly opens first because it is the fastest to start. If there is a graphics card that passes the library's
+ * self-check, it takes over later. The pictures stay, because the model is the same.
  */
 
 import { load } from "../src/browser.ts";
@@ -29,7 +29,7 @@ export class Bench {
   #model: Model | undefined;
   #source: Source | undefined;
   #opening = 0;
-  #generation = 0; // counts models, not their providers
+  #generation = 0; // counts models, but not changes of provider
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(wasm?: Wasm) {
@@ -49,22 +49,22 @@ export class Bench {
     return this.#model !== undefined;
   }
 
-  /** Calls `listener` whenever another model is open. */
+  /** Calls `listener` whenever another model opens. */
   onModel(listener: Listener): void {
     this.#opened.push(listener);
   }
 
-  /** Calls `listener` whenever a model runs on another provider, another model's first one included. */
+  /** Calls `listener` whenever the provider changes, and when a new model first runs. */
   onEngine(listener: Listener): void {
     this.#engine.push(listener);
   }
 
-  /** Opens a model; where that fails, the one before stays. */
+  /** Opens a model; if that fails, the current one stays open. */
   async open(source: Source): Promise<void> {
     const turn = ++this.#opening;
     const model = await this.#load(source, this.choice === "webgpu" ? "webgpu" : "wasm");
     await attempted(model);
-    if (turn !== this.#opening) return model.close(); // another was opened meanwhile
+    if (turn !== this.#opening) return model.close(); // another model was opened meanwhile
     this.#source = source;
     this.#generation++;
     this.note = this.choice === "auto" ? "WebAssembly, which every browser has." : "As you chose.";
@@ -84,7 +84,7 @@ export class Bench {
     if (choice === "auto") await this.upgrade();
   }
 
-  /** Hands the open model to a graphics card if it is free to, and if the card computes what the model should. */
+  /** Moves the open model to a graphics card if the choice is "auto" and the card computes correctly. */
   async upgrade(): Promise<void> {
     if (this.choice !== "auto" || this.#source === undefined || this.#model?.provider !== "wasm") return;
     const turn = this.#opening;
@@ -95,7 +95,7 @@ export class Bench {
     const slow = model?.provider === "webgpu" ? await tooSlow(model, this.model) : undefined;
     if (turn !== this.#opening) return model?.close();
     if (model?.provider === "webgpu" && slow === undefined) {
-      this.note = "This browser has WebGPU, and it computes the bundle’s golden vectors rightly.";
+      this.note = "This browser has WebGPU, and it reproduces the bundle’s golden vectors.";
       this.#replace(model);
       return;
     }
@@ -105,9 +105,9 @@ export class Bench {
   }
 
   /**
-   * Does work with the model, after all that was asked before.
+   * Runs work with the model after all earlier work.
    *
-   * Resolves to undefined where another model was opened meanwhile: its answer would be shown as the new one's.
+   * Resolves to undefined if another model was opened meanwhile, because the page would show the result as the new model's.
    */
   use<T>(work: (model: Model) => Promise<T>): Promise<T | undefined> {
     const asked = this.#generation;
@@ -135,7 +135,7 @@ export class Bench {
   }
 }
 
-/** Runs both graphs once: a bundle may be whole and still fail. */
+/** Runs both graphs once: an intact bundle can still fail. */
 async function attempted(model: Model): Promise<void> {
   const [height, width, channels] = model.imageShape;
   try {
@@ -147,7 +147,7 @@ async function attempted(model: Model): Promise<void> {
   }
 }
 
-/** Why a card is no gain though it computes rightly: a software one, say, makes the sliders lag. */
+/** The reason if a card computes correctly but slowly: a software one, for example, makes the sliders lag. */
 async function tooSlow(card: Model, processor: Model): Promise<string | undefined> {
   const [slow, fast] = [await time(card), await time(processor)];
   if (slow <= FRAME || slow <= fast) return undefined;
@@ -158,9 +158,9 @@ async function time(model: Model): Promise<number> {
   return (await pictureTime((work) => work(model), 5)) ?? Infinity;
 }
 
-/** Why WebGPU cannot run here, found out without loading what runs it. */
+/** The reason why WebGPU cannot run here, found without loading the WebGPU build. */
 async function webgpuObstacle(): Promise<string | undefined> {
-  if (SINGLE) return "a page in one file carries nothing else.";
+  if (SINGLE) return "a single-file page contains only WebAssembly.";
   const gpu = (navigator as { gpu?: GPU }).gpu;
   if (gpu === undefined) return "this browser has no WebGPU.";
   const adapter = await gpu.requestAdapter().catch(() => null);

@@ -1,9 +1,9 @@
-/** A latent code as bars: each dimension's mean, on a band of one standard deviation to both sides. */
+/** Bar chart of a latent code: each dimension's mean, with a band of one standard deviation to both sides. */
 
 import type { Posterior } from "../src/browser.ts";
 import { element, number } from "./dom.ts";
 
-const FURTHEST = 3; // what lies beyond is cut off
+const FURTHEST = 3; // larger values are cut off
 const NAMED = 3;
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -32,7 +32,7 @@ export function chart(posterior: Posterior | undefined, latentDim: number): void
   );
 }
 
-/** Upwards is positive, which in SVG is negative. */
+/** A bar as SVG path data; positive values point up, so they are negated for SVG. */
 function bar(index: number, from: number, to: number): string {
   const clip = (value: number) => Math.max(-FURTHEST, Math.min(FURTHEST, -value)).toFixed(3);
   return `M${index + 0.15} ${clip(from)}h.7V${clip(to)}h-.7z`;

@@ -1,4 +1,4 @@
-/** The page's elements by their ids, and the words that tell what happens. */
+/** Find the page's elements by id, and format numbers and messages. */
 
 export function element<T extends Element>(id: string, kind: new () => T): T {
   const found = document.getElementById(id);
@@ -26,7 +26,7 @@ export function context2d(target: HTMLCanvasElement): CanvasRenderingContext2D {
   return context;
 }
 
-/** A number with a true minus sign, as it is set in text. */
+/** Formats a number with a typographic minus sign. */
 export function number(value: number, digits: number): string {
   const text = Math.abs(value).toFixed(digits);
   return value < 0 && Number(text) !== 0 ? `−${text}` : text;

@@ -1,4 +1,4 @@
-/** Saving a picture where the browser saves what is downloaded. */
+/** Save a picture to the browser's downloads. */
 
 import type { Picture } from "../src/browser.ts";
 import { context2d } from "./dom.ts";

@@ -1,4 +1,4 @@
-/** A drawing or a picture, and what the model makes of it. */
+/** The section Draw: a drawing or picture, its reconstruction, code and score. */
 
 import type { Model, Scores } from "../src/browser.ts";
 import type { Bench } from "./bench.ts";
@@ -10,7 +10,7 @@ import { alarm, explain, press, say } from "./notice.ts";
 import { Pad } from "./pad.ts";
 import { erase, paint, resize, toImageData } from "./picture.ts";
 import type { Sample } from "./sample.ts";
-import { edgeMean } from "./telling.ts";
+import { edgeMean } from "./ranking.ts";
 
 const FAILURE = "The picture could not be scored";
 
@@ -26,12 +26,12 @@ export class DrawSection {
     },
   );
   #shape: [number, number, number] = [28, 28, 1];
-  #paper = 0; // grey level around what the model paints
-  #pictured = false; // a picture lies on the pad, not a drawing alone
+  #paper = 0; // grey level around the model's pictures
+  #pictured = false; // the pad holds a picture, maybe with a drawing on it
   #centred = { drawing: true, picture: false };
   #code: Float32Array | undefined;
 
-  /** `next` gives a sample, `explore` opens a latent in Explore. */
+  /** `next` returns a sample; `explore` opens a latent in Explore. */
   constructor(bench: Bench, next: () => Sample, explore: (sample: Sample) => void) {
     this.#bench = bench;
     press("clear", FAILURE, () => {
@@ -68,7 +68,7 @@ export class DrawSection {
     });
   }
 
-  /** Takes the grey level, in [0, 1], that surrounds what the model paints, as the colour of the paper. */
+  /** Sets the paper's colour to the grey level, in [0, 1], of the edges of the model's pictures. */
   setEdge(edge: number): void {
     const paper = edge > 0.5 ? 255 : 0;
     if (paper === this.#paper) return;
@@ -80,7 +80,7 @@ export class DrawSection {
   async open(file: Blob & { name?: string }): Promise<void> {
     const picture = await createImageBitmap(file).catch(() => undefined);
     if (picture === undefined) {
-      const name = file.name ?? "what you chose";
+      const name = file.name ?? "a file without a name";
       alarm(
         "This is not a picture",
         `Expected a picture that this browser can show, such as PNG, JPEG or WebP; found ${name}.`,
@@ -139,7 +139,7 @@ export class DrawSection {
     input("centre").checked = this.#centred[pictured ? "picture" : "drawing"];
   }
 
-  /** A picture whose edge is as bright as the model's paintings are dark there, or the reverse, is turned round. */
+  /** Inverts a picture if its edges are bright and those of the model's pictures are dark, or the reverse. */
   #guessInversion(): void {
     const pixels = this.#pad.pixels;
     const edge = edgeMean(

@@ -1,18 +1,18 @@
-/** Models and pictures from the visitor's disk: dropped on the page, or chosen as a folder or as files. */
+/** Open models and pictures from disk: dropped on the page, or chosen as a folder or as files. */
 
 import type { BundleFiles } from "../src/browser.ts";
 import { block, button, element, input, on } from "./dom.ts";
 
 const MANIFEST = "manifest.json";
-const MOST_FILES = 1000; // of a dropped folder; a bundle has a dozen
+const MOST_FILES = 1000; // in a dropped folder; a bundle has about twelve
 const DEEPEST = 3;
 
-/** Files by their paths within what was dropped or chosen. */
+/** Files by their paths within the dropped or chosen folder. */
 export type Found = ReadonlyMap<string, File>;
 
 export function watchDrops(found: (files: Found) => void): void {
   const curtain = block("curtain");
-  let depth = 0; // entering a child comes before leaving its parent
+  let depth = 0; // the event for entering a child comes before the one for leaving its parent
   const hide = (): void => {
     depth = 0;
     curtain.hidden = true;
@@ -36,7 +36,7 @@ export function watchDrops(found: (files: Found) => void): void {
   });
 }
 
-/** The dialog that takes a folder or files, for who does not drag. */
+/** The dialog that opens a folder or files without dragging. */
 export function watchChooser(found: (files: Found) => void): void {
   const dialog = element("chooser", HTMLDialogElement);
   on(button("open"), "click", () => {
@@ -62,7 +62,7 @@ export function watchChooser(found: (files: Found) => void): void {
   }
 }
 
-/** The files of the folder that holds the manifest, by their names in it; undefined where there is no manifest. */
+/** The files of the folder with the manifest, by name; undefined if there is no manifest. */
 export function asBundle(found: Found): BundleFiles | undefined {
   const manifests = [...found.keys()].filter((path) => path === MANIFEST || path.endsWith(`/${MANIFEST}`));
   if (manifests.length === 0) return undefined;
@@ -72,7 +72,7 @@ export function asBundle(found: Found): BundleFiles | undefined {
   return new Map(inside.map(([path, file]) => [path.slice(folder.length), file]));
 }
 
-/** The picture, if that is all there is. */
+/** The picture, if it is the only file. */
 export function asPicture(found: Found): File | undefined {
   const files = [...found.values()];
   return files.length === 1 && files[0].type.startsWith("image/") ? files[0] : undefined;
@@ -105,7 +105,7 @@ async function collect(entry: FileSystemEntry, path: string, depth: number, foun
     const reader = (entry as FileSystemDirectoryEntry).createReader();
     let part: FileSystemEntry[];
     do {
-      // Browsers give a folder's entries in parts of a hundred; an empty one ends them.
+      // Browsers return the entries of a folder in parts of 100; an empty part is the last one.
       part = await new Promise((resolve, reject) => {
         reader.readEntries(resolve, reject);
       });

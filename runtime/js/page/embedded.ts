@@ -1,4 +1,4 @@
-/** The files that lie inside a page that is one file: elements of bytes, gzipped and then in base64. */
+/** Read the files embedded in a single-file page: elements with bytes, gzipped and base64-encoded. */
 
 export interface Embedded {
   bundle: Map<string, Uint8Array>;
@@ -8,7 +8,7 @@ export interface Embedded {
 const FOLDER = "bundle/";
 const WASM = "ort.wasm";
 
-/** What the page carries, or undefined where it carries nothing. Elements are emptied once they are read. */
+/** The embedded files, or undefined if there are none. Elements are emptied after they are read. */
 export async function embeddedFiles(): Promise<Embedded | undefined> {
   const holders = [...document.querySelectorAll<HTMLScriptElement>("script[data-file]")];
   if (holders.length === 0) return undefined;

@@ -1,4 +1,4 @@
-/** One latent on sliders, and its picture. */
+/** The section Explore: sliders for the dimensions of a latent, and its picture. */
 
 import type { Model } from "../src/browser.ts";
 import type { Bench } from "./bench.ts";
@@ -9,11 +9,11 @@ import { paint, toImageData } from "./picture.ts";
 import { Slider } from "./slider.ts";
 import type { Sample } from "./sample.ts";
 
-const MOST = 12; // sliders that stand at once; on a phone the first eight are shown
+const MOST = 12; // sliders that are always visible; phones show the first eight
 
 interface Request {
   latent: Float32Array;
-  when: number | undefined; // of the event that asked, on the page's clock
+  when: number | undefined; // time of the input event, on the page's clock
 }
 
 export class ExploreSection {
@@ -34,7 +34,7 @@ export class ExploreSection {
     press("explore-sample", "No sample could be taken", () => {
       this.show(next());
     });
-    press("explore-undo", "Nothing could be undone", () => {
+    press("explore-undo", "The changes could not be undone", () => {
       this.show(this.#origin);
     });
     press("explore-zero", "The picture could not be made", () => {
@@ -48,7 +48,7 @@ export class ExploreSection {
     });
   }
 
-  /** The latent as the sliders stand. */
+  /** The latent that the sliders show. */
   get latent(): Float32Array {
     return this.#latent.slice();
   }
@@ -62,7 +62,7 @@ export class ExploreSection {
     this.#latest.ask({ latent: this.latent, when: undefined });
   }
 
-  /** Puts the most telling dimensions on the sliders that stand at once. */
+  /** Assigns the visible sliders to the dimensions that change the picture most. */
   rank(order: readonly number[]): void {
     this.#few = order.slice(0, MOST).map((dimension) => this.#slider(dimension));
     block("sliders").replaceChildren(...this.#few.map((slider) => slider.row));

@@ -1,15 +1,15 @@
-/** From a picture of any size to one of a model's size. */
+/** Resize pictures to a model's size. */
 
 import { paperBelow } from "../src/arrays.ts";
 import { context2d } from "./dom.ts";
 
-const BOX = 20; // pixels: MNIST's digits fit into a square of this size …
-const SIDE = 28; // … and have their centre of mass in the middle of one of this size
-const INK = 32; // grey levels from the paper's; less is the paper's own unevenness
+const BOX = 20; // pixels; MNIST's digits fit into a square of this size
+const SIDE = 28; // pixels; MNIST's images, with the digit's centre of mass in the middle
+const INK = 32; // grey levels; smaller differences from the paper are unevenness of the paper
 
 /**
- * Draws the middle of a picture over a whole canvas; what is transparent in it is white, or black where all the rest is
- * white. Pixels of small pictures become squares, so that a picture of the model's own size reaches the model as it is.
+ * Fills a canvas with the middle of a picture. Transparent parts become white, or black if all other parts are white.
+ * Pixels of small pictures become squares, so that a picture of the model's own size reaches the model unchanged.
  */
 export function cover(target: HTMLCanvasElement, source: CanvasImageSource, width: number, height: number): void {
   const context = context2d(target);
@@ -33,17 +33,17 @@ export function inverted(picture: ImageData): ImageData {
   return result;
 }
 
-/** Every pixel of the result is the mean of the area that it covers in the picture. */
+/** Shrinks a picture: each pixel of the result is the mean of the area that it covers. */
 export function shrink(picture: ImageData, width: number, height: number): ImageData {
   const across = means(picture.data, picture.height, picture.width, width, 4);
-  // Rows of pixels are averaged as columns are, with a whole row in place of one pixel's four values.
+  // To average rows, treat a whole row as one group of values, as a pixel's four values are one group for columns.
   const down = means(across, 1, picture.height, height, width * 4);
   const result = new ImageData(width, height);
   result.data.set(down);
   return result;
 }
 
-/** In each of `lines`, `from` groups of `size` values become `to` groups, by the shares that they overlap. */
+/** Averages, in each of `lines`, `from` groups of `size` values to `to` groups, weighted by overlap. */
 function means(values: ArrayLike<number>, lines: number, from: number, to: number, size: number): Float64Array {
   const result = new Float64Array(lines * to * size);
   const step = from / to;
@@ -62,8 +62,8 @@ function means(values: ArrayLike<number>, lines: number, from: number, to: numbe
 }
 
 /**
- * A drawing in the manner of MNIST: what is drawn is brought into a square of 20 pixels and then put with its centre of
- * mass into the middle of 28 x 28. Undefined where nothing is drawn.
+ * Centres a drawing as in MNIST: scales it to fit a square of 20 pixels, then puts its centre of mass into the middle of
+ * 28 x 28. Undefined if the drawing is empty.
  */
 export function asMnist(picture: ImageData, paper: number): ImageData | undefined {
   const box = inkBox(picture, paper);
@@ -99,7 +99,7 @@ function crop(picture: ImageData, left: number, top: number, width: number, heig
   return result;
 }
 
-/** How far a pixel is from the paper, in grey levels. */
+/** A pixel's difference from the paper, in grey levels. */
 function ink(picture: ImageData, pixel: number, paper: number): number {
   const [red, green, blue] = picture.data.subarray(pixel * 4, pixel * 4 + 3);
   return Math.abs((red + green + blue) / 3 - paper);

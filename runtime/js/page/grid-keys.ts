@@ -1,4 +1,4 @@
-/** Buttons over the pictures of a grid: one of them in the tab order, arrow keys between them. */
+/** Buttons over the pictures of a grid: one is in the tab order, and arrow keys move between them. */
 
 import { on } from "./dom.ts";
 import type { Tiles } from "./picture.ts";
@@ -17,7 +17,7 @@ export class GridKeys {
     });
   }
 
-  /** Puts a button over each picture; the one that has the focus keeps it while it can. */
+  /** Puts a button over each picture. The focus stays where it is if that button still exists. */
   layOut(count: number, columns: number, tiles: Tiles): void {
     this.#columns = columns;
     const { style } = this.#holder;
@@ -44,7 +44,7 @@ export class GridKeys {
     return button;
   }
 
-  /** Shows a picture as the chosen one. */
+  /** Marks a picture as chosen. */
   mark(index: number): void {
     for (const [place, button] of this.#buttons.entries()) button.setAttribute("aria-pressed", String(place === index));
     this.#reach(index);

@@ -1,11 +1,11 @@
-/** The newest request is answered; those that came while another was being answered are passed over. */
+/** Runs the newest request; requests that are replaced while another one runs are skipped. */
 export class Latest<T> {
   readonly #work: (request: T, overtaken: () => boolean) => Promise<void>;
   readonly #failed: (error: unknown) => void;
   #waiting: { request: T } | undefined;
   #busy = false;
 
-  /** `work` may ask whether it has been overtaken, and end early then. */
+  /** `work` can call `overtaken` to learn that a newer request waits, and end early. */
   constructor(work: (request: T, overtaken: () => boolean) => Promise<void>, failed: (error: unknown) => void) {
     this.#work = work;
     this.#failed = failed;

@@ -1,4 +1,4 @@
-/** Opens the model and puts the page's parts together. */
+/** Entry point: opens the model and connects the page's sections. */
 
 import { Bench, SINGLE } from "./bench.ts";
 import type { Source } from "./bench.ts";
@@ -12,14 +12,14 @@ import { ModelSection } from "./model.ts";
 import { alarm, attempt, calm, explain, say } from "./notice.ts";
 import { keepOffline } from "./offline.ts";
 import { SampleSection } from "./sample.ts";
-import { telling } from "./telling.ts";
+import { rankDimensions } from "./ranking.ts";
 import { WalkSection } from "./walk.ts";
 
 const PACKAGED = new URL("./bundle/", document.baseURI);
 
 const embedded = SINGLE ? await embeddedFiles() : undefined;
 const bench = new Bench(embedded?.wasm === undefined ? undefined : { wasmBinary: embedded.wasm });
-let fresh = false; // a model was opened, and its first grid is not there yet
+let fresh = false; // a model was opened and its first grid is not drawn yet
 
 const samples = new SampleSection(
   bench,
@@ -27,7 +27,7 @@ const samples = new SampleSection(
     explore.show(sample);
   },
   () => {
-    if (fresh) attempt("The model could not be looked at", settle());
+    if (fresh) attempt("The model could not be analysed", settle());
     fresh = false;
   },
 );
@@ -44,10 +44,10 @@ bench.onModel(() => {
   explore.show(samples.sample(0));
 });
 
-/** What can wait until a model's first grid is there. */
+/** Work that waits until a model's first grid is drawn. */
 async function settle(): Promise<void> {
   walk.set(samples.sample(0).latent, samples.sample(1).latent);
-  const found = await telling(bench);
+  const found = await rankDimensions(bench);
   if (found !== undefined) {
     explore.rank(found.order);
     draw.setEdge(found.edge);
@@ -91,7 +91,7 @@ function describe(found: Found): string {
 }
 
 const opened = (found: Found): void => {
-  attempt("What you gave could not be read", take(found));
+  attempt("These files could not be read", take(found));
 };
 watchDrops(opened);
 watchChooser(opened);

@@ -1,4 +1,4 @@
-/** What is open and what runs it: facts, provider, speed, self-check. */
+/** The section Model: facts about the open model, its provider, speed and self-check. */
 
 import type { Model } from "../src/browser.ts";
 import { SINGLE } from "./bench.ts";
@@ -60,7 +60,7 @@ export class ModelSection {
     const [height, width, channels] = model.imageShape;
     const bytes = [model.graphs.encoder.bytes, model.graphs.decoder.bytes];
     const facts: [string, string][] = [
-      ["Trained on", training === null ? "not told" : training.data.replace(/^mnist$/, "MNIST")],
+      ["Trained on", training === null ? "unknown" : training.data.replace(/^mnist$/, "MNIST")],
       ["Pictures", `${width} × ${height}, ${channels === 1 ? "grey" : "colour"}`],
       ["Latent dimensions", String(model.latentDim)],
       ["Encoder, decoder", bytes.map(inBytes).join(", ")],

@@ -1,4 +1,4 @@
-/** What the page tells a person: quietly to screen readers, or as an alert at the foot of the window. */
+/** Messages to the visitor: status texts for screen readers, and alerts at the bottom of the window. */
 
 import { CvaeError } from "../src/browser.ts";
 import { block, button, on } from "./dom.ts";
@@ -7,7 +7,7 @@ export function say(text: string): void {
   block("status").textContent = text;
 }
 
-/** Shows a message over the page until it is dismissed. */
+/** Shows an alert until it is dismissed. */
 export function alarm(title: string, text: string): void {
   const heading = document.createElement("strong");
   heading.textContent = title;
@@ -24,7 +24,7 @@ export function calm(): void {
   block("alert").replaceChildren();
 }
 
-/** Awaits work that nothing else waits for; what it throws is shown. */
+/** Awaits work that nothing else awaits, and shows its errors as alerts. */
 export function attempt(title: string, work: Promise<unknown>): void {
   work.catch((error: unknown) => {
     alarm(title, explain(error));
@@ -36,7 +36,7 @@ export function explain(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }
 
-/** Runs `work` when the button is pressed; it cannot be pressed again before that has ended. */
+/** Runs `work` when a button is pressed. The button is disabled until the work has ended. */
 export function press(id: string, title: string, work: () => Promise<void> | void): void {
   const target = button(id);
   let busy = false;

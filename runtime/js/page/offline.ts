@@ -1,20 +1,20 @@
-/** The service worker that lets the page open without a network, once all that it needs has come over one. */
+/** Register the service worker, which lets the page open offline once all its files are cached. */
 
 import type { Model } from "../src/browser.ts";
 import { SINGLE } from "./bench.ts";
 import { block } from "./dom.ts";
 
-/** A deployment as a visit has seen it, which is what the service worker is to keep. */
+/** The files of one deployment, as loaded by this visit; the service worker caches them. */
 export interface Deployment {
-  /** Where the page itself lies. */
+  /** URL of the page. */
   page: string;
-  /** What its HTML names: scripts and styles, with hashes in their names. */
+  /** URLs in its HTML: scripts and styles, with hashes in their names. */
   names: string[];
-  /** All other files by their URLs, with their SHA-256 where no hash is in their names. */
+  /** The other files by URL, with their SHA-256, or null if their names hold a hash. */
   files: Map<string, string | null>;
 }
 
-/** Has the page kept with the model that lies at `bundle`. Where that cannot be, the page is as good as it was. */
+/** Caches the page with the model at `bundle`. If that fails, the page works as before. */
 export async function keepOffline(model: Model, bundle: URL): Promise<void> {
   const possible = !SINGLE && import.meta.env.PROD && location.protocol.startsWith("http") && isSecureContext;
   if (!possible || !("serviceWorker" in navigator)) return;
@@ -27,7 +27,7 @@ async function hasKept(wanted: Deployment): Promise<boolean> {
   try {
     await navigator.serviceWorker.register("./sw.js");
   } catch {
-    return false; // browsers refuse it where they store nothing
+    return false; // browsers that store nothing reject the registration
   }
   const { active } = await navigator.serviceWorker.ready;
   const channel = new MessageChannel();
@@ -48,7 +48,7 @@ function deployment({ sha256, manifest }: Model, bundle: URL): Deployment {
     .filter((url) => url.startsWith(assets));
   const hashes = new Map([["manifest.json", sha256]]);
   for (const { file, sha256: hash } of [...manifest.graphs, manifest.golden]) hashes.set(file, hash);
-  const golden = new URL(manifest.golden.file, bundle).href; // what "Check the numbers" reads
+  const golden = new URL(manifest.golden.file, bundle).href; // read by "Check the numbers"
   const files = new Map<string, string | null>();
   for (const url of [...performance.getEntriesByType("resource").map(({ name }) => name), golden]) {
     const hash = url.startsWith(bundle.href) ? hashes.get(url.slice(bundle.href.length)) : undefined;

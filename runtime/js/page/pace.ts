@@ -1,12 +1,12 @@
-/** How much to compute at a time so that the page keeps answering, on slow machines and with large models. */
+/** Divide work so that the page stays responsive, on slow machines and with large models. */
 
 const PATIENCE = 30; // milliseconds
-const MOST = 32; // pictures; more at a time are not faster
+const MOST = 32; // pictures; larger parts are not faster
 
 /**
- * Divides a number of pictures into parts: the first picture and how many, one after another.
+ * Divides a number of pictures into parts: the index of the first picture and the count of each.
  *
- * A part is as large as the one before was fast; between two the browser paints and answers.
+ * The size of a part depends on the speed of the part before. Between parts the browser paints and handles events.
  */
 export async function* paced(pictures: number): AsyncGenerator<readonly [first: number, count: number]> {
   let size = 1;

@@ -1,15 +1,15 @@
-/** A canvas to draw on with mouse, pen or finger. It also holds pictures, to be drawn over. */
+/** A canvas to draw on with mouse, pen or finger. It also shows pictures, which can be drawn on. */
 
 import { block, canvas, context2d, on } from "./dom.ts";
 import { cover } from "./fit.ts";
 import { resize } from "./picture.ts";
 
-const SIDE = 280; // pixels at least, whatever the model's size is
+const SIDE = 280; // minimum in pixels, for any size of the model
 const PEN = 0.08; // of the shorter side: MNIST's lines are two to three of 28 pixels wide
 
 export class Pad {
   ink = "#fff";
-  /** Whether nothing was drawn since it was emptied. */
+  /** Whether nothing was drawn since the pad was cleared. */
   empty = true;
   readonly #canvas = canvas("pad");
   readonly #changed: () => void;
@@ -32,7 +32,7 @@ export class Pad {
     });
   }
 
-  /** Takes a model's shape and the grey level of its paper, and is emptied. */
+  /** Adapts to a model's shape and the grey level of its paper, and clears the pad. */
   suit([height, width]: readonly [number, number, number], paper: number): void {
     const scale = Math.max(1, Math.ceil(SIDE / Math.max(height, width)));
     resize(this.#canvas, width * scale, height * scale);
@@ -53,7 +53,7 @@ export class Pad {
     this.#setEmpty(false);
   }
 
-  /** Puts a picture of the model's own size on the pad, its pixels as squares. */
+  /** Puts a picture of the model's own size on the pad; its pixels become squares. */
   placePixels(picture: ImageData): void {
     const small = document.createElement("canvas");
     small.width = picture.width;

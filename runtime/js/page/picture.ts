@@ -1,10 +1,10 @@
-/** Pictures of a model on canvases. */
+/** Draw the images of a model on canvases. */
 
 import { toUint8 } from "../src/browser.ts";
 import type { Images } from "../src/browser.ts";
 import { context2d } from "./dom.ts";
 
-/** One of the images, as a canvas takes it. */
+/** Converts one of the images to ImageData. */
 export function toImageData(images: Images, index = 0): ImageData {
   const [, height, width, channels] = images.shape;
   const size = height * width * channels;
@@ -23,7 +23,7 @@ export function toImageData(images: Images, index = 0): ImageData {
   return picture;
 }
 
-/** Gives a canvas a size, and empties it only if it had another: assigning the same size empties it too. */
+/** Resizes a canvas if its size differs: assigning the same size would clear it. */
 export function resize(target: HTMLCanvasElement, width: number, height: number): void {
   if (target.width !== width) target.width = width;
   if (target.height !== height) target.height = height;
@@ -38,7 +38,7 @@ export function erase(target: HTMLCanvasElement): void {
   context2d(target).clearRect(0, 0, target.width, target.height);
 }
 
-/** Where pictures lie on a canvas that holds `columns` in a row, with a little room between them. */
+/** Positions of pictures on a canvas with `columns` per row and small gaps. */
 export class Tiles {
   readonly gap: number;
   readonly width: number;

@@ -1,4 +1,4 @@
-/** A grid of samples: seed, number and temperature decide it. */
+/** The section Sample: a grid of samples, determined by seed, count and temperature. */
 
 import { pictureGrid, priorLatents } from "../src/browser.ts";
 import type { Images } from "../src/browser.ts";
@@ -12,7 +12,7 @@ import { paced } from "./pace.ts";
 import { Tiles, toImageData } from "./picture.ts";
 
 const SEEDS = 1n << 64n;
-const SCALE_UP_TO = 64; // pixels; smaller pictures are saved twice as large, as cvae-generate does
+const SCALE_UP_TO = 64; // pixels; smaller pictures are saved at twice their size, as by cvae-generate
 
 interface Request {
   seed: bigint;
@@ -40,11 +40,11 @@ export class SampleSection {
   );
   #request: Request = { seed: 0n, count: 64, temperature: 1 };
   #drawn: { request: Request; images: Images } | undefined;
-  #fresh = true; // no grid of this model was drawn yet
+  #fresh = true; // this model has no grid yet
   #measured = false;
-  #taken = 0; // samples that were taken one by one, from behind the grid's
+  #taken = 0; // samples returned by next(), which come after those of the grid
 
-  /** `chosen` hears which sample was pressed, `painted` when a grid is complete. */
+  /** Calls `chosen` with the sample that was pressed, and `painted` when a grid is complete. */
   constructor(bench: Bench, chosen: (sample: Sample) => void, painted: (images: Images) => void) {
     this.#bench = bench;
     this.#chosen = chosen;
@@ -77,12 +77,12 @@ export class SampleSection {
     });
   }
 
-  /** A sample that is not in the grid, another one each time. */
+  /** Returns a sample that is not in the grid, a new one each time. */
   next(): Sample {
     return this.sample(this.#request.count + this.#taken++);
   }
 
-  /** A sample by its index, with its latent as the grid's temperature makes it. */
+  /** Returns the sample with this index; its latent includes the grid's temperature. */
   sample(index: number): Sample {
     const { seed, temperature } = this.#request;
     const latent = priorLatents(seed, index, 1, this.#bench.model.latentDim);
@@ -145,7 +145,7 @@ export class SampleSection {
     block("grid-frame").style.setProperty("--ratio", String(tiles.width / tiles.height));
     tiles.prepare(canvas("grid-canvas"));
     this.#keys.layOut(count, columns, tiles);
-    if (this.#fresh) this.#keys.mark(0); // which Explore begins with
+    if (this.#fresh) this.#keys.mark(0); // Explore starts with it
     this.#fresh = false;
   }
 

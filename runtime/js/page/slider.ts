@@ -1,8 +1,8 @@
-/** One latent dimension as a slider, with its name before it and its value behind it. */
+/** A slider for one latent dimension, with its name on the left and its value on the right. */
 
 import { number, on } from "./dom.ts";
 
-const FURTHEST = 4; // of N(0, 1), one value in 16,000 lies beyond
+const FURTHEST = 4; // of N(0, 1), one value in 16,000 is larger
 const STEP = 0.05;
 
 export class Slider {
@@ -31,7 +31,7 @@ export class Slider {
     });
   }
 
-  /** Shows a value; one beyond the slider's ends is still told in figures. */
+  /** Shows a value; the figure is right even if the value is beyond the slider's range. */
   set(value: number): void {
     this.#range.value = String(value);
     this.#value.value = number(value, 2);

@@ -1,15 +1,15 @@
 /**
- * Keeps the page, so that it opens without a network.
+ * Service worker: caches the page so that it opens offline.
  *
- * What is kept is one deployment whole: a cache of its own, filled by what a visit has loaded and checked, and in use once
- * it has its last file. Until then the one before is kept. A visit that begins with the network's page gets all from the
- * network, files with their content's hash in their names aside; one that begins with the kept page gets all from what is
- * kept. What caches do wrong, a full disk say, keeps no answer back.
+ * Each deployment has its own cache, which holds the files that a visit has loaded and checked. A cache is used once it is
+ * complete; until then the previous one is used. A visit that starts with a page from the network loads everything from
+ * the network, except files with a content hash in their names. A visit that starts with the cached page loads everything
+ * from the cache. Errors of the cache, such as a full disk, never block a response.
  */
 
 import type { Deployment } from "./offline.ts";
 
-/** What is used of a service worker's global scope: TypeScript has no library with it beside the DOM's. */
+/** The used part of a service worker's global scope: TypeScript cannot combine its library with the DOM's. */
 interface Scope {
   readonly clients: { claim(): Promise<void> };
   readonly registration: { readonly scope: string };
@@ -32,10 +32,10 @@ interface Fetch {
 
 const worker = globalThis as unknown as Scope;
 const { scope } = worker.registration;
-const PREFIX = `cvae ${scope} `; // an origin's caches are one heap, whatever the path of a page
-const WHOLE = `${scope}whole`; // the last entry of a cache that has all
+const PREFIX = `cvae ${scope} `; // pages of one origin share all caches, whatever their paths
+const WHOLE = `${scope}whole`; // the last entry of a complete cache
 
-/** Pages that began with what is kept, or have had all that they loaded kept. */
+/** Clients that started from the cache, or whose deployment is cached. */
 const settled = new Set<string>();
 
 worker.addEventListener("install", (event) => {
@@ -57,14 +57,14 @@ worker.addEventListener("fetch", (event) => {
   event.respondWith(request.mode === "navigate" ? page(event) : file(event));
 });
 
-/** Has a page's deployment kept, and tells whether it is. */
+/** Caches a page's deployment, and posts whether that succeeded. */
 async function answer(deployment: Deployment, client: string, port: MessagePort): Promise<void> {
   try {
     if (!settled.has(client)) await navigator.locks.request(PREFIX, () => keep(deployment));
     settled.add(client);
     port.postMessage(true);
   } catch {
-    port.postMessage(false); // no room, no network any more, or another deployment by now: the page goes on without
+    port.postMessage(false); // no room, no network, or a newer deployment: the page works without the cache
   }
 }
 
@@ -94,7 +94,7 @@ async function file({ request, clientId }: Fetch): Promise<Response> {
   }
 }
 
-/** What is kept of this; undefined where nothing is, or caches do not work. */
+/** The cached response, or undefined if there is none or caches fail. */
 async function kept(request: Request): Promise<Response | undefined> {
   try {
     return await (await whole())?.match(plain(request.url));
@@ -103,7 +103,7 @@ async function kept(request: Request): Promise<Response | undefined> {
   }
 }
 
-/** The URL by which a file is kept: a page has several. */
+/** The URL under which a file is cached: the page itself has several. */
 function plain(url: string): string {
   return url.split(/[?#]/)[0].replace(/\/index\.html$/, "/");
 }
@@ -120,11 +120,11 @@ async function names(): Promise<string[]> {
   return (await caches.keys()).filter((name) => name.startsWith(PREFIX));
 }
 
-/** Keeps a deployment in the place of the one before. @throws unless all of it is kept. */
+/** Caches a deployment and deletes the previous one. @throws unless all of it is cached. */
 async function keep({ page, names: named, files }: Deployment): Promise<void> {
   const response = await fetch(page, { cache: "no-cache" });
   const html = await response.clone().text();
-  if (!response.ok || named.some((name) => !html.includes(name))) throw new Error("another page lies there by now");
+  if (!response.ok || named.some((name) => !html.includes(name))) throw new Error("the page was replaced");
   const before = await whole();
   if (before !== undefined && (await holds(before, page, html, files))) return;
   const name = `${PREFIX}${crypto.randomUUID()}`;
@@ -140,20 +140,20 @@ async function keep({ page, names: named, files }: Deployment): Promise<void> {
   await Promise.all((await names()).filter((other) => other !== name).map((other) => caches.delete(other)));
 }
 
-/** Whether a cache holds the same deployment. */
+/** Whether a cache holds this deployment. */
 async function holds(cache: Cache, page: string, html: string, files: Deployment["files"]): Promise<boolean> {
   if ((await (await cache.match(plain(page)))?.text()) !== html) return false;
   for (const [url, hash] of files) if (!(await isSame(await cache.match(plain(url)), hash))) return false;
   return true;
 }
 
-/** Fetches a file that the page has loaded. @throws where another one lies there by now. */
+/** Fetches a file that the page has loaded. @throws if it was replaced. */
 async function fetchSame(url: string, hash: string | null): Promise<Response> {
   for (const cache of ["default", "reload"] as const) {
     const response = await fetch(url, { cache });
     if (await isSame(response.clone(), hash)) return response;
   }
-  throw new Error(`${url} is not what the page has loaded`);
+  throw new Error(`${url} was replaced`);
 }
 
 async function isSame(response: Response | undefined, hash: string | null): Promise<boolean> {
@@ -162,8 +162,8 @@ async function isSame(response: Response | undefined, hash: string | null): Prom
 }
 
 /**
- * A response as caches take it, for every request: `Vary` would keep those with other headers from it, and `Vary: *` keeps
- * it out of caches. One that was redirected is no answer to who opens a page, and this one was not.
+ * Copies a response for the cache without the headers that limit its use: `Vary` would exclude requests with other
+ * headers, and `Vary: *` cannot be cached. The copy is also not marked as redirected, which browsers reject for a page.
  */
 function storable(response: Response): Response {
   const headers = new Headers(response.headers);

@@ -1,4 +1,4 @@
-/** The way between two latents, frame by frame. */
+/** The section Walk: the path between two latents, frame by frame. */
 
 import type { Images } from "../src/browser.ts";
 import { interpolateLatents } from "../src/interpolate.ts";
@@ -11,10 +11,10 @@ import { paint, Tiles, toImageData } from "./picture.ts";
 import type { Sample } from "./sample.ts";
 
 const FRAMES = 49;
-const SHOWN = 9; // of them, in the strip: every sixth
+const SHOWN = 9; // frames in the strip: every sixth
 const EVERY = (FRAMES - 1) / (SHOWN - 1);
-const MILLISECONDS = 50; // a frame
-const CALM_MILLISECONDS = 900; // a picture of the strip, for who asked for less motion
+const MILLISECONDS = 50; // per frame
+const CALM_MILLISECONDS = 900; // per picture of the strip, for visitors who prefer reduced motion
 
 interface Request {
   start: Float32Array;
@@ -36,7 +36,7 @@ export class WalkSection {
   #timer: ReturnType<typeof setInterval> | undefined;
   #forwards = true;
 
-  /** `next` gives a sample, `explored` the latent that stands in Explore. */
+  /** `next` returns a sample; `explored` returns the latent that Explore shows. */
   constructor(bench: Bench, next: () => Sample, explored: () => Float32Array) {
     this.#bench = bench;
     const failure = "The walk could not be made";

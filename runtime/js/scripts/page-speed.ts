@@ -1,4 +1,4 @@
-/** How fast the built page is in Chromium: npm run speed:page prints medians, in milliseconds. */
+/** Measure the built page in Chromium: npm run speed:page prints medians in milliseconds. */
 
 import type { Page } from "playwright-core";
 
@@ -6,7 +6,7 @@ import { launchChromium } from "../tests/chromium.ts";
 import { settled } from "../tests/page/harness.ts";
 import { serve } from "../tests/page/server.ts";
 
-const OPENINGS = 9; // each in a browser that has nothing in its caches
+const OPENINGS = 9; // each in a new browser with empty caches
 const MOVES = 300;
 
 const server = await serve();
@@ -24,7 +24,7 @@ await server.close();
 console.log(`first picture after opening: ${summary(first)}`);
 console.log(`slider to picture:           ${summary(dragged)}`);
 
-/** Drags a slider to and fro, a little every 20 ms, as a hand does. */
+/** Drags a slider back and forth in small steps, one every 20 ms. */
 async function drag(page: Page): Promise<number[]> {
   const box = await page.locator("#sliders input").first().boundingBox();
   if (box === null) throw new Error("there is no slider on the page");

@@ -1,4 +1,4 @@
-// Writes src/manifest-schema.ts from the JSON Schema that the Python package owns; a test holds that they are equal.
+// Writes src/manifest-schema.ts from the Python package's JSON Schema; a test asserts that they are equal.
 import { readFileSync, writeFileSync } from "node:fs";
 import { format } from "prettier";
 

@@ -1,4 +1,4 @@
-/** Pictures of the built page for the README: npm run screenshots writes docs/images/page-*.png. */
+/** Take screenshots of the built page for the README: npm run screenshots writes docs/images/page-*.png. */
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import { serve } from "../tests/page/server.ts";
 
 const IMAGES = projectPath("docs/images");
 
-// Each a window that shows the page from one of its parts on.
+// Each view scrolls to one part of the page.
 const VIEWS = [
   { name: "page-light", width: 1280, height: 1040, colorScheme: "light", from: ".top" },
   { name: "page-dark", width: 1280, height: 1040, colorScheme: "dark", from: "#walk" },

@@ -1,4 +1,4 @@
-/** The public names that Node.js and browsers share. */
+/** The public names shared by Node.js and browsers. */
 
 export { rawPixels, type Images, type ImageShape, type ImagesIn, type Latents } from "./arrays.ts";
 export type { BundleFiles } from "./bundle.ts";

@@ -1,11 +1,11 @@
-/** Arrays in and out: images and latents with their shapes, and what callers may hand in for them. */
+/** Images and latents with their shapes, and the checks of arrays that callers pass in. */
 
 import { found, InputError } from "./errors.ts";
 
 /** Height, width and channels. */
 export type ImageShape = readonly [height: number, width: number, channels: number];
 
-/** Expected images, values in [0, 1], image by image and row by row. */
+/** Expected images: values in [0, 1], one image after another, each row by row. */
 export interface Images {
   readonly data: Float32Array;
   readonly shape: readonly [count: number, height: number, width: number, channels: number];
@@ -19,14 +19,14 @@ export interface Latents {
 
 export type Bytes = Uint8Array | Uint8ClampedArray;
 
-/** Raw pixels 0 to 255 of one image or several: N*H*W*C of them, with or without their shape, or pictures of a canvas. */
+/** Raw pixels, 0 to 255, of one or more images: N*H*W*C values with or without a shape, or ImageData. */
 export type ImagesIn = Bytes | { readonly data: Bytes; readonly shape: readonly number[] } | ImageData | ImageData[];
 
 /**
- * Raw pixels, N*H*W*C of them, of whatever was handed in, as an array of our own. A canvas's pictures become grey by the luma of ITU-R 601-2 where
- * the model has one channel, and where they are transparent they lie on what `paperBelow` says.
+ * Converts images to a new array of N*H*W*C raw pixels. If the model has one channel, ImageData is converted to grey with
+ * the luma of ITU-R 601-2. Transparent pixels are blended with the grey level that `paperBelow` returns.
  *
- * @throws InputError if it is no image of this shape, or none at all.
+ * @throws InputError if an image has another shape, or if there are no images.
  */
 export function rawPixels(images: ImagesIn, shape: ImageShape): Uint8Array {
   const [height, width, channels] = shape;
@@ -46,10 +46,10 @@ export function rawPixels(images: ImagesIn, shape: ImageShape): Uint8Array {
     if (pictures.length > 0) return pixels;
     throw new InputError("images must hold at least one image; found none");
   }
-  const { data, shape: told } = shaped(images);
+  const { data, shape: given } = shaped(images);
   if (!isBytes(data)) throw new InputError(`images must be a Uint8Array of ${expected}; found ${found(data)}`);
-  if (told !== undefined && !isShape(told, data.length, shape)) {
-    throw new InputError(`images must be ${expected}; found ${data.length} values of shape [${told.join(", ")}]`);
+  if (given !== undefined && !isShape(given, data.length, shape)) {
+    throw new InputError(`images must be ${expected}; found ${data.length} values of shape [${given.join(", ")}]`);
   }
   if (data.length === 0) throw new InputError("images must hold at least one image; found none");
   if (data.length % size !== 0) {
@@ -59,16 +59,16 @@ export function rawPixels(images: ImagesIn, shape: ImageShape): Uint8Array {
 }
 
 /**
- * The values of latents, N*L of them, as an array of our own.
+ * Copies the N*L values of latents.
  *
- * @throws InputError if it is something else, or values are not finite.
+ * @throws InputError for another type or length, or values that are not finite.
  */
 export function latentValues(z: Float32Array | Latents, latentDim: number): Float32Array {
-  const { data, shape: told } = shaped(z);
+  const { data, shape: given } = shaped(z);
   const expected = `latents must be a Float32Array of N * ${latentDim} values`;
   if (!(data instanceof Float32Array)) throw new InputError(`${expected}; found ${found(data)}`);
-  if (told !== undefined && (told[1] !== latentDim || told[0] * told[1] !== data.length)) {
-    throw new InputError(`${expected}; found ${data.length} values of shape [${told.join(", ")}]`);
+  if (given !== undefined && (given[1] !== latentDim || given[0] * given[1] !== data.length)) {
+    throw new InputError(`${expected}; found ${data.length} values of shape [${given.join(", ")}]`);
   }
   if (data.length === 0) throw new InputError("latents must hold at least one latent; found none");
   if (data.length % latentDim !== 0) throw new InputError(`${expected}; found ${data.length} values`);
@@ -76,7 +76,7 @@ export function latentValues(z: Float32Array | Latents, latentDim: number): Floa
   return new Float32Array(data); // a copy: the caller may change the array before its turn comes
 }
 
-/** The values of what was handed in, with their shape where it has one; of what is neither, itself. */
+/** Splits `{ data, shape }` into its two parts; any other value becomes `data`. */
 export function shaped(value: unknown): { data: unknown; shape?: readonly number[] } {
   const isObject = typeof value === "object" && value !== null && "data" in value;
   return isObject ? value : { data: value };
@@ -86,7 +86,7 @@ export function isBytes(value: unknown): value is Bytes {
   return value instanceof Uint8Array || value instanceof Uint8ClampedArray;
 }
 
-/** By its form: Node.js has no ImageData, and its libraries for pictures make objects like it. */
+/** Checks the form, not the class: Node.js has no ImageData, but its image libraries return objects like it. */
 function isPicture(value: unknown): value is ImageData {
   const picture = value as Partial<ImageData> | null;
   return (
@@ -99,9 +99,9 @@ function isPicture(value: unknown): value is ImageData {
   );
 }
 
-/** Whether `told` is (N, H, W, C), or (N, H, W) for one channel, and has so many values. */
-function isShape(told: readonly number[], length: number, shape: ImageShape): boolean {
-  const full = told.length === 3 && shape[2] === 1 ? [...told, 1] : told;
+/** Whether `given` is (N, H, W, C), or (N, H, W) for one channel, and `length` is the product of its dimensions. */
+function isShape(given: readonly number[], length: number, shape: ImageShape): boolean {
+  const full = given.length === 3 && shape[2] === 1 ? [...given, 1] : given;
   return (
     full.length === 4 &&
     shape.every((size, axis) => full[axis + 1] === size) &&
@@ -109,11 +109,11 @@ function isShape(told: readonly number[], length: number, shape: ImageShape): bo
   );
 }
 
-const WHITE_FROM = 250; // of a channel; lossy formats leave white a few levels darker
+const WHITE_FROM = 250; // of a channel; lossy formats store white a few levels darker
 
 /**
- * The level of what a picture of red, green, blue and alpha lies on: 255, as paper is; 0 where all that can be seen is
- * white, of which white paper would leave nothing.
+ * The grey level behind an RGBA picture: 255, or 0 if all its visible pixels are white, because white on white would
+ * show nothing.
  */
 export function paperBelow(rgba: Bytes): number {
   let [least, most, white] = [255, 0, true];

@@ -11,8 +11,8 @@ export * from "./api.ts";
 /**
  * Loads a bundle from the URL of its folder, or from its files.
  *
- * Runs on WebGPU where the browser has it and it computes the bundle's golden vectors, else on WebAssembly.
- * See {@link LoadOptions}, and for what is thrown {@link loadOn}.
+ * Runs on WebGPU if the browser has it and it reproduces the bundle's golden vectors, otherwise on WebAssembly.
+ * See {@link LoadOptions} for the options, and {@link loadOn} for the errors.
  */
 export async function load(source: string | URL | BundleFiles, options: LoadOptions = {}): Promise<Model> {
   checkSource(source);
@@ -27,26 +27,26 @@ interface OrtWeb extends Ort {
 const BROWSER: Platform = {
   providers: ["wasm", "webgpu"],
   onCpu: ["wasm"],
-  // The file of WebAssembly that somebody names is that of the build without WebGPU.
+  // A .wasm file that the caller names belongs to the build without WebGPU.
   auto: ({ wasm }) => ("gpu" in navigator && wasm === undefined ? ["webgpu", "wasm"] : ["wasm"]),
 
   async runtime(provider, options) {
-    if (provider === "webgpu") await demandAdapter(options.provider === "webgpu");
+    if (provider === "webgpu") await checkAdapter(options.provider === "webgpu");
     let ort: OrtWeb;
     try {
-      // Two builds: that for WebGPU is twice as large.
+      // There are two builds; the one for WebGPU is twice as large.
       ort = (await (provider === "webgpu"
         ? import("onnxruntime-web/webgpu")
         : import("onnxruntime-web/wasm"))) as unknown as OrtWeb;
     } catch (error) {
       throw new ProviderError(`onnxruntime-web cannot be loaded: ${messageOf(error)}; npm install onnxruntime-web`);
     }
-    const remedy = "see that its .wasm file is where it is looked for, or update onnxruntime-web";
+    const remedy = "check that its .wasm file can be fetched, or update onnxruntime-web";
     return { ort, executionProvider: provider, threads: configure(ort, options), remedy };
   },
 };
 
-/** Sets what onnxruntime-web reads when it opens its first session, and gives the number of threads, which stays then. */
+/** Sets the options that onnxruntime-web reads when it opens its first session. Returns the number of threads, which cannot change later. */
 function configure(ort: OrtWeb, { threads, wasm = {} }: RuntimeOptions): number {
   const before = configured.get(ort);
   if (before !== undefined) return before;
@@ -61,12 +61,12 @@ function configure(ort: OrtWeb, { threads, wasm = {} }: RuntimeOptions): number 
 
 const configured = new Map<OrtWeb, number>();
 
-/** @throws ProviderError unless there is a graphics card, or at least software for it where that is asked for. */
-async function demandAdapter(software: boolean): Promise<void> {
+/** @throws ProviderError unless there is a graphics card; if `software` is true, a software adapter will do. */
+async function checkAdapter(software: boolean): Promise<void> {
   const gpu = (navigator as { gpu?: { requestAdapter(): Promise<Adapter | null> } }).gpu;
   if (gpu === undefined) throw new ProviderError("this browser has no WebGPU; use the provider wasm");
   const adapter = await gpu.requestAdapter().catch(() => null);
-  // Software computes the right numbers, tens of times more slowly than WebAssembly.
+  // A software adapter computes correctly, but tens of times more slowly than WebAssembly.
   if (adapter === null || (adapter.info?.isFallbackAdapter === true && !software)) {
     throw new ProviderError("WebGPU finds no graphics adapter here; use the provider wasm");
   }

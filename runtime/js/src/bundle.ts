@@ -1,4 +1,4 @@
-/** Reading a bundle: the manifest, then each file that is needed, checked before anything is opened. */
+/** Read a bundle: the manifest, then each file that is needed. Files are checked before they are used. */
 
 import { BundleError, found, InputError, IntegrityError, messageOf } from "./errors.ts";
 import { MANIFEST_NAME, parseManifest, type FileInfo, type GraphInfo, type Manifest } from "./manifest.ts";
@@ -9,45 +9,45 @@ export type Bytes = Uint8Array<ArrayBuffer>;
 
 /** Where a bundle's files come from. */
 export interface BundleSource {
-  /** What errors call a file. */
+  /** The name of a file in error messages. */
   describe(file: string): string;
   /**
-   * The bytes of a file, of which no more than `limit` + 1 need be read.
+   * Reads a file, or its first `limit` + 1 bytes.
    *
-   * @throws Error if there is none; its message says why. @throws BundleError with a whole message.
+   * @throws Error if the file cannot be read; the message says why. @throws BundleError with a complete message.
    */
   read(file: string, limit: number): Promise<Bytes>;
-  /** The source as it is now, where its name may lead to another one later. */
+  /** Resolves the source to what its name refers to now; the name may refer to another bundle later. */
   pin?(): Promise<BundleSource>;
-  /** Whether the name of a pinned source leads to another one by now. */
+  /** Whether the name of a pinned source now refers to another bundle. */
   isReplaced?(): Promise<boolean>;
 }
 
-/** The files of a bundle by their names: of a folder that was dropped on a page, or bytes inside the page. */
+/** The files of a bundle by name, for example of a folder dropped on a page, or bytes inside the page. */
 export type BundleFiles = ReadonlyMap<string, Uint8Array | Blob>;
 
-/** A source as somebody named it. @throws InputError unless it is a text, a URL or files. */
+/** @throws InputError unless `source` is a string, a URL or a Map of files. */
 export function checkSource(source: unknown): asserts source is string | URL | BundleFiles {
   if (typeof source !== "string" && !(source instanceof URL) && !(source instanceof Map)) {
     throw new InputError(`a bundle must be a path, a URL or a Map of files; found ${found(source)}`);
   }
 }
 
-const MANIFEST_LIMIT = 2 ** 20; // bytes; a manifest takes some kilobytes
+const MANIFEST_LIMIT = 2 ** 20; // bytes; a manifest has a few kilobytes
 
-/** Another bundle has taken the place of the one whose manifest was read. */
+/** The bundle was replaced by another one after its manifest was read. */
 export class ReplacedError extends BundleError {}
 
-/** A bundle whose manifest was checked; files are read, and checked against it, when they are asked for. */
+/** A bundle whose manifest was checked. Files are read on demand and checked against the manifest. */
 export class Bundle {
   private constructor(
     private readonly source: BundleSource,
     readonly manifest: Manifest,
-    /** Of the manifest's bytes; it holds the hashes of the files, and so names the bundle. */
+    /** SHA-256 of the manifest. The manifest holds the hashes of all files, so this hash identifies the bundle. */
     readonly sha256: string,
   ) {}
 
-  /** @throws BundleError if no bundle lies there, or its manifest is wrong or of another format version. */
+  /** @throws BundleError if there is no bundle, or its manifest is invalid or has another format version. */
   static async open(given: BundleSource): Promise<Bundle> {
     const source = (await given.pin?.()) ?? given;
     const name = source.describe(MANIFEST_NAME);
@@ -64,8 +64,8 @@ export class Bundle {
   }
 
   /**
-   * @throws IntegrityError if the file is missing, or has another size or hash than the manifest says. @throws ReplacedError
-   * if that is so because it is another bundle's by now.
+   * @throws IntegrityError if the file is missing, or its size or hash differs from the manifest. @throws ReplacedError
+   * instead, if the bundle was replaced by another one.
    */
   async read(info: FileInfo): Promise<Bytes> {
     try {
@@ -106,7 +106,7 @@ export class Bundle {
     return bytes;
   }
 
-  /** The bytes of a graph. @throws IntegrityError see `read`. @throws BundleError if it is not self-contained and plain. */
+  /** The bytes of a graph. @throws IntegrityError see `read`. @throws BundleError if the graph is not self-contained and plain. */
   async readGraph(info: GraphInfo): Promise<Bytes> {
     const bytes = await this.read(info);
     refuseOtherThanPlainGraph(bytes, this.describe(info.file));
@@ -114,7 +114,7 @@ export class Bundle {
   }
 }
 
-/** A bundle of files at hand, which are copied: their owner may change them before they are read. */
+/** A bundle of files in memory. They are copied because the caller may change them before they are read. */
 export function fromFiles(given: BundleFiles): BundleSource {
   const files = new Map(
     [...given].map(([name, content]) => [name, content instanceof Blob ? content : new Uint8Array(content)]),
@@ -145,7 +145,7 @@ export function fromUrl(folder: URL): BundleSource {
   };
 }
 
-/** The body of a response, or its beginning where it is longer than `limit`: a server may send for ever. */
+/** Reads the body of a response, or its beginning if it is longer than `limit`: a server may send without end. */
 async function readAtMost(response: Response, limit: number): Promise<Bytes> {
   const parts: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;

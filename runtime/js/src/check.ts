@@ -1,14 +1,14 @@
-/** Checks what callers hand in, before any work is done. */
+/** Checks of arguments that callers pass in. */
 
 import { found, InputError } from "./errors.ts";
 
-/** A whole number: a bigint, or a number that holds it exactly. */
+/** A whole number: a bigint, or a number that represents it exactly. */
 export type Whole = number | bigint;
 
 /**
- * `value` as a bigint, which cannot lose digits.
+ * Converts `value` to a bigint, which cannot lose digits.
  *
- * @throws InputError if it is no whole number, or below `low`; `name` is what the message calls it.
+ * @param name the argument's name in messages. @throws InputError if `value` is no whole number, or below `low`.
  */
 export function whole(name: string, value: Whole, low: number): bigint {
   if (typeof value === "number" && !Number.isSafeInteger(value) && Number.isInteger(value)) {
@@ -21,18 +21,18 @@ export function whole(name: string, value: Whole, low: number): bigint {
   return BigInt(value);
 }
 
-/** A count of things that have to fit into memory, as a number. @throws InputError see {@link whole}. */
+/** Converts a count of items that must fit into memory to a number. @throws InputError see {@link whole}. */
 export function count(name: string, value: Whole, low: number): number {
   const number = Number(whole(name, value, low));
   if (number > MOST) throw new InputError(`${name} must be at most ${MOST}; found ${number}: ask for it in parts`);
   return number;
 }
 
-const MOST = 2 ** 31 - 1; // items of a tensor's dimension
+const MOST = 2 ** 31 - 1; // items in one dimension of a tensor
 
-/** @throws InputError unless `value` is a number that latents can be multiplied by, and not negative. */
+/** @throws InputError unless `value` is finite, not negative, and small enough to multiply latents by. */
 export function checkTemperature(value: number): void {
-  // Box-Muller's latents are below 8, so that float32 holds every product.
+  // Box-Muller's latents are below 8, so every product fits into float32.
   if (typeof value !== "number" || !(value >= 0 && value <= 3.4028234663852886e38 / 8)) {
     throw new InputError(`temperature must be a finite number of at least 0; found ${found(value)}`);
   }

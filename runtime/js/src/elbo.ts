@@ -1,24 +1,24 @@
-/** The ELBO's parts, defined once, as in Python: nats, in float64, summed over each image. */
+/** The parts of the ELBO, the same as in Python: in nats, computed in float64, summed over each image. */
 
-/** The smallest probability that a logarithm is taken of; the largest is as far from 1. */
+/** Probabilities are clipped to [floor, 1 - floor] before their logarithm is taken. */
 export const PROBABILITY_FLOOR = 1e-7;
 
-// Maps, not objects, by what a manifest says: an object has "constructor" and "__proto__", whatever it was given.
+// Maps, because the keys come from a manifest: every object has the keys "constructor" and "__proto__".
 const DECODER_OUTPUTS: ReadonlyMap<string, readonly string[]> = new Map([
   ["bernoulli", ["probs"]],
   ["discretized-logistic", ["probs", "log_scale"]],
   ["discretized-logistic-mixture", ["probs", "location", "log_scale", "mixture_logits"]],
 ]);
 
-/** What a decoder must give: all that the likelihood needs, or "probs" for one that is not known. */
+/** The outputs that a decoder must have for a likelihood; only "probs" if the likelihood is unknown. */
 export function decoderOutputs(likelihood: string): readonly string[] {
   return DECODER_OUTPUTS.get(likelihood) ?? ["probs"];
 }
 
-/** log p(x|z) of one image: `targets` and what the decoder gave for it. */
+/** log p(x|z) of one image, from its targets and the decoder's outputs. */
 export type LogLikelihood = (targets: Float32Array, outputs: Readonly<Record<string, Float32Array>>) => number;
 
-/** The likelihoods, by their names in a manifest. */
+/** The likelihoods by their names in a manifest. */
 export const LOG_LIKELIHOODS: ReadonlyMap<string, LogLikelihood> = new Map<string, LogLikelihood>([
   ["bernoulli", (x, outputs) => bernoulliLogLikelihood(x, outputs.probs)],
   ["discretized-logistic", (x, outputs) => discretizedLogisticLogLikelihood(x, outputs.probs, outputs.log_scale)],
@@ -29,7 +29,7 @@ export const LOG_LIKELIHOODS: ReadonlyMap<string, LogLikelihood> = new Map<strin
   ],
 ]);
 
-/** log p(x|z) of independent Bernoulli pixels; with grey values between 0 and 1 a cross-entropy bound, no likelihood. */
+/** log p(x|z) of independent Bernoulli pixels; for grey values between 0 and 1 a cross-entropy bound, not a likelihood. */
 export function bernoulliLogLikelihood(targets: Float32Array, probs: Float32Array): number {
   let sum = 0;
   for (let i = 0; i < targets.length; i++) {
@@ -41,10 +41,10 @@ export function bernoulliLogLikelihood(targets: Float32Array, probs: Float32Arra
 }
 
 /**
- * log p(x|z) of independent pixels of 256 levels: a level is the interval of half a level around x = v/255 under a logistic
- * distribution with location m = `probs` and scale s = exp(`logScale`), the outer two with the tails beyond them.
+ * log p(x|z) of independent pixels of 256 levels under a logistic distribution with location m = `probs` and scale
+ * s = exp(`logScale`). A level is the interval of half a level around x = v/255; the two outer levels include the tails.
  * (Kingma et al., "Improved variational inference with inverse autoregressive flow", 2016; Salimans et al.,
- * "PixelCNN++", 2017.) Exactly -softplus(-b) - softplus(a) + log(1 - exp(a - b)), in which nothing cancels.
+ * "PixelCNN++", 2017.) Computed as -softplus(-b) - softplus(a) + log(1 - exp(a - b)), in which nothing cancels.
  */
 export function discretizedLogisticLogLikelihood(
   targets: Float32Array,
@@ -57,8 +57,9 @@ export function discretizedLogisticLogLikelihood(
 }
 
 /**
- * log p(x|z) of independent pixels and channels, each a mixture of K discretized logistic distributions, whose parameters
- * lie side by side: log sum exp(l + log p) - log sum exp(l) over the components. (Salimans et al., "PixelCNN++", 2017.)
+ * log p(x|z) of independent pixels and channels, each a mixture of K discretized logistic distributions:
+ * log sum exp(l + log p) - log sum exp(l) over the components, whose parameters are adjacent in memory.
+ * (Salimans et al., "PixelCNN++", 2017.)
  */
 export function discretizedLogisticMixtureLogLikelihood(
   targets: Float32Array,
@@ -80,9 +81,9 @@ export function discretizedLogisticMixtureLogLikelihood(
   return sum;
 }
 
-/** log of the probability that a logistic distribution gives a level. */
+/** log of a level's probability under a logistic distribution. */
 function logLevel(target: number, location: number, logScale: number): number {
-  const x = Math.round(255 * target) / 255; // as float32 rounded it, levels would overlap or leave gaps
+  const x = Math.round(255 * target) / 255; // exact; with the float32 value, levels would overlap or leave gaps
   const s = Math.exp(logScale);
   let sum = 0;
   if (x > 0) sum -= softplus((x - 1 / 510 - location) / s);
@@ -116,12 +117,12 @@ export function reparameterize(mean: Float32Array, logvar: Float32Array, noise: 
   return mean.map((value, i) => value + Math.fround(Math.fround(Math.exp(logvar[i] / 2)) * noise[i]));
 }
 
-/** What the likelihood is asked about: pixels >= `binarizeAt` as 0 or 1, or pixels / `scale`. */
+/** The targets of the likelihood: 1 for pixels >= `binarizeAt` and 0 for the others, or pixels / `scale`. */
 export function targetsOf(images: Uint8Array, binarizeAt: number | null, scale: number): Float32Array {
   return Float32Array.from(images, (pixel) => (binarizeAt === null ? pixel / scale : Number(pixel >= binarizeAt)));
 }
 
-/** log(sum(exp(values))), which does not overflow. */
+/** log(sum(exp(values))), without overflow. */
 export function logSumExp(values: Float64Array): number {
   const largest = values.reduce((a, b) => Math.max(a, b), -Infinity);
   return largest + Math.log(values.reduce((sum, value) => sum + Math.exp(value - largest), 0));

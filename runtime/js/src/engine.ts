@@ -1,21 +1,21 @@
-/** One graph on a provider: a session that is called in micro-batches. */
+/** A graph on a provider: a session that runs in micro-batches. */
 
 import type { Bundle } from "./bundle.ts";
 import { BundleError, EXPORT_AGAIN, InputError, messageOf, ProviderError } from "./errors.ts";
 import type { GraphInfo } from "./manifest.ts";
 import type { OrtSession, OrtTensor, Runtime, TensorData } from "./ort.ts";
 
-/** What a graph takes, and gives, for each image: names to the dimensions after the batch. */
+/** A graph's input and outputs, with their dimensions after the batch. */
 export interface Signature {
   readonly input: { readonly name: string; readonly dtype: "float32" | "uint8"; readonly shape: readonly number[] };
   readonly outputs: Readonly<Record<string, readonly number[]>>;
 }
 
-/** Makes the input of images `start .. stop - 1`. */
+/** Returns the input of images `start .. stop - 1`. */
 export type InputOf = (start: number, stop: number) => TensorData;
 
 const EXTREME = 1e4; // latents of the prior are below 8
-const ROUNDING = 1e-3; // of probabilities beyond 0 and 1: a quarter of a grey level; graphs in 8 bits and float16 are off by less
+const ROUNDING = 1e-3; // allowed beyond [0, 1] in probs: a quarter of a grey level; int8 and float16 graphs are off by less
 
 export class Engine {
   private constructor(
@@ -41,8 +41,8 @@ export class Engine {
         executionProviders: [runtime.executionProvider],
         intraOpNumThreads: runtime.threads,
         interOpNumThreads: 1,
-        logSeverityLevel: 3, // errors alone
-        extra: { session: { load_model_format: "ONNX" } }, // or the file's bytes choose
+        logSeverityLevel: 3, // errors only
+        extra: { session: { load_model_format: "ONNX" } }, // otherwise the file's content decides
       });
     } catch (error) {
       throw new ProviderError(
@@ -58,12 +58,12 @@ export class Engine {
   }
 
   /**
-   * Runs the graph on `count` images, a micro-batch at a time.
+   * Runs the graph on `count` images, one micro-batch at a time.
    *
-   * @returns the outputs asked for, each of `count` images one after another.
-   * @throws BundleError if the graph fails or gives something else than float32 of the shape it has to, values that are not
-   * finite, or "probs" outside [0, 1].
-   * @throws InputError for latents so large that the decoder's sums leave float32.
+   * @returns the requested outputs, each with the values of `count` images, one after another.
+   * @throws BundleError if the graph fails, or if an output is not float32, has the wrong shape, is not finite, or is
+   * "probs" outside [0, 1].
+   * @throws InputError for latents so large that the decoder's sums overflow float32.
    */
   async run(count: number, input: InputOf, outputs: readonly string[]): Promise<Record<string, Float32Array>> {
     const sizes = outputs.map((name) => product(this.signature.outputs[name]));
@@ -110,7 +110,7 @@ export class Engine {
     return tensor.data as Float32Array;
   }
 
-  /** The values, rounding errors of "probs" beyond 0 and 1 cut off. */
+  /** Checks the values, and clips rounding errors of "probs" to [0, 1]. */
   #checkedValues(items: TensorData, values: Float32Array, name: string): Float32Array {
     let [low, high] = [Infinity, -Infinity];
     let finite = true;
@@ -141,13 +141,15 @@ export class Engine {
   }
 }
 
-/** Memory for `count` images. @throws InputError if the machine has not so much. */
+/** Allocates `size` values for each of `count` images. @throws InputError if there is not enough memory. */
 function allocate(count: number, size: number): Float32Array {
   try {
     return new Float32Array(count * size);
   } catch {
     const gigabytes = ((4 * count * size) / 2 ** 30).toFixed(1);
-    throw new InputError(`${count} images take ${gigabytes} GiB, more than can be had; make them in parts, with first`);
+    throw new InputError(
+      `${count} images take ${gigabytes} GiB, more than is available; make them in parts, with first`,
+    );
   }
 }
 

@@ -1,27 +1,27 @@
-/** `golden.json`: a few inputs with their outputs and tolerances, by which a model tests itself. */
+/** `golden.json`: inputs with their outputs and tolerances, for the self-check of a model. */
 
 import { BundleError, EXPORT_AGAIN, messageOf } from "./errors.ts";
 import { parseJson } from "./json.ts";
 import { priorLatents } from "./random.ts";
 
-/** One output of one graph against its golden vector: the largest absolute difference. */
+/** The comparison of one output of a graph with its golden vector. */
 export interface GoldenResult {
   readonly file: string;
   readonly output: string;
-  /** In the output's unit; in units in the last place for the random numbers. */
+  /** The largest absolute difference, in the output's unit; for random numbers in units in the last place. */
   readonly difference: number;
   readonly atol: number;
   readonly agrees: boolean;
 }
 
-/** What a model's test of itself gave. */
+/** The result of a model's self-check. */
 export interface SelfCheck {
   readonly provider: string;
   readonly agrees: boolean;
   readonly results: readonly GoldenResult[];
 }
 
-/** Values with their shape. */
+/** Values and their shape. */
 export interface GoldenArray {
   readonly data: Float32Array | Uint8Array;
   readonly shape: readonly number[];
@@ -35,7 +35,7 @@ export interface GoldenCase {
 }
 
 export interface Golden {
-  /** Those of encoders and decoders that take and give bytes and float32. */
+  /** Cases of encoders and decoders that take and return bytes and float32. */
   readonly cases: readonly GoldenCase[];
   readonly rng: readonly { seed: bigint; first: bigint; count: number; latentDim: number; z: Float32Array }[];
 }
@@ -57,9 +57,9 @@ interface Text {
 }
 
 /**
- * Reads the vectors of the graphs `files`; those of others may hold types that JavaScript has no arrays for.
+ * Reads the vectors of the graphs `files`. Vectors of other graphs are skipped: JavaScript may lack arrays of their types.
  *
- * @throws BundleError if the text is not of that form.
+ * @throws BundleError if the file does not have this format.
  */
 export function parseGolden(bytes: Uint8Array, source: string, files: readonly string[]): Golden {
   try {
@@ -84,7 +84,7 @@ export function parseGolden(bytes: Uint8Array, source: string, files: readonly s
   }
 }
 
-/** The largest absolute difference; that to a NaN is NaN, which is within no tolerance. */
+/** The largest absolute difference. It is NaN, and so within no tolerance, if a value is NaN. */
 export function difference(found: Float32Array, expected: GoldenArray["data"]): number {
   if (found.length !== expected.length) return NaN;
   return found.reduce((most, value, i) => {
@@ -93,7 +93,7 @@ export function difference(found: Float32Array, expected: GoldenArray["data"]): 
   }, 0);
 }
 
-/** Draws the latents again: the largest differences in units in the last place, of which 1 is allowed. */
+/** Draws the golden latents again and compares them, in units in the last place; 1 is allowed. */
 export function checkLatents(golden: Golden): GoldenResult[] {
   return golden.rng.map(({ seed, first, count, latentDim, z }) => {
     const found = priorLatents(seed, first, count, latentDim);
@@ -103,7 +103,7 @@ export function checkLatents(golden: Golden): GoldenResult[] {
   });
 }
 
-/** Each value's place among all float32 in their order, so that neighbours differ by 1. */
+/** Maps each value to its index among all float32 in ascending order, so that neighbours differ by 1. */
 function inOrder(values: Float32Array): number[] {
   const bits = new Int32Array(new Float32Array(values).buffer);
   return Array.from(bits, (word) => (word < 0 ? -(word & 0x7fffffff) : word));

@@ -1,14 +1,14 @@
-/** Ways between two latents. */
+/** Paths between two latents. */
 
-/** Straight, or along the arc, which keeps the length that latents of the prior have. */
+/** "linear" is a straight line. "spherical" is an arc, which keeps the length that is typical of the prior's latents. */
 export const METHODS = ["linear", "spherical"] as const;
 export type Method = (typeof METHODS)[number];
 
 /**
- * Latents from `a` to `b`, both of L values and included: steps * L values.
+ * Interpolates between two latents of L values: steps * L values, with `a` first and `b` last.
  *
  * Spherical: (sin((1-t) w) a + sin(t w) b) / sin w with w the angle between a and b (Shoemake, "Animating rotation with
- * quaternion curves", 1985); linear where the angle is 0 or half a turn, where it is not defined.
+ * quaternion curves", 1985). If the angle is 0 or 180 degrees, the arc is undefined and the path is linear.
  */
 export function interpolateLatents(a: Float32Array, b: Float32Array, steps: number, method: Method): Float32Array {
   const angle = method === "spherical" ? angleBetween(a, b) : 0;

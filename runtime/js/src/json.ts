@@ -1,8 +1,8 @@
-/** JSON of strangers, not deeper than what reads it can go. */
+/** Parse untrusted JSON, with a limit on its depth. */
 
-const DEEPEST = 64; // lists and objects inside each other; files of this project have up to 8
+const DEEPEST = 64; // nested lists and objects; files of this project have up to 8 levels
 
-/** @throws Error if the bytes are no JSON in UTF-8, hold numbers beyond float64, or lists and objects nested deeper than 64. */
+/** @throws Error if the bytes are not JSON in UTF-8, hold numbers beyond float64, or nest deeper than 64 levels. */
 export function parseJson(bytes: Uint8Array): unknown {
   const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   let level = [value];

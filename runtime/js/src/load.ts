@@ -1,4 +1,4 @@
-/** Opening a bundle on a provider: the same for Node.js and browsers. */
+/** Open a bundle on a provider, in Node.js and in browsers. */
 
 import { Bundle, ReplacedError, type BundleSource } from "./bundle.ts";
 import { checkChoice, count } from "./check.ts";
@@ -9,21 +9,22 @@ import { chooseGraph, PRECISIONS, type GraphInfo, type Manifest, type Precision 
 import { Model } from "./model.ts";
 import type { Platform, RuntimeOptions } from "./ort.ts";
 
-/** How a bundle is loaded. */
+/** Options of `load`. */
 export interface LoadOptions extends RuntimeOptions {
-  /** What to run on; "auto", if not given, takes the best that works, and a name never anything else. */
+  /** Execution provider. The default, "auto", takes the best one that works; a named provider is never replaced. */
   provider?: string;
-  /** Of the graphs; a role without a graph at it uses float32, which is what is used if not given. */
+  /** Precision of the graphs, "float32" by default. A role without a graph of this precision uses float32. */
   precision?: Precision;
-  /** Told why "auto" did not take a provider; the console is told if not given. */
+  /** Called with the reason if "auto" rejects a provider; `console.warn` by default. */
   onNotice?: (text: string) => void;
 }
 
 /**
  * Loads a bundle.
  *
- * @throws BundleError, IntegrityError if the bundle cannot be used. @throws ProviderError if the provider is not there or
- * does not work. @throws InputError for an unknown provider or precision, or one that the bundle has no graph for.
+ * @throws BundleError, IntegrityError if the bundle cannot be used.
+ * @throws ProviderError if the provider is missing or does not work.
+ * @throws InputError for an unknown provider or precision, or a precision that the bundle has no graph for.
  */
 export async function loadOn(platform: Platform, source: BundleSource, options: LoadOptions): Promise<Model> {
   const { provider = "auto", precision = "float32" } = options;
@@ -39,7 +40,7 @@ export async function loadOn(platform: Platform, source: BundleSource, options: 
   }
 }
 
-const READINGS = 1000; // of a bundle that is replaced again and again
+const READINGS = 1000; // attempts, for a bundle that is replaced again and again
 
 async function openBundle(platform: Platform, bundle: Bundle, options: LoadOptions): Promise<Model> {
   const { provider = "auto", precision = "float32" } = options;
@@ -54,7 +55,7 @@ async function openBundle(platform: Platform, bundle: Bundle, options: LoadOptio
       (options.onNotice ?? console.warn)(refusals[refusals.length - 1]);
     }
   }
-  throw new Error("no provider is tried"); // there is one on every platform
+  throw new Error("no provider is tried"); // unreachable: every platform has at least one
 }
 
 async function openOn(
@@ -86,7 +87,7 @@ async function openOn(
       threads: runtime.threads,
       versions: runtime.ort.env.versions,
     });
-    if (!onCpu) await demandAgreement(model);
+    if (!onCpu) await checkGolden(model);
     return model;
   } catch (error) {
     await Promise.all(engines.map((engine) => engine.close()));
@@ -94,8 +95,8 @@ async function openOn(
   }
 }
 
-/** GPUs differ: one is used only where it computes the bundle's golden vectors. */
-async function demandAgreement(model: Model): Promise<void> {
+/** @throws ProviderError unless the model reproduces the bundle's golden vectors. GPUs differ in what they compute. */
+async function checkGolden(model: Model): Promise<void> {
   let failures: string;
   try {
     const { results } = await model.selfCheck();
@@ -113,7 +114,7 @@ async function demandAgreement(model: Model): Promise<void> {
 
 function signatures({ model }: Manifest, graph: GraphInfo): [encoder: Signature, decoder: Signature] {
   const latent = [model.latent_dim];
-  // The outputs of a mixture have as many components as the graph says of the first.
+  // The graph's description of the first output holds the number of a mixture's components.
   const size = graph.outputs.find(({ name }) => name === "location")?.shape.at(-1);
   const components = [...model.image_shape, Math.max(1, typeof size === "number" ? size : 1)];
   const mixed = model.likelihood === "discretized-logistic-mixture";
@@ -135,8 +136,9 @@ const GPU_BATCH = 256;
 const WIDEST_BYTES = 4 * 2 ** 20;
 
 /**
- * How many images a call takes. On a CPU the largest power of two up to 32 whose widest layer, of the first of `filters` at
- * the image's size in a decoder and at half its height and width in an encoder, fits into 4 MiB; a GPU wants more.
+ * The number of images per call. On a CPU it is the largest power of two up to 32 whose widest layer fits into 4 MiB. That
+ * layer has `filters[0]` channels, at the image's size in a decoder and at half its height and width in an encoder. GPUs
+ * take larger batches.
  */
 function microBatchOf(
   graph: GraphInfo,

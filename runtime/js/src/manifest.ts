@@ -1,4 +1,4 @@
-/** The manifest of a bundle, format 1, as its JSON Schema describes it. */
+/** The manifest of a bundle, format 1, as described by its JSON Schema. */
 
 import { Validator, type OutputUnit } from "@cfworker/json-schema";
 
@@ -10,9 +10,9 @@ import { MANIFEST_SCHEMA } from "./manifest-schema.ts";
 export const MANIFEST_NAME = "manifest.json";
 
 const FORMAT = 1;
-const MOST_GRAPHS = 256; // of a bundle; those of this project have up to 20
+const MOST_GRAPHS = 256; // in a bundle; bundles of this project have up to 20
 
-/** Of a graph's weights. */
+/** Precisions of a graph's weights. */
 export const PRECISIONS = ["float32", "float16", "int8"] as const;
 export type Precision = (typeof PRECISIONS)[number];
 
@@ -23,7 +23,7 @@ export interface FileInfo {
   readonly sha256: string;
 }
 
-/** An input or output of a graph; a dimension is a number, or a name where it may be any. */
+/** An input or output of a graph; a dimension is a number, or a name if its size is free. */
 export interface TensorInfo {
   readonly name: string;
   readonly dtype: string;
@@ -41,15 +41,15 @@ export interface GraphInfo extends FileInfo {
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
   readonly verified: {
-    /** Per output, the largest over the test set. */
+    /** The largest difference of each output over the test set. */
     readonly max_abs_difference: Readonly<Record<string, number>>;
-    /** Of the test ELBO, nats per image. */
+    /** Change of the test ELBO, in nats per image. */
     readonly elbo_change: number | null;
     readonly speed_ratio: number | null;
   };
 }
 
-/** What a bundle says of itself. */
+/** The content of `manifest.json`. */
 export interface Manifest {
   readonly format: 1;
   readonly model: {
@@ -66,7 +66,7 @@ export interface Manifest {
     readonly data: string;
     readonly test_images: number;
     readonly test_elbo: number;
-    /** Null for a single image, which has none. */
+    /** Null for a single image, which has no standard error. */
     readonly test_elbo_stderr: number | null;
   } | null;
   readonly graphs: readonly GraphInfo[];
@@ -75,10 +75,10 @@ export interface Manifest {
 }
 
 /**
- * Reads a manifest's bytes.
+ * Parses and checks a manifest.
  *
- * @param source what errors call it.
- * @throws BundleError for no JSON, another format version, or a field that is missing or wrong; the message names it.
+ * @param source its name in messages.
+ * @throws BundleError for invalid JSON, another format version, or a missing or wrong field; the message names the field.
  */
 export function parseManifest(bytes: Uint8Array, source: string): Manifest {
   let value: unknown;
@@ -104,15 +104,15 @@ export function parseManifest(bytes: Uint8Array, source: string): Manifest {
     );
   }
   const { errors } = new Validator(MANIFEST_SCHEMA, "2020-12").validate(value);
-  const error = errors.at(-1); // each is inside the one before
+  const error = errors.at(-1); // errors are nested; the last one is the innermost
   if (error !== undefined) throw new BundleError(`${source}: ${sentence(error, value)}; ${EXPORT_AGAIN}`);
   return value as Manifest;
 }
 
 /**
- * The graph for a role: at the precision if there is one, shaped for the CPU where that computes and there is one.
+ * Chooses the graph of a role: with the precision if there is one, and shaped for the CPU if `onCpu` and there is one.
  *
- * @throws InputError if the bundle has no graph at the precision at all.
+ * @throws InputError if the bundle has no graph of this precision.
  */
 export function chooseGraph(manifest: Manifest, role: string, precision: Precision, onCpu: boolean): GraphInfo {
   const there = [...new Set(manifest.graphs.map((graph) => graph.precision))].sort();

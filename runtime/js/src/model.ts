@@ -1,4 +1,4 @@
-/** A loaded bundle: generate, encode, decode, reconstruct, score and interpolate; typed arrays in and out. */
+/** A loaded bundle: generate, encode, decode, reconstruct, score and interpolate typed arrays. */
 
 import { latentValues, rawPixels, type Images, type ImageShape, type ImagesIn, type Latents } from "./arrays.ts";
 import type { Bundle } from "./bundle.ts";
@@ -12,7 +12,7 @@ import type { GraphInfo, Manifest } from "./manifest.ts";
 import { checkRange, posteriorNoise, priorLatents, RNG_NAME } from "./random.ts";
 import { scoreImages, type Posterior, type Scores } from "./score.ts";
 
-/** Which draws of a stream: `seed` an unsigned 64-bit number, `first` the index of the first one; both 0 if not given. */
+/** A range of a random stream: `seed` is an unsigned 64-bit number, `first` the index of the first draw; both default to 0. */
 export interface DrawOptions {
   seed?: Whole;
   first?: Whole;
@@ -24,13 +24,13 @@ export interface Opened {
   readonly decoder: Engine;
   readonly requested: string;
   readonly provider: string;
-  /** Why this provider, where another might have been expected. */
+  /** Why this provider was chosen. */
   readonly why: string;
   readonly threads: number;
   readonly versions: Readonly<Record<string, string | undefined>>;
 }
 
-/** What a model runs on and why, for whoever has to repeat its results. */
+/** Provenance record: what a model runs on and why. */
 export interface Receipt {
   readonly bundle: { readonly manifest_sha256: string };
   readonly provider: { readonly requested: string; readonly actual: string; readonly why: string };
@@ -39,18 +39,18 @@ export interface Receipt {
   readonly versions: Readonly<Record<string, string | undefined>>;
 }
 
-/** A bundle that is ready to run; `load` makes one. Calls may overlap: they run one after another. */
+/** A bundle that is ready to run; created by `load`. Calls may overlap; they run one after another. */
 export class Model {
   readonly manifest: Manifest;
-  /** The execution provider that it runs on. */
+  /** The execution provider in use. */
   readonly provider: string;
   readonly threads: number;
   /** Height, width and channels. */
   readonly imageShape: ImageShape;
   readonly latentDim: number;
-  /** Of the bundle's manifest, which holds that of every file. */
+  /** SHA-256 of the bundle's manifest, which holds the hashes of all files. */
   readonly sha256: string;
-  /** The graph that runs, by its role. */
+  /** The graphs in use, by role. */
   readonly graphs: Readonly<Record<"encoder" | "decoder", GraphInfo>>;
 
   #last: Promise<unknown> = Promise.resolve();
@@ -70,9 +70,9 @@ export class Model {
   }
 
   /**
-   * Draws samples `first .. first + count - 1` of the stream that `seed` names.
+   * Draws samples `first .. first + count - 1` of the stream that `seed` determines.
    *
-   * @param options.temperature factor on the latents; below 1 samples are more typical, above 1 more varied.
+   * @param options.temperature factor on the latents: samples are more typical below 1, more varied above 1.
    * @returns the expected image of each sample, in [0, 1].
    * @throws InputError for a number out of range.
    */
@@ -88,7 +88,7 @@ export class Model {
     });
   }
 
-  /** Encodes raw pixels; scaling and binarization are inside the model. @throws InputError for anything else. */
+  /** Encodes raw pixels; the model scales or binarizes them itself. @throws InputError for anything else. */
   async encode(images: ImagesIn): Promise<Posterior> {
     const pixels = rawPixels(images, this.imageShape);
     const size = product(this.imageShape);
@@ -114,10 +114,10 @@ export class Model {
   }
 
   /**
-   * Encodes and decodes again.
+   * Encodes and decodes images.
    *
-   * @param options.sample through a draw of q(z|x) in the place of its mean.
-   * @throws InputError see `encode`; a number out of range.
+   * @param options.sample decode a draw of q(z|x) instead of its mean.
+   * @throws InputError see `encode`; or a number out of range.
    */
   async reconstruct(images: ImagesIn, options: DrawOptions & { sample?: boolean } = {}): Promise<Images> {
     const { sample = false, seed = 0, first = 0 } = options;
@@ -136,8 +136,8 @@ export class Model {
   /**
    * Computes each image's ELBO and importance-weighted bound of log p(x), in nats.
    *
-   * @param options.samples k, draws of q(z|x) an image; 1 if not given.
-   * @throws InputError see `encode`; a number out of range.
+   * @param options.samples k, the draws of q(z|x) per image; 1 by default.
+   * @throws InputError see `encode`; or a number out of range.
    */
   async score(images: ImagesIn, options: DrawOptions & { samples?: number } = {}): Promise<Scores> {
     const { seed = 0, first = 0 } = options;
@@ -152,16 +152,16 @@ export class Model {
     const decode = (z: Float32Array) =>
       this.#runDecoder(z.length / this.latentDim, sliceOf(this.#checkedDraws(z), this.latentDim), outputs);
     const scores = await scoreImages(pixels, await this.encode(pixels), decode, model, samples, BigInt(seed), from);
-    this.#refuseUnlessFinite("scores", scores.elbo, scores.logLikelihood);
+    this.#checkFinite("scores", scores.elbo, scores.logLikelihood);
     return scores;
   }
 
   /**
-   * Decodes the way from one latent to another.
+   * Decodes a path from one latent to another.
    *
    * @param a, b single latents, Float32Array of L values, or single images, which are encoded to their means.
-   * @param options.steps pictures, both ends included; 8 if not given.
-   * @param options.method "linear", or "spherical" (Shoemake, 1985), which keeps the length that latents of the prior have.
+   * @param options.steps number of images, including both ends; 8 by default.
+   * @param options.method "linear", or "spherical" (Shoemake, 1985), which keeps the length typical of the prior's latents.
    */
   async interpolate(
     a: Float32Array | Latents | ImagesIn,
@@ -171,11 +171,11 @@ export class Model {
     const steps = countOf("steps", options.steps ?? 8, 2);
     const method = options.method ?? "linear";
     checkChoice("method", method, METHODS);
-    const [start, end] = await Promise.all([this.#end(a), this.#end(b)]); // both are read before anything is awaited
+    const [start, end] = await Promise.all([this.#end(a), this.#end(b)]); // both are copied before the first await
     return await this.decode(interpolateLatents(start, end, steps, method));
   }
 
-  /** Runs the bundle's golden vectors, and its random numbers, on the provider in use. */
+  /** Compares the model with the bundle's golden vectors and random numbers, on the provider in use. */
   async selfCheck(): Promise<SelfCheck> {
     const { golden: info } = this.manifest;
     const engines = [this.opened.encoder, this.opened.decoder];
@@ -204,7 +204,7 @@ export class Model {
     return { provider: this.provider, agrees: results.every(({ agrees }) => agrees), results };
   }
 
-  /** What the model runs on and why, in values of JSON. */
+  /** Provenance record as JSON values: what the model runs on and why. */
   receipt(): Receipt {
     const { encoder, decoder, requested, provider, why, versions } = this.opened;
     const of = ({ graph, microBatch }: Engine) => ({
@@ -221,7 +221,7 @@ export class Model {
     };
   }
 
-  /** Frees what ONNX Runtime holds, after the calls before; the model cannot be used afterwards. */
+  /** Waits for pending calls, then frees ONNX Runtime's sessions. The model cannot be used afterwards. */
   async close(): Promise<void> {
     if (!this.#open) return;
     const closed = this.#inTurn(() => Promise.all([this.opened.encoder.close(), this.opened.decoder.close()]));
@@ -229,11 +229,11 @@ export class Model {
     await closed;
   }
 
-  /** Sessions of WebAssembly take one call at a time. */
+  /** Runs `act` after all earlier calls: WebAssembly sessions take one call at a time. */
   async #inTurn<T>(act: () => Promise<T>): Promise<T> {
     if (!this.#open) throw new InputError("the model is closed; load it again");
     const turn = this.#last.then(act);
-    this.#last = turn.catch(() => undefined); // its caller hears of it
+    this.#last = turn.catch(() => undefined); // the caller gets the error
     return await turn;
   }
 
@@ -267,11 +267,11 @@ export class Model {
   }
 
   #checkedDraws(z: Float32Array): Float32Array {
-    this.#refuseUnlessFinite("draws of q(z|x)", z);
+    this.#checkFinite("draws of q(z|x)", z);
     return z;
   }
 
-  #refuseUnlessFinite(what: string, ...numbers: (Float32Array | Float64Array)[]): void {
+  #checkFinite(what: string, ...numbers: (Float32Array | Float64Array)[]): void {
     if (numbers.every((array) => array.every(Number.isFinite))) return;
     throw new BundleError(
       `${this.bundle.describe(this.graphs.encoder.file)}: expected finite ${what}, found NaN or infinity; ` +

@@ -18,13 +18,14 @@ export * from "./api.ts";
 /**
  * Loads a bundle from the path or the URL of its folder, or from its files.
  *
- * Runs on the CPU unless another provider is asked for. See {@link LoadOptions}, and for what is thrown {@link loadOn}.
+ * Runs on the CPU unless another provider is requested. See {@link LoadOptions} for the options, and {@link loadOn} for
+ * the errors.
  */
 export async function load(source: string | URL | BundleFiles, options: LoadOptions = {}): Promise<Model> {
   return await loadOn(NODE, sourceOf(source), options);
 }
 
-// Our names to those of onnxruntime-node.
+// The provider names of this package, and those of onnxruntime-node.
 const PROVIDERS: Readonly<Record<string, string>> = {
   cpu: "cpu",
   cuda: "cuda",
@@ -45,7 +46,7 @@ const NODE: Platform = {
 
   async runtime(provider, { threads = Infinity }) {
     let ort: OrtNode;
-    // Its official builds report their use to their maker otherwise, over the network; they look when they are loaded.
+    // Otherwise the official builds send telemetry to Microsoft. They read this variable when they are loaded.
     process.env.ORT_DISABLE_TELEMETRY ??= "1";
     try {
       ort = await import("onnxruntime-node");
@@ -59,7 +60,7 @@ const NODE: Platform = {
         `this onnxruntime-node has no ${provider}; it has ${there.join(", ")}; install a build with it, or use cpu`,
       );
     }
-    const remedy = provider === "cpu" ? "update onnxruntime-node" : `see that ${provider} works here, or use cpu`;
+    const remedy = provider === "cpu" ? "update onnxruntime-node" : `check that ${provider} works here, or use cpu`;
     return { ort, executionProvider: name, threads: Math.min(threads, availableParallelism()), remedy };
   },
 };
@@ -71,7 +72,7 @@ function sourceOf(source: string | URL | BundleFiles): BundleSource {
   return /^(https?|file):/.test(source) ? sourceOf(new URL(source)) : fromFolder(source);
 }
 
-/** A bundle in a folder; links are not followed, and a pipe in a file's place is not waited for. */
+/** A bundle in a folder. Links are not followed, and reading a pipe does not block. */
 function fromFolder(folder: string): BundleSource {
   return {
     describe: (file) => join(folder, file),
@@ -87,7 +88,7 @@ function fromFolder(folder: string): BundleSource {
   };
 }
 
-/** What a folder's name leads to, and what tells that folder from a later one; of none, its name alone. */
+/** The real path of a folder, and an identity that changes when it is replaced; the given path and "" if it is missing. */
 async function whereIs(folder: string): Promise<[real: string, identity: string]> {
   try {
     const real = await realpath(folder);
@@ -98,7 +99,7 @@ async function whereIs(folder: string): Promise<[real: string, identity: string]
   }
 }
 
-/** Reads a file of the bundle `folder`, which lies in `real`. */
+/** Reads a file of the bundle `folder`, whose real path is `real`. */
 async function readFrom(folder: string, file: string, limit: number, real = folder): Promise<Bytes> {
   const path = join(folder, file);
   const place = join(real, file);
@@ -133,7 +134,7 @@ async function noFolder(path: string): Promise<string> {
   return `${path}: expected a bundle, a folder with ${MANIFEST_NAME}, found ${found}`;
 }
 
-/** A path as a shell takes it. */
+/** Quotes a path for a shell. */
 function quoted(path: string): string {
   return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'"'"'`)}'`;
 }

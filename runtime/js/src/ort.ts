@@ -1,4 +1,4 @@
-/** What is used of ONNX Runtime's JavaScript API; onnxruntime-node and onnxruntime-web both have it. */
+/** The part of ONNX Runtime's JavaScript API that onnxruntime-node and onnxruntime-web share. */
 
 export interface OrtTensor {
   readonly type: string;
@@ -23,24 +23,24 @@ export interface Ort {
 
 export type TensorData = Float32Array | Uint8Array;
 
-/** ONNX Runtime, ready to open sessions on one of its providers. */
+/** ONNX Runtime, ready to open sessions on a provider. */
 export interface Runtime {
   readonly ort: Ort;
-  /** The provider as ONNX Runtime calls it, with its options. */
+  /** ONNX Runtime's name of the provider, with its options. */
   readonly executionProvider: unknown;
-  /** How many threads a session uses. */
+  /** Number of threads of a session. */
   readonly threads: number;
-  /** What to do where it opens no session. */
+  /** The remedy in messages if a session cannot be opened. */
   readonly remedy: string;
 }
 
-/** What differs between Node.js and browsers. */
+/** The differences between Node.js and browsers. */
 export interface Platform {
-  /** The providers that can be asked for, by our names. */
+  /** The names of the available providers. */
   readonly providers: readonly string[];
-  /** Those that "auto" tries, the best one first. */
+  /** The providers that "auto" tries, the best one first. */
   auto(options: RuntimeOptions): readonly string[];
-  /** Those that compute with the kernels of ONNX Runtime's CPU provider. */
+  /** The providers that use the kernels of ONNX Runtime's CPU provider. */
   readonly onCpu: readonly string[];
   /**
    * Loads ONNX Runtime.
@@ -50,10 +50,10 @@ export interface Platform {
   runtime(provider: string, options: RuntimeOptions & { readonly provider?: string }): Promise<Runtime>;
 }
 
-/** Where and how ONNX Runtime runs. */
+/** Options of ONNX Runtime. */
 export interface RuntimeOptions {
-  /** How many threads compute, at most one a core, which it is if not given. Pages need cross-origin isolation for more than 1. */
+  /** Number of threads, at most one per core, which is the default. Pages need cross-origin isolation for more than 1. */
   threads?: number;
-  /** In browsers: where ONNX Runtime's WebAssembly file lies, or its bytes; beside its script if not given. "auto" is "wasm" then. */
+  /** Browsers: URL or bytes of ONNX Runtime's .wasm file; by default it is next to the script. With it, "auto" means "wasm". */
   wasm?: { wasmPath?: string | URL; wasmBinary?: Uint8Array };
 }

@@ -1,10 +1,10 @@
-/** Pictures out: grey levels and grids, for a canvas or a PNG encoder. */
+/** Convert images to grey levels, and lay them out in grids for a canvas or a PNG encoder. */
 
 import { isBytes, shaped, type Bytes } from "./arrays.ts";
 import { count } from "./check.ts";
 import { found, InputError } from "./errors.ts";
 
-/** A picture in RGBA, of the form of a browser's ImageData. */
+/** An RGBA picture with the fields of a browser's ImageData. */
 export interface Picture {
   readonly data: Uint8ClampedArray<ArrayBuffer>;
   readonly width: number;
@@ -13,13 +13,13 @@ export interface Picture {
 
 const GREY = 128;
 
-/** Images as they are drawn: values in [0, 1], or raw pixels 0 to 255. */
+/** Images to draw: values in [0, 1], or raw pixels 0 to 255. */
 export type Drawable = Bytes | Float32Array | Float64Array;
 
 /**
- * Turns images into levels 0 to 255: values in [0, 1] are rounded, half to even, as Python does; raw pixels stay.
+ * Converts images to levels 0 to 255. Values in [0, 1] are rounded half to even, as in Python; raw pixels stay.
  *
- * @throws InputError for other arrays, NaN, or values that are more than half a level outside [0, 1].
+ * @throws InputError for other arrays, NaN, or values more than half a level outside [0, 1].
  */
 export function toUint8(images: Drawable | { readonly data: Drawable }): Uint8ClampedArray<ArrayBuffer> {
   const values: unknown = shaped(images).data;
@@ -28,7 +28,7 @@ export function toUint8(images: Drawable | { readonly data: Drawable }): Uint8Cl
   const levels = new Uint8ClampedArray(values.length);
   const single = values instanceof Float32Array;
   for (let i = 0; i < values.length; i++) {
-    // The product is rounded to float32, as NumPy's is. The levels' array rounds half to even.
+    // The product is rounded to float32, as in NumPy. The clamped array rounds half to even.
     const level = single ? Math.fround(values[i] * 255) : values[i] * 255;
     if (!(level >= -0.5 && level < 255.5)) throw notImages(shown(values[i]));
     levels[i] = level;
@@ -40,31 +40,31 @@ function notImages(what: string): InputError {
   return new InputError(`images must be uint8, or floats in [0, 1]; found ${what}: scale or convert them`);
 }
 
-/** A number as Python writes it, too. */
+/** Formats a number as the Python messages do. */
 function shown(value: number): string {
   return Number.isNaN(value) ? "NaN" : Math.abs(value) < 1e6 ? value.toFixed(3) : "larger numbers";
 }
 
-/** What NumPy calls the type of an array; of what is none, what it is. */
+/** NumPy's name of an array's type; the JavaScript type of other values. */
 function kindOf(values: unknown): string {
   const isArray = ArrayBuffer.isView(values) && !(values instanceof DataView);
   return isArray ? values.constructor.name.replace(/^Big|Array$/g, "").toLowerCase() : found(values);
 }
 
-/** How a grid is laid out. */
+/** Layout of a grid. */
 export interface GridOptions {
-  /** How many images a row; as square as can be if not given. */
+  /** Images per row; the grid is as square as possible by default. */
   columns?: number;
-  /** Pixels of mid-grey between images and around them; 1 if not given. */
+  /** Mid-grey pixels between and around the images; 1 by default. */
   padding?: number;
-  /** Each pixel becomes a square of this many; 1 if not given. */
+  /** Side of the square that each pixel becomes; 1 by default. */
   scale?: number;
 }
 
 /**
- * Lays images out row by row; cells without an image stay grey.
+ * Lays out images row by row; empty cells stay grey.
  *
- * @throws InputError for images that {@link toUint8} does not take, and for numbers out of range.
+ * @throws InputError for images that {@link toUint8} rejects, and for numbers out of range.
  */
 export function pictureGrid(
   images: { readonly data: Drawable; readonly shape: readonly number[] },

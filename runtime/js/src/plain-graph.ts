@@ -1,18 +1,18 @@
 /**
- * Refuses ONNX files that are more than a plain graph.
+ * Reject ONNX files that are more than a plain graph.
  *
- * A bundle's graphs are data of strangers. A tensor kept in another file could make a runtime read any file. A loop can run
- * for ever, and so can functions. Random operators give other numbers each time, and operators of other domains run code
- * that not every runtime has.
+ * A bundle may come from an untrusted source. A tensor stored in another file could make a runtime read any file. Loops and
+ * functions can run without end. Random operators return different numbers each time. Operators of other domains run code
+ * that some runtimes lack.
  *
- * So this reads the protobuf messages of onnx.proto by their field numbers, and passes only the fields that a plain graph
- * may have, each in its own wire type, and once where it is not a list. Parsers merge repeated messages, take the last of
- * repeated values, and ignore unknown fields: what they read could be something else than what was checked.
+ * This module reads the protobuf messages of onnx.proto by field number. It accepts only the fields of a plain graph, each
+ * with its own wire type, and once unless it is a list. Parsers merge repeated messages, use the last of repeated values,
+ * and ignore unknown fields. Without these rules, a parser could read something other than what was checked.
  */
 
 import { BundleError, EXPORT_AGAIN, messageOf } from "./errors.ts";
 
-const ORT = "ORTM"; // at byte 4 of the files of ONNX Runtime's own format, which are no protobuf messages
+const ORT = "ORTM"; // at byte 4 of files in ONNX Runtime's own format, which is not protobuf
 
 const [VARINT, EIGHT, BYTES, FOUR] = [0, 1, 2, 5]; // wire types
 const WIRE_TYPES = new Map([
@@ -21,8 +21,8 @@ const WIRE_TYPES = new Map([
   ["double", EIGHT],
 ]);
 
-// Message -> field number -> type; "*" marks lists. "bytes" are texts, raw values, and messages that lead to no node and to
-// no tensor: of values' types, metadata and quantization.
+// Message -> field number -> type; "*" marks lists. "bytes" are strings, raw values, and messages that contain no node and
+// no tensor: value types, metadata and quantization.
 const FIELDS = new Map<string, ReadonlyMap<number, string>>([
   [
     "ModelProto",
@@ -69,7 +69,7 @@ const FIELDS = new Map<string, ReadonlyMap<number, string>>([
   ],
 ]);
 
-// What a plain graph must not have.
+// Fields that a plain graph must not have.
 const SUBGRAPH = "expected a plain graph without control flow, found a node with a graph of its own; export it without";
 const REFUSED = new Map([
   ["ModelProto 20", "expected a plain graph alone, found training information; export it without"],
@@ -84,7 +84,7 @@ const GRAPH = 7; // of ModelProto
 const [INPUT, OPERATOR] = ["NodeProto 1", "NodeProto 4"];
 
 const RANDOM = ["Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"];
-const LONGEST = 60; // characters of a text that a message quotes
+const LONGEST = 60; // characters of a string that a message quotes
 
 /** @throws BundleError unless `model` is an ONNX file of one plain graph that holds all of its tensors. */
 export function refuseOtherThanPlainGraph(model: Uint8Array, source: string): void {
@@ -100,7 +100,7 @@ export function refuseOtherThanPlainGraph(model: Uint8Array, source: string): vo
   if (refusal !== undefined) throw new BundleError(`${source}: ${refusal}`);
 }
 
-/** The first thing in a message that a plain graph must not have. @throws Error if it is no message of onnx.proto. */
+/** The first part of a message that a plain graph must not have. @throws Error if it is no message of onnx.proto. */
 function refusalOf(message: Uint8Array, kind: string): string | undefined {
   const seen = new Set<number>();
   const inputs: string[] = [];
@@ -128,7 +128,7 @@ function refusalOf(message: Uint8Array, kind: string): string | undefined {
     if (refusal !== undefined) return refusal;
   }
   if (kind === "ModelProto" && !seen.has(GRAPH)) throw new Error("expected a graph, found none");
-  // The third input of a Dropout says whether it draws.
+  // A Dropout with a third input may draw random numbers.
   if (RANDOM.includes(operator) || (operator === "Dropout" && (inputs[2] ?? "") !== "")) {
     return `expected no random operators, found ${operator}; export it without`;
   }
@@ -143,7 +143,7 @@ function text(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes);
 }
 
-/** The fields of one message, their wire types and values: numbers for varints, bytes for everything else. */
+/** The fields of a message with their wire types and values: bigints for varints, bytes for the other types. */
 function* fields(message: Uint8Array): Generator<[field: number, wireType: number, value: bigint | Uint8Array]> {
   let position = 0;
 
@@ -160,7 +160,7 @@ function* fields(message: Uint8Array): Generator<[field: number, wireType: numbe
 
   while (position < message.length) {
     const tag = varint();
-    if (tag >= 1n << 32n) throw new Error("a field number of more than 29 bits"); // readers differ in what they make of it
+    if (tag >= 1n << 32n) throw new Error("a field number of more than 29 bits"); // parsers disagree about these
     const [field, wireType] = [Number(tag >> 3n), Number(tag & 7n)];
     if (wireType === VARINT) {
       yield [field, wireType, varint()];

@@ -2,16 +2,16 @@
  * The specified random numbers, the same in every language: `threefry2x32-20/box-muller`.
  *
  * A latent is a function of seed and index alone. Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror and Shaw, "Parallel
- * random numbers: as easy as 1, 2, 3", SC 2011) turns a 64-bit counter under a 64-bit key, the seed, into two 32-bit
- * words, and the Box-Muller transform in float64 turns these into two normal numbers, rounded to float32.
+ * random numbers: as easy as 1, 2, 3", SC 2011) encrypts a 64-bit counter with a 64-bit key, the seed, to two 32-bit
+ * words. The Box-Muller transform, in float64, turns the words into two normal numbers, which are rounded to float32.
  *
- * The prior's counters lie below 2^63 and the posterior's from there on, so the two streams never meet.
+ * The prior's counters are below 2^63 and the posterior's start there, so the two streams never overlap.
  */
 
 import { count as countOf, whole, type Whole } from "./check.ts";
 import { found, InputError } from "./errors.ts";
 
-/** What the numbers are called in a bundle's manifest. */
+/** The name of the random numbers in a manifest. */
 export const RNG_NAME = "threefry2x32-20/box-muller";
 
 const POSTERIOR_COUNTERS = 1n << 63n;
@@ -21,13 +21,13 @@ const WORD = 2 ** 32;
 /** Two 32-bit words, the lower one first. */
 export type Words = readonly [low: number, high: number];
 
-// How far each of four rounds turns its word to the left; the two rows take turns.
+// Left rotations of the word in each of four rounds; the two rows alternate.
 const ROTATIONS = [
   [13, 15, 26, 6],
   [17, 29, 16, 24],
 ] as const;
 
-/** Encrypts a counter with Threefry-2x32, 20 rounds, and gives the two output words. */
+/** Encrypts a counter with Threefry-2x32, 20 rounds, to two words. */
 export function threefry2x32(counter: Words, key: Words): Words {
   const keys = [key[0], key[1], key[0] ^ key[1] ^ KEY_PARITY];
   // Additions are modulo 2^32.
@@ -60,8 +60,8 @@ export function priorLatents(seed: Whole, first: Whole, count: number, latentDim
 }
 
 /**
- * Draws posterior noise for the running numbers n = `first .. first + count - 1`, N(0, I); image i of a call with k draws
- * an image takes the numbers n = i*k + t for its draws t = 0 .. k-1.
+ * Draws posterior noise, N(0, I), for the numbers n = `first .. first + count - 1`. In a call with k draws per image,
+ * draw t = 0 .. k-1 of image i has the number n = i*k + t.
  *
  * @returns count * L values.
  * @throws InputError if seed, first or count is out of range.
@@ -71,7 +71,7 @@ export function posteriorNoise(seed: Whole, first: Whole, count: number, latentD
   return normals(BigInt(seed), POSTERIOR_COUNTERS, BigInt(first), count, latentDim);
 }
 
-/** @throws InputError unless a stream of latents of this seed has the numbers `first .. first + count - 1`. */
+/** @throws InputError unless the stream of `seed` has the latents `first .. first + count - 1`. */
 export function checkRange(seed: Whole, first: Whole, count: number, latentDim: number): void {
   const isSeed = typeof seed === "bigint" || Number.isSafeInteger(seed);
   if (!isSeed || seed < 0 || BigInt(seed) >= 1n << 64n) {

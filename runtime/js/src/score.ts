@@ -1,4 +1,4 @@
-/** Scores of images under a model: the ELBO and the importance-weighted bound, from encoder and decoder alone. */
+/** Score images with an encoder and a decoder: the ELBO and the importance-weighted bound. */
 
 import type { Latents } from "./arrays.ts";
 import { gaussianKl, LOG_LIKELIHOODS, logPriorOverPosterior, logSumExp, reparameterize, targetsOf } from "./elbo.ts";
@@ -12,7 +12,7 @@ export interface Posterior {
   readonly logvar: Latents;
 }
 
-/** How well a model explains images, in nats, a value an image. */
+/** How well a model explains images: one value per image, in nats. */
 export interface Scores {
   /** reconstruction - kl, a lower bound of log p(x). */
   readonly elbo: Float64Array;
@@ -22,19 +22,19 @@ export interface Scores {
   readonly kl: Float64Array;
   /**
    * The importance-weighted bound over the draws (Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders",
-   * 2016); it grows with their number towards log p(x).
+   * 2016); it approaches log p(x) from below as their number grows.
    */
   readonly logLikelihood: Float64Array;
-  /** The images' codes, what `encode` gives. */
+  /** The codes of the images, as `encode` returns them. */
   readonly posterior: Posterior;
 }
 
-/** Decodes latents, M*L values, to the decoder's outputs by name. */
+/** Decodes M*L latent values to the decoder's outputs, by name. */
 export type Decode = (z: Float32Array) => Promise<Record<string, Float32Array>>;
 
-const DECODED_AT_A_TIME = 512; // latents; bounds the memory that many draws of many images take
+const DECODED_AT_A_TIME = 512; // latents; limits the memory for many draws of many images
 
-/** Computes scores from a model's parts: `pixels` are raw ones, `samples` the draws an image. */
+/** Computes scores of raw `pixels` with `samples` draws per image. */
 export async function scoreImages(
   pixels: Uint8Array,
   posterior: Posterior,
@@ -65,7 +65,7 @@ export async function scoreImages(
   for (let start = 0; start < count; start += block) {
     const stop = Math.min(start + block, count);
     const draws = new Float32Array((stop - start) * samples * latentDim);
-    // Image by image, its draws one after another: the order in which the noise is numbered.
+    // Noise is numbered image by image, each with its draws one after another.
     const noise = posteriorNoise(seed, (first + BigInt(start)) * BigInt(samples), draws.length / latentDim, latentDim);
     forEachDraw(start, stop, samples, (image, draw) => {
       const [mean, logvar] = [row(posterior.mean.data, image, latentDim), row(posterior.logvar.data, image, latentDim)];

@@ -1,8 +1,8 @@
-/** SHA-256 of a file's bytes. */
+/** SHA-256 of bytes. */
 
-/** The hash in hex digits: by Web Crypto, or in JavaScript where a page over plain HTTP has none. */
+/** The hash in hex digits, by Web Crypto, or in JavaScript on pages over plain HTTP, which have no Web Crypto. */
 export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  // The types say that it is always there.
+  // The types declare it as always present.
   const subtle = (globalThis.crypto as Partial<Crypto> | undefined)?.subtle;
   const digest =
     subtle === undefined

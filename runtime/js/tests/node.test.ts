@@ -184,7 +184,7 @@ describe("what cannot be used is refused", () => {
     [
       "more than memory",
       (m) => m.generate(2 ** 31 - 1),
-      "2147483647 images take 4608.0 GiB, more than can be had; make them in parts, with first",
+      "2147483647 images take 4608.0 GiB, more than is available; make them in parts, with first",
     ],
     ["heat", (m) => m.generate(1, { temperature: -1 }), "temperature must be a finite number of at least 0; found -1"],
     [

@@ -81,9 +81,7 @@ test.each<[string, number[], string]>([
     damaged("a number of more than 64 bits"),
   ],
 ])("%s is refused", (_, bytes, message) => {
-  expect(() => refuseOtherThanPlainGraph(Uint8Array.from(bytes), "a.onnx")).toThrow(
-    new BundleError(`a.onnx: ${message}`),
-  );
+  expect(() => refuseOtherThanPlainGraph(Uint8Array.from(bytes), "a.onnx")).toThrow(new BundleError(`a.onnx: ${message}`));
 });
 
 test.each<[string, number[]]>([

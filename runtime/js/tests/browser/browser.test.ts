@@ -154,7 +154,7 @@ describe.skipIf(CHROMIUM === undefined)("Chromium", () => {
       'InputError: provider must be one of auto, wasm, webgpu; found "cuda"',
     );
     expect(await fail(url(BUNDLES.colour), { provider: "wasm", wasm: { wasmPath: "/nowhere.wasm" } })).toMatch(
-      /^ProviderError: ONNX Runtime cannot open http.*encoder\.onnx on wasm: .*; see that its \.wasm file is where it is looked for, /,
+      /^ProviderError: ONNX Runtime cannot open http.*encoder\.onnx on wasm: .*; check that its \.wasm file can be fetched, /,
     );
   });
 });

@@ -239,7 +239,7 @@ describe("what is wrong is said, and nothing is written", () => {
     expect(await cvae("sample", BUNDLES.mnist, "-o", "none/a.png")).toEqual({
       code: 1,
       out: "",
-      err: "Error: none/a.png: cannot be written: ENOENT; see that its folder is there and may be written\n",
+      err: "Error: none/a.png: cannot be written: ENOENT; check that its folder exists and is writable\n",
     });
   });
 

@@ -48,7 +48,7 @@ describe.skipIf(CHROMIUM === undefined)("the page as a whole", () => {
     await changes(page, "grid-canvas", () => page.click("#resample"));
     await changes(page, "reconstruction", () => scribble(page, SEVEN));
     expect(await text(page, "elbo")).toMatch(/^−\d+\.\d$/);
-    expect(await text(page, "engine-note")).toBe("WebAssembly: a page in one file carries nothing else.");
+    expect(await text(page, "engine-note")).toBe("WebAssembly: a single-file page contains only WebAssembly.");
     expect([...origins]).toEqual(["null"]); // that of files
     await leave();
   });

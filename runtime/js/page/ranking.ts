@@ -1,20 +1,20 @@
-/** Which latent dimensions tell most: those that change the picture most when they alone leave the mean. */
+/** Rank latent dimensions by how much the picture changes when one dimension leaves the mean. */
 
 import type { Bench } from "./bench.ts";
 import { paced } from "./pace.ts";
 
-const LONGEST = 5000; // milliseconds; dimensions not looked at by then come last
+const LONGEST = 5000; // milliseconds; dimensions that are not measured by then come last
 const AWAY = 2; // standard deviations of the prior
 
-export interface Telling {
-  /** All dimensions, the most telling first. */
+export interface Ranking {
+  /** All dimensions; the one that changes the picture most is first. */
   order: number[];
-  /** The mean along the edge of the picture of the prior's mean, in [0, 1]. */
+  /** The mean of the edge pixels in the picture of the prior's mean, in [0, 1]. */
   edge: number;
 }
 
-/** Undefined where another model was opened meanwhile. */
-export async function telling(bench: Bench): Promise<Telling | undefined> {
+/** Ranks the open model's dimensions; undefined if another model was opened meanwhile. */
+export async function rankDimensions(bench: Bench): Promise<Ranking | undefined> {
   const { latentDim, imageShape } = bench.model;
   const middle = await bench.use((model) => model.decode(new Float32Array(latentDim)));
   if (middle === undefined) return undefined;
@@ -43,7 +43,7 @@ function difference(a: Float32Array, b: Float32Array): number {
   return a.reduce((sum, value, index) => sum + Math.abs(value - b[index]), 0);
 }
 
-/** The mean of the pixels along the edge of one picture. */
+/** The mean of the edge pixels of a picture. */
 export function edgeMean(
   data: ArrayLike<number>,
   [height, width, channels]: readonly [number, number, number],

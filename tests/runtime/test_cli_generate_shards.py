@@ -71,16 +71,16 @@ def test_quiet_prints_nothing(run, tiny_bundle):
     assert sorted(contents("out")) == ["part-00000.tar", "part-00001.tar", "part-00002.tar", "shards.json"]
 
 
-@pytest.mark.parametrize("form", ["npy", "tar", "parquet"])
-def test_killed_twice_and_resumed_it_has_the_bytes_of_an_undisturbed_run(form, python, run, tmp_path):
-    arguments = ["-n", 1000, "--seed", 7, "--first", 3, "--format", form, *SHARDS, "--resume", "-o"]
+@pytest.mark.parametrize("file_format", ["npy", "tar", "parquet"])
+def test_killed_twice_and_resumed_it_has_the_bytes_of_an_undisturbed_run(file_format, python, run, tmp_path):
+    arguments = ["-n", 1000, "--seed", 7, "--first", 3, "--format", file_format, *SHARDS, "--resume", "-o"]
     assert run("-q", *arguments, "undisturbed")[0] == 0
     written = []
     for call in (9, 5):  # each shard takes two: the file's and the folder's; the settings four
         code, _ = python(KILLED_AT.format(call=call, signal=int(signal.SIGKILL)), *arguments, "killed")
         assert code == -signal.SIGKILL
-        written.append(len(list((tmp_path / "killed").glob(f"part-*.{form}"))))
-        assert len(list((tmp_path / "killed").glob(f".part-*.{form}.*.tmp"))) == 1
+        written.append(len(list((tmp_path / "killed").glob(f"part-*.{file_format}"))))
+        assert len(list((tmp_path / "killed").glob(f".part-*.{file_format}.*.tmp"))) == 1
     assert written == [2, 4]
     code, _, err = run(*arguments, "killed")
     assert (code, err.splitlines()[0], err.splitlines()[-1]) == (
@@ -123,12 +123,12 @@ def test_a_disk_that_is_full_is_1_and_leaves_no_half_shard(run, tiny_bundle, tmp
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits of a file's size are POSIX's")
-@pytest.mark.parametrize("form", ["npy", "tar", "parquet"])
-def test_a_file_that_cannot_grow_is_1_in_every_format(form, python, tiny_bundle, tmp_path):
-    arguments = [tiny_bundle, "-q", "-n", 200, "--format", form, *SHARDS, "-o", "out"]
+@pytest.mark.parametrize("file_format", ["npy", "tar", "parquet"])
+def test_a_file_that_cannot_grow_is_1_in_every_format(file_format, python, tiny_bundle, tmp_path):
+    arguments = [tiny_bundle, "-q", "-n", 200, "--format", file_format, *SHARDS, "-o", "out"]
     assert python(LIMITED_TO.format(size=1500), *arguments) == (
         1,
-        f"Error: cannot write out/part-00000.{form}: File too large; check space and permissions\n",
+        f"Error: cannot write out/part-00000.{file_format}: File too large; check space and permissions\n",
     )
     assert sorted(contents(tmp_path / "out")) == ["shards.json"]
 
@@ -167,7 +167,7 @@ def test_a_folder_that_another_process_is_writing_is_1(run, tiny_bundle):
         "out: expected a folder that no process is writing, found another at work in it; "
         "wait until that has ended, or choose another name"
     )
-    with cvae.files.hold_folder(Path("out")):
+    with cvae.files.lock_directory(Path("out")):
         assert run(*arguments, "--resume") == (1, b"", f"Error: {message}\n")
         assert run(*arguments, "--overwrite") == (1, b"", f"Error: {message}\n")
     assert contents("out") == before

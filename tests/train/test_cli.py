@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cvae_runtime.files import hold_folder
+from cvae_runtime.files import lock_directory
 from cvae_train import PRESETS, DataOptions, ModelConfig, RunFolder, read_history
 from cvae_train._cli import _SECTIONS, command
 from cvae_train._data.pixel_store import PixelStore
@@ -233,7 +233,7 @@ def test_a_run_that_another_process_is_at_work_on_exits_1(cvae_train, archive, t
         f"{tmp_path / 'run'}: expected a folder that no process is writing, found another at work in it; "
         f"wait until that has ended, or choose another name"
     )
-    with hold_folder(tmp_path / "run"):
+    with lock_directory(tmp_path / "run"):
         assert cvae_train(*command_line, "--resume") == (1, f"Error: {message}\n")
         assert cvae_train(*command_line, "--overwrite") == (1, f"Error: {message}\n")
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before

@@ -14,7 +14,7 @@ from .. import cli
 from .._engine import write_receipt
 from .._errors import InputError
 from .._images import describe_passed_over, encode_png, to_uint8
-from .._jobs import CODE_FORMATS, Columns, Encoding, Part, Strangest, code_batch, draw_pairs, one_by_one
+from .._jobs import CODE_FORMATS, Columns, Encoding, LowestElbo, Part, code_batch, draw_pairs, one_by_one
 from .._model import Model, load
 from .._system import new_file, progress, refuse_existing, require, write_file
 from .engine import EngineChoice, engine_options
@@ -39,7 +39,7 @@ _MOST_ANOMALIES = 1000  # of one picture
 )
 @model_options
 @engine_options
-@click.option("--format", "form", type=click.Choice(list(CODE_FORMATS)), help="Default: by the output's name.")
+@click.option("--format", type=click.Choice(list(CODE_FORMATS)), help="Default: by the output's name.")
 @click.option("--receipt", type=click.Path(path_type=Path), help="Write what ran, and where, as JSON.")
 @click.option("--overwrite", is_flag=True, help="Replace what is there.")
 @click.option(
@@ -82,7 +82,7 @@ class _Request(EngineChoice):
     provider: Any
     precision: Any
     threads: int | None
-    form: str | None
+    format: str | None
     receipt: Path | None
     overwrite: bool
     output: Path
@@ -110,12 +110,12 @@ class _Request(EngineChoice):
     @property
     def table_format(self) -> str:
         """One of `CODE_FORMATS`; raises `InputError` where neither an option nor the output's name tells it."""
-        form = self.form or self.output.suffix[1:].lower()
-        if form not in CODE_FORMATS:
+        file_format = self.format or self.output.suffix[1:].lower()
+        if file_format not in CODE_FORMATS:
             raise InputError(
                 f"{self.output}: expected a name that ends in .{', .'.join(CODE_FORMATS)}; or say --format"
             )
-        return form
+        return file_format
 
     @property
     def picture(self) -> Path:
@@ -126,8 +126,8 @@ class _Request(EngineChoice):
         """What is to be encoded, by whoever is to do it."""
         # Resolved, for processes that run elsewhere.
         path = self.images if self.engine == "local" else self.images.absolute()
-        strangest = self.top_anomalies or 0
-        return Encoding(path, self.resize, self.gray, self.invert, self.samples, self.seed, strangest)
+        lowest = self.top_anomalies or 0
+        return Encoding(path, self.resize, self.gray, self.invert, self.samples, self.seed, lowest)
 
     def as_json(self) -> dict[str, Any]:
         """What was asked for, as values of JSON, for the receipt."""
@@ -144,7 +144,7 @@ def _encode(model: Model, bundle: Path | None, request: _Request) -> None:
         click.echo(f"{request.images}: {describe_passed_over(source.passed_over)}", err=True)
     parts = encoding.parts(source.count, code_batch(shape))
     engine = request.engine_of(model, bundle, request.precision, request.threads, ordered=True)
-    strangest = Strangest(encoding.strangest, shape)
+    lowest = LowestElbo(encoding.lowest, shape)
     quiet = request.quiet or len(parts) == 1
     with (
         new_file(request.output) as file,
@@ -152,7 +152,7 @@ def _encode(model: Model, bundle: Path | None, request: _Request) -> None:
         contextlib.closing((engine or functools.partial(one_by_one, model))(encoding, parts)) as done,
     ):
         lost: list[int] = []
-        CODE_FORMATS[request.table_format](file, _tables(done, strangest, lost, advance))
+        CODE_FORMATS[request.table_format](file, _tables(done, lowest, lost, advance))
     if any(lost) and not request.quiet:
         line = (
             f"{request.images}: the model's cut makes {sum(lost):,} of {source.count:,} images all black or all white; "
@@ -160,21 +160,21 @@ def _encode(model: Model, bundle: Path | None, request: _Request) -> None:
         )
         click.echo(line, err=True)
     if request.top_anomalies is not None:
-        reconstructions = to_uint8(model.reconstruct(strangest.images))
-        labels = [str(index) for index in strangest.index]
-        write_file(request.picture, encode_png(draw_pairs(strangest.images, reconstructions, labels)))
-        for index, elbo in () if request.quiet else zip(strangest.index.tolist(), strangest.elbo, strict=True):
+        reconstructions = to_uint8(model.reconstruct(lowest.images))
+        captions = [str(index) for index in lowest.index]
+        write_file(request.picture, encode_png(draw_pairs(lowest.images, reconstructions, captions)))
+        for index, elbo in () if request.quiet else zip(lowest.index.tolist(), lowest.elbo, strict=True):
             name = [] if source.names is None else [source.names[index]]
             print("\t".join([str(index), *name, f"{elbo:.2f}"]))
 
 
 def _tables(
-    parts: Iterator[tuple[str, Part]], strangest: Strangest, lost: list[int], advance: Callable[[int], None]
+    parts: Iterator[tuple[str, Part]], lowest: LowestElbo, lost: list[int], advance: Callable[[int], None]
 ) -> Iterator[Columns]:
     """The table's columns, a batch of images at a time; how many of each are lost is added to ``lost``."""
     for _, (columns, rows, images, lost_here) in parts:
         lost.append(lost_here)
-        strangest.offer(columns["index"][rows], columns["elbo"][rows], images)
+        lowest.offer(columns["index"][rows], columns["elbo"][rows], images)
         yield columns
         advance(len(columns["index"]))
 

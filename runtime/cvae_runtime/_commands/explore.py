@@ -111,7 +111,7 @@ def explore(model: Model, request: Exploration, seed: int, read: _Read, output: 
         output.check(len(dimensions) * steps)
         images = model.traverse(start, dimensions, steps=steps, span=3.0 if request.span is None else request.span)
         arrays = {"images": images, "dimensions": np.array(dimensions)}
-        output.write_rows(images, arrays, labels=[str(dimension) for dimension in dimensions])
+        output.write_rows(images, arrays, captions=[str(dimension) for dimension in dimensions])
     else:
         dimensions = request.dimensions or sorted(model.rank_dimensions()[:2])
         output.check(steps * steps)

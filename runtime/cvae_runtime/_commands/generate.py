@@ -65,14 +65,14 @@ class _Command(click.Command):
 @explore_options
 @image_options
 @model_options
-@click.option("--format", "form", type=click.Choice(_FORMATS), help="Default: by the output's name, else png.")
+@click.option("--format", type=click.Choice(_FORMATS), help="Default: by the output's name, else png.")
 @click.option("--dtype", type=click.Choice(["float32", "uint8"]), help="Of arrays.  [default: float32]")
 @click.option("--separate", is_flag=True, help="A file an image, in the folder that --output names.")
 @shard_options
 @engine_options
 @click.option("--gif", is_flag=True, help="An animation: --format gif, in samples.gif by default.")
 @click.option("--scale", type=click.IntRange(1, 16), help="Enlarge pictures.  [default: 2 in grids of small images]")
-@click.option("--labels", is_flag=True, help="Write indices below samples, dimensions beside rows of --traverse.")
+@click.option("--captions", is_flag=True, help="Write indices below samples, dimensions beside rows of --traverse.")
 @click.option("--receipt", type=click.Path(path_type=Path), help="Write what ran, and where, as JSON.")
 @click.option("--overwrite", is_flag=True, help="Replace what is there.")
 @click.option(
@@ -122,12 +122,12 @@ class _Request(Exploration, Sharding, EngineChoice):
     provider: Any
     precision: Any
     threads: int | None
-    form: str | None
+    format: str | None
     dtype: Any
     separate: bool
     gif: bool
     scale: int | None
-    labels: bool
+    captions: bool
     receipt: Path | None
     overwrite: bool
     output: str | None
@@ -144,15 +144,15 @@ class _Request(Exploration, Sharding, EngineChoice):
             raise click.UsageError(f"--count, --first and --temperature are for samples, not for --{sources[0]}")
         if (self.resize or self.gray or self.invert) and not {"reconstruct", "interpolate", "traverse"} & {*sources}:
             raise click.UsageError("--resize, --gray and --invert are for --reconstruct, --interpolate and --traverse")
-        if self.labels and {"reconstruct", "interpolate", "manifold"} & {*sources}:
-            raise click.UsageError(f"--labels is for samples and --traverse, not for --{sources[0]}")
-        if self.gif and self.form not in (None, "gif"):
-            raise click.UsageError(f"--gif and --format {self.form} contradict each other: give one of them")
+        if self.captions and {"reconstruct", "interpolate", "manifold"} & {*sources}:
+            raise click.UsageError(f"--captions is for samples and --traverse, not for --{sources[0]}")
+        if self.gif and self.format not in (None, "gif"):
+            raise click.UsageError(f"--gif and --format {self.format} contradict each other: give one of them")
         self.check_exploration()
-        pictures = [name for name in ("separate", "gif", "scale", "labels") if getattr(self, name)]
+        pictures = [name for name in ("separate", "gif", "scale", "captions") if getattr(self, name)]
         if self.shard_size is not None and (others := sources + pictures):
             raise click.UsageError(f"--shard-size is for samples in files of many, not for --{others[0]}")
-        self.check_sharding(self.form, self.dtype, self.output, overwrite=self.overwrite)
+        self.check_sharding(self.format, self.dtype, self.output, overwrite=self.overwrite)
         self.check_engine(parts=self.shard_size is not None, receipt=self.receipt is not None)
         if self.receipt is not None and self.receipt == Path(self.target):
             raise click.UsageError("--receipt and --output name the same file")
@@ -168,12 +168,12 @@ class _Request(Exploration, Sharding, EngineChoice):
         """Where images go that are not written in shards."""
         return Output(
             self.target,
-            "gif" if self.gif else self.form,
+            "gif" if self.gif else self.format,
             separate=self.separate,
             overwrite=self.overwrite,
             dtype=self.dtype,
             scale=self.scale,
-            labels=self.labels,
+            captions=self.captions,
         )
 
     @property
@@ -210,7 +210,7 @@ def _write_shards(model: Model, bundle: Path | None, request: _Request) -> None:
     request.write(
         model,
         Path(request.target),
-        request.form,
+        request.format,
         request.dtype,
         overwrite=request.overwrite,
         quiet=request.quiet,

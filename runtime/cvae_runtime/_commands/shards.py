@@ -31,17 +31,19 @@ class Sharding:
     shard_size: Any
     resume: bool
 
-    def check_sharding(self, form: str | None, dtype: str | None, output: str | None, *, overwrite: bool) -> None:
+    def check_sharding(
+        self, file_format: str | None, dtype: str | None, output: str | None, *, overwrite: bool
+    ) -> None:
         """Raise `click.UsageError` for other options that contradict these."""
         if self.shard_size is None:
             if self.resume:
                 raise click.UsageError("--resume is for shards: say --shard-size")
-            if form in ("parquet", "tar"):
-                raise click.UsageError(f"--format {form} is written in shards: say --shard-size")
+            if file_format in ("parquet", "tar"):
+                raise click.UsageError(f"--format {file_format} is written in shards: say --shard-size")
             return
-        if form is not None and form not in SHARD_FORMATS:
-            raise click.UsageError(f"shards are {', '.join(SHARD_FORMATS)}; found --format {form}")
-        if form == "tar" and dtype is not None:
+        if file_format is not None and file_format not in SHARD_FORMATS:
+            raise click.UsageError(f"shards are {', '.join(SHARD_FORMATS)}; found --format {file_format}")
+        if file_format == "tar" and dtype is not None:
             raise click.UsageError("--dtype is for arrays; a tar holds pictures")
         if output == "-":
             raise click.UsageError("shards are files in a folder: name it with --output")
@@ -52,7 +54,7 @@ class Sharding:
         self,
         model: Model,
         folder: Path,
-        form: str | None,
+        file_format: str | None,
         dtype: Dtype | None,
         *,
         overwrite: bool,
@@ -61,12 +63,12 @@ class Sharding:
         **samples: Any,
     ) -> None:
         """Write the samples that `Model.stream` is asked for by ``samples``."""
-        form = form or "npy"
+        file_format = file_format or "npy"
         settings = ShardSettings.of(
             model,
             shard_size=self.shard_size,
-            form=form,
-            dtype="uint8" if form == "tar" else dtype or "float32",
+            file_format=file_format,
+            dtype="uint8" if file_format == "tar" else dtype or "float32",
             **samples,
         )
         write_shards(model, folder, settings, resume=self.resume, overwrite=overwrite, quiet=quiet, engine=engine)

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .._images import grid_scale, label_cells, picture_grid
+from .._images import caption_cells, grid_scale, picture_grid
 
 
-def strangest_rows(elbo: NDArray[np.float64], limit: int) -> NDArray[np.intp]:
+def lowest_rows(elbo: NDArray[np.float64], limit: int) -> NDArray[np.intp]:
     """Which of (N,) are the lowest, strangest first, as many as the limit; of equal ones the earlier."""
     return np.argsort(elbo, kind="stable")[:limit]
 
 
-class Strangest:
+class LowestElbo:
     """The images of the lowest ELBO, strangest first, of all that were offered; of equal ones the earlier.
 
     Args:
@@ -35,20 +35,20 @@ class Strangest:
 
     def offer(self, index: NDArray[np.int64], elbo: NDArray[np.float64], images: NDArray[np.uint8]) -> None:
         """Look at the next images, (N,), (N,) and (N, H, W, C)."""
-        low = strangest_rows(elbo, self._limit)
+        low = lowest_rows(elbo, self._limit)
         together = np.concatenate([self.elbo, elbo[low]])
-        kept = strangest_rows(together, self._limit)
+        kept = lowest_rows(together, self._limit)
         self.elbo = together[kept]
         self.index = np.concatenate([self.index, index[low]])[kept]
         self.images = np.concatenate([self.images, images[low]])[kept]
 
 
 def draw_pairs(
-    originals: NDArray[np.uint8], reconstructions: NDArray[np.uint8], labels: Sequence[str]
+    originals: NDArray[np.uint8], reconstructions: NDArray[np.uint8], captions: Sequence[str]
 ) -> NDArray[np.uint8]:
-    """Draw each original above its reconstruction, uint8 (N, H, W, C) each, above its label: uint8 (H, W, C)."""
+    """Draw each original above its reconstruction, uint8 (N, H, W, C) each, above its caption: uint8 (H, W, C)."""
     scale = grid_scale(originals.shape[1:])
     pairs = np.stack([originals, reconstructions], axis=1)  # (N, 2, H, W, C)
     cells = np.stack([picture_grid(pair, columns=1, scale=scale) for pair in pairs])
     # A cell is about twice as high as it is wide.
-    return picture_grid(label_cells(cells, labels), columns=math.ceil(math.sqrt(2 * len(cells))))
+    return picture_grid(caption_cells(cells, captions), columns=math.ceil(math.sqrt(2 * len(cells))))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .._errors import InputError
 from .._images import ImageSource, check_cut, evenly_spaced, lost_images, open_images
 from .._model import Model
-from .anomalies import strangest_rows
+from .anomalies import lowest_rows
 from .codes import Columns, code_columns
 
 _LOOKED_AT = 100  # images
@@ -51,7 +51,7 @@ class Encoding:
     invert: bool
     samples: int
     seed: int
-    strangest: int
+    lowest: int
     job: str = dataclasses.field(default_factory=lambda: secrets.token_hex(8))
 
     def open(self, shape: tuple[int, int, int]) -> ImageSource:
@@ -75,7 +75,7 @@ class Encoding:
             widest = max(map(len, source.names))
             columns["path"] = np.array(source.names[indices.start : indices.stop], f"<U{widest}")
         columns |= code_columns(model, images, indices.start, samples=self.samples, seed=self.seed)
-        rows = strangest_rows(columns["elbo"], self.strangest)
+        rows = lowest_rows(columns["elbo"], self.lowest)
         return Part(columns, rows, images[rows], lost_images(images, _cut_of(model)))
 
     def check_cut(self, model: Model) -> None:

@@ -21,12 +21,12 @@ _BLOCK, _RECORD = 512, 10_240  # bytes of a tar's headers, and what its size is 
 _Check = Callable[[BinaryIO, int, range, str, tuple[int, int, int]], bool]
 
 
-def is_whole_shard(path: Path, form: str, indices: range, dtype: str, shape: tuple[int, int, int]) -> bool:
+def is_whole_shard(path: Path, file_format: str, indices: range, dtype: str, shape: tuple[int, int, int]) -> bool:
     """Whether a shard is there and whole.
 
     Args:
         path: the shard.
-        form: one of `SHARD_FORMATS`.
+        file_format: one of `SHARD_FORMATS`.
         indices: of its samples.
         dtype, shape: of a sample (H, W, C).
 
@@ -40,7 +40,7 @@ def is_whole_shard(path: Path, form: str, indices: range, dtype: str, shape: tup
         raise InputError(f"{path}: expected a shard, found {found}; move it elsewhere")
     with path.open("rb", buffering=0) as file:
         try:
-            return _CHECKS[form](file, path.stat().st_size, indices, dtype, shape)
+            return _CHECKS[file_format](file, path.stat().st_size, indices, dtype, shape)
         except Exception:  # whatever a file that is none leads to
             return False
 

@@ -24,7 +24,7 @@ from .._sampling import Dtype
 from .._system import (
     Layout,
     Owns,
-    hold_folder,
+    lock_directory,
     new_file,
     new_folder,
     parse_json,
@@ -87,7 +87,7 @@ class ShardSettings:
         first: int,
         temperature: float,
         shard_size: int,
-        form: str,
+        file_format: str,
         dtype: Dtype,
     ) -> Self:
         """Settings of samples of a model; raises `InputError` for a number out of range."""
@@ -98,7 +98,7 @@ class ShardSettings:
             first=first,
             temperature=float(temperature),
             shard_size=whole("shard size", shard_size, 1),
-            format=form,
+            format=file_format,
             dtype=dtype,
             image_shape=model.image_shape,
             micro_batch=model.micro_batch,
@@ -172,11 +172,11 @@ def _write_missing(
 ) -> None:
     shards = settings.shards()
     there = {path.name for path in folder.iterdir()}
-    form, dtype, shape = settings.format, settings.dtype, settings.image_shape
+    file_format, dtype, shape = settings.format, settings.dtype, settings.image_shape
     damaged = [
         name
         for name, indices in shards.items()
-        if name in there and not is_whole_shard(folder / name, form, indices, dtype, shape)
+        if name in there and not is_whole_shard(folder / name, file_format, indices, dtype, shape)
     ]
     if damaged and not quiet:
         more = f" and {len(damaged) - 1:,} more" if len(damaged) > 1 else ""
@@ -251,11 +251,11 @@ def _begun(folder: Path, settings: ShardSettings, *, resume: bool, overwrite: bo
     with contextlib.ExitStack() as stack:
         begun = _read_settings(folder) if resume else None
         if begun is not None or (folder.is_dir() and any(folder.iterdir())):
-            stack.enter_context(hold_folder(folder))
+            stack.enter_context(lock_directory(folder))
         if begun is None:
             with new_folder(folder, replaces=_LAYOUT if overwrite else None) as new:
                 write_file(new / SETTINGS_NAME, settings.to_json().encode())
-                stack.enter_context(hold_folder(new, folder))
+                stack.enter_context(lock_directory(new, folder))
         else:
             _check_same(folder, begun, settings)
             remove_temporary(folder, settings.owns)

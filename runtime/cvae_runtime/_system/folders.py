@@ -12,8 +12,8 @@ from .._errors import CvaeError, TargetExistsError
 from .access import access_of, give_access
 from .atomic import cannot_write, refuse_name, refuse_special, temporary_name
 from .durable import sync_folder, sync_folders
-from .exchange import exchange
 from .layout import Layout, check_replaceable, remove_owned
+from .swap import swap_paths
 
 
 def refuse_existing_folder(target: Path, layout: Layout, overwrite: bool, *, resume: bool | None = None) -> None:
@@ -139,7 +139,7 @@ def _check_once(target: Path, layout: Layout) -> None:
 
 def _swap(one: Path, other: Path) -> None:
     """Let two folders change names."""
-    if exchange(one, other):
+    if swap_paths(one, other):
         return
     aside = temporary_name(other)
     other.rename(aside)

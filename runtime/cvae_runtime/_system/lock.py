@@ -17,7 +17,7 @@ _NO_LOCKS = (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.EOPNOTSUPP, errno.EN
 
 
 @contextmanager
-def hold_folder(folder: Path, name: Path | None = None) -> Iterator[None]:
+def lock_directory(folder: Path, name: Path | None = None) -> Iterator[None]:
     """Keep every other process out that asks for this folder, for a block.
 
     Args:

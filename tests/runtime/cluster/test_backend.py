@@ -31,9 +31,9 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
 
 
-@pytest.mark.parametrize("form", ["npy", "tar", "parquet"])
-def test_the_folder_is_that_of_one_machine_in_every_format(form, run, tiny_bundle):
-    arguments = [tiny_bundle, "-n", 1000, "--seed", 7, "--first", 3, "--format", form, *SHARDS]
+@pytest.mark.parametrize("file_format", ["npy", "tar", "parquet"])
+def test_the_folder_is_that_of_one_machine_in_every_format(file_format, run, tiny_bundle):
+    arguments = [tiny_bundle, "-n", 1000, "--seed", 7, "--first", 3, "--format", file_format, *SHARDS]
     assert run("-q", *arguments, "-o", "local") == (0, b"", "")
     code, out, err = run(*arguments, "-o", "ray", "--engine", "ray", "--workers", 3)
     assert (code, out, err.splitlines()) == (0, b"", [f"images: {n:,} of 1,000" for n in range(100, 1100, 100)])
@@ -61,7 +61,7 @@ def write(tiny_bundle, tiny_model, tmp_path):
             return on_cluster(None, 3, tiny_bundle, "cpu", "float32", 1, task_of(work), shards)
 
         samples = {"count": 1000, "seed": 0, "first": 0, "temperature": 1.0}
-        settings = ShardSettings.of(tiny_model, shard_size=100, form="npy", dtype="float32", **samples)
+        settings = ShardSettings.of(tiny_model, shard_size=100, file_format="npy", dtype="float32", **samples)
         how = {"resume": False, "overwrite": False, "quiet": True}
         write_shards(tiny_model, tmp_path / name, settings, engine=engine, **how)
         return tmp_path / name
@@ -194,17 +194,17 @@ def test_wrong_usage_is_2(arguments, message, run, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("form", ["npz", "parquet"])
-def test_a_table_of_codes_is_that_of_one_machine(form, encode, tiny_bundle, monkeypatch):
+@pytest.mark.parametrize("file_format", ["npz", "parquet"])
+def test_a_table_of_codes_is_that_of_one_machine(file_format, encode, tiny_bundle, monkeypatch):
     monkeypatch.setattr("cvae_runtime._commands.encode.code_batch", lambda _shape: 32)  # 16 parts of few images
     np.save("images.npy", np.random.default_rng(3).integers(0, 256, (500, 4, 4, 1), np.uint8))
     arguments = [tiny_bundle, "images.npy", "--samples", 2, "--seed", 5, "--top-anomalies", 7, "--provider", "cpu"]
-    code, local, _ = encode(*arguments, "-o", f"local.{form}", "--anomalies", "local.png")
+    code, local, _ = encode(*arguments, "-o", f"local.{file_format}", "--anomalies", "local.png")
     assert (code, len(local.splitlines())) == (0, 7)
     ray = ["--engine", "ray", "--workers", 3]
-    code, out, err = encode(*arguments, "-o", f"ray.{form}", "--anomalies", "ray.png", *ray)
+    code, out, err = encode(*arguments, "-o", f"ray.{file_format}", "--anomalies", "ray.png", *ray)
     assert (code, out, err.splitlines()[-1]) == (0, local, "images: 500 of 500")
-    assert Path(f"ray.{form}").read_bytes() == Path(f"local.{form}").read_bytes()
+    assert Path(f"ray.{file_format}").read_bytes() == Path(f"local.{file_format}").read_bytes()
     assert Path("ray.png").read_bytes() == Path("local.png").read_bytes()
 
 

@@ -157,13 +157,13 @@ def test_batches_change_no_row_beyond_rounding(encode, tiny_bundle, monkeypatch)
         np.testing.assert_allclose(cut[name], column, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
-@pytest.mark.parametrize("form", ["npz", "parquet"])
+@pytest.mark.parametrize("file_format", ["npz", "parquet"])
 @pytest.mark.usefixtures("small_batches")
-def test_the_same_images_give_the_same_bytes_on_any_number_of_threads(form, encode, packaged_model):
+def test_the_same_images_give_the_same_bytes_on_any_number_of_threads(file_format, encode, packaged_model):
     np.save("images.npy", cvae.to_uint8(packaged_model.generate(100)))
     for threads in (1, 2):
-        assert encode("-q", "images.npy", "--threads", threads, "-o", f"{threads}.{form}") == (0, b"", "")
-    assert Path(f"1.{form}").read_bytes() == Path(f"2.{form}").read_bytes()
+        assert encode("-q", "images.npy", "--threads", threads, "-o", f"{threads}.{file_format}") == (0, b"", "")
+    assert Path(f"1.{file_format}").read_bytes() == Path(f"2.{file_format}").read_bytes()
 
 
 @pytest.mark.usefixtures("images")
@@ -184,12 +184,12 @@ def test_top_anomalies_are_printed_and_drawn_strangest_first(encode, tiny_bundle
     Path("out").mkdir()
     code, out, _ = encode(tiny_bundle, "images.npy", "--top-anomalies", 3, "-o", "out/codes.npz")
     elbo = arrays("out/codes.npz")["elbo"]
-    strangest = np.argsort(elbo)[:3]
-    assert (code, out.decode()) == (0, "".join(f"{i}\t{elbo[i]:.2f}\n" for i in strangest))
+    lowest = np.argsort(elbo)[:3]
+    assert (code, out.decode()) == (0, "".join(f"{i}\t{elbo[i]:.2f}\n" for i in lowest))
     picture = np.asarray(Image.open("out/anomalies.png"))
-    again = cvae.to_uint8(tiny_model.reconstruct(images[strangest]))
+    again = cvae.to_uint8(tiny_model.reconstruct(images[lowest]))
     width = (picture.shape[1] - 1) // 3
-    for place, (image, reconstruction) in enumerate(zip(images[strangest], again, strict=True)):
+    for place, (image, reconstruction) in enumerate(zip(images[lowest], again, strict=True)):
         left = 1 + place * width + (width - 1 - 10) // 2  # labels are wider than these images
         np.testing.assert_array_equal(picture[2:10:2, left + 1 : left + 9 : 2], image[..., 0])
         np.testing.assert_array_equal(picture[11:19:2, left + 1 : left + 9 : 2], reconstruction[..., 0])
@@ -398,21 +398,21 @@ def test_without_pyarrow_parquet_names_the_extra_before_any_work(encode, monkeyp
     assert encode("none", "images.npy", "-o", "codes.parquet") == (1, b"", message)
 
 
-@pytest.mark.parametrize("form", ["npz", "parquet"])
+@pytest.mark.parametrize("file_format", ["npz", "parquet"])
 @pytest.mark.usefixtures("images")
-def test_ctrl_c_is_130_and_leaves_what_was_there(form, python, tiny_bundle):
-    Path(f"codes.{form}").write_bytes(b"old")
-    arguments = ["-q", tiny_bundle, "images.npy", "--provider", "cpu", "--overwrite", "-o", f"codes.{form}"]
+def test_ctrl_c_is_130_and_leaves_what_was_there(file_format, python, tiny_bundle):
+    Path(f"codes.{file_format}").write_bytes(b"old")
+    arguments = ["-q", tiny_bundle, "images.npy", "--provider", "cpu", "--overwrite", "-o", f"codes.{file_format}"]
     assert python(INTERRUPTED, *arguments) == (128 + signal.SIGINT, "", "\ninterrupted\n")
-    assert sorted(path.name for path in Path().iterdir()) == [f"codes.{form}", "images.npy", "tiny"]
-    assert Path(f"codes.{form}").read_bytes() == b"old"
+    assert sorted(path.name for path in Path().iterdir()) == [f"codes.{file_format}", "images.npy", "tiny"]
+    assert Path(f"codes.{file_format}").read_bytes() == b"old"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits of a file's size are POSIX's")
-@pytest.mark.parametrize("form", ["npz", "parquet"])
+@pytest.mark.parametrize("file_format", ["npz", "parquet"])
 @pytest.mark.usefixtures("images")
-def test_a_disk_that_is_full_is_1_and_leaves_nothing(form, python, tiny_bundle):
-    arguments = ["-q", tiny_bundle, "images.npy", "--provider", "cpu", "-o", f"codes.{form}"]
-    message = f"Error: cannot write codes.{form}: File too large; check space and permissions\n"
+def test_a_disk_that_is_full_is_1_and_leaves_nothing(file_format, python, tiny_bundle):
+    arguments = ["-q", tiny_bundle, "images.npy", "--provider", "cpu", "-o", f"codes.{file_format}"]
+    message = f"Error: cannot write codes.{file_format}: File too large; check space and permissions\n"
     assert python(LIMITED_TO.format(size=1500), *arguments) == (1, "", message)
     assert sorted(path.name for path in Path().iterdir()) == ["images.npy", "tiny"]

@@ -9,7 +9,7 @@ from PIL import Image, ImageSequence
 
 import cvae_runtime as cvae
 import cvae_runtime.images
-from cvae_runtime._images.captions import label_cells, label_rows
+from cvae_runtime._images.captions import caption_cells, caption_rows
 
 
 def pixels(name="samples.png"):
@@ -123,21 +123,21 @@ def test_scale_enlarges_by_whole_factors(run, tiny_bundle, tiny_model, image):
 
 
 def test_samples_are_labelled_by_their_index(run, tiny_bundle, tiny_model):
-    assert run(tiny_bundle, "-n", 3, "--first", 9, "--labels") == (0, b"", "")
+    assert run(tiny_bundle, "-n", 3, "--first", 9, "--captions") == (0, b"", "")
     images = cvae.to_uint8(tiny_model.generate(3, first=9)).repeat(2, axis=1).repeat(2, axis=2)
-    cells = label_cells(images, ["9", "10", "11"])
+    cells = caption_cells(images, ["9", "10", "11"])
     np.testing.assert_array_equal(pixels(), cvae.picture_grid(cells)[..., 0])
-    assert run(tiny_bundle, "-n", 3, "--first", 9, "--labels", "--gif") == (0, b"", "")
+    assert run(tiny_bundle, "-n", 3, "--first", 9, "--captions", "--gif") == (0, b"", "")
     np.testing.assert_array_equal(frames("samples.gif"), cells[..., 0])
 
 
 def test_traversals_are_labelled_by_their_dimension(run, tiny_bundle, tiny_model):
-    arguments = [tiny_bundle, "--traverse", 6, "--dimensions", "2,0", "--steps", 2, "--labels"]
+    arguments = [tiny_bundle, "--traverse", 6, "--dimensions", "2,0", "--steps", 2, "--captions"]
     assert run(*arguments) == (0, b"", "")
     images = tiny_model.traverse(cvae.prior_latents(0, 6, 1, 3)[0], [2, 0], steps=2)
-    np.testing.assert_array_equal(pixels(), label_rows(grid(images, 2)[..., np.newaxis], ["2", "0"], 1)[..., 0])
+    np.testing.assert_array_equal(pixels(), caption_rows(grid(images, 2)[..., np.newaxis], ["2", "0"], 1)[..., 0])
     assert run(*arguments, "--gif") == (0, b"", "")
-    column = label_cells(cvae.to_uint8(images[:, 1]).repeat(2, axis=1).repeat(2, axis=2), ["2", "0"])
+    column = caption_cells(cvae.to_uint8(images[:, 1]).repeat(2, axis=1).repeat(2, axis=2), ["2", "0"])
     np.testing.assert_array_equal(frames("samples.gif")[1], cvae.picture_grid(column)[..., 0])
 
 
@@ -170,8 +170,8 @@ def test_rows_as_an_array_are_grey_levels_where_asked(run, tiny_bundle, tiny_mod
         (["--steps", "5"], "--steps is for --interpolate, --traverse, --manifold"),
         (["--interpolate", "0", "1", "--dimensions", "1"], "--dimensions is for --traverse, --manifold"),
         (["--manifold", "--span", "2"], "--span is for --traverse"),
-        (["--manifold", "--labels"], "--labels is for samples and --traverse, not for --manifold"),
-        (["--reconstruct", "a.png", "--labels"], "--labels is for samples and --traverse, not for --reconstruct"),
+        (["--manifold", "--captions"], "--captions is for samples and --traverse, not for --manifold"),
+        (["--reconstruct", "a.png", "--captions"], "--captions is for samples and --traverse, not for --reconstruct"),
         (["--gif", "--format", "npy"], "--gif and --format npy contradict each other: give one of them"),
         (["--interpolate", "0"], "Option '--interpolate' requires 2 arguments."),
         (["--scale", "0"], "Invalid value for '--scale': 0 is not in the range 1<=x<=16."),
@@ -209,11 +209,11 @@ def test_wrong_usage_is_2_and_says_what_is_wrong(arguments, message, run, tiny_b
             ["--manifold", "--steps", "101"],
             "10,201 images are too many for one png (at most 10,000); say --format npy or --separate",
         ),
-        (["-o", "a.npy", "--scale", "2"], "--scale and --labels are for pictures; a npy holds numbers"),
-        (["-o", "a.npz", "--labels"], "--scale and --labels are for pictures; a npz holds numbers"),
+        (["-o", "a.npy", "--scale", "2"], "--scale and --captions are for pictures; a npy holds numbers"),
+        (["-o", "a.npz", "--captions"], "--scale and --captions are for pictures; a npz holds numbers"),
         (
-            ["-o", "many", "--separate", "--labels"],
-            "--labels is for one picture; separate files have their numbers in their names",
+            ["-o", "many", "--separate", "--captions"],
+            "--captions is for one picture; separate files have their numbers in their names",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

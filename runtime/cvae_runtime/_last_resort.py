@@ -61,4 +61,4 @@ def _traceback(error: BaseException) -> str:
     try:
         return "".join(traceback.format_exception(error)).rstrip("\n")
     except Exception:  # as above, and as deep as a recursion
-        return f"no traceback of {type(error).__name__} can be shown"
+        return f"cannot format the traceback of {type(error).__name__}"

@@ -133,7 +133,7 @@ def test_web_writes_the_page_of_the_bundle_too(cvae_export, trained, tmp_path, m
     message = f"Error: --onnx and --web: expected two places, found {tmp_path / 'bundle'} for both"
     assert (code, err.splitlines()[-1]) == (2, message)
     code, err = cvae_export(trained.path, "--onnx", tmp_path / "bundle", "--web", page)
-    assert (code, err) == (1, f"Error: {page} exists already; choose another name or say --overwrite\n")
+    assert (code, err) == (1, f"Error: {page} exists already; choose another name or pass --overwrite\n")
     assert not (tmp_path / "bundle").exists()
 
     assert cvae_export(*arguments) == (0, "")

@@ -243,7 +243,7 @@ def test_options_that_cannot_be_are_refused(pairs, options, message):
 
 def test_an_existing_target_is_refused_before_models_are_loaded(tmp_path):
     (tmp_path / "bundle").mkdir()
-    with pytest.raises(TargetExistsError, match="bundle exists already; choose another name or say --overwrite"):
+    with pytest.raises(TargetExistsError, match="bundle exists already; choose another name or pass --overwrite"):
         export_models("encoder.keras", "decoder.keras", tmp_path / "bundle")
 
 

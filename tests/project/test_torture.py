@@ -156,7 +156,7 @@ def test_an_error_of_another_kind_is_no_refusal(tmp_path):
         (1, "Error: x: no space\n", True),
         (5, "Error: no bundle\n", True),
         (1, "Traceback (most recent call last):\nError: x", False),
-        (1, "Error: KeyError: 'x'; this is unexpected: say the command again with -v, and", False),
+        (1, "Error: KeyError: 'x'; this is unexpected: run the command again with -v, and", False),
         (1, "", False),
         (-9, "Error: killed", False),
         (None, "Error: too long", False),

@@ -96,7 +96,7 @@ def test_ctrl_c_is_130_says_how_to_go_on_and_leaves_no_half_shard(python, tiny_b
     program = KILLED_AT.format(call=9, signal=int(signal.SIGINT))
     code, err = python(program, tiny_bundle, "-n", 1000, *SHARDS, "-o", "out")
     assert code == 130
-    assert err.endswith("\nout holds 2 of 10 shards; repeat with --resume to go on\n\ninterrupted\n")
+    assert err.endswith("\nout holds 2 of 10 shards; repeat the command with --resume to continue\n\ninterrupted\n")
     assert sorted(contents(tmp_path / "out")) == ["part-00000.npy", "part-00001.npy", "shards.json"]
 
 
@@ -114,7 +114,7 @@ def test_a_disk_that_is_full_is_1_and_leaves_no_half_shard(run, tiny_bundle, tmp
     code, out, err = run(tiny_bundle, "-n", 1000, *SHARDS, "-o", "out")
     assert (code, out) == (1, b"")
     assert err.splitlines()[-2:] == [
-        "out holds 2 of 10 shards; repeat with --resume to go on",
+        "out holds 2 of 10 shards; repeat the command with --resume to continue",
         "Error: cannot write out/part-00002.npy: No space left on device; check space and permissions",
     ]
     assert sorted(contents("out")) == ["part-00000.npy", "part-00001.npy", "shards.json"]
@@ -145,11 +145,11 @@ def test_a_folder_that_cannot_be_made_is_1(run, tiny_bundle):
 def test_other_settings_are_1_and_overwrite_begins_anew(run, tiny_bundle):
     arguments = ["-q", tiny_bundle, "-n", 250, *SHARDS, "-o", "out"]
     assert run(*arguments) == (0, b"", "")
-    message = "out exists already; choose another name or say --resume or --overwrite"
+    message = "out exists already; choose another name or pass --resume or --overwrite"
     assert run(*arguments) == (1, b"", f"Error: {message}\n")
     message = (
-        "out was begun with other settings: seed was 0 and is now 3; "
-        "repeat the first ones, or begin anew with --overwrite instead of --resume"
+        "out was written with other settings: seed was 0 and is now 3; "
+        "use the old settings, or start again with --overwrite instead of --resume"
     )
     assert run(*arguments, "--seed", 3, "--resume") == (1, b"", f"Error: {message}\n")
     before = contents("out")
@@ -164,8 +164,8 @@ def test_a_folder_that_another_process_is_writing_is_1(run, tiny_bundle):
     Path("out", "part-00001.npy").unlink()
     before = contents("out")
     message = (
-        "out: expected a folder that no process is writing, found another at work in it; "
-        "wait until that has ended, or choose another name"
+        "out: expected a folder that no process is writing, found another process at work in it; "
+        "wait until it ends, or choose another name"
     )
     with cvae.files.lock_directory(Path("out")):
         assert run(*arguments, "--resume") == (1, b"", f"Error: {message}\n")
@@ -188,16 +188,16 @@ def test_numbers_out_of_range_are_1_and_make_no_folder(run, tiny_bundle, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--resume"], "--resume is for shards: say --shard-size"),
-        (["--format", "tar"], "--format tar is written in shards: say --shard-size"),
-        (["--format", "parquet"], "--format parquet is written in shards: say --shard-size"),
-        ([*SHARDS, "--format", "png"], "shards are npy, parquet, tar; found --format png"),
+        (["--resume"], "--resume is for shards: pass --shard-size"),
+        (["--format", "tar"], "--format tar needs shards: pass --shard-size"),
+        (["--format", "parquet"], "--format parquet needs shards: pass --shard-size"),
+        ([*SHARDS, "--format", "png"], "--format: expected npy, parquet, tar for shards, found png"),
         ([*SHARDS, "--format", "tar", "--dtype", "uint8"], "--dtype is for arrays; a tar holds pictures"),
-        ([*SHARDS, "--separate"], "--shard-size is for samples in files of many, not for --separate"),
-        ([*SHARDS, "--latents", "z.npy"], "--shard-size is for samples in files of many, not for --latents"),
-        ([*SHARDS, "--manifold"], "--shard-size is for samples in files of many, not for --manifold"),
-        ([*SHARDS, "-o", "-"], "shards are files in a folder: name it with --output"),
-        ([*SHARDS, "--resume", "--overwrite"], "--resume goes on and --overwrite begins anew: give one of them"),
+        ([*SHARDS, "--separate"], "--shard-size is for samples, not for --separate"),
+        ([*SHARDS, "--latents", "z.npy"], "--shard-size is for samples, not for --latents"),
+        ([*SHARDS, "--manifold"], "--shard-size is for samples, not for --manifold"),
+        ([*SHARDS, "-o", "-"], "cannot write shards to stdout: name a folder with --output"),
+        ([*SHARDS, "--resume", "--overwrite"], "--resume and --overwrite contradict each other: pass one of them"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

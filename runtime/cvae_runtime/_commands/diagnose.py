@@ -97,7 +97,7 @@ def diagnose(bundle: Bundle) -> Diagnosis:
     available = [] if onnxruntime is None else onnxruntime.get_available_providers()
     gpus = _nvidia()
     if gpus and onnxruntime is not None and PROVIDERS["cuda"] not in available:
-        what = f"there is a GPU ({gpus[0]}), and the installed onnxruntime has no {PROVIDERS['cuda']}"
+        what = f"found a GPU ({gpus[0]}), but the installed onnxruntime has no {PROVIDERS['cuda']}"
         problems.append(Problem(what, REMEDIES["cuda"]))
     names = [name for name, full in PROVIDERS.items() if full in available or (available and plugin_package(name))]
     return Diagnosis(
@@ -116,7 +116,7 @@ def _import(problems: list[Problem]) -> Any:
     try:
         onnxruntime: ModuleType = require("onnxruntime", "cpu")
     except ImportError as error:
-        what, _, fix = str(error).partition("; it comes with: ")
+        what, _, fix = str(error).partition("; install it with: ")
         problems.append(Problem(what, fix or f"pip uninstall onnxruntime; {REMEDIES['cpu']}"))
         return None
     return onnxruntime
@@ -138,7 +138,7 @@ def _try(bundle: Bundle, provider: str, problems: list[Problem]) -> Trial:
     for result in results:
         if not result.agrees:
             what = f"provider {provider}: {result.output} of {result.file} differs by {result.difference:.1e}, tolerance {result.atol:.1e}"
-            problems.append(Problem(what, 'say provider="cpu", or --provider cpu, where its numbers matter'))
+            problems.append(Problem(what, 'use provider="cpu" or --provider cpu where exact numbers matter'))
     worst = float(np.max([result.difference / result.atol for result in results]))  # which passes NaN on
     return Trial(provider, all(result.agrees for result in results), nodes, worst)
 

@@ -53,7 +53,9 @@ def command(paths: tuple[Path, ...], **options: Any) -> None:
     pictures, one picture, an .npy or an IDX file; there may be more of them than memory holds.
     """
     if len(paths) > 2:
-        raise click.UsageError(f"expected a bundle and images, found {len(paths)} names; put pictures into one folder")
+        raise click.UsageError(
+            f"expected a bundle and images, found {len(paths)} paths; put the images into one folder"
+        )
     request = _Request(images=paths[-1], **options)
     request.check()
     with load(
@@ -93,9 +95,9 @@ class _Request(EngineChoice):
         """Raise an error for options that contradict each other, and for files that cannot be written."""
         self.check_engine(parts=True, receipt=self.receipt is not None)
         if self.anomalies is not None and self.top_anomalies is None:
-            raise click.UsageError("--anomalies names the picture of --top-anomalies: say how many")
+            raise click.UsageError("--anomalies is for --top-anomalies: pass both")
         if str(self.output) == "-":
-            raise click.UsageError("a table is a file: name it with --output")
+            raise click.UsageError("cannot write a table to stdout: name a file with --output")
         if self.table_format == "parquet":
             require("pyarrow", "parquet")
         picture = self.picture if self.top_anomalies is not None else None
@@ -113,7 +115,7 @@ class _Request(EngineChoice):
         file_format = self.format or self.output.suffix[1:].lower()
         if file_format not in CODE_FORMATS:
             raise InputError(
-                f"{self.output}: expected a name that ends in .{', .'.join(CODE_FORMATS)}; or say --format"
+                f"{self.output}: expected a name that ends in .{', .'.join(CODE_FORMATS)}; or pass --format"
             )
         return file_format
 
@@ -156,7 +158,7 @@ def _encode(model: Model, bundle: Path | None, request: _Request) -> None:
     if any(lost) and not request.quiet:
         line = (
             f"{request.images}: the model's cut makes {sum(lost):,} of {source.count:,} images all black or all white; "
-            f"their codes say nothing of them"
+            f"their codes carry no information"
         )
         click.echo(line, err=True)
     if request.top_anomalies is not None:

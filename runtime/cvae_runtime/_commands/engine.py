@@ -48,9 +48,9 @@ class EngineChoice:
             if self.address is not None or self.workers is not None:
                 raise click.UsageError("--address and --workers are for --engine ray")
         elif not parts:
-            raise click.UsageError("--engine ray makes shards: say --shard-size")
+            raise click.UsageError("--engine ray needs shards: pass --shard-size")
         elif receipt:
-            raise click.UsageError("--receipt tells what this process runs on: it is for --engine local")
+            raise click.UsageError("--receipt describes this process: it is for --engine local")
 
     def engine_of(
         self, model: Model, bundle: Path | None, precision: Precision, threads: int | None, *, ordered: bool = False

@@ -34,7 +34,7 @@ def _numbers(_context: click.Context, _parameter: click.Parameter, value: str | 
     try:
         return None if value is None else [int(number) for number in value.split(",")]
     except ValueError:
-        raise click.BadParameter(f"expected whole numbers with commas between them, as 3,7; found {value!r}") from None
+        raise click.BadParameter(f"expected integers separated by commas, such as 3,7; found {value!r}") from None
 
 
 def explore_options(function: Decorated) -> Decorated:

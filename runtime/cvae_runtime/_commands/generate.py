@@ -139,7 +139,7 @@ class _Request(Exploration, Sharding, EngineChoice):
         jobs = ("latents", "reconstruct", "interpolate", "traverse", "manifold")
         sources = [name for name in jobs if getattr(self, name) not in (None, False, ())]
         if len(sources) >= 2:
-            raise click.UsageError(f"--{sources[0]} and --{sources[1]} are two jobs: give one of them")
+            raise click.UsageError(f"--{sources[0]} and --{sources[1]} contradict each other: pass one of them")
         if sources and (self.count is not None or self.temperature is not None or self.first):
             raise click.UsageError(f"--count, --first and --temperature are for samples, not for --{sources[0]}")
         if (self.resize or self.gray or self.invert) and not {"reconstruct", "interpolate", "traverse"} & {*sources}:
@@ -147,11 +147,11 @@ class _Request(Exploration, Sharding, EngineChoice):
         if self.captions and {"reconstruct", "interpolate", "manifold"} & {*sources}:
             raise click.UsageError(f"--captions is for samples and --traverse, not for --{sources[0]}")
         if self.gif and self.format not in (None, "gif"):
-            raise click.UsageError(f"--gif and --format {self.format} contradict each other: give one of them")
+            raise click.UsageError(f"--gif and --format {self.format} contradict each other: pass one of them")
         self.check_exploration()
         pictures = [name for name in ("separate", "gif", "scale", "captions") if getattr(self, name)]
         if self.shard_size is not None and (others := sources + pictures):
-            raise click.UsageError(f"--shard-size is for samples in files of many, not for --{others[0]}")
+            raise click.UsageError(f"--shard-size is for samples, not for --{others[0]}")
         self.check_sharding(self.format, self.dtype, self.output, overwrite=self.overwrite)
         self.check_engine(parts=self.shard_size is not None, receipt=self.receipt is not None)
         if self.receipt is not None and self.receipt == Path(self.target):

@@ -58,7 +58,7 @@ class Output:
         self._path = Path(name)
         ending = self._path.suffix[1:].lower()
         if file_format is None and ending and not separate and not self._stdout and ending not in FORMATS:
-            raise InputError(f"{name}: expected a name that ends in .{', .'.join(FORMATS)}; or say --format")
+            raise InputError(f"{name}: expected a name that ends in .{', .'.join(FORMATS)}; or pass --format")
         self.format = file_format or (ending if ending in FORMATS and not separate else "png")
         self._separate, self._overwrite = separate, overwrite
         if dtype is not None and not self.is_array:
@@ -84,14 +84,14 @@ class Output:
                 raise InputError(f"{self._path}: expected a folder for --separate, found a file")
             there = list(self._path.glob("image_*")) if self._path.is_dir() else []
             if there and not self._overwrite:
-                raise TargetExistsError(f"{self._path} exists already; choose another name or say --overwrite")
+                raise TargetExistsError(f"{self._path} exists already; choose another name or pass --overwrite")
             for path in there:
                 refuse_existing(path, self._overwrite)
             return
         if not self.is_array and count > _PICTURE_LIMIT:
             raise InputError(
                 f"{count:,} images are too many for one {self.format} (at most {_PICTURE_LIMIT:,}); "
-                f"say --format npy or --separate"
+                f"pass --format npy or --separate"
             )
         if self._stdout:
             if sys.stdout.isatty():

@@ -37,18 +37,18 @@ class Sharding:
         """Raise `click.UsageError` for other options that contradict these."""
         if self.shard_size is None:
             if self.resume:
-                raise click.UsageError("--resume is for shards: say --shard-size")
+                raise click.UsageError("--resume is for shards: pass --shard-size")
             if file_format in ("parquet", "tar"):
-                raise click.UsageError(f"--format {file_format} is written in shards: say --shard-size")
+                raise click.UsageError(f"--format {file_format} needs shards: pass --shard-size")
             return
         if file_format is not None and file_format not in SHARD_FORMATS:
-            raise click.UsageError(f"shards are {', '.join(SHARD_FORMATS)}; found --format {file_format}")
+            raise click.UsageError(f"--format: expected {', '.join(SHARD_FORMATS)} for shards, found {file_format}")
         if file_format == "tar" and dtype is not None:
             raise click.UsageError("--dtype is for arrays; a tar holds pictures")
         if output == "-":
-            raise click.UsageError("shards are files in a folder: name it with --output")
+            raise click.UsageError("cannot write shards to stdout: name a folder with --output")
         if self.resume and overwrite:
-            raise click.UsageError("--resume goes on and --overwrite begins anew: give one of them")
+            raise click.UsageError("--resume and --overwrite contradict each other: pass one of them")
 
     def write(
         self,

@@ -28,7 +28,7 @@ def command(paths: tuple[Path, ...], single_file: bool, overwrite: bool, quiet: 
     target = paths[-1]
     if len(paths) == 1 and (target / MANIFEST_NAME).is_file():
         raise click.UsageError(
-            f"{target} is a bundle; say where its page goes, too: cvae-web {shlex.quote(str(target))} page.html"
+            f"{target} is a bundle; name the output, too: cvae-web {shlex.quote(str(target))} page.html"
         )
     single_file = single_file or is_single_file(target)
     check_page(target, single_file=single_file, overwrite=overwrite)
@@ -44,7 +44,7 @@ def report(target: Path, written: dict[str, int], *, single_file: bool) -> str:
     if single_file:
         return f"{target}: one file of {size}; open it in a browser"
     return (
-        f"{target}: {len(written)} files of {size}, for any static host; to look at it here, say\n"
+        f"{target}: {len(written)} files of {size}, for any static host; to view it here, run\n"
         f"  python -m http.server --bind 127.0.0.1 --directory {shlex.quote(str(target))}"
     )
 

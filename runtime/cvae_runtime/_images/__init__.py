@@ -1,4 +1,4 @@
-"""Images in and out: readers of arrays, IDX files, pictures and folders of them; grids, captions, PNG and GIF."""
+"""Read and write images: arrays, IDX files, image files and folders; grids, captions, PNG and GIF."""
 
 from .arrays import (
     as_images,

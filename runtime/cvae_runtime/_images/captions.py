@@ -1,4 +1,4 @@
-"""Labels in pictures, in the font that comes with Pillow."""
+"""Captions in pictures, in Pillow's built-in font."""
 
 from collections.abc import Sequence
 
@@ -6,13 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 _HEIGHT = 14  # pixels of a line of text
-_MARGIN = 3  # pixels beside a text
+_MARGIN = 3  # pixels to the left and right of a text
 _BACKGROUND = 128  # the grey of a grid's cells
 _INK = 0
 
 
 def caption_cells(images: NDArray[np.uint8], captions: Sequence[str]) -> NDArray[np.uint8]:
-    """Write a caption below each image, uint8 (N, H, W, C): (N, H + 14, W or what the longest caption needs, C)."""
+    """Write a caption below each image, uint8 (N, H, W, C).
+
+    Returns:
+        uint8 (N, H + 14, width, C); the width is W, or that of the longest caption if it is wider.
+    """
     texts = [_text(caption) for caption in captions]
     count, height, width, channels = images.shape
     widest = max(width, *(text.shape[1] for text in texts))
@@ -26,7 +30,10 @@ def caption_cells(images: NDArray[np.uint8], captions: Sequence[str]) -> NDArray
 
 
 def caption_rows(grid: NDArray[np.uint8], captions: Sequence[str], padding: int) -> NDArray[np.uint8]:
-    """Write a caption to the left of each row of a grid, uint8 (H, W, C) of `picture_grid`; rows may be lower than text."""
+    """Write a caption to the left of each row of a grid, uint8 (H, W, C), as `picture_grid` returns it.
+
+    Rows may be lower than a line of text.
+    """
     texts = [_text(caption) for caption in captions]
     height, _, channels = grid.shape
     row = (height - padding) / len(captions)
@@ -39,7 +46,7 @@ def caption_rows(grid: NDArray[np.uint8], captions: Sequence[str], padding: int)
 
 
 def _text(text: str) -> NDArray[np.uint8]:
-    """A line of text, dark on grey: uint8 (14, width, 1)."""
+    """Draw a line of text, black on grey: uint8 (14, width, 1)."""
     from PIL import Image, ImageDraw, ImageFont
 
     font = ImageFont.load_default()

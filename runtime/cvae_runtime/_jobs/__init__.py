@@ -1,4 +1,4 @@
-"""Jobs over any number of images: folders of shards, tables of codes, and the lowest ELBOs."""
+"""Jobs over any number of images: folders of shards, tables of codes, images of the lowest ELBO."""
 
 from .anomalies import LowestElbo, draw_pairs
 from .code_formats import CODE_FORMATS

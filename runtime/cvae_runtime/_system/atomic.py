@@ -98,7 +98,7 @@ def refuse_name(target: Path, allowed: bool, remedy: str) -> None:
     """Raise for what is there and may not be written, a folder above that is not there, and what is no file or folder."""
     refuse_special(target)
     if os.path.lexists(target) and not allowed:
-        raise TargetExistsError(f"{target} exists already; choose another name or say {remedy}")
+        raise TargetExistsError(f"{target} exists already; choose another name or pass {remedy}")
     if not target.absolute().parent.is_dir():
         raise InputError(f"cannot write {target}: the folder {target.parent} does not exist; create it first")
 

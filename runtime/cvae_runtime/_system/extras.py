@@ -18,12 +18,12 @@ def require(module: str, extra: str) -> ModuleType:
         if error.name != module:
             raise  # it is installed, and something that it needs itself is broken: hiding that would mislead
         raise MissingExtraError(
-            f"{module} is not installed; it comes with: pip install 'cvae-toolkit[{extra}]'"
+            f"{module} is not installed; install it with: pip install 'cvae-toolkit[{extra}]'"
         ) from error
     if (spec := getattr(found, "__spec__", None)) is not None and spec.origin is None:
         # Python takes any folder of that name for a package. pip leaves one when it removes one of two distributions
         # with the same files, and takes the other for installed.
         raise MissingExtraError(
-            f"{module} is there in part only; it comes with: pip install --force-reinstall --no-deps {module}"
+            f"{module} is only partly installed; install it with: pip install --force-reinstall --no-deps {module}"
         )
     return found

@@ -58,7 +58,7 @@ def check_replaceable(folder: Path, layout: Layout, name: Path | None = None) ->
     """
     name = name or folder
     if folder.is_symlink():
-        found = f"a link to {folder.readlink()}; name what it links to, or choose another name"
+        found = f"a link to {folder.readlink()}; name the link's target, or choose another name"
         raise TargetExistsError(f"{name}: expected {layout.what}, found {found}")
     if not folder.is_dir():
         raise TargetExistsError(f"{name}: expected {layout.what}, found a file; choose another name")
@@ -69,7 +69,7 @@ def check_replaceable(folder: Path, layout: Layout, name: Path | None = None) ->
         strangers = sorted(path for path, owned in _walk(folder, owns) if not owned)
     except (CvaeError, OSError, *_OF_ANOTHER_FORM) as error:
         raise TargetExistsError(
-            f"{name}: expected {layout.what}, found a folder that is none, which is not overwritten: "
+            f"{name}: expected {layout.what}, found another folder, which is not overwritten: "
             f"{error if isinstance(error, CvaeError | OSError) else repr(error)}; choose another name"
         ) from error
     if strangers:

@@ -37,8 +37,8 @@ def lock_directory(folder: Path, name: Path | None = None) -> Iterator[None]:
     try:
         if not (_lock(descriptor) and _is_still(folder, descriptor)):
             raise InputError(
-                f"{name or folder}: expected a folder that no process is writing, found another at work in it; "
-                f"wait until that has ended, or choose another name"
+                f"{name or folder}: expected a folder that no process is writing, found another process at work in it; "
+                f"wait until it ends, or choose another name"
             )
         yield
     finally:

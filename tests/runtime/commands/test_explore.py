@@ -155,13 +155,16 @@ def test_rows_as_an_array_are_grey_levels_where_asked(run, tiny_bundle, tiny_mod
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--manifold", "--traverse", "0"], "--traverse and --manifold are two jobs: give one of them"),
-        (["--interpolate", "0", "1", "--manifold"], "--interpolate and --manifold are two jobs: give one of them"),
+        (["--manifold", "--traverse", "0"], "--traverse and --manifold contradict each other: pass one of them"),
+        (
+            ["--interpolate", "0", "1", "--manifold"],
+            "--interpolate and --manifold contradict each other: pass one of them",
+        ),
         (
             ["--reconstruct", "a.png", "--interpolate", "0", "1"],
-            "--reconstruct and --interpolate are two jobs: give one of them",
+            "--reconstruct and --interpolate contradict each other: pass one of them",
         ),
-        (["--latents", "z.npy", "--traverse", "0"], "--latents and --traverse are two jobs: give one of them"),
+        (["--latents", "z.npy", "--traverse", "0"], "--latents and --traverse contradict each other: pass one of them"),
         (["--manifold", "-n", "3"], "--count, --first and --temperature are for samples, not for --manifold"),
         (["--traverse", "0", "--first", "3"], "--count, --first and --temperature are for samples, not for --traverse"),
         (["--manifold", "--gray"], "--resize, --gray and --invert are for --reconstruct, --interpolate and --traverse"),
@@ -172,12 +175,12 @@ def test_rows_as_an_array_are_grey_levels_where_asked(run, tiny_bundle, tiny_mod
         (["--manifold", "--span", "2"], "--span is for --traverse"),
         (["--manifold", "--captions"], "--captions is for samples and --traverse, not for --manifold"),
         (["--reconstruct", "a.png", "--captions"], "--captions is for samples and --traverse, not for --reconstruct"),
-        (["--gif", "--format", "npy"], "--gif and --format npy contradict each other: give one of them"),
+        (["--gif", "--format", "npy"], "--gif and --format npy contradict each other: pass one of them"),
         (["--interpolate", "0"], "Option '--interpolate' requires 2 arguments."),
         (["--scale", "0"], "Invalid value for '--scale': 0 is not in the range 1<=x<=16."),
         (
             ["--manifold", "--dimensions", "3,x"],
-            "Invalid value for '--dimensions': expected whole numbers with commas between them, as 3,7; found '3,x'",
+            "Invalid value for '--dimensions': expected integers separated by commas, such as 3,7; found '3,x'",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -207,7 +210,7 @@ def test_wrong_usage_is_2_and_says_what_is_wrong(arguments, message, run, tiny_b
         ),
         (
             ["--manifold", "--steps", "101"],
-            "10,201 images are too many for one png (at most 10,000); say --format npy or --separate",
+            "10,201 images are too many for one png (at most 10,000); pass --format npy or --separate",
         ),
         (["-o", "a.npy", "--scale", "2"], "--scale and --captions are for pictures; a npy holds numbers"),
         (["-o", "a.npz", "--captions"], "--scale and --captions are for pictures; a npz holds numbers"),
@@ -235,5 +238,5 @@ def test_several_images_in_one_file_are_refused(run, tiny_bundle, tiny):
 def test_what_is_there_is_refused_before_any_work(run, tiny_bundle, monkeypatch):
     Path("samples.gif").write_bytes(b"old")
     monkeypatch.setattr(cvae.Model, "manifold", None)
-    message = "Error: samples.gif exists already; choose another name or say --overwrite\n"
+    message = "Error: samples.gif exists already; choose another name or pass --overwrite\n"
     assert run(tiny_bundle, "--manifold", "--gif") == (1, b"", message)

@@ -54,7 +54,7 @@ def test_the_form_is_the_one_asked_for_or_the_name_s(name, file_format, separate
 
 @pytest.mark.parametrize("name", ["a.jpg", "samples.pngg", "dir/a.v2"])
 def test_a_name_that_says_another_form_is_refused(name, refuses):
-    with refuses(cvae.InputError, f"{name}: expected a name that ends in .png, .gif, .npy, .npz; or say --format"):
+    with refuses(cvae.InputError, f"{name}: expected a name that ends in .png, .gif, .npy, .npz; or pass --format"):
         output(name)
 
 
@@ -73,7 +73,7 @@ def test_separate_is_for_files_in_a_folder(name, file_format, refuses):
 def test_a_picture_of_too_many_images_is_refused(tmp_path, refuses):
     output(tmp_path / "a.png").check(10_000)
     for file_format in ("png", "gif"):
-        message = f"10,001 images are too many for one {file_format} (at most 10,000); say --format npy or --separate"
+        message = f"10,001 images are too many for one {file_format} (at most 10,000); pass --format npy or --separate"
         with refuses(cvae.InputError, message):
             output(tmp_path / f"a.{file_format}").check(10_001)
     output(tmp_path / "a.npy").check(10_001)
@@ -91,7 +91,7 @@ def test_what_is_there_is_refused_and_named(tmp_path, refuses):
     target = tmp_path / "a.png"
     output(target).check(1)
     target.write_bytes(b"old")
-    with refuses(cvae.TargetExistsError, f"{target} exists already; choose another name or say --overwrite"):
+    with refuses(cvae.TargetExistsError, f"{target} exists already; choose another name or pass --overwrite"):
         output(target).check(1)
     output(target, overwrite=True).check(1)
 
@@ -103,7 +103,7 @@ def test_a_folder_with_images_is_refused_and_one_without_is_not(tmp_path, refuse
     (folder / "README").write_text("mine")
     output(folder, separate=True).check(1)
     (folder / "image_000000.png").write_bytes(b"old")
-    with refuses(cvae.TargetExistsError, f"{folder} exists already; choose another name or say --overwrite"):
+    with refuses(cvae.TargetExistsError, f"{folder} exists already; choose another name or pass --overwrite"):
         output(folder, separate=True).check(1)
     output(folder, separate=True, overwrite=True).check(1)
     (folder / "image_000001.png").mkdir()

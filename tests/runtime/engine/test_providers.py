@@ -263,7 +263,7 @@ def test_a_graph_that_onnx_runtime_refuses_is_the_bundle_s_fault(provider, monke
 
 def test_without_onnx_runtime_the_first_load_says_what_installs_it(monkeypatch, refuses):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)  # importing it fails as if it were not there
-    message = "onnxruntime is not installed; it comes with: pip install 'cvae-toolkit[cpu]'"
+    message = "onnxruntime is not installed; install it with: pip install 'cvae-toolkit[cpu]'"
     with refuses(cvae.MissingExtraError, message):
         cvae.load()
 
@@ -271,7 +271,7 @@ def test_without_onnx_runtime_the_first_load_says_what_installs_it(monkeypatch, 
 def test_a_folder_that_pip_left_is_not_taken_for_a_module(tmp_path, monkeypatch, refuses):
     (tmp_path / "left_over").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
-    message = "left_over is there in part only; it comes with: pip install --force-reinstall --no-deps left_over"
+    message = "left_over is only partly installed; install it with: pip install --force-reinstall --no-deps left_over"
     with refuses(cvae.MissingExtraError, message):
         cvae.system.require("left_over", "cpu")
 

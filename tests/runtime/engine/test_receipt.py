@@ -131,7 +131,7 @@ def test_the_command_line_writes_one_with_what_was_asked_for(arguments, request_
 
 def test_a_receipt_that_is_there_is_kept_unless_told(run, tiny_bundle, tmp_path):
     (tmp_path / "r.json").write_text("old")
-    message = "Error: r.json exists already; choose another name or say --overwrite\n"
+    message = "Error: r.json exists already; choose another name or pass --overwrite\n"
     assert run(tiny_bundle, "--receipt", "r.json") == (1, b"", message)
     assert not (tmp_path / "samples.png").exists()
     assert run(tiny_bundle, "--receipt", "r.json", "--overwrite") == (0, b"", "")

@@ -147,8 +147,8 @@ def test_other_settings_are_refused_and_listed(write, refuses):
     folder = write()
     before = contents(folder)
     message = (
-        f"{folder} was begun with other settings: count was 25 and is now 26; seed was 0 and is now 1; "
-        f"dtype was 'float32' and is now 'uint8'; repeat the first ones, or begin anew with --overwrite instead of --resume"
+        f"{folder} was written with other settings: count was 25 and is now 26; seed was 0 and is now 1; "
+        f"dtype was 'float32' and is now 'uint8'; use the old settings, or start again with --overwrite instead of --resume"
     )
     with refuses(cvae.InputError, message):
         write(resume=True, count=26, seed=1, dtype="uint8")
@@ -164,8 +164,8 @@ def test_every_setting_counts(field, write, refuses):
     settings[field] = "other"
     path.write_text(json.dumps(settings))
     message = (
-        f"{folder} was begun with other settings: {field} was 'other' and is now {now!r}; "
-        f"repeat the first ones, or begin anew with --overwrite instead of --resume"
+        f"{folder} was written with other settings: {field} was 'other' and is now {now!r}; "
+        f"use the old settings, or start again with --overwrite instead of --resume"
     )
     with refuses(cvae.InputError, message):
         write(count=8, resume=True)
@@ -174,7 +174,7 @@ def test_every_setting_counts(field, write, refuses):
 def test_a_folder_that_is_there_is_refused_or_replaced(write, refuses):
     folder = write()
     with refuses(
-        cvae.TargetExistsError, f"{folder} exists already; choose another name or say --resume or --overwrite"
+        cvae.TargetExistsError, f"{folder} exists already; choose another name or pass --resume or --overwrite"
     ):
         write()
     write(count=8, overwrite=True)
@@ -185,8 +185,8 @@ def test_a_folder_that_is_there_is_refused_or_replaced(write, refuses):
 def test_a_folder_that_another_process_is_writing_is_refused(option, write, tiny_model, tmp_path, refuses):
     folder = tmp_path / "out"
     message = (
-        f"{folder}: expected a folder that no process is writing, found another at work in it; "
-        f"wait until that has ended, or choose another name"
+        f"{folder}: expected a folder that no process is writing, found another process at work in it; "
+        f"wait until it ends, or choose another name"
     )
 
     def engine(work, parts):
@@ -205,7 +205,7 @@ def test_a_folder_of_something_else_is_not_resumed(write, tmp_path, refuses):
     folder.mkdir()
     (folder / "chapter.txt").write_text("years of work")
     message = (
-        f"{folder}: expected a folder of shards with a shards.json that can be read; "
+        f"{folder}: expected a folder of shards with a readable shards.json, "
         f"found [Errno 2] No such file or directory: '{folder}/shards.json'; name another folder"
     )
     with refuses(cvae.InputError, message):
@@ -218,7 +218,7 @@ def test_a_folder_of_something_else_is_not_resumed(write, tmp_path, refuses):
 
 def none_of_shards(folder, reason):
     return (
-        f"{folder}: expected a folder of shards, found a folder that is none, which is not overwritten: {reason}; "
+        f"{folder}: expected a folder of shards, found another folder, which is not overwritten: {reason}; "
         f"choose another name"
     )
 
@@ -262,7 +262,7 @@ def test_shards_are_overwritten_and_nothing_else_is(name, write, refuses):
 
 def test_without_pyarrow_parquet_names_the_extra_and_makes_no_folder(write, tmp_path, refuses, monkeypatch):
     monkeypatch.setitem(_shards.sys.modules, "pyarrow", None)
-    message = "pyarrow is not installed; it comes with: pip install 'cvae-toolkit[parquet]'"
+    message = "pyarrow is not installed; install it with: pip install 'cvae-toolkit[parquet]'"
     with refuses(cvae.MissingExtraError, message):
         write(file_format="parquet")
     assert not (tmp_path / "out").exists()
@@ -310,7 +310,7 @@ def test_a_damaged_shard_is_made_anew(damage, file_format, write, tiny_model, ca
     )
     assert contents(folder) == whole
     assert capsys.readouterr().err.splitlines()[0] == (
-        f"{folder}: part-00000.{file_format} and 1 more cut off or of something else; made anew"
+        f"{folder}: part-00000.{file_format} and 1 more damaged; written again"
     )
 
 

@@ -221,7 +221,7 @@ def test_a_folder_without_its_description_is_kept(text, old, tmp_path, refuses):
         "7": "TypeError(\"'int' object is not iterable\")",
     }[text]
     message = (
-        f"{old}: expected a listed folder, found a folder that is none, which is not overwritten: {reason}; "
+        f"{old}: expected a listed folder, found another folder, which is not overwritten: {reason}; "
         f"choose another name"
     )
     before = tree(old)
@@ -240,7 +240,7 @@ def test_a_file_or_a_link_is_no_folder_to_replace(kind, old, tmp_path, refuses):
         found = "a file; choose another name"
     else:
         target.symlink_to(old)
-        found = f"a link to {old}; name what it links to, or choose another name"
+        found = f"a link to {old}; name the link's target, or choose another name"
     for attempt in (lambda: replace(target), lambda: cvae.files.refuse_existing_folder(target, LISTED, overwrite=True)):
         with refuses(cvae.TargetExistsError, f"{target}: expected a listed folder, found {found}"):
             attempt()

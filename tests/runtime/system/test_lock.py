@@ -24,8 +24,8 @@ with cvae_runtime.files.lock_directory(Path(sys.argv[1])):
 
 def message(folder):
     return (
-        f"{folder}: expected a folder that no process is writing, found another at work in it; "
-        f"wait until that has ended, or choose another name"
+        f"{folder}: expected a folder that no process is writing, found another process at work in it; "
+        f"wait until it ends, or choose another name"
     )
 
 

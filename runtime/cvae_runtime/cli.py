@@ -1,4 +1,4 @@
-"""What every console script shares: exit codes, messages, ``-v``, ``-q`` and ``--version``, help in sections."""
+"""Common parts of the console scripts: exit codes, messages, ``-v``, ``-q`` and ``--version``, help in sections."""
 
 import logging
 import sys
@@ -14,10 +14,10 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 class SectionedCommand(click.Command):
-    """A command of many options, whose help lists them under headings.
+    """A command whose help lists the options under headings.
 
     Args:
-        sections: headings and the names of the options below them; others come last.
+        sections: names of options by heading; other options come last.
     """
 
     def __init__(self, *arguments: Any, sections: Mapping[str, Sequence[str]], **settings: Any) -> None:
@@ -25,7 +25,7 @@ class SectionedCommand(click.Command):
         self._sections = sections
 
     def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options; click calls it."""
+        """Write the help of the options; called by click."""
         lines = {
             parameter.name: line
             for parameter in self.get_params(context)
@@ -38,28 +38,30 @@ class SectionedCommand(click.Command):
 
 
 def common_options(function: Decorated) -> Decorated:
-    """Add ``-v/--verbose`` and ``-q/--quiet``, which the function takes by these names, and ``--version``."""
+    """Add ``-v/--verbose``, ``-q/--quiet`` and ``--version``; the function takes ``verbose`` and ``quiet``."""
     for option in (
         click.version_option(package_name="cvae-toolkit", message="%(prog)s %(version)s"),
-        click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
-        click.option("-v", "--verbose", is_flag=True, help="Print what libraries log, and tracebacks of errors."),
+        click.option("-q", "--quiet", is_flag=True, help="Print only errors."),
+        click.option(
+            "-v", "--verbose", is_flag=True, help="Print log messages of libraries, and tracebacks of errors."
+        ),
     ):
         function = option(function)
     return function
 
 
 def run(command: click.Command) -> NoReturn:
-    """Run a command as a console script: end the process with the documented exit code.
+    """Run a command as a console script, and exit the process with the documented code.
 
-    0 done; 1 failed; 2 usage; 3 a parity or quality check failed; 4 `ProviderError`; 5 `BundleError`; 130 interrupted.
-    Whatever is raised is printed as one message, with its traceback only under ``-v``.
+    Exit codes: 0 success; 1 failure; 2 usage error; 3 a parity or quality check failed; 4 `ProviderError`;
+    5 `BundleError`; 130 interrupted. Each exception is printed as one message; ``-v`` adds its traceback.
     """
     guard_streams()
     verbose, quiet = _asked_for("-v", "--verbose"), _asked_for("-q", "--quiet")
     level = logging.INFO if verbose else logging.ERROR if quiet else logging.WARNING
     logging.basicConfig(level=level, handlers=[printable_handler()])
     try:
-        # Standalone mode would end an interrupted command with 1 and an error of ours with a traceback.
+        # click's standalone mode exits with 1 if interrupted, and prints a traceback for a `CvaeError`.
         code = command.main(standalone_mode=False) or 0
         sys.stdout.flush()
     except BaseException as error:

@@ -1,4 +1,4 @@
-"""``cvae-encode``: a table of codes and ELBOs of any number of images, and a picture of the strangest."""
+"""``cvae-encode``: write codes and ELBOs of any number of images, and draw those of the lowest ELBO."""
 
 import contextlib
 import dataclasses
@@ -26,31 +26,37 @@ _MOST_ANOMALIES = 1000  # of one picture
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="[BUNDLE] IMAGES")
 @image_options
-@click.option("--samples", type=int, default=1, show_default=True, help="Draws of the ELBO for an image.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the draws.")
+@click.option("--samples", type=int, default=1, show_default=True, help="Posterior samples of each image's ELBO.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the posterior samples.")
 @click.option(
     "--top-anomalies",
     type=click.IntRange(1, _MOST_ANOMALIES),
     metavar="N",
-    help="Print and draw the N images of the lowest ELBO.",
+    help="Print and draw the N images of the lowest ELBO.  [default: none]",
 )
 @click.option(
-    "--anomalies", type=click.Path(path_type=Path), help="Their picture.  [default: anomalies.png beside the output]"
+    "--anomalies",
+    type=click.Path(path_type=Path),
+    help="Path of the picture of --top-anomalies.  [default: anomalies.png beside the output]",
 )
 @model_options
 @engine_options
-@click.option("--format", type=click.Choice(list(CODE_FORMATS)), help="Default: by the output's name.")
-@click.option("--receipt", type=click.Path(path_type=Path), help="Write what ran, and where, as JSON.")
-@click.option("--overwrite", is_flag=True, help="Replace what is there.")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default="codes.npz", show_default=True, help="The table."
+    "--format", type=click.Choice(list(CODE_FORMATS)), help="Format of the table.  [default: by the output's name]"
+)
+@click.option(
+    "--receipt", type=click.Path(path_type=Path), help="Write a provenance record of the run to this file, as JSON."
+)
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default="codes.npz", show_default=True, help="Path of the table."
 )
 @cli.common_options
 def command(paths: tuple[Path, ...], **options: Any) -> None:
-    """Write a table with mean, logvar and ELBO of each image, for search, clustering and anomaly detection.
+    """Write a table with the mean, logvar and ELBO of each image, for search, clustering and anomaly detection.
 
-    BUNDLE is a folder that cvae-export made; without it the MNIST model of the package is used. IMAGES is a folder of
-    pictures, one picture, an .npy or an IDX file; there may be more of them than memory holds.
+    BUNDLE is a folder that cvae-export wrote; the default is the packaged MNIST model. IMAGES is a folder of images, an
+    image file, an .npy or an IDX file; the images may exceed memory.
     """
     if len(paths) > 2:
         raise click.UsageError(
@@ -71,7 +77,7 @@ def command(paths: tuple[Path, ...], **options: Any) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Request(EngineChoice):
-    """The command line's arguments, by their names."""
+    """Arguments and options of the command line."""
 
     images: Path
     resize: bool
@@ -92,7 +98,7 @@ class _Request(EngineChoice):
     verbose: bool
 
     def check(self) -> None:
-        """Raise an error for options that contradict each other, and for files that cannot be written."""
+        """Raise an error for contradictory options, and for files that cannot be written."""
         self.check_engine(parts=True, receipt=self.receipt is not None)
         if self.anomalies is not None and self.top_anomalies is None:
             raise click.UsageError("--anomalies is for --top-anomalies: pass both")
@@ -111,7 +117,7 @@ class _Request(EngineChoice):
 
     @property
     def table_format(self) -> str:
-        """One of `CODE_FORMATS`; raises `InputError` where neither an option nor the output's name tells it."""
+        """Format of the table, by option or by the output's suffix; raise `InputError` if neither gives one."""
         file_format = self.format or self.output.suffix[1:].lower()
         if file_format not in CODE_FORMATS:
             raise InputError(
@@ -121,18 +127,18 @@ class _Request(EngineChoice):
 
     @property
     def picture(self) -> Path:
-        """Where the strangest images are drawn."""
+        """Path of the picture of the lowest ELBOs."""
         return self.output.with_name("anomalies.png") if self.anomalies is None else self.anomalies
 
     def encoding(self) -> Encoding:
-        """What is to be encoded, by whoever is to do it."""
-        # Resolved, for processes that run elsewhere.
+        """Job for an engine."""
+        # Absolute, for processes with another working directory.
         path = self.images if self.engine == "local" else self.images.absolute()
         lowest = self.top_anomalies or 0
         return Encoding(path, self.resize, self.gray, self.invert, self.samples, self.seed, lowest)
 
     def as_json(self) -> dict[str, Any]:
-        """What was asked for, as values of JSON, for the receipt."""
+        """Options as JSON values, for the receipt."""
         names = ("resize", "gray", "invert", "samples", "seed")
         return {"images": str(self.images), **{name: getattr(self, name) for name in names}}
 
@@ -157,7 +163,7 @@ def _encode(model: Model, bundle: Path | None, request: _Request) -> None:
         CODE_FORMATS[request.table_format](file, _tables(done, lowest, lost, advance))
     if any(lost) and not request.quiet:
         line = (
-            f"{request.images}: the model's cut makes {sum(lost):,} of {source.count:,} images all black or all white; "
+            f"{request.images}: the model's threshold makes {sum(lost):,} of {source.count:,} images all black or all white; "
             f"their codes carry no information"
         )
         click.echo(line, err=True)
@@ -173,7 +179,7 @@ def _encode(model: Model, bundle: Path | None, request: _Request) -> None:
 def _tables(
     parts: Iterator[tuple[str, Part]], lowest: LowestElbo, lost: list[int], advance: Callable[[int], None]
 ) -> Iterator[Columns]:
-    """The table's columns, a batch of images at a time; how many of each are lost is added to ``lost``."""
+    """Yield the columns of each part; append the part's number of lost images to ``lost``."""
     for _, (columns, rows, images, lost_here) in parts:
         lost.append(lost_here)
         lowest.offer(columns["index"][rows], columns["elbo"][rows], images)

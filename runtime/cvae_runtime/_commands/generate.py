@@ -1,4 +1,4 @@
-"""``cvae-generate``: samples, reconstructions and explorations as pictures or arrays."""
+"""``cvae-generate``: write samples, reconstructions and explorations as pictures or arrays."""
 
 import dataclasses
 import functools
@@ -25,14 +25,14 @@ from .shards import Sharding, shard_options
 
 _Make = Callable[[int, int], NDArray[np.float32]]
 
-_BLOCK = 4096  # images between two moves of the progress bar
-_BAR_FROM = 20_000  # images; fewer are done within about a second
+_BLOCK = 4096  # images between two updates of the progress bar
+_BAR_FROM = 20_000  # images; fewer take about a second
 _SEVERAL = "--reconstruct"
 _FORMATS = list(dict.fromkeys([*FORMATS, *SHARD_FORMATS]))
 
 
 class _Command(click.Command):
-    """Lets ``--reconstruct A B C`` take all the names up to the next option, as a shell's ``*.png`` gives them."""
+    """Let ``--reconstruct A B C`` take all names up to the next option, as a shell expands ``*.png``."""
 
     def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
         expanded: list[str] = []
@@ -44,49 +44,62 @@ class _Command(click.Command):
                     continue
             expanded += [_SEVERAL, argument] if taking else [argument]
         if _SEVERAL in arguments and _SEVERAL not in expanded:
-            expanded.append(_SEVERAL)  # without a name, for click to complain about
+            expanded.append(_SEVERAL)  # no names: click raises the usage error
         return super().parse_args(context, expanded)
 
 
 @click.command(cls=_Command)
 @click.argument("bundle", required=False, type=click.Path(path_type=Path))
-@click.option("-n", "--count", type=int, help="How many samples.  [default: 16]")
-@click.option("--seed", type=int, default=0, show_default=True, help="Names the stream of samples.")
-@click.option("--first", type=int, default=0, show_default=True, help="Index of the first sample in the stream.")
+@click.option("-n", "--count", type=int, help="Number of samples.  [default: 16]")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the samples.")
+@click.option("--first", type=int, default=0, show_default=True, help="Index of the first sample.")
 @click.option("--temperature", type=float, help="Factor on the latents.  [default: 1]")
-@click.option("--latents", type=click.Path(path_type=Path), help="Decode these instead: .npy, float32 (N, L).")
+@click.option("--latents", type=click.Path(path_type=Path), help="Decode the latents of an .npy file, float32 (N, L).")
 @click.option(
     _SEVERAL,
     type=click.Path(path_type=Path),
     multiple=True,
     metavar="IMAGE...",
-    help="Reconstruct image files or .npy arrays: originals above reconstructions.",
+    help="Reconstruct image files or .npy arrays; pictures show originals above reconstructions.",
 )
 @explore_options
 @image_options
 @model_options
-@click.option("--format", type=click.Choice(_FORMATS), help="Default: by the output's name, else png.")
-@click.option("--dtype", type=click.Choice(["float32", "uint8"]), help="Of arrays.  [default: float32]")
-@click.option("--separate", is_flag=True, help="A file an image, in the folder that --output names.")
+@click.option(
+    "--format", type=click.Choice(_FORMATS), help="Format of the output.  [default: by its name, otherwise png]"
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "uint8"]),
+    help="Type of arrays: values in [0, 1], or levels 0 to 255.  [default: float32]",
+)
+@click.option("--separate", is_flag=True, help="Write each image to its own file in the folder --output.")
 @shard_options
 @engine_options
-@click.option("--gif", is_flag=True, help="An animation: --format gif, in samples.gif by default.")
-@click.option("--scale", type=click.IntRange(1, 16), help="Enlarge pictures.  [default: 2 in grids of small images]")
+@click.option("--gif", is_flag=True, help="Write an animation, by default samples.gif; same as --format gif.")
+@click.option(
+    "--scale",
+    type=click.IntRange(1, 16),
+    help="Factor of enlargement of pictures.  [default: 2 in grids of images up to 64 pixels, otherwise 1]",
+)
 @click.option("--captions", is_flag=True, help="Write indices below samples, dimensions beside rows of --traverse.")
-@click.option("--receipt", type=click.Path(path_type=Path), help="Write what ran, and where, as JSON.")
-@click.option("--overwrite", is_flag=True, help="Replace what is there.")
+@click.option(
+    "--receipt", type=click.Path(path_type=Path), help="Write a provenance record of the run to this file, as JSON."
+)
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @click.option(
     "-o",
     "--output",
-    help="The file, - for stdout, or the folder for files.  [default: samples.png; samples with --shard-size]",
+    help="Output file, - for stdout, or folder of --separate and --shard-size.  [default: samples.png; samples with "
+    "--shard-size]",
 )
 @cli.common_options
 def command(bundle: Path | None, **options: Any) -> None:
-    """Draw samples of a model, reconstruct images, or explore what it has learnt.
+    """Generate samples of a model, reconstruct images, or explore the latent space.
 
-    BUNDLE is a folder that cvae-export made; without it the MNIST model of the package is used.
+    BUNDLE is a folder that cvae-export wrote; the default is the packaged MNIST model.
 
-    A sample is a function of --seed and its index alone: sample 40 of -n 64 is the one of --first 40 -n 1.
+    A sample depends on --seed and its index alone: --first 40 -n 1 gives sample 40 of -n 64.
     """
     request = _Request(**options)
     request.check()
@@ -108,7 +121,7 @@ def command(bundle: Path | None, **options: Any) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Request(Exploration, Sharding, EngineChoice):
-    """The command line's options, by their names."""
+    """Options of the command line."""
 
     count: int | None
     seed: int
@@ -135,7 +148,7 @@ class _Request(Exploration, Sharding, EngineChoice):
     verbose: bool
 
     def check(self) -> None:
-        """Raise `click.UsageError` for options that contradict each other."""
+        """Raise `click.UsageError` for contradictory options."""
         jobs = ("latents", "reconstruct", "interpolate", "traverse", "manifold")
         sources = [name for name in jobs if getattr(self, name) not in (None, False, ())]
         if len(sources) >= 2:
@@ -159,13 +172,13 @@ class _Request(Exploration, Sharding, EngineChoice):
 
     @property
     def target(self) -> str:
-        """The file, or the folder of shards, that is written."""
+        """Output file, or folder of shards."""
         if self.output is not None:
             return self.output
         return "samples" if self.shard_size is not None else "samples.gif" if self.gif else "samples.png"
 
     def checked_output(self) -> Output:
-        """Where images go that are not written in shards."""
+        """Make the output of images that are not written as shards."""
         return Output(
             self.target,
             "gif" if self.gif else self.format,
@@ -178,11 +191,11 @@ class _Request(Exploration, Sharding, EngineChoice):
 
     @property
     def samples(self) -> tuple[int, float]:
-        """How many samples, and at which temperature."""
+        """Number of samples, and temperature."""
         return 16 if self.count is None else self.count, 1.0 if self.temperature is None else self.temperature
 
     def as_json(self) -> dict[str, Any]:
-        """What was asked for, as values of JSON, for the receipt."""
+        """Options as JSON values, for the receipt."""
         if self.latents is not None:
             return {"latents": str(self.latents)}
         if self.reconstruct:
@@ -194,7 +207,7 @@ class _Request(Exploration, Sharding, EngineChoice):
         return {"seed": self.seed, "first": self.first, "count": count, "temperature": temperature}
 
     def reader(self, model: Model) -> Callable[[Sequence[Path]], NDArray[np.uint8]]:
-        """Reads image files for a model, of which it must see something."""
+        """Make a function that reads image files for a model, and checks them against its threshold."""
 
         def read(paths: Sequence[Path]) -> NDArray[np.uint8]:
             images = read_images(paths, model.image_shape, resize=self.resize, gray=self.gray, invert=self.invert)
@@ -250,7 +263,7 @@ def _reconstruct(model: Model, request: _Request, output: Output) -> None:
 
 
 def _in_blocks(make: _Make, count: int, shape: tuple[int, int, int], *, quiet: bool) -> NDArray[np.float32]:
-    """``make(start, stop)`` over ``range(count)``, with a progress bar where it takes long."""
+    """Call ``make(start, stop)`` over ``range(count)``, with a progress bar for many images."""
     if quiet or count < _BAR_FROM:
         return make(0, count)
     images = np.empty((count, *shape), np.float32)

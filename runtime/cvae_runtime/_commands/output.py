@@ -1,4 +1,4 @@
-"""Where a command's images go: one picture, one array, a file an image, or stdout."""
+"""Write a command's images: one picture, one array, a file for each image, or stdout."""
 
 import math
 import sys
@@ -27,20 +27,20 @@ FORMATS = ("png", "gif", "npy", "npz")
 
 _PICTURE_LIMIT = 10_000  # images in one picture
 _FRAME_MILLISECONDS = 200
-_ROW = 20  # images; a longer row goes on below
+_ROW = 20  # images; longer rows wrap
 
 
 class Output:
-    """A target that was checked before any work.
+    """Writer of images to a target; the options are checked before any work.
 
     Args:
         name: a file, a folder if ``separate``, or "-" for stdout.
-        file_format: one of `FORMATS`; by the name's ending if None, and png where that says nothing.
-        separate: a file an image.
-        overwrite: replace files that are there.
-        dtype: of arrays: "float32", in [0, 1], or "uint8".
-        scale: each pixel becomes a square of this many; if None, 2 in grids of small images, else 1.
-        captions: draw the captions that images come with.
+        file_format: one of `FORMATS`; None: by the name's suffix, png without one.
+        separate: write each image to its own file.
+        overwrite: replace existing files.
+        dtype: type of arrays: "float32", in [0, 1], or "uint8".
+        scale: factor of enlargement; None: 2 in grids of small images, otherwise 1.
+        captions: draw captions.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Output:
 
     @property
     def is_array(self) -> bool:
-        """Whether numbers are written, not pictures."""
+        """Whether the format holds arrays, not pictures."""
         return self.format in ("npy", "npz")
 
     def check(self, count: int) -> None:
@@ -100,7 +100,13 @@ class Output:
             refuse_existing(self._path, self._overwrite)
 
     def write(self, images: NDArray[np.float32], arrays: Mapping[str, NDArray[Any]], first: int = 0) -> None:
-        """Write images, float32 (N, H, W, C); an npz gets ``arrays``, separate names and captions count from ``first``."""
+        """Write images.
+
+        Args:
+            images: float32 (N, H, W, C).
+            arrays: more arrays for an npz.
+            first: index of the first image, for captions and for the names of separate files.
+        """
         if self._separate:
             self._write_separate(images, first)
         elif self.format == "npz":
@@ -123,10 +129,15 @@ class Output:
         captions: Sequence[str] = (),
         padding: int = 1,
     ) -> None:
-        """Write images that change along rows, float32 (rows, columns, H, W, C) or one row of them, (columns, H, W, C).
+        """Write images in rows.
 
-        A png has them as they stand, with a caption before each row; a gif shows one column after another, there and
-        back. An npz gets ``arrays``.
+        A png shows the rows, with a caption before each; a gif shows one column after another, forwards and backwards.
+
+        Args:
+            images: float32 (rows, columns, H, W, C), or one row, (columns, H, W, C).
+            arrays: more arrays for an npz.
+            captions: one for each row.
+            padding: pixels between images.
         """
         rows = images if images.ndim == 5 else images[np.newaxis]
         if self._separate:
@@ -151,7 +162,7 @@ class Output:
             frames = [picture_grid(pair, columns=1, scale=scale) for pair in pairs]
             self._write(encode_gif(frames, _FRAME_MILLISECONDS))
         else:
-            # Rows of pairs: as many columns as make the picture about square.
+            # Choose the number of columns that makes the picture about square.
             columns = max(1, min(len(pairs), math.ceil(math.sqrt(2 * len(pairs)))))
             rows = [pairs[start : start + columns] for start in range(0, len(pairs), columns)]
             cells = np.concatenate([_pad(row.swapaxes(0, 1), columns).reshape(-1, *pairs.shape[2:]) for row in rows])
@@ -164,7 +175,7 @@ class Output:
             self._write_files([encode_png(_enlarge(image, self._scale or 1)) for image in to_uint8(images)], first)
 
     def _cells(self, images: NDArray[np.float32], captions: Sequence[str] = ()) -> NDArray[np.uint8]:
-        """Images, (N, H, W, C), as they are drawn: enlarged, with their captions below if these were asked for."""
+        """Enlarge images, (N, H, W, C), and draw captions below them if the option is set."""
         cells = _enlarge(to_uint8(images), self._scale or grid_scale(images.shape[1:]))
         return caption_cells(cells, captions) if self._captions and captions else cells
 
@@ -189,6 +200,6 @@ def _enlarge(images: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
 
 
 def _pad(row: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
-    """Fill a last row of pairs, (2, n, H, W, C), up with grey cells, so that what follows stays in its column."""
+    """Pad the last row of pairs, (2, n, H, W, C), with grey cells to ``columns``."""
     missing = columns - row.shape[1]
     return np.pad(row, ((0, 0), (0, missing), (0, 0), (0, 0), (0, 0)), constant_values=128)

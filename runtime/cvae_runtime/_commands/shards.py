@@ -1,4 +1,4 @@
-"""``cvae-generate --shard-size``: samples as a folder of shards."""
+"""``cvae-generate --shard-size``: write samples as a folder of shards."""
 
 import dataclasses
 from pathlib import Path
@@ -13,11 +13,13 @@ from ..cli import Decorated
 
 
 def shard_options(function: Decorated) -> Decorated:
-    """Add the options of shards, which the function takes by the names of `Sharding`'s fields."""
+    """Add the options of shards, named as the fields of `Sharding`."""
     for option in (
-        click.option("--resume", is_flag=True, help="Go on with a folder of shards at those that are missing."),
+        click.option("--resume", is_flag=True, help="Continue a folder of shards: write those missing or damaged."),
         click.option(
-            "--shard-size", type=int, help="Write a folder of files of this many samples: npy, parquet or tar."
+            "--shard-size",
+            type=int,
+            help="Samples in a shard: write a folder of npy, parquet or tar files.  [default: one output file]",
         ),
     ):
         function = option(function)
@@ -26,7 +28,7 @@ def shard_options(function: Decorated) -> Decorated:
 
 @dataclasses.dataclass(frozen=True)
 class Sharding:
-    """How samples are to be written in shards, by the options' names; without a shard size they are not."""
+    """Options of shards; a shard size of None writes no shards."""
 
     shard_size: Any
     resume: bool
@@ -34,7 +36,7 @@ class Sharding:
     def check_sharding(
         self, file_format: str | None, dtype: str | None, output: str | None, *, overwrite: bool
     ) -> None:
-        """Raise `click.UsageError` for other options that contradict these."""
+        """Raise `click.UsageError` for options that contradict these."""
         if self.shard_size is None:
             if self.resume:
                 raise click.UsageError("--resume is for shards: pass --shard-size")
@@ -62,7 +64,7 @@ class Sharding:
         engine: ShardEngine | None,
         **samples: Any,
     ) -> None:
-        """Write the samples that `Model.stream` is asked for by ``samples``."""
+        """Write shards of samples; ``samples`` are the arguments of `Model.stream`."""
         file_format = file_format or "npy"
         settings = ShardSettings.of(
             model,

@@ -1,4 +1,4 @@
-"""The operating system: files and folders that are whole or absent, locks, memory, CPUs, streams, optional packages."""
+"""The operating system: atomic files and folders, locks, memory, CPUs, standard streams, optional packages."""
 
 from .atomic import move_file, new_file, refuse_existing, refuse_special, write_file
 from .cpus import affinity, allowed_cores, cpu_quota

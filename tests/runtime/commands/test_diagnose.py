@@ -110,7 +110,7 @@ def test_a_provider_that_falls_back_is_a_problem_with_what_its_libraries_said(bu
             "CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version",
             "update NVIDIA's driver, or pip install 'onnxruntime-gpu[cuda,cudnn]<1.28'",
         ),
-        ("CUDA failure 100: no CUDA-capable device", "docker run --gpus all, or what gives this process its GPU"),
+        ("CUDA failure 100: no CUDA-capable device", "give this process a GPU: docker run --gpus all, for example"),
         ("Please install TensorRT libraries", "pip install 'cvae-toolkit[gpu]' tensorrt"),
         ("libcudnn_graph.so.9: wrong version", "pip install 'cvae-toolkit[gpu]'"),
         ("below the minimum required version", "pip install --upgrade onnxruntime"),

@@ -240,9 +240,7 @@ def test_images_of_which_the_cut_leaves_nothing_are_an_error(options, encode, ti
 def test_some_images_of_which_the_cut_leaves_nothing_are_counted_once(encode, tiny_bundle, images):
     images[40:] //= 4
     np.save("images.npy", images)
-    line = (
-        "images.npy: the model's cut makes 35 of 75 images all black or all white; their codes carry no information\n"
-    )
+    line = "images.npy: the model's threshold makes 35 of 75 images all black or all white; their codes carry no information\n"
     assert encode(tiny_bundle, "images.npy") == (0, b"", line)
     assert encode("-q", tiny_bundle, "images.npy", "--overwrite") == (0, b"", "")
 

@@ -150,7 +150,7 @@ async function main([name, ...args]) {
   if (run !== sample && paths.length === 0) throw new UsageError(`${name}: expected PNG files after the bundle`);
   if ("output" in options && !values.output) throw new UsageError(`${name}: expected -o FILE.png`);
   if (values.output && !values.overwrite && existsSync(values.output)) {
-    throw new InputError(`${values.output} exists already; choose another name or say --overwrite`);
+    throw new InputError(`${values.output} exists already; choose another name or pass --overwrite`);
   }
   const model = await load(bundle, { provider: values.provider, precision: values.precision });
   await run(model, paths, values);

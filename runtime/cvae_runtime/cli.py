@@ -42,8 +42,10 @@ def common_options(function: Decorated) -> Decorated:
     """Add ``--version``, and ``-v/--verbose`` and ``-q/--quiet`` as parameters ``verbose`` and ``quiet``."""
     for option in (
         click.version_option(package_name="cvae-toolkit", message="%(prog)s %(version)s"),
-        click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
-        click.option("-v", "--verbose", is_flag=True, help="Print what libraries log, and tracebacks of errors."),
+        click.option("-q", "--quiet", is_flag=True, help="Print only errors."),
+        click.option(
+            "-v", "--verbose", is_flag=True, help="Print log messages of libraries, and tracebacks of errors."
+        ),
     ):
         function = option(function)
     return function

@@ -3,7 +3,7 @@
 from ._system import (
     Layout,
     check_replaceable,
-    hold_folder,
+    lock_directory,
     make_folder,
     move_file,
     new_folder,
@@ -18,7 +18,7 @@ from ._system import (
 __all__ = [
     "Layout",
     "check_replaceable",
-    "hold_folder",
+    "lock_directory",
     "make_folder",
     "move_file",
     "new_folder",

@@ -29,7 +29,7 @@ LINES = (
     ("cvae-generate", "b", "--shard-size", "10", "--format", "npy", "--dtype", "uint8", "--resume", "-o", "s", "-q"),
     ("cvae-generate", "--reconstruct", "a.png", "b.png", "--resize", "--gray", "--separate", "--receipt", "r.json"),
     ("cvae-generate", "--manifold", "--provider", "cpu", "--threads", "2", "--precision", "int8", "-o", "a.png"),
-    ("cvae-generate", "--traverse", "3", "--gif", "--labels", "--seed", "5", "--overwrite"),
+    ("cvae-generate", "--traverse", "3", "--gif", "--captions", "--seed", "5", "--overwrite"),
     ("cvae-generate", "--interpolate", "3", "8", "--method", "linear", "--steps", "9"),
     ("cvae-encode", "b", "images", "--samples", "3", "--top-anomalies", "4", "--anomalies", "x.png", "-o", "c.npz"),
     ("cvae-encode", "images", "--format", "parquet", "--receipt", "r.json", "--overwrite", "--invert", "--help"),

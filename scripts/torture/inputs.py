@@ -152,7 +152,7 @@ _SCRIPTS = {
             "--resume",
             "--gif",
             "--scale",
-            "--labels",
+            "--captions",
             "--receipt",
             "--overwrite",
         ),

@@ -92,7 +92,7 @@ def test_without_onnx_operators_and_parameters_are_missing(inspect, monkeypatch)
     assert "  operators    unknown: pip install 'cvae-toolkit[export]'\n" in inspect(PACKAGED)[1]
     code, out, err = inspect(PACKAGED / "encoder.onnx")
     assert (code, out) == (1, "")
-    assert err == "Error: onnx is not installed; it comes with: pip install 'cvae-toolkit[export]'\n"
+    assert err == "Error: onnx is not installed; install it with: pip install 'cvae-toolkit[export]'\n"
 
 
 def test_text_of_a_graph(inspect):

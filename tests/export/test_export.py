@@ -116,7 +116,7 @@ def test_a_failed_export_leaves_the_old_bundle(trained, tmp_path):
 def test_only_bundles_are_overwritten(trained, tmp_path):
     target = tmp_path / "bundle"
     export(trained.path, target)
-    with pytest.raises(TargetExistsError, match="bundle exists already; choose another name or say --overwrite"):
+    with pytest.raises(TargetExistsError, match="bundle exists already; choose another name or pass --overwrite"):
         export(trained.path, target)
     export(trained.path, target, overwrite=True)
     precious = tmp_path / "precious"

@@ -246,7 +246,7 @@ def test_invalid_options_are_errors(pairs, options, message):
 
 def test_existing_target_raises_before_loading(tmp_path):
     (tmp_path / "bundle").mkdir()
-    with pytest.raises(TargetExistsError, match="bundle exists already; choose another name or say --overwrite"):
+    with pytest.raises(TargetExistsError, match="bundle exists already; choose another name or pass --overwrite"):
         export_models("encoder.keras", "decoder.keras", tmp_path / "bundle")
 
 

@@ -128,8 +128,8 @@ def test_runtime_imports_no_training_stack(empty_environment):
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        ("cvae-train", "Error: tensorflow is not installed; it comes with: pip install 'cvae-toolkit[train]'\n"),
-        ("cvae-export", "Error: tensorflow is not installed; it comes with: pip install 'cvae-toolkit[export]'\n"),
+        ("cvae-train", "Error: tensorflow is not installed; install it with: pip install 'cvae-toolkit[train]'\n"),
+        ("cvae-export", "Error: tensorflow is not installed; install it with: pip install 'cvae-toolkit[export]'\n"),
     ],
 )
 def test_scripts_name_their_missing_extra(empty_environment, tmp_path, script, message):

@@ -29,11 +29,11 @@ def test_what_does_not_fit_needs_the_option_that_the_message_names(run):
     photo = np.full((40, 60, 3), 250, np.uint8)
     photo[5:35, 28:32] = 20
     Image.fromarray(photo).save("photo.png")
-    message = "Error: photo.png: the model takes grey pictures, found colour; say --gray to turn it grey\n"
+    message = "Error: photo.png: the model takes grey pictures, found colour; pass --gray to turn it grey\n"
     assert run("--reconstruct", "photo.png") == (1, b"", message)
     message = (
         "Error: photo.png: the model takes 28x28 pixels (width x height), found 60x40; "
-        "say --resize to scale and crop it\n"
+        "pass --resize to scale and crop it\n"
     )
     assert run("--reconstruct", "photo.png", "--gray") == (1, b"", message)
     found = []
@@ -46,7 +46,7 @@ def test_what_does_not_fit_needs_the_option_that_the_message_names(run):
 
 def test_an_existing_file_is_kept_unless_overwrite_is_said(run, tiny_bundle):
     Path("samples.png").write_bytes(b"old")
-    message = "Error: samples.png exists already; choose another name or say --overwrite\n"
+    message = "Error: samples.png exists already; choose another name or pass --overwrite\n"
     assert run(tiny_bundle) == (1, b"", message)
     assert Path("samples.png").read_bytes() == b"old"
     assert run(tiny_bundle, "--overwrite") == (0, b"", "")
@@ -57,7 +57,7 @@ def test_an_existing_file_is_kept_unless_overwrite_is_said(run, tiny_bundle):
 def test_an_existing_folder_of_images_is_kept_unless_overwrite_is_said(run, tiny_bundle):
     arguments = [tiny_bundle, "-n", 1, "--separate", "-o", "images"]
     assert run(*arguments) == (0, b"", "")
-    message = "Error: images exists already; choose another name or say --overwrite\n"
+    message = "Error: images exists already; choose another name or pass --overwrite\n"
     assert run(*arguments) == (1, b"", message)
     assert run(*arguments, "--overwrite") == (0, b"", "")
 
@@ -75,13 +75,13 @@ def test_an_existing_folder_of_images_is_kept_unless_overwrite_is_said(run, tiny
         (["--temperature", "nan"], "temperature must be a finite number of at least 0; found nan"),
         (["--threads", "0"], "threads must be 1 to 1024; found 0"),
         (["--precision", "int8"], "precision int8: the bundle has graphs in float32; choose one of them"),
-        (["-o", "a.jpg"], "a.jpg: expected a name that ends in .png, .gif, .npy, .npz; or say --format"),
+        (["-o", "a.jpg"], "a.jpg: expected a name that ends in .png, .gif, .npy, .npz; or pass --format"),
         (["-o", "none/a.png"], "cannot write none/a.png: the folder none does not exist; create it first"),
         (["--dtype", "uint8"], "--dtype is for npy and npz; a png holds grey levels"),
         (["--separate", "-o", "-"], "--separate writes png or npy files into a folder; name one with --output"),
         (
             ["-n", "10001"],
-            "10,001 images are too many for one png (at most 10,000); say --format npy or --separate",
+            "10,001 images are too many for one png (at most 10,000); pass --format npy or --separate",
         ),
         (["--reconstruct", "none.png"], "none.png: cannot be read as a picture: [Errno 2] No such file or directory"),
     ],
@@ -100,7 +100,7 @@ def test_what_cannot_be_done_is_1_and_one_message_and_writes_nothing(arguments, 
     [
         (
             ["--latents", "z.npy", "--reconstruct", "a.png"],
-            "--latents and --reconstruct are two jobs: give one of them",
+            "--latents and --reconstruct contradict each other: pass one of them",
         ),
         (["--latents", "z.npy", "-n", "3"], "--count, --first and --temperature are for samples, not for --latents"),
         (
@@ -170,9 +170,9 @@ def test_a_reader_that_goes_away_is_no_traceback(tiny_bundle):
 def test_images_of_which_the_model_s_cut_leaves_nothing_are_refused(run, tiny_bundle, tiny):
     np.save("dark.npy", tiny.images // 4)
     message = (
-        "Error: dark.npy: expected images of which the model's cut at level 128 leaves something, found 11 of 11 that it "
-        "makes all black or all white (levels 0 to 62); scale their levels to 0 to 255, or take a model that was trained "
-        "with --binarize none\n"
+        "Error: dark.npy: expected images with levels on both sides of the model's threshold, 128; found 11 of 11 on "
+        "one side (levels 0 to 62); scale their levels to 0 to 255, or use a model that was trained with "
+        "--binarize none\n"
     )
     assert run(tiny_bundle, "--reconstruct", "dark.npy") == (1, b"", message)
     assert not Path("samples.png").exists()
@@ -185,7 +185,7 @@ def test_rows_of_an_array_are_flat_images_or_are_refused(run, tiny_bundle, tiny)
         np.testing.assert_array_equal(found["originals"], tiny.images)
     np.save("other.npy", np.zeros((400, 784), np.uint8))
     message = (
-        "Error: other.npy: expected an array of shape (4, 4), one picture, or (N, 16), flat ones, found shape (400, 784); "
-        "of one picture of another size make array[None], of flat ones array.reshape(-1, H, W)\n"
+        "Error: other.npy: expected an array of shape (4, 4), one picture, or (N, 16), flat pictures, found shape (400, 784); "
+        "for one picture of another size use array[None], for flat ones array.reshape(-1, H, W)\n"
     )
     assert run(tiny_bundle, "--reconstruct", "other.npy", "--resize") == (1, b"", message)

@@ -71,16 +71,16 @@ def test_quiet_prints_nothing(run, tiny_bundle):
     assert sorted(contents("out")) == ["part-00000.tar", "part-00001.tar", "part-00002.tar", "shards.json"]
 
 
-@pytest.mark.parametrize("form", ["npy", "tar", "parquet"])
-def test_killed_twice_and_resumed_it_has_the_bytes_of_an_undisturbed_run(form, python, run, tmp_path):
-    arguments = ["-n", 1000, "--seed", 7, "--first", 3, "--format", form, *SHARDS, "--resume", "-o"]
+@pytest.mark.parametrize("file_format", ["npy", "tar", "parquet"])
+def test_killed_twice_and_resumed_it_has_the_bytes_of_an_undisturbed_run(file_format, python, run, tmp_path):
+    arguments = ["-n", 1000, "--seed", 7, "--first", 3, "--format", file_format, *SHARDS, "--resume", "-o"]
     assert run("-q", *arguments, "undisturbed")[0] == 0
     written = []
     for call in (9, 5):  # each shard takes two: the file's and the folder's; the settings four
         code, _ = python(KILLED_AT.format(call=call, signal=int(signal.SIGKILL)), *arguments, "killed")
         assert code == -signal.SIGKILL
-        written.append(len(list((tmp_path / "killed").glob(f"part-*.{form}"))))
-        assert len(list((tmp_path / "killed").glob(f".part-*.{form}.*.tmp"))) == 1
+        written.append(len(list((tmp_path / "killed").glob(f"part-*.{file_format}"))))
+        assert len(list((tmp_path / "killed").glob(f".part-*.{file_format}.*.tmp"))) == 1
     assert written == [2, 4]
     code, _, err = run(*arguments, "killed")
     assert (code, err.splitlines()[0], err.splitlines()[-1]) == (
@@ -96,7 +96,7 @@ def test_ctrl_c_is_130_says_how_to_go_on_and_leaves_no_half_shard(python, tiny_b
     program = KILLED_AT.format(call=9, signal=int(signal.SIGINT))
     code, err = python(program, tiny_bundle, "-n", 1000, *SHARDS, "-o", "out")
     assert code == 130
-    assert err.endswith("\nout holds 2 of 10 shards; repeat with --resume to go on\n\ninterrupted\n")
+    assert err.endswith("\nout holds 2 of 10 shards; repeat the command with --resume to continue\n\ninterrupted\n")
     assert sorted(contents(tmp_path / "out")) == ["part-00000.npy", "part-00001.npy", "shards.json"]
 
 
@@ -114,7 +114,7 @@ def test_a_disk_that_is_full_is_1_and_leaves_no_half_shard(run, tiny_bundle, tmp
     code, out, err = run(tiny_bundle, "-n", 1000, *SHARDS, "-o", "out")
     assert (code, out) == (1, b"")
     assert err.splitlines()[-2:] == [
-        "out holds 2 of 10 shards; repeat with --resume to go on",
+        "out holds 2 of 10 shards; repeat the command with --resume to continue",
         "Error: cannot write out/part-00002.npy: No space left on device; check space and permissions",
     ]
     assert sorted(contents("out")) == ["part-00000.npy", "part-00001.npy", "shards.json"]
@@ -123,12 +123,12 @@ def test_a_disk_that_is_full_is_1_and_leaves_no_half_shard(run, tiny_bundle, tmp
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits of a file's size are POSIX's")
-@pytest.mark.parametrize("form", ["npy", "tar", "parquet"])
-def test_a_file_that_cannot_grow_is_1_in_every_format(form, python, tiny_bundle, tmp_path):
-    arguments = [tiny_bundle, "-q", "-n", 200, "--format", form, *SHARDS, "-o", "out"]
+@pytest.mark.parametrize("file_format", ["npy", "tar", "parquet"])
+def test_a_file_that_cannot_grow_is_1_in_every_format(file_format, python, tiny_bundle, tmp_path):
+    arguments = [tiny_bundle, "-q", "-n", 200, "--format", file_format, *SHARDS, "-o", "out"]
     assert python(LIMITED_TO.format(size=1500), *arguments) == (
         1,
-        f"Error: cannot write out/part-00000.{form}: File too large; check space and permissions\n",
+        f"Error: cannot write out/part-00000.{file_format}: File too large; check space and permissions\n",
     )
     assert sorted(contents(tmp_path / "out")) == ["shards.json"]
 
@@ -145,11 +145,11 @@ def test_a_folder_that_cannot_be_made_is_1(run, tiny_bundle):
 def test_other_settings_are_1_and_overwrite_begins_anew(run, tiny_bundle):
     arguments = ["-q", tiny_bundle, "-n", 250, *SHARDS, "-o", "out"]
     assert run(*arguments) == (0, b"", "")
-    message = "out exists already; choose another name or say --resume or --overwrite"
+    message = "out exists already; choose another name or pass --resume or --overwrite"
     assert run(*arguments) == (1, b"", f"Error: {message}\n")
     message = (
-        "out was begun with other settings: seed was 0 and is now 3; "
-        "repeat the first ones, or begin anew with --overwrite instead of --resume"
+        "out was written with other settings: seed was 0 and is now 3; "
+        "use the old settings, or start again with --overwrite instead of --resume"
     )
     assert run(*arguments, "--seed", 3, "--resume") == (1, b"", f"Error: {message}\n")
     before = contents("out")
@@ -164,10 +164,10 @@ def test_a_folder_that_another_process_is_writing_is_1(run, tiny_bundle):
     Path("out", "part-00001.npy").unlink()
     before = contents("out")
     message = (
-        "out: expected a folder that no process is writing, found another at work in it; "
-        "wait until that has ended, or choose another name"
+        "out: expected a folder that no process is writing, found another process at work in it; "
+        "wait until it ends, or choose another name"
     )
-    with cvae.files.hold_folder(Path("out")):
+    with cvae.files.lock_directory(Path("out")):
         assert run(*arguments, "--resume") == (1, b"", f"Error: {message}\n")
         assert run(*arguments, "--overwrite") == (1, b"", f"Error: {message}\n")
     assert contents("out") == before
@@ -188,16 +188,16 @@ def test_numbers_out_of_range_are_1_and_make_no_folder(run, tiny_bundle, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--resume"], "--resume is for shards: say --shard-size"),
-        (["--format", "tar"], "--format tar is written in shards: say --shard-size"),
-        (["--format", "parquet"], "--format parquet is written in shards: say --shard-size"),
-        ([*SHARDS, "--format", "png"], "shards are npy, parquet, tar; found --format png"),
+        (["--resume"], "--resume is for shards: pass --shard-size"),
+        (["--format", "tar"], "--format tar needs shards: pass --shard-size"),
+        (["--format", "parquet"], "--format parquet needs shards: pass --shard-size"),
+        ([*SHARDS, "--format", "png"], "--format: expected npy, parquet, tar for shards, found png"),
         ([*SHARDS, "--format", "tar", "--dtype", "uint8"], "--dtype is for arrays; a tar holds pictures"),
-        ([*SHARDS, "--separate"], "--shard-size is for samples in files of many, not for --separate"),
-        ([*SHARDS, "--latents", "z.npy"], "--shard-size is for samples in files of many, not for --latents"),
-        ([*SHARDS, "--manifold"], "--shard-size is for samples in files of many, not for --manifold"),
-        ([*SHARDS, "-o", "-"], "shards are files in a folder: name it with --output"),
-        ([*SHARDS, "--resume", "--overwrite"], "--resume goes on and --overwrite begins anew: give one of them"),
+        ([*SHARDS, "--separate"], "--shard-size is for samples, not for --separate"),
+        ([*SHARDS, "--latents", "z.npy"], "--shard-size is for samples, not for --latents"),
+        ([*SHARDS, "--manifold"], "--shard-size is for samples, not for --manifold"),
+        ([*SHARDS, "-o", "-"], "cannot write shards to stdout: name a folder with --output"),
+        ([*SHARDS, "--resume", "--overwrite"], "--resume and --overwrite contradict each other: pass one of them"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

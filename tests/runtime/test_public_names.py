@@ -77,7 +77,7 @@ NAMES = {
     "cvae_runtime.files": [
         "Layout",
         "check_replaceable",
-        "hold_folder",
+        "lock_directory",
         "make_folder",
         "move_file",
         "new_folder",

@@ -171,5 +171,5 @@ except cvae_runtime.MissingExtraError as error:
     print(error)
 """
     result = fresh_python(program, missing)
-    message = f"{missing} is not installed; it comes with: pip install 'cvae-toolkit[ray]'\n"
+    message = f"{missing} is not installed; install it with: pip install 'cvae-toolkit[ray]'\n"
     assert (result.returncode, result.stdout) == (0, message), result.stderr

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cvae_runtime.files import hold_folder
+from cvae_runtime.files import lock_directory
 from cvae_train import PRESETS, DataOptions, ModelConfig, RunFolder, read_history
 from cvae_train._cli import _SECTIONS, command
 from cvae_train._data.pixel_store import PixelStore
@@ -230,10 +230,10 @@ def test_a_run_that_another_process_is_at_work_on_exits_1(cvae_train, archive, t
     assert cvae_train(*command_line) == (0, "")
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     message = (
-        f"{tmp_path / 'run'}: expected a folder that no process is writing, found another at work in it; "
-        f"wait until that has ended, or choose another name"
+        f"{tmp_path / 'run'}: expected a folder that no process is writing, found another process at work in it; "
+        f"wait until it ends, or choose another name"
     )
-    with hold_folder(tmp_path / "run"):
+    with lock_directory(tmp_path / "run"):
         assert cvae_train(*command_line, "--resume") == (1, f"Error: {message}\n")
         assert cvae_train(*command_line, "--overwrite") == (1, f"Error: {message}\n")
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
@@ -372,7 +372,7 @@ def test_without_tensorflow_the_line_that_installs_it(tmp_path, archive, fresh_p
     result = fresh_python(code)
     assert (result.returncode, result.stderr) == (
         1,
-        "Error: tensorflow is not installed; it comes with: pip install 'cvae-toolkit[train]'\n",
+        "Error: tensorflow is not installed; install it with: pip install 'cvae-toolkit[train]'\n",
     )
 
 

@@ -37,7 +37,7 @@ def test_the_first_images_alone(cvae_evaluate, run):
 
 def test_an_evaluation_is_replaced_only_when_asked(cvae_evaluate, run):
     assert cvae_evaluate(run.path, "--samples", 2, "-q") == (0, "")
-    message = f"Error: {run.path / 'evaluation.json'} exists already; choose another name or say --overwrite\n"
+    message = f"Error: {run.path / 'evaluation.json'} exists already; choose another name or pass --overwrite\n"
     assert cvae_evaluate(run.path, "--samples", 2, "-q") == (1, message)
     assert cvae_evaluate(run.path, "--samples", 2, "-q", "--overwrite") == (0, "")
 

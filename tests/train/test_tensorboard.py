@@ -56,4 +56,6 @@ def test_without_tensorboard_it_names_the_extra(monkeypatch, tiny_data):
     monkeypatch.setitem(__import__("sys").modules, "tensorboard", None)
     with pytest.raises(MissingExtraError) as caught:
         TensorBoard(tiny_data.test)
-    assert str(caught.value) == ("tensorboard is not installed; it comes with: pip install 'cvae-toolkit[tensorboard]'")
+    assert str(caught.value) == (
+        "tensorboard is not installed; install it with: pip install 'cvae-toolkit[tensorboard]'"
+    )

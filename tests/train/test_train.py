@@ -189,8 +189,8 @@ def test_a_run_that_another_process_is_at_work_on_is_refused(replaced, tiny_data
         train(config, tiny_data, path, quiet=True)
     result = train(config, tiny_data, path, overwrite=True, quiet=True, callbacks=[Other()])
     message = (
-        f"{path}: expected a folder that no process is writing, found another at work in it; "
-        f"wait until that has ended, or choose another name"
+        f"{path}: expected a folder that no process is writing, found another process at work in it; "
+        f"wait until it ends, or choose another name"
     )
     assert refusals == [message]
     assert len(load_run(path).history) == len(result.history) == 1

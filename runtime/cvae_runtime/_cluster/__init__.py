@@ -1,6 +1,6 @@
-"""Ray: a model on every machine of a cluster, and the parts of a job there.
+"""Run a model and the parts of a job on the machines of a Ray cluster.
 
-Importing this room imports Ray, an optional package.
+Importing this package imports Ray, which is optional.
 """
 
 from .backend import on_cluster

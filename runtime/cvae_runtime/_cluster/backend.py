@@ -1,4 +1,4 @@
-"""``--engine ray``: parts of a job as tasks of a Ray cluster."""
+"""``--engine ray``: run the parts of a job as tasks of a Ray cluster."""
 
 import contextlib
 import itertools
@@ -14,34 +14,35 @@ from .._errors import CvaeError, InputError
 from .._jobs import Work
 from .model import RemoteModel, ray
 
-_RETRIES = 10  # of a task whose worker or machine dies; one that kills every worker must come to an end
-_ANSWER = 10.0  # seconds that a cluster has
-_LEAVE = 3.0  # seconds that tasks which are cancelled have; Ray ends their processes then
+_RETRIES = 10  # of a task whose worker or machine dies; the limit stops a task that kills every worker
+_ANSWER = 10.0  # seconds to wait for a cluster's head
+_LEAVE = 3.0  # seconds to wait for cancelled tasks; Ray ends their processes then
 
 
 @contextlib.contextmanager
 def _cluster(address: str | None) -> Iterator[None]:
-    """Be connected to a cluster for a block; to the one that the process is connected to already, if it is.
+    """Connect to a cluster for a block; an existing connection of the process is used as it is.
 
     Args:
-        address: "auto" for the cluster that this machine is part of, or HOST:PORT of its head, or
-            ray://HOST:PORT for a client. If not given, that of
-            RAY_ADDRESS, of the cluster that this machine is part of, or else a new one of this machine alone.
+        address: "auto" for the cluster that this machine is part of, HOST:PORT of a cluster's head, or
+            ray://HOST:PORT for a client. Default: RAY_ADDRESS, otherwise the cluster that this machine is part of,
+            otherwise a new cluster of this machine alone.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no cluster at the address.
     """
     if ray.is_initialized():
         yield
         return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would tell its makers of a cluster that it starts
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry to Ray's developers
     try:
         if address not in (None, "auto"):
-            _knock(address)
+            check_reachable(address)
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except (OSError, RuntimeError, ValueError) as error:
         raise InputError(
-            f"no Ray cluster at {address or 'hand'}: {' '.join(str(error).split())}; start one with: ray start --head"
+            f"no Ray cluster{f' at {address}' if address else ''}: {' '.join(str(error).split())}; "
+            f"start one with: ray start --head"
         ) from error
     try:
         yield
@@ -49,8 +50,8 @@ def _cluster(address: str | None) -> Iterator[None]:
         ray.shutdown()
 
 
-def _knock(address: str) -> None:
-    """Raise `OSError` or `ValueError` where nobody listens: Ray would try for minutes and then end the process."""
+def check_reachable(address: str) -> None:
+    """Raise `OSError` or `ValueError` if nothing listens at an address: Ray would retry for minutes, then exit."""
     host, _, port = address.rpartition("/")[2].rpartition(":")
     socket.create_connection((host, int(port)), _ANSWER).close()
 
@@ -67,19 +68,19 @@ def on_cluster(
     *,
     ordered: bool = False,
 ) -> Generator[tuple[str, Any], None, None]:
-    """Do each part in a task, on whichever machine has room; yield the names and results as they are done.
+    """Run each part as a task, on any machine with free cores; yield names and results as the tasks complete.
 
     Args:
-        address: of the cluster; see `_cluster`.
-        workers: tasks at a time, at most; as many as the cluster has room for if not given.
-        bundle, provider, precision, threads: of the model that ``work`` gets; a task takes as many cores as threads.
-        work: called as ``work(model, name, indices)``; must leave a whole result or none, since it may be begun twice.
-        parts: indices by names.
-        ordered: yield them in the order of ``parts``.
+        address: address of the cluster; see `_cluster`.
+        workers: largest number of tasks at a time; default: twice the number that the cluster can run.
+        bundle, provider, precision, threads: arguments of the model for ``work``; a task takes ``threads`` cores.
+        work: called as ``work(model, name, indices)``; it may run twice, so it must write a whole result or none.
+        parts: indices by name.
+        ordered: yield results in the order of ``parts``.
 
     Raises:
-        InputError: there is no such cluster.
-        CvaeError: what a task raised, or that Ray gave a task up.
+        InputError: there is no cluster at the address.
+        CvaeError: a task raised it, or Ray gave up on a task.
     """
     with _cluster(address):
         remote = RemoteModel.put(bundle, provider, precision, threads)
@@ -102,7 +103,7 @@ def on_cluster(
 
 
 def _room(threads: int) -> int:
-    """Twice as many tasks as the cluster can run now, so that none of its machines waits for this one."""
+    """Twice the number of tasks that the cluster can run now, so that its machines always have a task queued."""
     return 2 * max(1, int(ray.cluster_resources().get("CPU", 0)) // threads)
 
 
@@ -118,4 +119,4 @@ def _result(done: Any, name: str) -> Any:
             raise error.cause from None
         raise
     except ray.exceptions.RayError as error:
-        raise CvaeError(f"Ray gave up {name}: {' '.join(str(error).split())}") from error
+        raise CvaeError(f"Ray gave up on {name}: {' '.join(str(error).split())}") from error

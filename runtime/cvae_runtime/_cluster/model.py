@@ -1,8 +1,8 @@
-"""A model on the machines of a Ray cluster: what goes there, and what a task needs.
+"""Load a model on the machines of a Ray cluster.
 
-Work is cut into plain tasks, not given to a pool of actors: a task runs on whichever machine has a core free, again on
-another when its own dies, and on machines that join. So nothing has to be left free for Ray Data's readers and
-writers, which a pool of as many actors as there are cores would starve.
+Work is split into plain tasks, not given to a pool of actors. A task runs on any machine with a free core, also on one
+that joins later, and runs again elsewhere if its machine dies. No cores need to stay free for Ray Data's readers and
+writers; a pool with an actor for each core would starve them.
 """
 
 import dataclasses
@@ -16,17 +16,17 @@ from .._system import require
 
 ray = require("ray", "ray")
 
-_GPU = ("cuda", "tensorrt")  # providers that take a GPU a task
+_GPU = ("cuda", "tensorrt")  # providers whose tasks take a GPU each
 
 
 @dataclasses.dataclass(frozen=True)
 class RemoteModel:
-    """A model that any machine of the cluster can load, from the bundle's bytes in the cluster's memory.
+    """A model that any machine of the cluster can load from the bundle's bytes in the cluster's memory.
 
     Attributes:
-        bundle: Ray's reference of the `Bundle`.
-        provider, precision, threads: see `cvae_runtime.load`; one provider by name, since "auto" may choose another
-            on another machine.
+        bundle: Ray's reference to the `Bundle`.
+        provider, precision, threads: see `cvae_runtime.load`; a provider's name instead of "auto", which may choose
+            differently on each machine.
     """
 
     bundle: Any
@@ -36,16 +36,16 @@ class RemoteModel:
 
     @classmethod
     def put(cls, bundle: str | Path | None, provider: str, precision: Precision, threads: int) -> Self:
-        """Read a bundle and put it into the cluster's memory; errors are those of `cvae_runtime.read_bundle`."""
+        """Read a bundle and put it into the cluster's memory; raises the errors of `cvae_runtime.read_bundle`."""
         return cls(ray.put(read_bundle(bundle)), provider, precision, threads)
 
     @property
     def resources(self) -> dict[str, int]:
-        """What a task that runs the model takes of its machine."""
+        """Resources of a task that runs the model, as arguments of ``ray.remote``."""
         return {"num_cpus": self.threads, "num_gpus": int(self.provider in _GPU)}
 
     def load(self) -> Model:
-        """The model, loaded once a process; for tasks, which Ray runs in processes that it keeps."""
+        """Load the model, once for each process; Ray runs many tasks in one process."""
         return _load(self)
 
 

@@ -1,1 +1,1 @@
-"""The console scripts, one module each, with the options and the writer of output that they share."""
+"""The console scripts, one module each, with the options and the output writer that they share."""

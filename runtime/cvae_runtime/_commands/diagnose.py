@@ -1,4 +1,4 @@
-"""What works on this machine: a real session on each provider, golden vectors on it, and what fixes what does not work."""
+"""Diagnose this machine: open a session on each provider, compare golden vectors, suggest fixes."""
 
 import contextlib
 import dataclasses
@@ -23,11 +23,11 @@ from .._errors import CvaeError
 from .._model import Model
 from .._system import affinity, allowed_cores, available_memory, cpu_quota, require
 
-# What ONNX Runtime, CUDA and TensorRT say, and what then helps; the first that is found counts.
+# Patterns of errors by ONNX Runtime, CUDA and TensorRT, and their fixes; the first match counts.
 _FIXES = (
     (r"below the minimum required version", "pip install --upgrade onnxruntime"),
     (r"driver version is insufficient", "update NVIDIA's driver, or pip install 'onnxruntime-gpu[cuda,cudnn]<1.28'"),
-    (r"no CUDA-capable device|CUDA failure 100\b", "docker run --gpus all, or what gives this process its GPU"),
+    (r"no CUDA-capable device|CUDA failure 100\b", "give this process a GPU: docker run --gpus all, for example"),
     (r"install TensorRT|libnvinfer", "pip install 'cvae-toolkit[gpu]' tensorrt"),
     (r"lib(cublas|cudart|cudnn|cufft|curand|nvrtc)|cuDNN", "pip install 'cvae-toolkit[gpu]'"),
     (r"webgpu is installed and finds no device", "on Debian and Ubuntu: apt install libvulkan1 mesa-vulkan-drivers"),
@@ -37,7 +37,7 @@ _FIXES = (
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """What does not work, and the line that fixes it."""
+    """A problem, and the command that fixes it."""
 
     what: str
     fix: str
@@ -45,13 +45,13 @@ class Problem:
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """How the packaged model runs on one provider.
+    """Result of running a bundle on one provider.
 
     Attributes:
-        provider: its name.
+        provider: name of the provider.
         works: whether every golden vector is within its tolerance.
-        nodes: of the decoder's graph, by execution provider; None on the CPU alone.
-        worst: the largest difference from a golden vector, in its tolerance; None where nothing ran.
+        nodes: nodes of the decoder's graph, by execution provider; None if only the CPU provider runs.
+        worst: largest difference from a golden vector, as a multiple of its tolerance; None if nothing ran.
     """
 
     provider: str
@@ -62,17 +62,17 @@ class Trial:
 
 @dataclasses.dataclass(frozen=True)
 class Diagnosis:
-    """Everything that `diagnose` finds.
+    """Result of `diagnose`.
 
     Attributes:
-        versions: of what takes part, and the system.
-        onnxruntimes: the distributions that bring ONNX Runtime; more than one overwrite each other's files.
-        threads: those allowed, and what allows them: affinity, and the quota of the control groups, if any.
-        memory: bytes available.
-        devices: the processor, GPUs, and what plugins of ONNX Runtime found.
-        trials: a provider each.
-        unused: providers of ONNX Runtime that have no name here.
-        problems: what does not work.
+        versions: versions of the packages and of the system.
+        onnxruntimes: distributions that contain ONNX Runtime; several overwrite each other's files.
+        threads: number of threads allowed, affinity, and the quota of the control groups, if any.
+        memory: available bytes.
+        devices: the processor and the GPUs.
+        trials: one for each provider.
+        unused: providers of ONNX Runtime that this package does not support.
+        problems: problems found.
     """
 
     versions: dict[str, str | None]
@@ -86,7 +86,7 @@ class Diagnosis:
 
 
 def diagnose(bundle: Bundle) -> Diagnosis:
-    """Try a bundle on every provider of the installed ONNX Runtime."""
+    """Run a bundle on every provider of the installed ONNX Runtime."""
     problems: list[Problem] = []
     onnxruntimes = {name: distribution_version(name) for name in _distributions()}
     if len(onnxruntimes) > 1:
@@ -97,7 +97,7 @@ def diagnose(bundle: Bundle) -> Diagnosis:
     available = [] if onnxruntime is None else onnxruntime.get_available_providers()
     gpus = _nvidia()
     if gpus and onnxruntime is not None and PROVIDERS["cuda"] not in available:
-        what = f"there is a GPU ({gpus[0]}), and the installed onnxruntime has no {PROVIDERS['cuda']}"
+        what = f"found a GPU ({gpus[0]}), but the installed onnxruntime has no {PROVIDERS['cuda']}"
         problems.append(Problem(what, REMEDIES["cuda"]))
     names = [name for name, full in PROVIDERS.items() if full in available or (available and plugin_package(name))]
     return Diagnosis(
@@ -116,21 +116,21 @@ def _import(problems: list[Problem]) -> Any:
     try:
         onnxruntime: ModuleType = require("onnxruntime", "cpu")
     except ImportError as error:
-        what, _, fix = str(error).partition("; it comes with: ")
+        what, _, fix = str(error).partition("; install it with: ")
         problems.append(Problem(what, fix or f"pip uninstall onnxruntime; {REMEDIES['cpu']}"))
         return None
     return onnxruntime
 
 
 def _try(bundle: Bundle, provider: str, problems: list[Problem]) -> Trial:
-    with _said_by_libraries() as said:
+    with _library_errors() as library_errors:
         try:
             with Model(bundle, provider, "float32", 1) as model:  # type: ignore[arg-type]
                 nodes = model.receipt()["graphs"]["decoder"]["nodes"]
             results = check_golden(bundle, provider)
         except CvaeError as error:
             what = str(error).removesuffix(f"; install it with: {REMEDIES[provider]}")
-            reasons = [reason for reason in said() if reason not in what]
+            reasons = [reason for reason in library_errors() if reason not in what]
             what = "; ".join([what, *reasons])
             fixes = (fix for pattern, fix in _FIXES if re.search(pattern, what))
             problems.append(Problem(what, next(fixes, REMEDIES[provider])))
@@ -138,20 +138,20 @@ def _try(bundle: Bundle, provider: str, problems: list[Problem]) -> Trial:
     for result in results:
         if not result.agrees:
             what = f"provider {provider}: {result.output} of {result.file} differs by {result.difference:.1e}, tolerance {result.atol:.1e}"
-            problems.append(Problem(what, 'say provider="cpu", or --provider cpu, where its numbers matter'))
-    worst = float(np.max([result.difference / result.atol for result in results]))  # which passes NaN on
+            problems.append(Problem(what, 'use provider="cpu" or --provider cpu where exact numbers matter'))
+    worst = float(np.max([result.difference / result.atol for result in results]))  # np.max propagates NaN
     return Trial(provider, all(result.agrees for result in results), nodes, worst)
 
 
 @contextlib.contextmanager
-def _said_by_libraries() -> Iterator[Any]:
-    """Keep what C++ writes to stderr off the terminal; yields a function that gives the reasons in it."""
+def _library_errors() -> Iterator[Any]:
+    """Capture what C++ libraries write to stderr; yield a function that returns the errors in it."""
     with tempfile.TemporaryFile() as file:
         sys.stderr.flush()
         saved = os.dup(2)
         os.dup2(file.fileno(), 2)
 
-        def said() -> list[str]:
+        def errors() -> list[str]:
             file.seek(0)
             text = file.read().decode(errors="replace")
             return [
@@ -159,14 +159,14 @@ def _said_by_libraries() -> Iterator[Any]:
             ]
 
         try:
-            yield said
+            yield errors
         finally:
             os.dup2(saved, 2)
             os.close(saved)
 
 
 def _distributions() -> list[str]:
-    """The installed distributions whose files are those of ``import onnxruntime``."""
+    """Installed distributions that contain the package ``onnxruntime``."""
     return sorted(set(importlib.metadata.packages_distributions().get("onnxruntime", [])))
 
 
@@ -177,13 +177,13 @@ def _processor(root: Path = Path("/")) -> str:
 
 
 def _nvidia() -> list[str]:
-    """NVIDIA's GPUs, each with its driver, as its own tool tells them; none where there is no such tool."""
+    """Names, drivers and memory of NVIDIA's GPUs, from nvidia-smi; empty without it."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return []
     command = [tool, "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
     try:
         result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)  # noqa: S603
-    except (OSError, subprocess.SubprocessError):  # a tool without a driver
+    except (OSError, subprocess.SubprocessError):  # nvidia-smi without a driver
         return []
     return result.stdout.splitlines()

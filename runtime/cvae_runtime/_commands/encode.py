@@ -1,4 +1,4 @@
-"""``cvae-encode``: a table of codes and ELBOs of any number of images, and a picture of the strangest."""
+"""``cvae-encode``: write codes and ELBOs of any number of images, and draw those of the lowest ELBO."""
 
 import contextlib
 import dataclasses
@@ -14,7 +14,7 @@ from .. import cli
 from .._engine import write_receipt
 from .._errors import InputError
 from .._images import describe_passed_over, encode_png, to_uint8
-from .._jobs import CODE_FORMATS, Columns, Encoding, Part, Strangest, code_batch, draw_pairs, one_by_one
+from .._jobs import CODE_FORMATS, Columns, Encoding, LowestElbo, Part, code_batch, draw_pairs, one_by_one
 from .._model import Model, load
 from .._system import new_file, progress, refuse_existing, require, write_file
 from .engine import EngineChoice, engine_options
@@ -26,34 +26,42 @@ _MOST_ANOMALIES = 1000  # of one picture
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="[BUNDLE] IMAGES")
 @image_options
-@click.option("--samples", type=int, default=1, show_default=True, help="Draws of the ELBO for an image.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the draws.")
+@click.option("--samples", type=int, default=1, show_default=True, help="Posterior samples of each image's ELBO.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the posterior samples.")
 @click.option(
     "--top-anomalies",
     type=click.IntRange(1, _MOST_ANOMALIES),
     metavar="N",
-    help="Print and draw the N images of the lowest ELBO.",
+    help="Print and draw the N images of the lowest ELBO.  [default: none]",
 )
 @click.option(
-    "--anomalies", type=click.Path(path_type=Path), help="Their picture.  [default: anomalies.png beside the output]"
+    "--anomalies",
+    type=click.Path(path_type=Path),
+    help="Path of the picture of --top-anomalies.  [default: anomalies.png beside the output]",
 )
 @model_options
 @engine_options
-@click.option("--format", "form", type=click.Choice(list(CODE_FORMATS)), help="Default: by the output's name.")
-@click.option("--receipt", type=click.Path(path_type=Path), help="Write what ran, and where, as JSON.")
-@click.option("--overwrite", is_flag=True, help="Replace what is there.")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default="codes.npz", show_default=True, help="The table."
+    "--format", type=click.Choice(list(CODE_FORMATS)), help="Format of the table.  [default: by the output's name]"
+)
+@click.option(
+    "--receipt", type=click.Path(path_type=Path), help="Write a provenance record of the run to this file, as JSON."
+)
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default="codes.npz", show_default=True, help="Path of the table."
 )
 @cli.common_options
 def command(paths: tuple[Path, ...], **options: Any) -> None:
-    """Write a table with mean, logvar and ELBO of each image, for search, clustering and anomaly detection.
+    """Write a table with the mean, logvar and ELBO of each image, for search, clustering and anomaly detection.
 
-    BUNDLE is a folder that cvae-export made; without it the MNIST model of the package is used. IMAGES is a folder of
-    pictures, one picture, an .npy or an IDX file; there may be more of them than memory holds.
+    BUNDLE is a folder that cvae-export wrote; the default is the packaged MNIST model. IMAGES is a folder of images, an
+    image file, an .npy or an IDX file; the images may exceed memory.
     """
     if len(paths) > 2:
-        raise click.UsageError(f"expected a bundle and images, found {len(paths)} names; put pictures into one folder")
+        raise click.UsageError(
+            f"expected a bundle and images, found {len(paths)} paths; put the images into one folder"
+        )
     request = _Request(images=paths[-1], **options)
     request.check()
     with load(
@@ -69,7 +77,7 @@ def command(paths: tuple[Path, ...], **options: Any) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Request(EngineChoice):
-    """The command line's arguments, by their names."""
+    """Arguments and options of the command line."""
 
     images: Path
     resize: bool
@@ -82,7 +90,7 @@ class _Request(EngineChoice):
     provider: Any
     precision: Any
     threads: int | None
-    form: str | None
+    format: str | None
     receipt: Path | None
     overwrite: bool
     output: Path
@@ -90,12 +98,12 @@ class _Request(EngineChoice):
     verbose: bool
 
     def check(self) -> None:
-        """Raise an error for options that contradict each other, and for files that cannot be written."""
+        """Raise an error for contradictory options, and for files that cannot be written."""
         self.check_engine(parts=True, receipt=self.receipt is not None)
         if self.anomalies is not None and self.top_anomalies is None:
-            raise click.UsageError("--anomalies names the picture of --top-anomalies: say how many")
+            raise click.UsageError("--anomalies is for --top-anomalies: pass both")
         if str(self.output) == "-":
-            raise click.UsageError("a table is a file: name it with --output")
+            raise click.UsageError("cannot write a table to stdout: name a file with --output")
         if self.table_format == "parquet":
             require("pyarrow", "parquet")
         picture = self.picture if self.top_anomalies is not None else None
@@ -109,28 +117,28 @@ class _Request(EngineChoice):
 
     @property
     def table_format(self) -> str:
-        """One of `CODE_FORMATS`; raises `InputError` where neither an option nor the output's name tells it."""
-        form = self.form or self.output.suffix[1:].lower()
-        if form not in CODE_FORMATS:
+        """Format of the table, by option or by the output's suffix; raise `InputError` if neither gives one."""
+        file_format = self.format or self.output.suffix[1:].lower()
+        if file_format not in CODE_FORMATS:
             raise InputError(
-                f"{self.output}: expected a name that ends in .{', .'.join(CODE_FORMATS)}; or say --format"
+                f"{self.output}: expected a name that ends in .{', .'.join(CODE_FORMATS)}; or pass --format"
             )
-        return form
+        return file_format
 
     @property
     def picture(self) -> Path:
-        """Where the strangest images are drawn."""
+        """Path of the picture of the lowest ELBOs."""
         return self.output.with_name("anomalies.png") if self.anomalies is None else self.anomalies
 
     def encoding(self) -> Encoding:
-        """What is to be encoded, by whoever is to do it."""
-        # Resolved, for processes that run elsewhere.
+        """Job for an engine."""
+        # Absolute, for processes with another working directory.
         path = self.images if self.engine == "local" else self.images.absolute()
-        strangest = self.top_anomalies or 0
-        return Encoding(path, self.resize, self.gray, self.invert, self.samples, self.seed, strangest)
+        lowest = self.top_anomalies or 0
+        return Encoding(path, self.resize, self.gray, self.invert, self.samples, self.seed, lowest)
 
     def as_json(self) -> dict[str, Any]:
-        """What was asked for, as values of JSON, for the receipt."""
+        """Options as JSON values, for the receipt."""
         names = ("resize", "gray", "invert", "samples", "seed")
         return {"images": str(self.images), **{name: getattr(self, name) for name in names}}
 
@@ -144,7 +152,7 @@ def _encode(model: Model, bundle: Path | None, request: _Request) -> None:
         click.echo(f"{request.images}: {describe_passed_over(source.passed_over)}", err=True)
     parts = encoding.parts(source.count, code_batch(shape))
     engine = request.engine_of(model, bundle, request.precision, request.threads, ordered=True)
-    strangest = Strangest(encoding.strangest, shape)
+    lowest = LowestElbo(encoding.lowest, shape)
     quiet = request.quiet or len(parts) == 1
     with (
         new_file(request.output) as file,
@@ -152,29 +160,29 @@ def _encode(model: Model, bundle: Path | None, request: _Request) -> None:
         contextlib.closing((engine or functools.partial(one_by_one, model))(encoding, parts)) as done,
     ):
         lost: list[int] = []
-        CODE_FORMATS[request.table_format](file, _tables(done, strangest, lost, advance))
+        CODE_FORMATS[request.table_format](file, _tables(done, lowest, lost, advance))
     if any(lost) and not request.quiet:
         line = (
-            f"{request.images}: the model's cut makes {sum(lost):,} of {source.count:,} images all black or all white; "
-            f"their codes say nothing of them"
+            f"{request.images}: the model's threshold makes {sum(lost):,} of {source.count:,} images all black or all white; "
+            f"their codes carry no information"
         )
         click.echo(line, err=True)
     if request.top_anomalies is not None:
-        reconstructions = to_uint8(model.reconstruct(strangest.images))
-        labels = [str(index) for index in strangest.index]
-        write_file(request.picture, encode_png(draw_pairs(strangest.images, reconstructions, labels)))
-        for index, elbo in () if request.quiet else zip(strangest.index.tolist(), strangest.elbo, strict=True):
+        reconstructions = to_uint8(model.reconstruct(lowest.images))
+        captions = [str(index) for index in lowest.index]
+        write_file(request.picture, encode_png(draw_pairs(lowest.images, reconstructions, captions)))
+        for index, elbo in () if request.quiet else zip(lowest.index.tolist(), lowest.elbo, strict=True):
             name = [] if source.names is None else [source.names[index]]
             print("\t".join([str(index), *name, f"{elbo:.2f}"]))
 
 
 def _tables(
-    parts: Iterator[tuple[str, Part]], strangest: Strangest, lost: list[int], advance: Callable[[int], None]
+    parts: Iterator[tuple[str, Part]], lowest: LowestElbo, lost: list[int], advance: Callable[[int], None]
 ) -> Iterator[Columns]:
-    """The table's columns, a batch of images at a time; how many of each are lost is added to ``lost``."""
+    """Yield the columns of each part; append the part's number of lost images to ``lost``."""
     for _, (columns, rows, images, lost_here) in parts:
         lost.append(lost_here)
-        strangest.offer(columns["index"][rows], columns["elbo"][rows], images)
+        lowest.offer(columns["index"][rows], columns["elbo"][rows], images)
         yield columns
         advance(len(columns["index"]))
 

@@ -1,4 +1,4 @@
-"""``--engine``: whether a job's parts are done by this process or by a Ray cluster."""
+"""``--engine``: run a job's parts in this process or on a Ray cluster."""
 
 import dataclasses
 import functools
@@ -13,21 +13,24 @@ from ..cli import Decorated
 
 
 def engine_options(function: Decorated) -> Decorated:
-    """Add the options of engines, which the function takes by the names of `EngineChoice`'s fields."""
+    """Add the options of engines, named as the fields of `EngineChoice`."""
     for option in (
         click.option(
-            "--workers", type=click.IntRange(1), help="Tasks of --engine ray at a time.  [default: all it has room for]"
+            "--workers",
+            type=click.IntRange(1),
+            help="Largest number of Ray tasks at a time.  [default: twice the number that the cluster can run]",
         ),
         click.option(
             "--address",
-            help="Of --engine ray: auto, HOST:PORT, ray://HOST:PORT.  [default: RAY_ADDRESS, else start one]",
+            help="Address of the Ray cluster: auto, HOST:PORT or ray://HOST:PORT.  [default: RAY_ADDRESS, otherwise "
+            "this machine's cluster, otherwise a new one]",
         ),
         click.option(
             "--engine",
             type=click.Choice(["local", "ray"]),
             default="local",
             show_default=True,
-            help="Who does the work: this process, or the machines of a Ray cluster, which see the same files.",
+            help="Run in this process, or on the machines of a Ray cluster, which must share the files.",
         ),
     ):
         function = option(function)
@@ -36,31 +39,36 @@ def engine_options(function: Decorated) -> Decorated:
 
 @dataclasses.dataclass(frozen=True)
 class EngineChoice:
-    """Who is to do a job's parts, by the options' names."""
+    """Options that choose the engine."""
 
     engine: str
     address: str | None
     workers: int | None
 
     def check_engine(self, *, parts: bool, receipt: bool) -> None:
-        """Raise `click.UsageError` for other options that contradict these."""
+        """Raise `click.UsageError` for options that contradict the engine.
+
+        Args:
+            parts: whether the job has parts, which an engine needs.
+            receipt: whether a receipt is written.
+        """
         if self.engine == "local":
             if self.address is not None or self.workers is not None:
                 raise click.UsageError("--address and --workers are for --engine ray")
         elif not parts:
-            raise click.UsageError("--engine ray makes shards: say --shard-size")
+            raise click.UsageError("--engine ray needs shards: pass --shard-size")
         elif receipt:
-            raise click.UsageError("--receipt tells what this process runs on: it is for --engine local")
+            raise click.UsageError("--receipt describes this process: it is for --engine local")
 
     def engine_of(
         self, model: Model, bundle: Path | None, precision: Precision, threads: int | None, *, ordered: bool = False
     ) -> ShardEngine | None:
-        """What does the parts; None for this process.
+        """Engine for the parts; None for this process.
 
         Args:
-            model: what was loaded here; the cluster's tasks take the same provider.
-            bundle, precision, threads: what it was loaded by; a task of the cluster has one thread if not given.
-            ordered: whether results must come in the parts' order.
+            model: the loaded model; tasks use the same provider.
+            bundle, precision, threads: arguments it was loaded with; tasks have one thread if ``threads`` is None.
+            ordered: whether results must come in the order of the parts.
         """
         if self.engine == "local":
             return None

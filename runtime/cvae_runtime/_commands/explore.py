@@ -1,4 +1,4 @@
-"""``cvae-generate --interpolate``, ``--traverse`` and ``--manifold``: pictures of what a model has learnt."""
+"""``cvae-generate --interpolate``, ``--traverse`` and ``--manifold``: pictures of the latent space."""
 
 import dataclasses
 from collections.abc import Callable
@@ -21,7 +21,7 @@ _Read = Callable[[list[Path]], NDArray[np.uint8]]
 
 _STEPS = {"interpolate": 8, "traverse": 7, "manifold": 20}
 
-# Which jobs an option is for.
+# The jobs of each option.
 _JOBS = {
     "method": ("interpolate",),
     "steps": tuple(_STEPS),
@@ -34,29 +34,38 @@ def _numbers(_context: click.Context, _parameter: click.Parameter, value: str | 
     try:
         return None if value is None else [int(number) for number in value.split(",")]
     except ValueError:
-        raise click.BadParameter(f"expected whole numbers with commas between them, as 3,7; found {value!r}") from None
+        raise click.BadParameter(f"expected integers separated by commas, such as 3,7; found {value!r}") from None
 
 
 def explore_options(function: Decorated) -> Decorated:
-    """Add the options of these jobs, which the function takes by the names of `Exploration`'s fields."""
+    """Add the options of exploration, named as the fields of `Exploration`."""
     for option in (
-        click.option("--span", type=float, help="How far --traverse goes to either side.  [default: 3]"),
+        click.option("--span", type=float, help="Distance of --traverse to each side, in latent units.  [default: 3]"),
         click.option(
             "--dimensions",
             metavar="N,N",
             callback=_numbers,
-            help="Of --traverse, and the two of --manifold.  [default: those that say the most]",
+            help="Latent dimensions of --traverse, or the two of --manifold.  [default: those of lowest posterior "
+            "variance]",
         ),
         click.option(
-            "--steps", type=int, help="Pictures a way, a dimension, a side of a manifold.  [default: 8, 7, 20]"
+            "--steps",
+            type=int,
+            help="Images of --interpolate, of each dimension of --traverse, of each side of --manifold.  "
+            "[default: 8, 7, 20]",
         ),
-        click.option("--method", type=click.Choice(get_args(Method)), help="Of --interpolate.  [default: linear]"),
+        click.option("--method", type=click.Choice(get_args(Method)), help="Path of --interpolate.  [default: linear]"),
         click.option("--manifold", is_flag=True, help="Draw a grid over two latent dimensions."),
         click.option(
-            "--traverse", metavar="IMAGE", help="Vary an image, or a sample by its index, dimension by dimension."
+            "--traverse",
+            metavar="IMAGE",
+            help="Vary the latent of an image file, or of a sample by its index, one dimension at a time.",
         ),
         click.option(
-            "--interpolate", nargs=2, metavar="A B", help="Draw the way between two images, or samples by their index."
+            "--interpolate",
+            nargs=2,
+            metavar="A B",
+            help="Draw the path between two image files, or samples by their index.",
         ),
     ):
         function = option(function)
@@ -65,7 +74,7 @@ def explore_options(function: Decorated) -> Decorated:
 
 @dataclasses.dataclass(frozen=True)
 class Exploration:
-    """What is to be explored, by the options' names."""
+    """Options of exploration."""
 
     interpolate: tuple[str, str] | None
     traverse: str | None
@@ -77,25 +86,25 @@ class Exploration:
 
     @property
     def job(self) -> str | None:
-        """Which of the three jobs was asked for."""
+        """The chosen job: "interpolate", "traverse" or "manifold"; None without one."""
         return next((name for name in _STEPS if getattr(self, name) not in (None, False)), None)
 
     def check_exploration(self) -> None:
-        """Raise `click.UsageError` for an option of a job that was not asked for."""
+        """Raise `click.UsageError` for an option of another job."""
         for option, jobs in _JOBS.items():
             if getattr(self, option) is not None and self.job not in jobs:
                 raise click.UsageError(f"--{option} is for --{', --'.join(jobs)}")
 
 
 def explore(model: Model, request: Exploration, seed: int, read: _Read, output: Output) -> None:
-    """Do the job that was asked for.
+    """Run the chosen job.
 
     Args:
-        model: of which.
-        request: which job, and how.
-        seed: names the stream that sample indices count in.
+        model: the model to explore.
+        request: the job and its options.
+        seed: seed of the samples that indices refer to.
         read: reads image files.
-        output: where the pictures go.
+        output: writes the pictures.
     """
     job = request.job
     assert job is not None
@@ -111,7 +120,7 @@ def explore(model: Model, request: Exploration, seed: int, read: _Read, output: 
         output.check(len(dimensions) * steps)
         images = model.traverse(start, dimensions, steps=steps, span=3.0 if request.span is None else request.span)
         arrays = {"images": images, "dimensions": np.array(dimensions)}
-        output.write_rows(images, arrays, labels=[str(dimension) for dimension in dimensions])
+        output.write_rows(images, arrays, captions=[str(dimension) for dimension in dimensions])
     else:
         dimensions = request.dimensions or sorted(model.rank_dimensions()[:2])
         output.check(steps * steps)
@@ -120,7 +129,7 @@ def explore(model: Model, request: Exploration, seed: int, read: _Read, output: 
 
 
 def _start(name: str, model: Model, seed: int, read: _Read) -> NDArray[Any]:
-    """A sample's latent, float32 (L,), for a number, else the one image of a file, uint8 (H, W, C)."""
+    """Latent of a sample, float32 (L,), if ``name`` is an index; otherwise the image of a file, uint8 (H, W, C)."""
     if name.isdecimal():
         model.check_generate(1, seed=seed, first=int(name))
         starts: NDArray[Any] = prior_latents(seed, int(name), 1, model.latent_dim)

@@ -1,4 +1,4 @@
-"""``cvae-generate``: samples, reconstructions and explorations as pictures or arrays."""
+"""``cvae-generate``: write samples, reconstructions and explorations as pictures or arrays."""
 
 import dataclasses
 import functools
@@ -25,14 +25,14 @@ from .shards import Sharding, shard_options
 
 _Make = Callable[[int, int], NDArray[np.float32]]
 
-_BLOCK = 4096  # images between two moves of the progress bar
-_BAR_FROM = 20_000  # images; fewer are done within about a second
+_BLOCK = 4096  # images between two updates of the progress bar
+_BAR_FROM = 20_000  # images; fewer take about a second
 _SEVERAL = "--reconstruct"
 _FORMATS = list(dict.fromkeys([*FORMATS, *SHARD_FORMATS]))
 
 
 class _Command(click.Command):
-    """Lets ``--reconstruct A B C`` take all the names up to the next option, as a shell's ``*.png`` gives them."""
+    """Let ``--reconstruct A B C`` take all names up to the next option, as a shell expands ``*.png``."""
 
     def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
         expanded: list[str] = []
@@ -44,49 +44,62 @@ class _Command(click.Command):
                     continue
             expanded += [_SEVERAL, argument] if taking else [argument]
         if _SEVERAL in arguments and _SEVERAL not in expanded:
-            expanded.append(_SEVERAL)  # without a name, for click to complain about
+            expanded.append(_SEVERAL)  # no names: click raises the usage error
         return super().parse_args(context, expanded)
 
 
 @click.command(cls=_Command)
 @click.argument("bundle", required=False, type=click.Path(path_type=Path))
-@click.option("-n", "--count", type=int, help="How many samples.  [default: 16]")
-@click.option("--seed", type=int, default=0, show_default=True, help="Names the stream of samples.")
-@click.option("--first", type=int, default=0, show_default=True, help="Index of the first sample in the stream.")
+@click.option("-n", "--count", type=int, help="Number of samples.  [default: 16]")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the samples.")
+@click.option("--first", type=int, default=0, show_default=True, help="Index of the first sample.")
 @click.option("--temperature", type=float, help="Factor on the latents.  [default: 1]")
-@click.option("--latents", type=click.Path(path_type=Path), help="Decode these instead: .npy, float32 (N, L).")
+@click.option("--latents", type=click.Path(path_type=Path), help="Decode the latents of an .npy file, float32 (N, L).")
 @click.option(
     _SEVERAL,
     type=click.Path(path_type=Path),
     multiple=True,
     metavar="IMAGE...",
-    help="Reconstruct image files or .npy arrays: originals above reconstructions.",
+    help="Reconstruct image files or .npy arrays; pictures show originals above reconstructions.",
 )
 @explore_options
 @image_options
 @model_options
-@click.option("--format", "form", type=click.Choice(_FORMATS), help="Default: by the output's name, else png.")
-@click.option("--dtype", type=click.Choice(["float32", "uint8"]), help="Of arrays.  [default: float32]")
-@click.option("--separate", is_flag=True, help="A file an image, in the folder that --output names.")
+@click.option(
+    "--format", type=click.Choice(_FORMATS), help="Format of the output.  [default: by its name, otherwise png]"
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "uint8"]),
+    help="Type of arrays: values in [0, 1], or levels 0 to 255.  [default: float32]",
+)
+@click.option("--separate", is_flag=True, help="Write each image to its own file in the folder --output.")
 @shard_options
 @engine_options
-@click.option("--gif", is_flag=True, help="An animation: --format gif, in samples.gif by default.")
-@click.option("--scale", type=click.IntRange(1, 16), help="Enlarge pictures.  [default: 2 in grids of small images]")
-@click.option("--labels", is_flag=True, help="Write indices below samples, dimensions beside rows of --traverse.")
-@click.option("--receipt", type=click.Path(path_type=Path), help="Write what ran, and where, as JSON.")
-@click.option("--overwrite", is_flag=True, help="Replace what is there.")
+@click.option("--gif", is_flag=True, help="Write an animation, by default samples.gif; same as --format gif.")
+@click.option(
+    "--scale",
+    type=click.IntRange(1, 16),
+    help="Factor of enlargement of pictures.  [default: 2 in grids of images up to 64 pixels, otherwise 1]",
+)
+@click.option("--captions", is_flag=True, help="Write indices below samples, dimensions beside rows of --traverse.")
+@click.option(
+    "--receipt", type=click.Path(path_type=Path), help="Write a provenance record of the run to this file, as JSON."
+)
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @click.option(
     "-o",
     "--output",
-    help="The file, - for stdout, or the folder for files.  [default: samples.png; samples with --shard-size]",
+    help="Output file, - for stdout, or folder of --separate and --shard-size.  [default: samples.png; samples with "
+    "--shard-size]",
 )
 @cli.common_options
 def command(bundle: Path | None, **options: Any) -> None:
-    """Draw samples of a model, reconstruct images, or explore what it has learnt.
+    """Generate samples of a model, reconstruct images, or explore the latent space.
 
-    BUNDLE is a folder that cvae-export made; without it the MNIST model of the package is used.
+    BUNDLE is a folder that cvae-export wrote; the default is the packaged MNIST model.
 
-    A sample is a function of --seed and its index alone: sample 40 of -n 64 is the one of --first 40 -n 1.
+    A sample depends on --seed and its index alone: --first 40 -n 1 gives sample 40 of -n 64.
     """
     request = _Request(**options)
     request.check()
@@ -108,7 +121,7 @@ def command(bundle: Path | None, **options: Any) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Request(Exploration, Sharding, EngineChoice):
-    """The command line's options, by their names."""
+    """Options of the command line."""
 
     count: int | None
     seed: int
@@ -122,12 +135,12 @@ class _Request(Exploration, Sharding, EngineChoice):
     provider: Any
     precision: Any
     threads: int | None
-    form: str | None
+    format: str | None
     dtype: Any
     separate: bool
     gif: bool
     scale: int | None
-    labels: bool
+    captions: bool
     receipt: Path | None
     overwrite: bool
     output: str | None
@@ -135,54 +148,54 @@ class _Request(Exploration, Sharding, EngineChoice):
     verbose: bool
 
     def check(self) -> None:
-        """Raise `click.UsageError` for options that contradict each other."""
+        """Raise `click.UsageError` for contradictory options."""
         jobs = ("latents", "reconstruct", "interpolate", "traverse", "manifold")
         sources = [name for name in jobs if getattr(self, name) not in (None, False, ())]
         if len(sources) >= 2:
-            raise click.UsageError(f"--{sources[0]} and --{sources[1]} are two jobs: give one of them")
+            raise click.UsageError(f"--{sources[0]} and --{sources[1]} contradict each other: pass one of them")
         if sources and (self.count is not None or self.temperature is not None or self.first):
             raise click.UsageError(f"--count, --first and --temperature are for samples, not for --{sources[0]}")
         if (self.resize or self.gray or self.invert) and not {"reconstruct", "interpolate", "traverse"} & {*sources}:
             raise click.UsageError("--resize, --gray and --invert are for --reconstruct, --interpolate and --traverse")
-        if self.labels and {"reconstruct", "interpolate", "manifold"} & {*sources}:
-            raise click.UsageError(f"--labels is for samples and --traverse, not for --{sources[0]}")
-        if self.gif and self.form not in (None, "gif"):
-            raise click.UsageError(f"--gif and --format {self.form} contradict each other: give one of them")
+        if self.captions and {"reconstruct", "interpolate", "manifold"} & {*sources}:
+            raise click.UsageError(f"--captions is for samples and --traverse, not for --{sources[0]}")
+        if self.gif and self.format not in (None, "gif"):
+            raise click.UsageError(f"--gif and --format {self.format} contradict each other: pass one of them")
         self.check_exploration()
-        pictures = [name for name in ("separate", "gif", "scale", "labels") if getattr(self, name)]
+        pictures = [name for name in ("separate", "gif", "scale", "captions") if getattr(self, name)]
         if self.shard_size is not None and (others := sources + pictures):
-            raise click.UsageError(f"--shard-size is for samples in files of many, not for --{others[0]}")
-        self.check_sharding(self.form, self.dtype, self.output, overwrite=self.overwrite)
+            raise click.UsageError(f"--shard-size is for samples, not for --{others[0]}")
+        self.check_sharding(self.format, self.dtype, self.output, overwrite=self.overwrite)
         self.check_engine(parts=self.shard_size is not None, receipt=self.receipt is not None)
         if self.receipt is not None and self.receipt == Path(self.target):
             raise click.UsageError("--receipt and --output name the same file")
 
     @property
     def target(self) -> str:
-        """The file, or the folder of shards, that is written."""
+        """Output file, or folder of shards."""
         if self.output is not None:
             return self.output
         return "samples" if self.shard_size is not None else "samples.gif" if self.gif else "samples.png"
 
     def checked_output(self) -> Output:
-        """Where images go that are not written in shards."""
+        """Make the output of images that are not written as shards."""
         return Output(
             self.target,
-            "gif" if self.gif else self.form,
+            "gif" if self.gif else self.format,
             separate=self.separate,
             overwrite=self.overwrite,
             dtype=self.dtype,
             scale=self.scale,
-            labels=self.labels,
+            captions=self.captions,
         )
 
     @property
     def samples(self) -> tuple[int, float]:
-        """How many samples, and at which temperature."""
+        """Number of samples, and temperature."""
         return 16 if self.count is None else self.count, 1.0 if self.temperature is None else self.temperature
 
     def as_json(self) -> dict[str, Any]:
-        """What was asked for, as values of JSON, for the receipt."""
+        """Options as JSON values, for the receipt."""
         if self.latents is not None:
             return {"latents": str(self.latents)}
         if self.reconstruct:
@@ -194,7 +207,7 @@ class _Request(Exploration, Sharding, EngineChoice):
         return {"seed": self.seed, "first": self.first, "count": count, "temperature": temperature}
 
     def reader(self, model: Model) -> Callable[[Sequence[Path]], NDArray[np.uint8]]:
-        """Reads image files for a model, of which it must see something."""
+        """Make a function that reads image files for a model, and checks them against its threshold."""
 
         def read(paths: Sequence[Path]) -> NDArray[np.uint8]:
             images = read_images(paths, model.image_shape, resize=self.resize, gray=self.gray, invert=self.invert)
@@ -210,7 +223,7 @@ def _write_shards(model: Model, bundle: Path | None, request: _Request) -> None:
     request.write(
         model,
         Path(request.target),
-        request.form,
+        request.format,
         request.dtype,
         overwrite=request.overwrite,
         quiet=request.quiet,
@@ -250,7 +263,7 @@ def _reconstruct(model: Model, request: _Request, output: Output) -> None:
 
 
 def _in_blocks(make: _Make, count: int, shape: tuple[int, int, int], *, quiet: bool) -> NDArray[np.float32]:
-    """``make(start, stop)`` over ``range(count)``, with a progress bar where it takes long."""
+    """Call ``make(start, stop)`` over ``range(count)``, with a progress bar for many images."""
     if quiet or count < _BAR_FROM:
         return make(0, count)
     images = np.empty((count, *shape), np.float32)

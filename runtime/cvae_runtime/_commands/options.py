@@ -1,4 +1,4 @@
-"""Options of several console scripts."""
+"""Options that several console scripts share."""
 
 from typing import get_args
 
@@ -10,10 +10,10 @@ from ..cli import Decorated
 
 
 def image_options(function: Decorated) -> Decorated:
-    """Add how images that do not fit a model are brought to it, which the function takes by the options' names."""
+    """Add ``--resize``, ``--gray`` and ``--invert``, which fit images to a model."""
     for option in (
-        click.option("--invert", is_flag=True, help="Swap light and dark, for dark digits on white paper."),
-        click.option("--gray", is_flag=True, help="Turn colour images grey."),
+        click.option("--invert", is_flag=True, help="Swap light and dark, for example for dark digits on white paper."),
+        click.option("--gray", is_flag=True, help="Convert colour images to grey."),
         click.option("--resize", is_flag=True, help="Scale and crop images to the model's size."),
     ):
         function = option(function)
@@ -21,11 +21,23 @@ def image_options(function: Decorated) -> Decorated:
 
 
 def model_options(function: Decorated) -> Decorated:
-    """Add what a model runs on, which the function takes by the options' names."""
+    """Add ``--provider``, ``--precision`` and ``--threads``, the arguments of `load`."""
     for option in (
-        click.option("--threads", type=int, help="How many run at a time.  [default: all cores]"),
-        click.option("--precision", type=click.Choice(get_args(Precision)), default="float32", show_default=True),
-        click.option("--provider", type=click.Choice(["auto", *PROVIDERS]), default="auto", show_default=True),
+        click.option("--threads", type=int, help="Number of CPU threads.  [default: all cores]"),
+        click.option(
+            "--precision",
+            type=click.Choice(get_args(Precision)),
+            default="float32",
+            show_default=True,
+            help="Precision of the graphs.",
+        ),
+        click.option(
+            "--provider",
+            type=click.Choice(["auto", *PROVIDERS]),
+            default="auto",
+            show_default=True,
+            help="Execution provider of ONNX Runtime; auto falls back to the CPU.",
+        ),
     ):
         function = option(function)
     return function

@@ -1,4 +1,4 @@
-"""Where a command's images go: one picture, one array, a file an image, or stdout."""
+"""Write a command's images: one picture, one array, a file for each image, or stdout."""
 
 import math
 import sys
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from .._errors import InputError, TargetExistsError
 from .._images import (
+    caption_cells,
+    caption_rows,
     encode_gif,
     encode_png,
     grid_scale,
-    label_cells,
-    label_rows,
     npy_bytes,
     npz_bytes,
     picture_grid,
@@ -27,55 +27,55 @@ FORMATS = ("png", "gif", "npy", "npz")
 
 _PICTURE_LIMIT = 10_000  # images in one picture
 _FRAME_MILLISECONDS = 200
-_ROW = 20  # images; a longer row goes on below
+_ROW = 20  # images; longer rows wrap
 
 
 class Output:
-    """A target that was checked before any work.
+    """Writer of images to a target; the options are checked before any work.
 
     Args:
         name: a file, a folder if ``separate``, or "-" for stdout.
-        form: one of `FORMATS`; by the name's ending if None, and png where that says nothing.
-        separate: a file an image.
-        overwrite: replace files that are there.
-        dtype: of arrays: "float32", in [0, 1], or "uint8".
-        scale: each pixel becomes a square of this many; if None, 2 in grids of small images, else 1.
-        labels: draw the labels that images come with.
+        file_format: one of `FORMATS`; None: by the name's suffix, png without one.
+        separate: write each image to its own file.
+        overwrite: replace existing files.
+        dtype: type of arrays: "float32", in [0, 1], or "uint8".
+        scale: factor of enlargement; None: 2 in grids of small images, otherwise 1.
+        captions: draw captions.
     """
 
     def __init__(
         self,
         name: str,
-        form: str | None,
+        file_format: str | None,
         *,
         separate: bool,
         overwrite: bool,
         dtype: str | None,
         scale: int | None = None,
-        labels: bool = False,
+        captions: bool = False,
     ) -> None:
         self._stdout = name == "-"
         self._path = Path(name)
         ending = self._path.suffix[1:].lower()
-        if form is None and ending and not separate and not self._stdout and ending not in FORMATS:
-            raise InputError(f"{name}: expected a name that ends in .{', .'.join(FORMATS)}; or say --format")
-        self.form = form or (ending if ending in FORMATS and not separate else "png")
+        if file_format is None and ending and not separate and not self._stdout and ending not in FORMATS:
+            raise InputError(f"{name}: expected a name that ends in .{', .'.join(FORMATS)}; or pass --format")
+        self.format = file_format or (ending if ending in FORMATS and not separate else "png")
         self._separate, self._overwrite = separate, overwrite
         if dtype is not None and not self.is_array:
-            raise InputError(f"--dtype is for npy and npz; a {self.form} holds grey levels")
+            raise InputError(f"--dtype is for npy and npz; a {self.format} holds grey levels")
         self._uint8 = dtype == "uint8"
-        if separate and (self._stdout or self.form in ("gif", "npz")):
+        if separate and (self._stdout or self.format in ("gif", "npz")):
             raise InputError("--separate writes png or npy files into a folder; name one with --output")
-        if self.is_array and (scale is not None or labels):
-            raise InputError(f"--scale and --labels are for pictures; a {self.form} holds numbers")
-        if separate and labels:
-            raise InputError("--labels is for one picture; separate files have their numbers in their names")
-        self._scale, self._labels = scale, labels
+        if self.is_array and (scale is not None or captions):
+            raise InputError(f"--scale and --captions are for pictures; a {self.format} holds numbers")
+        if separate and captions:
+            raise InputError("--captions is for one picture; separate files have their numbers in their names")
+        self._scale, self._captions = scale, captions
 
     @property
     def is_array(self) -> bool:
-        """Whether numbers are written, not pictures."""
-        return self.form in ("npy", "npz")
+        """Whether the format holds arrays, not pictures."""
+        return self.format in ("npy", "npz")
 
     def check(self, count: int) -> None:
         """Raise an `InputError` or `TargetExistsError` if ``count`` images cannot be written."""
@@ -84,14 +84,14 @@ class Output:
                 raise InputError(f"{self._path}: expected a folder for --separate, found a file")
             there = list(self._path.glob("image_*")) if self._path.is_dir() else []
             if there and not self._overwrite:
-                raise TargetExistsError(f"{self._path} exists already; choose another name or say --overwrite")
+                raise TargetExistsError(f"{self._path} exists already; choose another name or pass --overwrite")
             for path in there:
                 refuse_existing(path, self._overwrite)
             return
         if not self.is_array and count > _PICTURE_LIMIT:
             raise InputError(
-                f"{count:,} images are too many for one {self.form} (at most {_PICTURE_LIMIT:,}); "
-                f"say --format npy or --separate"
+                f"{count:,} images are too many for one {self.format} (at most {_PICTURE_LIMIT:,}); "
+                f"pass --format npy or --separate"
             )
         if self._stdout:
             if sys.stdout.isatty():
@@ -100,17 +100,25 @@ class Output:
             refuse_existing(self._path, self._overwrite)
 
     def write(self, images: NDArray[np.float32], arrays: Mapping[str, NDArray[Any]], first: int = 0) -> None:
-        """Write images, float32 (N, H, W, C); an npz gets ``arrays``, separate names and labels count from ``first``."""
+        """Write images.
+
+        Args:
+            images: float32 (N, H, W, C).
+            arrays: more arrays for an npz.
+            first: index of the first image, for captions and for the names of separate files.
+        """
         if self._separate:
             self._write_separate(images, first)
-        elif self.form == "npz":
+        elif self.format == "npz":
             self._write(npz_bytes({**arrays, "images": self._convert(images)}, compress=True))
-        elif self.form == "npy":
+        elif self.format == "npy":
             self._write(npy_bytes(self._convert(images)))
         else:
             cells = self._cells(images, [str(index) for index in range(first, first + len(images))])
             self._write(
-                encode_gif(list(cells), _FRAME_MILLISECONDS) if self.form == "gif" else encode_png(picture_grid(cells))
+                encode_gif(list(cells), _FRAME_MILLISECONDS)
+                if self.format == "gif"
+                else encode_png(picture_grid(cells))
             )
 
     def write_rows(
@@ -118,26 +126,31 @@ class Output:
         images: NDArray[np.float32],
         arrays: Mapping[str, NDArray[Any]],
         *,
-        labels: Sequence[str] = (),
+        captions: Sequence[str] = (),
         padding: int = 1,
     ) -> None:
-        """Write images that change along rows, float32 (rows, columns, H, W, C) or one row of them, (columns, H, W, C).
+        """Write images in rows.
 
-        A png has them as they stand, with a label before each row; a gif shows one column after another, there and
-        back. An npz gets ``arrays``.
+        A png shows the rows, with a caption before each; a gif shows one column after another, forwards and backwards.
+
+        Args:
+            images: float32 (rows, columns, H, W, C), or one row, (columns, H, W, C).
+            arrays: more arrays for an npz.
+            captions: one for each row.
+            padding: pixels between images.
         """
         rows = images if images.ndim == 5 else images[np.newaxis]
         if self._separate:
             self.write(rows.reshape(-1, *rows.shape[2:]), arrays)
         elif self.is_array:
             self.write(images, arrays)
-        elif self.form == "gif":
-            frames = [picture_grid(self._cells(column, labels), padding=padding) for column in rows.swapaxes(0, 1)]
+        elif self.format == "gif":
+            frames = [picture_grid(self._cells(column, captions), padding=padding) for column in rows.swapaxes(0, 1)]
             self._write(encode_gif(frames + frames[-2:0:-1], _FRAME_MILLISECONDS))
         else:
             columns = rows.shape[1] if len(rows) > 1 else min(rows.shape[1], _ROW)
             grid = picture_grid(self._cells(rows.reshape(-1, *rows.shape[2:])), columns, padding)
-            self._write(encode_png(label_rows(grid, labels, padding) if self._labels else grid))
+            self._write(encode_png(caption_rows(grid, captions, padding) if self._captions else grid))
 
     def write_pairs(self, originals: NDArray[np.uint8], reconstructions: NDArray[np.uint8]) -> None:
         """Draw each original above its reconstruction, uint8 (N, H, W, C) each."""
@@ -145,31 +158,31 @@ class Output:
         scale = self._scale or grid_scale(originals.shape[1:])
         if self._separate:
             self._write_files([encode_png(picture_grid(pair, columns=1, scale=scale)) for pair in pairs], 0)
-        elif self.form == "gif":
+        elif self.format == "gif":
             frames = [picture_grid(pair, columns=1, scale=scale) for pair in pairs]
             self._write(encode_gif(frames, _FRAME_MILLISECONDS))
         else:
-            # Rows of pairs: as many columns as make the picture about square.
+            # Choose the number of columns that makes the picture about square.
             columns = max(1, min(len(pairs), math.ceil(math.sqrt(2 * len(pairs)))))
             rows = [pairs[start : start + columns] for start in range(0, len(pairs), columns)]
             cells = np.concatenate([_pad(row.swapaxes(0, 1), columns).reshape(-1, *pairs.shape[2:]) for row in rows])
             self._write(encode_png(picture_grid(cells, columns=columns, scale=scale)))
 
     def _write_separate(self, images: NDArray[np.float32], first: int) -> None:
-        if self.form == "npy":
+        if self.format == "npy":
             self._write_files([npy_bytes(image) for image in self._convert(images)], first)
         else:
             self._write_files([encode_png(_enlarge(image, self._scale or 1)) for image in to_uint8(images)], first)
 
-    def _cells(self, images: NDArray[np.float32], labels: Sequence[str] = ()) -> NDArray[np.uint8]:
-        """Images, (N, H, W, C), as they are drawn: enlarged, with their labels below if these were asked for."""
+    def _cells(self, images: NDArray[np.float32], captions: Sequence[str] = ()) -> NDArray[np.uint8]:
+        """Enlarge images, (N, H, W, C), and draw captions below them if the option is set."""
         cells = _enlarge(to_uint8(images), self._scale or grid_scale(images.shape[1:]))
-        return label_cells(cells, labels) if self._labels and labels else cells
+        return caption_cells(cells, captions) if self._captions and captions else cells
 
     def _write_files(self, contents: list[bytes], first: int) -> None:
         make_folder(self._path)
         for index, data in enumerate(contents, first):
-            write_file(self._path / f"image_{index:06d}.{self.form}", data)
+            write_file(self._path / f"image_{index:06d}.{self.format}", data)
 
     def _write(self, data: bytes) -> None:
         if self._stdout:
@@ -187,6 +200,6 @@ def _enlarge(images: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
 
 
 def _pad(row: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
-    """Fill a last row of pairs, (2, n, H, W, C), up with grey cells, so that what follows stays in its column."""
+    """Pad the last row of pairs, (2, n, H, W, C), with grey cells to ``columns``."""
     missing = columns - row.shape[1]
     return np.pad(row, ((0, 0), (0, missing), (0, 0), (0, 0), (0, 0)), constant_values=128)

@@ -1,4 +1,4 @@
-"""``cvae-generate --shard-size``: samples as a folder of shards."""
+"""``cvae-generate --shard-size``: write samples as a folder of shards."""
 
 import dataclasses
 from pathlib import Path
@@ -13,11 +13,13 @@ from ..cli import Decorated
 
 
 def shard_options(function: Decorated) -> Decorated:
-    """Add the options of shards, which the function takes by the names of `Sharding`'s fields."""
+    """Add the options of shards, named as the fields of `Sharding`."""
     for option in (
-        click.option("--resume", is_flag=True, help="Go on with a folder of shards at those that are missing."),
+        click.option("--resume", is_flag=True, help="Continue a folder of shards: write those missing or damaged."),
         click.option(
-            "--shard-size", type=int, help="Write a folder of files of this many samples: npy, parquet or tar."
+            "--shard-size",
+            type=int,
+            help="Samples in a shard: write a folder of npy, parquet or tar files.  [default: one output file]",
         ),
     ):
         function = option(function)
@@ -26,33 +28,35 @@ def shard_options(function: Decorated) -> Decorated:
 
 @dataclasses.dataclass(frozen=True)
 class Sharding:
-    """How samples are to be written in shards, by the options' names; without a shard size they are not."""
+    """Options of shards; a shard size of None writes no shards."""
 
     shard_size: Any
     resume: bool
 
-    def check_sharding(self, form: str | None, dtype: str | None, output: str | None, *, overwrite: bool) -> None:
-        """Raise `click.UsageError` for other options that contradict these."""
+    def check_sharding(
+        self, file_format: str | None, dtype: str | None, output: str | None, *, overwrite: bool
+    ) -> None:
+        """Raise `click.UsageError` for options that contradict these."""
         if self.shard_size is None:
             if self.resume:
-                raise click.UsageError("--resume is for shards: say --shard-size")
-            if form in ("parquet", "tar"):
-                raise click.UsageError(f"--format {form} is written in shards: say --shard-size")
+                raise click.UsageError("--resume is for shards: pass --shard-size")
+            if file_format in ("parquet", "tar"):
+                raise click.UsageError(f"--format {file_format} needs shards: pass --shard-size")
             return
-        if form is not None and form not in SHARD_FORMATS:
-            raise click.UsageError(f"shards are {', '.join(SHARD_FORMATS)}; found --format {form}")
-        if form == "tar" and dtype is not None:
+        if file_format is not None and file_format not in SHARD_FORMATS:
+            raise click.UsageError(f"--format: expected {', '.join(SHARD_FORMATS)} for shards, found {file_format}")
+        if file_format == "tar" and dtype is not None:
             raise click.UsageError("--dtype is for arrays; a tar holds pictures")
         if output == "-":
-            raise click.UsageError("shards are files in a folder: name it with --output")
+            raise click.UsageError("cannot write shards to stdout: name a folder with --output")
         if self.resume and overwrite:
-            raise click.UsageError("--resume goes on and --overwrite begins anew: give one of them")
+            raise click.UsageError("--resume and --overwrite contradict each other: pass one of them")
 
     def write(
         self,
         model: Model,
         folder: Path,
-        form: str | None,
+        file_format: str | None,
         dtype: Dtype | None,
         *,
         overwrite: bool,
@@ -60,13 +64,13 @@ class Sharding:
         engine: ShardEngine | None,
         **samples: Any,
     ) -> None:
-        """Write the samples that `Model.stream` is asked for by ``samples``."""
-        form = form or "npy"
+        """Write shards of samples; ``samples`` are the arguments of `Model.stream`."""
+        file_format = file_format or "npy"
         settings = ShardSettings.of(
             model,
             shard_size=self.shard_size,
-            form=form,
-            dtype="uint8" if form == "tar" else dtype or "float32",
+            file_format=file_format,
+            dtype="uint8" if file_format == "tar" else dtype or "float32",
             **samples,
         )
         write_shards(model, folder, settings, resume=self.resume, overwrite=overwrite, quiet=quiet, engine=engine)

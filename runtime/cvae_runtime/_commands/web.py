@@ -1,4 +1,4 @@
-"""``cvae-web``: the web page of a bundle."""
+"""``cvae-web``: write the web page of a bundle."""
 
 import shlex
 import sys
@@ -11,13 +11,13 @@ from .. import cli
 
 @click.command()
 @click.argument("paths", metavar="[BUNDLE] OUT", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--single-file", is_flag=True, help="Write one HTML file; so does an OUT that ends in .html.")
-@click.option("--overwrite", is_flag=True, help="Replace a page that is there.")
+@click.option("--single-file", is_flag=True, help="Write one HTML file; the default if OUT ends in .html.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing page.")
 @cli.common_options
 def command(paths: tuple[Path, ...], single_file: bool, overwrite: bool, quiet: bool, **_: bool) -> None:
-    """Write a page that runs a model in the visitor's browser.
+    """Write a web page that runs a model in the visitor's browser.
 
-    BUNDLE is the folder that cvae-export made, or the MNIST model of the package if not given. OUT becomes a folder for any
+    BUNDLE is a folder that cvae-export wrote; the default is the packaged MNIST model. OUT becomes a folder for any
     static host, or one HTML file that opens from the disk.
     """
     if not 1 <= len(paths) <= 2:
@@ -28,7 +28,7 @@ def command(paths: tuple[Path, ...], single_file: bool, overwrite: bool, quiet: 
     target = paths[-1]
     if len(paths) == 1 and (target / MANIFEST_NAME).is_file():
         raise click.UsageError(
-            f"{target} is a bundle; say where its page goes, too: cvae-web {shlex.quote(str(target))} page.html"
+            f"{target} is a bundle; name the output, too: cvae-web {shlex.quote(str(target))} page.html"
         )
     single_file = single_file or is_single_file(target)
     check_page(target, single_file=single_file, overwrite=overwrite)
@@ -39,12 +39,12 @@ def command(paths: tuple[Path, ...], single_file: bool, overwrite: bool, quiet: 
 
 
 def report(target: Path, written: dict[str, int], *, single_file: bool) -> str:
-    """What was written, and how to look at it."""
+    """Describe the written page, and how to open it."""
     size = f"{sum(written.values()) / 1e6:.1f} MB"
     if single_file:
         return f"{target}: one file of {size}; open it in a browser"
     return (
-        f"{target}: {len(written)} files of {size}, for any static host; to look at it here, say\n"
+        f"{target}: {len(written)} files of {size}, for any static host; to view it here, run\n"
         f"  python -m http.server --bind 127.0.0.1 --directory {shlex.quote(str(target))}"
     )
 

@@ -1,4 +1,4 @@
-"""Images in and out: readers of arrays, IDX files, pictures and folders of them; grids, captions, PNG and GIF."""
+"""Read and write images: arrays, IDX files, image files and folders; grids, captions, PNG and GIF."""
 
 from .arrays import (
     as_images,
@@ -11,7 +11,7 @@ from .arrays import (
     spans,
     write_npy_header,
 )
-from .captions import label_cells, label_rows
+from .captions import caption_cells, caption_rows
 from .cut import check_cut, evenly_spaced, look_at_cut, lost_images
 from .file_kind import PICTURE_FORMATS, file_kind
 from .files import encoded_shape, fit_picture, read_images, read_picture
@@ -25,6 +25,8 @@ __all__ = [
     "PICTURE_SUFFIXES",
     "ImageSource",
     "as_images",
+    "caption_cells",
+    "caption_rows",
     "check_cut",
     "describe_passed_over",
     "encode_gif",
@@ -35,8 +37,6 @@ __all__ = [
     "find_pictures",
     "fit_picture",
     "grid_scale",
-    "label_cells",
-    "label_rows",
     "look_at_cut",
     "lost_images",
     "npy_bytes",

@@ -1,4 +1,4 @@
-"""Reads and writes NumPy files, and turns arrays of pictures into the one form used everywhere: uint8 (N, H, W, C)."""
+"""Read and write NumPy files; convert arrays of images to uint8 (N, H, W, C), the layout used everywhere."""
 
 import io
 import math
@@ -19,14 +19,14 @@ _SPAN_BYTES = 1 << 24
 
 
 def read_npy(path: Path, *, mapped: bool = False) -> NDArray[Any]:
-    """Read one ``.npy`` file; pickled objects are refused.
+    """Read one ``.npy`` file; pickled objects are an error.
 
     Args:
         path: the file.
         mapped: leave the values on the disk, as a read-only `numpy.memmap`.
 
     Raises:
-        InputError: it cannot be read or is no ``.npy`` file.
+        InputError: the file cannot be read or is not an ``.npy`` file.
     """
     with _numpy_errors(path), path.open("rb") as file:
         if mapped:
@@ -36,27 +36,29 @@ def read_npy(path: Path, *, mapped: bool = False) -> NDArray[Any]:
 
 
 def read_npz(path: Path, names: Sequence[str]) -> list[NDArray[Any]]:
-    """Read the named arrays of an ``.npz`` file; pickled objects are refused.
+    """Read the named arrays of an ``.npz`` file; pickled objects are an error.
 
     Raises:
-        InputError: it cannot be read, is no ``.npz`` file or lacks one of the arrays.
+        InputError: the file cannot be read, is not an ``.npz`` file or lacks one of the arrays.
     """
     with _archive(path) as archive:
         for name in names:
             if name not in archive.files:
                 found = ", ".join(archive.files) or "none"
                 raise InputError(f"{path}: expected the arrays {' and '.join(names)}, found {found}")
-        assert archive.zip is not None  # as long as it is open
+        assert archive.zip is not None  # while the archive is open
         members = [info for info in archive.zip.infolist() if info.filename.removesuffix(".npy") in names]
-        refuse_size(str(path), sum(info.file_size for info in members))  # unpacked; no more is read than it says
+        refuse_size(
+            str(path), sum(info.file_size for info in members)
+        )  # unpacked sizes; zipfile reads no more than these
         return [archive[name] for name in names]
 
 
 def npz_names(path: Path) -> list[str]:
-    """The names of the arrays of an ``.npz`` file.
+    """Names of the arrays of an ``.npz`` file.
 
     Raises:
-        InputError: it cannot be read or is no ``.npz`` file.
+        InputError: the file cannot be read or is not an ``.npz`` file.
     """
     with _archive(path) as archive:
         return list(archive.files)
@@ -64,38 +66,38 @@ def npz_names(path: Path) -> list[str]:
 
 @contextmanager
 def _archive(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
-    # Opened here: NumPy leaves a damaged file open.
+    # Open the file here: NumPy leaves a damaged file open.
     with _numpy_errors(path), path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
         yield archive
 
 
 def npy_bytes(array: NDArray[Any]) -> bytes:
-    """The content of an ``.npy`` file."""
+    """Encode an array as the content of an ``.npy`` file."""
     buffer = io.BytesIO()
     np.lib.format.write_array(buffer, np.asarray(array, order="C"), allow_pickle=False)
     return buffer.getvalue()
 
 
 def write_npy_header(file: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-    """Begin an ``.npy`` file, whose values are then written in parts, in C order."""
+    """Write the header of an ``.npy`` file; the caller writes the values after it, in C order."""
     header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
 
 
 def npz_bytes(arrays: Mapping[str, NDArray[Any]], *, compress: bool = False) -> bytes:
-    """The content of an ``.npz`` file with these arrays by their names; names may hold slashes."""
+    """Encode named arrays as the content of an ``.npz`` file; names may contain slashes."""
     method = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", method) as archive:
         for name, array in arrays.items():
-            # ZipInfo's own date is fixed, so that the same arrays give the same bytes.
+            # ZipInfo's default date is fixed, so the same arrays give the same bytes.
             archive.writestr(zipfile.ZipInfo(f"{name}.npy"), npy_bytes(array), compress_type=method)
     return buffer.getvalue()
 
 
 @contextmanager
 def _numpy_errors(path: Path) -> Iterator[None]:
-    """Turn whatever NumPy raises for a damaged file, which is nearly anything, into an `InputError` that names it."""
+    """Raise `InputError` with the file's name instead of NumPy's errors; damaged files raise nearly any type."""
     refuse_special(path)
     try:
         yield
@@ -106,28 +108,28 @@ def _numpy_errors(path: Path) -> Iterator[None]:
 
 
 def as_images(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
-    """Bring pictures into the form uint8 (N, H, W, C).
+    """Convert images to uint8 (N, H, W, C).
 
     Args:
-        array: uint8 with values 0 to 255; float with values in [0, 1], which are scaled by 255 and rounded; or bool,
-            which becomes 0 and 255. (N, H, W) for one channel, or (N, H, W, C) with C 1 or 3. A `numpy.memmap` of uint8
-            stays one.
-        name: what errors call it.
+        array: (N, H, W) for one channel, or (N, H, W, C) with C 1 or 3. Either uint8; or float with values in [0, 1],
+            which are scaled by 255 and rounded; or bool, which becomes 0 and 255. A `numpy.memmap` of uint8 remains
+            a `numpy.memmap`.
+        name: name of the array in errors.
 
     Raises:
-        InputError: another dtype or shape, no pictures, values outside the range or not finite.
+        InputError: another dtype or shape, no images, values out of range or not finite.
     """
     shape = picture_shape(array, name)
     array = array.reshape(len(array), *shape)
     if array.dtype == np.uint8:
-        # Contiguous, a file would be read as a whole or lose its type.
+        # ascontiguousarray would load a whole memmap, or drop its type.
         return array if isinstance(array, np.memmap) else np.ascontiguousarray(array)
     if array.dtype == np.bool_:
         return np.where(array, np.uint8(255), np.uint8(0))
     pixels = np.empty(array.shape, np.uint8)
     for span in spans(len(array), array[0].nbytes):
         _check_range(array[span], name)
-        # Half to even: 0.5 becomes 128, so that thresholding at 0.5 and at pixel 128 are the same.
+        # Rounding half to even turns 0.5 into 128: thresholds of 0.5 and of level 128 agree.
         pixels[span] = np.rint(array[span] * array.dtype.type(255))
     return pixels
 
@@ -135,25 +137,25 @@ def as_images(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
 def _check_range(values: NDArray[Any], name: str) -> None:
     """Raise `InputError` unless floats are in [0, 1]."""
     low, high = float(values.min()), float(values.max())
-    if low >= 0.0 and high <= 1.0:  # written so that NaN fails it
+    if low >= 0.0 and high <= 1.0:  # False for NaN
         return
     expected = f"{name}: float pictures must lie in [0, 1], found"
     if not math.isfinite(low) or not math.isfinite(high):
         count = int((~np.isfinite(values)).sum())
-        raise InputError(f"{expected} NaN or infinity ({count:,} times); replace them, by numpy.nan_to_num")
-    advice = "bring them into [0, 1]"
+        raise InputError(f"{expected} NaN or infinity ({count:,} times); replace them with numpy.nan_to_num")
+    advice = "scale them to [0, 1]"
     if low >= 0.0 and high <= 255.0:
         advice = "divide 0-255 values by 255"
     elif low >= -1.0 and high <= 1.0:
-        advice = "of values in [-1, 1] take (array + 1) / 2"
+        advice = "for values in [-1, 1] use (array + 1) / 2"
     raise InputError(f"{expected} {low:g} to {high:g}; {advice}")
 
 
 def picture_shape(array: NDArray[Any], name: str) -> tuple[int, int, int]:
-    """(H, W, C) of the pictures in an array that `as_images` takes; it looks at no value.
+    """(H, W, C) of the images in an array for `as_images`, from dtype and shape alone.
 
     Raises:
-        InputError: another dtype or shape than pictures have, or no pictures.
+        InputError: the dtype or shape is not one of images, or there are no images.
     """
     if array.ndim not in (3, 4) or array.shape[3:] not in ((), (1,), (3,)):
         advice = _reshaped(array.shape)
@@ -171,21 +173,21 @@ def picture_shape(array: NDArray[Any], name: str) -> tuple[int, int, int]:
 
 
 def _reshaped(shape: tuple[int, ...]) -> str | None:
-    """What makes pictures of an array of another shape, where that can be told."""
+    """Advice that turns an array of another shape into images; None for other shapes."""
     if len(shape) == 4:
         if shape[1] in (1, 3):
             return "channels come last: array.transpose(0, 2, 3, 1)"
         if shape[2] in (1, 3):
             return "images come first: array.transpose(3, 0, 1, 2)"
         if shape[3] == 4:
-            return "leave the fourth channel out: array[..., :3]"
+            return "drop the fourth channel: array[..., :3]"
     if len(shape) == 2:
         side = math.isqrt(shape[1])
-        return f"of flat images make array.reshape(-1, {f'{side}, {side}' if side**2 == shape[1] else 'H, W'})"
+        return f"for flat images use array.reshape(-1, {f'{side}, {side}' if side**2 == shape[1] else 'H, W'})"
     return None
 
 
 def spans(count: int, item_bytes: int) -> Iterator[slice]:
-    """Cut ``range(count)`` into slices of 16 MiB or one item: what is read at a time of more than memory holds."""
+    """Split ``range(count)`` into slices of at most 16 MiB, or one item: the unit for reading large arrays."""
     step = max(1, _SPAN_BYTES // item_bytes)
     return (slice(start, min(start + step, count)) for start in range(0, count, step))

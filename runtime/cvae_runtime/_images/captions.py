@@ -1,4 +1,4 @@
-"""Labels in pictures, in the font that comes with Pillow."""
+"""Captions in pictures, in Pillow's built-in font."""
 
 from collections.abc import Sequence
 
@@ -6,14 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 _HEIGHT = 14  # pixels of a line of text
-_MARGIN = 3  # pixels beside a text
+_MARGIN = 3  # pixels to the left and right of a text
 _BACKGROUND = 128  # the grey of a grid's cells
 _INK = 0
 
 
-def label_cells(images: NDArray[np.uint8], labels: Sequence[str]) -> NDArray[np.uint8]:
-    """Write a label below each image, uint8 (N, H, W, C): (N, H + 14, W or what the longest label needs, C)."""
-    texts = [_text(label) for label in labels]
+def caption_cells(images: NDArray[np.uint8], captions: Sequence[str]) -> NDArray[np.uint8]:
+    """Write a caption below each image, uint8 (N, H, W, C).
+
+    Returns:
+        uint8 (N, H + 14, width, C); the width is W, or that of the longest caption if it is wider.
+    """
+    texts = [_text(caption) for caption in captions]
     count, height, width, channels = images.shape
     widest = max(width, *(text.shape[1] for text in texts))
     cells = np.full((count, height + _HEIGHT, widest, channels), _BACKGROUND, np.uint8)
@@ -25,11 +29,14 @@ def label_cells(images: NDArray[np.uint8], labels: Sequence[str]) -> NDArray[np.
     return cells
 
 
-def label_rows(grid: NDArray[np.uint8], labels: Sequence[str], padding: int) -> NDArray[np.uint8]:
-    """Write a label to the left of each row of a grid, uint8 (H, W, C) of `picture_grid`; rows may be lower than text."""
-    texts = [_text(label) for label in labels]
+def caption_rows(grid: NDArray[np.uint8], captions: Sequence[str], padding: int) -> NDArray[np.uint8]:
+    """Write a caption to the left of each row of a grid, uint8 (H, W, C), as `picture_grid` returns it.
+
+    Rows may be lower than a line of text.
+    """
+    texts = [_text(caption) for caption in captions]
     height, _, channels = grid.shape
-    row = (height - padding) / len(labels)
+    row = (height - padding) / len(captions)
     margin = np.full((height, max(text.shape[1] for text in texts), channels), _BACKGROUND, np.uint8)
     for index, text in enumerate(texts):
         top = max(0, min(round((index + 0.5) * row + padding / 2 - _HEIGHT / 2), height - _HEIGHT))
@@ -39,7 +46,7 @@ def label_rows(grid: NDArray[np.uint8], labels: Sequence[str], padding: int) -> 
 
 
 def _text(text: str) -> NDArray[np.uint8]:
-    """A line of text, dark on grey: uint8 (14, width, 1)."""
+    """Draw a line of text, black on grey: uint8 (14, width, 1)."""
     from PIL import Image, ImageDraw, ImageFont
 
     font = ImageFont.load_default()

@@ -1,4 +1,4 @@
-"""What a model that cuts grey levels sees of images: whether anything is left of them."""
+"""Statistics of images under a model's threshold: detect images that binarization erases."""
 
 import dataclasses
 
@@ -10,13 +10,13 @@ from .._errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Cut:
-    """Images of uint8 under a cut.
+    """Statistics of uint8 images and of their binarization.
 
     Attributes:
-        count: how many images.
-        white: share of the pixels that are at or above the cut.
-        lost: images of several levels that come out all black or all white.
-        alike: the most images that come out the same without having been the same; 0 if there are none.
+        count: number of images.
+        white: share of the pixels at or above the threshold.
+        lost: number of images with several levels that become all black or all white.
+        alike: size of the largest set of different images that become equal; 0 if there is none.
         low, high: the lowest and the highest level.
         grey: share of the pixels in the middle half of the range.
     """
@@ -31,11 +31,11 @@ class Cut:
 
 
 def look_at_cut(images: NDArray[np.uint8], binarize_at: int) -> Cut:
-    """Count what a cut leaves of images.
+    """Compute the statistics of images under a threshold.
 
     Args:
         images: uint8 (N, H, W, C), N at least 1.
-        binarize_at: the first level that becomes white.
+        binarize_at: the threshold: the lowest level that becomes white.
     """
     flat = images.reshape(len(images), -1)
     white = flat >= binarize_at
@@ -53,7 +53,7 @@ def look_at_cut(images: NDArray[np.uint8], binarize_at: int) -> Cut:
 
 
 def lost_images(images: NDArray[np.uint8], binarize_at: int | None) -> int:
-    """How many images (N, H, W, C) of several levels come out all black or all white; 0 where nothing is cut."""
+    """Count the images (N, H, W, C) with several levels that become all black or all white; 0 without a threshold."""
     if binarize_at is None:
         return 0
     flat = images.reshape(len(images), -1)
@@ -62,15 +62,15 @@ def lost_images(images: NDArray[np.uint8], binarize_at: int | None) -> int:
 
 
 def check_cut(images: NDArray[np.uint8], binarize_at: int | None, name: str) -> None:
-    """Raise `InputError` if a model that cuts at a level sees each of the images (N, H, W, C) all black or all white."""
+    """Raise `InputError` if binarization makes each of the images (N, H, W, C) all black or all white."""
     if (lost := lost_images(images, binarize_at)) == len(images):
         raise InputError(
-            f"{name}: expected images of which the model's cut at level {binarize_at} leaves something, found {lost} of "
-            f"{lost} that it makes all black or all white (levels {images.min()} to {images.max()}); scale their levels "
-            f"to 0 to 255, or take a model that was trained with --binarize none"
+            f"{name}: expected images with levels on both sides of the model's threshold, {binarize_at}; found {lost} "
+            f"of {lost} on one side (levels {images.min()} to {images.max()}); scale their levels to 0 to 255, or use "
+            f"a model that was trained with --binarize none"
         )
 
 
 def evenly_spaced(count: int, most: int) -> NDArray[np.int64]:
-    """Numbers of at most so many of ``count`` images, at even distances."""
+    """Evenly spaced indices of at most ``most`` of ``count`` images."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))

@@ -1,4 +1,4 @@
-"""What a file is, told by its first bytes: a suffix may say anything."""
+"""Detect a file's format from its first bytes, since suffixes can be wrong."""
 
 import codecs
 import re
@@ -14,11 +14,11 @@ EMPTY, UNREADABLE = "empty", "unreadable"
 _HEAD = 1024  # bytes
 GZIP = b"\x1f\x8b"
 _ZLIB = b"\x78"
-_AUTO = 47  # zlib's and gzip's windows alike
-_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes of the header's versions
+_AUTO = 47  # zlib's wbits that accepts the headers of zlib and of gzip
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes, by version of the header
 _IDX_TYPES = b"\x08\x09\x0b\x0c\x0d\x0e"
 _IDX_MOST = 8  # dimensions
-_CSV_MARKS = 2  # in each of the first lines
+_CSV_MARKS = 2  # separators in each of the first lines, at least
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 _BEGINNINGS = (
@@ -49,18 +49,18 @@ _BEGINNINGS = (
 
 
 def file_kind(source: Path | bytes) -> str:
-    """Find out what a file or a record is.
+    """Detect the format of a file or a record.
 
     Args:
-        source: where it lies, or its bytes.
+        source: the path, or the bytes.
 
     Returns:
-        One of `PICTURE_FORMATS`, ``IDX3`` and so on by the number of dimensions, ``NPY``, ``NPZ``, ``TFRecord``, ``CSV``, the name of another format, "text",
-        "empty", "unknown" or "unreadable"; for a file compressed by gzip the name follows "gzip of", for TFRecords
-        compressed by zlib "zlib of".
+        One of `PICTURE_FORMATS`; ``IDX`` with the number of dimensions, such as ``IDX3``; ``NPY``, ``NPZ``,
+        ``TFRecord`` or ``CSV``; the name of another format; or "text", "empty", "unknown" or "unreadable". The name of
+        a gzip file's content follows "gzip of"; zlib-compressed TFRecords are "zlib of TFRecord".
 
     Raises:
-        InputError: a pipe or a device.
+        InputError: the path is a pipe or a device.
     """
     if isinstance(source, Path):
         refuse_special(source)
@@ -68,7 +68,7 @@ def file_kind(source: Path | bytes) -> str:
             with source.open("rb") as file:
                 head = file.read(_HEAD)
         except OSError:
-            return UNREADABLE  # whoever reads it will say why
+            return UNREADABLE  # the reader reports the reason
     else:
         head = source[:_HEAD]
     if head.startswith(GZIP):
@@ -99,7 +99,7 @@ def _kind(head: bytes) -> str:
         if re.match(pattern, head, re.DOTALL):
             return name
     try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)  # the last character may be cut
+        codecs.getincrementaldecoder("utf-8")().decode(head)  # the last character may be incomplete
     except UnicodeDecodeError:
         return "unknown"
     if _CONTROL.search(head):
@@ -110,7 +110,7 @@ def _kind(head: bytes) -> str:
 
 
 def _is_tfrecord(head: bytes) -> bool:
-    """Whether the length that a record begins with has its checksum behind it: a masked CRC-32C."""
+    """Whether the data begin with a record's length and its checksum, a masked CRC-32C."""
     if len(head) < 12:
         return False
     crc = 0xFFFFFFFF

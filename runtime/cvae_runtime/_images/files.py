@@ -1,10 +1,11 @@
-"""Pictures in: PNG, JPEG, WebP, GIF, BMP, TIFF, PPM, and ``.npy``, brought to a model's image shape.
+"""Read image files (PNG, JPEG, WebP, GIF, BMP, TIFF, PPM, ``.npy``) and fit them to a model's image shape.
 
-Nothing is changed unasked: a picture of another size, in colour, or with light and dark the other way round is
-resized, turned grey or inverted only when the caller says so. Transparent parts become white, as on paper, but black
-where all that can be seen is white, as white glyphs are; of an animation the first frame is taken; the turn that a
-camera stored beside the pixels is applied; grey levels of 16 bits are divided by 257, so that white stays white, and
-rounded.
+Images are resized, converted to grey or inverted only if the caller asks for it. Always:
+
+- Transparent parts become white; they become black if all visible pixels are white.
+- Animations give their first frame.
+- The orientation that a camera stores in EXIF is applied.
+- 16-bit grey levels are divided by 257 and rounded, so white stays white.
 """
 
 import io
@@ -22,14 +23,14 @@ from .._system import refuse_special
 from .arrays import as_images, read_npy
 from .file_kind import NPY, PICTURE_FORMATS, file_kind
 
-# Pillow reads dozens more, by their content and not by their names; some start other programs (EPS: Ghostscript).
+# Pillow reads dozens more, by their content; some start other programs (EPS starts Ghostscript).
 _FORMATS = tuple(map(str.upper, PICTURE_FORMATS))
 
 _EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB")
 _SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _GREY_MODES = ("1", "L", "LA", *_SIXTEEN_BIT_MODES)
 
-_WHITE_FROM = 250  # of a channel; lossy formats leave white a few levels darker
+_WHITE_FROM = 250  # level of a channel; lossy formats make white a few levels darker
 
 _ORIENTATION = 0x0112  # EXIF's tag
 _ON_ITS_SIDE = (5, 6, 7, 8)
@@ -46,22 +47,22 @@ def read_images(
     """Read image files for a model of image shape (H, W, C).
 
     Args:
-        paths: image files, or ``.npy`` files of one picture or many, see `stacked`.
+        paths: image files, or ``.npy`` files of one image or many.
         shape: (H, W, C).
-        resize: scale a picture to cover H x W and crop what overhangs, evenly on both sides (Lanczos).
-        gray: turn colour into grey by the luma of ITU-R 601-2.
+        resize: scale an image to cover H x W (Lanczos) and crop it evenly on both sides.
+        gray: convert colour to grey by the luma of ITU-R 601-2.
         invert: swap light and dark.
 
     Returns:
         uint8 (N, H, W, C), in the order of the paths.
 
     Raises:
-        InputError: a file cannot be read, or does not fit and the matching option was not given.
+        InputError: a file cannot be read, or does not fit and the matching option is not set.
     """
     if not paths:
         raise InputError("expected at least one image file; found none")
     batches = []
-    # Pillow warns of much in pictures that are read all the same; what matters is refused.
+    # Ignore Pillow's warnings: it still reads these images, and real problems raise errors.
     with warnings.catch_warnings(action="ignore"):
         for path in paths:
             if path.suffix == ".npy" or file_kind(path) == NPY:
@@ -84,18 +85,18 @@ def fit_images(
     gray: bool = False,
     invert: bool = False,
 ) -> NDArray[np.uint8]:
-    """Bring the pictures of an array into a shape, as `read_images` does with those of files.
+    """Fit the images of an array to a shape, as `read_images` does for files.
 
     Args:
         images: uint8 (N, H, W, C), N at least 1.
-        path: what errors call them.
+        path: name of the images in errors.
         shape, resize, gray, invert: see `read_images`.
 
     Returns:
         uint8 (N, H, W, C); the same array if there is nothing to change.
 
     Raises:
-        InputError: they do not fit, and the matching option was not given.
+        InputError: the images do not fit, and the matching option is not set.
     """
     if images.shape[1:] != shape:
         _check_fits(_to_pil(images[0]), path, shape, resize, gray)
@@ -104,18 +105,18 @@ def fit_images(
 
 
 def stacked(array: NDArray[Any], path: Path, shape: tuple[int, int, int]) -> NDArray[Any]:
-    """Tell what a 2-D array holds; others come back as they are.
+    """Reshape a 2-D array to images; return other arrays unchanged.
 
     Args:
-        array: (H, W), one picture, or (N, H * W * C), N flat ones.
-        path: what errors call it.
-        shape: (H, W, C) of the model, which tells the one from the other.
+        array: (H, W), one image; or (N, H * W * C), N flat images.
+        path: name of the array in errors.
+        shape: (H, W, C) of the model, which distinguishes the two cases.
 
     Returns:
-        (1, H, W) or (N, H, W, C), of the same values.
+        (1, H, W) or (N, H, W, C), with the same values.
 
     Raises:
-        InputError: it is neither.
+        InputError: a 2-D array has neither shape.
     """
     if array.ndim != 2:
         return array
@@ -126,45 +127,45 @@ def stacked(array: NDArray[Any], path: Path, shape: tuple[int, int, int]) -> NDA
     if array.shape[1] == size:
         return array.reshape(len(array), *shape)
     raise InputError(
-        f"{path}: expected an array of shape ({height}, {width}), one picture, or (N, {size}), flat ones, found shape "
-        f"{array.shape}; of one picture of another size make array[None], of flat ones array.reshape(-1, H, W)"
+        f"{path}: expected an array of shape ({height}, {width}), one picture, or (N, {size}), flat pictures, found shape "
+        f"{array.shape}; for one picture of another size use array[None], for flat ones array.reshape(-1, H, W)"
     )
 
 
 def encoded_shape(file: Path | bytes, name: str) -> tuple[int, int, int]:
-    """(H, W, C) of the picture that `read_picture` makes of a file, told from the file's beginning.
+    """(H, W, C) of the image that `read_picture` makes of a file, read from the file's header.
 
     Raises:
-        InputError: the beginning cannot be read as that of a picture, or the picture is of a kind that is refused.
+        InputError: the header cannot be read, or `read_picture` does not support the image.
     """
     from PIL import Image
 
     with _opened(file, name) as picture:
         width, height = picture.size
-        # PNG's own getexif would read all pixels first, to find what may stand behind them.
+        # PNG's own getexif would read all pixels first, since EXIF data may follow them.
         if Image.Image.getexif(picture).get(_ORIENTATION) in _ON_ITS_SIDE:
             width, height = height, width
         return height, width, 1 if picture.mode in _GREY_MODES else 3
 
 
 def read_picture(file: Path | bytes, name: str) -> Any:
-    """Read one picture; several threads may do so side by side.
+    """Read one image file; thread-safe.
 
     Args:
-        file: where it lies, or its encoded bytes.
-        name: what errors call it.
+        file: the path, or the encoded bytes.
+        name: name of the image in errors.
 
     Returns:
         A PIL image of mode L or RGB, upright and opaque.
 
     Raises:
-        InputError: it cannot be read, has more than 8 bits a channel (grey: 16), or is so large that reading it may
-            exhaust the memory.
+        InputError: the file cannot be read, has more than 8 bits a channel (grey: 16), or has more pixels than
+            Pillow's limit, ``Image.MAX_IMAGE_PIXELS``.
     """
     from PIL import Image, ImageOps
 
     with _opened(file, name) as encoded:
-        # Phones store the turn beside the pixels. Of an animation this is the first frame.
+        # Apply the orientation. Of an animation this is the first frame.
         picture = ImageOps.exif_transpose(encoded)
     if picture.mode in _SIXTEEN_BIT_MODES:
         return _to_eight_bits(picture, name)
@@ -179,14 +180,14 @@ def read_picture(file: Path | bytes, name: str) -> Any:
 
 
 def fit_picture(picture: Any, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """Bring a picture into a shape: turned grey or into RGB, scaled to cover H x W, the overhang cropped evenly.
+    """Fit an image to a shape: convert it to grey or RGB, scale it to cover H x W, crop it evenly.
 
     Args:
-        picture: of `read_picture`, or uint8 (H, W, C).
-        shape: (H, W, C) that is wanted.
+        picture: a result of `read_picture`, or uint8 (H, W, C).
+        shape: the target (H, W, C).
 
     Returns:
-        uint8 (H, W, C); a picture that has the shape already comes back with the same pixels.
+        uint8 (H, W, C), with the same pixels if the image has this shape already.
     """
     from PIL import Image, ImageOps
 
@@ -194,7 +195,7 @@ def fit_picture(picture: Any, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     picture = _to_pil(picture) if isinstance(picture, np.ndarray) else picture
     mode = "L" if channels == 1 else "RGB"
     if picture.mode != mode:
-        picture = picture.convert(mode)  # luma of ITU-R 601-2, or the same picture in three channels
+        picture = picture.convert(mode)  # luma of ITU-R 601-2, or grey repeated in three channels
     if picture.size != (width, height):
         picture = ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)
     return np.asarray(picture, np.uint8).reshape(shape)
@@ -202,14 +203,14 @@ def fit_picture(picture: Any, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
 
 @contextmanager
 def _opened(file: Path | bytes, name: str) -> Iterator[Any]:
-    """A picture whose header is read; whatever goes wrong within the block is an `InputError` that names it."""
+    """Open an image and read its header; errors of the block become `InputError` with its name."""
     from PIL import Image, UnidentifiedImageError
 
     if isinstance(file, Path):
         refuse_special(file)
     try:
         with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=_FORMATS) as picture:
-            # Pillow warns, and refuses twice the limit. Its warning cannot be made an error here, among threads.
+            # Pillow only warns up to twice the limit; warning filters are not thread-safe, so check it here.
             limit = Image.MAX_IMAGE_PIXELS
             if limit is not None and picture.width * picture.height > limit:
                 raise InputError(
@@ -234,7 +235,7 @@ def _opened(file: Path | bytes, name: str) -> Iterator[Any]:
 
 
 def _found(file: Path | bytes) -> str:
-    """What there is instead of a picture that can be read."""
+    """Describe a file that is not a readable image, for an error."""
     kind = file_kind(file)
     if kind in PICTURE_FORMATS:
         return f"a damaged {kind}"
@@ -246,7 +247,7 @@ def _found(file: Path | bytes) -> str:
 
 
 def _paper(picture: Any) -> str:
-    """What a picture of mode RGBA lies on: on white nothing would be left of one whose alpha alone says something."""
+    """Background for an image of mode RGBA: black if alpha varies and all visible pixels are white, otherwise white."""
     pixels = np.asarray(picture)
     alpha = pixels[..., 3]
     if alpha.min() < alpha.max() and (pixels[alpha > 0, :3] >= _WHITE_FROM).all():
@@ -275,12 +276,12 @@ def _to_pil(image: NDArray[np.uint8]) -> Any:
 
 
 def _check_fits(picture: Any, path: Path, shape: tuple[int, int, int], resize: bool, gray: bool) -> None:
-    """Raise `InputError` if a picture does not have the shape, and what would change that was not asked for."""
+    """Raise `InputError` if an image does not have the shape and the option that would change it is not set."""
     height, width, channels = shape
     if channels == 1 and picture.mode != "L" and not gray:
-        raise InputError(f"{path}: the model takes grey pictures, found colour; say --gray to turn it grey")
+        raise InputError(f"{path}: the model takes grey pictures, found colour; pass --gray to turn it grey")
     if picture.size != (width, height) and not resize:
         raise InputError(
             f"{path}: the model takes {width}x{height} pixels (width x height), found "
-            f"{picture.width}x{picture.height}; say --resize to scale and crop it"
+            f"{picture.width}x{picture.height}; pass --resize to scale and crop it"
         )

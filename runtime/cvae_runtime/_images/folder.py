@@ -1,4 +1,4 @@
-"""The pictures that lie below a folder, and what else does."""
+"""Find the images in a folder and its subfolders."""
 
 import dataclasses
 import os
@@ -9,12 +9,12 @@ from .._errors import InputError
 from .._system import printable_values
 from .file_kind import PICTURE_FORMATS, file_kind
 
-# Files of these names are pictures whatever they hold: one that is damaged is an error.
+# Files with these suffixes count as images whatever they contain: a damaged one is an error.
 PICTURE_SUFFIXES = (
     *(".bmp", ".gif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
 )
 
-# TIFF by their beginning; what Pillow reads of them is a thumbnail.
+# Raw files begin as TIFF does; Pillow reads only their thumbnail.
 _RAW_SUFFIXES = (".3fr", ".arw", ".cr2", ".dng", ".erf", ".iiq", ".nef", ".nrw", ".orf", ".pef", ".rw2", ".sr2", ".srw")
 
 _NAMED = 3
@@ -22,12 +22,12 @@ _NAMED = 3
 
 @dataclasses.dataclass(frozen=True)
 class FoundPictures:
-    """What lies below a folder.
+    """Content of a folder and its subfolders; all paths are relative, with slashes.
 
     Attributes:
-        names: the pictures' paths with slashes, sorted.
-        passed_over: why each other file is not read, by its path; hidden folders end in a slash.
-        folders: the folders' paths, the first one not among them; they end in a slash.
+        names: paths of the images, sorted.
+        passed_over: the reason why each other file is skipped, by its path; paths of hidden folders end in a slash.
+        folders: paths of the subfolders, ending in a slash.
     """
 
     names: list[str] = dataclasses.field(default_factory=list)
@@ -36,9 +36,9 @@ class FoundPictures:
 
 
 def find_pictures(folder: Path) -> FoundPictures:
-    """Find the pictures below a folder: by the files' first bytes, or by their suffix.
+    """Find the images below a folder, by the files' first bytes or their suffix.
 
-    Links are followed, but not in circles.
+    Links are followed; a link to a folder above it is skipped.
 
     Raises:
         InputError: a folder cannot be listed.
@@ -51,9 +51,9 @@ def find_pictures(folder: Path) -> FoundPictures:
 
 
 def _find(folder: Path, prefix: str, above: frozenset[str], found: FoundPictures) -> None:
-    """Add what lies in a folder, each after the prefix; ``above`` are the folders that it lies in."""
+    """Add the content of a folder, with the prefix before each name; ``above`` holds the folders above it."""
     real = os.path.realpath(folder)
-    if real in above:  # a link to a folder that it lies in: there is no end to it
+    if real in above:  # a link to a folder above it: following it would never end
         return
     if prefix:
         found.folders.append(prefix)
@@ -74,18 +74,18 @@ def _find(folder: Path, prefix: str, above: frozenset[str], found: FoundPictures
 
 
 def _why_not(entry: os.DirEntry[str]) -> str | None:
-    """Why a file is no picture; None for those that are to be read."""
+    """Reason to skip a file; None for an image."""
     name, path = entry.name.lower(), Path(entry.path)
     if name.endswith(PICTURE_SUFFIXES):
-        return None  # a pipe or a broken link of such a name is an error when it is read
+        return None  # reading a pipe or a broken link with this suffix is an error
     if not entry.is_file():
-        return "no file" if path.exists() else "broken link"  # a pipe would be waited for
+        return "no file" if path.exists() else "broken link"  # do not open pipes: that can block
     kind = "raw picture of a camera" if name.endswith(_RAW_SUFFIXES) else file_kind(path)
     return None if kind in PICTURE_FORMATS else kind
 
 
 def describe_passed_over(passed_over: Mapping[str, str]) -> str:
-    """One line: how many files were passed over, why, and the first few names of each kind."""
+    """Describe in one line how many files were skipped, why, and the first few names of each kind."""
     names: dict[str, list[str]] = {}
     for name in sorted(passed_over):
         names.setdefault(passed_over[name], []).append(name)
@@ -97,6 +97,6 @@ def describe_passed_over(passed_over: Mapping[str, str]) -> str:
 
 
 def no_pictures(folder: Path, passed_over: Mapping[str, str]) -> InputError:
-    """The error for a folder without pictures."""
+    """Error for a folder without images."""
     beside = f"; {describe_passed_over(passed_over)}" if passed_over else ""
     return InputError(f"{folder}: expected pictures ({', '.join(PICTURE_FORMATS)}) in the folder, found none{beside}")

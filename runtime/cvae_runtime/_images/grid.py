@@ -1,4 +1,4 @@
-"""Pictures out: grids of images, PNG and GIF."""
+"""Grids of images, and encoders for PNG and GIF."""
 
 import io
 import math
@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 from .._check import check_int
 from .._errors import InputError
 
-_SCALE_UP_TO = 64  # pixels; smaller images are drawn larger in a grid
+_SCALE_UP_TO = 64  # pixels; images up to this size are enlarged in a grid
 _GRID_SCALE = 2
 
 
 def to_uint8(images: NDArray[Any]) -> NDArray[np.uint8]:
-    """Turn images into grey levels 0 to 255; the shape stays.
+    """Convert images to levels 0 to 255, uint8 of the same shape.
 
     Args:
-        images: floats in [0, 1], which are rounded to the nearest level; or uint8, which is returned as it is.
+        images: floats in [0, 1], which are rounded to the nearest level; or uint8, which is returned unchanged.
 
     Raises:
-        InputError: another dtype, NaN, or floats that are more than half a level outside [0, 1].
+        InputError: another dtype, NaN, or floats more than half a level outside [0, 1].
     """
     images = np.asarray(images)
     if images.dtype == np.uint8:
@@ -30,7 +30,7 @@ def to_uint8(images: NDArray[Any]) -> NDArray[np.uint8]:
     if images.dtype.kind != "f":
         raise _no_images(str(images.dtype))
     levels = images * np.float32(255)
-    if levels.size and not (levels.min() >= -0.5 and levels.max() < 255.5):  # NaN is neither
+    if levels.size and not (levels.min() >= -0.5 and levels.max() < 255.5):  # False for NaN
         wrong = ~((levels >= -0.5) & (levels < 255.5))
         raise _no_images(_shown(float(images[wrong].flat[0])))
     rounded: NDArray[np.uint8] = np.rint(levels).astype(np.uint8)
@@ -42,26 +42,26 @@ def _no_images(found: str) -> InputError:
 
 
 def _shown(value: float) -> str:
-    """A number as JavaScript writes it, too."""
+    """Format a number as the JavaScript runtime does."""
     return "NaN" if math.isnan(value) else f"{value:.3f}" if abs(value) < 1e6 else "larger numbers"
 
 
 def picture_grid(
     images: NDArray[Any], columns: int | None = None, padding: int = 1, scale: int = 1
 ) -> NDArray[np.uint8]:
-    """Lay images out row by row.
+    """Arrange images in a grid, row by row.
 
     Args:
-        images: (N, H, W, C), N at least 1, uint8 or floats in [0, 1], as `to_uint8` takes them.
-        columns: how many a row; as square as can be if not given.
-        padding: pixels of mid-grey between images and around them.
-        scale: each pixel becomes a square of this many.
+        images: (N, H, W, C), N at least 1, uint8 or floats in [0, 1], as for `to_uint8`.
+        columns: images in a row; default: the square root of N, rounded up.
+        padding: pixels of mid-grey between and around the images.
+        scale: factor of enlargement; each pixel becomes a square of scale x scale pixels.
 
     Returns:
-        uint8 (height, width, C); cells without an image stay grey.
+        uint8 (height, width, C); cells without an image are grey.
 
     Raises:
-        InputError: no such images, or numbers out of range.
+        InputError: the images have another shape, dtype or range, or a number is out of range.
     """
     images = to_uint8(images)
     if images.ndim != 4 or not images.size:
@@ -85,11 +85,11 @@ def encode_png(picture: NDArray[Any], *, optimize: bool = True) -> bytes:
     """Encode one picture as PNG.
 
     Args:
-        picture: (H, W, C) with C 1 or 3, uint8 or floats in [0, 1], as `to_uint8` takes them.
-        optimize: take longer for a few bytes less.
+        picture: (H, W, C) with C 1 or 3, uint8 or floats in [0, 1], as for `to_uint8`.
+        optimize: spend more time on a slightly smaller file.
 
     Raises:
-        InputError: no such picture.
+        InputError: the picture has another shape, dtype or range.
     """
     buffer = io.BytesIO()
     _pillow_image(picture).save(buffer, "PNG", optimize=optimize)
@@ -97,16 +97,16 @@ def encode_png(picture: NDArray[Any], *, optimize: bool = True) -> bytes:
 
 
 def encode_gif(frames: Iterable[NDArray[Any]], milliseconds: int) -> bytes:
-    """Encode pictures as a GIF that loops.
+    """Encode pictures as a looping GIF.
 
     Args:
-        frames: at least one, of the shapes and values that `encode_png` takes.
-        milliseconds: how long each is shown.
+        frames: at least one picture, each as for `encode_png`.
+        milliseconds: duration of each frame.
 
     Raises:
-        InputError: no frames, or none that are pictures.
+        InputError: there are no frames, or one is not a picture.
     """
-    # Copies: Pillow shares an array's memory, which an iterator may use again for its next frame.
+    # Copy: Pillow shares an array's memory, which an iterator may reuse for its next frame.
     pictures = [_pillow_image(np.array(frame)) for frame in frames]
     if not pictures:
         raise InputError("frames must hold at least one picture; found none")
@@ -117,7 +117,7 @@ def encode_gif(frames: Iterable[NDArray[Any]], milliseconds: int) -> bytes:
 
 
 def _pillow_image(picture: NDArray[Any]) -> Any:
-    from PIL import Image  # a tenth of the package's import time, and arrays need none of it
+    from PIL import Image  # a tenth of the package's import time, and arrays do not need it
 
     picture = to_uint8(picture)
     if picture.ndim != 3 or picture.shape[2] not in (1, 3) or not picture.size:
@@ -126,5 +126,5 @@ def _pillow_image(picture: NDArray[Any]) -> Any:
 
 
 def grid_scale(shape: tuple[int, ...]) -> int:
-    """How much larger images of (H, W, C) are drawn in a grid."""
+    """Default scale in a grid of images of (H, W, C): 2 for images up to 64 pixels, otherwise 1."""
     return _GRID_SCALE if max(shape[:2]) <= _SCALE_UP_TO else 1

@@ -1,7 +1,7 @@
-"""Reads IDX files, the format of MNIST and its relatives, plain or gzip-compressed.
+"""Read IDX files, the format of MNIST and related data sets, plain or gzip-compressed.
 
-A file is a big-endian header (two zero bytes, a type code, the number of dimensions, then each dimension as a 32-bit
-number) followed by the values in row-major order.
+A file has a big-endian header, then the values in row-major order. The header has two zero bytes, a type code, the
+number of dimensions, and each dimension as a 32-bit integer.
 """
 
 import gzip
@@ -26,15 +26,15 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     """Read one IDX file of unsigned bytes.
 
     Args:
-        path: the file, perhaps compressed by gzip, whatever its name.
-        dimensions: how many the array must have: 3 for images, 1 for labels.
+        path: the file, plain or gzip-compressed, with any name.
+        dimensions: expected number of dimensions: 3 for images, 1 for labels.
 
     Returns:
-        uint8, of the shape that the header states.
+        uint8, with the header's shape.
 
     Raises:
-        InputError: it cannot be read, is no IDX file of bytes of that many dimensions, is cut short, or has more
-            values than it states.
+        InputError: the file cannot be read, is not an IDX file of bytes with this number of dimensions, is cut
+            short, or has more values than its header states.
     """
     magic = (_UINT8 << 8) | dimensions
     header = 4 + 4 * dimensions
@@ -63,7 +63,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
         raise InputError(f"{path}: cannot be read: {error}; get the file again") from error
     try:
         return np.frombuffer(data, np.uint8).reshape(shape)
-    except ValueError as error:  # nothing, in a shape beyond what NumPy counts: 0 x 2^32 x 2^32
+    except ValueError as error:  # no values, in a shape too large for NumPy: 0 x 2^32 x 2^32
         raise InputError(f"{path}: no array has its header's shape {shape}; get the file again") from error
 
 
@@ -74,12 +74,12 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def _read(file: IO[bytes], size: int, path: Path) -> bytes:
-    """Read ``size`` bytes or what there is, taking no more memory than that, whatever a header claims."""
+    """Read at most ``size`` bytes; memory use follows the data read, not the size that a header claims."""
     parts = []
     while size > 0 and (part := file.read(min(size, _READ_AT_A_TIME))):
         parts.append(part)
         size -= len(part)
-        refuse_size(str(path), _READ_AT_A_TIME + sum(map(len, parts)))  # that much again, to join them
+        refuse_size(str(path), _READ_AT_A_TIME + sum(map(len, parts)))  # join() takes the size of the parts again
     return b"".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""Any number of images of a folder or a file, read a batch at a time."""
+"""Read the images of a folder or a file a batch at a time."""
 
 import dataclasses
 import functools
@@ -23,14 +23,14 @@ _EXPECTED = "expected a folder of pictures, a picture, an .npy or an IDX file"
 
 @dataclasses.dataclass(frozen=True)
 class ImageSource:
-    """Images that a model of one image shape, (H, W, C), takes.
+    """Images for a model of one image shape, (H, W, C).
 
     Attributes:
-        count: how many there are.
-        read: gives images ``start .. stop - 1``, uint8 (stop - start, H, W, C); raises `InputError`, which names the
-            file, where they cannot be read or do not fit.
-        names: of a folder's pictures, their paths in it; None of what else there is.
-        passed_over: of a folder's other files, why they are not read, by their paths.
+        count: number of images.
+        read: ``read(start, stop)`` returns images ``start .. stop - 1``, uint8 (stop - start, H, W, C). It raises
+            `InputError`, with the file's name, if they cannot be read or do not fit.
+        names: paths of a folder's images in the folder; None for other sources.
+        passed_over: the reason why each other file of a folder is skipped, by its path.
     """
 
     count: int
@@ -42,16 +42,16 @@ class ImageSource:
 def open_images(
     path: Path, shape: tuple[int, int, int], *, resize: bool = False, gray: bool = False, invert: bool = False
 ) -> ImageSource:
-    """Find out how many images there are.
+    """Open a folder or file of images, and count them.
 
     Args:
-        path: a folder of pictures, one picture, an ``.npy`` file, of which memory need not hold all, or an IDX file,
-            told by their first bytes.
+        path: a folder of images, one image file, an ``.npy`` file, which may be larger than memory, or an IDX file.
+            The first bytes decide which.
         shape: (H, W, C) of the model.
         resize, gray, invert: as for `read_images`.
 
     Raises:
-        InputError: there are none, or the file is damaged.
+        InputError: there are no images, or the file is damaged.
     """
     read_files = functools.partial(read_images, shape=shape, resize=resize, gray=gray, invert=invert)
     fit = functools.partial(fit_images, path=path, shape=shape, resize=resize, gray=gray, invert=invert)
@@ -69,7 +69,7 @@ def open_images(
         raise InputError(f"{path}: {_EXPECTED}, found nothing")
     kind, suffix = file_kind(path), path.suffix.lower()
     if kind == NPY or suffix == ".npy":
-        # Mapped anew for each batch: what was read through a mapping counts as memory for as long as that is there.
+        # Map the file again for each batch: pages that a mapping has read count as memory until it is closed.
         return _array_source(lambda: _read_mapped(path, shape), str(path), fit)
     if kind.removeprefix("gzip of ").startswith(IDX):
         pixels = as_images(read_idx(path, dimensions=3), str(path))
@@ -80,18 +80,18 @@ def open_images(
 
 
 def _advice(path: Path, kind: str) -> str:
-    """What makes images of another kind of file."""
+    """How to convert another kind of file to images."""
     if kind == NPZ:
-        return f"save one of its arrays ({', '.join(npz_names(path)) or 'none'}) by numpy.save"
+        return f"save one of its arrays ({', '.join(npz_names(path)) or 'none'}) with numpy.save"
     if kind == CSV:
-        return "save the pixels of its rows by numpy.save, as an array uint8 (N, H, W)"
+        return "save the pixels of its rows with numpy.save, as an array uint8 (N, H, W)"
     if kind == TFRECORD or kind.endswith(f" {TFRECORD}"):
         return "save the pictures of its records as files of a folder"
     return "save the images as PNG files"
 
 
 def _text(name: str) -> str:
-    """A file's name as text that can be written anywhere: bytes of it that are no UTF-8 become question marks."""
+    """Convert a file's name to valid UTF-8; other bytes become replacement characters."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
@@ -104,7 +104,7 @@ def _read_mapped(path: Path, shape: tuple[int, int, int]) -> NDArray[Any]:
 def _array_source(read: Callable[[], NDArray[Any]], name: str, fit: Callable[[Pixels], Pixels]) -> ImageSource:
     def batch(start: int, stop: int) -> Pixels:
         array = read()[start:stop]
-        parts = spans(len(array), array[0].nbytes)  # pictures may be larger than the model's
+        parts = spans(len(array), array[0].nbytes)  # images may be larger than the model's
         return np.concatenate([fit(as_images(array[part], name)) for part in parts])
 
     return ImageSource(len(read()), batch)

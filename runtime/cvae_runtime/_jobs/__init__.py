@@ -1,6 +1,6 @@
-"""Jobs over any number of images: folders of shards, tables of codes, and the lowest ELBOs."""
+"""Jobs over any number of images: folders of shards, tables of codes, images of the lowest ELBO."""
 
-from .anomalies import Strangest, draw_pairs
+from .anomalies import LowestElbo, draw_pairs
 from .code_formats import CODE_FORMATS
 from .codes import Columns, code_batch, code_columns
 from .encode import Encoding, Part
@@ -12,10 +12,10 @@ __all__ = [
     "SHARD_FORMATS",
     "Columns",
     "Encoding",
+    "LowestElbo",
     "Part",
     "ShardEngine",
     "ShardSettings",
-    "Strangest",
     "Work",
     "code_batch",
     "code_columns",

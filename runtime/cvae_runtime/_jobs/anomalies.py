@@ -1,4 +1,4 @@
-"""The images that a model explains worst, and a picture of them."""
+"""Images of the lowest ELBO, and a picture of them."""
 
 import math
 from collections.abc import Sequence
@@ -6,23 +6,23 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .._images import grid_scale, label_cells, picture_grid
+from .._images import caption_cells, grid_scale, picture_grid
 
 
-def strangest_rows(elbo: NDArray[np.float64], limit: int) -> NDArray[np.intp]:
-    """Which of (N,) are the lowest, strangest first, as many as the limit; of equal ones the earlier."""
+def lowest_rows(elbo: NDArray[np.float64], limit: int) -> NDArray[np.intp]:
+    """Indices of the ``limit`` lowest values of (N,), ascending; ties keep their order."""
     return np.argsort(elbo, kind="stable")[:limit]
 
 
-class Strangest:
-    """The images of the lowest ELBO, strangest first, of all that were offered; of equal ones the earlier.
+class LowestElbo:
+    """Keep the images of the lowest ELBO, in ascending order; ties keep the order of the images.
 
     Args:
-        limit: how many are kept.
+        limit: number of images to keep.
         shape: (H, W, C).
 
     Attributes:
-        elbo: float64 (N,), N at most the limit.
+        elbo: float64 (N,), N at most ``limit``.
         index: int64 (N,).
         images: uint8 (N, H, W, C).
     """
@@ -34,21 +34,29 @@ class Strangest:
         self.images = np.empty((0, *shape), np.uint8)
 
     def offer(self, index: NDArray[np.int64], elbo: NDArray[np.float64], images: NDArray[np.uint8]) -> None:
-        """Look at the next images, (N,), (N,) and (N, H, W, C)."""
-        low = strangest_rows(elbo, self._limit)
+        """Add the next images: indices (N,), ELBOs (N,) and pixels (N, H, W, C)."""
+        low = lowest_rows(elbo, self._limit)
         together = np.concatenate([self.elbo, elbo[low]])
-        kept = strangest_rows(together, self._limit)
+        kept = lowest_rows(together, self._limit)
         self.elbo = together[kept]
         self.index = np.concatenate([self.index, index[low]])[kept]
         self.images = np.concatenate([self.images, images[low]])[kept]
 
 
 def draw_pairs(
-    originals: NDArray[np.uint8], reconstructions: NDArray[np.uint8], labels: Sequence[str]
+    originals: NDArray[np.uint8], reconstructions: NDArray[np.uint8], captions: Sequence[str]
 ) -> NDArray[np.uint8]:
-    """Draw each original above its reconstruction, uint8 (N, H, W, C) each, above its label: uint8 (H, W, C)."""
+    """Draw each original above its reconstruction and its caption.
+
+    Args:
+        originals, reconstructions: uint8 (N, H, W, C).
+        captions: N texts.
+
+    Returns:
+        uint8 (height, width, C).
+    """
     scale = grid_scale(originals.shape[1:])
     pairs = np.stack([originals, reconstructions], axis=1)  # (N, 2, H, W, C)
     cells = np.stack([picture_grid(pair, columns=1, scale=scale) for pair in pairs])
-    # A cell is about twice as high as it is wide.
-    return picture_grid(label_cells(cells, labels), columns=math.ceil(math.sqrt(2 * len(cells))))
+    # A cell is about twice as high as wide.
+    return picture_grid(caption_cells(cells, captions), columns=math.ceil(math.sqrt(2 * len(cells))))

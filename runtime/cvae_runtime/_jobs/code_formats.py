@@ -1,6 +1,6 @@
-"""What a table of codes can be: columns in a Parquet file or arrays in an ``.npz`` archive, each written a batch at a time.
+"""Write tables of codes a batch at a time, as columns of a Parquet file or as arrays of an ``.npz`` archive.
 
-The same columns give the same bytes: there are no dates in them.
+The same columns give the same bytes: the files contain no dates.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ CodeWriter = Callable[[BinaryIO, Iterable[Columns]], None]
 
 
 def _write_parquet(file: BinaryIO, batches: Iterable[Columns]) -> None:
-    """A row group a batch; what is (N, L) becomes lists of L values."""
+    """Write each batch as a row group; (N, L) becomes a column of lists of L values."""
     arrow = require("pyarrow", "parquet")
 
     def column(values: NDArray[Any]) -> Any:
@@ -36,10 +36,13 @@ def _write_parquet(file: BinaryIO, batches: Iterable[Columns]) -> None:
 
 
 def _write_npz(file: BinaryIO, batches: Iterable[Columns]) -> None:
-    """An array a column. An archive holds one after the other: until the last batch they grow in files without a name."""
-    folder = Path(file.name).parent  # where there is room; the system's folder for temporary files may lie in memory
+    """Write each column as an array.
+
+    An archive stores one array after the other, so the columns grow in temporary files until the last batch.
+    """
+    folder = Path(file.name).parent  # the disk of the output; the system's temporary folder may be in memory
     with contextlib.ExitStack() as stack:
-        parts: dict[str, tuple[BinaryIO, NDArray[Any]]] = {}  # and the first batch, for dtype and shape
+        parts: dict[str, tuple[BinaryIO, NDArray[Any]]] = {}  # temporary file; first batch, for dtype and shape
         count = 0
         for batch in batches:
             for name, values in batch.items():
@@ -49,7 +52,7 @@ def _write_npz(file: BinaryIO, batches: Iterable[Columns]) -> None:
             count += len(values)
         with zipfile.ZipFile(file, "w") as archive:
             for name, (part, values) in parts.items():
-                # ZipInfo's own date is fixed.
+                # ZipInfo's default date is fixed.
                 with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
                     write_npy_header(member, values.dtype, (count, *values.shape[1:]))
                     part.seek(0)

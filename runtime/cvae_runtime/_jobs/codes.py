@@ -1,4 +1,4 @@
-"""Images to a table: what each is to a model, as columns by their names."""
+"""Codes and scores of images as named columns."""
 
 import math
 from typing import Any
@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from .._model import Model
 
-_BATCH_BYTES = 2 << 20  # of an array of pixels; of decoded pixels, float32, there are four times as many
-_BATCH_MULTIPLE = 32  # images a call of the encoder takes on a CPU
+_BATCH_BYTES = 2 << 20  # of uint8 pixels; the decoded pixels, float32, take four times as many
+_BATCH_MULTIPLE = 32  # images in one call of the encoder on a CPU
 
 Columns = dict[str, NDArray[Any]]
 
@@ -20,12 +20,12 @@ def code_columns(model: Model, images: NDArray[np.uint8], first: int, *, samples
     Args:
         model: a loaded bundle.
         images: uint8 (N, H, W, C), or (N, H, W) for one channel.
-        first: index of the first of them; an image's noise is a function of seed and index alone.
+        first: index of the first image; an image's noise is a function of seed and index alone.
         samples, seed: as for `Model.score`.
 
     Returns:
-        ``mean`` and ``logvar``, float32 (N, L); ``elbo``, float64 (N,); with more than one sample ``log_likelihood``
-        too, float64 (N,), as in `Scores`.
+        ``mean`` and ``logvar``, float32 (N, L); ``elbo``, float64 (N,); with more than one sample also
+        ``log_likelihood``, float64 (N,), as in `Scores`.
 
     Raises:
         InputError: see `Model.score`.
@@ -38,5 +38,8 @@ def code_columns(model: Model, images: NDArray[np.uint8], first: int, *, samples
 
 
 def code_batch(image_shape: tuple[int, int, int]) -> int:
-    """How many images of (H, W, C) make a batch: nothing else changes where micro-batches are cut, and so the bits."""
+    """Number of images of (H, W, C) in a batch.
+
+    It depends on the shape alone, so micro-batches start at the same images, and the bits are the same.
+    """
     return max(_BATCH_MULTIPLE, _BATCH_BYTES // math.prod(image_shape) // _BATCH_MULTIPLE * _BATCH_MULTIPLE)

@@ -1,4 +1,4 @@
-"""Parts of a table of codes, which any process that sees the images can make."""
+"""Encode images in parts, in any process that can read them."""
 
 import dataclasses
 import functools
@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 from .._errors import InputError
 from .._images import ImageSource, check_cut, evenly_spaced, lost_images, open_images
 from .._model import Model
-from .anomalies import strangest_rows
+from .anomalies import lowest_rows
 from .codes import Columns, code_columns
 
-_LOOKED_AT = 100  # images
+_CHECKED = 100  # images
 
 
 class Part(NamedTuple):
-    """Some rows of the table.
+    """Some rows of a table of codes.
 
     Attributes:
-        columns: all of them.
-        rows: those of the lowest ELBO, strangest first.
-        images: of these, uint8 (N, H, W, C).
-        lost: how many of all images the model's cut makes all black or all white.
+        columns: the columns of these rows.
+        rows: positions of the lowest ELBOs in the part, ascending by ELBO.
+        images: the images of ``rows``, uint8 (N, H, W, C).
+        lost: number of the part's images that the model's threshold makes all black or all white.
     """
 
     columns: Columns
@@ -36,13 +36,13 @@ class Part(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Encoding:
-    """What is to be encoded, and how; called as an engine calls its work.
+    """Images to encode, and options; an instance is the `Work` of an engine.
 
     Attributes:
         path, resize, gray, invert: the images, as for `open_images`.
         samples, seed: as for `Model.score`.
-        strangest: how many images of a part are given back.
-        job: tells this job from others, for files that have changed since an earlier one.
+        lowest: number of images of the lowest ELBO that each part returns.
+        job: identifies this job, so that a later job opens changed files again.
     """
 
     path: Path
@@ -51,23 +51,24 @@ class Encoding:
     invert: bool
     samples: int
     seed: int
-    strangest: int
+    lowest: int
     job: str = dataclasses.field(default_factory=lambda: secrets.token_hex(8))
 
     def open(self, shape: tuple[int, int, int]) -> ImageSource:
-        """Find the images, once a process and job."""
+        """Open the images; the result is cached for each process and job."""
         return _open(self, shape)
 
     def __call__(self, model: Model, name: str, indices: range) -> Part:
-        """Encode the images of these indices; ``name`` says how many there must be.
+        """Encode images by their indices; ``name`` contains the expected number of images.
 
         Raises:
-            InputError: there are others here than where the work was cut.
+            InputError: this machine finds another number of images.
         """
         source = self.open(model.image_shape)
-        if str(source.count) != name.rpartition(" of ")[2]:
+        if str(source.count) != (expected := name.rpartition(" of ")[2]):
             raise InputError(
-                f"{self.path}: found {source.count} images, expected {name}; all machines of a cluster must see the same"
+                f"{self.path}: expected {expected} images, found {source.count}; "
+                f"give all machines of the cluster the same files"
             )
         images = source.read(indices.start, indices.stop)
         columns: Columns = {"index": np.arange(indices.start, indices.stop, dtype=np.int64)}
@@ -75,23 +76,23 @@ class Encoding:
             widest = max(map(len, source.names))
             columns["path"] = np.array(source.names[indices.start : indices.stop], f"<U{widest}")
         columns |= code_columns(model, images, indices.start, samples=self.samples, seed=self.seed)
-        rows = strangest_rows(columns["elbo"], self.strangest)
+        rows = lowest_rows(columns["elbo"], self.lowest)
         return Part(columns, rows, images[rows], lost_images(images, _cut_of(model)))
 
     def check_cut(self, model: Model) -> None:
-        """Look at some of the images.
+        """Check some of the images against the model's threshold.
 
         Raises:
-            InputError: the model cuts grey levels, and sees each of them all black or all white.
+            InputError: the model's threshold makes each of them all black or all white.
         """
         cut, source = _cut_of(model), self.open(model.image_shape)
         if cut is None:
             return
-        images = np.concatenate([source.read(n, n + 1) for n in evenly_spaced(source.count, _LOOKED_AT).tolist()])
+        images = np.concatenate([source.read(n, n + 1) for n in evenly_spaced(source.count, _CHECKED).tolist()])
         check_cut(images, cut, str(self.path))
 
     def parts(self, count: int, size: int) -> dict[str, range]:
-        """Cut ``count`` images into parts of ``size``, by names."""
+        """Split ``count`` images into parts of ``size``: ranges of indices by name."""
         starts = range(0, count, size)
         return {f"{start} of {count}": range(start, min(start + size, count)) for start in starts}
 

@@ -1,4 +1,4 @@
-"""Parquet files, written a table at a time."""
+"""Write Parquet files a table at a time."""
 
 from collections.abc import Iterable
 from typing import Any, BinaryIO
@@ -7,13 +7,13 @@ from .._system import require
 
 
 def write_tables(file: BinaryIO, tables: Iterable[Any]) -> None:
-    """Write Arrow tables of one schema, at least one, each as a row group; the same tables give the same bytes."""
+    """Write at least one Arrow table, all of one schema, each as a row group; the same tables give the same bytes."""
     parquet = require("pyarrow.parquet", "parquet")
     writer = None
     try:
         for table in tables:
             if writer is None:
-                # Grey levels compress to a fraction; a dictionary of them or of floats would only cost time.
+                # zstd alone compresses pixels well; a dictionary of levels or floats would only cost time.
                 writer = parquet.ParquetWriter(file, table.schema, use_dictionary=False, compression="zstd")
             writer.write_table(table)
     finally:

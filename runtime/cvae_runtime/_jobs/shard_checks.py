@@ -1,6 +1,6 @@
-"""Whether a file is a whole shard: its size, header and rows, by what the job knows; no sample is decoded.
+"""Check that a file is a whole shard, by its size, header and rows; no sample is decoded.
 
-A file that was cut, emptied or replaced by another is told. Values that were changed in a file that is whole are not.
+The checks detect truncated, empty and exchanged files. They do not detect changed values in a whole file.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,23 +15,23 @@ from .._images import write_npy_header
 from .._system import require
 from .shard_formats import picture_name
 
-_BLOCK, _RECORD = 512, 10_240  # bytes of a tar's headers, and what its size is a multiple of
+_BLOCK, _RECORD = 512, 10_240  # bytes: of a tar's header; its size is a multiple of the record
 
-# Called with the open file, its bytes, the samples' indices, and dtype and shape (H, W, C) of one.
+# Arguments: the open file, its size in bytes, the samples' indices, dtype and shape (H, W, C) of a sample.
 _Check = Callable[[BinaryIO, int, range, str, tuple[int, int, int]], bool]
 
 
-def is_whole_shard(path: Path, form: str, indices: range, dtype: str, shape: tuple[int, int, int]) -> bool:
-    """Whether a shard is there and whole.
+def is_whole_shard(path: Path, file_format: str, indices: range, dtype: str, shape: tuple[int, int, int]) -> bool:
+    """Whether a shard exists and is whole.
 
     Args:
         path: the shard.
-        form: one of `SHARD_FORMATS`.
-        indices: of its samples.
-        dtype, shape: of a sample (H, W, C).
+        file_format: one of `SHARD_FORMATS`.
+        indices: indices of its samples.
+        dtype, shape: dtype and shape (H, W, C) of a sample.
 
     Raises:
-        InputError: a folder, a link or a pipe has its name.
+        InputError: the path is a folder, a link, a pipe or a device.
     """
     if not path.exists() and not path.is_symlink():
         return False
@@ -40,8 +40,8 @@ def is_whole_shard(path: Path, form: str, indices: range, dtype: str, shape: tup
         raise InputError(f"{path}: expected a shard, found {found}; move it elsewhere")
     with path.open("rb", buffering=0) as file:
         try:
-            return _CHECKS[form](file, path.stat().st_size, indices, dtype, shape)
-        except Exception:  # whatever a file that is none leads to
+            return _CHECKS[file_format](file, path.stat().st_size, indices, dtype, shape)
+        except Exception:  # parsing a damaged file can raise anything
             return False
 
 

@@ -1,6 +1,6 @@
-"""What a shard can be: an array, a table, or an archive of pictures, each written a batch at a time.
+"""Write shards a batch at a time, as ``.npy`` arrays, Parquet tables or tar archives of PNG files.
 
-The same samples give the same bytes: there are no dates and no owners in them.
+The same samples give the same bytes: the files contain no dates and no owners.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,19 +14,19 @@ from .._images import encode_png, write_npy_header
 from .._system import require
 from .parquet import write_tables
 
-_INDEX_DIGITS = 8  # of a picture's name in an archive; more where an index has more
+_INDEX_DIGITS = 8  # in names in an archive, at least
 
 Batches = Iterable[NDArray[Any]]
 ShardWriter = Callable[[BinaryIO, range, Batches], None]
 
 
 def picture_name(index: int) -> str:
-    """A sample's name in an archive."""
+    """Name of a sample in a tar archive."""
     return f"{index:0{_INDEX_DIGITS}d}.png"
 
 
 def _write_npy(file: BinaryIO, indices: range, batches: Batches) -> None:
-    """One array (N, H, W, C)."""
+    """Write one array (N, H, W, C)."""
     for number, batch in enumerate(batches):
         if number == 0:
             write_npy_header(file, batch.dtype, (len(indices), *batch.shape[1:]))
@@ -34,7 +34,7 @@ def _write_npy(file: BinaryIO, indices: range, batches: Batches) -> None:
 
 
 def _write_tar(file: BinaryIO, indices: range, batches: Batches) -> None:
-    """A PNG file a sample, named by its index."""
+    """Write each sample as a PNG file, named by its index."""
     import tarfile
 
     names = iter(indices)
@@ -48,7 +48,7 @@ def _write_tar(file: BinaryIO, indices: range, batches: Batches) -> None:
 
 
 def _write_parquet(file: BinaryIO, indices: range, batches: Batches) -> None:
-    """The columns ``index``, int64, and ``image``, a fixed-size list of values with the shape (H, W, C); a row group a batch."""
+    """Write the columns ``index``, int64, and ``image``, tensors of shape (H, W, C), with a row group for each batch."""
     arrow = require("pyarrow", "parquet")
 
     def tables() -> Iterator[Any]:

@@ -1,8 +1,8 @@
-"""Any number of samples as a folder of shards, made a batch at a time and resumed at those that are missing.
+"""Write any number of samples as a folder of shards, a batch at a time; a repeated job writes only missing shards.
 
-A shard gets its name when it is whole and on the disk. What is there is looked at all the same before it is passed over:
-others may have cut or emptied it. What the samples are made with lies beside the shards, so that a folder never mixes
-two streams.
+A shard gets its name when it is whole and on the disk. Existing shards are checked before they are skipped, since other
+programs may have truncated them. ``shards.json`` in the folder stores the settings of the samples, so a folder never
+mixes two streams.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from .._sampling import Dtype
 from .._system import (
     Layout,
     Owns,
-    hold_folder,
+    lock_directory,
     new_file,
     new_folder,
     parse_json,
@@ -39,28 +39,28 @@ from .shard_formats import SHARD_FORMATS
 
 SETTINGS_NAME = "shards.json"
 
-# Does parts of a job by calls of ``work(model, name, indices)``, and yields their names and results as they are done.
+# An engine calls ``work(model, name, indices)`` for each part of a job, and yields names and results as they complete.
 Work = Callable[[Model, str, range], Any]
 ShardEngine = Callable[[Work, Mapping[str, range]], Generator[tuple[str, Any], None, None]]
 
-_NUMBER_DIGITS = 5  # of a shard's name; more where there are more shards
+_NUMBER_DIGITS = 5  # in a shard's name, at least
 
 
 @dataclasses.dataclass(frozen=True)
 class ShardSettings:
-    """What decides the bytes of a folder of shards; ``shards.json`` holds these fields.
+    """Settings that determine the bytes of a folder of shards; ``shards.json`` stores these fields.
 
     Attributes:
         count, seed, first, temperature: which samples, as for `Model.stream`.
-        shard_size: samples in a shard; the last one may hold fewer.
+        shard_size: samples in a shard; the last one may have fewer.
         format: one of `SHARD_FORMATS`.
-        dtype: of the values, "float32", in [0, 1], or "uint8", grey levels.
+        dtype: "float32", values in [0, 1], or "uint8", levels.
         image_shape: (H, W, C).
-        micro_batch: micro-batches are cut at multiples of this in the sample's index.
+        micro_batch: micro-batches start at sample indices that are multiples of this.
         provider: the execution provider.
         graph: the decoder's file in the bundle.
-        bundle: SHA-256 of the bundle's manifest, which holds that of every file.
-        rng: name of the random numbers.
+        bundle: SHA-256 of the bundle's manifest, which contains that of every file.
+        rng: name of the random number generator.
     """
 
     count: int
@@ -87,10 +87,10 @@ class ShardSettings:
         first: int,
         temperature: float,
         shard_size: int,
-        form: str,
+        file_format: str,
         dtype: Dtype,
     ) -> Self:
-        """Settings of samples of a model; raises `InputError` for a number out of range."""
+        """Make the settings for samples of a model; raise `InputError` for a number out of range."""
         model.check_samples(count, seed=seed, first=first, temperature=temperature)
         return cls(
             count=count,
@@ -98,7 +98,7 @@ class ShardSettings:
             first=first,
             temperature=float(temperature),
             shard_size=check_int("shard size", shard_size, 1),
-            format=form,
+            format=file_format,
             dtype=dtype,
             image_shape=model.image_shape,
             micro_batch=model.micro_batch,
@@ -109,17 +109,17 @@ class ShardSettings:
         )
 
     def to_json(self) -> str:
-        """The text of ``shards.json``."""
+        """Text of ``shards.json``."""
         return json.dumps(dataclasses.asdict(self), indent=2, allow_nan=False) + "\n"
 
     def shards(self) -> dict[str, range]:
-        """The samples' indices by the shards' names."""
+        """Indices of the samples by the names of their shards."""
         end = self.first + self.count
         starts = range(self.first, end, self.shard_size)
         return {self._name(i): range(start, min(start + self.shard_size, end)) for i, start in enumerate(starts)}
 
     def owns(self, path: str) -> bool:
-        """Whether a folder of these shards may hold a file of this name."""
+        """Whether a path in the folder is a file of these shards."""
         found = re.fullmatch(r"part-([0-9]+)\..+", path)
         i = int(found[1]) if found is not None else self._number
         return path == SETTINGS_NAME or (i < self._number and path == self._name(i))
@@ -143,22 +143,23 @@ def write_shards(
     quiet: bool = False,
     engine: ShardEngine | None = None,
 ) -> None:
-    """Write a folder of shards, or those that it lacks.
+    """Write a folder of shards, or the missing shards of one.
 
     Args:
-        model: the one that the settings are of.
-        folder: gets ``part-00000.npy`` and so on, and ``shards.json``.
+        model: the model of the settings.
+        folder: the target; gets ``part-00000.npy`` and so on, and ``shards.json``.
         settings: what to write.
-        resume: go on where the folder is there; one that is finished is left as it is. Shards that were cut off, or
-            are something else, are made anew.
-        overwrite: remove the shards that are there; a folder that holds anything else is left as it is.
+        resume: continue an existing folder; damaged shards are written again, and a finished folder does not change.
+        overwrite: replace an existing folder of shards; a folder with any other file is an error.
         quiet: print nothing to stderr.
-        engine: makes the shards on other machines, which share the folder; one after another here if not given.
+        engine: writes the shards, for example on other machines that share the folder; default: one after another
+            in this process.
 
     Raises:
-        TargetExistsError: the folder is there, and neither resume nor overwrite was asked for, or it is to be
-            overwritten and holds anything but shards.
-        InputError: the folder is none of shards, or of other settings, or a folder has a shard's name; another process writes it; or it cannot be written.
+        TargetExistsError: the folder exists and neither ``resume`` nor ``overwrite`` is set; or ``overwrite`` is set
+            and the folder contains other files.
+        InputError: the folder is not a folder of shards, or has other settings; a shard's name belongs to a folder;
+            another process writes the folder; or it cannot be written.
         MissingExtraError: the format needs a package that is not installed.
     """
     if settings.format == "parquet":
@@ -172,15 +173,15 @@ def _write_missing(
 ) -> None:
     shards = settings.shards()
     there = {path.name for path in folder.iterdir()}
-    form, dtype, shape = settings.format, settings.dtype, settings.image_shape
+    file_format, dtype, shape = settings.format, settings.dtype, settings.image_shape
     damaged = [
         name
         for name, indices in shards.items()
-        if name in there and not is_whole_shard(folder / name, form, indices, dtype, shape)
+        if name in there and not is_whole_shard(folder / name, file_format, indices, dtype, shape)
     ]
     if damaged and not quiet:
         more = f" and {len(damaged) - 1:,} more" if len(damaged) > 1 else ""
-        print(f"{folder}: {damaged[0]}{more} cut off or of something else; made anew", file=sys.stderr)
+        print(f"{folder}: {damaged[0]}{more} damaged; written again", file=sys.stderr)
     there.difference_update(damaged)
     missing = {name: indices for name, indices in shards.items() if name not in there}
     if not missing:
@@ -197,16 +198,16 @@ def _write_missing(
         ):
             for name, _ in done_parts:
                 advance(len(missing.pop(name)))
-        remove_temporary(folder, settings.owns)  # of workers that were killed and whose work others did again
+        remove_temporary(folder, settings.owns)  # left by killed workers; other workers repeated their parts
     except (CvaeError, KeyboardInterrupt):
         if not quiet:
             written = f"{len(shards) - len(missing):,} of {len(shards):,} shards"
-            print(f"{folder} holds {written}; repeat with --resume to go on", file=sys.stderr)
+            print(f"{folder} holds {written}; repeat the command with --resume to continue", file=sys.stderr)
         raise
 
 
 def one_by_one(model: Model, work: Work, parts: Mapping[str, range]) -> Generator[tuple[str, Any], None, None]:
-    """Do each part in this process."""
+    """Do the parts in this process, one after another; the default engine."""
     for name, indices in parts.items():
         yield name, work(model, name, indices)
 
@@ -215,7 +216,7 @@ def _write_shared_shard(folder: Path, settings: ShardSettings, model: Model, nam
     path = folder / SETTINGS_NAME
     if not path.is_file() or path.read_bytes() != settings.to_json().encode():
         raise InputError(
-            f"{path}: expected on {platform.node()} what this command wrote there; "
+            f"{path}: expected the file that this command wrote, found none or another on {platform.node()}; "
             f"name an output folder that all machines of the cluster share"
         )
     _write_shard(folder, settings, model, name, indices)
@@ -246,16 +247,16 @@ _LAYOUT = Layout("a folder of shards", _owns)
 
 @contextlib.contextmanager
 def _begun(folder: Path, settings: ShardSettings, *, resume: bool, overwrite: bool) -> Iterator[None]:
-    """Make the folder, or see that it may be gone on with, and keep others out of it for a block."""
+    """Create the folder, or check that it can be resumed, and lock it for a block."""
     refuse_existing_folder(folder, _LAYOUT, overwrite, resume=resume)
     with contextlib.ExitStack() as stack:
         begun = _read_settings(folder) if resume else None
         if begun is not None or (folder.is_dir() and any(folder.iterdir())):
-            stack.enter_context(hold_folder(folder))
+            stack.enter_context(lock_directory(folder))
         if begun is None:
             with new_folder(folder, replaces=_LAYOUT if overwrite else None) as new:
                 write_file(new / SETTINGS_NAME, settings.to_json().encode())
-                stack.enter_context(hold_folder(new, folder))
+                stack.enter_context(lock_directory(new, folder))
         else:
             _check_same(folder, begun, settings)
             remove_temporary(folder, settings.owns)
@@ -271,20 +272,20 @@ def _check_same(folder: Path, begun: Mapping[str, Any], settings: ShardSettings)
     ]
     if differences:
         raise InputError(
-            f"{folder} was begun with other settings: {'; '.join(differences)}; "
-            f"repeat the first ones, or begin anew with --overwrite instead of --resume"
+            f"{folder} was written with other settings: {'; '.join(differences)}; "
+            f"use the old settings, or start again with --overwrite instead of --resume"
         )
 
 
 def _read_settings(folder: Path) -> Mapping[str, Any] | None:
-    """What ``shards.json`` of a folder says; None where there is no folder yet, or an empty one."""
+    """Read ``shards.json`` of a folder; None if the folder is empty or does not exist."""
     if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
         return None
     try:
         settings = parse_json((folder / SETTINGS_NAME).read_bytes())
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{folder}: expected a folder of shards with a {SETTINGS_NAME} that can be read; found {error}; name another folder"
+            f"{folder}: expected a folder of shards with a readable {SETTINGS_NAME}, found {error}; name another folder"
         ) from error
     if not isinstance(settings, dict):
         raise InputError(f"{folder / SETTINGS_NAME}: expected a JSON object; found {type(settings).__name__}")

@@ -1,11 +1,11 @@
-"""The operating system: files and folders that are whole or absent, locks, memory, CPUs, streams, optional packages."""
+"""The operating system: atomic files and folders, locks, memory, CPUs, standard streams, optional packages."""
 
 from .atomic import move_file, new_file, refuse_existing, refuse_special, write_file
 from .cpus import affinity, allowed_cores, cpu_quota
 from .extras import require
 from .folders import make_folder, new_folder, refuse_existing_folder
 from .layout import Layout, Owns, check_replaceable, owns_names, remove_temporary
-from .lock import hold_folder
+from .lock import lock_directory
 from .memory import available_memory, physical_memory, refuse_size
 from .printable import printable_handler, printable_values
 from .progress import progress
@@ -22,7 +22,7 @@ __all__ = [
     "cpu_quota",
     "drop_stdout_that_fails",
     "guard_streams",
-    "hold_folder",
+    "lock_directory",
     "make_folder",
     "move_file",
     "new_file",

@@ -1,4 +1,4 @@
-"""Mode and owner of what is replaced: its successor keeps them, so that a private file stays private."""
+"""Copy mode and owner of a file or folder to its replacement, so that private files stay private."""
 
 import os
 import stat
@@ -7,7 +7,12 @@ from pathlib import Path
 
 
 def access_of(path: Path, kind: Callable[[int], bool]) -> os.stat_result | None:
-    """Mode and owner of what is there and of this kind, links not followed; None elsewhere, and on Windows."""
+    """Status of a file or folder of a kind, without following links; None if it does not exist, and on Windows.
+
+    Args:
+        path: the file or folder.
+        kind: a test of modes, such as `stat.S_ISREG`.
+    """
     if os.name != "posix":
         return None
     try:
@@ -24,10 +29,10 @@ def give_access(path: Path, old: os.stat_result) -> None:
     if (now.st_uid, now.st_gid) != (old.st_uid, old.st_gid):
         try:
             os.chown(path, old.st_uid, old.st_gid)
-        except OSError:  # only root gives files away
+        except OSError:  # only root changes owners
             try:
                 os.chown(path, -1, old.st_gid)
-            except OSError:  # another group gets no more than everybody
+            except OSError:  # the group cannot be changed: give it no more rights than other users have
                 mode = mode & ~0o070 | (mode & 0o007) << 3 & mode
     if stat.S_IMODE(path.stat().st_mode) != mode:
         path.chmod(mode)

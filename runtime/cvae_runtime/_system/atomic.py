@@ -1,7 +1,7 @@
-"""Writing that never leaves a partial file or folder under its final name.
+"""Write files atomically: a partial file never has its final name.
 
-Everything is written to a temporary name beside the target, flushed to the disk and renamed. A process that is
-killed leaves at most a hidden ``.NAME.XXXXXXXX.tmp`` behind, never a target that is half there.
+Data go to a temporary file beside the target, are flushed to the disk, and the file is renamed. A killed process leaves
+at most a hidden ``.NAME.XXXXXXXX.tmp``.
 """
 
 import contextlib
@@ -22,8 +22,8 @@ def refuse_existing(target: Path, overwrite: bool) -> None:
     """Raise unless the file ``target`` may be written.
 
     Raises:
-        TargetExistsError: it exists and ``overwrite`` is false, or it is a folder.
-        InputError: the folder that is to hold it does not exist; or it is a pipe or a device.
+        TargetExistsError: the file exists and ``overwrite`` is false, or it is a folder.
+        InputError: its parent folder does not exist; or it is a pipe or a device.
     """
     refuse_name(target, overwrite, "--overwrite")
     if target.is_dir():
@@ -31,10 +31,10 @@ def refuse_existing(target: Path, overwrite: bool) -> None:
 
 
 def refuse_special(path: Path) -> None:
-    """Raise `InputError` for what is neither file nor folder.
+    """Raise `InputError` for a path that is neither file nor folder, such as a pipe.
 
-    Reading a pipe or ``/dev/zero`` may never end, and a file that is renamed to ``/dev/null`` takes the place of the
-    device. What is not there is nobody's fault yet: whoever opens it will say why.
+    Reading a pipe or ``/dev/zero`` may never end, and renaming a file to ``/dev/null`` replaces the device. Missing paths
+    pass; open() reports them.
     """
     try:
         mode = path.stat().st_mode
@@ -45,21 +45,20 @@ def refuse_special(path: Path) -> None:
 
 
 def write_file(target: Path, data: bytes) -> None:
-    """Write ``data`` to ``target``, whole or not at all, replacing what is there."""
+    """Write ``data`` to ``target`` atomically; replace an existing file."""
     with new_file(target) as file:
         file.write(data)
 
 
 @contextmanager
 def new_file(target: Path) -> Iterator[BinaryIO]:
-    """Yield a temporary file beside ``target`` that takes its place when the block ends well.
+    """Yield a temporary file that is renamed to ``target`` when the block succeeds.
 
-    When the block raises, or the process is killed, ``target`` is as before. The new file has the mode and, where the
-    system allows it, the owner and group of the file that it replaces; at no time may others read it who could not read
-    that.
+    If the block raises or the process is killed, ``target`` does not change. The new file gets the mode of the file that
+    it replaces, and its owner and group if the system allows that. It is never readable to more users than the old one.
 
     Raises:
-        InputError: it cannot be written, which any `OSError` of the block is taken for.
+        InputError: the file cannot be written; each `OSError` of the block becomes this error.
     """
     refuse_special(target)
     temporary = temporary_name(target)
@@ -74,7 +73,7 @@ def new_file(target: Path) -> Iterator[BinaryIO]:
         temporary.replace(target)
         sync_folder(target.absolute().parent)
     except BaseException as error:
-        with contextlib.suppress(OSError):  # the folder may have become read-only, or have gone
+        with contextlib.suppress(OSError):  # the folder may be read-only or missing by now
             temporary.unlink()
         if isinstance(error, OSError) and not isinstance(error, CvaeError):
             raise cannot_write(target, error) from error
@@ -82,10 +81,10 @@ def new_file(target: Path) -> Iterator[BinaryIO]:
 
 
 def move_file(source: Path, target: Path) -> None:
-    """Rename a file that is whole and on the disk, in one folder, replacing what is there.
+    """Rename a complete, flushed file within its folder; replace an existing target.
 
     Raises:
-        InputError: it cannot be renamed.
+        InputError: the file cannot be renamed.
     """
     try:
         source.replace(target)
@@ -95,24 +94,24 @@ def move_file(source: Path, target: Path) -> None:
 
 
 def refuse_name(target: Path, allowed: bool, remedy: str) -> None:
-    """Raise for what is there and may not be written, a folder above that is not there, and what is no file or folder."""
+    """Raise if a target exists and ``allowed`` is false, if its parent folder is missing, or if it is a pipe or device."""
     refuse_special(target)
     if os.path.lexists(target) and not allowed:
-        raise TargetExistsError(f"{target} exists already; choose another name or say {remedy}")
+        raise TargetExistsError(f"{target} exists already; choose another name or pass {remedy}")
     if not target.absolute().parent.is_dir():
         raise InputError(f"cannot write {target}: the folder {target.parent} does not exist; create it first")
 
 
 def cannot_write(target: Path, error: OSError) -> InputError:
-    """Name what could not be written, and why."""
+    """Make the error for a target that could not be written."""
     return InputError(f"cannot write {target}: {error.strerror or error}; check space and permissions")
 
 
 def temporary_name(target: Path) -> Path:
-    """A hidden name beside a file or folder that no other has."""
+    """Make a unique hidden name beside a file or folder."""
     if target.name in ("", ".."):
         raise InputError(f"cannot write {target}: expected a name, found the path of a folder that is in use")
-    # Own names instead of tempfile's: those have mode 0600, and the result should have the user's umask.
+    # tempfile's files have mode 0600; these follow the user's umask.
     return target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
 
 

@@ -1,4 +1,4 @@
-"""How many cores this process may use."""
+"""Number of cores that this process may use."""
 
 import math
 import os
@@ -9,24 +9,24 @@ from .cgroups import control_groups
 
 
 def allowed_cores(root: Path = Path("/")) -> int:
-    """How many cores this process may keep busy: those that its affinity names, or fewer by a quota of its control groups.
+    """Number of cores that this process may keep busy: its affinity, or the quota of its control groups if lower.
 
-    A quota of 1.5 cores counts as 2, as in Java and Go: two threads that are paused for a quarter of the time do more
-    than one that never is.
+    A quota of 1.5 cores counts as 2, as in Java and Go: two threads that pause for a quarter of the time do more work
+    than one thread that never pauses.
     """
     quota = cpu_quota(root)
     return affinity() if quota is None else min(affinity(), math.ceil(quota))
 
 
 def affinity() -> int:
-    """How many cores the scheduler may put this process on; where a system does not tell, all."""
+    """Number of cores that the scheduler may use for this process; all cores if the system has no affinity."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def cpu_quota(root: Path = Path("/")) -> float | None:
-    """Seconds of processor time that this process's control groups allow it in a second; None without a limit."""
+    """Cores that the control groups of this process allow, as CPU seconds per second; None without a limit."""
     return min(_quotas(root), default=None)
 
 
@@ -39,5 +39,5 @@ def _quotas(root: Path) -> Iterator[float]:
                 quota, period = ((folder / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
             if int(quota) > 0:  # -1: no limit, in version 1
                 yield int(quota) / int(period)
-        except (OSError, ValueError):  # not there; "max": no limit, in version 2
+        except (OSError, ValueError):  # missing file; "max": no limit, in version 2
             continue

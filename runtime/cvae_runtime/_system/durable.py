@@ -1,4 +1,4 @@
-"""What was written reaches the disk: first a file, then the folder with its name in it."""
+"""Flush files and folders to the disk."""
 
 import errno
 import os
@@ -8,17 +8,17 @@ _NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 def sync_folders(folder: Path) -> None:
-    """Make what lies in a folder, and in those below it, durable, the deepest first."""
+    """Make the entries of a folder and its subfolders durable, deepest first."""
     for path, _, _ in os.walk(folder, topdown=False):
         sync_folder(Path(path))
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` durable, where the system knows how (Windows does not)."""
+    """Make a rename in ``folder`` durable; does nothing on Windows."""
     if os.name == "posix":
         try:
             descriptor = os.open(folder, os.O_RDONLY)
-        except PermissionError:  # a folder may be written and not be read
+        except PermissionError:  # a folder may be writable and not readable
             return
         try:
             sync(descriptor)
@@ -27,7 +27,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def sync(descriptor: int) -> None:
-    """Flush to the disk, where the file system knows how: some of the network and of FUSE do not."""
+    """Flush a descriptor to the disk; some network and FUSE file systems do not support this, and are ignored."""
     try:
         os.fsync(descriptor)
     except OSError as error:

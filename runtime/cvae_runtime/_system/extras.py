@@ -1,4 +1,4 @@
-"""Answers a missing optional dependency with the one line that installs it."""
+"""Import optional dependencies; the error for a missing one contains the command that installs it."""
 
 import importlib
 from types import ModuleType
@@ -10,20 +10,20 @@ def require(module: str, extra: str) -> ModuleType:
     """Import and return ``module``.
 
     Raises:
-        MissingExtraError: it is not installed; the message names the extra of cvae-toolkit that brings it.
+        MissingExtraError: it is not installed; the message names the extra of cvae-toolkit that installs it.
     """
     try:
         found = importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name != module:
-            raise  # it is installed, and something that it needs itself is broken: hiding that would mislead
+            raise  # it is installed, but one of its own dependencies is missing
         raise MissingExtraError(
-            f"{module} is not installed; it comes with: pip install 'cvae-toolkit[{extra}]'"
+            f"{module} is not installed; install it with: pip install 'cvae-toolkit[{extra}]'"
         ) from error
     if (spec := getattr(found, "__spec__", None)) is not None and spec.origin is None:
-        # Python takes any folder of that name for a package. pip leaves one when it removes one of two distributions
-        # with the same files, and takes the other for installed.
+        # Python imports any folder of this name as a namespace package. pip leaves one when it removes one of two
+        # distributions with the same files, and still lists the other.
         raise MissingExtraError(
-            f"{module} is there in part only; it comes with: pip install --force-reinstall --no-deps {module}"
+            f"{module} is only partly installed; install it with: pip install --force-reinstall --no-deps {module}"
         )
     return found

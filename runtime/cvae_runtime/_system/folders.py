@@ -1,4 +1,4 @@
-"""Folders that appear whole under their final name, and replace only what this project wrote."""
+"""Write folders atomically; replace only what this project wrote."""
 
 import contextlib
 import os
@@ -12,35 +12,35 @@ from .._errors import CvaeError, TargetExistsError
 from .access import access_of, give_access
 from .atomic import cannot_write, refuse_name, refuse_special, temporary_name
 from .durable import sync_folder, sync_folders
-from .exchange import exchange
 from .layout import Layout, check_replaceable, remove_owned
+from .swap import swap_paths
 
 
 def refuse_existing_folder(target: Path, layout: Layout, overwrite: bool, *, resume: bool | None = None) -> None:
-    """Raise unless the folder ``target`` may be written, or gone on with.
+    """Raise unless the folder ``target`` may be written or resumed.
 
     Args:
         target: the folder.
-        layout: what may be replaced.
-        overwrite: whether to replace it.
-        resume: whether to go on with it, which replaces nothing; None where that is not offered.
+        layout: the layout that may be replaced.
+        overwrite: whether to replace the folder.
+        resume: whether to resume it, which replaces nothing; None if the command cannot resume.
 
     Raises:
-        TargetExistsError: it exists and neither was asked for; or it is to be replaced, and is not a folder that this
-            project wrote and nobody else put something into.
-        InputError: the folder that is to hold it does not exist; or it is a pipe or a device.
+        TargetExistsError: the folder exists and neither option is set; or, unless it is resumed, it has another layout
+            or contains other files.
+        InputError: its parent folder does not exist; or it is a pipe or a device.
     """
     refuse_special(target)
     if os.path.lexists(target) and not resume:
-        check_replaceable(target, layout)  # before --overwrite is advised
+        check_replaceable(target, layout)  # first, so that no error advises a useless --overwrite
     refuse_name(target, overwrite or bool(resume), "--overwrite" if resume is None else "--resume or --overwrite")
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder that may be there, and those above it; on the disk when this returns.
+    """Create a folder and its parents, and flush them to the disk; the folder may exist.
 
     Raises:
-        InputError: it cannot be made.
+        InputError: the folder cannot be created.
     """
     try:
         for path in reversed([path for path in (folder, *folder.absolute().parents) if not path.exists()]):
@@ -52,23 +52,25 @@ def make_folder(folder: Path) -> None:
 
 @contextmanager
 def new_folder(target: Path, *, replaces: Layout | None = None) -> Iterator[Path]:
-    """Yield an empty temporary folder beside ``target`` that takes its place when the block ends well.
+    """Yield an empty temporary folder beside ``target`` that is renamed to it when the block succeeds.
 
-    A folder that is there already keeps its name until the new one has it: the two exchange their names, in one step on
-    Linux, elsewhere by way of a third name. Then what this project wrote is removed from the old one. If others have put
-    something there by then, the names are exchanged again, and nothing is removed. When the block raises, the temporary
-    folder is removed and ``target`` is as before. The block writes its files by `write_file`, which flushes them; the
-    folders are flushed here, before the new one gets its name, and the one that holds it after that.
+    To replace an existing folder, the two swap names: in one step on Linux, by way of a third name elsewhere. Then the
+    files of this project are removed from the old folder. If it contains other files by then, the names are swapped
+    back and nothing is removed.
+
+    If the block raises, the temporary folder is removed and ``target`` does not change. The block must write its files
+    with `write_file`, which flushes them. This function flushes the folders before the new one gets its name, and the
+    parent folder after that.
 
     Args:
         target: the folder.
-        replaces: what may be there when the block ends, to be replaced; nothing but an empty folder if not given. The
-            new folder and its files have the modes and owners of those that they replace.
+        replaces: layout of an existing folder that may be replaced; default: only an empty folder. The new folder and
+            its files get the modes and owners of those that they replace.
 
     Raises:
-        InputError: the folder cannot be made there, which any `OSError` of the block is taken for, or has no name of
-            its own, as ``.`` and ``..``.
-        TargetExistsError: something is there that ``replaces`` does not describe.
+        InputError: the folder cannot be created, or has no name of its own, such as ``.`` and ``..``; each `OSError`
+            of the block becomes this error.
+        TargetExistsError: the target is not a folder that ``replaces`` describes.
     """
     refuse_special(target)
     temporary = temporary_name(target)
@@ -87,7 +89,7 @@ def new_folder(target: Path, *, replaces: Layout | None = None) -> Iterator[Path
             _take(temporary, target)
             sync_folder(target.absolute().parent)
     except BaseException as error:
-        if made is not None and _is(temporary, made):  # the old folder may have this name by now
+        if made is not None and _is(temporary, made):  # after a swap, the old folder has this name
             shutil.rmtree(temporary, ignore_errors=True)
         if isinstance(error, OSError) and not isinstance(error, CvaeError):
             raise cannot_write(target, error) from error
@@ -95,8 +97,8 @@ def new_folder(target: Path, *, replaces: Layout | None = None) -> Iterator[Path
 
 
 def _take(temporary: Path, target: Path) -> None:
-    """Rename where nothing is, or an empty folder."""
-    if os.name == "nt":  # which renames to no name that is there
+    """Rename to a target that does not exist or is an empty folder."""
+    if os.name == "nt":  # Windows does not rename to an existing path
         with contextlib.suppress(OSError):
             target.rmdir()
     try:
@@ -108,7 +110,7 @@ def _take(temporary: Path, target: Path) -> None:
 
 
 def _replace(temporary: Path, target: Path, layout: Layout) -> None:
-    """Put a folder in the place of an old one of a layout, and remove that."""
+    """Replace a folder of a layout with a new one, and remove the old one."""
     _check_once(target, layout)
     for path in temporary.rglob("*"):
         kind = stat.S_ISDIR if path.is_dir() else stat.S_ISREG
@@ -116,16 +118,16 @@ def _replace(temporary: Path, target: Path, layout: Layout) -> None:
             give_access(path, old)
     _swap(temporary, target)
     try:
-        owns = check_replaceable(temporary, layout, target)  # where nobody finds it to put something there
+        owns = check_replaceable(temporary, layout, target)  # other programs do not write to the hidden name
     except BaseException:
         _swap(temporary, target)
         raise
     sync_folder(target.absolute().parent)
-    remove_owned(temporary, owns)  # the new one has its place, whatever becomes of the old one
+    remove_owned(temporary, owns)  # errors are ignored: the new folder is complete
 
 
 def _check_once(target: Path, layout: Layout) -> None:
-    """Check one folder: another process may replace it meanwhile, and a part of both would look like others' work."""
+    """Check a folder; start over if another process replaces it meanwhile, since a mix of both would fail."""
     while True:
         before = target.lstat()
         try:
@@ -138,8 +140,8 @@ def _check_once(target: Path, layout: Layout) -> None:
 
 
 def _swap(one: Path, other: Path) -> None:
-    """Let two folders change names."""
-    if exchange(one, other):
+    """Swap the names of two folders, by way of a third name if the system has no atomic swap."""
+    if swap_paths(one, other):
         return
     aside = temporary_name(other)
     other.rename(aside)

@@ -1,7 +1,7 @@
-"""What this project writes into a folder, told from what others put there.
+"""Distinguish the files that this project writes into a folder from other files.
 
-A folder is replaced only when its own description (a manifest, a configuration, settings) can be read, and nothing lies
-in it that the description or the known layout does not name.
+A folder is replaced only if its description (a manifest, a configuration, settings) can be read, and each of its files
+is named by the description or by the known layout.
 """
 
 import contextlib
@@ -13,12 +13,12 @@ from pathlib import Path
 
 from .._errors import CvaeError, TargetExistsError
 
-# Whether a path is one that this project writes; paths count from the folder, have slashes, and end in one for folders.
+# Whether this project writes a path. Paths are relative to the folder, with slashes; those of folders end in one.
 Owns = Callable[[str], bool]
 
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp")
-_SHOWN = 3  # strangers that an error names
-_OF_ANOTHER_FORM = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+_SHOWN = 3  # other files that an error lists
+_MALFORMED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Layout:
     """A kind of folder that this project writes.
 
     Attributes:
-        what: what errors call it, "a bundle".
-        owns: reads a folder's description, and gives what is known to be written there; raises `CvaeError`, `OSError`,
-            or what Python raises for values of another form, where the folder is not of this kind.
+        what: name of the kind in errors, such as "a bundle".
+        owns: reads a folder's description and returns its `Owns`. If the folder is of another kind, it raises
+            `CvaeError`, `OSError`, or Python's errors for malformed values.
     """
 
     what: str
@@ -36,29 +36,29 @@ class Layout:
 
 
 def owns_names(names: Iterable[str]) -> Owns:
-    """Own these files, given as paths with slashes, and the folders above them."""
+    """Make an `Owns` of files, given as paths with slashes, and their parent folders."""
     files = set(names)
     folders = {f"{path.rsplit('/', depth)[0]}/" for path in files for depth in range(1, path.count("/") + 1)}
     return (files | folders).__contains__
 
 
 def check_replaceable(folder: Path, layout: Layout, name: Path | None = None) -> Owns:
-    """Raise unless a folder is empty, or everything in it is what this project writes there.
+    """Raise unless a folder is empty, or contains only files that this project writes.
 
     Args:
         folder: the folder.
-        layout: what it may hold.
-        name: what errors call it; the folder if not given.
+        layout: its expected layout.
+        name: name of the folder in errors; default: its path.
 
     Returns:
-        What this project owns in it.
+        A function that returns whether this project owns a path in the folder.
 
     Raises:
-        TargetExistsError: it is no folder, is of another kind, or others put something there.
+        TargetExistsError: it is not a folder, is of another kind, or contains other files.
     """
     name = name or folder
     if folder.is_symlink():
-        found = f"a link to {folder.readlink()}; name what it links to, or choose another name"
+        found = f"a link to {folder.readlink()}; name the link's target, or choose another name"
         raise TargetExistsError(f"{name}: expected {layout.what}, found {found}")
     if not folder.is_dir():
         raise TargetExistsError(f"{name}: expected {layout.what}, found a file; choose another name")
@@ -67,9 +67,9 @@ def check_replaceable(folder: Path, layout: Layout, name: Path | None = None) ->
             return owns_names(())
         owns = layout.owns(folder)
         strangers = sorted(path for path, owned in _walk(folder, owns) if not owned)
-    except (CvaeError, OSError, *_OF_ANOTHER_FORM) as error:
+    except (CvaeError, OSError, *_MALFORMED) as error:
         raise TargetExistsError(
-            f"{name}: expected {layout.what}, found a folder that is none, which is not overwritten: "
+            f"{name}: expected {layout.what}, found another folder, which is not overwritten: "
             f"{error if isinstance(error, CvaeError | OSError) else repr(error)}; choose another name"
         ) from error
     if strangers:
@@ -82,10 +82,10 @@ def check_replaceable(folder: Path, layout: Layout, name: Path | None = None) ->
 
 
 def remove_owned(folder: Path, owns: Owns) -> None:
-    """Remove from a folder what this project owns, and the folder if nothing else is in it."""
+    """Remove from a folder the files that this project owns, then the folder if it is empty."""
     for path, owned in _walk(folder, owns):
         if owned:
-            with contextlib.suppress(OSError):  # what cannot be removed stays, and so does what came meanwhile
+            with contextlib.suppress(OSError):  # files that cannot be removed stay, as do folders with new files
                 if path.endswith("/"):
                     (folder / path).rmdir()
                 else:
@@ -95,15 +95,15 @@ def remove_owned(folder: Path, owns: Owns) -> None:
 
 
 def remove_temporary(folder: Path, owns: Owns) -> None:
-    """Remove the temporary files of this project that processes which were killed have left in a folder."""
-    with contextlib.suppress(OSError):  # what cannot be removed is in nobody's way
+    """Remove this project's temporary files from a folder; killed processes leave them."""
+    with contextlib.suppress(OSError):  # a temporary file that stays does no harm
         for path, owned in _walk(folder, owns):
             if owned and _TEMPORARY.fullmatch(path.rpartition("/")[2]):
                 (folder / path).unlink()
 
 
 def _walk(folder: Path, owns: Owns, below: str = "") -> Iterator[tuple[str, bool]]:
-    """Every path in a folder and whether it is owned, a folder after what is in it; those of others are not entered."""
+    """Yield each path in a folder and whether it is owned, a folder after its content; skip the content of others."""
     with os.scandir(folder / below) as entries:
         found = list(entries)
     for entry in found:

@@ -1,7 +1,7 @@
-"""One process at a time in a folder.
+"""Lock a folder for one process at a time.
 
-The hold is the system's lock of the open folder, `flock`, not a file in it: it ends with its process, however that ends, leaves nothing
-behind, and goes along when the folder is renamed. Where there is none (Windows, some network file systems) nobody is kept out.
+The lock is `flock` on the open folder, not a file in it. It ends with its process, leaves no file, and stays on the
+folder when it is renamed. On Windows and some network file systems, no lock is taken.
 """
 
 import errno
@@ -17,17 +17,17 @@ _NO_LOCKS = (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.EOPNOTSUPP, errno.EN
 
 
 @contextmanager
-def hold_folder(folder: Path, name: Path | None = None) -> Iterator[None]:
-    """Keep every other process out that asks for this folder, for a block.
+def lock_directory(folder: Path, name: Path | None = None) -> Iterator[None]:
+    """Lock a folder against other processes for a block.
 
     Args:
-        folder: one that is there.
-        name: what the error calls it; the folder if not given.
+        folder: an existing folder.
+        name: name of the folder in errors; default: its path.
 
     Raises:
-        InputError: another process holds it, or has just put another folder in its place; or it cannot be opened.
+        InputError: another process has the lock, or has just replaced the folder; or it cannot be opened.
     """
-    if sys.platform == "win32":  # opens no folders
+    if sys.platform == "win32":  # cannot open folders
         yield
         return
     try:
@@ -37,8 +37,8 @@ def hold_folder(folder: Path, name: Path | None = None) -> Iterator[None]:
     try:
         if not (_lock(descriptor) and _is_still(folder, descriptor)):
             raise InputError(
-                f"{name or folder}: expected a folder that no process is writing, found another at work in it; "
-                f"wait until that has ended, or choose another name"
+                f"{name or folder}: expected a folder that no process is writing, found another process at work in it; "
+                f"wait until it ends, or choose another name"
             )
         yield
     finally:
@@ -59,7 +59,7 @@ def _lock(descriptor: int) -> bool:
 
 
 def _is_still(folder: Path, descriptor: int) -> bool:
-    """Whether the folder was not replaced between its opening and its locking."""
+    """Whether the path is still the opened folder: it could be replaced before it was locked."""
     try:
         return os.path.samestat(folder.stat(), os.fstat(descriptor))
     except FileNotFoundError:

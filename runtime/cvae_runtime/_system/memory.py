@@ -1,4 +1,4 @@
-"""How much memory there is, and how much of it this process may still take."""
+"""Physical memory, and memory that is available to this process."""
 
 import os
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 from .._errors import InputError
 from .cgroups import control_groups
 
-# Of the two versions of Linux's control groups: the files with the limit and the usage, and what is cached of files.
+# For each version of Linux's control groups: files with the limit and the usage; the key of cached files in memory.stat.
 _NAMES = {
     1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     2: ("memory.max", "memory.current", "inactive_file"),
@@ -15,25 +15,24 @@ _NAMES = {
 
 
 def physical_memory() -> int:
-    """Bytes that the machine has."""
+    """Memory of the machine in bytes."""
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return 1 << 40  # unknown: NumPy will say when it does not get what it asks for
+    return 1 << 40  # unknown: NumPy raises MemoryError if there is less
 
 
 def available_memory(root: Path = Path("/")) -> int:
-    """Bytes that can be taken before the system swaps or, in a container, ends the process.
+    """Bytes that a process can take before the system swaps or, in a container, kills it.
 
-    Where a system does not tell (others than Linux), it is the physical memory.
+    On systems other than Linux this is the physical memory.
     """
     return min([physical_memory(), *_system(root), *_left(root)])
 
 
 def refuse_size(name: str, size: int) -> None:
-    """Raise `InputError` where ``size`` bytes, of what errors call ``name``, are more than memory has left.
+    """Raise `InputError` if ``size`` bytes exceed the available memory; the error begins with ``name``.
 
-    A system that gives memory before it has it ends the process instead of refusing: a few megabytes can unpack to
-    terabytes.
+    A few megabytes can unpack to terabytes, and a system that overcommits memory kills the process instead of raising.
     """
     if size > (left := available_memory()):
         raise InputError(
@@ -49,13 +48,13 @@ def _system(root: Path) -> Iterator[int]:
 
 
 def _left(root: Path) -> Iterator[int]:
-    """What each of the process's control groups has left; files that are not there set no limit."""
+    """Available bytes of each control group of the process; a missing file means no limit."""
     for version, folder in control_groups("memory", root):
         limit, usage, cache = _NAMES[version]
         try:
             used = int((folder / usage).read_text())
             stat = dict(entry.split() for entry in (folder / "memory.stat").read_text().splitlines())
-            # The system drops what it cached of files when memory is asked for.
+            # The system frees its cache of files on demand.
             yield max(0, int((folder / limit).read_text()) - used + int(stat.get(cache, 0)))
         except (OSError, ValueError):  # ValueError: "max"
             continue

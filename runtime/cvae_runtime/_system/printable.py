@@ -1,30 +1,32 @@
-"""Texts of strangers on a terminal: names and errors that hold control characters print these as escapes."""
+"""Print untrusted text on a terminal safely: escape control characters."""
 
 import logging
 import unicodedata
 from typing import Any
 
-# Categories of control characters, separators of lines, and halves of surrogate pairs, which no encoding has.
+# Unicode categories: control characters, line and paragraph separators, and lone surrogates, which cannot be encoded.
 _ESCAPED = ("Cc", "Cs", "Zl", "Zp")
-_TURNS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # the direction of a text
+_BIDIRECTIONAL = (
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # change the direction of text
+)
 
 
 def printable(text: str, keep: str = "\n\t") -> str:
-    r"""Escape what a terminal would obey instead of show: ``\x1b`` for the character that begins its commands.
+    r"""Escape characters that a terminal interprets: ``\x1b`` for the one that begins its commands.
 
     Args:
         text: any text.
-        keep: control characters that stay.
+        keep: control characters that are not escaped.
     """
     if text.isascii() and text.isprintable():
         return text
     return "".join(
-        _escape(character) if _is_obeyed(character) and character not in keep else character for character in text
+        _escape(character) if _is_control(character) and character not in keep else character for character in text
     )
 
 
 def printable_values(value: Any) -> Any:
-    """A value of JSON, its texts escaped, line breaks and tabs too: what a table shows of a file of strangers."""
+    """Escape the strings of a JSON value, including line breaks and tabs, to print data of untrusted files."""
     if isinstance(value, str):
         return printable(value, keep="")
     if isinstance(value, dict):
@@ -43,14 +45,14 @@ class _Formatter(logging.Formatter):
 
 
 def printable_handler() -> logging.Handler:
-    """A handler of `logging` that writes messages to stderr as texts that a terminal shows and does not obey."""
+    """Make a `logging` handler that writes messages to stderr with control characters escaped."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Formatter("%(message)s"))
     return handler
 
 
-def _is_obeyed(character: str) -> bool:
-    return unicodedata.category(character) in _ESCAPED or character in _TURNS
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) in _ESCAPED or character in _BIDIRECTIONAL
 
 
 def _escape(character: str) -> str:

@@ -1,20 +1,20 @@
-"""How far a long job is: a bar on a terminal, plain lines elsewhere."""
+"""Report the progress of a long job: a bar on a terminal, plain lines elsewhere."""
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_LINES = 20  # that a whole job prints where there is no terminal
+_LINES = 20  # lines of a whole job without a terminal
 
 
 @contextmanager
 def progress(total: int, label: str, *, done: int = 0, quiet: bool = False) -> Iterator[Callable[[int], None]]:
-    """Yield a function that takes how many more of ``total`` are done; all that is printed goes to stderr.
+    """Report progress on stderr; yield a function that takes the number of items just completed.
 
     Args:
-        total: what there is to do.
-        label: what is counted.
-        done: of these, before the block.
+        total: number of items.
+        label: name of the items.
+        done: items that were complete before the block.
         quiet: print nothing.
     """
     if quiet:

@@ -1,7 +1,7 @@
-"""A console script's standard streams: all three open, and able to write every name.
+"""Standard streams of a console script: keep all three open, and print any file name.
 
-A shell can start a process without stdin, stdout or stderr (``2>&-``). The next file that is opened then gets the free
-descriptor, and what C code prints as an error lands in that file.
+A shell can start a process without stdin, stdout or stderr (``2>&-``). The next opened file then gets the free
+descriptor, and errors that C code prints end up in that file.
 """
 
 import contextlib
@@ -13,12 +13,12 @@ import sys
 from .._errors import InputError
 from .printable import printable
 
-# Opened the wrong way round, stdin and stdout fail at the first use. What goes to stderr is dropped.
+# stdin is opened for writing and stdout for reading, so that both fail at the first use. stderr drops its output.
 _MODES = (os.O_WRONLY, os.O_RDONLY, os.O_WRONLY)
 
 
 def guard_streams() -> None:
-    """Open the null device on each closed descriptor of 0, 1 and 2; escape what the encoding of stdout lacks."""
+    """Open the null device on each closed descriptor of 0, 1 and 2; escape characters that stdout cannot encode."""
     for descriptor, mode in enumerate(_MODES):
         try:
             os.fstat(descriptor)
@@ -30,14 +30,14 @@ def guard_streams() -> None:
     if sys.stderr is None:
         sys.stderr = open(2, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115 - for the whole process
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # stderr does so anyhow.
+        # Python sets this for stderr already.
         sys.stdout.reconfigure(errors="backslashreplace")
     elif sys.stdout is None:
         sys.stdout = _Closed()
 
 
 def drop_stdout_that_fails() -> None:
-    """Write what is buffered, or let it go nowhere: at the interpreter's exit a failure would be a complaint of Python's."""
+    """Flush stdout; if that fails, redirect it to the null device, so that Python prints no error at exit."""
     try:
         sys.stdout.flush()
     except (OSError, ValueError):
@@ -47,13 +47,13 @@ def drop_stdout_that_fails() -> None:
 
 
 def print_error(message: str) -> None:
-    """Write a message to stderr, control characters escaped, where it can be written: the exit code is there, too."""
+    """Write a message to stderr, with control characters escaped; ignore errors of stderr itself."""
     with contextlib.suppress(OSError, ValueError):
         print(printable(message), file=sys.stderr, flush=True)
 
 
 def reader_has_gone() -> bool:
-    """Whether stdout or stderr is a pipe that nobody reads; True where the system does not tell."""
+    """Whether stdout or stderr is a pipe without a reader; True if the system cannot poll."""
     if not hasattr(select, "poll"):
         return True
     poll = select.poll()
@@ -63,7 +63,7 @@ def reader_has_gone() -> bool:
 
 
 class _Closed(io.TextIOBase):
-    """Stands for a stdout that was closed: writing to it is an error, not silence."""
+    """Replacement for a closed stdout: writing to it raises `InputError`."""
 
     @property
     def encoding(self) -> str:  # type: ignore[override]

@@ -1,19 +1,19 @@
-"""Read JSON of strangers: one kind of error, and nothing that is too deep or too long for what reads it."""
+"""Parse untrusted JSON: one type of error, and limits on nesting and on the length of integers."""
 
 import json
 from collections.abc import Iterable
 from typing import Any
 
-_DEEPEST = 64  # lists and objects inside each other; files of this project have up to 8
-_LONGEST = 1000  # digits of an integer; Python refuses 4,300, and takes quadratic time below that
+_DEEPEST = 64  # levels of nesting; files of this project have up to 8
+_LONGEST = 1000  # digits of an integer; Python's limit is 4,300, and below it parsing takes quadratic time
 
 
 def parse_json(text: str | bytes) -> Any:
     """Parse a JSON text.
 
     Raises:
-        ValueError: it is no JSON, or not UTF-8, or has NaN or an infinity in it, integers of more than 1,000 digits, or
-            lists and objects nested deeper than 64; the message says which.
+        ValueError: the text is not JSON or not UTF-8; or it contains NaN, an infinity, an integer of more than 1,000
+            digits, or more than 64 levels of lists and objects.
     """
     try:
         value = json.loads(text, parse_constant=_refuse_constant, parse_int=_integer)

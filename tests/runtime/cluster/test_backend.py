@@ -31,9 +31,9 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
 
 
-@pytest.mark.parametrize("form", ["npy", "tar", "parquet"])
-def test_the_folder_is_that_of_one_machine_in_every_format(form, run, tiny_bundle):
-    arguments = [tiny_bundle, "-n", 1000, "--seed", 7, "--first", 3, "--format", form, *SHARDS]
+@pytest.mark.parametrize("file_format", ["npy", "tar", "parquet"])
+def test_the_folder_is_that_of_one_machine_in_every_format(file_format, run, tiny_bundle):
+    arguments = [tiny_bundle, "-n", 1000, "--seed", 7, "--first", 3, "--format", file_format, *SHARDS]
     assert run("-q", *arguments, "-o", "local") == (0, b"", "")
     code, out, err = run(*arguments, "-o", "ray", "--engine", "ray", "--workers", 3)
     assert (code, out, err.splitlines()) == (0, b"", [f"images: {n:,} of 1,000" for n in range(100, 1100, 100)])
@@ -61,7 +61,7 @@ def write(tiny_bundle, tiny_model, tmp_path):
             return on_cluster(None, 3, tiny_bundle, "cpu", "float32", 1, task_of(work), shards)
 
         samples = {"count": 1000, "seed": 0, "first": 0, "temperature": 1.0}
-        settings = ShardSettings.of(tiny_model, shard_size=100, form="npy", dtype="float32", **samples)
+        settings = ShardSettings.of(tiny_model, shard_size=100, file_format="npy", dtype="float32", **samples)
         how = {"resume": False, "overwrite": False, "quiet": True}
         write_shards(tiny_model, tmp_path / name, settings, engine=engine, **how)
         return tmp_path / name
@@ -110,7 +110,7 @@ def test_a_task_that_kills_every_worker_comes_to_an_end(write, tmp_path, monkeyp
 
         return dies
 
-    with pytest.raises(cvae.CvaeError, match=r"^Ray gave up part-00004\.npy: "):
+    with pytest.raises(cvae.CvaeError, match=r"^Ray gave up on part-00004\.npy: "):
         write(task_of)
     assert len(list(calls.iterdir())) == 2
     assert "part-00004.npy" not in contents(tmp_path / "ray")
@@ -121,7 +121,7 @@ def test_a_worker_that_does_not_see_the_folder_says_so(write, tmp_path, refuses)
         return functools.partial(work.func, tmp_path / "elsewhere", *work.args[1:])
 
     message = (
-        f"{tmp_path}/elsewhere/shards.json: expected on {platform.node()} what this command wrote there; "
+        f"{tmp_path}/elsewhere/shards.json: expected the file that this command wrote, found none or another on {platform.node()}; "
         f"name an output folder that all machines of the cluster share"
     )
     with refuses(cvae.InputError, message):
@@ -151,7 +151,7 @@ def test_ctrl_c_is_130_and_the_folder_is_gone_on_with(start, run, tmp_path):
     out, err = process.communicate()
     there = list((tmp_path / "ray").glob("part-*.tar"))
     assert (process.returncode, out) == (130, "")
-    assert err.endswith("of 40 shards; repeat with --resume to go on\n\ninterrupted\n"), err
+    assert err.endswith("of 40 shards; repeat the command with --resume to continue\n\ninterrupted\n"), err
     assert 2 <= len(there) < 40
     assert run("-q", *arguments, "ray") == run("-q", *arguments, "local") == (0, b"", "")
     assert contents("ray") == contents("local")
@@ -168,7 +168,7 @@ def test_a_cluster_that_does_not_answer_is_1(start):
 
 def test_without_the_extra_it_is_1_and_makes_no_folder(start, tmp_path):
     process = start(*SHARDS, "--engine", "ray", program=f"import sys; sys.modules['ray'] = None; {MAIN}")
-    message = "ray is not installed; it comes with: pip install 'cvae-toolkit[ray]'"
+    message = "ray is not installed; install it with: pip install 'cvae-toolkit[ray]'"
     assert process.communicate() == ("", f"Error: {message}\n")
     assert process.returncode == 1
     assert list(tmp_path.iterdir()) == []
@@ -179,10 +179,10 @@ def test_without_the_extra_it_is_1_and_makes_no_folder(start, tmp_path):
     [
         ([*SHARDS, "--workers", 3], "--address and --workers are for --engine ray"),
         ([*SHARDS, "--address", "auto"], "--address and --workers are for --engine ray"),
-        (["--engine", "ray"], "--engine ray makes shards: say --shard-size"),
+        (["--engine", "ray"], "--engine ray needs shards: pass --shard-size"),
         (
             [*SHARDS, "--engine", "ray", "--receipt", "r.json"],
-            "--receipt tells what this process runs on: it is for --engine local",
+            "--receipt describes this process: it is for --engine local",
         ),
     ],
     ids=str,
@@ -194,17 +194,17 @@ def test_wrong_usage_is_2(arguments, message, run, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("form", ["npz", "parquet"])
-def test_a_table_of_codes_is_that_of_one_machine(form, encode, tiny_bundle, monkeypatch):
+@pytest.mark.parametrize("file_format", ["npz", "parquet"])
+def test_a_table_of_codes_is_that_of_one_machine(file_format, encode, tiny_bundle, monkeypatch):
     monkeypatch.setattr("cvae_runtime._commands.encode.code_batch", lambda _shape: 32)  # 16 parts of few images
     np.save("images.npy", np.random.default_rng(3).integers(0, 256, (500, 4, 4, 1), np.uint8))
     arguments = [tiny_bundle, "images.npy", "--samples", 2, "--seed", 5, "--top-anomalies", 7, "--provider", "cpu"]
-    code, local, _ = encode(*arguments, "-o", f"local.{form}", "--anomalies", "local.png")
+    code, local, _ = encode(*arguments, "-o", f"local.{file_format}", "--anomalies", "local.png")
     assert (code, len(local.splitlines())) == (0, 7)
     ray = ["--engine", "ray", "--workers", 3]
-    code, out, err = encode(*arguments, "-o", f"ray.{form}", "--anomalies", "ray.png", *ray)
+    code, out, err = encode(*arguments, "-o", f"ray.{file_format}", "--anomalies", "ray.png", *ray)
     assert (code, out, err.splitlines()[-1]) == (0, local, "images: 500 of 500")
-    assert Path(f"ray.{form}").read_bytes() == Path(f"local.{form}").read_bytes()
+    assert Path(f"ray.{file_format}").read_bytes() == Path(f"local.{file_format}").read_bytes()
     assert Path("ray.png").read_bytes() == Path("local.png").read_bytes()
 
 
@@ -212,6 +212,6 @@ def test_other_images_on_another_machine_are_refused(tiny_model, tmp_path, refus
     np.save(tmp_path / "images.npy", np.zeros((5, 4, 4, 1), np.uint8))
     encoding = Encoding(tmp_path / "images.npy", False, False, False, 1, 0, 0)
     assert encoding.parts(5, 2) == {"0 of 5": range(2), "2 of 5": range(2, 4), "4 of 5": range(4, 5)}
-    message = f"{tmp_path / 'images.npy'}: found 5 images, expected 4 of 6; all machines of a cluster must see the same"
+    message = f"{tmp_path / 'images.npy'}: expected 6 images, found 5; give all machines of the cluster the same files"
     with refuses(cvae.InputError, message):
         encoding(tiny_model, "4 of 6", range(4, 6))

@@ -110,7 +110,7 @@ def test_a_provider_that_falls_back_is_a_problem_with_what_its_libraries_said(bu
             "CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version",
             "update NVIDIA's driver, or pip install 'onnxruntime-gpu[cuda,cudnn]<1.28'",
         ),
-        ("CUDA failure 100: no CUDA-capable device", "docker run --gpus all, or what gives this process its GPU"),
+        ("CUDA failure 100: no CUDA-capable device", "give this process a GPU: docker run --gpus all, for example"),
         ("Please install TensorRT libraries", "pip install 'cvae-toolkit[gpu]' tensorrt"),
         ("libcudnn_graph.so.9: wrong version", "pip install 'cvae-toolkit[gpu]'"),
         ("below the minimum required version", "pip install --upgrade onnxruntime"),
@@ -143,7 +143,7 @@ def test_other_numbers_are_a_problem(bundle, compiled_in):
     assert found.trials[1].worst > 1000.0
     assert found.problems[-1] == Problem(
         "provider directml: probs of decoder.onnx differs by 1.0e-01, tolerance 1.0e-04",
-        'say provider="cpu", or --provider cpu, where its numbers matter',
+        'use provider="cpu" or --provider cpu where exact numbers matter',
     )
 
 
@@ -173,7 +173,7 @@ def test_a_gpu_that_onnx_runtime_cannot_use_is_a_problem(bundle, monkeypatch):
     monkeypatch.setattr(_doctor, "_nvidia", lambda: ["NVIDIA H100, 580.1, 81559 MiB"])
     found = diagnose(bundle)
     assert found.devices[1:] == ["NVIDIA H100, 580.1, 81559 MiB"]
-    what = f"there is a GPU (NVIDIA H100, 580.1, 81559 MiB), and the installed onnxruntime has no {CUDA}"
+    what = f"found a GPU (NVIDIA H100, 580.1, 81559 MiB), but the installed onnxruntime has no {CUDA}"
     assert found.problems == [Problem(what, REMEDIES["cuda"])]
 
 

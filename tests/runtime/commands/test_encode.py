@@ -157,13 +157,13 @@ def test_batches_change_no_row_beyond_rounding(encode, tiny_bundle, monkeypatch)
         np.testing.assert_allclose(cut[name], column, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
-@pytest.mark.parametrize("form", ["npz", "parquet"])
+@pytest.mark.parametrize("file_format", ["npz", "parquet"])
 @pytest.mark.usefixtures("small_batches")
-def test_the_same_images_give_the_same_bytes_on_any_number_of_threads(form, encode, packaged_model):
+def test_the_same_images_give_the_same_bytes_on_any_number_of_threads(file_format, encode, packaged_model):
     np.save("images.npy", cvae.to_uint8(packaged_model.generate(100)))
     for threads in (1, 2):
-        assert encode("-q", "images.npy", "--threads", threads, "-o", f"{threads}.{form}") == (0, b"", "")
-    assert Path(f"1.{form}").read_bytes() == Path(f"2.{form}").read_bytes()
+        assert encode("-q", "images.npy", "--threads", threads, "-o", f"{threads}.{file_format}") == (0, b"", "")
+    assert Path(f"1.{file_format}").read_bytes() == Path(f"2.{file_format}").read_bytes()
 
 
 @pytest.mark.usefixtures("images")
@@ -184,12 +184,12 @@ def test_top_anomalies_are_printed_and_drawn_strangest_first(encode, tiny_bundle
     Path("out").mkdir()
     code, out, _ = encode(tiny_bundle, "images.npy", "--top-anomalies", 3, "-o", "out/codes.npz")
     elbo = arrays("out/codes.npz")["elbo"]
-    strangest = np.argsort(elbo)[:3]
-    assert (code, out.decode()) == (0, "".join(f"{i}\t{elbo[i]:.2f}\n" for i in strangest))
+    lowest = np.argsort(elbo)[:3]
+    assert (code, out.decode()) == (0, "".join(f"{i}\t{elbo[i]:.2f}\n" for i in lowest))
     picture = np.asarray(Image.open("out/anomalies.png"))
-    again = cvae.to_uint8(tiny_model.reconstruct(images[strangest]))
+    again = cvae.to_uint8(tiny_model.reconstruct(images[lowest]))
     width = (picture.shape[1] - 1) // 3
-    for place, (image, reconstruction) in enumerate(zip(images[strangest], again, strict=True)):
+    for place, (image, reconstruction) in enumerate(zip(images[lowest], again, strict=True)):
         left = 1 + place * width + (width - 1 - 10) // 2  # labels are wider than these images
         np.testing.assert_array_equal(picture[2:10:2, left + 1 : left + 9 : 2], image[..., 0])
         np.testing.assert_array_equal(picture[11:19:2, left + 1 : left + 9 : 2], reconstruction[..., 0])
@@ -229,9 +229,9 @@ def test_images_of_which_the_cut_leaves_nothing_are_an_error(options, encode, ti
     np.save("dark.npy", images // 4)
     levels = "192 to 255" if options else "0 to 63"
     message = (
-        f"Error: dark.npy: expected images of which the model's cut at level 128 leaves something, found 75 of 75 that "
-        f"it makes all black or all white (levels {levels}); scale their levels to 0 to 255, or take a model that was "
-        f"trained with --binarize none\n"
+        f"Error: dark.npy: expected images with levels on both sides of the model's threshold, 128; found 75 of 75 on "
+        f"one side (levels {levels}); scale their levels to 0 to 255, or use a model that was trained with "
+        f"--binarize none\n"
     )
     assert encode("-q", tiny_bundle, "dark.npy", *options) == (1, b"", message)
     assert not Path("codes.npz").exists()
@@ -240,7 +240,7 @@ def test_images_of_which_the_cut_leaves_nothing_are_an_error(options, encode, ti
 def test_some_images_of_which_the_cut_leaves_nothing_are_counted_once(encode, tiny_bundle, images):
     images[40:] //= 4
     np.save("images.npy", images)
-    line = "images.npy: the model's cut makes 35 of 75 images all black or all white; their codes say nothing of them\n"
+    line = "images.npy: the model's threshold makes 35 of 75 images all black or all white; their codes carry no information\n"
     assert encode(tiny_bundle, "images.npy") == (0, b"", line)
     assert encode("-q", tiny_bundle, "images.npy", "--overwrite") == (0, b"", "")
 
@@ -301,22 +301,22 @@ def test_help_names_every_option(encode):
             "seed must be an unsigned 64-bit number, 0 to 18446744073709551615; found -1",
         ),
         (["images.npy", "--threads", "0"], "threads must be 1 to 1024; found 0"),
-        (["images.npy", "-o", "a.csv"], "a.csv: expected a name that ends in .npz, .parquet; or say --format"),
+        (["images.npy", "-o", "a.csv"], "a.csv: expected a name that ends in .npz, .parquet; or pass --format"),
         (
             ["images.npy", "-o", "none/a.npz"],
             "cannot write none/a.npz: the folder none does not exist; create it first",
         ),
-        (["images.npy", "-o", "old.npz"], "old.npz exists already; choose another name or say --overwrite"),
-        (["images.npy", "--receipt", "old.npz"], "old.npz exists already; choose another name or say --overwrite"),
+        (["images.npy", "-o", "old.npz"], "old.npz exists already; choose another name or pass --overwrite"),
+        (["images.npy", "--receipt", "old.npz"], "old.npz exists already; choose another name or pass --overwrite"),
         (
             ["images.npy", "--top-anomalies", "3", "--anomalies", "old.npz"],
-            "old.npz exists already; choose another name or say --overwrite",
+            "old.npz exists already; choose another name or pass --overwrite",
         ),
         (["none.npy"], "none.npy: expected a folder of pictures, a picture, an .npy or an IDX file, found nothing"),
         (["empty"], "empty: expected pictures (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP) in the folder, found none"),
         (
             ["photos"],
-            "photos/b/large.png: the model takes 4x4 pixels (width x height), found 5x6; say --resize to scale and crop it",
+            "photos/b/large.png: the model takes 4x4 pixels (width x height), found 5x6; pass --resize to scale and crop it",
         ),
         (
             ["photos", "--resize"],
@@ -327,11 +327,11 @@ def test_help_names_every_option(encode):
         ),
         (
             ["large.npy"],
-            "large.npy: the model takes 4x4 pixels (width x height), found 5x6; say --resize to scale and crop it",
+            "large.npy: the model takes 4x4 pixels (width x height), found 5x6; pass --resize to scale and crop it",
         ),
         (
             ["nan.npy"],
-            "nan.npy: float pictures must lie in [0, 1], found NaN or infinity (16 times); replace them, by numpy.nan_to_num",
+            "nan.npy: float pictures must lie in [0, 1], found NaN or infinity (16 times); replace them with numpy.nan_to_num",
         ),
         (["torn.npy"], "torn.npy: cannot be read as a NumPy file: "),
     ],
@@ -364,12 +364,12 @@ def test_what_cannot_be_done_is_1_and_one_message_and_writes_nothing(arguments, 
     ("arguments", "message"),
     [
         ([], "Missing argument '[BUNDLE] IMAGES'."),
-        (["a", "b", "c"], "expected a bundle and images, found 3 names; put pictures into one folder"),
-        (["a", "--anomalies", "x.png"], "--anomalies names the picture of --top-anomalies: say how many"),
+        (["a", "b", "c"], "expected a bundle and images, found 3 paths; put the images into one folder"),
+        (["a", "--anomalies", "x.png"], "--anomalies is for --top-anomalies: pass both"),
         (["a", "--top-anomalies", "0"], "Invalid value for '--top-anomalies': 0 is not in the range 1<=x<=1000."),
         (["a", "--receipt", "codes.npz"], "--output and --receipt name the same file"),
         (["a", "--top-anomalies", "1", "--receipt", "anomalies.png"], "--anomalies and --receipt name the same file"),
-        (["a", "-o", "-"], "a table is a file: name it with --output"),
+        (["a", "-o", "-"], "cannot write a table to stdout: name a file with --output"),
         (["a", "--format", "csv"], "Invalid value for '--format': 'csv' is not one of 'npz', 'parquet'."),
         (["a", "--samples", "x"], "Invalid value for '--samples': 'x' is not a valid integer."),
     ],
@@ -394,25 +394,25 @@ def test_a_bundle_that_is_none_is_5_and_a_provider_that_is_not_there_4(encode):
 @pytest.mark.usefixtures("images")
 def test_without_pyarrow_parquet_names_the_extra_before_any_work(encode, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    message = "Error: pyarrow is not installed; it comes with: pip install 'cvae-toolkit[parquet]'\n"
+    message = "Error: pyarrow is not installed; install it with: pip install 'cvae-toolkit[parquet]'\n"
     assert encode("none", "images.npy", "-o", "codes.parquet") == (1, b"", message)
 
 
-@pytest.mark.parametrize("form", ["npz", "parquet"])
+@pytest.mark.parametrize("file_format", ["npz", "parquet"])
 @pytest.mark.usefixtures("images")
-def test_ctrl_c_is_130_and_leaves_what_was_there(form, python, tiny_bundle):
-    Path(f"codes.{form}").write_bytes(b"old")
-    arguments = ["-q", tiny_bundle, "images.npy", "--provider", "cpu", "--overwrite", "-o", f"codes.{form}"]
+def test_ctrl_c_is_130_and_leaves_what_was_there(file_format, python, tiny_bundle):
+    Path(f"codes.{file_format}").write_bytes(b"old")
+    arguments = ["-q", tiny_bundle, "images.npy", "--provider", "cpu", "--overwrite", "-o", f"codes.{file_format}"]
     assert python(INTERRUPTED, *arguments) == (128 + signal.SIGINT, "", "\ninterrupted\n")
-    assert sorted(path.name for path in Path().iterdir()) == [f"codes.{form}", "images.npy", "tiny"]
-    assert Path(f"codes.{form}").read_bytes() == b"old"
+    assert sorted(path.name for path in Path().iterdir()) == [f"codes.{file_format}", "images.npy", "tiny"]
+    assert Path(f"codes.{file_format}").read_bytes() == b"old"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits of a file's size are POSIX's")
-@pytest.mark.parametrize("form", ["npz", "parquet"])
+@pytest.mark.parametrize("file_format", ["npz", "parquet"])
 @pytest.mark.usefixtures("images")
-def test_a_disk_that_is_full_is_1_and_leaves_nothing(form, python, tiny_bundle):
-    arguments = ["-q", tiny_bundle, "images.npy", "--provider", "cpu", "-o", f"codes.{form}"]
-    message = f"Error: cannot write codes.{form}: File too large; check space and permissions\n"
+def test_a_disk_that_is_full_is_1_and_leaves_nothing(file_format, python, tiny_bundle):
+    arguments = ["-q", tiny_bundle, "images.npy", "--provider", "cpu", "-o", f"codes.{file_format}"]
+    message = f"Error: cannot write codes.{file_format}: File too large; check space and permissions\n"
     assert python(LIMITED_TO.format(size=1500), *arguments) == (1, "", message)
     assert sorted(path.name for path in Path().iterdir()) == ["images.npy", "tiny"]

@@ -9,7 +9,7 @@ from PIL import Image, ImageSequence
 
 import cvae_runtime as cvae
 import cvae_runtime.images
-from cvae_runtime._images.captions import label_cells, label_rows
+from cvae_runtime._images.captions import caption_cells, caption_rows
 
 
 def pixels(name="samples.png"):
@@ -123,21 +123,21 @@ def test_scale_enlarges_by_whole_factors(run, tiny_bundle, tiny_model, image):
 
 
 def test_samples_are_labelled_by_their_index(run, tiny_bundle, tiny_model):
-    assert run(tiny_bundle, "-n", 3, "--first", 9, "--labels") == (0, b"", "")
+    assert run(tiny_bundle, "-n", 3, "--first", 9, "--captions") == (0, b"", "")
     images = cvae.to_uint8(tiny_model.generate(3, first=9)).repeat(2, axis=1).repeat(2, axis=2)
-    cells = label_cells(images, ["9", "10", "11"])
+    cells = caption_cells(images, ["9", "10", "11"])
     np.testing.assert_array_equal(pixels(), cvae.picture_grid(cells)[..., 0])
-    assert run(tiny_bundle, "-n", 3, "--first", 9, "--labels", "--gif") == (0, b"", "")
+    assert run(tiny_bundle, "-n", 3, "--first", 9, "--captions", "--gif") == (0, b"", "")
     np.testing.assert_array_equal(frames("samples.gif"), cells[..., 0])
 
 
 def test_traversals_are_labelled_by_their_dimension(run, tiny_bundle, tiny_model):
-    arguments = [tiny_bundle, "--traverse", 6, "--dimensions", "2,0", "--steps", 2, "--labels"]
+    arguments = [tiny_bundle, "--traverse", 6, "--dimensions", "2,0", "--steps", 2, "--captions"]
     assert run(*arguments) == (0, b"", "")
     images = tiny_model.traverse(cvae.prior_latents(0, 6, 1, 3)[0], [2, 0], steps=2)
-    np.testing.assert_array_equal(pixels(), label_rows(grid(images, 2)[..., np.newaxis], ["2", "0"], 1)[..., 0])
+    np.testing.assert_array_equal(pixels(), caption_rows(grid(images, 2)[..., np.newaxis], ["2", "0"], 1)[..., 0])
     assert run(*arguments, "--gif") == (0, b"", "")
-    column = label_cells(cvae.to_uint8(images[:, 1]).repeat(2, axis=1).repeat(2, axis=2), ["2", "0"])
+    column = caption_cells(cvae.to_uint8(images[:, 1]).repeat(2, axis=1).repeat(2, axis=2), ["2", "0"])
     np.testing.assert_array_equal(frames("samples.gif")[1], cvae.picture_grid(column)[..., 0])
 
 
@@ -155,13 +155,16 @@ def test_rows_as_an_array_are_grey_levels_where_asked(run, tiny_bundle, tiny_mod
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--manifold", "--traverse", "0"], "--traverse and --manifold are two jobs: give one of them"),
-        (["--interpolate", "0", "1", "--manifold"], "--interpolate and --manifold are two jobs: give one of them"),
+        (["--manifold", "--traverse", "0"], "--traverse and --manifold contradict each other: pass one of them"),
+        (
+            ["--interpolate", "0", "1", "--manifold"],
+            "--interpolate and --manifold contradict each other: pass one of them",
+        ),
         (
             ["--reconstruct", "a.png", "--interpolate", "0", "1"],
-            "--reconstruct and --interpolate are two jobs: give one of them",
+            "--reconstruct and --interpolate contradict each other: pass one of them",
         ),
-        (["--latents", "z.npy", "--traverse", "0"], "--latents and --traverse are two jobs: give one of them"),
+        (["--latents", "z.npy", "--traverse", "0"], "--latents and --traverse contradict each other: pass one of them"),
         (["--manifold", "-n", "3"], "--count, --first and --temperature are for samples, not for --manifold"),
         (["--traverse", "0", "--first", "3"], "--count, --first and --temperature are for samples, not for --traverse"),
         (["--manifold", "--gray"], "--resize, --gray and --invert are for --reconstruct, --interpolate and --traverse"),
@@ -170,14 +173,14 @@ def test_rows_as_an_array_are_grey_levels_where_asked(run, tiny_bundle, tiny_mod
         (["--steps", "5"], "--steps is for --interpolate, --traverse, --manifold"),
         (["--interpolate", "0", "1", "--dimensions", "1"], "--dimensions is for --traverse, --manifold"),
         (["--manifold", "--span", "2"], "--span is for --traverse"),
-        (["--manifold", "--labels"], "--labels is for samples and --traverse, not for --manifold"),
-        (["--reconstruct", "a.png", "--labels"], "--labels is for samples and --traverse, not for --reconstruct"),
-        (["--gif", "--format", "npy"], "--gif and --format npy contradict each other: give one of them"),
+        (["--manifold", "--captions"], "--captions is for samples and --traverse, not for --manifold"),
+        (["--reconstruct", "a.png", "--captions"], "--captions is for samples and --traverse, not for --reconstruct"),
+        (["--gif", "--format", "npy"], "--gif and --format npy contradict each other: pass one of them"),
         (["--interpolate", "0"], "Option '--interpolate' requires 2 arguments."),
         (["--scale", "0"], "Invalid value for '--scale': 0 is not in the range 1<=x<=16."),
         (
             ["--manifold", "--dimensions", "3,x"],
-            "Invalid value for '--dimensions': expected whole numbers with commas between them, as 3,7; found '3,x'",
+            "Invalid value for '--dimensions': expected integers separated by commas, such as 3,7; found '3,x'",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -207,13 +210,13 @@ def test_wrong_usage_is_2_and_says_what_is_wrong(arguments, message, run, tiny_b
         ),
         (
             ["--manifold", "--steps", "101"],
-            "10,201 images are too many for one png (at most 10,000); say --format npy or --separate",
+            "10,201 images are too many for one png (at most 10,000); pass --format npy or --separate",
         ),
-        (["-o", "a.npy", "--scale", "2"], "--scale and --labels are for pictures; a npy holds numbers"),
-        (["-o", "a.npz", "--labels"], "--scale and --labels are for pictures; a npz holds numbers"),
+        (["-o", "a.npy", "--scale", "2"], "--scale and --captions are for pictures; a npy holds numbers"),
+        (["-o", "a.npz", "--captions"], "--scale and --captions are for pictures; a npz holds numbers"),
         (
-            ["-o", "many", "--separate", "--labels"],
-            "--labels is for one picture; separate files have their numbers in their names",
+            ["-o", "many", "--separate", "--captions"],
+            "--captions is for one picture; separate files have their numbers in their names",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -235,5 +238,5 @@ def test_several_images_in_one_file_are_refused(run, tiny_bundle, tiny):
 def test_what_is_there_is_refused_before_any_work(run, tiny_bundle, monkeypatch):
     Path("samples.gif").write_bytes(b"old")
     monkeypatch.setattr(cvae.Model, "manifold", None)
-    message = "Error: samples.gif exists already; choose another name or say --overwrite\n"
+    message = "Error: samples.gif exists already; choose another name or pass --overwrite\n"
     assert run(tiny_bundle, "--manifold", "--gif") == (1, b"", message)

@@ -13,8 +13,8 @@ import cvae_runtime.images
 from cvae_runtime._commands.output import Output
 
 
-def output(name, form=None, *, separate=False, overwrite=False, dtype=None):
-    return Output(str(name), form, separate=separate, overwrite=overwrite, dtype=dtype)
+def output(name, file_format=None, *, separate=False, overwrite=False, dtype=None):
+    return Output(str(name), file_format, separate=separate, overwrite=overwrite, dtype=dtype)
 
 
 def levels(*values, size=4, channels=1):
@@ -32,7 +32,7 @@ def cells(data, size, columns):
 
 
 @pytest.mark.parametrize(
-    ("name", "form", "separate", "expected"),
+    ("name", "file_format", "separate", "expected"),
     [
         ("a.png", None, False, "png"),
         ("a.GIF", None, False, "gif"),
@@ -47,35 +47,35 @@ def cells(data, size, columns):
         ("folder", "npy", True, "npy"),
     ],
 )
-def test_the_form_is_the_one_asked_for_or_the_name_s(name, form, separate, expected):
-    made = output(name, form, separate=separate)
-    assert (made.form, made.is_array) == (expected, expected in ("npy", "npz"))
+def test_the_form_is_the_one_asked_for_or_the_name_s(name, file_format, separate, expected):
+    made = output(name, file_format, separate=separate)
+    assert (made.format, made.is_array) == (expected, expected in ("npy", "npz"))
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "samples.pngg", "dir/a.v2"])
 def test_a_name_that_says_another_form_is_refused(name, refuses):
-    with refuses(cvae.InputError, f"{name}: expected a name that ends in .png, .gif, .npy, .npz; or say --format"):
+    with refuses(cvae.InputError, f"{name}: expected a name that ends in .png, .gif, .npy, .npz; or pass --format"):
         output(name)
 
 
-@pytest.mark.parametrize("form", ["png", "gif"])
-def test_a_dtype_for_pictures_is_refused(form, refuses):
-    with refuses(cvae.InputError, f"--dtype is for npy and npz; a {form} holds grey levels"):
-        output(f"a.{form}", dtype="uint8")
+@pytest.mark.parametrize("file_format", ["png", "gif"])
+def test_a_dtype_for_pictures_is_refused(file_format, refuses):
+    with refuses(cvae.InputError, f"--dtype is for npy and npz; a {file_format} holds grey levels"):
+        output(f"a.{file_format}", dtype="uint8")
 
 
-@pytest.mark.parametrize(("name", "form"), [("-", None), ("-", "npy"), ("folder", "gif"), ("folder", "npz")])
-def test_separate_is_for_files_in_a_folder(name, form, refuses):
+@pytest.mark.parametrize(("name", "file_format"), [("-", None), ("-", "npy"), ("folder", "gif"), ("folder", "npz")])
+def test_separate_is_for_files_in_a_folder(name, file_format, refuses):
     with refuses(cvae.InputError, "--separate writes png or npy files into a folder; name one with --output"):
-        output(name, form, separate=True)
+        output(name, file_format, separate=True)
 
 
 def test_a_picture_of_too_many_images_is_refused(tmp_path, refuses):
     output(tmp_path / "a.png").check(10_000)
-    for form in ("png", "gif"):
-        message = f"10,001 images are too many for one {form} (at most 10,000); say --format npy or --separate"
+    for file_format in ("png", "gif"):
+        message = f"10,001 images are too many for one {file_format} (at most 10,000); pass --format npy or --separate"
         with refuses(cvae.InputError, message):
-            output(tmp_path / f"a.{form}").check(10_001)
+            output(tmp_path / f"a.{file_format}").check(10_001)
     output(tmp_path / "a.npy").check(10_001)
     output(tmp_path / "folder", separate=True).check(10_001)
 
@@ -91,7 +91,7 @@ def test_what_is_there_is_refused_and_named(tmp_path, refuses):
     target = tmp_path / "a.png"
     output(target).check(1)
     target.write_bytes(b"old")
-    with refuses(cvae.TargetExistsError, f"{target} exists already; choose another name or say --overwrite"):
+    with refuses(cvae.TargetExistsError, f"{target} exists already; choose another name or pass --overwrite"):
         output(target).check(1)
     output(target, overwrite=True).check(1)
 
@@ -103,7 +103,7 @@ def test_a_folder_with_images_is_refused_and_one_without_is_not(tmp_path, refuse
     (folder / "README").write_text("mine")
     output(folder, separate=True).check(1)
     (folder / "image_000000.png").write_bytes(b"old")
-    with refuses(cvae.TargetExistsError, f"{folder} exists already; choose another name or say --overwrite"):
+    with refuses(cvae.TargetExistsError, f"{folder} exists already; choose another name or pass --overwrite"):
         output(folder, separate=True).check(1)
     output(folder, separate=True, overwrite=True).check(1)
     (folder / "image_000001.png").mkdir()
@@ -147,8 +147,8 @@ def test_arrays_are_what_was_made_or_its_grey_levels(tmp_path):
     images = np.random.default_rng(0).random((3, 4, 4, 1), np.float32)
     more = {"images": images, "seed": np.array(5)}
     for dtype, expected in ((None, images), ("float32", images), ("uint8", cvae.to_uint8(images))):
-        for form in ("npy", "npz"):
-            output(tmp_path / f"a.{form}", dtype=dtype).write(images, more)
+        for file_format in ("npy", "npz"):
+            output(tmp_path / f"a.{file_format}", dtype=dtype).write(images, more)
         found = cvae.images.read_npy(tmp_path / "a.npy")
         archived, seed = cvae.images.read_npz(tmp_path / "a.npz", ["images", "seed"])
         assert found.dtype == archived.dtype == expected.dtype

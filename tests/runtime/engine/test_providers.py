@@ -258,7 +258,7 @@ def test_a_graph_that_cannot_be_opened(provider, monkeypatch):
 
 def test_missing_onnxruntime(monkeypatch, refuses):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)  # importing it fails as if it were not installed
-    message = "onnxruntime is not installed; it comes with: pip install 'cvae-toolkit[cpu]'"
+    message = "onnxruntime is not installed; install it with: pip install 'cvae-toolkit[cpu]'"
     with refuses(cvae.MissingExtraError, message):
         cvae.load()
 
@@ -266,7 +266,7 @@ def test_missing_onnxruntime(monkeypatch, refuses):
 def test_a_folder_left_by_pip_is_not_a_module(tmp_path, monkeypatch, refuses):
     (tmp_path / "left_over").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
-    message = "left_over is there in part only; it comes with: pip install --force-reinstall --no-deps left_over"
+    message = "left_over is only partly installed; install it with: pip install --force-reinstall --no-deps left_over"
     with refuses(cvae.MissingExtraError, message):
         cvae.system.require("left_over", "cpu")
 

@@ -131,7 +131,7 @@ def test_commands_write_receipts_with_the_request(arguments, request_, run, tiny
 
 def test_an_existing_receipt_is_kept(run, tiny_bundle, tmp_path):
     (tmp_path / "r.json").write_text("old")
-    message = "Error: r.json exists already; choose another name or say --overwrite\n"
+    message = "Error: r.json exists already; choose another name or pass --overwrite\n"
     assert run(tiny_bundle, "--receipt", "r.json") == (1, b"", message)
     assert not (tmp_path / "samples.png").exists()
     assert run(tiny_bundle, "--receipt", "r.json", "--overwrite") == (0, b"", "")

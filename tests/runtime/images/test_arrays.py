@@ -185,7 +185,7 @@ def test_a_half_becomes_128_so_that_both_thresholds_agree():
             np.zeros((2, 2), np.uint8),
             (
                 "expected pictures of shape (N, H, W) or (N, H, W, C) with C 1 or 3, found shape (2, 2); "
-                "of flat images make array.reshape(-1, H, W)"
+                "for flat images use array.reshape(-1, H, W)"
             ),
         ),
         (
@@ -206,11 +206,11 @@ def test_a_half_becomes_128_so_that_both_thresholds_agree():
         ),
         (
             np.array([[[-0.25, 1.0]]]),
-            "float pictures must lie in [0, 1], found -0.25 to 1; of values in [-1, 1] take (array + 1) / 2",
+            "float pictures must lie in [0, 1], found -0.25 to 1; for values in [-1, 1] use (array + 1) / 2",
         ),
         (
             np.array([[[np.nan, 1.0]]]),
-            "float pictures must lie in [0, 1], found NaN or infinity (1 times); replace them, by numpy.nan_to_num",
+            "float pictures must lie in [0, 1], found NaN or infinity (1 times); replace them with numpy.nan_to_num",
         ),
     ],
 )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import cvae_runtime as cvae
-from cvae_runtime._images.captions import label_cells, label_rows
+from cvae_runtime._images.captions import caption_cells, caption_rows
 
 HEIGHT = 14
 
@@ -17,7 +17,7 @@ def inked(area):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_label_stands_below_its_image(channels):
     images = np.random.default_rng(0).integers(0, 256, (3, 20, 30, channels), np.uint8)
-    cells = label_cells(images, ["7", "", "7"])
+    cells = caption_cells(images, ["7", "", "7"])
     assert (cells.dtype, cells.shape) == (np.uint8, (3, 20 + HEIGHT, 30, channels))
     np.testing.assert_array_equal(cells[:, :20], images)
     np.testing.assert_array_equal(cells[0, 20:], cells[2, 20:])
@@ -28,7 +28,7 @@ def test_a_label_stands_below_its_image(channels):
 
 def test_cells_are_as_wide_as_the_longest_label_and_images_in_their_middle():
     images = np.full((2, 5, 6, 1), 200, np.uint8)
-    cells = label_cells(images, ["1", "18446744073709551615"])
+    cells = caption_cells(images, ["1", "18446744073709551615"])
     width = cells.shape[2]
     assert width > 60
     columns = np.flatnonzero((cells[:, :5] == 200).all(axis=(0, 1, 3)))
@@ -39,13 +39,13 @@ def test_cells_are_as_wide_as_the_longest_label_and_images_in_their_middle():
 
 
 def test_different_labels_look_different():
-    cells = label_cells(np.zeros((10, 1, 30, 1), np.uint8), list("0123456789"))
+    cells = caption_cells(np.zeros((10, 1, 30, 1), np.uint8), list("0123456789"))
     assert len({cell.tobytes() for cell in cells}) == 10
 
 
 def test_a_row_s_label_stands_before_it():
     grid = cvae.picture_grid(np.full((6, 20, 20, 1), 255, np.uint8), columns=2)
-    labelled = label_rows(grid, ["3", "", "41"], 1)
+    labelled = caption_rows(grid, ["3", "", "41"], 1)
     margin = labelled.shape[1] - grid.shape[1]
     assert margin > 0
     np.testing.assert_array_equal(labelled[:, margin:], grid)
@@ -58,6 +58,6 @@ def test_a_row_s_label_stands_before_it():
 @pytest.mark.parametrize("size", [1, 4])
 def test_rows_lower_than_text_are_labelled_all_the_same(size):
     grid = cvae.picture_grid(np.zeros((2, size, size, 3), np.uint8), columns=1)
-    labelled = label_rows(grid, ["0", "1"], 1)
+    labelled = caption_rows(grid, ["0", "1"], 1)
     assert (labelled.shape[0], labelled.shape[2]) == (grid.shape[0], 3)
     assert labelled.shape[1] > grid.shape[1]

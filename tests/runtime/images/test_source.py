@@ -91,8 +91,8 @@ def test_another_array_of_two_dimensions_is_never_one_picture(tmp_path, shape, r
     array = np.zeros(shape, np.uint8)
     np.save(path, array)
     message = (
-        f"{path}: expected an array of shape (4, 4), one picture, or (N, 16), flat ones, found shape {shape}; "
-        f"of one picture of another size make array[None], of flat ones array.reshape(-1, H, W)"
+        f"{path}: expected an array of shape (4, 4), one picture, or (N, 16), flat pictures, found shape {shape}; "
+        f"for one picture of another size use array[None], for flat ones array.reshape(-1, H, W)"
     )
     for read in (open_images, lambda path, *how, **options: cvae.read_images([path], *how, **options)):
         with refuses(cvae.InputError, message):
@@ -147,7 +147,7 @@ def test_images_are_brought_to_the_shape_as_those_of_generate_are(kind, tmp_path
 
 def test_colour_becomes_grey_only_when_it_is_asked_for(tmp_path, refuses):
     np.save(tmp_path / "a.npy", IMAGES.repeat(3, axis=3))
-    message = f"{tmp_path / 'a.npy'}: the model takes grey pictures, found colour; say --gray to turn it grey"
+    message = f"{tmp_path / 'a.npy'}: the model takes grey pictures, found colour; pass --gray to turn it grey"
     with refuses(cvae.InputError, message):
         open_images(tmp_path / "a.npy", SHAPE).read(0, 1)
     np.testing.assert_array_equal(open_images(tmp_path / "a.npy", SHAPE, gray=True).read(2, 9), IMAGES[2:9])
@@ -182,8 +182,8 @@ def test_what_is_no_image_is_refused_and_named(tmp_path, write_idx, refuses, mon
     (tmp_path / "folder/a.txt").write_text("hello")
     expected = "expected a folder of pictures, a picture, an .npy or an IDX file, found"
     messages = {
-        "set.npz": f"set.npz: {expected} NPZ; save one of its arrays (x_test, y_test) by numpy.save",
-        "rows.csv": f"rows.csv: {expected} CSV; save the pixels of its rows by numpy.save, as an array uint8 (N, H, W)",
+        "set.npz": f"set.npz: {expected} NPZ; save one of its arrays (x_test, y_test) with numpy.save",
+        "rows.csv": f"rows.csv: {expected} CSV; save the pixels of its rows with numpy.save, as an array uint8 (N, H, W)",
         "folder": "folder: expected pictures (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP) in the folder, found none; "
         "passed over 1 file: 1 text (a.txt)",
         "empty": "empty: expected pictures (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP) in the folder, found none",

@@ -4,28 +4,28 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvae_runtime._jobs.anomalies import Strangest, draw_pairs
+from cvae_runtime._jobs.anomalies import LowestElbo, draw_pairs
 
 
 @given(st.lists(st.integers(-5, 5), min_size=1, max_size=40), st.integers(1, 9), st.integers(1, 9))
 def test_they_are_the_first_of_all_in_order_whatever_the_batches_are(elbos, limit, batch):
     elbo, index = np.array(elbos, np.float64), np.arange(100, 100 + len(elbos))
     images = index.astype(np.uint8).reshape(-1, 1, 1, 1)
-    strangest = Strangest(limit, (1, 1, 1))
+    lowest = LowestElbo(limit, (1, 1, 1))
     for start in range(0, len(elbos), batch):
         part = slice(start, start + batch)
-        strangest.offer(index[part], elbo[part], images[part])
+        lowest.offer(index[part], elbo[part], images[part])
     expected = sorted(range(len(elbos)), key=lambda i: (elbos[i], i))[:limit]
-    assert strangest.elbo.tolist() == [elbos[i] for i in expected]
-    assert strangest.index.tolist() == [100 + i for i in expected]
-    assert strangest.images.ravel().tolist() == strangest.index.tolist()
-    assert (strangest.index.dtype, strangest.images.dtype) == (np.int64, np.uint8)
+    assert lowest.elbo.tolist() == [elbos[i] for i in expected]
+    assert lowest.index.tolist() == [100 + i for i in expected]
+    assert lowest.images.ravel().tolist() == lowest.index.tolist()
+    assert (lowest.index.dtype, lowest.images.dtype) == (np.int64, np.uint8)
 
 
 def test_none_are_kept_where_none_are_wanted():
-    strangest = Strangest(0, (1, 1, 1))
-    strangest.offer(np.arange(3), np.zeros(3), np.zeros((3, 1, 1, 1), np.uint8))
-    assert strangest.images.shape == (0, 1, 1, 1)
+    lowest = LowestElbo(0, (1, 1, 1))
+    lowest.offer(np.arange(3), np.zeros(3), np.zeros((3, 1, 1, 1), np.uint8))
+    assert lowest.images.shape == (0, 1, 1, 1)
 
 
 def test_an_original_stands_above_its_reconstruction_and_its_label():

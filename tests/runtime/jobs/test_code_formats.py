@@ -25,9 +25,9 @@ def batches(size):
     return [{name: column[start : start + size] for name, column in COLUMNS.items()} for start in range(0, 25, size)]
 
 
-def written(path, form, size=10):
+def written(path, file_format, size=10):
     with new_file(path) as file:
-        CODE_FORMATS[form](file, iter(batches(size)))
+        CODE_FORMATS[file_format](file, iter(batches(size)))
     return path
 
 

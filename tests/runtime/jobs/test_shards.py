@@ -20,9 +20,9 @@ from cvae_runtime._jobs import shards as _shards
 from cvae_runtime._jobs.shards import SETTINGS_NAME, ShardSettings, one_by_one, write_shards
 
 
-def settings_of(model, count=25, size=10, form="npy", dtype="float32", **stream):
+def settings_of(model, count=25, size=10, file_format="npy", dtype="float32", **stream):
     stream = {"seed": 0, "first": 0, "temperature": 1.0, **stream}
-    return ShardSettings.of(model, count=count, shard_size=size, form=form, dtype=dtype, **stream)
+    return ShardSettings.of(model, count=count, shard_size=size, file_format=file_format, dtype=dtype, **stream)
 
 
 def contents(folder):
@@ -66,7 +66,7 @@ def test_a_shard_is_written_a_batch_at_a_time(write, tiny_model, monkeypatch):
 
 
 def test_a_tar_has_a_picture_a_sample_and_nothing_of_its_maker(write, tiny_model):
-    folder = write(form="tar", dtype="uint8", first=7)
+    folder = write(file_format="tar", dtype="uint8", first=7)
     (images,) = tiny_model.stream(25, first=7)
     found = []
     for number in range(3):
@@ -81,7 +81,7 @@ def test_a_tar_has_a_picture_a_sample_and_nothing_of_its_maker(write, tiny_model
 
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
 def test_parquet_has_the_index_and_the_image_with_its_shape(dtype, write, tiny_model):
-    folder = write(form="parquet", dtype=dtype, first=7)
+    folder = write(file_format="parquet", dtype=dtype, first=7)
     table = pa.concat_tables([parquet.read_table(folder / f"part-0000{i}.parquet") for i in range(3)])
     tensor = pa.fixed_shape_tensor(pa.type_for_alias(dtype), (4, 4, 1), permutation=(0, 1, 2))
     assert table.schema == pa.schema([("index", pa.int64()), ("image", tensor)])
@@ -91,9 +91,11 @@ def test_parquet_has_the_index_and_the_image_with_its_shape(dtype, write, tiny_m
     np.testing.assert_array_equal(table["image"].combine_chunks().to_numpy_ndarray(), expected)
 
 
-@pytest.mark.parametrize("form", ["npy", "tar", "parquet"])
-def test_the_same_settings_give_the_same_bytes(form, write):
-    assert contents(write("a", form=form, dtype="uint8")) == contents(write("b", form=form, dtype="uint8"))
+@pytest.mark.parametrize("file_format", ["npy", "tar", "parquet"])
+def test_the_same_settings_give_the_same_bytes(file_format, write):
+    assert contents(write("a", file_format=file_format, dtype="uint8")) == contents(
+        write("b", file_format=file_format, dtype="uint8")
+    )
 
 
 def test_the_settings_lie_beside_the_shards(write, bundles):
@@ -121,16 +123,16 @@ def test_names_sort_in_the_stream_s_order_however_many_there_are(tiny_model):
     assert names == sorted(names)
 
 
-@pytest.mark.parametrize("form", ["npy", "tar", "parquet"])
-def test_what_is_missing_is_made_and_nothing_else(form, write):
-    folder = write(form=form, dtype="uint8", first=3)
+@pytest.mark.parametrize("file_format", ["npy", "tar", "parquet"])
+def test_what_is_missing_is_made_and_nothing_else(file_format, write):
+    folder = write(file_format=file_format, dtype="uint8", first=3)
     undisturbed = contents(folder)
-    (folder / f"part-00001.{form}").unlink()
-    (folder / f".part-00001.{form}.0123abcd.tmp").write_bytes(b"half")
-    kept = (folder / f"part-00000.{form}").stat().st_mtime_ns
-    write(form=form, dtype="uint8", first=3, resume=True)
+    (folder / f"part-00001.{file_format}").unlink()
+    (folder / f".part-00001.{file_format}.0123abcd.tmp").write_bytes(b"half")
+    kept = (folder / f"part-00000.{file_format}").stat().st_mtime_ns
+    write(file_format=file_format, dtype="uint8", first=3, resume=True)
     assert contents(folder) == undisturbed
-    assert (folder / f"part-00000.{form}").stat().st_mtime_ns == kept
+    assert (folder / f"part-00000.{file_format}").stat().st_mtime_ns == kept
 
 
 def test_a_finished_folder_is_left_alone_and_a_new_one_is_begun(write, monkeypatch):
@@ -145,8 +147,8 @@ def test_other_settings_are_refused_and_listed(write, refuses):
     folder = write()
     before = contents(folder)
     message = (
-        f"{folder} was begun with other settings: count was 25 and is now 26; seed was 0 and is now 1; "
-        f"dtype was 'float32' and is now 'uint8'; repeat the first ones, or begin anew with --overwrite instead of --resume"
+        f"{folder} was written with other settings: count was 25 and is now 26; seed was 0 and is now 1; "
+        f"dtype was 'float32' and is now 'uint8'; use the old settings, or start again with --overwrite instead of --resume"
     )
     with refuses(cvae.InputError, message):
         write(resume=True, count=26, seed=1, dtype="uint8")
@@ -162,8 +164,8 @@ def test_every_setting_counts(field, write, refuses):
     settings[field] = "other"
     path.write_text(json.dumps(settings))
     message = (
-        f"{folder} was begun with other settings: {field} was 'other' and is now {now!r}; "
-        f"repeat the first ones, or begin anew with --overwrite instead of --resume"
+        f"{folder} was written with other settings: {field} was 'other' and is now {now!r}; "
+        f"use the old settings, or start again with --overwrite instead of --resume"
     )
     with refuses(cvae.InputError, message):
         write(count=8, resume=True)
@@ -172,7 +174,7 @@ def test_every_setting_counts(field, write, refuses):
 def test_a_folder_that_is_there_is_refused_or_replaced(write, refuses):
     folder = write()
     with refuses(
-        cvae.TargetExistsError, f"{folder} exists already; choose another name or say --resume or --overwrite"
+        cvae.TargetExistsError, f"{folder} exists already; choose another name or pass --resume or --overwrite"
     ):
         write()
     write(count=8, overwrite=True)
@@ -183,8 +185,8 @@ def test_a_folder_that_is_there_is_refused_or_replaced(write, refuses):
 def test_a_folder_that_another_process_is_writing_is_refused(option, write, tiny_model, tmp_path, refuses):
     folder = tmp_path / "out"
     message = (
-        f"{folder}: expected a folder that no process is writing, found another at work in it; "
-        f"wait until that has ended, or choose another name"
+        f"{folder}: expected a folder that no process is writing, found another process at work in it; "
+        f"wait until it ends, or choose another name"
     )
 
     def engine(work, parts):
@@ -203,7 +205,7 @@ def test_a_folder_of_something_else_is_not_resumed(write, tmp_path, refuses):
     folder.mkdir()
     (folder / "chapter.txt").write_text("years of work")
     message = (
-        f"{folder}: expected a folder of shards with a shards.json that can be read; "
+        f"{folder}: expected a folder of shards with a readable shards.json, "
         f"found [Errno 2] No such file or directory: '{folder}/shards.json'; name another folder"
     )
     with refuses(cvae.InputError, message):
@@ -216,7 +218,7 @@ def test_a_folder_of_something_else_is_not_resumed(write, tmp_path, refuses):
 
 def none_of_shards(folder, reason):
     return (
-        f"{folder}: expected a folder of shards, found a folder that is none, which is not overwritten: {reason}; "
+        f"{folder}: expected a folder of shards, found another folder, which is not overwritten: {reason}; "
         f"choose another name"
     )
 
@@ -260,9 +262,9 @@ def test_shards_are_overwritten_and_nothing_else_is(name, write, refuses):
 
 def test_without_pyarrow_parquet_names_the_extra_and_makes_no_folder(write, tmp_path, refuses, monkeypatch):
     monkeypatch.setitem(_shards.sys.modules, "pyarrow", None)
-    message = "pyarrow is not installed; it comes with: pip install 'cvae-toolkit[parquet]'"
+    message = "pyarrow is not installed; install it with: pip install 'cvae-toolkit[parquet]'"
     with refuses(cvae.MissingExtraError, message):
-        write(form="parquet")
+        write(file_format="parquet")
     assert not (tmp_path / "out").exists()
 
 
@@ -279,7 +281,7 @@ def test_memory_does_not_grow_with_the_shards(packaged_model, tmp_path, monkeypa
     assert peak < 4 << 20
 
 
-@pytest.mark.parametrize("form", ["npy", "tar", "parquet"])
+@pytest.mark.parametrize("file_format", ["npy", "tar", "parquet"])
 @pytest.mark.parametrize(
     "damage",
     [
@@ -293,25 +295,31 @@ def test_memory_does_not_grow_with_the_shards(packaged_model, tmp_path, monkeypa
     ],
     ids=["empty", "a byte less", "half", "the beginning", "a byte more", "zeros", "a shard of fewer"],
 )
-def test_a_damaged_shard_is_made_anew(damage, form, write, tiny_model, capsys):
-    folder = write(form=form, dtype="uint8")
+def test_a_damaged_shard_is_made_anew(damage, file_format, write, tiny_model, capsys):
+    folder = write(file_format=file_format, dtype="uint8")
     whole = contents(folder)
     for number in (0, 2):
-        path = folder / f"part-0000{number}.{form}"
-        path.write_bytes(damage(path.read_bytes(), whole[f"part-0000{2 - number}.{form}"]))
-    write_shards(tiny_model, folder, settings_of(tiny_model, form=form, dtype="uint8"), resume=True, overwrite=False)
+        path = folder / f"part-0000{number}.{file_format}"
+        path.write_bytes(damage(path.read_bytes(), whole[f"part-0000{2 - number}.{file_format}"]))
+    write_shards(
+        tiny_model,
+        folder,
+        settings_of(tiny_model, file_format=file_format, dtype="uint8"),
+        resume=True,
+        overwrite=False,
+    )
     assert contents(folder) == whole
     assert capsys.readouterr().err.splitlines()[0] == (
-        f"{folder}: part-00000.{form} and 1 more cut off or of something else; made anew"
+        f"{folder}: part-00000.{file_format} and 1 more damaged; written again"
     )
 
 
-@pytest.mark.parametrize("form", ["tar", "parquet"])
-def test_a_shard_of_other_samples_is_made_anew(form, write):
-    folder = write(form=form, dtype="uint8")
+@pytest.mark.parametrize("file_format", ["tar", "parquet"])
+def test_a_shard_of_other_samples_is_made_anew(file_format, write):
+    folder = write(file_format=file_format, dtype="uint8")
     whole = contents(folder)
-    (folder / f"part-00001.{form}").write_bytes(whole[f"part-00000.{form}"])
-    write(form=form, dtype="uint8", resume=True)
+    (folder / f"part-00001.{file_format}").write_bytes(whole[f"part-00000.{file_format}"])
+    write(file_format=file_format, dtype="uint8", resume=True)
     assert contents(folder) == whole
 
 
@@ -332,12 +340,12 @@ def test_what_has_a_shard_s_name_and_is_no_file_is_refused(kind, write, refuses)
     assert path.is_symlink() == (kind == "a link")
 
 
-@pytest.mark.parametrize("form", ["npy", "tar", "parquet"])
-def test_whole_shards_are_not_made_again(form, write, monkeypatch):
-    folder = write(form=form, dtype="uint8", first=2**33)
-    (folder / f"part-00001.{form}").unlink()
+@pytest.mark.parametrize("file_format", ["npy", "tar", "parquet"])
+def test_whole_shards_are_not_made_again(file_format, write, monkeypatch):
+    folder = write(file_format=file_format, dtype="uint8", first=2**33)
+    (folder / f"part-00001.{file_format}").unlink()
     written = []
     make = _shards._write_shard
     monkeypatch.setattr(_shards, "_write_shard", lambda *arguments: (written.append(arguments[3]), make(*arguments))[1])
-    write(form=form, dtype="uint8", first=2**33, resume=True)
-    assert written == [f"part-00001.{form}"]
+    write(file_format=file_format, dtype="uint8", first=2**33, resume=True)
+    assert written == [f"part-00001.{file_format}"]

@@ -76,7 +76,7 @@ def test_an_existing_target_is_refused_unless_it_may_be_overwritten(tmp_path, re
     cvae.files.refuse_existing(target, overwrite=False)
     target.write_bytes(b"old")
     cvae.files.refuse_existing(target, overwrite=True)
-    with refuses(cvae.TargetExistsError, f"{target} exists already; choose another name or say --overwrite"):
+    with refuses(cvae.TargetExistsError, f"{target} exists already; choose another name or pass --overwrite"):
         cvae.files.refuse_existing(target, overwrite=False)
     with refuses(
         cvae.TargetExistsError, f"{tmp_path}: expected the name of a file, found a folder; choose another name"

@@ -12,8 +12,8 @@ import cvae_runtime as cvae
 import cvae_runtime.files
 from cvae_runtime._system import durable as _durable
 from cvae_runtime._system import folders as _folders
-from cvae_runtime._system.exchange import exchange
 from cvae_runtime._system.layout import Layout, owns_names
+from cvae_runtime._system.swap import swap_paths
 
 
 def _owns(folder):
@@ -45,7 +45,7 @@ def old(tmp_path):
 @pytest.fixture(params=[1, 2], ids=["one step", "three steps"])
 def steps(request, monkeypatch):
     if request.param == 2:  # where the system cannot exchange names
-        monkeypatch.setattr(_folders, "exchange", lambda *_: False)
+        monkeypatch.setattr(_folders, "swap_paths", lambda *_: False)
 
 
 def replace(target, during=lambda: None, layout=LISTED):
@@ -122,7 +122,7 @@ def test_a_rename_that_fails_puts_the_old_folder_back(tmp_path, monkeypatch, ref
         return rename(self, other)
 
     monkeypatch.setattr(Path, "rename", fail)
-    monkeypatch.setattr(_folders, "exchange", lambda *_: False)
+    monkeypatch.setattr(_folders, "swap_paths", lambda *_: False)
     message = f"cannot write {target}: Input/output error; check space and permissions"
     layout = Layout("any folder", lambda _: bool)
     with refuses(cvae.InputError, message), cvae.files.new_folder(target, replaces=layout) as temporary:
@@ -166,9 +166,9 @@ def test_a_folder_that_vanishes_is_told(tmp_path, refuses):
 def test_names_are_exchanged_in_one_step(tmp_path):
     (tmp_path / "one").write_text("1")
     (tmp_path / "other").mkdir()
-    assert exchange(tmp_path / "one", tmp_path / "other")
+    assert swap_paths(tmp_path / "one", tmp_path / "other")
     assert ((tmp_path / "one").is_dir(), (tmp_path / "other").read_text()) == (True, "1")
-    assert not exchange(tmp_path / "one", tmp_path / "none")
+    assert not swap_paths(tmp_path / "one", tmp_path / "none")
 
 
 @pytest.mark.usefixtures("steps")
@@ -221,7 +221,7 @@ def test_a_folder_without_its_description_is_kept(text, old, tmp_path, refuses):
         "7": "TypeError(\"'int' object is not iterable\")",
     }[text]
     message = (
-        f"{old}: expected a listed folder, found a folder that is none, which is not overwritten: {reason}; "
+        f"{old}: expected a listed folder, found another folder, which is not overwritten: {reason}; "
         f"choose another name"
     )
     before = tree(old)
@@ -240,7 +240,7 @@ def test_a_file_or_a_link_is_no_folder_to_replace(kind, old, tmp_path, refuses):
         found = "a file; choose another name"
     else:
         target.symlink_to(old)
-        found = f"a link to {old}; name what it links to, or choose another name"
+        found = f"a link to {old}; name the link's target, or choose another name"
     for attempt in (lambda: replace(target), lambda: cvae.files.refuse_existing_folder(target, LISTED, overwrite=True)):
         with refuses(cvae.TargetExistsError, f"{target}: expected a listed folder, found {found}"):
             attempt()

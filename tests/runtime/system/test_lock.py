@@ -15,8 +15,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows opens n
 HOLDER = """
 import sys, time
 from pathlib import Path
-import cvae_runtime
-with cvae_runtime.files.hold_folder(Path(sys.argv[1])):
+import cvae_runtime.files
+with cvae_runtime.files.lock_directory(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
 """
@@ -24,20 +24,20 @@ with cvae_runtime.files.hold_folder(Path(sys.argv[1])):
 
 def message(folder):
     return (
-        f"{folder}: expected a folder that no process is writing, found another at work in it; "
-        f"wait until that has ended, or choose another name"
+        f"{folder}: expected a folder that no process is writing, found another process at work in it; "
+        f"wait until it ends, or choose another name"
     )
 
 
 def refused(folder, refuses):
-    with refuses(cvae.InputError, message(folder)), cvae.files.hold_folder(folder):
+    with refuses(cvae.InputError, message(folder)), cvae.files.lock_directory(folder):
         pytest.fail("the block must not begin")
 
 
 def test_a_held_folder_is_refused_until_it_is_let_go(tmp_path, refuses):
-    with cvae.files.hold_folder(tmp_path):
+    with cvae.files.lock_directory(tmp_path):
         refused(tmp_path, refuses)
-    with cvae.files.hold_folder(tmp_path):
+    with cvae.files.lock_directory(tmp_path):
         assert list(tmp_path.iterdir()) == []
 
 
@@ -47,13 +47,13 @@ def test_the_hold_dies_with_its_process(tmp_path, refuses):
         refused(tmp_path, refuses)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    with cvae.files.hold_folder(tmp_path):
+    with cvae.files.lock_directory(tmp_path):
         assert list(tmp_path.iterdir()) == []
 
 
 def test_the_hold_goes_along_with_a_rename(tmp_path, refuses):
     (tmp_path / "new").mkdir()
-    with cvae.files.hold_folder(tmp_path / "new", tmp_path / "run"):
+    with cvae.files.lock_directory(tmp_path / "new", tmp_path / "run"):
         (tmp_path / "new").rename(tmp_path / "run")
         refused(tmp_path / "run", refuses)
 
@@ -78,11 +78,11 @@ def test_a_file_system_without_locks_keeps_nobody_out(tmp_path, monkeypatch):
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr(fcntl, "flock", fail)
-    with cvae.files.hold_folder(tmp_path), cvae.files.hold_folder(tmp_path):
+    with cvae.files.lock_directory(tmp_path), cvae.files.lock_directory(tmp_path):
         assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path, refuses):
     text = f"cannot open the folder {tmp_path / 'none'}: No such file or directory; check permissions"
-    with refuses(cvae.InputError, text), cvae.files.hold_folder(tmp_path / "none"):
+    with refuses(cvae.InputError, text), cvae.files.lock_directory(tmp_path / "none"):
         pytest.fail("the block must not begin")

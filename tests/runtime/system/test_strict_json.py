@@ -70,7 +70,9 @@ def test_golden_vectors_with_it_are_refused(case, refuses):
 def test_a_folder_of_shards_with_it_is_refused(case, tmp_path, refuses):
     text, message = REFUSED[case]
     (tmp_path / _shards.SETTINGS_NAME).write_text(text)
-    expected = f"{tmp_path}: expected a folder of shards with a shards.json that can be read; found {message}; name another folder"
+    expected = (
+        f"{tmp_path}: expected a folder of shards with a readable shards.json, found {message}; name another folder"
+    )
     with refuses(cvae.InputError, expected):
         _shards._read_settings(tmp_path)
 

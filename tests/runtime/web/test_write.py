@@ -103,7 +103,7 @@ def test_overwrite_replaces_only_pages(page, tiny_bundle, tmp_path, refuses):
     folder, file = tmp_path / "out", tmp_path / "out.html"
     for target in (folder, file):
         cvae.web.write_page(bundle, target)
-        with refuses(cvae.TargetExistsError, f"{target} exists already; choose another name or say --overwrite"):
+        with refuses(cvae.TargetExistsError, f"{target} exists already; choose another name or pass --overwrite"):
             cvae.web.write_page(bundle, target)
     whole = files_of(folder)
     (page / "assets" / "index-abc.js").rename(page / "assets" / "index-def.js")  # of another version
@@ -126,7 +126,7 @@ def test_overwrite_replaces_only_pages(page, tiny_bundle, tmp_path, refuses):
     kept.mkdir()
     (kept / "index.html").write_text("mine")
     message = (
-        f"{kept}: expected a page of cvae-web, found a folder that is none, which is not overwritten: "
+        f"{kept}: expected a page of cvae-web, found another folder, which is not overwritten: "
         f"[Errno 2] No such file or directory: '{kept / 'page.json'}'; choose another name"
     )
     with refuses(cvae.TargetExistsError, message):
@@ -159,7 +159,7 @@ def test_an_installation_without_a_page(page, cvae_web, monkeypatch, tmp_path):
 
 def test_the_command_writes_a_page(cvae_web, tiny_bundle, tmp_path):
     message = (
-        "packaged: 13 files of 2.2 MB, for any static host; to look at it here, say\n"
+        "packaged: 13 files of 2.2 MB, for any static host; to view it here, run\n"
         "  python -m http.server --bind 127.0.0.1 --directory packaged\n"
     )
     assert cvae_web("packaged") == (0, message)
@@ -177,7 +177,7 @@ def test_errors_of_the_command(cvae_web, tiny_bundle, tmp_path):
     assert (code, err.splitlines()[-1]) == (2, "Error: expected OUT, or BUNDLE and OUT; found 0 paths")
     assert cvae_web("a", "b", "c")[0] == 2
     code, err = cvae_web("--overwrite", tiny_bundle)
-    message = f"Error: {tiny_bundle} is a bundle; say where its page goes, too: cvae-web {tiny_bundle} page.html"
+    message = f"Error: {tiny_bundle} is a bundle; name the output, too: cvae-web {tiny_bundle} page.html"
     assert (code, err.splitlines()[-1]) == (2, message)
     message = "Error: nowhere: expected a bundle, a folder with manifest.json, found nothing; cvae-export makes one\n"
     assert cvae_web("nowhere", "out") == (5, message)
@@ -188,7 +188,7 @@ def test_errors_of_the_command(cvae_web, tiny_bundle, tmp_path):
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "file").write_text("")
     message = (
-        "Error: there: expected a page of cvae-web, found a folder that is none, which is not overwritten: "
+        "Error: there: expected a page of cvae-web, found another folder, which is not overwritten: "
         "[Errno 2] No such file or directory: 'there/page.json'; choose another name\n"
     )
     assert cvae_web("there") == cvae_web("there", "--overwrite") == (1, message)

@@ -121,7 +121,7 @@ def test_float_at_half_is_white(tmp_path):
         ({"x_train": np.zeros((2, 8, 8))}, "expected the arrays x_train and x_test, found x_train"),
         ({"x_train": np.zeros((2, 8)), "x_test": np.zeros((2, 8))}, r"train images: expected pictures of shape \(N, H, W\) or \(N, H, W, C\) with C 1 or 3, found shape \(2, 8\)"),
         ({"x_train": np.zeros((2, 8, 8)) + 2, "x_test": np.zeros((2, 8, 8))}, r"float pictures must lie in \[0, 1\], found 2 to 2; divide 0-255 values by 255"),
-        ({"x_train": np.zeros((2, 8, 8)) * np.nan, "x_test": np.zeros((2, 8, 8))}, r"float pictures must lie in \[0, 1\], found NaN or infinity \(128 times\); replace them, by numpy.nan_to_num"),
+        ({"x_train": np.zeros((2, 8, 8)) * np.nan, "x_test": np.zeros((2, 8, 8))}, r"float pictures must lie in \[0, 1\], found NaN or infinity \(128 times\); replace them with numpy.nan_to_num"),
         ({"x_train": np.zeros((2, 8, 8), int), "x_test": np.zeros((2, 8, 8), int)}, "expected uint8, bool, or float in .*, found int64; divide by the level of white, 255 or 65535 for example"),
         ({"x_train": np.zeros((0, 8, 8)), "x_test": np.zeros((2, 8, 8))}, "expected at least one picture, found an empty set"),
     ],
@@ -343,11 +343,11 @@ def test_a_folder_s_array_for_validation_is_read_too(tmp_path, images):
 @pytest.mark.parametrize(
     ("shape", "advice"),
     [
-        ((5, 784), "of flat images make array.reshape(-1, 28, 28)"),
+        ((5, 784), "for flat images use array.reshape(-1, 28, 28)"),
         ((5, 1, 8, 8), "channels come last: array.transpose(0, 2, 3, 1)"),
         ((5, 3, 8, 8), "channels come last: array.transpose(0, 2, 3, 1)"),
         ((8, 8, 3, 5), "images come first: array.transpose(3, 0, 1, 2)"),
-        ((5, 8, 8, 4), "leave the fourth channel out: array[..., :3]"),
+        ((5, 8, 8, 4), "drop the fourth channel: array[..., :3]"),
     ],
 )
 def test_arrays_of_another_layout_get_advice_that_works(tmp_path, shape, advice):
@@ -366,11 +366,11 @@ def test_arrays_of_another_layout_get_advice_that_works(tmp_path, shape, advice)
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ((-1.0, 1.0), "found -1 to 1; of values in [-1, 1] take (array + 1) / 2"),
+        ((-1.0, 1.0), "found -1 to 1; for values in [-1, 1] use (array + 1) / 2"),
         ((0.0, 255.0), "found 0 to 255; divide 0-255 values by 255"),
-        ((-3.0, 4.0), "found -3 to 4; bring them into [0, 1]"),
-        ((0.5, np.nan), "found NaN or infinity (2 times); replace them, by numpy.nan_to_num"),
-        ((0.5, np.inf), "found NaN or infinity (2 times); replace them, by numpy.nan_to_num"),
+        ((-3.0, 4.0), "found -3 to 4; scale them to [0, 1]"),
+        ((0.5, np.nan), "found NaN or infinity (2 times); replace them with numpy.nan_to_num"),
+        ((0.5, np.inf), "found NaN or infinity (2 times); replace them with numpy.nan_to_num"),
     ],
 )
 def test_floats_out_of_range_say_what_they_are(tmp_path, values, message):

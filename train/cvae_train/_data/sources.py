@@ -64,7 +64,7 @@ def _found(path: Path, inside: Mapping[str, str]) -> str:
     kind = file_kind(path)
     if kind in PICTURE_FORMATS:
         return f"one {kind}, where training takes many pictures: name their folder"
-    return f"{kind} (save its pixels by numpy.save, as an array uint8 (N, H, W))" if kind == "CSV" else kind
+    return f"{kind} (save its pixels with numpy.save, as an array uint8 (N, H, W))" if kind == "CSV" else kind
 
 
 def _idx_files(path: Path, options: DataOptions, _quiet: bool, inside: Mapping[str, str]) -> Source | None:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from cvae_runtime import InputError, TargetExistsError
 from cvae_runtime.files import (
     check_replaceable,
-    hold_folder,
+    lock_directory,
     make_folder,
     new_folder,
     parse_json,
@@ -248,7 +248,7 @@ class RunFolder:
             check_replaceable(self.path, RUN_LAYOUT)
         with ExitStack() as stack:
             if taken:
-                stack.enter_context(hold_folder(self.path))
+                stack.enter_context(lock_directory(self.path))
             if taken and resume:
                 self._check_same(config, data)
                 remove_temporary(self.path, is_file_of_run)
@@ -269,7 +269,7 @@ class RunFolder:
             folder.sample(0).parent.mkdir()
             write_json(folder.environment, environment)
             write_json(folder.config, {"format": FORMAT, **written})
-            stack.enter_context(hold_folder(path, self.path))
+            stack.enter_context(lock_directory(path, self.path))
 
     def _check_same(self, config: TrainConfig, data: DataInfo) -> None:
         old, new = _settings(*self.read_config()), _settings(config, data)

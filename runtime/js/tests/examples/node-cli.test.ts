@@ -228,7 +228,7 @@ describe("what is wrong is said, and nothing is written", () => {
     expect(await cvae("sample", BUNDLES.mnist, "-o", "kept.png")).toEqual({
       code: 1,
       out: "",
-      err: "Error: kept.png exists already; choose another name or say --overwrite\n",
+      err: "Error: kept.png exists already; choose another name or pass --overwrite\n",
     });
     expect(readFileSync(path("kept.png"), "utf8")).toBe("kept");
     expect(await cvae("sample", BUNDLES.mnist, "--overwrite", "-o", "kept.png")).toEqual(DONE);

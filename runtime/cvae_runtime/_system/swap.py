@@ -1,4 +1,4 @@
-"""Two names exchanged in one step, so that there is no instant without the one or the other."""
+"""Swap two paths atomically, so that both exist at all times."""
 
 import ctypes
 import os
@@ -9,11 +9,11 @@ _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
 
-def exchange(one: Path, other: Path) -> bool:
-    """Let two files or folders of one file system change names.
+def swap_paths(one: Path, other: Path) -> bool:
+    """Swap the names of two files or folders of one file system, by Linux's ``renameat2``.
 
     Returns:
-        False, and nothing is done, where the system does not know how: it is Linux's ``renameat2``.
+        False if the system does not support it, or the swap fails; the names are then unchanged.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -27,8 +27,8 @@ MOMENTS = ("import", "model loaded", "first image")
 # A small process starts the measured one: peak memory includes that of the forking process.
 _MEASURE = """
 import json, os, sys, time
-spoken, said, *command = sys.argv[1:]
-quiet = [(os.POSIX_SPAWN_OPEN, 1, spoken, os.O_WRONLY, 0), (os.POSIX_SPAWN_OPEN, 2, said, os.O_WRONLY, 0)]
+stdout, stderr, *command = sys.argv[1:]
+quiet = [(os.POSIX_SPAWN_OPEN, 1, stdout, os.O_WRONLY, 0), (os.POSIX_SPAWN_OPEN, 2, stderr, os.O_WRONLY, 0)]
 start = time.time()
 process = os.posix_spawn(command[0], command, os.environ, file_actions=quiet)
 _, status, usage = os.wait4(process, 0)
@@ -89,22 +89,22 @@ class Start:
         Raises:
             ContenderError: it failed; the message has the last line of its output.
         """
-        with tempfile.NamedTemporaryFile() as spoken, tempfile.NamedTemporaryFile() as said:
+        with tempfile.NamedTemporaryFile() as stdout, tempfile.NamedTemporaryFile() as stderr:
             answer = subprocess.run(
-                [sys.executable, "-I", "-S", "-c", _MEASURE, spoken.name, said.name, *command],
+                [sys.executable, "-I", "-S", "-c", _MEASURE, stdout.name, stderr.name, *command],
                 stdout=subprocess.PIPE,
                 text=True,
                 check=True,
             )
             began, self.seconds, kibibytes, code = json.loads(answer.stdout)
             if code:
-                lines = Path(said.name).read_text(errors="replace").strip().splitlines()
+                lines = Path(stderr.name).read_text(errors="replace").strip().splitlines()
                 last = lines[-1] if lines else "no message"
                 if last.startswith("ModuleNotFoundError: "):
                     raise ContenderError("skipped", f"not installed: {last.removeprefix('ModuleNotFoundError: ')}")
                 raise ContenderError("failed", f"exit code {code}: {last}")
             self.megabytes = kibibytes * 1024 / 1e6
-            told = Path(spoken.name).read_text().strip().splitlines()
+            told = Path(stdout.name).read_text().strip().splitlines()
             self.moments = [t - began for t in json.loads(told[-1])] if told and told[-1].startswith("[") else []
 
 

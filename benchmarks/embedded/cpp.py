@@ -51,13 +51,13 @@ class CommandLine:
 
     def agreement(self, golden: Golden, bundles: Mapping[str, str]) -> Agreement:
         """Read the differences that the self-test prints."""
-        said = self._call("cvae-self-test", str(self._folder / "portable"))
+        output = self._call("cvae-self-test", str(self._folder / "portable"))
         differences: dict[str, dict[str, float]] = {}
-        for found in _DIFFERENCE.finditer(said):
+        for found in _DIFFERENCE.finditer(output):
             differences.setdefault(found["file"], {})[found["output"]] = float(found["value"])
-        steps = [int(text) for text in _ULP.findall(said)]
+        steps = [int(text) for text in _ULP.findall(output)]
         if not differences or len(steps) != len(golden.rng):
-            raise ContenderError("failed", f"cvae-self-test printed no differences: {said[-200:]}")
+            raise ContenderError("failed", f"cvae-self-test printed no differences: {output[-200:]}")
         there = {file: found for file, found in differences.items() if file in bundles}
         return Agreement(there, {file: "it opens portable graphs" for file in bundles if file not in there}, max(steps))
 
@@ -68,10 +68,10 @@ class CommandLine:
     def measure(self, batch: int, seconds: float) -> Sequence[float]:
         """Measure whole seconds; the program prints only the rate."""
         with tempfile.TemporaryDirectory() as out:
-            said = self._call("cvae-sample", *self._drawing(1, batch, out), "--repeat", str(max(1, round(seconds))))
-        found = _RATE.search(said)
+            output = self._call("cvae-sample", *self._drawing(1, batch, out), "--repeat", str(max(1, round(seconds))))
+        found = _RATE.search(output)
         if found is None:
-            raise ContenderError("failed", f"cvae-sample printed no rate: {said[-200:]}")
+            raise ContenderError("failed", f"cvae-sample printed no rate: {output[-200:]}")
         return [batch / float(found[1])]
 
     def size(self) -> int:
@@ -92,10 +92,10 @@ class CommandLine:
 
     def _call(self, name: str, *arguments: str) -> str:
         done = subprocess.run([str(self._build / name), *arguments], capture_output=True, text=True, check=False)
-        said = (done.stdout + done.stderr).strip()
+        output = (done.stdout + done.stderr).strip()
         if done.returncode:
-            raise ContenderError("failed", f"{name}: exit code {done.returncode}: {said[-300:]}")
-        return said
+            raise ContenderError("failed", f"{name}: exit code {done.returncode}: {output[-300:]}")
+        return output
 
     def _library(self) -> Path:
         return next((path for path in self._libraries() if "onnxruntime" in path.name), Path("onnxruntime"))

@@ -1,4 +1,4 @@
-/** A real Chromium: that of CHROMIUM, or the first one on PATH. */
+/** Start Chromium: that of CHROMIUM, or the first one on PATH. */
 
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -18,7 +18,7 @@ function isProgram(path: string): boolean {
   }
 }
 
-/** Its path; undefined where there is none, and then tests are skipped. */
+/** Path of Chromium; undefined if there is none, and then its tests are skipped. */
 export const CHROMIUM =
   process.env.CHROMIUM ??
   (process.env.PATH ?? "")
@@ -29,7 +29,7 @@ export const CHROMIUM =
 if (CHROMIUM === undefined)
   console.warn("no Chromium: its tests are skipped; apt-get install chromium, or set CHROMIUM");
 
-/** Makes it compute WebGPU in software, where it is built with that. */
+/** Options for WebGPU in software, in builds of Chromium that have it. */
 export const SOFTWARE_GPU = [
   "--enable-unsafe-webgpu",
   "--enable-unsafe-swiftshader",
@@ -37,7 +37,7 @@ export const SOFTWARE_GPU = [
   "--enable-features=Vulkan",
 ];
 
-/** Starts it. Without its sandbox, which root cannot have: it sees our own pages alone. */
+/** Starts Chromium without its sandbox, which root cannot have; it opens only our own pages. */
 export async function launchChromium(args: string[] = []): Promise<Browser> {
   const browser = await chromium.launch({
     executablePath: CHROMIUM ?? "",

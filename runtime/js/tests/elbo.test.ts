@@ -22,7 +22,7 @@ test("the 256 levels of the discretized logistic sum to one", () => {
   }
 });
 
-test("the 256 levels of a mixture sum to one, and say black with nine tenths, else white", () => {
+test("the 256 levels of a mixture sum to one", () => {
   const logP = (v: number) =>
     discretizedLogisticMixtureLogLikelihood(
       f32(v / 255),
@@ -36,7 +36,7 @@ test("the 256 levels of a mixture sum to one, and say black with nine tenths, el
   expect(levels[255]).toBeCloseTo(0.1, 6);
 });
 
-test("a mixture of equal components is one of them, pixel by pixel", () => {
+test("a mixture of equal components equals one of them", () => {
   const targets = f32(0, 7 / 255, 1);
   const expected = discretizedLogisticLogLikelihood(targets, f32(0.1, 0.2, 0.9), f32(-3, -2, -4));
   const twice = (...values: number[]) => f32(...values.flatMap((value) => [value, value]));
@@ -45,12 +45,12 @@ test("a mixture of equal components is one of them, pixel by pixel", () => {
   ).toBeCloseTo(expected, 6);
 });
 
-test("the KL is none for the prior, and the closed form else", () => {
+test("the KL is zero for the prior, and equals the closed form", () => {
   expect(gaussianKl(f32(0, 0), f32(0, 0))).toBe(0);
   expect(gaussianKl(f32(1, -2), f32(0, 1))).toBeCloseTo((1 + 4 + Math.E - 1 - 1) / 2, 6);
 });
 
-test("prior over posterior is one where they are the same", () => {
+test("the ratio of equal prior and posterior is one", () => {
   expect(logPriorOverPosterior(f32(0.5, -3), f32(0, 0), f32(0, 0))).toBe(0);
   // log N(1; 0, 1) - log N(1; 1, 4) = -1/2 + log 2
   expect(logPriorOverPosterior(f32(1), f32(1), f32(Math.log(4)))).toBeCloseTo(-0.5 + Math.log(2), 6);

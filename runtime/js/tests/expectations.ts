@@ -1,11 +1,11 @@
-/** How close two runtimes come, whichever they are. */
+/** Tolerances between two runtimes. */
 
 import { expect } from "vitest";
 
 import { valuesOf, type GoldenArray } from "./golden.ts";
 import type { Numbers } from "./numbers.ts";
 
-/** Images to 1e-5, as specified; codes and nats grow with their size. */
+/** 1e-5 for images, as specified; codes and nats have tolerances relative to their size. */
 const TOLERANCES: Record<string, (value: number) => number> = {
   grid: () => 1,
   mean: (value) => 1e-5 * Math.max(1, Math.abs(value)),
@@ -16,7 +16,7 @@ const TOLERANCES: Record<string, (value: number) => number> = {
   log_likelihood: () => 1e-3,
 };
 
-/** Asserts that every number is Python's, within the tolerances that are promised. */
+/** Asserts that every number equals Python's within the specified tolerances. */
 export function expectPythons(found: Numbers, golden: Record<string, GoldenArray>): void {
   for (const [name, values] of Object.entries(found)) {
     const expected = valuesOf(golden[name]);

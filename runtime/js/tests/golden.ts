@@ -1,9 +1,9 @@
-/** What Python computed, `tests/golden/*.json`, and the same in JavaScript. */
+/** Read Python's results, `tests/golden/*.json`. */
 
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-/** A path from the project's root. */
+/** A path relative to the project's root. */
 export function projectPath(path: string): string {
   return fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 }
@@ -24,7 +24,7 @@ export interface GoldenArray {
   data: string;
 }
 
-/** The names of `scripts/golden.py`; `seed` and `first` are texts. */
+/** Reads a result by its name in `scripts/golden.py`; `seed` and `first` are strings. */
 export function readGolden(
   bundle: keyof typeof BUNDLES,
 ): Record<string, GoldenArray> & Record<"seed" | "first", string> {

@@ -1,4 +1,4 @@
-/** Servers of the tests, on 127.0.0.1. */
+/** HTTP servers of the tests, on 127.0.0.1. */
 
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -13,7 +13,7 @@ const TYPES: Record<string, string> = {
   ".wasm": "application/wasm",
 };
 
-/** A page with these may use threads. */
+/** Headers that isolate a page, so that it may use threads. */
 export const ISOLATION = {
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Embedder-Policy": "require-corp",
@@ -24,12 +24,12 @@ export interface Host {
   close: () => Promise<void>;
 }
 
-/** What a host says that a file is, by its name. */
+/** The Content-Type of a file, by its name. */
 export function contentType(name: string): string {
   return TYPES[extname(name)] ?? "application/octet-stream";
 }
 
-/** Answers requests at a free port until it is closed. */
+/** Answers requests on a free port until it is closed. */
 export async function host(answer: RequestListener): Promise<Host> {
   const server = createServer(answer);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -1,4 +1,4 @@
-/** Which provider a model takes: with a stand-in for a GPU, whose numbers can be wrong. */
+/** Choice of the provider, with a simulated GPU whose results can be wrong. */
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -21,7 +21,7 @@ const FILES = new Map(
 
 const REAL = ort as unknown as Ort;
 
-/** ONNX Runtime whose sessions give other outputs. */
+/** ONNX Runtime with sessions whose outputs are altered. */
 function standIn(alter: (tensor: OrtTensor, name: string) => OrtTensor): Ort {
   return {
     Tensor: REAL.Tensor,
@@ -48,7 +48,7 @@ function changed(change: (value: number, output: string) => number): Ort {
 
 const remedy = "say something else";
 
-/** A browser with a GPU that computes so. */
+/** A browser with this GPU. */
 function platform(gpu: Ort | Error): Platform {
   return {
     providers: ["wasm", "webgpu"],
@@ -68,7 +68,7 @@ async function load(gpu: Ort | Error, options: LoadOptions = {}) {
   return { model, notices };
 }
 
-test("a GPU that computes the golden vectors is used", async () => {
+test("a GPU that reproduces the golden vectors is used", async () => {
   const { model, notices } = await load(changed((value) => value));
   expect(model.provider).toBe("webgpu");
   expect(model.receipt()).toMatchObject({
@@ -95,7 +95,7 @@ describe.each([
     /^webgpu is not used: WebGPU finds no graphics adapter here; use the provider wasm$/,
   ],
 ])("where %s", (_, gpu, notice) => {
-  test("auto falls back and says so", async () => {
+  test("auto falls back with a notice", async () => {
     const { model, notices } = await load(gpu);
     expect(model.provider).toBe("wasm");
     expect(notices).toEqual([expect.stringMatching(notice)]);
@@ -103,12 +103,12 @@ describe.each([
     expect((await model.selfCheck()).agrees).toBe(true);
   });
 
-  test("a provider asked for by name fails", async () => {
+  test("a named provider is not replaced", async () => {
     await expect(load(gpu, { provider: "webgpu" })).rejects.toThrow(ProviderError);
   });
 });
 
-test("a bundle that cannot be used is no reason for another provider", async () => {
+test("an invalid bundle causes no fallback", async () => {
   const files = new Map(FILES);
   files.delete("encoder.onnx");
   const attempt = loadOn(platform(REAL), fromFiles(files), {});

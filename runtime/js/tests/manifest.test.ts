@@ -23,7 +23,7 @@ test("the schema is that of the Python package; make it again by `npm run schema
   expect(MANIFEST_SCHEMA).toEqual(readJson("runtime/cvae_runtime/manifest.schema.json"));
 });
 
-test("the packaged manifest is read as it stands, with unknown keys", () => {
+test("the packaged manifest is read, with unknown keys", () => {
   const manifest = parse((value) => Object.assign(value, { later: { version: 2 } }));
   expect(manifest.model.image_shape).toEqual([28, 28, 1]);
   expect(manifest.graphs.map(({ file }) => file)).toEqual([
@@ -45,8 +45,8 @@ test.each<[string, string]>([
   expect(() => parseManifest(new TextEncoder().encode(text), "m.json")).toThrow(new BundleError(message));
 });
 
-// What is wrong with it is said in the engine's words.
-test.each(["{", '{"format": NaN}'])("the text %s, which is no JSON, is refused", (text) => {
+// The message contains the error text of the JavaScript engine.
+test.each(["{", '{"format": NaN}'])("the invalid JSON %s is refused", (text) => {
   const parsed = () => parseManifest(new TextEncoder().encode(text), "m.json");
   expect(parsed).toThrow(BundleError);
   expect(parsed).toThrow(/^m\.json: expected JSON: .*JSON.*; export the bundle again$/);
@@ -62,7 +62,7 @@ test.each<[string, string, string]>([
   );
 });
 
-test("an integer of 5,000 digits is no number of anything", () => {
+test("an integer of 5,000 digits is refused", () => {
   const text = TEXT.replace(/"latent_dim": \d+/, `"latent_dim": ${"9".repeat(5000)}`);
   expect(() => parseManifest(new TextEncoder().encode(text), "m.json")).toThrow(
     new BundleError("m.json: expected JSON: a number beyond all that float64 holds; export the bundle again"),
@@ -79,7 +79,7 @@ test("bytes that are not UTF-8 are refused", () => {
   expect(() => parseManifest(new Uint8Array([0x7b, 0xff]), "m.json")).toThrow(/^m\.json: expected JSON: /);
 });
 
-describe("what the schema refuses is named", () => {
+describe("errors name the field", () => {
   test.each<[string, (manifest: Loose) => void, string]>([
     [
       "a field that is missing",
@@ -137,7 +137,7 @@ test("the standard error of a single image is null", () => {
   expect(training?.test_elbo_stderr).toBeNull();
 });
 
-test("graphs are chosen by role, precision and where they run", () => {
+test("graphs are chosen by role, precision and target", () => {
   const manifest = parse(() => undefined);
   const chosen = (...[role, precision, onCpu]: [string, "float32" | "int8", boolean]) =>
     chooseGraph(manifest, role, precision, onCpu).file;

@@ -15,7 +15,7 @@ const folders: string[] = [];
 
 afterAll(() => folders.forEach((folder) => rmSync(folder, { recursive: true })));
 
-/** A copy of the colour bundle, to be damaged. */
+/** A copy of the colour bundle, to damage. */
 function copy(): string {
   const folder = mkdtempSync(join(tmpdir(), "cvae-"));
   folders.push(folder);
@@ -27,7 +27,7 @@ describe.each(["mnist", "colour", "mixture"] as const)("the bundle %s", (name) =
   const golden = readGolden(name);
   const asked = { seed: golden.seed, first: golden.first, images: valuesOf(golden.images) };
 
-  test("gives Python's numbers", async () => {
+  test("matches Python", async () => {
     const model = await cvae.load(BUNDLES[name]);
     expectPythons(await numbersOf(model, asked), golden);
     await model.close();
@@ -44,7 +44,7 @@ describe.each(["mnist", "colour", "mixture"] as const)("the bundle %s", (name) =
   });
 });
 
-test("the number of threads, repeats and calls at a time change no bit", async () => {
+test("threads, repeats and concurrent calls change no bit", async () => {
   const [one, two] = [await cvae.load(BUNDLES.mnist, { threads: 1 }), await cvae.load(BUNDLES.mnist, { threads: 2 })];
   const asked = [5, 6].map((seed) => two.generate(40, { seed }));
   const [five, six] = await Promise.all(asked);
@@ -53,7 +53,7 @@ test("the number of threads, repeats and calls at a time change no bit", async (
   expect([one.threads, two.threads]).toEqual([1, 2]);
 });
 
-test("a sample does not depend on the call that it is drawn in", async () => {
+test("a sample does not depend on its call", async () => {
   const model = await cvae.load(BUNDLES.mnist);
   const many = await model.generate(41, { seed: 7 });
   const last = await model.generate(1, { seed: 7, first: 40 });
@@ -61,7 +61,7 @@ test("a sample does not depend on the call that it is drawn in", async () => {
   expect(Math.max(...apart)).toBeLessThan(1e-6);
 });
 
-test("latents that overflow float32 are refused, and extreme ones that do not are decoded", async () => {
+test("extreme latents are decoded or refused", async () => {
   const model = await cvae.load(BUNDLES.mnist);
   const { data } = await model.decode(new Float32Array(50).fill(1e30));
   expect(data.every((value) => value >= 0 && value <= 1)).toBe(true);
@@ -72,7 +72,7 @@ test("latents that overflow float32 are refused, and extreme ones that do not ar
   await model.close();
 });
 
-test("graphs in 8 bits are chosen where there are some", async () => {
+test("int8 graphs are chosen if they exist", async () => {
   const model = await cvae.load(BUNDLES.mnist, { precision: "int8" });
   expect(model.receipt()).toMatchObject({
     provider: { requested: "auto", actual: "cpu", why: "the best that works here" },
@@ -84,7 +84,7 @@ test("graphs in 8 bits are chosen where there are some", async () => {
   expect((await model.selfCheck()).agrees).toBe(true);
 });
 
-test("a bundle is loaded from a path, a file URL, and files at hand", async () => {
+test("a bundle loads from a path, a file URL and files in memory", async () => {
   const folder = BUNDLES.colour;
   const names = ["manifest.json", "encoder.onnx", "decoder.onnx", "golden.json"];
   const files = new Map(names.map((name) => [name, readFileSync(join(folder, name))]));
@@ -107,25 +107,25 @@ test.each([
   );
 });
 
-test("a request that fails is refused with its reason", async () => {
+test("a failed request is an error", async () => {
   await expect(cvae.load("http://127.0.0.1:1/model")).rejects.toThrow(
     /^http:\/\/127\.0\.0\.1:1\/model\/manifest\.json: cannot be read: fetch failed: .+; expected a bundle, /,
   );
 });
 
-test("more threads than cores are not made", async () => {
+test("threads are limited to cores", async () => {
   const model = await cvae.load(BUNDLES.colour, { threads: 100_000 });
   expect(model.threads).toBe(availableParallelism());
 });
 
-test("a way leads from what decode takes, too", async () => {
+test("interpolate accepts the input of decode", async () => {
   const model = await cvae.load(BUNDLES.colour);
   const { mean } = await model.encode(new Uint8Array(576));
   const end = new Float32Array(3);
   expect(await model.interpolate(mean, end)).toEqual(await model.interpolate(mean.data, end));
 });
 
-test("pictures of a canvas lie on white and become grey", async () => {
+test("transparent pictures become white and grey", async () => {
   const model = await cvae.load(BUNDLES.mnist);
   const data = new Uint8ClampedArray(4 * 784);
   for (let i = 0; i < 784; i++) data.set(i % 2 ? [0, 0, 0, 0] : [250, 10, 130, 255], 4 * i);
@@ -135,7 +135,7 @@ test("pictures of a canvas lie on white and become grey", async () => {
   expect(await model.encode([picture, picture])).toEqual(await model.encode(new Uint8Array([...grey, ...grey])));
 });
 
-test("white glyphs on nothing lie on black, as of white paper nothing would be left of them", async () => {
+test("transparent white glyphs get a black background", async () => {
   const model = await cvae.load(BUNDLES.mnist);
   const drawn = (glyph: number[]) => {
     const data = new Uint8ClampedArray(4 * 784);
@@ -149,7 +149,7 @@ test("white glyphs on nothing lie on black, as of white paper nothing would be l
   expect(await model.encode(opaque)).toEqual(await model.encode(on(255, 255)));
 });
 
-describe("what cannot be used is refused", () => {
+describe("invalid arguments are refused", () => {
   const raw = "raw pixels 0 to 255 of images of shape [12, 16, 3]";
   const cases: [string, (model: cvae.Model) => Promise<unknown>, string][] = [
     ["no images", (m) => m.encode([]), "images must hold at least one image; found none"],
@@ -237,7 +237,7 @@ describe("what cannot be used is refused", () => {
     );
   });
 
-  test("a provider that is not there", async () => {
+  test("a missing provider", async () => {
     const attempt = cvae.load(BUNDLES.colour, { provider: "coreml" });
     await expect(attempt).rejects.toThrow(cvae.ProviderError);
     await expect(attempt).rejects.toThrow(
@@ -298,7 +298,7 @@ describe("a damaged bundle is refused", () => {
     );
   });
 
-  test("a linked manifest, in a folder whose name a shell would cut", async () => {
+  test("a linked manifest in a folder whose name needs quotes", async () => {
     const folder = join(copy(), "it's a cache");
     mkdirSync(folder);
     symlinkSync(join(BUNDLES.colour, "manifest.json"), join(folder, "manifest.json"));
@@ -307,7 +307,7 @@ describe("a damaged bundle is refused", () => {
     await expect(attempt).rejects.toThrow(`copy the bundle without links: cp -RL '${folder.replace("'", `'"'"'`)}' COPY`);
   });
 
-  test("a file in the place of its folder", async () => {
+  test("a file instead of a folder", async () => {
     const folder = copy();
     const expected = "expected a bundle, a folder with manifest.json, found a file";
     const part = join(folder, "decoder.onnx");
@@ -318,7 +318,7 @@ describe("a damaged bundle is refused", () => {
     await expect(cvae.load(part)).rejects.toThrow(new cvae.BundleError(`${part}: ${expected}; cvae-export makes one`));
   });
 
-  test("golden vectors that are none", async () => {
+  test("missing golden vectors", async () => {
     const names = ["manifest.json", "encoder.onnx", "decoder.onnx", "golden.json"];
     const files = new Map(names.map((name) => [name, readFileSync(join(BUNDLES.colour, name))]));
     files.delete("golden.json");
@@ -331,7 +331,7 @@ describe("a damaged bundle is refused", () => {
   });
 });
 
-test("nothing is kept for the maker of ONNX Runtime, to be sent when there is a network", () => {
+test("telemetry is off and stores nothing", () => {
   const home = mkdtempSync(join(tmpdir(), "cvae-"));
   folders.push(home);
   const library = JSON.stringify(new URL("../dist/node.js", import.meta.url));

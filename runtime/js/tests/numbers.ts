@@ -1,4 +1,4 @@
-/** Results of every method of a model, as `scripts/golden.py` has them of Python's; runs in Node.js and in a page. */
+/** Compute results of every method of a model, as `scripts/golden.py` does in Python; runs in Node.js and in a page. */
 
 import type { Images, Model } from "../src/api.ts";
 import { pictureGrid } from "../src/api.ts";
@@ -44,7 +44,7 @@ function numbers(results: Record<string, ArrayLike<number> | Images>): Numbers {
   return Object.fromEntries(arrays) as Numbers;
 }
 
-/** The channels of a model of an RGBA picture. */
+/** The channels of an RGBA picture that a model has. */
 function colours(rgba: ArrayLike<number>, channels: number): number[] {
   return Array.from(rgba).filter((_, i) => i % 4 < channels);
 }

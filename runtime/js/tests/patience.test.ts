@@ -1,4 +1,4 @@
-/** No test depends on how busy its machine is. */
+/** Tests do not depend on how busy the machine is. */
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,10 +8,10 @@ import { expect, test } from "vitest";
 
 const TESTS = fileURLToPath(new URL(".", import.meta.url));
 
-/** A limit of its own, a wait for time to pass, or Vitest's wait, whose second no setting changes. */
+/** A numeric time limit, a fixed wait, or Vitest's waitFor, whose limit of one second no setting changes. */
 const IMPATIENT = /\btimeout: *\d|\bsetTimeout\(|\bwaitForTimeout\(|\bvi\.waitFor\(|\btoBeLessThan\(performance\./;
 
-test("no test waits for a time of its own", () => {
+test("no test has its own time limit", () => {
   const files = readdirSync(TESTS, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"));
   expect(files).toContain(join("examples", "readme.test.ts"));
   const found = files

@@ -1,3 +1,3 @@
-/** How long a test waits for what must come: longer than a loaded machine takes, since it ends a wait that has failed. */
+/** Time limit of a test's wait: longer than a busy machine needs, because only a failed wait reaches it. */
 
 export const PATIENCE = 120_000; // milliseconds

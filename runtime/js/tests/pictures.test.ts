@@ -8,7 +8,7 @@ test("levels are rounded half to even, up to half a level outside [0, 1]", () =>
   expect([...toUint8(new Float64Array(values))]).toEqual([0, 0, 128, 2, 2, 255, 255]);
 });
 
-test("raw pixels stay what they are, in an array of their own", () => {
+test("raw pixels are copied unchanged", () => {
   const pixels = new Uint8Array([0, 1, 128, 255]);
   for (const images of [pixels, new Uint8ClampedArray(pixels), { data: pixels }, Buffer.from(pixels)]) {
     const levels = toUint8(images);
@@ -18,14 +18,14 @@ test("raw pixels stay what they are, in an array of their own", () => {
   expect([...pixels]).toEqual([0, 1, 128, 255]);
 });
 
-test("a grid of raw pixels is that of their values", () => {
+test("a grid accepts raw pixels", () => {
   const shape = [4, 2, 2, 1];
   const pixels = Uint8Array.from({ length: 16 }, (_, i) => 17 * i);
   const values = Float32Array.from(pixels, (pixel) => pixel / 255);
   expect(pictureGrid({ data: pixels, shape })).toEqual(pictureGrid({ data: values, shape }));
 });
 
-// tests/runtime/images/test_grid.py has these, too.
+// Same cases as in tests/runtime/images/test_grid.py.
 test.each([
   [new Float32Array([0.5, NaN]), "NaN"],
   [new Float32Array([0.5, 255]), "255.000"],
@@ -44,13 +44,13 @@ test.each([
   expect(() => pictureGrid({ data, shape: [1, 1, 2, 1] })).toThrow(new InputError(message));
 });
 
-test.each([[[3, 1, 1]], [[0, 1, 1, 1]], [[2, 2, 2, 1]]])("a shape of %o is no grid's", (shape) => {
+test.each([[[3, 1, 1]], [[0, 1, 1, 1]], [[2, 2, 2, 1]]])("the shape %o is refused", (shape) => {
   const length = shape.length === 3 ? 3 : shape[0];
   const message = `images must have the shape (N, H, W, C) and hold at least one; found ${length} values of (${shape.join(", ")})`;
   expect(() => pictureGrid({ data: new Uint8Array(length), shape })).toThrow(new InputError(message));
 });
 
-test("a grid is as square as can be, on grey", () => {
+test("a grid is square, on grey", () => {
   const picture = pictureGrid({ data: new Float32Array([0, 1, 0.2, 0.4, 0.6]), shape: [5, 1, 1, 1] }, { padding: 0 });
   expect([picture.width, picture.height]).toEqual([3, 2]);
   expect([...picture.data].filter((_, i) => i % 4 === 1)).toEqual([0, 255, 51, 102, 153, 128]);

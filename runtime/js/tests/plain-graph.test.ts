@@ -7,7 +7,7 @@ import { BundleError } from "../src/api.ts";
 import { refuseOtherThanPlainGraph } from "../src/plain-graph.ts";
 import { BUNDLES } from "./golden.ts";
 
-/** A field of a protobuf message that holds bytes: another message. */
+/** A field of a protobuf message with bytes: a nested message. */
 function field(number: number, ...content: number[][]): number[] {
   const bytes = content.flat();
   return [...varint(number * 8 + 2), ...varint(bytes.length), ...bytes];
@@ -30,7 +30,7 @@ test.each(["encoder.onnx", "decoder.onnx", "decoder_cpu.onnx", "decoder_cpu_int8
   expect(() => refuseOtherThanPlainGraph(readFileSync(join(BUNDLES.mnist, file)), file)).not.toThrow();
 });
 
-/** A field that holds a number. */
+/** A field with a number. */
 const number = (field: number, value: number) => [...varint(field * 8), value];
 const text = (value: string) => [...new TextEncoder().encode(value)];
 
@@ -81,7 +81,9 @@ test.each<[string, number[], string]>([
     damaged("a number of more than 64 bits"),
   ],
 ])("%s is refused", (_, bytes, message) => {
-  expect(() => refuseOtherThanPlainGraph(Uint8Array.from(bytes), "a.onnx")).toThrow(new BundleError(`a.onnx: ${message}`));
+  expect(() => refuseOtherThanPlainGraph(Uint8Array.from(bytes), "a.onnx")).toThrow(
+    new BundleError(`a.onnx: ${message}`),
+  );
 });
 
 test.each<[string, number[]]>([

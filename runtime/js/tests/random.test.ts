@@ -15,7 +15,7 @@ function words(texts: string[]): Words {
   return [parseInt(texts[0], 16), parseInt(texts[1], 16)];
 }
 
-/** Each float32's bits as a place in their order: neighbours differ by 1. */
+/** Index of a float32 in ascending order of all float32, from its bits: neighbours differ by 1. */
 function place(value: number): number {
   const bits = new Int32Array(new Float32Array([value]).buffer)[0];
   return bits < 0 ? -(bits & 0x7fffffff) : bits;
@@ -46,8 +46,8 @@ test.each(VECTORS.posterior)("posterior noise of seed $seed, number $n", (vector
   expectOneUlp(posteriorNoise(BigInt(vector.seed), BigInt(vector.n), 1, vector.latent_dim), vector.noise);
 });
 
-describe("a stream does not depend on how it is cut", () => {
-  // The last two straddle a carry from the low word to the high one.
+describe("a stream does not depend on its parts", () => {
+  // The last two cross a carry from the low word to the high word.
   test.each([
     [0n, 0n],
     [7n, 40n],
@@ -62,7 +62,7 @@ describe("a stream does not depend on how it is cut", () => {
   });
 });
 
-test("numbers and bigints are the same seeds", () => {
+test("numbers and bigints are equal seeds", () => {
   expect(priorLatents(7, 40, 2, 3)).toEqual(priorLatents(7n, 40n, 2, 3));
 });
 

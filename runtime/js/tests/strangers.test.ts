@@ -1,4 +1,4 @@
-/** Bundles of strangers, and callers who change what they handed in. */
+/** Untrusted bundles, and callers that change their arguments after a call. */
 
 import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -34,11 +34,11 @@ interface Loose {
   versions: Record<string, string>;
 }
 
-/** The colour bundle's files, some replaced, under a manifest that describes them. */
+/** The colour bundle's files, some replaced, with a manifest that describes them. */
 function files(
   change: (manifest: Loose) => void = () => undefined,
   replaced: Record<string, string> = {},
-  more: number[] = [], // bytes of the encoder
+  more: number[] = [], // bytes added to the encoder
 ) {
   const all = new Map<string, Uint8Array>(NAMES.map((name) => [name, readFileSync(join(BUNDLES.colour, name))]));
   for (const [name, text] of Object.entries(replaced)) all.set(name, new TextEncoder().encode(text));
@@ -52,7 +52,7 @@ function files(
   return all.set("manifest.json", new TextEncoder().encode(JSON.stringify(manifest)));
 }
 
-/** A platform whose sessions give other values for one output. */
+/** A platform whose sessions return other values for one output. */
 function altered(output: string, change: (value: number) => number): Platform {
   const create: Ort["InferenceSession"]["create"] = async (model, options) => {
     const session = await REAL.InferenceSession.create(model, options);
@@ -80,7 +80,7 @@ const NO_IMAGES = new Uint8Array(2 * 576);
 const LATENTS = Float32Array.from({ length: 6 }, (_, i) => i / 3 - 1);
 const NO_LATENTS = new Float32Array(6);
 
-describe("what is handed in may be changed as soon as the call returns", () => {
+describe("arguments may be changed after the call", () => {
   const calls: [string, (m: cvae.Model, images: Uint8Array, z: Float32Array) => Promise<unknown>][] = [
     ["encode", (m, images) => m.encode(images)],
     ["encode with a shape", (m, data) => m.encode({ data, shape: [2, 12, 16, 3] })],
@@ -101,7 +101,7 @@ describe("what is handed in may be changed as soon as the call returns", () => {
     const expected = await call(model, IMAGES.slice(), LATENTS.slice());
     expect(expected).not.toEqual(await call(model, NO_IMAGES.slice(), NO_LATENTS.slice()));
     const [images, z] = [IMAGES.slice(), LATENTS.slice()];
-    const before = model.generate(9); // whose turn is first
+    const before = model.generate(9); // runs first
     const found = call(model, images, z);
     images.fill(0);
     z.fill(0);
@@ -126,7 +126,7 @@ describe("what is handed in may be changed as soon as the call returns", () => {
   });
 });
 
-describe("numbers that a decoder must not give are refused wherever they are used", () => {
+describe("invalid outputs of graphs are refused", () => {
   const calls: [string, (m: cvae.Model) => Promise<unknown>][] = [
     ["generate", (m) => m.generate(3)],
     ["decode", (m) => m.decode(LATENTS)],
@@ -150,7 +150,7 @@ describe("numbers that a decoder must not give are refused wherever they are use
     );
   });
 
-  test("rounding errors are cut off", async () => {
+  test("rounding errors are clipped", async () => {
     let calls = 0;
     const model = await loadOn(
       altered("probs", () => (calls++ % 2 ? 1.0005 : -0.0005)),
@@ -201,7 +201,7 @@ describe("numbers that a decoder must not give are refused wherever they are use
 });
 
 test.each(["__proto__", "constructor", "toString", "hasOwnProperty"])(
-  "the likelihood %s is one that is not known",
+  "the likelihood %s is unknown",
   async (likelihood) => {
     const model = await cvae.load(files((manifest) => (manifest.model.likelihood = likelihood)));
     expect((await model.generate(2)).shape).toEqual([2, 12, 16, 3]);
@@ -212,7 +212,7 @@ test.each(["__proto__", "constructor", "toString", "hasOwnProperty"])(
   },
 );
 
-describe("golden vectors that are none", () => {
+describe("invalid golden vectors", () => {
   const text = readFileSync(join(BUNDLES.colour, "golden.json"), "utf8");
   const golden = () => JSON.parse(text) as { cases: Record<string, Record<string, Record<string, unknown>>>[] };
   const empty = { dtype: "float32", shape: [0, 12, 16, 3], data: "" };
@@ -229,7 +229,7 @@ describe("golden vectors that are none", () => {
       "golden.json: not golden vectors: shape [0.5, 2] does not fit ",
     ],
     [
-      "outputs that the graph has not",
+      "unknown outputs",
       (value) => value.cases.forEach(({ outputs }) => Object.assign(outputs, { toString: Object.values(outputs)[0] })),
       "golden.json: the vectors do not fit encoder.onnx; export the bundle again",
     ],
@@ -256,7 +256,7 @@ describe("golden vectors that are none", () => {
 });
 
 describe("a bundle that is replaced", () => {
-  test.each([1, 5])("while it is loaded %d times is read again", async (times) => {
+  test.each([1, 5])("is read again, %d times while it loads", async (times) => {
     const other = files((manifest) => (manifest.versions.more = "1"), {}, [0x32, 1, 0x78]);
     const bundles = [files(), other];
     let turns = 0;
@@ -273,7 +273,7 @@ describe("a bundle that is replaced", () => {
     expect(model.sha256).toBe(createHash("sha256").update(manifest).digest("hex"));
   });
 
-  test("afterwards is told so, and not called damaged", async () => {
+  test("afterwards is reported as replaced, not damaged", async () => {
     const folder = copy();
     const model = await cvae.load(folder);
     for (const [name, bytes] of files((manifest) => (manifest.versions.more = "1"), { "golden.json": "{}" })) {
@@ -286,7 +286,7 @@ describe("a bundle that is replaced", () => {
     );
   });
 
-  test("hundreds of times is never called damaged", async () => {
+  test("hundreds of times is never reported as damaged", async () => {
     const [target, next, old] = ["target", "next", "old"].map((name) => join(root, name));
     const variants = [files(), files((manifest) => (manifest.versions.more = "1"), {}, [0x32, 1, 0x78])];
     const folders = variants.map((variant, n) => {
@@ -295,7 +295,7 @@ describe("a bundle that is replaced", () => {
       for (const [name, bytes] of variant) writeFileSync(join(folder, name), bytes);
       return folder;
     });
-    symlinkSync(folders[0], target); // a link is turned in one step, as a folder is where the system can exchange two
+    symlinkSync(folders[0], target); // replacing a link is atomic, as is swapping two folders where the system can
     let turns = 0;
     const timer = setInterval(() => {
       symlinkSync(folders[++turns % 2], next);

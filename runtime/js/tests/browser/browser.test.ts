@@ -1,4 +1,4 @@
-/** The library in a real browser. */
+/** The library in Chromium. */
 
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -62,22 +62,19 @@ describe.skipIf(CHROMIUM === undefined)("Chromium", () => {
   };
   const url = (folder: string) => `/@fs${folder}`;
 
-  test.each(["mnist", "colour", "mixture"] as const)(
-    "WebAssembly gives Python's numbers of the bundle %s",
-    async (bundle) => {
-      const page = await open();
-      const result = await page.evaluate(([...args]) => window.run(...args, { provider: "wasm" }), [
-        url(BUNDLES[bundle]),
-        asked(bundle),
-      ] as const);
-      expectPythons(result.numbers, readGolden(bundle));
-      expect(result.check.results.filter(({ agrees }) => !agrees)).toEqual([]);
-      expect(result).toMatchObject({ provider: "wasm", threads: 1, notices: [], check: { agrees: true } });
-      expect(errors).toEqual([]);
-    },
-  );
+  test.each(["mnist", "colour", "mixture"] as const)("WebAssembly matches Python for the bundle %s", async (bundle) => {
+    const page = await open();
+    const result = await page.evaluate(([...args]) => window.run(...args, { provider: "wasm" }), [
+      url(BUNDLES[bundle]),
+      asked(bundle),
+    ] as const);
+    expectPythons(result.numbers, readGolden(bundle));
+    expect(result.check.results.filter(({ agrees }) => !agrees)).toEqual([]);
+    expect(result).toMatchObject({ provider: "wasm", threads: 1, notices: [], check: { agrees: true } });
+    expect(errors).toEqual([]);
+  });
 
-  test("a page that is isolated from other origins has threads, and the same numbers", async () => {
+  test("an isolated page has threads, and the same results", async () => {
     const page = await open(ISOLATION);
     const result = await page.evaluate(([...args]) => window.run(...args, { provider: "wasm", threads: 2 }), [
       url(BUNDLES.mnist),
@@ -87,7 +84,7 @@ describe.skipIf(CHROMIUM === undefined)("Chromium", () => {
     expectPythons(result.numbers, readGolden("mnist"));
   });
 
-  test.for(["mnist", "colour"] as const)("WebGPU gives Python's numbers of the bundle %s", async (bundle, context) => {
+  test.for(["mnist", "colour"] as const)("WebGPU matches Python for the bundle %s", async (bundle, context) => {
     const withGpu = await launchChromium(SOFTWARE_GPU);
     try {
       const page = await open({}, undefined, withGpu);
@@ -108,7 +105,7 @@ describe.skipIf(CHROMIUM === undefined)("Chromium", () => {
     }
   });
 
-  test("auto falls back from a WebGPU without an adapter, and says so", async () => {
+  test("auto falls back if WebGPU has no adapter", async () => {
     const page = await open({}, (one) =>
       one.addInitScript(() => {
         Object.defineProperty(navigator, "gpu", { value: { requestAdapter: () => Promise.resolve(null) } });
@@ -125,7 +122,7 @@ describe.skipIf(CHROMIUM === undefined)("Chromium", () => {
     expectPythons(result.numbers, readGolden("colour"));
   });
 
-  test("a plain-HTTP page, which has no Web Crypto, checks hashes all the same", async () => {
+  test("a plain-HTTP page checks hashes without Web Crypto", async () => {
     const page = await open({}, (one) =>
       one.addInitScript(() => {
         Object.defineProperty(crypto, "subtle", { value: undefined });
@@ -141,7 +138,7 @@ describe.skipIf(CHROMIUM === undefined)("Chromium", () => {
     );
   });
 
-  test("what cannot be loaded is refused", async () => {
+  test("failed loads", async () => {
     const page = await open();
     const fail = (where: string, options = {}) =>
       page.evaluate(([bundle, chosen]) => window.fail(bundle, chosen), [where, options] as const);

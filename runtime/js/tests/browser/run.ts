@@ -1,4 +1,4 @@
-/** What the tests call in the page. */
+/** Functions that the tests call in the page. */
 
 import * as cvae from "../../src/browser.ts";
 import { numbersOf, type Asked, type Numbers } from "../numbers.ts";

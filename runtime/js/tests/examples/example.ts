@@ -1,4 +1,4 @@
-/** Examples as a user has them: copied out of the project, with the packages that they name installed. */
+/** Install examples as users do: copied out of the project, with the packages that they require. */
 
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,8 +14,8 @@ interface Package {
 const INSTALLED = projectPath("runtime/js/node_modules");
 
 /**
- * Copies an example into a new folder beside links to the packages that its package.json names: npm links cvae-runtime in the
- * same way, and the others are here at the same versions, so that nothing is fetched.
+ * Copies an example into a new folder, beside links to the packages in its package.json. npm also links cvae-runtime. The
+ * other packages are installed here in the same versions, so nothing is fetched.
  */
 export function install(name: string): string {
   const folder = temporaryFolder();
@@ -27,7 +27,7 @@ export function install(name: string): string {
   return folder;
 }
 
-/** @throws Error if a package is here at another version than asked for. */
+/** @throws Error if a package is installed here in another version. */
 export function linkPackages(folder: string, wanted: Record<string, string>): void {
   for (const [name, version] of Object.entries(wanted)) {
     const target = name === "cvae-runtime" ? projectPath("runtime/js") : join(INSTALLED, name);

@@ -1,4 +1,4 @@
-/** examples/node_cli: its pictures and scores are Python's, and what is wrong is said as cvae-generate says it. */
+/** examples/node_cli: its pictures and scores match Python's, and its errors are like those of cvae-generate. */
 
 import { spawn } from "node:child_process";
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -17,7 +17,7 @@ const path = (name: string) => join(folder, name);
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Runs the program there. */
+/** Runs the program in the example's folder. */
 async function cvae(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
   const program = spawn(process.execPath, ["cvae.js", ...args], { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
   const ended = new Promise<number | null>((resolve) => program.on("close", resolve));
@@ -27,7 +27,7 @@ async function cvae(...args: string[]): Promise<{ code: number | null; out: stri
 
 const DONE = { code: 0, out: "", err: "" };
 
-/** Images of golden vectors as a grid like that of cvae-generate. */
+/** A grid of images from golden vectors, as drawn by cvae-generate. */
 function grid(images: number[], [height, width, channels]: number[], columns?: number): Levels {
   const shape = [images.length / (height * width * channels), height, width, channels] as const;
   const options = columns === undefined ? { scale: 2 } : { scale: 2, columns };
@@ -50,19 +50,19 @@ describe.each(["mnist", "colour"] as const)("the bundle %s", (name) => {
     });
   });
 
-  test("samples are those that Python draws, with seeds and indices of 64 bits", async () => {
+  test("samples match Python's, with 64-bit seeds and indices", async () => {
     const draws = ["--seed", golden.seed, "--first", golden.first];
     expect(await cvae("sample", bundle, "-n", "4", ...draws, "-o", `${name}.png`)).toEqual(DONE);
     expect(apart(readPng(path(`${name}.png`)), grid(valuesOf(golden.generate), shape))).toBeLessThanOrEqual(1);
   });
 
-  test("a temperature makes them Python's cooler ones", async () => {
+  test("a temperature matches Python's", async () => {
     const draws = ["-n", "2", "--seed", "3", "--temperature", "0.5"];
     expect(await cvae("sample", bundle, ...draws, "-o", `${name}-cool.png`)).toEqual(DONE);
     expect(apart(readPng(path(`${name}-cool.png`)), grid(valuesOf(golden.cool), shape))).toBeLessThanOrEqual(1);
   });
 
-  test("each picture lies above Python's reconstruction of it", async () => {
+  test("reconstructions match Python's", async () => {
     expect(await cvae("reconstruct", bundle, ...pictures.slice(0, 2), "-o", `${name}-pairs.png`)).toEqual(DONE);
     const again = valuesOf(golden.reconstruct);
     const given = valuesOf(golden.images).slice(0, again.length);
@@ -70,7 +70,7 @@ describe.each(["mnist", "colour"] as const)("the bundle %s", (name) => {
     expect(apart(readPng(path(`${name}-pairs.png`)), expected)).toBeLessThanOrEqual(1);
   });
 
-  test("scores are Python's, in a line of JSON for each picture", async () => {
+  test("scores match Python's, one JSON line per picture", async () => {
     const { code, out, err } = await cvae(
       "score",
       bundle,
@@ -95,12 +95,12 @@ describe.each(["mnist", "colour"] as const)("the bundle %s", (name) => {
   });
 });
 
-test("what cvae-generate drew for the documents is drawn again", async () => {
+test("samples match the documents' picture", async () => {
   expect(await cvae("sample", BUNDLES.mnist, "--count", "50", "-o", "fifty.png")).toEqual(DONE);
   expect(apart(readPng(path("fifty.png")), readPng(projectPath("docs/images/samples.png")))).toBeLessThanOrEqual(1);
 });
 
-test("weights in 8 bits draw nearly the same", async () => {
+test("int8 graphs draw nearly the same", async () => {
   expect(await cvae("sample", BUNDLES.mnist, "--precision", "int8", "-o", "int8.png")).toEqual(DONE);
   expect(await cvae("sample", BUNDLES.mnist, "-o", "float32.png")).toEqual(DONE);
   const difference = apart(readPng(path("int8.png")), readPng(path("float32.png")));
@@ -171,7 +171,7 @@ describe("pictures of every kind", () => {
   });
 });
 
-describe("what is wrong is said, and nothing is written", () => {
+describe("errors are printed, and nothing is written", () => {
   const usage = /^const USAGE = `(.*?)`;$/ms.exec(readFileSync(path("cvae.js"), "utf8"))?.[1] ?? "no usage";
   const output = ["-o", "wrong.png"];
 
@@ -223,7 +223,7 @@ describe("what is wrong is said, and nothing is written", () => {
     );
   });
 
-  test("a file that is there stays, unless it is to be replaced", async () => {
+  test("an existing file is only replaced with --overwrite", async () => {
     writeFileSync(path("kept.png"), "kept");
     expect(await cvae("sample", BUNDLES.mnist, "-o", "kept.png")).toEqual({
       code: 1,
@@ -235,7 +235,7 @@ describe("what is wrong is said, and nothing is written", () => {
     expect(readPng(path("kept.png"))).toMatchObject({ width: 229, height: 229, channels: 1 });
   });
 
-  test("a folder that is not there", async () => {
+  test("a missing folder", async () => {
     expect(await cvae("sample", BUNDLES.mnist, "-o", "none/a.png")).toEqual({
       code: 1,
       out: "",
@@ -243,14 +243,14 @@ describe("what is wrong is said, and nothing is written", () => {
     });
   });
 
-  test("a file beside the target stays", async () => {
+  test("other files in the folder stay", async () => {
     writeFileSync(path("beside.png.tmp"), "somebody's");
     expect(await cvae("sample", BUNDLES.mnist, "-o", "beside.png")).toEqual(DONE);
     expect(readFileSync(path("beside.png.tmp"), "utf8")).toBe("somebody's");
     rmSync(path("beside.png.tmp"));
   });
 
-  test("a reader that has left is no stack", async () => {
+  test("a closed pipe prints no stack", async () => {
     writePng(path("one.png"), { width: 28, height: 28, channels: 1, data: Array.from({ length: 784 }, () => 0) });
     const program = spawn(process.execPath, ["cvae.js", "score", BUNDLES.mnist, "one.png"], { cwd: folder });
     program.stdout.destroy();
@@ -258,7 +258,7 @@ describe("what is wrong is said, and nothing is written", () => {
     expect([await text(program.stderr), await ended]).toEqual(["", 1]);
   });
 
-  test("help is no error", async () => {
+  test("help", async () => {
     const help = { code: 0, out: `${usage}\n`, err: "" };
     expect(await cvae("--help")).toEqual(help);
     expect(await cvae("score", "-h")).toEqual(help);

@@ -1,4 +1,4 @@
-/** PNG files for the tests of the command line, and what is in those that it wrote. */
+/** Write PNG files for the tests of the command line, and compare pictures. */
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { crc32, deflateSync } from "node:zlib";
@@ -22,7 +22,7 @@ export function writePng(path: string, { data, ...form }: Levels, depth: 8 | 16 
   writeFileSync(path, encode({ ...form, data: levels, depth }));
 }
 
-/** Writes the indices of colours, `alphas` of which may be transparent, which fast-png does not write. */
+/** Writes an indexed PNG, which fast-png cannot write; `alphas` are the opacities of the colours. */
 export function writeIndexed(path: string, { data, width, height }: Levels, colours: number[][], alphas: number[]) {
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);
@@ -43,7 +43,7 @@ function chunk(name: string, content: Buffer): Buffer {
   return Buffer.concat([length, named, sum]);
 }
 
-/** The largest difference of two pictures in grey levels; of pictures of other forms NaN. */
+/** The largest difference of two pictures in grey levels; NaN if their formats differ. */
 export function apart(found: Levels, expected: Levels): number {
   const form = ({ width, height, channels, data }: Levels) => String([width, height, channels, data.length]);
   if (form(found) !== form(expected)) return NaN;

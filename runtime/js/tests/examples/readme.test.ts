@@ -1,4 +1,4 @@
-/** README.md of the package: its programs run, in Node.js and, built by Vite without any settings, in Chromium. */
+/** README.md of the package: its programs run in Node.js and, built by Vite without settings, in Chromium. */
 
 import { execFile } from "node:child_process";
 import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -33,13 +33,13 @@ test.each([
   expect(programs(heading)).toHaveLength(count);
 });
 
-test("links lead somewhere", () => {
+test("links have targets", () => {
   for (const [, target] of readme.matchAll(/\]\(([^)#]+)\)/g)) {
     expect(readFileSync(projectPath(join("runtime/js", target)), "utf8"), target).not.toBe("");
   }
 });
 
-test("every option of load is told, with the methods of a model", () => {
+test("options of load and methods of Model are documented", () => {
   const sourceOf = (name: string) => readFileSync(projectPath(`runtime/js/src/${name}.ts`), "utf8");
   const options = ["load", "ort"].flatMap((file) => {
     const [, fields = ""] = /^export interface (?:Load|Runtime)Options .*?\{\n(.*?)^\}/ms.exec(sourceOf(file)) ?? [];
@@ -55,7 +55,7 @@ test("every option of load is told, with the methods of a model", () => {
   for (const name of open) expect(readme).toContain(`model.${name}(`);
 });
 
-/** Runs a program in Node.js beside the bundle "my-model": what it prints to stdout and stderr. */
+/** Runs a program in Node.js beside the bundle "my-model"; returns its stdout and stderr. */
 async function printed(program: string, name: string): Promise<[string, string]> {
   const place = join(folder, name.replace(/\W/g, ""));
   linkPackages(place, { "cvae-runtime": "file:", "onnxruntime-node": "1.30.0" });
@@ -66,7 +66,7 @@ async function printed(program: string, name: string): Promise<[string, string]>
 }
 
 describe.each(["In Node.js", "Errors"])("%s", (heading) => {
-  test("the program prints what it says", async () => {
+  test("the program prints its comments", async () => {
     const [program] = programs(heading);
     const told = [...program.matchAll(/console\.log.*\/\/ (.*)$/gm)].map(([, line]) => `${line}\n`);
     expect(await printed(program, heading)).toEqual([told.join(""), ""]);
@@ -135,7 +135,7 @@ describe.skipIf(CHROMIUM === undefined)("in a browser, built by Vite", () => {
     expect(errors).toEqual([]);
   });
 
-  test("the .wasm is taken from where the program says", async () => {
+  test("the .wasm file is loaded from the given path", async () => {
     const { page, errors, asked } = await open(programs("In a browser")[1], "path");
     await expect.poll(() => page.title()).toBe("wasm from a path");
     const binaries = asked.filter((path) => path.endsWith(".wasm"));

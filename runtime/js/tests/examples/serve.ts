@@ -1,4 +1,4 @@
-/** A folder on 127.0.0.1, as any static host has it. */
+/** Serve a folder on 127.0.0.1, like any static host. */
 
 import { createReadStream, statSync } from "node:fs";
 import { join, normalize } from "node:path";

@@ -31,12 +31,12 @@ beforeAll(() => {
 });
 
 describe("assemble.sh", () => {
-  test("copies the bundle, and what the import map names", () => {
+  test("copies the bundle and the modules of the import map", () => {
     expect(readdirSync(site).sort()).toEqual(["bundle", "index.html", "lib"]);
     expect(readdirSync(join(site, "bundle"))).toEqual(readdirSync(BUNDLES.mnist));
   });
 
-  test("refuses a folder that is there, another that is no bundle, and too few arguments", () => {
+  test("refuses invalid arguments", () => {
     expect(assemble(BUNDLES.mnist, "site")).toEqual({
       code: 1,
       err: "assemble.sh: site exists already; choose another name\n",
@@ -67,7 +67,7 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
   interface Visit {
     page: Page;
     host: Host;
-    /** What went wrong, as the console and the network tell it. */
+    /** Errors of the console and the network. */
     errors: string[];
     asked: string[];
   }
@@ -98,7 +98,7 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     return { ...form, data };
   }
 
-  /** Samples of Node.js, whose numbers other tests hold against Python's. */
+  /** Samples drawn in Node.js, which other tests compare with Python's. */
   async function expected(first: number): Promise<Levels> {
     const model = await load(BUNDLES.mnist);
     const { data, ...form } = pictureGrid(await model.generate(16, { seed: 7, first }));
@@ -106,7 +106,7 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     return { ...form, data: [...data], channels: 4 };
   }
 
-  test("draws the samples that its text names, others with every click, and asks nobody else for anything", async () => {
+  test("draws new samples with every click, and contacts no other host", async () => {
     const { page, host, errors, asked } = await visit();
     await page.waitForSelector("button:enabled");
     expect(await told(page)).toBe("samples 0 to 15 of seed 7, on wasm");
@@ -119,7 +119,7 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     expect(errors).toEqual([]);
   });
 
-  test("clicks in a row each draw the next samples", async () => {
+  test("quick clicks each draw the next samples", async () => {
     const { page, errors } = await visit();
     await page.waitForSelector("button:enabled");
     await page.evaluate(() => {
@@ -130,7 +130,7 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     expect(errors).toEqual([]);
   });
 
-  test("works from a server that isolates it, with threads", async () => {
+  test("has threads on an isolating server", async () => {
     const { page, errors } = await visit(site, { isolated: true });
     await page.waitForSelector("button:enabled");
     expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
@@ -138,7 +138,7 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     expect(errors).toEqual([]);
   });
 
-  test("takes a model of another shape", async () => {
+  test("accepts a model of another shape", async () => {
     const other = join(folder, "colour");
     expect(assemble(BUNDLES.colour, other)).toEqual({ code: 0, err: "" });
     const { page, errors } = await visit(other);
@@ -147,7 +147,7 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     expect(errors).toEqual([]);
   });
 
-  test("says so where there is no bundle, or no library", async () => {
+  test("reports a missing bundle or library", async () => {
     const bare = join(folder, "bare");
     cpSync(site, bare, { recursive: true });
     rmSync(join(bare, "bundle"), { recursive: true });
@@ -162,12 +162,12 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     rmSync(join(bare, "lib/json-schema"), { recursive: true });
     await page.reload();
     await expect.poll(() => told(page)).toBe("lib/ cannot be read: see README.md");
-    // Opened by a double-click.
+    // As opened by a double-click.
     await page.goto(`file://${join(site, "index.html")}`);
     await expect.poll(() => told(page)).toBe("lib/ cannot be read: see README.md");
   });
 
-  test("fits a phone, has names for what it holds, and nothing moves while it loads", async () => {
+  test("fits a phone, has accessible names, and no layout shift", async () => {
     const { page } = await visit();
     const places = () =>
       page.evaluate(() =>

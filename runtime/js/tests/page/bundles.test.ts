@@ -1,4 +1,4 @@
-/** Other models and pictures, given by the visitor. */
+/** Models and pictures that the visitor opens. */
 
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,7 +13,7 @@ import { BUNDLES } from "../golden.ts";
 import { changes, drop, pixels, scribble, SEVEN, text, visit, type Visit } from "./harness.ts";
 import { serve, type Server } from "./server.ts";
 
-describe.skipIf(CHROMIUM === undefined)("what is dropped on the page", () => {
+describe.skipIf(CHROMIUM === undefined)("files dropped on the page", () => {
   const folder = mkdtempSync(join(tmpdir(), "cvae-"));
   const damaged = join(folder, "damaged");
   let server: Server;
@@ -25,7 +25,7 @@ describe.skipIf(CHROMIUM === undefined)("what is dropped on the page", () => {
     const decoder = readFileSync(join(damaged, "decoder.onnx"));
     decoder[decoder.length >> 1] ^= 1;
     writeFileSync(join(damaged, "decoder.onnx"), decoder);
-    // Dark on bright, as on paper: a bar in the middle.
+    // Dark on bright, like ink on paper: a bar in the middle.
     const paper = Uint8Array.from({ length: 60 * 40 }, (_, index) => (Math.abs((index % 60) - 30) < 4 ? 20 : 240));
     writeFileSync(join(folder, "paper.png"), encode({ width: 60, height: 40, channels: 1, data: paper }));
     const glyph = Uint8Array.from({ length: 2 * 60 * 40 }, (_, i) =>
@@ -54,7 +54,7 @@ describe.skipIf(CHROMIUM === undefined)("what is dropped on the page", () => {
     expect(await text(guest.page, "engine-name")).toBe("WebAssembly");
   }
 
-  test("a damaged bundle is refused with its reason, and the page goes on with the model before", async () => {
+  test("a damaged bundle is refused, and the current model stays", async () => {
     await drop(guest.page, [damaged]);
     await expect
       .poll(alarm)
@@ -67,7 +67,7 @@ describe.skipIf(CHROMIUM === undefined)("what is dropped on the page", () => {
     await stillWorks();
   });
 
-  test("files that are neither a model nor a picture are named", async () => {
+  test("files that are neither a model nor a picture are refused", async () => {
     await drop(guest.page, [join(folder, "notes.txt")]);
     await expect
       .poll(alarm)
@@ -75,7 +75,7 @@ describe.skipIf(CHROMIUM === undefined)("what is dropped on the page", () => {
     await stillWorks();
   });
 
-  test("a folder that is dropped becomes the model, in colour", async () => {
+  test("a dropped folder becomes the model", async () => {
     await drop(guest.page, [BUNDLES.colour]);
     await expect.poll(() => text(guest.page, "facts")).toContain("colour");
     const { image_shape: shape, latent_dim: size } = manifest(BUNDLES.colour);
@@ -89,7 +89,7 @@ describe.skipIf(CHROMIUM === undefined)("what is dropped on the page", () => {
     expect(await guest.page.isVisible("#ink")).toBe(true);
   });
 
-  test("a folder can be chosen, too, and files", async () => {
+  test("a folder or files can be chosen", async () => {
     await guest.page.click("#open");
     expect(await guest.page.isVisible("#choose-folder")).toBe(true);
     await guest.page.setInputFiles("#folder", BUNDLES.colour);
@@ -103,7 +103,7 @@ describe.skipIf(CHROMIUM === undefined)("what is dropped on the page", () => {
     await expect.poll(() => text(guest.page, "facts")).toContain("grey");
   });
 
-  test("a picture of dark ink on bright paper is turned round by itself", async () => {
+  test("dark ink on bright paper is inverted", async () => {
     await changes(guest.page, "reconstruction", () => drop(guest.page, [join(folder, "paper.png")]));
     expect(await guest.page.isChecked("#invert")).toBe(true);
     const { levels } = await pixels(guest.page, "seen");
@@ -113,7 +113,7 @@ describe.skipIf(CHROMIUM === undefined)("what is dropped on the page", () => {
     expect(turned[14 * 28 + 14]).toBe(20);
   });
 
-  test("a white glyph on nothing lies on black", async () => {
+  test("a transparent white glyph gets a black background", async () => {
     await changes(guest.page, "reconstruction", () => drop(guest.page, [join(folder, "glyph.png")]));
     const { levels } = await pixels(guest.page, "seen");
     expect([levels[14 * 28 + 14], levels[14 * 28 + 2]]).toEqual([255, 0]);
@@ -121,7 +121,7 @@ describe.skipIf(CHROMIUM === undefined)("what is dropped on the page", () => {
 });
 
 describe.skipIf(CHROMIUM === undefined)("a page without its bundle", () => {
-  test("says so, and opens another", async () => {
+  test("reports the missing bundle, and opens another", async () => {
     const empty = mkdtempSync(join(tmpdir(), "cvae-"));
     const server = await serve(empty);
     const browser = await launchChromium();

@@ -1,4 +1,4 @@
-/** The built page in Chromium, and what a person would do with it. */
+/** Drive the built page in Chromium. */
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,15 +13,15 @@ import { PAGE } from "./server.ts";
 
 export interface Visit {
   page: Page;
-  /** What the console and the page complained of. */
+  /** Errors of the console and the page. */
   problems: string[];
-  /** Where requests went. */
+  /** Origins of all requests. */
   origins: Set<string>;
-  /** Ends the visit, and fails where there were problems. */
+  /** Ends the visit, and fails if there were problems. */
   leave: () => Promise<void>;
 }
 
-/** Opens a page and waits for all that it does by itself, or for what `ready` waits for. */
+/** Opens a page and waits until its initial work is done, or for the condition of `ready`. */
 export async function visit(
   browser: Browser,
   url: string,
@@ -48,14 +48,14 @@ export async function visit(
   return { page, problems, origins, leave };
 }
 
-/** Waits until the walk, the last of the first pictures, is there and the sliders are ranked. */
+/** Waits until the walk, the last of the first pictures, is drawn and the sliders are ranked. */
 export async function settled(page: Page): Promise<void> {
   await page.waitForSelector("#grid-canvas[data-seed]");
   await page.waitForSelector("#strip[style]");
   await page.waitForFunction(() => document.querySelector("#engine-note")?.textContent.startsWith("WebAssembly: "));
 }
 
-/** Adds up the layout shifts that no input of the moment before explains. */
+/** Adds up the layout shifts that do not follow user input. */
 function countShifts(): void {
   let sum = 0;
   new PerformanceObserver((list) => {
@@ -80,7 +80,7 @@ export async function pixels(page: Page, id: string): Promise<{ width: number; h
   });
 }
 
-/** Waits until a canvas shows something else than it did. */
+/** Waits until the picture on a canvas changes. */
 export async function changes(page: Page, id: string, act: () => Promise<unknown>): Promise<number[]> {
   const before = (await pixels(page, id)).levels.join();
   await act();
@@ -88,7 +88,7 @@ export async function changes(page: Page, id: string, act: () => Promise<unknown
   return (await pixels(page, id)).levels;
 }
 
-/** The first channel of one of Python's pictures. */
+/** The first channel of a picture drawn by Python. */
 export function pythons(name: string): { width: number; height: number; levels: number[] } {
   return png(readFileSync(golden(name)));
 }
@@ -102,7 +102,7 @@ export function golden(name: string): string {
   return fileURLToPath(new URL(`golden/${name}`, import.meta.url));
 }
 
-/** Asserts that two pictures are equal but for rounding. */
+/** Asserts that two pictures are equal up to rounding. */
 export function expectSame(found: readonly number[], expected: readonly number[]): void {
   expect(found.length).toBe(expected.length);
   expect(found.findIndex((level, index) => !(Math.abs(level - expected[index]) <= 1))).toBe(-1);
@@ -128,7 +128,7 @@ export const SEVEN = [
   [0.45, 0.8],
 ] as const;
 
-/** Drops files or folders of the disk on the page, as the operating system does. */
+/** Drops files or folders from disk on the page, as the operating system does. */
 export async function drop(page: Page, paths: string[]): Promise<void> {
   const devtools = await page.context().newCDPSession(page);
   const data = { items: [], files: paths, dragOperationsMask: 1 };

@@ -1,4 +1,4 @@
-/** The page without a network: whole, of one deployment, and never worse than without its service worker. */
+/** The page offline: complete, from one deployment, and never worse than without its service worker. */
 
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -30,20 +30,20 @@ describe.skipIf(CHROMIUM === undefined)("the page offline", () => {
   const notKept = (page: Page) => page.waitForSelector('html[data-offline="none"]');
   const model = (page: Page) => text(page, "facts");
 
-  /** Leaves the page's origin that much room in bytes. */
+  /** Limits the storage of the page's origin, in bytes. */
   async function room(page: Page, quotaSize?: number): Promise<void> {
     const devtools = await page.context().newCDPSession(page);
     const { origin } = new URL(server.url);
     await devtools.send("Storage.overrideQuotaForOrigin", { origin, ...(quotaSize !== undefined && { quotaSize }) });
   }
 
-  /** Opens the page anew, and waits until it has done all that it does by itself. */
+  /** Reloads the page and waits until its initial work is done. */
   async function again(page: Page): Promise<void> {
     await page.reload();
     await settled(page);
   }
 
-  test("after one visit it works with the server stopped", async () => {
+  test("it works after one visit when the server is down", async () => {
     guest = await visit(browser, server.url);
     const { page } = guest;
     await kept(page);
@@ -60,24 +60,21 @@ describe.skipIf(CHROMIUM === undefined)("the page offline", () => {
     expect(guest.problems).toEqual([]);
   });
 
-  test.each([{ vary: "*" }, { vary: "Accept, Sec-Fetch-Dest" }])(
-    "a host that sends %o is kept, too",
-    async (headers) => {
-      await server.close();
-      server = await serve(undefined, headers);
-      guest = await visit(browser, server.url);
-      const { page } = guest;
-      await kept(page);
-      await again(page);
-      await kept(page);
-      await server.close();
-      await again(page);
-      await kept(page);
-      expect(guest.problems).toEqual([]);
-    },
-  );
+  test.each([{ vary: "*" }, { vary: "Accept, Sec-Fetch-Dest" }])("a page sent with %o is cached", async (headers) => {
+    await server.close();
+    server = await serve(undefined, headers);
+    guest = await visit(browser, server.url);
+    const { page } = guest;
+    await kept(page);
+    await again(page);
+    await kept(page);
+    await server.close();
+    await again(page);
+    await kept(page);
+    expect(guest.problems).toEqual([]);
+  });
 
-  test("it has its threads offline", async () => {
+  test("it has threads offline", async () => {
     await server.close();
     server = await serve(undefined, ISOLATION);
     guest = await visit(browser, server.url);
@@ -87,7 +84,7 @@ describe.skipIf(CHROMIUM === undefined)("the page offline", () => {
     expect(await guest.page.evaluate(() => crossOriginIsolated)).toBe(true);
   });
 
-  test("a full storage keeps nothing, and the page is as good as without", async () => {
+  test("full storage caches nothing and does not disturb the page", async () => {
     guest = await visit(browser, "about:blank", {}, () => Promise.resolve());
     const { page } = guest;
     await room(page, 100_000);
@@ -107,7 +104,7 @@ describe.skipIf(CHROMIUM === undefined)("the page offline", () => {
     await kept(page);
   });
 
-  test("what caches throw keeps no answer back", async () => {
+  test("errors of caches block no response", async () => {
     guest = await visit(browser, server.url);
     const { page } = guest;
     await kept(page);
@@ -122,7 +119,7 @@ describe.skipIf(CHROMIUM === undefined)("the page offline", () => {
     expect(guest.problems).toEqual([]);
   });
 
-  test("a new deployment is shown at once, and is what is kept", async () => {
+  test("a new deployment is shown and cached at once", async () => {
     guest = await visit(browser, server.url);
     const { page } = guest;
     await kept(page);
@@ -139,7 +136,7 @@ describe.skipIf(CHROMIUM === undefined)("the page offline", () => {
     expect(guest.problems).toEqual([]);
   });
 
-  test("a new bundle beside the same page is shown at once, and is what is kept", async () => {
+  test("a new bundle of the same page is shown and cached at once", async () => {
     guest = await visit(browser, server.url);
     const { page } = guest;
     await kept(page);
@@ -153,7 +150,7 @@ describe.skipIf(CHROMIUM === undefined)("the page offline", () => {
   });
 
   test.each(["full storage", "a file that does not come"])(
-    "where it cannot be kept whole, with %s, the one before stays",
+    "with %s, the previous deployment stays cached",
     async (why) => {
       guest = await visit(browser, server.url);
       const { page } = guest;
@@ -173,7 +170,7 @@ describe.skipIf(CHROMIUM === undefined)("the page offline", () => {
     },
   );
 
-  test("a network that goes away while a new deployment comes mixes nothing", async () => {
+  test("losing the network mixes no deployments", async () => {
     guest = await visit(browser, server.url);
     const { page } = guest;
     await kept(page);
@@ -187,7 +184,7 @@ describe.skipIf(CHROMIUM === undefined)("the page offline", () => {
     expect(await model(page)).toContain("grey");
   });
 
-  test("a network that comes back with a new deployment mixes nothing", async () => {
+  test("regaining the network mixes no deployments", async () => {
     guest = await visit(browser, server.url);
     const { page } = guest;
     await kept(page);
@@ -201,7 +198,7 @@ describe.skipIf(CHROMIUM === undefined)("the page offline", () => {
     expect(await model(page)).toContain("colour");
   });
 
-  test("two pages of one host are each kept", async () => {
+  test("two pages of one host are both cached", async () => {
     guest = await visit(browser, server.url);
     const { page } = guest;
     await kept(page);
@@ -217,7 +214,7 @@ describe.skipIf(CHROMIUM === undefined)("the page offline", () => {
     expect(guest.problems).toEqual([]);
   });
 
-  test("a browser that refuses service workers shows the page all the same", async () => {
+  test("the page works without service workers", async () => {
     guest = await visit(browser, "about:blank", {}, () => Promise.resolve());
     const { page } = guest;
     await page.addInitScript(() => {

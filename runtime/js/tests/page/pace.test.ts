@@ -1,11 +1,11 @@
-/** What keeps the page answering: the newest request alone, and work in parts. */
+/** How the page stays responsive: it answers only the newest request, and divides work into parts. */
 
 import { expect, test, vi } from "vitest";
 
 import { Latest } from "../../page/latest.ts";
 import { paced } from "../../page/pace.ts";
 
-test("requests that come while one is answered are passed over, but for the newest", async () => {
+test("only the newest waiting request is answered", async () => {
   const answered: number[] = [];
   const seenOvertaken: boolean[] = [];
   const latest = new Latest<number>(
@@ -25,7 +25,7 @@ test("requests that come while one is answered are passed over, but for the newe
   await expect.poll(() => answered).toEqual([1, 4, 5]);
 });
 
-test("a request that fails is told of, and the next one is answered", async () => {
+test("a failed request is reported, and the next one is answered", async () => {
   const told: unknown[] = [];
   const latest = new Latest<string>(
     (request) => (request === "bad" ? Promise.reject(new Error(request)) : Promise.resolve(void told.push(request))),
@@ -36,7 +36,7 @@ test("a request that fails is told of, and the next one is answered", async () =
   await expect.poll(() => told).toEqual(["bad", "good"]);
 });
 
-/** The parts of 100 pictures where each takes so many milliseconds. */
+/** The parts of 100 pictures that take `each` milliseconds. */
 async function parts(each: number): Promise<number[]> {
   const counts: number[] = [];
   let now = 0;
@@ -53,11 +53,11 @@ async function parts(each: number): Promise<number[]> {
   return counts;
 }
 
-test("parts grow up to 32 pictures while they are fast", async () => {
+test("fast parts grow up to 32 pictures", async () => {
   expect(await parts(0.5)).toEqual([1, 2, 4, 8, 16, 32, 32, 5]);
 });
 
-test("parts stay within 30 milliseconds, or one picture", async () => {
+test("slow parts stay within 30 milliseconds, or one picture", async () => {
   expect(Math.max(...(await parts(7)))).toBe(4);
   expect(Math.max(...(await parts(500)))).toBe(1);
 });

@@ -1,4 +1,4 @@
-/** The page's four sections, used as a person would. */
+/** The sections of the page, used like a visitor does. */
 
 import { readFileSync } from "node:fs";
 
@@ -45,7 +45,7 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     await guest.page.waitForSelector(`#grid-canvas[data-seed="${seed}"]`);
   }
 
-  test("samples of a seed are Python's, and so is the PNG that is saved", async () => {
+  test("samples and the saved PNG match Python's", async () => {
     await setSeed("7");
     const download = guest.page.waitForEvent("download");
     await guest.page.click("#download");
@@ -57,7 +57,7 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     expectSame(saved.levels, expected.levels);
   });
 
-  test("a seed of 64 bits is taken whole, and one beyond is refused", async () => {
+  test("a 64-bit seed is exact, and a larger one is refused", async () => {
     await setSeed("18446744073709551615");
     await guest.page.click("#seed-up");
     await guest.page.waitForSelector('#grid-canvas[data-seed="0"]');
@@ -83,7 +83,7 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     await expect.poll(async () => new Set(await tiles()).size).toBe(1);
   });
 
-  test("a sample that is chosen by keyboard opens in Explore", async () => {
+  test("a sample chosen by keyboard opens in Explore", async () => {
     await setSeed("7");
     await guest.page.focus("#grid button");
     await guest.page.keyboard.press("ArrowRight");
@@ -120,7 +120,7 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     await expect.poll(async () => (await pixels(guest.page, "explore-canvas")).levels).toEqual(before);
   });
 
-  test("arrow keys move a slider, and the same dimension among all of them", async () => {
+  test("arrow keys move a slider and its copy among all dimensions", async () => {
     const slider = guest.page.locator("#sliders input").first();
     const name = await slider.getAttribute("aria-label");
     await guest.page.click("#explore-zero");
@@ -134,13 +134,13 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     expect(await guest.page.locator(`#every input[aria-label="${name}"]`).inputValue()).toBe("1");
   });
 
-  test("the walk between two samples is Python's", async () => {
+  test("the walk between two samples matches Python's", async () => {
     await setSeed("7");
     await guest.page.locator("#grid button").nth(0).click();
     await guest.page.click("#start-explore");
     await guest.page.locator("#grid button").nth(1).click();
     await guest.page.click("#end-explore");
-    // Python's picture has an edge around it, in which the page's has nothing.
+    // Python's picture has a border; the page's has none.
     const { width, levels } = pythons("way.png");
     const inner = (index: number) => levels[(2 + Math.floor(index / 268)) * width + 2 + (index % 268)];
     const inPicture = (index: number) => (index % 268) % 30 < 28;
@@ -150,12 +150,12 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
       expect([strip.width, strip.height]).toEqual([268, 28]);
       return strip.levels;
     };
-    // Walks to what stood in Explore before are shown until this one is there.
+    // Earlier walks, with other ends in Explore, may be shown before this one.
     const differences = async () => (await own()).map((level, i) => (inPicture(i) ? Math.abs(level - theirs[i]) : 0));
     await expect.poll(async () => Math.max(...(await differences()))).toBeLessThanOrEqual(1);
   });
 
-  test("the walk is gone by slider and by itself", async () => {
+  test("the walk plays, and follows its slider", async () => {
     const walked = await changes(guest.page, "walk-canvas", () => guest.page.press("#place", "End"));
     expect(walked).toHaveLength(28 * 28);
     expect(await guest.page.getAttribute("#place", "aria-valuetext")).toBe("100 percent");
@@ -195,7 +195,7 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     expect(await text(guest.page, "elbo")).toBe("–");
   });
 
-  test("a picture of the model's size has Python's ELBO and reconstruction", async () => {
+  test("ELBO and reconstruction of a picture match Python's", async () => {
     await changes(guest.page, "reconstruction", () => guest.page.setInputFiles("#picture", golden("picture.png")));
     expectSame((await pixels(guest.page, "seen")).levels, pythons("picture.png").levels);
     expectSame((await pixels(guest.page, "reconstruction")).levels, pythons("reconstruction.png").levels);
@@ -205,12 +205,12 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     }
   });
 
-  test("a sample can be taken in the place of a drawing", async () => {
+  test("a sample can replace a drawing", async () => {
     await changes(guest.page, "reconstruction", () => guest.page.click("#draw-sample"));
     expect(await text(guest.page, "elbo")).toMatch(/^−\d+\.\d$/);
   });
 
-  test("speed and numbers are told on demand", async () => {
+  test("speed and self-check run on demand", async () => {
     await guest.page.click("#measure");
     await expect
       .poll(() => text(guest.page, "speed"))
@@ -220,7 +220,7 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     expect(await text(guest.page, "engine-name")).toBe("WebAssembly");
   });
 
-  test("a provider that cannot be had is refused with its reason, and the one before goes on", async () => {
+  test("an unavailable provider is refused, and the current one stays", async () => {
     await guest.page.evaluate(() => {
       Object.defineProperty(navigator, "gpu", { value: { requestAdapter: () => Promise.resolve(null) } });
     });

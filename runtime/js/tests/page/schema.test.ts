@@ -1,4 +1,4 @@
-/** The page's own schema check says what the library's says. */
+/** The page's own schema check gives the same errors as the library. */
 
 import { Validator as Whole } from "@cfworker/json-schema";
 import { expect, test } from "vitest";
@@ -28,7 +28,7 @@ const WRONG: Json[] = [
   {},
 ];
 
-/** What both say, without where the keyword stands in the schema. */
+/** The errors of both, without the keyword's location in the schema. */
 function said(value: Json): unknown {
   const plain = (errors: { instanceLocation: string; keyword: string; error: string }[]) =>
     errors.map(({ instanceLocation, keyword, error }) => ({ instanceLocation, keyword, error }));
@@ -37,7 +37,7 @@ function said(value: Json): unknown {
   return ours.at(-1);
 }
 
-/** Every value that has one place of the manifest changed or taken away. */
+/** Yields every copy of a value with one place changed or removed. */
 function* changed(value: Json): Generator<Json> {
   yield* WRONG;
   if (Array.isArray(value)) {
@@ -58,7 +58,7 @@ test("a good manifest has no errors", () => {
   expect(said(MANIFEST)).toBeUndefined();
 });
 
-test("every way to spoil one place of a manifest gives the same errors", () => {
+test("damaged manifests give the same errors", () => {
   let refused = 0;
   for (const value of changed(MANIFEST)) if (said(value) !== undefined) refused++;
   expect(refused).toBeGreaterThan(1000);

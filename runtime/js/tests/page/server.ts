@@ -1,4 +1,4 @@
-/** The built page on 127.0.0.1 as cvae-web lays it out: WebAssembly unpacked, a bundle beside it. */
+/** The built page on 127.0.0.1, as written by cvae-web: unpacked WebAssembly, with a bundle beside it. */
 
 import { existsSync, readFileSync } from "node:fs";
 import { join, normalize } from "node:path";
@@ -12,17 +12,17 @@ export const PAGE = join(PACKAGE, "page");
 export const BUNDLE = join(PACKAGE, "bundles", "mnist");
 
 export interface Server extends Host {
-  /** The bytes that were sent of files with a name that passes the test. */
+  /** The bytes sent for files whose names pass the test. */
   sent: (test: (name: string) => boolean) => number;
-  /** Puts a new build of the page there, with another bundle; files of the earlier build are gone. */
+  /** Deploys a new build of the page with another bundle, and removes the files of the earlier build. */
   deploy: (bundle: string) => void;
-  /** Puts another bundle beside the same page. */
+  /** Replaces the bundle of the same page. */
   replace: (bundle: string) => void;
-  /** Requests for files with such a name end without an answer. */
+  /** Drops requests for files whose names pass the test. */
   cut: (test: (name: string) => boolean) => void;
 }
 
-/** Serves the page below two paths, for a page must not mind where it lies, or what lies beside it. */
+/** Serves the page at two paths, because it must not depend on its path or on its neighbours. */
 export async function serve(bundle = BUNDLE, headers: Record<string, string> = {}): Promise<Server> {
   const files = new Map<string, Buffer>();
   const sent = new Map<string, number>();
@@ -68,7 +68,7 @@ export async function serve(bundle = BUNDLE, headers: Record<string, string> = {
 function read(name: string, bundle: string, build: number): Buffer | undefined {
   if (name.startsWith("bundle/")) return readWhole(join(bundle, name.slice("bundle/".length)));
   if (build === 0) return readWhole(join(PAGE, name));
-  // The page's own script has another name in every build.
+  // The page's own script has another name in each build.
   const [own, built] = ["assets/index-", `assets/index-${build}-`];
   if (name.startsWith(own) && !name.startsWith(built)) return undefined;
   const bytes = readWhole(join(PAGE, name.replace(built, own)));

@@ -1,4 +1,4 @@
-/** What holds for the page as a whole: offline, from the disk, its layout, and for who cannot see it. */
+/** The page as a whole: offline, from disk, its layout and its accessibility. */
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -28,7 +28,7 @@ describe.skipIf(CHROMIUM === undefined)("the page as a whole", () => {
     rmSync(folder, { recursive: true });
   });
 
-  test("it opens without a network once it was opened with one, and asked no other origin", async () => {
+  test("it opens offline after one visit, and contacts no other origin", async () => {
     const { page, origins, leave } = await visit(browser, server.url);
     await page.waitForSelector('html[data-offline="ready"]');
     expect(await text(page, "offline")).toBe("It now works offline, too.");
@@ -42,7 +42,7 @@ describe.skipIf(CHROMIUM === undefined)("the page as a whole", () => {
     await leave();
   });
 
-  test("one file runs from the disk, with the model inside", async () => {
+  test("the single-file page runs from disk with its model", async () => {
     writeFileSync(join(folder, "one.html"), oneFile());
     const { page, origins, leave } = await visit(browser, pathToFileURL(join(folder, "one.html")).href);
     await changes(page, "grid-canvas", () => page.click("#resample"));
@@ -56,7 +56,7 @@ describe.skipIf(CHROMIUM === undefined)("the page as a whole", () => {
   test.each([
     [1280, "light"],
     [360, "dark"],
-  ] as const)("%i pixels wide, nothing jumps or sticks out", async (width, colorScheme) => {
+  ] as const)("no layout shift or overflow at %i pixels", async (width, colorScheme) => {
     const { page, leave } = await visit(browser, server.url, { viewport: { width, height: 740 }, colorScheme });
     await page.waitForSelector('html[data-offline="ready"]');
     await scribble(page, SEVEN);
@@ -88,7 +88,7 @@ describe.skipIf(CHROMIUM === undefined)("the page as a whole", () => {
     await leave();
   });
 
-  test("every control has a name, and headings do not skip a level", async () => {
+  test("controls have names, and headings skip no level", async () => {
     const { page, leave } = await visit(browser, server.url);
     await page.click("#all summary");
     await expect.poll(() => page.locator("#every input").count()).toBe(50);
@@ -104,7 +104,7 @@ describe.skipIf(CHROMIUM === undefined)("the page as a whole", () => {
     await leave();
   });
 
-  test("the first stop of the tab key leads past the head of the page", async () => {
+  test("the first tab stop skips to the content", async () => {
     const { page, leave } = await visit(browser, server.url);
     await page.keyboard.press("Tab");
     expect(await page.locator(":focus").innerText()).toBe("Skip to the samples");
@@ -114,7 +114,7 @@ describe.skipIf(CHROMIUM === undefined)("the page as a whole", () => {
   });
 });
 
-/** The page in one file, as `cvae-web --single-file` writes it. */
+/** The single-file page, as written by `cvae-web --single-file`. */
 function oneFile(): string {
   const carried = ["manifest.json", "encoder.onnx", "decoder.onnx", "decoder_cpu.onnx", "golden.json"];
   const wasm = readdirSync(join(PAGE, "assets")).find((name) => /threaded-[^.]*\.wasm\.gz$/.test(name)) ?? "";

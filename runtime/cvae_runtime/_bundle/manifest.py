@@ -7,14 +7,12 @@ Unknown keys are ignored, so that later versions can add some.
 import dataclasses
 import json
 import re
-import sys
-import types
-import typing
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from .._errors import BundleError
 from .._system import parse_json
+from .decode import Rule, decode_object, excerpt
 
 FORMAT = 1
 MANIFEST_NAME = "manifest.json"
@@ -32,23 +30,13 @@ _MOST_GRAPHS = 256  # in a bundle; cvae-export writes up to 20
 Target = Literal["portable", "cpu"]
 Precision = Literal["float32", "float16", "int8"]
 
-Dataclass = TypeVar("Dataclass")
+
+def _matching(pattern: str, words: str) -> Rule:
+    return Rule(words, lambda text: re.fullmatch(pattern, text) is not None)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Rule:
-    """A constraint on a value beyond its type, in words and as a predicate."""
-
-    words: str
-    holds: Callable[[Any], bool]
-
-
-def _matching(pattern: str, words: str) -> _Rule:
-    return _Rule(words, lambda text: re.fullmatch(pattern, text) is not None)
-
-
-_Positive = Annotated[int, _Rule("at least 1", lambda number: number >= 1)]
-_Pixel = Annotated[int, _Rule("1 to 255", lambda number: 1 <= number <= 255)]
+_Positive = Annotated[int, Rule("at least 1", lambda number: number >= 1)]
+_Pixel = Annotated[int, Rule("1 to 255", lambda number: 1 <= number <= 255)]
 # Without a separator and a leading dot, a name cannot leave the bundle's folder.
 _FileName = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", "a plain file name")]
 _Sha256 = Annotated[str, _matching(r"[0-9a-f]{64}", "64 hex digits")]
@@ -225,7 +213,7 @@ def parse_manifest(text: str | bytes, source: str) -> Manifest:
         raise BundleError(f'{source}: expected an object with "format": {FORMAT}; this is not a bundle\'s manifest')
     if value["format"] != FORMAT or isinstance(value["format"], bool):
         raise BundleError(
-            f"{source}: expected format {FORMAT}, found {_excerpt(value['format'])}; "
+            f"{source}: expected format {FORMAT}, found {excerpt(value['format'])}; "
             f"use the version of cvae-toolkit that wrote it, or export the bundle again"
         )
     graphs = value.get("graphs")
@@ -233,7 +221,7 @@ def parse_manifest(text: str | bytes, source: str) -> Manifest:
         raise BundleError(
             f"{source}: graphs: expected at most {_MOST_GRAPHS}, found {len(graphs):,}; export the bundle again"
         )
-    manifest = _decode_object(Manifest, value, source, "")
+    manifest = decode_object(Manifest, value, source, "")
     for role in ("encoder", "decoder"):
         if not any((g.role, g.target, g.precision) == (role, "portable", "float32") for g in manifest.graphs):
             raise BundleError(
@@ -248,89 +236,3 @@ def parse_manifest(text: str | bytes, source: str) -> Manifest:
                 f"{manifest.model.likelihood!r}, found {', '.join(names) or 'none'}; export the bundle again"
             )
     return manifest
-
-
-def _excerpt(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _decode(kind: Any, value: Any, source: str, path: str) -> Any:
-    """Convert a JSON value to ``kind``: a dataclass, tuple, mapping, union, literal or plain type.
-
-    Args:
-        kind: the type, with its constraints.
-        value: the parsed JSON.
-        source: name of the file in error messages.
-        path: position of the value in the manifest, such as "graphs[0].file".
-
-    Raises:
-        BundleError: the value is not of this type, or violates a constraint.
-    """
-
-    def wrong(expected: str) -> BundleError:
-        return BundleError(f"{source}: {path or 'manifest'}: expected {expected}, found {_excerpt(value)}")
-
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        if not isinstance(value, dict):
-            raise wrong("an object")
-        return _decode_object(kind, value, source, path)
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is Annotated:
-        decoded, rule = _decode(arguments[0], value, source, path), arguments[1]
-        if not rule.holds(decoded):
-            raise wrong(rule.words)
-        return decoded
-    if origin in (types.UnionType, typing.Union):  # Union if an alternative is Annotated
-        if value is None and types.NoneType in arguments:
-            return None
-        choices = [choice for choice in arguments if choice is not types.NoneType]
-        if len(choices) == 1:
-            return _decode(choices[0], value, source, path)
-        if not any(_is_instance(choice, value) for choice in choices):
-            raise wrong(" or ".join(map(_type_name, choices)))
-        return _decode(next(choice for choice in choices if _is_instance(choice, value)), value, source, path)
-    if origin is Literal:
-        if value not in arguments or not isinstance(value, str):
-            raise wrong("one of " + ", ".join(arguments))
-        return value
-    if origin is tuple:
-        fixed = len(arguments) if arguments[-1] is not Ellipsis else None
-        if not isinstance(value, list) or (fixed is not None and len(value) != fixed):
-            raise wrong("a list" if fixed is None else f"a list of {fixed}")
-        return tuple(_decode(arguments[0], item, source, f"{path}[{n}]") for n, item in enumerate(value))
-    if origin is not None and issubclass(origin, Mapping):
-        if not isinstance(value, dict):
-            raise wrong("an object")
-        return {key: _decode(arguments[1], item, source, f"{path}.{key}") for key, item in value.items()}
-    if kind is Any:
-        return value
-    if not _is_instance(kind, value):
-        raise wrong(_type_name(kind))
-    return kind(value)
-
-
-def _decode_object(kind: type[Dataclass], value: dict[str, Any], source: str, path: str) -> Dataclass:
-    fields = {}
-    for name, hint in typing.get_type_hints(kind, include_extras=True).items():
-        where = f"{path}.{name}" if path else name
-        if name not in value:
-            raise BundleError(f"{source}: {where}: expected, but missing")
-        fields[name] = _decode(hint, value[name], source, where)
-    return kind(**fields)
-
-
-def _is_instance(kind: Any, value: Any) -> bool:
-    # As in JSON Schema, 28.0 is an integer, and true is not a number.
-    if kind is int:
-        return not isinstance(value, bool) and (
-            isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-        )
-    if kind is float:
-        # JSON allows integers beyond the range of float64.
-        return not isinstance(value, bool) and isinstance(value, int | float) and abs(value) <= sys.float_info.max
-    return isinstance(value, kind)
-
-
-def _type_name(kind: Any) -> str:
-    return {int: "an integer", float: "a number", str: "a string", bool: "true or false"}.get(kind, "an object")

@@ -233,7 +233,7 @@ def test_images_of_another_layout_get_advice_that_works(shape, advice, tiny_mode
     with refuses(cvae.InputError, f"images must be uint8 of shape (N, 4, 4, 1); found shape {shape}{advice}"):
         tiny_model.encode(images)
     if advice:
-        images = eval(advice.removeprefix(": say "), {"images": images})
+        images = eval(advice.removeprefix(": use "), {"images": images})
         assert tiny_model.encode(images).mean.shape == (11, 3)
 
 

@@ -30,8 +30,8 @@ _FIXES = (
     (r"no CUDA-capable device|CUDA failure 100\b", "docker run --gpus all, or what gives this process its GPU"),
     (r"install TensorRT|libnvinfer", "pip install 'cvae-toolkit[gpu]' tensorrt"),
     (r"lib(cublas|cudart|cudnn|cufft|curand|nvrtc)|cuDNN", "pip install 'cvae-toolkit[gpu]'"),
-    (r"webgpu is installed and finds no device", "on Debian and Ubuntu: apt install libvulkan1 mesa-vulkan-drivers"),
-    (r"openvino is installed and finds no device", f"pip uninstall onnxruntime-ep-openvino; {REMEDIES['openvino']}"),
+    (r"webgpu is installed, but finds no device", "on Debian and Ubuntu: apt install libvulkan1 mesa-vulkan-drivers"),
+    (r"openvino is installed, but finds no device", f"pip uninstall onnxruntime-ep-openvino; {REMEDIES['openvino']}"),
 )
 
 

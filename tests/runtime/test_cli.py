@@ -1,4 +1,4 @@
-"""What every console script shares: one exit code for each kind of error, and one message without a traceback."""
+"""Common parts of console scripts: one exit code for each kind of error, one message without traceback."""
 
 import importlib
 import importlib.metadata
@@ -74,12 +74,12 @@ def interrupted(_context):
         (cvae.IntegrityError, 5),
     ],
 )
-def test_every_error_of_ours_has_its_exit_code_and_is_one_message(kind, code, run):
+def test_each_error_has_an_exit_code_and_one_message(kind, code, run):
     assert kind.exit_code == code
     assert run(raising(kind("what went wrong; what to do"))) == (code, "", "Error: what went wrong; what to do\n")
 
 
-def test_errors_are_what_callers_of_other_libraries_expect():
+def test_errors_have_builtin_base_classes():
     bases = {
         cvae.InputError: ValueError,
         cvae.TargetExistsError: FileExistsError,
@@ -98,7 +98,7 @@ def test_verbose_adds_the_traceback(flag, run):
     assert err.endswith("cvae_runtime._errors.BundleError: broken\nError: broken\n")
 
 
-def test_what_a_command_returns_is_its_exit_code(run):
+def test_a_command_returns_its_exit_code(run):
     assert run(lambda _context: None) == (0, "", "")
     assert run(lambda _context: 0) == (0, "", "")
     assert run(lambda _context: 3) == (3, "", "")  # a parity check that failed
@@ -111,7 +111,7 @@ def test_an_interruption_is_130(work, run):
     assert (code, out, err.strip()) == (130, "", "interrupted")
 
 
-def test_wrong_usage_is_2_and_shows_the_usage(run):
+def test_usage_errors_are_2_and_show_the_usage(run):
     for code, out, err in (
         run(raising(click.UsageError("one or the other"))),
         run(raising(click.BadParameter("one or the other"))),
@@ -125,7 +125,7 @@ def test_wrong_usage_is_2_and_shows_the_usage(run):
     assert "--no-such-option" in err
 
 
-def test_an_error_of_click_s_own_is_1(run):
+def test_a_click_exception_is_1(run):
     assert run(raising(click.ClickException("no"))) == (1, "", "Error: no\n")
 
 
@@ -136,14 +136,14 @@ UNEXPECTED = (
 
 
 class Mute(Exception):
-    """An exception whose own text fails."""
+    """An exception whose ``__str__`` fails."""
 
     def __str__(self):
         raise ZeroDivisionError
 
 
 class Unknown(BaseException):
-    """An exception that is none of Python's `Exception`."""
+    """An exception that does not derive from `Exception`."""
 
 
 def endlessly(context):
@@ -173,7 +173,7 @@ def grouped(_context):
         (grouped, "BaseExceptionGroup: two (2 sub-exceptions)"),
     ],
 )  # fmt: skip
-def test_whatever_is_raised_is_a_sentence_that_says_where_to_report_it(work, words, run):
+def test_unexpected_errors_advise_a_report(work, words, run):
     code, out, err = run(work)
     assert (code, out, err.strip("\n")) == (1, "", f"Error: {words}; {UNEXPECTED}".strip("\n"))
 
@@ -181,14 +181,14 @@ def test_whatever_is_raised_is_a_sentence_that_says_where_to_report_it(work, wor
 @pytest.mark.parametrize(
     "work", [raising(ZeroDivisionError("a bug")), raising(SystemExit(3)), raising(Mute()), endlessly]
 )
-def test_verbose_shows_the_traceback_of_whatever_is_raised(work, run):
+def test_verbose_adds_the_traceback_of_unexpected_errors(work, run):
     code, out, err = run(work, "-v")
     assert (code, out) == (1, "")
     assert err.startswith("Traceback (most recent call last):\n")
     assert err.endswith(UNEXPECTED)
 
 
-def test_a_module_that_cannot_be_imported_is_a_sentence(run, tmp_path, monkeypatch):
+def test_an_import_error_is_one_message(run, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
 
     def importing(name, text):
@@ -221,7 +221,7 @@ def test_help_and_version_go_to_stdout(run):
         (["--quiet"], ["Error: no such thing"]),
     ],
 )
-def test_quiet_leaves_errors_only_and_verbose_adds_what_is_logged(flags, lines):
+def test_quiet_prints_errors_and_verbose_prints_logs(flags, lines):
     environment = {**os.environ, "PYTHONPATH": RUNTIME}
     command = [sys.executable, "-c", LOGGING, *flags]
     result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
@@ -260,7 +260,7 @@ def test_help_lists_options_below_their_headings(monkeypatch, capsys):
         (MemoryError("Unable to allocate 1 TiB"), "Unable to allocate 1 TiB"),
     ],
 )
-def test_what_the_system_refuses_is_a_sentence(error, message, console):
+def test_system_errors_are_one_message(error, message, console):
     @click.command()
     def command():
         raise error

@@ -1,4 +1,4 @@
-"""What ``cvae-generate`` refuses: exit codes, whole messages, and nothing written."""
+"""Errors of ``cvae-generate``: exit codes, whole messages, no output."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ MAIN = [sys.executable, "-c", "from cvae_runtime._commands.generate import main;
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(cvae.__file__).parents[1])}
 
 
-def test_latents_of_another_form_are_refused(run, tiny_bundle):
+def test_malformed_latents_are_an_error(run, tiny_bundle):
     np.save("z.npy", np.zeros((4, 3)))
     message = "Error: latents must be float32 of shape (N, 3); found float64: say z.astype(numpy.float32)\n"
     assert run(tiny_bundle, "--latents", "z.npy") == (1, b"", message)
@@ -25,7 +25,7 @@ def test_latents_of_another_form_are_refused(run, tiny_bundle):
     assert run(tiny_bundle, "--latents", "z.png") == (1, b"", message)
 
 
-def test_what_does_not_fit_needs_the_option_that_the_message_names(run):
+def test_images_that_do_not_fit_need_an_option(run):
     photo = np.full((40, 60, 3), 250, np.uint8)
     photo[5:35, 28:32] = 20
     Image.fromarray(photo).save("photo.png")
@@ -44,7 +44,7 @@ def test_what_does_not_fit_needs_the_option_that_the_message_names(run):
     assert (found[0].shape, np.median(found[0]), np.median(found[1])) == ((1, 28, 28, 1), 250, 5)
 
 
-def test_an_existing_file_is_kept_unless_overwrite_is_said(run, tiny_bundle):
+def test_an_existing_file_needs_overwrite(run, tiny_bundle):
     Path("samples.png").write_bytes(b"old")
     message = "Error: samples.png exists already; choose another name or pass --overwrite\n"
     assert run(tiny_bundle) == (1, b"", message)
@@ -54,7 +54,7 @@ def test_an_existing_file_is_kept_unless_overwrite_is_said(run, tiny_bundle):
         assert image.size == (4 * 9 + 1, 4 * 9 + 1)
 
 
-def test_an_existing_folder_of_images_is_kept_unless_overwrite_is_said(run, tiny_bundle):
+def test_an_existing_folder_of_images_needs_overwrite(run, tiny_bundle):
     arguments = [tiny_bundle, "-n", 1, "--separate", "-o", "images"]
     assert run(*arguments) == (0, b"", "")
     message = "Error: images exists already; choose another name or pass --overwrite\n"
@@ -87,7 +87,7 @@ def test_an_existing_folder_of_images_is_kept_unless_overwrite_is_said(run, tiny
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_cannot_be_done_is_1_and_one_message_and_writes_nothing(arguments, message, run, tiny_bundle, tmp_path):
+def test_errors_are_1_with_one_message_and_no_output(arguments, message, run, tiny_bundle, tmp_path):
     code, out, err = run(tiny_bundle, *arguments)
     assert (code, out) == (1, b"")
     assert err.startswith(f"Error: {message}")
@@ -118,7 +118,7 @@ def test_what_cannot_be_done_is_1_and_one_message_and_writes_nothing(arguments, 
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_wrong_usage_is_2_and_says_what_is_wrong(arguments, message, run, tiny_bundle, tmp_path):
+def test_usage_errors_are_2_with_a_message(arguments, message, run, tiny_bundle, tmp_path):
     code, out, err = run(tiny_bundle, *arguments)
     assert (code, out) == (2, b"")
     assert err.startswith(("Usage: cvae-generate [OPTIONS] [BUNDLE]\n", f"Error: {message}\n"))
@@ -126,7 +126,7 @@ def test_wrong_usage_is_2_and_says_what_is_wrong(arguments, message, run, tiny_b
     assert list(tmp_path.iterdir()) == [tiny_bundle]
 
 
-def test_a_bundle_that_is_none_is_5(run, tiny_bundle):
+def test_a_bad_bundle_is_5(run, tiny_bundle):
     message = "Error: none: expected a bundle, a folder with manifest.json, found nothing; cvae-export makes one\n"
     assert run("none") == (5, b"", message)
     (tiny_bundle / "decoder.onnx").write_bytes(b"")
@@ -136,7 +136,7 @@ def test_a_bundle_that_is_none_is_5(run, tiny_bundle):
     assert err.endswith(" bytes, found 0; get the bundle again\n")
 
 
-def test_a_provider_that_is_not_there_is_4(run, tiny_bundle):
+def test_a_missing_provider_is_4(run, tiny_bundle):
     code, out, err = run(tiny_bundle, "--provider", "cuda")
     assert (code, out) == (4, b"")
     assert err.startswith("Error: provider cuda needs ONNX Runtime's CUDAExecutionProvider; the installed onnxruntime ")
@@ -153,21 +153,21 @@ def test_ctrl_c_is_130_and_leaves_nothing(run, tiny_bundle, tmp_path, monkeypatc
     assert list(tmp_path.iterdir()) == [tiny_bundle]
 
 
-def test_as_a_process_it_ends_with_the_error_s_code(tmp_path):
+def test_the_process_exits_with_the_error_s_code(tmp_path):
     command = [*MAIN, "none"]
     result = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, check=False)
     message = b"Error: none: expected a bundle, a folder with manifest.json, found nothing; cvae-export makes one\n"
     assert (result.returncode, result.stdout, result.stderr) == (5, b"", message)
 
 
-def test_a_reader_that_goes_away_is_no_traceback(tiny_bundle):
+def test_a_closed_pipe_prints_no_traceback(tiny_bundle):
     command = [*MAIN, str(tiny_bundle), "--format", "npy", "-o", "-"]
     with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()  # long before there is anything to write
         assert (process.stderr.read(), process.wait(PATIENCE)) == (b"", 1)
 
 
-def test_images_of_which_the_model_s_cut_leaves_nothing_are_refused(run, tiny_bundle, tiny):
+def test_images_on_one_side_of_the_threshold_are_an_error(run, tiny_bundle, tiny):
     np.save("dark.npy", tiny.images // 4)
     message = (
         "Error: dark.npy: expected images with levels on both sides of the model's threshold, 128; found 11 of 11 on "
@@ -178,7 +178,7 @@ def test_images_of_which_the_model_s_cut_leaves_nothing_are_refused(run, tiny_bu
     assert not Path("samples.png").exists()
 
 
-def test_rows_of_an_array_are_flat_images_or_are_refused(run, tiny_bundle, tiny):
+def test_rows_of_an_array_are_flat_images_or_an_error(run, tiny_bundle, tiny):
     np.save("flat.npy", tiny.images.reshape(11, 16))
     assert run(tiny_bundle, "--reconstruct", "flat.npy", "-o", "flat.npz") == (0, b"", "")
     with np.load("flat.npz") as found:

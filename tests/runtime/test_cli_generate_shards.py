@@ -1,4 +1,4 @@
-"""``cvae-generate --shard-size``: kills, full disks, Ctrl-C, and what it says."""
+"""``cvae-generate --shard-size``: kills, full disks, Ctrl-C, messages."""
 
 import errno
 import os
@@ -17,7 +17,7 @@ from cvae_runtime._commands import generate as _cli_generate
 from cvae_runtime._system import atomic as _files
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(cvae.__file__).parents[1]), *sys.path])}
-# Ends the process at a call of fsync, when a file is written and has not got its name: by a signal of one's choice.
+# Send a signal to the process at a call of fsync: the file is written, but not yet renamed.
 KILLED_AT = """
 import os, sys
 calls, fsync = 0, os.fsync
@@ -31,7 +31,7 @@ os.fsync = killing
 from cvae_runtime._commands.generate import main
 main()
 """
-# No file may be larger than this: what a full disk is to a process.
+# Limit the size of files, which acts as a full disk.
 LIMITED_TO = """
 import resource
 resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))
@@ -58,7 +58,7 @@ def python(tmp_path):
     return python
 
 
-def test_shards_go_to_a_folder_and_lines_say_how_far_it_is(run, tiny_bundle, tiny_model):
+def test_shards_and_progress_lines(run, tiny_bundle, tiny_model):
     expected = "images: 100 of 250\nimages: 200 of 250\nimages: 250 of 250\n"
     assert run(tiny_bundle, "-n", 250, "--seed", 3, "--first", 5, "--temperature", 0.5, *SHARDS) == (0, b"", expected)
     parts = [cvae.images.read_npy(Path(f"samples/part-0000{i}.npy")) for i in range(3)]
@@ -72,7 +72,7 @@ def test_quiet_prints_nothing(run, tiny_bundle):
 
 
 @pytest.mark.parametrize("file_format", ["npy", "tar", "parquet"])
-def test_killed_twice_and_resumed_it_has_the_bytes_of_an_undisturbed_run(file_format, python, run, tmp_path):
+def test_a_killed_job_resumes_with_the_same_bytes(file_format, python, run, tmp_path):
     arguments = ["-n", 1000, "--seed", 7, "--first", 3, "--format", file_format, *SHARDS, "--resume", "-o"]
     assert run("-q", *arguments, "undisturbed")[0] == 0
     written = []
@@ -92,7 +92,7 @@ def test_killed_twice_and_resumed_it_has_the_bytes_of_an_undisturbed_run(file_fo
     assert run(*arguments, "killed") == (0, b"", "")  # finished
 
 
-def test_ctrl_c_is_130_says_how_to_go_on_and_leaves_no_half_shard(python, tiny_bundle, tmp_path):
+def test_ctrl_c_is_130_and_leaves_no_partial_shard(python, tiny_bundle, tmp_path):
     program = KILLED_AT.format(call=9, signal=int(signal.SIGINT))
     code, err = python(program, tiny_bundle, "-n", 1000, *SHARDS, "-o", "out")
     assert code == 130
@@ -100,7 +100,7 @@ def test_ctrl_c_is_130_says_how_to_go_on_and_leaves_no_half_shard(python, tiny_b
     assert sorted(contents(tmp_path / "out")) == ["part-00000.npy", "part-00001.npy", "shards.json"]
 
 
-def test_a_disk_that_is_full_is_1_and_leaves_no_half_shard(run, tiny_bundle, tmp_path, monkeypatch):
+def test_a_full_disk_is_1_and_leaves_no_partial_shard(run, tiny_bundle, tmp_path, monkeypatch):
     write = _files.os.fsync
     calls = []
 
@@ -124,7 +124,7 @@ def test_a_disk_that_is_full_is_1_and_leaves_no_half_shard(run, tiny_bundle, tmp
 
 @pytest.mark.skipif(os.name != "posix", reason="limits of a file's size are POSIX's")
 @pytest.mark.parametrize("file_format", ["npy", "tar", "parquet"])
-def test_a_file_that_cannot_grow_is_1_in_every_format(file_format, python, tiny_bundle, tmp_path):
+def test_a_file_size_limit_is_1_in_every_format(file_format, python, tiny_bundle, tmp_path):
     arguments = [tiny_bundle, "-q", "-n", 200, "--format", file_format, *SHARDS, "-o", "out"]
     assert python(LIMITED_TO.format(size=1500), *arguments) == (
         1,
@@ -133,7 +133,7 @@ def test_a_file_that_cannot_grow_is_1_in_every_format(file_format, python, tiny_
     assert sorted(contents(tmp_path / "out")) == ["shards.json"]
 
 
-def test_a_folder_that_cannot_be_made_is_1(run, tiny_bundle):
+def test_a_folder_that_cannot_be_created_is_1(run, tiny_bundle):
     Path("file").write_bytes(b"")
     for name, message in [
         ("none/out", "cannot write none/out: the folder none does not exist; create it first"),
@@ -142,7 +142,7 @@ def test_a_folder_that_cannot_be_made_is_1(run, tiny_bundle):
         assert run(tiny_bundle, *SHARDS, "-o", name) == (1, b"", f"Error: {message}\n")
 
 
-def test_other_settings_are_1_and_overwrite_begins_anew(run, tiny_bundle):
+def test_other_settings_are_1_and_overwrite_starts_again(run, tiny_bundle):
     arguments = ["-q", tiny_bundle, "-n", 250, *SHARDS, "-o", "out"]
     assert run(*arguments) == (0, b"", "")
     message = "out exists already; choose another name or pass --resume or --overwrite"
@@ -158,7 +158,7 @@ def test_other_settings_are_1_and_overwrite_begins_anew(run, tiny_bundle):
     assert contents("out")["part-00000.npy"] != before["part-00000.npy"]
 
 
-def test_a_folder_that_another_process_is_writing_is_1(run, tiny_bundle):
+def test_a_locked_folder_is_1(run, tiny_bundle):
     arguments = ["-q", tiny_bundle, "-n", 250, *SHARDS, "-o", "out"]
     assert run(*arguments) == (0, b"", "")
     Path("out", "part-00001.npy").unlink()
@@ -175,7 +175,7 @@ def test_a_folder_that_another_process_is_writing_is_1(run, tiny_bundle):
     assert len(contents("out")) == 4
 
 
-def test_numbers_out_of_range_are_1_and_make_no_folder(run, tiny_bundle, tmp_path):
+def test_numbers_out_of_range_are_1_and_create_no_folder(run, tiny_bundle, tmp_path):
     for arguments, message in [
         (["--shard-size", 0], "shard size must be a whole number of at least 1; found 0"),
         (["--shard-size", 5, "-n", 0], "count must be a whole number of at least 1; found 0"),
@@ -201,14 +201,14 @@ def test_numbers_out_of_range_are_1_and_make_no_folder(run, tiny_bundle, tmp_pat
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_wrong_usage_is_2(arguments, message, run, tiny_bundle, tmp_path):
+def test_usage_errors_are_2(arguments, message, run, tiny_bundle, tmp_path):
     code, out, err = run(tiny_bundle, *arguments)
     assert (code, out) == (2, b"")
     assert err.endswith(f"Error: {message}\n")
     assert list(tmp_path.iterdir()) == [tiny_bundle]
 
 
-def test_the_bar_of_one_array_is_lines_too(run, tiny_bundle, monkeypatch):
+def test_progress_lines_of_one_array(run, tiny_bundle, monkeypatch):
     monkeypatch.setattr(_cli_generate, "_BAR_FROM", 50)
     monkeypatch.setattr(_cli_generate, "_BLOCK", 30)
     expected = "images: 30 of 50\nimages: 50 of 50\n"

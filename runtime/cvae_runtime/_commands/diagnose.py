@@ -137,7 +137,10 @@ def _try(bundle: Bundle, provider: str, problems: list[Problem]) -> Trial:
             return Trial(provider, False, None, None)
     for result in results:
         if not result.agrees:
-            what = f"provider {provider}: {result.output} of {result.file} differs by {result.difference:.1e}, tolerance {result.atol:.1e}"
+            what = (
+                f"provider {provider}: {result.output} of {result.file} differs by {result.difference:.1e}, "
+                f"tolerance {result.atol:.1e}"
+            )
             problems.append(Problem(what, 'use provider="cpu" or --provider cpu where exact numbers matter'))
     worst = float(np.max([result.difference / result.atol for result in results]))  # np.max propagates NaN
     return Trial(provider, all(result.agrees for result in results), nodes, worst)

@@ -163,8 +163,8 @@ def _encode(model: Model, bundle: Path | None, request: _Request) -> None:
         CODE_FORMATS[request.table_format](file, _tables(done, lowest, lost, advance))
     if any(lost) and not request.quiet:
         line = (
-            f"{request.images}: the model's threshold makes {sum(lost):,} of {source.count:,} images all black or all white; "
-            f"their codes carry no information"
+            f"{request.images}: the model's threshold makes {sum(lost):,} of {source.count:,} images all black or all "
+            f"white; their codes carry no information"
         )
         click.echo(line, err=True)
     if request.top_anomalies is not None:

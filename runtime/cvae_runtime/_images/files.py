@@ -1,11 +1,9 @@
 """Read image files (PNG, JPEG, WebP, GIF, BMP, TIFF, PPM, ``.npy``) and fit them to a model's image shape.
 
-Images are resized, converted to grey or inverted only if the caller asks for it. Always:
-
-- Transparent parts become white; they become black if all visible pixels are white.
-- Animations give their first frame.
-- The orientation that a camera stores in EXIF is applied.
-- 16-bit grey levels are divided by 257 and rounded, so white stays white.
+Images are resized, converted to grey or inverted only if the caller asks for it. These steps always apply.
+Transparent parts become white; they become black if all visible pixels are white. An animation gives its first frame.
+The orientation that a camera stores in EXIF is applied. 16-bit grey levels are divided by 257 and rounded, so that
+white stays white.
 """
 
 import io
@@ -127,8 +125,8 @@ def stacked(array: NDArray[Any], path: Path, shape: tuple[int, int, int]) -> NDA
     if array.shape[1] == size:
         return array.reshape(len(array), *shape)
     raise InputError(
-        f"{path}: expected an array of shape ({height}, {width}), one picture, or (N, {size}), flat pictures, found shape "
-        f"{array.shape}; for one picture of another size use array[None], for flat ones array.reshape(-1, H, W)"
+        f"{path}: expected an array of shape ({height}, {width}), one picture, or (N, {size}), flat pictures, found "
+        f"shape {array.shape}; for one picture of another size use array[None], for flat ones array.reshape(-1, H, W)"
     )
 
 

@@ -22,7 +22,7 @@ class Part(NamedTuple):
     """Some rows of a table of codes.
 
     Attributes:
-        columns: the columns of these rows.
+        columns: arrays by name, one entry for each image of the part.
         rows: positions of the lowest ELBOs in the part, ascending by ELBO.
         images: the images of ``rows``, uint8 (N, H, W, C).
         lost: number of the part's images that the model's threshold makes all black or all white.

@@ -48,7 +48,7 @@ def _write_tar(file: BinaryIO, indices: range, batches: Batches) -> None:
 
 
 def _write_parquet(file: BinaryIO, indices: range, batches: Batches) -> None:
-    """Write the columns ``index``, int64, and ``image``, tensors of shape (H, W, C), with a row group for each batch."""
+    """Write the columns ``index``, int64, and ``image``, tensors (H, W, C), with a row group for each batch."""
     arrow = require("pyarrow", "parquet")
 
     def tables() -> Iterator[Any]:

@@ -119,7 +119,7 @@ class ShardSettings:
         return {self._name(i): range(start, min(start + self.shard_size, end)) for i, start in enumerate(starts)}
 
     def owns(self, path: str) -> bool:
-        """Whether a path in the folder is a file of these shards."""
+        """Whether a path in the folder is a shard or ``shards.json``."""
         found = re.fullmatch(r"part-([0-9]+)\..+", path)
         i = int(found[1]) if found is not None else self._number
         return path == SETTINGS_NAME or (i < self._number and path == self._name(i))

@@ -33,8 +33,8 @@ def refuse_existing(target: Path, overwrite: bool) -> None:
 def refuse_special(path: Path) -> None:
     """Raise `InputError` for a path that is neither file nor folder, such as a pipe.
 
-    Reading a pipe or ``/dev/zero`` may never end, and renaming a file to ``/dev/null`` replaces the device. Missing paths
-    pass; open() reports them.
+    Reading a pipe or ``/dev/zero`` may never end, and renaming a file to ``/dev/null`` replaces the device. Missing
+    paths pass; open() reports them.
     """
     try:
         mode = path.stat().st_mode
@@ -54,8 +54,9 @@ def write_file(target: Path, data: bytes) -> None:
 def new_file(target: Path) -> Iterator[BinaryIO]:
     """Yield a temporary file that is renamed to ``target`` when the block succeeds.
 
-    If the block raises or the process is killed, ``target`` does not change. The new file gets the mode of the file that
-    it replaces, and its owner and group if the system allows that. It is never readable to more users than the old one.
+    If the block raises or the process is killed, ``target`` does not change. The new file gets the mode of the file
+    that it replaces, and its owner and group if the system allows that. It is never readable to more users than the
+    old file.
 
     Raises:
         InputError: the file cannot be written; each `OSError` of the block becomes this error.
@@ -94,7 +95,7 @@ def move_file(source: Path, target: Path) -> None:
 
 
 def refuse_name(target: Path, allowed: bool, remedy: str) -> None:
-    """Raise if a target exists and ``allowed`` is false, if its parent folder is missing, or if it is a pipe or device."""
+    """Raise if a target exists and is not ``allowed``, if its parent folder is missing, or if it is a pipe or device."""
     refuse_special(target)
     if os.path.lexists(target) and not allowed:
         raise TargetExistsError(f"{target} exists already; choose another name or pass {remedy}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from .._errors import InputError
 from .cgroups import control_groups
 
-# For each version of Linux's control groups: files with the limit and the usage; the key of cached files in memory.stat.
+# For each version of control groups: files with the limit and the usage; key of the file cache in memory.stat.
 _NAMES = {
     1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     2: ("memory.max", "memory.current", "inactive_file"),

@@ -1,4 +1,4 @@
-"""``cvae-generate --engine ray``: the folder of one machine byte for byte, whoever dies, is stopped or goes on."""
+"""``cvae-generate --engine ray``: the same bytes as on one machine, also after a killed or stopped worker."""
 
 import functools
 import os
@@ -32,7 +32,7 @@ def contents(folder):
 
 
 @pytest.mark.parametrize("file_format", ["npy", "tar", "parquet"])
-def test_the_folder_is_that_of_one_machine_in_every_format(file_format, run, tiny_bundle):
+def test_shards_equal_those_of_one_machine(file_format, run, tiny_bundle):
     arguments = [tiny_bundle, "-n", 1000, "--seed", 7, "--first", 3, "--format", file_format, *SHARDS]
     assert run("-q", *arguments, "-o", "local") == (0, b"", "")
     code, out, err = run(*arguments, "-o", "ray", "--engine", "ray", "--workers", 3)
@@ -40,7 +40,7 @@ def test_the_folder_is_that_of_one_machine_in_every_format(file_format, run, tin
     assert contents("ray") == contents("local")
 
 
-def test_engines_take_turns_at_one_folder(run, tiny_bundle):
+def test_local_and_ray_resume_one_folder(run, tiny_bundle):
     arguments = ["-q", tiny_bundle, "-n", 1000, *SHARDS, "--resume", "-o"]
     ray = ["--engine", "ray", "--threads", 2]
     assert run(*arguments, "local") == (0, b"", "")
@@ -69,7 +69,7 @@ def write(tiny_bundle, tiny_model, tmp_path):
     return write
 
 
-def test_a_worker_that_is_killed_in_a_shard_leaves_the_folder_of_one_machine(write, run, tiny_bundle, tmp_path):
+def test_a_killed_worker_is_retried(write, run, tiny_bundle, tmp_path):
     killed = tmp_path / "killed"
 
     def task_of(work):
@@ -96,7 +96,7 @@ def test_a_worker_that_is_killed_in_a_shard_leaves_the_folder_of_one_machine(wri
     assert contents(folder) == contents("local")
 
 
-def test_a_task_that_kills_every_worker_comes_to_an_end(write, tmp_path, monkeypatch):
+def test_retries_are_limited(write, tmp_path, monkeypatch):
     monkeypatch.setattr(_ray_engine, "_RETRIES", 1)
     calls = tmp_path / "calls"
     calls.mkdir()
@@ -116,7 +116,7 @@ def test_a_task_that_kills_every_worker_comes_to_an_end(write, tmp_path, monkeyp
     assert "part-00004.npy" not in contents(tmp_path / "ray")
 
 
-def test_a_worker_that_does_not_see_the_folder_says_so(write, tmp_path, refuses):
+def test_a_folder_that_is_not_shared_is_an_error(write, tmp_path, refuses):
     def task_of(work):
         return functools.partial(work.func, tmp_path / "elsewhere", *work.args[1:])
 
@@ -140,7 +140,7 @@ def start(tmp_path):
     return start
 
 
-def test_ctrl_c_is_130_and_the_folder_is_gone_on_with(start, run, tmp_path):
+def test_ctrl_c_is_130_and_the_job_resumes(start, run, tmp_path):
     import ray
 
     arguments = ["-n", 20_000, "--format", "tar", "--shard-size", 500, "--provider", "cpu", "--resume", "-o"]
@@ -157,7 +157,7 @@ def test_ctrl_c_is_130_and_the_folder_is_gone_on_with(start, run, tmp_path):
     assert contents("ray") == contents("local")
 
 
-def test_a_cluster_that_does_not_answer_is_1(start):
+def test_an_unreachable_cluster_is_1(start):
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
     process = start("-q", *SHARDS, "--engine", "ray", "--address", address)
@@ -166,7 +166,7 @@ def test_a_cluster_that_does_not_answer_is_1(start):
     assert process.returncode == 1
 
 
-def test_without_the_extra_it_is_1_and_makes_no_folder(start, tmp_path):
+def test_without_ray_it_is_1_and_creates_no_folder(start, tmp_path):
     process = start(*SHARDS, "--engine", "ray", program=f"import sys; sys.modules['ray'] = None; {MAIN}")
     message = "ray is not installed; install it with: pip install 'cvae-toolkit[ray]'"
     assert process.communicate() == ("", f"Error: {message}\n")
@@ -187,7 +187,7 @@ def test_without_the_extra_it_is_1_and_makes_no_folder(start, tmp_path):
     ],
     ids=str,
 )
-def test_wrong_usage_is_2(arguments, message, run, tmp_path):
+def test_usage_errors_are_2(arguments, message, run, tmp_path):
     code, out, err = run(*arguments)
     assert (code, out) == (2, b"")
     assert err.endswith(f"Error: {message}\n")
@@ -195,7 +195,7 @@ def test_wrong_usage_is_2(arguments, message, run, tmp_path):
 
 
 @pytest.mark.parametrize("file_format", ["npz", "parquet"])
-def test_a_table_of_codes_is_that_of_one_machine(file_format, encode, tiny_bundle, monkeypatch):
+def test_a_table_equals_that_of_one_machine(file_format, encode, tiny_bundle, monkeypatch):
     monkeypatch.setattr("cvae_runtime._commands.encode.code_batch", lambda _shape: 32)  # 16 parts of few images
     np.save("images.npy", np.random.default_rng(3).integers(0, 256, (500, 4, 4, 1), np.uint8))
     arguments = [tiny_bundle, "images.npy", "--samples", 2, "--seed", 5, "--top-anomalies", 7, "--provider", "cpu"]
@@ -208,7 +208,7 @@ def test_a_table_of_codes_is_that_of_one_machine(file_format, encode, tiny_bundl
     assert Path("ray.png").read_bytes() == Path("local.png").read_bytes()
 
 
-def test_other_images_on_another_machine_are_refused(tiny_model, tmp_path, refuses):
+def test_other_images_on_a_machine_are_an_error(tiny_model, tmp_path, refuses):
     np.save(tmp_path / "images.npy", np.zeros((5, 4, 4, 1), np.uint8))
     encoding = Encoding(tmp_path / "images.npy", False, False, False, 1, 0, 0)
     assert encoding.parts(5, 2) == {"0 of 5": range(2), "2 of 5": range(2, 4), "4 of 5": range(4, 5)}

@@ -1,4 +1,4 @@
-"""``cvae-doctor``: what works, what does not, and the line for each problem; on real sessions, and on stand-ins that fail."""
+"""``cvae-doctor``: diagnosis and fixes, on real sessions and on fakes that fail."""
 
 import dataclasses
 import json
@@ -84,7 +84,7 @@ def test_a_machine_where_the_cpu_works_has_no_problem(bundle):
     assert 0.0 <= trial.worst <= 1.0
 
 
-def test_a_provider_that_falls_back_is_a_problem_with_what_its_libraries_said(bundle, compiled_in, capfd):
+def test_a_fallback_reports_the_libraries_errors(bundle, compiled_in, capfd):
     def fall_back(session):
         os.write(2, b"[E:onnxruntime] FAIL : Failed to load library x.so with error: libcudnn.so.9: not there\n")
         os.write(2, b"[W:onnxruntime] Failed. Require cuDNN 9.* and CUDA 13.*. Please install all dependencies\n")
@@ -117,7 +117,7 @@ def test_a_provider_that_falls_back_is_a_problem_with_what_its_libraries_said(bu
         ("something new", REMEDIES["openvino"]),
     ],
 )
-def test_what_is_said_decides_what_helps(said, fix, bundle, compiled_in):
+def test_errors_select_the_fix(said, fix, bundle, compiled_in):
     def refuse(_):
         raise RuntimeError(said)
 
@@ -125,7 +125,7 @@ def test_what_is_said_decides_what_helps(said, fix, bundle, compiled_in):
     assert diagnose(bundle).problems == [Problem(f"provider openvino failed: {said}", fix)]
 
 
-def test_other_numbers_are_a_problem(bundle, compiled_in):
+def test_a_parity_failure_is_a_problem(bundle, compiled_in):
     name = PROVIDERS["directml"]
 
     def off_by_a_tenth(session):
@@ -162,7 +162,7 @@ def test_two_onnx_runtimes_are_a_problem(installed, keep, bundle, monkeypatch):
     assert [trial.works for trial in found.trials] == [True]
 
 
-def test_the_distributions_are_those_that_bring_the_module(monkeypatch):
+def test_distributions_are_found_by_module(monkeypatch):
     monkeypatch.undo()
     names = {"onnxruntime": ["onnxruntime-gpu", "onnxruntime", "onnxruntime"], "numpy": ["numpy"]}
     monkeypatch.setattr("importlib.metadata.packages_distributions", lambda: names)
@@ -178,7 +178,7 @@ def test_a_gpu_that_onnx_runtime_cannot_use_is_a_problem(bundle, monkeypatch):
 
 
 @pytest.mark.parametrize(("body", "found"), [("echo 'T4, 1.2, 3 MiB'", ["T4, 1.2, 3 MiB"]), ("exit 9", [])])
-def test_gpus_are_what_nvidia_s_tool_says(body, found, tmp_path, monkeypatch):
+def test_gpus_come_from_nvidia_smi(body, found, tmp_path, monkeypatch):
     monkeypatch.undo()
     tool = tmp_path / "nvidia-smi"
     tool.write_text(f"#!/bin/sh\n{body}\n")
@@ -211,7 +211,7 @@ def test_a_plugin_without_a_device_is_a_problem(bundle, monkeypatch):
     ]
 
 
-def test_without_onnx_runtime_it_says_what_installs_it(doctor, monkeypatch):
+def test_a_missing_onnx_runtime_is_a_problem(doctor, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     monkeypatch.setattr(_doctor, "_distributions", list)
     code, out, err = doctor()
@@ -220,7 +220,7 @@ def test_without_onnx_runtime_it_says_what_installs_it(doctor, monkeypatch):
     assert out.endswith("\n\nproblem: onnxruntime is not installed\n    fix: pip install 'cvae-toolkit[cpu]'\n")
 
 
-def test_an_onnx_runtime_that_cannot_be_imported_is_a_problem(bundle, monkeypatch):
+def test_a_broken_onnx_runtime_is_a_problem(bundle, monkeypatch):
     def broken(_module, _extra):
         raise ImportError("DLL load failed")
 
@@ -247,7 +247,7 @@ def test_it_prints_what_it_finds(doctor, compiled_in, bundle):
     assert lines[-3:] == ["", f"problem: {found.problems[0].what}", f"    fix: {found.problems[0].fix}"]
 
 
-def test_threads_and_nodes_are_told():
+def test_threads_and_nodes_are_printed():
     trial = Trial("openvino", True, {OPENVINO: 12, CPU: 1}, 0.0051)
     threads = {"allowed": 2, "affinity": 4, "quota": 1.5}
     text = _cli_doctor.as_text(_doctor.Diagnosis({"numpy": "2.0"}, {}, threads, 3 << 29, ["A CPU"], [trial], [], []))
@@ -260,7 +260,7 @@ def test_threads_and_nodes_are_told():
     ]
 
 
-def test_json_holds_all_of_it(doctor, bundle):
+def test_json_has_every_field(doctor, bundle):
     code, out, err = doctor("--json")
     assert (code, err) == (0, "")
     found, expected = json.loads(out), dataclasses.asdict(diagnose(bundle))

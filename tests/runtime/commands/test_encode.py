@@ -1,4 +1,4 @@
-"""``cvae-encode`` from its arguments to what it writes."""
+"""``cvae-encode``, from arguments to output."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from cvae_runtime._jobs import codes as _codes
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(cvae.__file__).parents[1]), *sys.path])}
 MAIN = "from cvae_runtime._commands.encode import main; main()"
-# No file may be larger than this: what a full disk is to a process.
+# Limit the size of files, which acts as a full disk.
 LIMITED_TO = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size})); " + MAIN
 # Interrupts the process when it has encoded for the second time.
 INTERRUPTED = (
@@ -159,7 +159,7 @@ def test_batches_change_no_row_beyond_rounding(encode, tiny_bundle, monkeypatch)
 
 @pytest.mark.parametrize("file_format", ["npz", "parquet"])
 @pytest.mark.usefixtures("small_batches")
-def test_the_same_images_give_the_same_bytes_on_any_number_of_threads(file_format, encode, packaged_model):
+def test_bytes_do_not_depend_on_threads(file_format, encode, packaged_model):
     np.save("images.npy", cvae.to_uint8(packaged_model.generate(100)))
     for threads in (1, 2):
         assert encode("-q", "images.npy", "--threads", threads, "-o", f"{threads}.{file_format}") == (0, b"", "")
@@ -173,14 +173,14 @@ def test_format_wins_over_the_name(encode, tiny_bundle):
 
 
 @pytest.mark.usefixtures("images", "small_batches")
-def test_lines_say_how_far_it_is_where_there_is_more_than_a_batch(encode, tiny_bundle):
+def test_progress_lines_for_several_batches(encode, tiny_bundle):
     lines = "images: 32 of 75\nimages: 64 of 75\nimages: 75 of 75\n"
     assert encode(tiny_bundle, "images.npy") == (0, b"", lines)
     assert encode("-q", tiny_bundle, "images.npy", "--overwrite") == (0, b"", "")
 
 
 @pytest.mark.usefixtures("small_batches")
-def test_top_anomalies_are_printed_and_drawn_strangest_first(encode, tiny_bundle, tiny_model, images):
+def test_top_anomalies_are_printed_and_drawn_lowest_first(encode, tiny_bundle, tiny_model, images):
     Path("out").mkdir()
     code, out, _ = encode(tiny_bundle, "images.npy", "--top-anomalies", 3, "-o", "out/codes.npz")
     elbo = arrays("out/codes.npz")["elbo"]
@@ -190,7 +190,7 @@ def test_top_anomalies_are_printed_and_drawn_strangest_first(encode, tiny_bundle
     again = cvae.to_uint8(tiny_model.reconstruct(images[lowest]))
     width = (picture.shape[1] - 1) // 3
     for place, (image, reconstruction) in enumerate(zip(images[lowest], again, strict=True)):
-        left = 1 + place * width + (width - 1 - 10) // 2  # labels are wider than these images
+        left = 1 + place * width + (width - 1 - 10) // 2  # captions are wider than these images
         np.testing.assert_array_equal(picture[2:10:2, left + 1 : left + 9 : 2], image[..., 0])
         np.testing.assert_array_equal(picture[11:19:2, left + 1 : left + 9 : 2], reconstruction[..., 0])
 
@@ -207,7 +207,7 @@ def test_anomalies_of_a_folder_have_their_paths(encode, tiny_bundle, images):
     assert encode("-q", *command, "--overwrite") == (0, b"", "")
 
 
-def test_files_that_are_passed_over_are_named(encode, tiny_bundle, images):
+def test_skipped_files_are_named(encode, tiny_bundle, images):
     save_pngs(Path("photos"), images[:2])
     Path("photos/0.heic").write_bytes(b"\0\0\0\x18ftypheic")
     Path("photos/notes").write_text("x")
@@ -217,7 +217,7 @@ def test_files_that_are_passed_over_are_named(encode, tiny_bundle, images):
     assert arrays("codes.npz")["path"].tolist() == ["000.png", "001.png", "z.tiff"]
 
 
-def test_flat_images_are_as_many_as_there_are_rows(encode, tiny_bundle, tiny_model, images):
+def test_each_row_of_a_2d_array_is_an_image(encode, tiny_bundle, tiny_model, images):
     np.save("flat.npy", images.reshape(75, 16))
     for options in ((), ("--resize", "--overwrite")):
         assert encode(tiny_bundle, "flat.npy", *options) == (0, b"", "")
@@ -225,7 +225,7 @@ def test_flat_images_are_as_many_as_there_are_rows(encode, tiny_bundle, tiny_mod
 
 
 @pytest.mark.parametrize("options", [(), ("--invert",)])
-def test_images_of_which_the_cut_leaves_nothing_are_an_error(options, encode, tiny_bundle, images):
+def test_images_on_one_side_of_the_threshold_are_an_error(options, encode, tiny_bundle, images):
     np.save("dark.npy", images // 4)
     levels = "192 to 255" if options else "0 to 63"
     message = (
@@ -237,7 +237,7 @@ def test_images_of_which_the_cut_leaves_nothing_are_an_error(options, encode, ti
     assert not Path("codes.npz").exists()
 
 
-def test_some_images_of_which_the_cut_leaves_nothing_are_counted_once(encode, tiny_bundle, images):
+def test_lost_images_are_counted(encode, tiny_bundle, images):
     images[40:] //= 4
     np.save("images.npy", images)
     line = "images.npy: the model's threshold makes 35 of 75 images all black or all white; their codes carry no information\n"
@@ -245,14 +245,14 @@ def test_some_images_of_which_the_cut_leaves_nothing_are_counted_once(encode, ti
     assert encode("-q", tiny_bundle, "images.npy", "--overwrite") == (0, b"", "")
 
 
-def test_a_model_that_does_not_cut_takes_dark_images(encode, bundles, images, tmp_path):
+def test_a_model_without_a_threshold_accepts_dark_images(encode, bundles, images, tmp_path):
     bundle = bundles.write(tmp_path / "grey", preprocessing=cvae.bundle.Preprocessing(255, None))
     np.save("dark.npy", images // 4)
     assert encode(bundle, "dark.npy") == (0, b"", "")
 
 
 @pytest.mark.usefixtures("images")
-def test_a_receipt_says_what_ran(encode, tiny_bundle, tiny_model):
+def test_a_receipt_records_the_run(encode, tiny_bundle, tiny_model):
     assert encode(tiny_bundle, "images.npy", "--receipt", "r.json", "--samples", 2, "--invert") == (0, b"", "")
     receipt = json.loads(Path("r.json").read_text())
     assert receipt["bundle"]["manifest_sha256"] == tiny_model.sha256
@@ -267,7 +267,7 @@ def test_the_packaged_model_is_the_default(encode, packaged_model):
     assert same(arrays("codes.npz"), expected_columns(packaged_model, digits))
 
 
-def test_memory_does_not_grow_with_the_images(encode, packaged_model, monkeypatch):
+def test_memory_is_constant(encode, packaged_model, monkeypatch):
     monkeypatch.setattr(_codes, "_BATCH_BYTES", 1 << 16)
     digits = cvae.to_uint8(packaged_model.generate(64))
     peaks = []
@@ -283,7 +283,7 @@ def test_memory_does_not_grow_with_the_images(encode, packaged_model, monkeypatc
     assert peaks[2] - peaks[1] < 1 << 18
 
 
-def test_help_names_every_option(encode):
+def test_help_lists_every_option(encode):
     code, out, err = encode("--help")
     assert (code, err) == (0, "")
     assert out.decode().startswith("Usage: cvae-encode [OPTIONS] [BUNDLE] IMAGES\n")
@@ -338,7 +338,7 @@ def test_help_names_every_option(encode):
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 @pytest.mark.usefixtures("small_batches")
-def test_what_cannot_be_done_is_1_and_one_message_and_writes_nothing(arguments, message, encode, tiny_bundle, images):
+def test_errors_are_1_with_one_message_and_no_output(arguments, message, encode, tiny_bundle, images):
     Path("old.npz").write_bytes(b"old")
     Path("empty").mkdir()
     save_pngs(Path("photos"), images[:40])  # the second batch has what is wrong
@@ -375,7 +375,7 @@ def test_what_cannot_be_done_is_1_and_one_message_and_writes_nothing(arguments, 
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_wrong_usage_is_2_and_says_what_is_wrong(arguments, message, encode, tmp_path):
+def test_usage_errors_are_2_with_a_message(arguments, message, encode, tmp_path):
     code, out, err = encode(*arguments)
     assert (code, out) == (2, b"")
     assert err.splitlines()[-1] == f"Error: {message}"
@@ -383,7 +383,7 @@ def test_wrong_usage_is_2_and_says_what_is_wrong(arguments, message, encode, tmp
 
 
 @pytest.mark.usefixtures("images")
-def test_a_bundle_that_is_none_is_5_and_a_provider_that_is_not_there_4(encode):
+def test_no_bundle_is_5_and_no_provider_is_4(encode):
     message = "Error: none: expected a bundle, a folder with manifest.json, found nothing; cvae-export makes one\n"
     assert encode("none", "images.npy") == (5, b"", message)
     code, out, err = encode("images.npy", "--provider", "cuda")
@@ -392,7 +392,7 @@ def test_a_bundle_that_is_none_is_5_and_a_provider_that_is_not_there_4(encode):
 
 
 @pytest.mark.usefixtures("images")
-def test_without_pyarrow_parquet_names_the_extra_before_any_work(encode, monkeypatch):
+def test_parquet_without_pyarrow_fails_before_any_work(encode, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     message = "Error: pyarrow is not installed; install it with: pip install 'cvae-toolkit[parquet]'\n"
     assert encode("none", "images.npy", "-o", "codes.parquet") == (1, b"", message)
@@ -400,7 +400,7 @@ def test_without_pyarrow_parquet_names_the_extra_before_any_work(encode, monkeyp
 
 @pytest.mark.parametrize("file_format", ["npz", "parquet"])
 @pytest.mark.usefixtures("images")
-def test_ctrl_c_is_130_and_leaves_what_was_there(file_format, python, tiny_bundle):
+def test_ctrl_c_is_130_and_keeps_the_old_file(file_format, python, tiny_bundle):
     Path(f"codes.{file_format}").write_bytes(b"old")
     arguments = ["-q", tiny_bundle, "images.npy", "--provider", "cpu", "--overwrite", "-o", f"codes.{file_format}"]
     assert python(INTERRUPTED, *arguments) == (128 + signal.SIGINT, "", "\ninterrupted\n")
@@ -411,7 +411,7 @@ def test_ctrl_c_is_130_and_leaves_what_was_there(file_format, python, tiny_bundl
 @pytest.mark.skipif(os.name != "posix", reason="limits of a file's size are POSIX's")
 @pytest.mark.parametrize("file_format", ["npz", "parquet"])
 @pytest.mark.usefixtures("images")
-def test_a_disk_that_is_full_is_1_and_leaves_nothing(file_format, python, tiny_bundle):
+def test_a_full_disk_is_1_and_leaves_no_file(file_format, python, tiny_bundle):
     arguments = ["-q", tiny_bundle, "images.npy", "--provider", "cpu", "-o", f"codes.{file_format}"]
     message = f"Error: cannot write codes.{file_format}: File too large; check space and permissions\n"
     assert python(LIMITED_TO.format(size=1500), *arguments) == (1, "", message)

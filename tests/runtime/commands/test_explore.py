@@ -1,4 +1,4 @@
-"""``cvae-generate``'s ways, traversals and manifolds, animations and labels: what is written, what is refused."""
+"""``cvae-generate``: interpolations, traversals, manifolds, animations, captions, and their errors."""
 
 import io
 from pathlib import Path
@@ -48,7 +48,7 @@ def image(tmp_path, tiny):
     return tiny.images[0]
 
 
-def test_interpolate_goes_between_samples_of_the_seed(arrays, tiny_model):
+def test_interpolate_between_samples(arrays, tiny_model):
     (found,) = arrays("--interpolate", 3, 8, "--steps", 5, "--seed", 2, "--method", "spherical")
     a, b = cvae.prior_latents(2, 3, 1, 3)[0], cvae.prior_latents(2, 8, 1, 3)[0]
     np.testing.assert_array_equal(found, tiny_model.interpolate(a, b, steps=5, method="spherical"))
@@ -56,21 +56,21 @@ def test_interpolate_goes_between_samples_of_the_seed(arrays, tiny_model):
     np.testing.assert_allclose(found[[0, -1]], ends, atol=1e-6)
 
 
-def test_interpolate_takes_image_files_too_and_both_may_differ(arrays, image, tiny_model):
+def test_interpolate_between_an_image_and_a_sample(arrays, image, tiny_model):
     (found,) = arrays("--interpolate", "a.png", 4, "--invert")
     expected = tiny_model.interpolate(255 - image, cvae.prior_latents(0, 4, 1, 3)[0])
     np.testing.assert_array_equal(found, expected)
     assert found.shape == (8, 4, 4, 1)
 
 
-def test_interpolate_draws_one_row_up_to_20_pictures(run, tiny_bundle, tiny_model):
+def test_interpolate_wraps_after_20_images(run, tiny_bundle, tiny_model):
     latents = cvae.prior_latents(0, 0, 2, 3)
     for steps, columns in ((8, 8), (45, 20)):
         assert run(tiny_bundle, "--interpolate", 0, 1, "--steps", steps, "--overwrite") == (0, b"", "")
         np.testing.assert_array_equal(pixels(), grid(tiny_model.interpolate(*latents, steps=steps), columns))
 
 
-def test_traverse_has_a_row_a_dimension(run, arrays, image, tiny_model):
+def test_traverse_has_a_row_for_each_dimension(run, arrays, image, tiny_model):
     ranked = tiny_model.rank_dimensions(image)
     found, dimensions = arrays("--traverse", "a.png", names=("images", "dimensions"))
     np.testing.assert_array_equal(found, tiny_model.traverse(image))
@@ -80,7 +80,7 @@ def test_traverse_has_a_row_a_dimension(run, arrays, image, tiny_model):
     np.testing.assert_array_equal(pixels(), grid(tiny_model.traverse(start, [2, 0], steps=5, span=1.5), 5))
 
 
-def test_manifold_is_a_grid_without_gaps(run, arrays, tiny_model):
+def test_manifold_is_a_grid_without_padding(run, arrays, tiny_model):
     found, dimensions = arrays("--manifold", names=("images", "dimensions"))
     np.testing.assert_array_equal(found, tiny_model.manifold())
     assert dimensions.tolist() == sorted(tiny_model.rank_dimensions()[:2])
@@ -88,14 +88,14 @@ def test_manifold_is_a_grid_without_gaps(run, arrays, tiny_model):
     np.testing.assert_array_equal(pixels(), grid(tiny_model.manifold(3, dimensions=[2, 1]), 3, padding=0))
 
 
-def test_a_gif_goes_along_the_rows_and_back(run, tiny_bundle, tiny_model):
+def test_a_gif_plays_forwards_and_backwards(run, tiny_bundle, tiny_model):
     assert run(tiny_bundle, "--traverse", 6, "--steps", 4, "--gif") == (0, b"", "")
     images = tiny_model.traverse(cvae.prior_latents(0, 6, 1, 3)[0], steps=4)
     columns = [grid(images[:, step], 2) for step in (0, 1, 2, 3, 2, 1)]
     np.testing.assert_array_equal(frames("samples.gif"), columns)
 
 
-def test_a_gif_of_a_way_shows_one_picture_at_a_time(run, tiny_bundle, tiny_model):
+def test_a_gif_of_a_path_shows_one_image_a_frame(run, tiny_bundle, tiny_model):
     assert run(tiny_bundle, "--interpolate", 0, 1, "--steps", 2, "-o", "way.gif", "--scale", 3) == (0, b"", "")
     images = cvae.to_uint8(tiny_model.interpolate(*cvae.prior_latents(0, 0, 2, 3), steps=2))
     np.testing.assert_array_equal(
@@ -122,7 +122,7 @@ def test_scale_enlarges_by_whole_factors(run, tiny_bundle, tiny_model, image):
     np.testing.assert_array_equal(pixels("pair.png"), cvae.picture_grid(pair, columns=1, scale=3)[..., 0])
 
 
-def test_samples_are_labelled_by_their_index(run, tiny_bundle, tiny_model):
+def test_captions_of_samples_are_indices(run, tiny_bundle, tiny_model):
     assert run(tiny_bundle, "-n", 3, "--first", 9, "--captions") == (0, b"", "")
     images = cvae.to_uint8(tiny_model.generate(3, first=9)).repeat(2, axis=1).repeat(2, axis=2)
     cells = caption_cells(images, ["9", "10", "11"])
@@ -131,7 +131,7 @@ def test_samples_are_labelled_by_their_index(run, tiny_bundle, tiny_model):
     np.testing.assert_array_equal(frames("samples.gif"), cells[..., 0])
 
 
-def test_traversals_are_labelled_by_their_dimension(run, tiny_bundle, tiny_model):
+def test_captions_of_traversals_are_dimensions(run, tiny_bundle, tiny_model):
     arguments = [tiny_bundle, "--traverse", 6, "--dimensions", "2,0", "--steps", 2, "--captions"]
     assert run(*arguments) == (0, b"", "")
     images = tiny_model.traverse(cvae.prior_latents(0, 6, 1, 3)[0], [2, 0], steps=2)
@@ -141,13 +141,13 @@ def test_traversals_are_labelled_by_their_dimension(run, tiny_bundle, tiny_model
     np.testing.assert_array_equal(frames("samples.gif")[1], cvae.picture_grid(column)[..., 0])
 
 
-def test_separate_files_go_row_by_row(run, tiny_bundle, tiny_model):
+def test_separate_files_are_in_row_order(run, tiny_bundle, tiny_model):
     assert run(tiny_bundle, "--manifold", "--steps", 2, "--separate", "--format", "npy", "-o", "many") == (0, b"", "")
     found = [cvae.images.read_npy(path) for path in sorted(Path("many").iterdir())]
     np.testing.assert_array_equal(found, tiny_model.manifold(2).reshape(4, 4, 4, 1))
 
 
-def test_rows_as_an_array_are_grey_levels_where_asked(run, tiny_bundle, tiny_model):
+def test_dtype_uint8_writes_levels(run, tiny_bundle, tiny_model):
     assert run(tiny_bundle, "--manifold", "--steps", 2, "--dtype", "uint8", "-o", "a.npy") == (0, b"", "")
     np.testing.assert_array_equal(cvae.images.read_npy(Path("a.npy")), cvae.to_uint8(tiny_model.manifold(2)))
 
@@ -185,7 +185,7 @@ def test_rows_as_an_array_are_grey_levels_where_asked(run, tiny_bundle, tiny_mod
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_wrong_usage_is_2_and_says_what_is_wrong(arguments, message, run, tiny_bundle, tmp_path):
+def test_usage_errors_are_2_with_a_message(arguments, message, run, tiny_bundle, tmp_path):
     code, out, err = run(tiny_bundle, *arguments)
     assert (code, out) == (2, b"")
     assert err.endswith(f"Error: {message}\n")
@@ -221,7 +221,7 @@ def test_wrong_usage_is_2_and_says_what_is_wrong(arguments, message, run, tiny_b
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_cannot_be_done_is_1_and_writes_nothing(arguments, message, run, tiny_bundle, tmp_path):
+def test_errors_are_1_and_write_nothing(arguments, message, run, tiny_bundle, tmp_path):
     code, out, err = run(tiny_bundle, *arguments)
     assert (code, out) == (1, b"")
     assert err.endswith(f"Error: {message}\n")
@@ -229,13 +229,13 @@ def test_what_cannot_be_done_is_1_and_writes_nothing(arguments, message, run, ti
     assert list(tmp_path.iterdir()) == [tiny_bundle]
 
 
-def test_several_images_in_one_file_are_refused(run, tiny_bundle, tiny):
+def test_several_images_in_one_file_are_an_error(run, tiny_bundle, tiny):
     np.save("a.npy", tiny.images)
     message = "Error: a.npy: expected one image, found 11; save one of them by itself\n"
     assert run(tiny_bundle, "--traverse", "a.npy") == (1, b"", message)
 
 
-def test_what_is_there_is_refused_before_any_work(run, tiny_bundle, monkeypatch):
+def test_an_existing_output_fails_before_any_work(run, tiny_bundle, monkeypatch):
     Path("samples.gif").write_bytes(b"old")
     monkeypatch.setattr(cvae.Model, "manifold", None)
     message = "Error: samples.gif exists already; choose another name or pass --overwrite\n"

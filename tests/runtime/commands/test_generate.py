@@ -1,4 +1,4 @@
-"""``cvae-generate`` from its arguments to what it writes."""
+"""``cvae-generate``, from arguments to output."""
 
 import io
 import os
@@ -44,7 +44,7 @@ def size_of(path):
         return image.size
 
 
-def test_without_arguments_it_draws_16_samples_of_the_packaged_model(run, packaged_model):
+def test_the_default_is_16_samples_of_the_packaged_model(run, packaged_model):
     assert run() == (0, b"", "")
     grid = cvae.picture_grid(cvae.to_uint8(packaged_model.generate(16)), scale=2)
     np.testing.assert_array_equal(np.asarray(Image.open("samples.png")), grid[..., 0])
@@ -57,7 +57,7 @@ def test_a_bundle_is_the_argument(array, tiny_bundle, tiny_model):
     np.testing.assert_array_equal(found, tiny_model.generate(5, seed=3, first=7, temperature=0.5))
 
 
-def test_the_packaged_model_gives_the_same_bytes_on_any_number_of_threads(run):
+def test_bytes_do_not_depend_on_threads(run):
     outputs = [run("-n", 64, "--seed", 7, "--threads", n, "--format", "npy", "-o", "-") for n in (1, 2)]
     assert outputs[0] == outputs[1]
     assert (outputs[0][0], len(outputs[0][1])) == (0, 128 + 64 * 784 * 4)
@@ -68,13 +68,13 @@ def test_sample_40_of_64_is_the_first_from_40(array):
     np.testing.assert_allclose(many[40:41], one, atol=1e-6)
 
 
-def test_a_gif_has_a_frame_a_sample(run, tiny_bundle):
+def test_a_gif_has_a_frame_for_each_sample(run, tiny_bundle):
     assert run(tiny_bundle, "-n", 5, "-o", "a.gif") == (0, b"", "")
     with Image.open("a.gif") as image:
         assert (image.format, image.n_frames) == ("GIF", 5)
 
 
-def test_an_npz_says_which_samples_it_holds(run, tiny_bundle, tiny_model):
+def test_an_npz_contains_seed_and_indices(run, tiny_bundle, tiny_model):
     seed = (1 << 64) - 1
     assert run(tiny_bundle, "-n", 5, "--seed", seed, "--first", 40, "-o", "a.npz") == (0, b"", "")
     images, found, index = cvae.images.read_npz(Path("a.npz"), ["images", "seed", "index"])
@@ -88,7 +88,7 @@ def test_uint8_arrays_are_the_grey_levels(array, tiny_bundle, tiny_model):
     np.testing.assert_array_equal(found, cvae.to_uint8(tiny_model.generate(5)))
 
 
-def test_separate_writes_a_file_a_sample_named_by_its_index(run, tiny_bundle, tiny_model):
+def test_separate_names_files_by_index(run, tiny_bundle, tiny_model):
     assert run(tiny_bundle, "-n", 3, "--first", 40, "--separate", "-o", "images") == (0, b"", "")
     names = ["image_000040.png", "image_000041.png", "image_000042.png"]
     assert sorted(path.name for path in Path("images").iterdir()) == names
@@ -124,7 +124,7 @@ def test_reconstruct_draws_originals_above_reconstructions(run, digit, packaged_
     np.testing.assert_array_equal(picture[58:114:2, 1:57:2], reconstruction)
 
 
-def test_the_bundle_stands_before_the_names_or_after_a_double_dash(run, tiny_bundle, tiny):
+def test_the_bundle_precedes_the_names_or_follows_a_double_dash(run, tiny_bundle, tiny):
     np.save("tiny.npy", tiny.images)
     before = run(tiny_bundle, "-o", "-", "--reconstruct", "tiny.npy")
     after = run("-o", "-", "--reconstruct", "tiny.npy", "--", tiny_bundle)
@@ -133,16 +133,16 @@ def test_the_bundle_stands_before_the_names_or_after_a_double_dash(run, tiny_bun
 
 
 @pytest.mark.parametrize("flags", [[], ["-q"]])
-def test_many_samples_are_made_in_parts_and_are_the_same(flags, run, tiny_bundle, tiny_model, monkeypatch):
+def test_blocks_do_not_change_samples(flags, run, tiny_bundle, tiny_model, monkeypatch):
     monkeypatch.setattr(_cli_generate, "_BAR_FROM", 50)
     monkeypatch.setattr(_cli_generate, "_BLOCK", 16)
     code, out, err = run(tiny_bundle, "-n", 50, "--first", 5, "--format", "npy", "-o", "-", *flags)
-    assert (code, "images" in err) == (0, not flags)  # a bar, where it is not to be quiet
+    assert (code, "images" in err) == (0, not flags)  # a progress bar unless quiet
     found = np.lib.format.read_array(io.BytesIO(out))
     np.testing.assert_array_equal(found, tiny_model.generate(50, first=5))
 
 
-def test_help_names_every_option(run):
+def test_help_lists_every_option(run):
     code, out, err = run("--help")
     assert (code, err) == (0, "")
     samples = ("count", "seed", "first", "temperature", "latents")

@@ -1,4 +1,4 @@
-"""Where images go: the form by the name, refusals before any work, and the layout of what is written."""
+"""Output of images: format by name, errors before any work, layout of pictures."""
 
 import io
 import sys
@@ -18,12 +18,12 @@ def output(name, file_format=None, *, separate=False, overwrite=False, dtype=Non
 
 
 def levels(*values, size=4, channels=1):
-    """One even picture a value."""
+    """One uniform image for each value."""
     return np.stack([np.full((size, size, channels), value, np.uint8) for value in values])
 
 
 def cells(data, size, columns):
-    """The middle of each cell of a grid picture that is drawn at twice the size, row by row."""
+    """Centre of each cell of a grid that is enlarged twice, row by row."""
     pixels = np.asarray(Image.open(io.BytesIO(data)))
     step = 2 * size + 1
     assert (pixels.shape[1] - 1) % step == (pixels.shape[0] - 1) % step == 0
@@ -47,19 +47,19 @@ def cells(data, size, columns):
         ("folder", "npy", True, "npy"),
     ],
 )
-def test_the_form_is_the_one_asked_for_or_the_name_s(name, file_format, separate, expected):
+def test_the_format_is_explicit_or_the_suffix(name, file_format, separate, expected):
     made = output(name, file_format, separate=separate)
     assert (made.format, made.is_array) == (expected, expected in ("npy", "npz"))
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "samples.pngg", "dir/a.v2"])
-def test_a_name_that_says_another_form_is_refused(name, refuses):
+def test_an_unknown_suffix_is_an_error(name, refuses):
     with refuses(cvae.InputError, f"{name}: expected a name that ends in .png, .gif, .npy, .npz; or pass --format"):
         output(name)
 
 
 @pytest.mark.parametrize("file_format", ["png", "gif"])
-def test_a_dtype_for_pictures_is_refused(file_format, refuses):
+def test_a_dtype_for_pictures_is_an_error(file_format, refuses):
     with refuses(cvae.InputError, f"--dtype is for npy and npz; a {file_format} holds grey levels"):
         output(f"a.{file_format}", dtype="uint8")
 
@@ -70,7 +70,7 @@ def test_separate_is_for_files_in_a_folder(name, file_format, refuses):
         output(name, file_format, separate=True)
 
 
-def test_a_picture_of_too_many_images_is_refused(tmp_path, refuses):
+def test_too_many_images_for_a_picture_are_an_error(tmp_path, refuses):
     output(tmp_path / "a.png").check(10_000)
     for file_format in ("png", "gif"):
         message = f"10,001 images are too many for one {file_format} (at most 10,000); pass --format npy or --separate"
@@ -87,7 +87,7 @@ def test_a_terminal_gets_no_binary_data(monkeypatch, refuses):
         output("-").check(1)
 
 
-def test_what_is_there_is_refused_and_named(tmp_path, refuses):
+def test_an_existing_file_is_an_error(tmp_path, refuses):
     target = tmp_path / "a.png"
     output(target).check(1)
     target.write_bytes(b"old")
@@ -96,7 +96,7 @@ def test_what_is_there_is_refused_and_named(tmp_path, refuses):
     output(target, overwrite=True).check(1)
 
 
-def test_a_folder_with_images_is_refused_and_one_without_is_not(tmp_path, refuses):
+def test_only_a_folder_with_images_is_an_error(tmp_path, refuses):
     folder = tmp_path / "images"
     output(folder, separate=True).check(1)
     folder.mkdir()
@@ -119,7 +119,7 @@ def test_a_folder_is_not_overwritten_by_a_file(tmp_path, refuses):
         output(tmp_path / "a.png", overwrite=True).check(1)
 
 
-def test_a_file_where_a_folder_should_be_is_refused(tmp_path, refuses):
+def test_a_file_instead_of_a_folder_is_an_error(tmp_path, refuses):
     (tmp_path / "a").write_text("mine")
     with refuses(cvae.InputError, f"{tmp_path / 'a'}: expected a folder for --separate, found a file"):
         output(tmp_path / "a", separate=True).check(1)
@@ -137,13 +137,13 @@ def test_large_images_are_not_enlarged(size, scale, tmp_path):
         assert image.size == (size * scale + 2, size * scale + 2)
 
 
-def test_a_gif_has_a_frame_an_image(tmp_path):
+def test_a_gif_has_a_frame_for_each_image(tmp_path):
     output(tmp_path / "a.gif").write(levels(10, 20, 30) / np.float32(255), {})
     with Image.open(tmp_path / "a.gif") as image:
         assert (image.n_frames, image.size, image.info["duration"]) == (3, (8, 8), 200)
 
 
-def test_arrays_are_what_was_made_or_its_grey_levels(tmp_path):
+def test_arrays_are_floats_or_levels(tmp_path):
     images = np.random.default_rng(0).random((3, 4, 4, 1), np.float32)
     more = {"images": images, "seed": np.array(5)}
     for dtype, expected in ((None, images), ("float32", images), ("uint8", cvae.to_uint8(images))):
@@ -157,7 +157,7 @@ def test_arrays_are_what_was_made_or_its_grey_levels(tmp_path):
         assert (seed.shape, seed.item()) == ((), 5)
 
 
-def test_separate_files_are_named_by_their_index_in_the_stream(tmp_path):
+def test_separate_files_are_named_by_index(tmp_path):
     images = levels(10, 20) / np.float32(255)
     folder = tmp_path / "new" / "images"
     output(folder, separate=True).write(images, {}, first=40)
@@ -167,7 +167,7 @@ def test_separate_files_are_named_by_their_index_in_the_stream(tmp_path):
     assert (cvae.images.read_npy(folder / "image_000001.npy") == images[1]).all()
 
 
-def test_pairs_stand_one_above_the_other(tmp_path):
+def test_originals_are_above_reconstructions(tmp_path):
     originals, reconstructions = levels(10, 20, 30, 40, 50), levels(110, 120, 130, 140, 150)
     output(tmp_path / "a.png").write_pairs(originals, reconstructions)
     assert cells((tmp_path / "a.png").read_bytes(), 4, 4) == [
@@ -197,7 +197,7 @@ def test_pairs_as_frames_and_as_files(tmp_path):
     assert [cells(path.read_bytes(), 4, 1) for path in files] == [[[10], [110]], [[20], [120]]]
 
 
-def test_a_folder_that_cannot_be_made_is_refused(tmp_path, refuses):
+def test_a_folder_that_cannot_be_created_is_an_error(tmp_path, refuses):
     (tmp_path / "a").write_text("mine")
     folder = tmp_path / "a" / "b"
     with refuses(cvae.InputError, f"cannot write {folder}: Not a directory; check space and permissions"):

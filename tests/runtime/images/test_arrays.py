@@ -1,4 +1,4 @@
-"""NumPy files and pictures as arrays: exact round trips, and one error for whatever is damaged."""
+"""NumPy files and arrays of images: exact round trips, and one error for all damage."""
 
 import io
 import warnings
@@ -17,7 +17,7 @@ SHAPES = st.lists(st.integers(0, 4), max_size=4)
 
 
 def read_or_refuse(read, *arguments):
-    """True if read, False if refused as it should be; every other exception comes through."""
+    """True if read, False for an `InputError`; other exceptions propagate."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NumPy's on old headers: not what is held here
         try:
@@ -28,7 +28,7 @@ def read_or_refuse(read, *arguments):
 
 
 @given(SHAPES, st.sampled_from(["float32", ">f8", "uint8", "int64", "bool"]), st.booleans())
-def test_arrays_come_back_as_they_were(scratch, shape, dtype, fortran):
+def test_npy_round_trip(scratch, shape, dtype, fortran):
     array = np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(dtype)
     array = np.asfortranarray(array) if fortran and shape else array
     (scratch / "a.npy").write_bytes(cvae.images.npy_bytes(array))
@@ -41,7 +41,7 @@ def test_arrays_come_back_as_they_were(scratch, shape, dtype, fortran):
 
 
 @pytest.mark.parametrize("compress", [False, True])
-def test_archives_are_what_numpy_reads_and_repeat_their_bytes(compress):
+def test_npz_round_trip_is_deterministic(compress):
     data = cvae.images.npz_bytes({"a": ARRAY, "b": np.zeros(1000)}, compress=compress)
     assert data == cvae.images.npz_bytes({"a": ARRAY, "b": np.zeros(1000)}, compress=compress)
     with np.load(io.BytesIO(data)) as archive:
@@ -52,7 +52,7 @@ def test_archives_are_what_numpy_reads_and_repeat_their_bytes(compress):
         assert [entry.compress_type for entry in archive.infolist()] == [method, method]
 
 
-def test_an_npy_file_cut_or_changed_anywhere_is_read_or_refused(tmp_path):
+def test_a_damaged_npy_file_is_read_or_an_error(tmp_path):
     path, data = tmp_path / "a.npy", cvae.images.npy_bytes(ARRAY)
     for length in range(len(data)):
         path.write_bytes(data[:length])
@@ -66,7 +66,7 @@ def test_an_npy_file_cut_or_changed_anywhere_is_read_or_refused(tmp_path):
 
 
 @pytest.mark.parametrize("compress", [False, True])
-def test_an_npz_file_cut_or_changed_anywhere_is_read_or_refused(compress, tmp_path):
+def test_a_damaged_npz_file_is_read_or_an_error(compress, tmp_path):
     path, data = tmp_path / "a.npz", cvae.images.npz_bytes({"a": ARRAY}, compress=compress)
     for length in range(len(data)):
         path.write_bytes(data[:length])
@@ -79,7 +79,7 @@ def test_an_npz_file_cut_or_changed_anywhere_is_read_or_refused(compress, tmp_pa
     assert outcomes == {True, False}
 
 
-def test_a_header_that_states_more_than_there_can_be_is_refused(tmp_path):
+def test_a_header_beyond_memory_is_an_error(tmp_path):
     path = tmp_path / "a.npy"
     for shape in ((10**30,), (1 << 40, 1 << 40), (1 << 60,)):
         buffer = io.BytesIO()
@@ -139,7 +139,7 @@ def test_every_grey_level_survives_as_a_float(dtype):
     np.testing.assert_array_equal(found[..., 0], levels)
 
 
-def test_a_mapped_file_stays_on_the_disk(tmp_path):
+def test_a_mapped_file_is_not_read(tmp_path):
     pixels = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
     for name, array in {"c": pixels, "f": np.asfortranarray(pixels)}.items():
         np.save(tmp_path / f"{name}.npy", array)
@@ -148,7 +148,7 @@ def test_a_mapped_file_stays_on_the_disk(tmp_path):
         np.testing.assert_array_equal(mapped, pixels[..., np.newaxis])
 
 
-def test_a_mapped_file_is_refused_as_one_that_is_read(tmp_path):
+def test_a_damaged_mapped_file_is_an_error(tmp_path):
     path = tmp_path / "a.npy"
     path.write_bytes(cvae.images.npy_bytes(ARRAY)[:-1])
     assert not read_or_refuse(lambda: cvae.images.read_npy(path, mapped=True))
@@ -169,12 +169,12 @@ def test_spans_cover_every_item_once_and_stay_small(count, item_bytes):
     assert all((span.stop - span.start) * item_bytes <= max(1 << 24, item_bytes) for span in spans)
 
 
-def test_the_shape_of_pictures_is_told_without_looking_at_them():
+def test_picture_shape_reads_no_values():
     assert cvae.images.picture_shape(np.zeros((2, 3, 4)), "pictures") == (3, 4, 1)
     assert cvae.images.picture_shape(np.full((2, 3, 4, 3), np.nan, np.float16), "pictures") == (3, 4, 3)
 
 
-def test_a_half_becomes_128_so_that_both_thresholds_agree():
+def test_a_half_becomes_level_128():
     assert cvae.images.as_images(np.full((1, 1, 1), 0.5, np.float32), "pictures").item() == 128
 
 
@@ -214,7 +214,7 @@ def test_a_half_becomes_128_so_that_both_thresholds_agree():
         ),
     ],
 )
-def test_arrays_that_are_no_pictures_are_refused(array, why, refuses):
+def test_arrays_that_are_not_images_are_an_error(array, why, refuses):
     with refuses(cvae.InputError, f"digits.npy: {why}"):
         cvae.images.as_images(array, "digits.npy")
 

@@ -1,4 +1,4 @@
-"""Labels: where they stand, and that they leave the pictures as they are."""
+"""Captions: their place, and unchanged images."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def inked(area):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_label_stands_below_its_image(channels):
+def test_a_caption_is_below_its_image(channels):
     images = np.random.default_rng(0).integers(0, 256, (3, 20, 30, channels), np.uint8)
     cells = caption_cells(images, ["7", "", "7"])
     assert (cells.dtype, cells.shape) == (np.uint8, (3, 20 + HEIGHT, 30, channels))
@@ -26,7 +26,7 @@ def test_a_label_stands_below_its_image(channels):
     assert (cells[0, 20:, [0, 1, 2, -3, -2, -1]] == 128).all()  # in the middle, not against an edge
 
 
-def test_cells_are_as_wide_as_the_longest_label_and_images_in_their_middle():
+def test_long_captions_widen_cells():
     images = np.full((2, 5, 6, 1), 200, np.uint8)
     cells = caption_cells(images, ["1", "18446744073709551615"])
     width = cells.shape[2]
@@ -38,12 +38,12 @@ def test_cells_are_as_wide_as_the_longest_label_and_images_in_their_middle():
     assert not inked(cells[0, 5:, : width // 4])
 
 
-def test_different_labels_look_different():
+def test_different_captions_look_different():
     cells = caption_cells(np.zeros((10, 1, 30, 1), np.uint8), list("0123456789"))
     assert len({cell.tobytes() for cell in cells}) == 10
 
 
-def test_a_row_s_label_stands_before_it():
+def test_a_row_s_caption_is_left_of_it():
     grid = cvae.picture_grid(np.full((6, 20, 20, 1), 255, np.uint8), columns=2)
     labelled = caption_rows(grid, ["3", "", "41"], 1)
     margin = labelled.shape[1] - grid.shape[1]
@@ -56,7 +56,7 @@ def test_a_row_s_label_stands_before_it():
 
 
 @pytest.mark.parametrize("size", [1, 4])
-def test_rows_lower_than_text_are_labelled_all_the_same(size):
+def test_rows_lower_than_text_have_captions(size):
     grid = cvae.picture_grid(np.zeros((2, size, size, 3), np.uint8), columns=1)
     labelled = caption_rows(grid, ["0", "1"], 1)
     assert (labelled.shape[0], labelled.shape[2]) == (grid.shape[0], 3)

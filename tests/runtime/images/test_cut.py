@@ -1,4 +1,4 @@
-"""What a cut leaves of images."""
+"""Statistics of images under a threshold."""
 
 import numpy as np
 
@@ -16,11 +16,11 @@ def test_white_lost_alike_levels_and_grey_are_counted():
     assert (found.low, found.high, found.grey) == (0, 255, 0.2)
 
 
-def test_images_that_were_the_same_are_not_made_so():
+def test_equal_images_are_not_alike():
     assert look_at_cut(images([0, 255], [0, 255], [255, 0]), 128).alike == 0
 
 
-def test_an_image_of_one_level_has_nothing_to_lose():
+def test_an_image_of_one_level_is_not_lost():
     assert lost_images(images([5, 5], [0, 0], [255, 255]), 128) == 0
     assert lost_images(images([5, 6], [200, 255], [0, 255]), 128) == 2
     assert lost_images(images([5, 6]), None) == 0

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes."""
+"""Detect file formats by their first bytes."""
 
 import gzip
 import io
@@ -60,16 +60,16 @@ KINDS = [
 
 
 @pytest.mark.parametrize(("content", "kind"), KINDS, ids=[kind for _, kind in KINDS])
-def test_a_file_is_what_its_first_bytes_say(content, kind, tmp_path):
+def test_first_bytes_decide_the_kind(content, kind, tmp_path):
     (tmp_path / "a").write_bytes(content)
     assert cvae.images.file_kind(tmp_path / "a") == cvae.images.file_kind(content) == kind
 
 
 @given(st.binary(max_size=60))
-def test_any_bytes_are_of_some_kind(content):
+def test_any_bytes_have_a_kind(content):
     assert cvae.images.file_kind(content)
     assert cvae.images.file_kind(gzip.compress(content)).startswith("gzip of ")
 
 
-def test_what_cannot_be_opened_is_unreadable(tmp_path):
+def test_a_file_that_cannot_be_opened_is_unreadable(tmp_path):
     assert cvae.images.file_kind(tmp_path / "none") == "unreadable"

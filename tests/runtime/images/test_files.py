@@ -1,4 +1,4 @@
-"""Picture files: read as they are, changed only when asked."""
+"""Image files: read unchanged unless an option is set."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def saved(path, array, **options):
     return path
 
 
-def test_files_come_in_the_order_of_their_names_on_the_command_line(tmp_path):
+def test_files_keep_the_order_of_the_command_line(tmp_path):
     paths = [
         saved(tmp_path / "b.png", GREY),
         saved(tmp_path / "a.png", GREY.T.copy()),
@@ -66,8 +66,8 @@ def test_transparent_parts_are_white(gray, tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "16 bits"])
-def test_white_alone_lies_on_black(mode, tmp_path):
-    """On white nothing would be left; what else there is to be seen lies on white."""
+def test_white_glyphs_have_a_black_background(mode, tmp_path):
+    """On a white background the white glyph would vanish."""
     glyph = np.where(GREY < 128, 0, 255).astype(np.uint8)
     white = np.full_like(GREY, 255)
     path = tmp_path / "a.png"
@@ -87,7 +87,7 @@ def test_white_alone_lies_on_black(mode, tmp_path):
 
 
 @pytest.mark.parametrize(("colour", "alpha"), [(255, 0), (255, 255), (255, 128), (240, [0, 255]), (0, [0, 255])])
-def test_paper_is_white_where_alpha_says_nothing_or_colour_something(colour, alpha, tmp_path):
+def test_the_background_is_otherwise_white(colour, alpha, tmp_path):
     pixels = np.full((4, 4, 2), colour, np.uint8)
     pixels[..., 1] = np.resize(alpha, (4, 4))
     Image.fromarray(pixels).save(tmp_path / "a.png")
@@ -170,7 +170,7 @@ def test_a_level_of_sixteen_bits_can_be_transparent(tmp_path):
         (np.int32([[-1, 7]]), "expected 16 bits of grey, 0 to 65535, found -1 to 7; convert the picture to 8 bits"),
     ],
 )  # fmt: skip
-def test_more_bits_are_refused_rather_than_guessed_at(array, why, tmp_path, refuses):
+def test_more_than_16_bits_are_an_error(array, why, tmp_path, refuses):
     path = saved(tmp_path / "a.tif", array)
     with refuses(cvae.InputError, f"{path}: {why}"):
         cvae.read_images([path], SHAPE)
@@ -192,7 +192,7 @@ PICTURES = {
 
 @pytest.mark.parametrize("turn", [1, 3, 6, 8])
 @pytest.mark.parametrize("file", PICTURES)
-def test_the_shape_told_from_a_header_is_the_pictures(file, turn, tmp_path):
+def test_encoded_shape_is_that_of_the_picture(file, turn, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = turn
     Image.new(PICTURES[file], (5, 3)).save(tmp_path / file, exif=exif)
@@ -219,7 +219,7 @@ def test_a_palette_can_have_a_transparent_colour(tmp_path):
     assert cvae.read_images([tmp_path / "a.png"], (1, 2, 3)).reshape(2, 3).tolist() == [[255, 255, 255], [40, 50, 60]]
 
 
-def test_bytes_that_are_no_picture_are_refused_by_their_name():
+def test_other_bytes_are_an_error_with_their_name():
     for read in (cvae.images.encoded_shape, cvae.images.read_picture):
         with pytest.raises(
             cvae.InputError,
@@ -260,7 +260,7 @@ def test_a_png_cut_anywhere_is_refused_or_whole(tmp_path):
     assert set(outcomes[60:]) <= {" cannot be read as a picture", "whole"}
 
 
-def test_a_picture_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch, refuses):
+def test_a_decompression_bomb_is_an_error(tmp_path, monkeypatch, refuses):
     path = saved(tmp_path / "a.png", GREY)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # Pillow warns beyond this and refuses beyond twice it
     why = "expected at most 10 pixels, found 4x4 (width x height); make the picture smaller"
@@ -287,6 +287,6 @@ def test_no_files_are_refused():
         cvae.read_images([], SHAPE)
 
 
-def test_grey_with_transparency_stays_grey_and_shows_white_paper(tmp_path):
+def test_transparent_grey_is_grey_on_white(tmp_path):
     Image.new("LA", (2, 1), (40, 0)).save(tmp_path / "a.png")
     assert cvae.read_images([tmp_path / "a.png"], (1, 2, 1)).ravel().tolist() == [255, 255]

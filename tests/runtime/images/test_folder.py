@@ -1,4 +1,4 @@
-"""Which pictures lie below a folder."""
+"""Find the images below a folder."""
 
 import os
 
@@ -18,14 +18,14 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_pictures_are_found_in_the_order_of_their_paths_and_the_rest_is_named(folder):
+def test_images_are_sorted_and_other_files_named(folder):
     found = cvae.images.find_pictures(folder)
     assert found.names == ["B.bmp", "a/c.JPG", "a/d/e.webp", "b.png", "f.jpeg"]
     assert found.folders == ["a/", "a/d/"]
     assert found.passed_over == {".hidden.png": "hidden", "a/.cache/": "hidden", "notes.txt": "empty"}
 
 
-def test_content_makes_a_picture_of_any_name(folder):
+def test_content_makes_an_image_of_any_suffix(folder):
     for name, form in {"1.tif": "TIFF", "2.dat": "PNG", "3": "GIF", "a/4.heic": "JPEG"}.items():
         Image.new("L", (2, 2)).save(folder / name, form)
     (folder / "5.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0")
@@ -35,7 +35,7 @@ def test_content_makes_a_picture_of_any_name(folder):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links and pipes are POSIX's")
-def test_links_are_followed_but_not_in_circles_and_pipes_are_no_pictures(folder):
+def test_links_are_followed_without_cycles(folder):
     (folder / "a/d/up").symlink_to(folder)
     (folder / "lost.png").symlink_to(folder / "nowhere")
     (folder / "lost.txt").symlink_to(folder / "nowhere")
@@ -46,14 +46,14 @@ def test_links_are_followed_but_not_in_circles_and_pipes_are_no_pictures(folder)
     assert found.passed_over.items() >= {"lost.txt": "broken link", "pipe.txt": "no file"}.items()
 
 
-def test_what_is_passed_over_is_counted_and_the_first_of_each_kind_named():
+def test_skipped_files_are_counted_by_kind():
     passed_over = {f"{number}.heic": "AVIF or HEIC" for number in range(1200)} | {"a\x1b[2Jb": "text"}
     assert cvae.images.describe_passed_over(passed_over) == (
         "passed over 1,201 files: 1,200 AVIF or HEIC (0.heic, 1.heic, 10.heic, ...), 1 text (a\\x1b[2Jb)"
     )
 
 
-def test_a_folder_that_is_none_is_refused(folder, refuses):
+def test_a_missing_folder_is_an_error(folder, refuses):
     message = f"{folder / 'none'}: cannot be listed: No such file or directory; check permissions"
     with refuses(cvae.InputError, message):
         cvae.images.find_pictures(folder / "none")

@@ -1,4 +1,4 @@
-"""Grids, PNG and GIF: every pixel where it belongs."""
+"""Grids, PNG and GIF: every pixel has its place and value."""
 
 import io
 import math
@@ -53,7 +53,7 @@ def test_values_become_the_nearest_grey_levels():
     assert cvae.to_uint8(np.empty((0, 4, 4, 1), np.float32)).shape == (0, 4, 4, 1)
 
 
-# runtime/js/tests/pictures.test.ts has these, too.
+# The same cases are in runtime/js/tests/pictures.test.ts.
 NO_IMAGES = [
     (np.array([0.5, np.nan], np.float32), "NaN"),
     (np.array([0.5, 255.0], np.float32), "255.000"),
@@ -67,7 +67,7 @@ NO_IMAGES = [
 
 
 @pytest.mark.parametrize(("images", "found"), [*NO_IMAGES, (np.array([True]), "bool"), (["a"], "<U1")])
-def test_what_is_no_image_is_refused_by_whatever_draws_it(images, found, refuses):
+def test_other_arrays_are_an_error_for_each_encoder(images, found, refuses):
     message = f"images must be uint8, or floats in [0, 1]; found {found}: scale or convert them"
     picture = np.asarray(images).reshape(1, -1, 1)
     for draw in (
@@ -100,12 +100,12 @@ def test_samples_are_drawn_as_their_grey_levels_are(packaged_model):
         ((1, 4, 4, 1), {"scale": 1.5}, "scale must be a whole number of at least 1; found 1.5"),
     ],
 )
-def test_what_cannot_be_laid_out_is_refused(shape, settings, message, refuses):
+def test_invalid_arguments_of_a_grid_are_an_error(shape, settings, message, refuses):
     with refuses(cvae.InputError, message):
         cvae.picture_grid(np.zeros(shape, np.uint8), **settings)
 
 
-def test_what_is_no_picture_is_refused(refuses):
+def test_arrays_that_are_not_pictures_are_an_error(refuses):
     message = "a picture must have the shape (H, W, C), C being 1 or 3; found {}"
     for shape in ((4, 4), (4, 4, 2), (1, 4, 4, 1), (0, 4, 1)):
         with refuses(cvae.InputError, message.format(shape)):
@@ -132,7 +132,7 @@ def test_a_png_keeps_every_pixel(channels, mode):
 
 
 @pytest.mark.parametrize("count", [1, 4])
-def test_a_gif_shows_every_grey_frame_for_its_time_and_loops(count):
+def test_a_gif_keeps_frames_and_durations_and_loops(count):
     frames = np.random.default_rng(2).integers(0, 256, (count, 5, 7, 1), np.uint8)
     with Image.open(io.BytesIO(cvae.encode_gif(list(frames), 120))) as image:
         assert (image.format, image.n_frames, image.size) == ("GIF", count, (7, 5))
@@ -150,7 +150,7 @@ def test_a_gif_of_colour_is_close_to_its_frames():
     np.testing.assert_array_equal(shown, frames)
 
 
-def test_frames_of_one_array_that_is_used_again_are_all_in_a_gif():
+def test_frames_may_reuse_one_array():
     def frames():
         buffer = np.zeros((4, 5, 1), np.uint8)
         for level in (0, 90, 200):

@@ -1,4 +1,4 @@
-"""Images of a folder or a file, read a part at a time."""
+"""Sources of images, read in parts."""
 
 import os
 import tracemalloc
@@ -58,7 +58,7 @@ def test_any_part_is_the_images_between(source, data):
 
 
 @pytest.mark.parametrize("name", ["images-idx3-ubyte", "images.gz"])
-def test_idx_is_told_by_its_beginning_or_gz(name, tmp_path, write_idx):
+def test_idx_files_are_detected_by_content(name, tmp_path, write_idx):
     source = open_images(write_idx(tmp_path / name, IMAGES[..., 0]), SHAPE)
     assert (source.count, source.names) == (30, None)
     np.testing.assert_array_equal(source.read(3, 20), IMAGES[3:20])
@@ -86,7 +86,7 @@ def test_rows_of_an_array_are_flat_images(tmp_path, dtype, order):
 
 
 @pytest.mark.parametrize("shape", [(400, 784), (5, 4), (4, 5), (30, 48)])
-def test_another_array_of_two_dimensions_is_never_one_picture(tmp_path, shape, refuses):
+def test_other_2d_arrays_are_an_error(tmp_path, shape, refuses):
     path = tmp_path / "a.npy"
     array = np.zeros(shape, np.uint8)
     np.save(path, array)
@@ -122,7 +122,7 @@ def test_names_are_paths_in_the_folder(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names of any bytes are POSIX's")
-def test_a_name_that_is_no_text_is_read_and_told_as_text(tmp_path):
+def test_a_name_of_invalid_utf_8_becomes_text(tmp_path):
     try:
         Image.fromarray(IMAGES[0, ..., 0]).save(tmp_path / os.fsdecode(b"\xff.png"))
     except OSError:
@@ -133,7 +133,7 @@ def test_a_name_that_is_no_text_is_read_and_told_as_text(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["npy", "idx", "folder", "picture"])
-def test_images_are_brought_to_the_shape_as_those_of_generate_are(kind, tmp_path, write_idx):
+def test_images_are_fitted_as_by_read_images(kind, tmp_path, write_idx):
     large = np.random.default_rng(1).integers(0, 256, (3, 9, 8), np.uint8)
     paths = {"npy": tmp_path / "a.npy", "idx": tmp_path / "a.idx", "folder": tmp_path, "picture": tmp_path / "0.png"}
     np.save(paths["npy"], large)
@@ -145,7 +145,7 @@ def test_images_are_brought_to_the_shape_as_those_of_generate_are(kind, tmp_path
     np.testing.assert_array_equal(source.read(0, source.count), expected[: source.count])
 
 
-def test_colour_becomes_grey_only_when_it_is_asked_for(tmp_path, refuses):
+def test_colour_needs_gray(tmp_path, refuses):
     np.save(tmp_path / "a.npy", IMAGES.repeat(3, axis=3))
     message = f"{tmp_path / 'a.npy'}: the model takes grey pictures, found colour; pass --gray to turn it grey"
     with refuses(cvae.InputError, message):
@@ -153,7 +153,7 @@ def test_colour_becomes_grey_only_when_it_is_asked_for(tmp_path, refuses):
     np.testing.assert_array_equal(open_images(tmp_path / "a.npy", SHAPE, gray=True).read(2, 9), IMAGES[2:9])
 
 
-def test_pictures_larger_than_the_model_s_are_read_a_span_at_a_time(tmp_path, monkeypatch):
+def test_large_images_are_read_in_spans(tmp_path, monkeypatch):
     large = np.lib.format.open_memmap(tmp_path / "a.npy", "w+", np.float32, (200, 64, 64))  # 3 MiB
     large[:] = np.linspace(0, 1, 200, dtype=np.float32)[:, np.newaxis, np.newaxis]
     large.flush()
@@ -170,7 +170,7 @@ def test_pictures_larger_than_the_model_s_are_read_a_span_at_a_time(tmp_path, mo
     assert peak < 1 << 19
 
 
-def test_what_is_no_image_is_refused_and_named(tmp_path, write_idx, refuses, monkeypatch):
+def test_other_files_are_an_error_with_their_kind(tmp_path, write_idx, refuses, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     write_idx(tmp_path / "labels.gz", np.zeros(7, np.uint8))

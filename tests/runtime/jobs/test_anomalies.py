@@ -1,4 +1,4 @@
-"""The strangest of many images."""
+"""Images of the lowest ELBO."""
 
 import numpy as np
 from hypothesis import given
@@ -8,7 +8,7 @@ from cvae_runtime._jobs.anomalies import LowestElbo, draw_pairs
 
 
 @given(st.lists(st.integers(-5, 5), min_size=1, max_size=40), st.integers(1, 9), st.integers(1, 9))
-def test_they_are_the_first_of_all_in_order_whatever_the_batches_are(elbos, limit, batch):
+def test_batches_do_not_change_the_result(elbos, limit, batch):
     elbo, index = np.array(elbos, np.float64), np.arange(100, 100 + len(elbos))
     images = index.astype(np.uint8).reshape(-1, 1, 1, 1)
     lowest = LowestElbo(limit, (1, 1, 1))
@@ -22,16 +22,16 @@ def test_they_are_the_first_of_all_in_order_whatever_the_batches_are(elbos, limi
     assert (lowest.index.dtype, lowest.images.dtype) == (np.int64, np.uint8)
 
 
-def test_none_are_kept_where_none_are_wanted():
+def test_a_limit_of_0_keeps_none():
     lowest = LowestElbo(0, (1, 1, 1))
     lowest.offer(np.arange(3), np.zeros(3), np.zeros((3, 1, 1, 1), np.uint8))
     assert lowest.images.shape == (0, 1, 1, 1)
 
 
-def test_an_original_stands_above_its_reconstruction_and_its_label():
+def test_a_pair_has_its_caption_below():
     originals = np.arange(40, 200, 32, dtype=np.uint8).reshape(5, 1, 1, 1).repeat(20, axis=1).repeat(20, axis=2)
     picture = draw_pairs(originals, originals + 1, ["0", "11", "2", "3", "4"])[..., 0]
-    # Images are drawn twice as large, within a pixel of grey; a label has 14 lines, and cells a pixel between them.
+    # Images are drawn twice as large, within a pixel of grey; a caption has 14 lines, and cells a pixel between them.
     height, width = 1 + 40 + 1 + 40 + 1 + 14 + 1, 42 + 1
     assert picture.shape == (2 * height + 1, 4 * width + 1)
     for number, grey in enumerate(originals[:, 0, 0, 0]):

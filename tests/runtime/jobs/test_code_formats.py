@@ -1,4 +1,4 @@
-"""Tables of codes: what their readers find, and the same bytes again."""
+"""Formats of tables of codes: content, and reproducible bytes."""
 
 import tempfile
 
@@ -32,7 +32,7 @@ def written(path, file_format, size=10):
 
 
 @pytest.mark.parametrize("size", [1, 10, 25])
-def test_an_npz_has_an_array_a_column_and_leaves_nothing_beside_it(size, tmp_path):
+def test_an_npz_has_an_array_for_each_column(size, tmp_path):
     path = written(tmp_path / "codes.npz", "npz", size)
     with np.load(path) as archive:
         assert archive.files == list(COLUMNS)
@@ -43,7 +43,7 @@ def test_an_npz_has_an_array_a_column_and_leaves_nothing_beside_it(size, tmp_pat
     assert written(tmp_path / "again.npz", "npz").read_bytes() == path.read_bytes()  # whatever the batches were
 
 
-def test_columns_grow_on_the_output_s_disk_and_not_where_temporary_files_may_be_memory(tmp_path, monkeypatch):
+def test_temporary_columns_are_on_the_output_s_disk(tmp_path, monkeypatch):
     folders, temporary = [], tempfile.TemporaryFile
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda **how: folders.append(how["dir"]) or temporary(**how))
     written(tmp_path / "codes.npz", "npz")
@@ -55,7 +55,7 @@ def test_an_npz_is_read_by_the_package_s_own_reader(tmp_path):
     np.testing.assert_array_equal(mean, COLUMNS["mean"])
 
 
-def test_parquet_has_lists_of_fixed_size_and_a_row_group_a_batch(tmp_path):
+def test_parquet_has_fixed_size_lists_and_row_groups(tmp_path):
     path = written(tmp_path / "codes.parquet", "parquet")
     table = parquet.read_table(path)
     assert table.schema.names == list(COLUMNS)

@@ -1,4 +1,4 @@
-"""The columns of images: codes, ELBO, and the bound of many samples."""
+"""Columns of images: codes, ELBO, importance-weighted bound."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def test_columns_are_the_codes_and_the_scores(samples, tiny_model, tiny):
         np.testing.assert_array_equal(columns[name], column, err_msg=name)
 
 
-def test_an_image_s_columns_depend_on_its_index_and_not_on_its_batch(packaged_model):
+def test_columns_do_not_depend_on_batches(packaged_model):
     images = cvae.to_uint8(packaged_model.generate(100, seed=3))
     whole = code_columns(packaged_model, images, 7)
     part = code_columns(packaged_model, images[33:50], 40)

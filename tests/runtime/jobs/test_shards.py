@@ -1,4 +1,4 @@
-"""Folders of shards: what is in them, and that what is resumed has the bytes of what was never disturbed."""
+"""Folders of shards: content, and the same bytes after a resume."""
 
 import dataclasses
 import hashlib
@@ -31,7 +31,7 @@ def contents(folder):
 
 @pytest.fixture
 def write(tiny_model, tmp_path):
-    """Write shards of the tiny model into a folder of this name, without a word."""
+    """Write shards of the tiny model into a folder of this name, quietly."""
 
     def write(name="out", *, resume=False, overwrite=False, **arguments):
         settings = settings_of(tiny_model, **arguments)
@@ -65,7 +65,7 @@ def test_a_shard_is_written_a_batch_at_a_time(write, tiny_model, monkeypatch):
     assert contents(write("cut", size=90, count=180)) == whole
 
 
-def test_a_tar_has_a_picture_a_sample_and_nothing_of_its_maker(write, tiny_model):
+def test_a_tar_has_a_picture_for_each_sample_and_no_owner(write, tiny_model):
     folder = write(file_format="tar", dtype="uint8", first=7)
     (images,) = tiny_model.stream(25, first=7)
     found = []
@@ -117,14 +117,14 @@ def test_the_settings_lie_beside_the_shards(write, bundles):
     }
 
 
-def test_names_sort_in_the_stream_s_order_however_many_there_are(tiny_model):
+def test_names_sort_in_order(tiny_model):
     names = list(settings_of(tiny_model, count=1_000_001, size=10).shards())
     assert (names[0], names[-1]) == ("part-000000.npy", "part-100000.npy")
     assert names == sorted(names)
 
 
 @pytest.mark.parametrize("file_format", ["npy", "tar", "parquet"])
-def test_what_is_missing_is_made_and_nothing_else(file_format, write):
+def test_only_missing_shards_are_written(file_format, write):
     folder = write(file_format=file_format, dtype="uint8", first=3)
     undisturbed = contents(folder)
     (folder / f"part-00001.{file_format}").unlink()
@@ -135,15 +135,15 @@ def test_what_is_missing_is_made_and_nothing_else(file_format, write):
     assert (folder / f"part-00000.{file_format}").stat().st_mtime_ns == kept
 
 
-def test_a_finished_folder_is_left_alone_and_a_new_one_is_begun(write, monkeypatch):
+def test_resume_of_a_finished_and_of_a_new_folder(write, monkeypatch):
     folder = write(resume=True)
     (folder.parent / "empty").mkdir()
     assert contents(write("empty", resume=True)) == contents(folder)
-    monkeypatch.setattr(_shards, "_write_shard", None)  # whoever draws now fails
+    monkeypatch.setattr(_shards, "_write_shard", None)  # writing a shard now fails
     write(resume=True)
 
 
-def test_other_settings_are_refused_and_listed(write, refuses):
+def test_other_settings_are_an_error(write, refuses):
     folder = write()
     before = contents(folder)
     message = (
@@ -156,7 +156,7 @@ def test_other_settings_are_refused_and_listed(write, refuses):
 
 
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(ShardSettings)])
-def test_every_setting_counts(field, write, refuses):
+def test_every_setting_is_compared(field, write, refuses):
     folder = write(count=8)
     path = folder / SETTINGS_NAME
     settings = json.loads(path.read_text())
@@ -171,7 +171,7 @@ def test_every_setting_counts(field, write, refuses):
         write(count=8, resume=True)
 
 
-def test_a_folder_that_is_there_is_refused_or_replaced(write, refuses):
+def test_an_existing_folder_is_an_error_or_replaced(write, refuses):
     folder = write()
     with refuses(
         cvae.TargetExistsError, f"{folder} exists already; choose another name or pass --resume or --overwrite"
@@ -182,7 +182,7 @@ def test_a_folder_that_is_there_is_refused_or_replaced(write, refuses):
 
 
 @pytest.mark.parametrize("option", ["resume", "overwrite"])
-def test_a_folder_that_another_process_is_writing_is_refused(option, write, tiny_model, tmp_path, refuses):
+def test_a_locked_folder_is_an_error(option, write, tiny_model, tmp_path, refuses):
     folder = tmp_path / "out"
     message = (
         f"{folder}: expected a folder that no process is writing, found another process at work in it; "
@@ -232,7 +232,7 @@ def none_of_shards(folder, reason):
         ({"shard_size": "10"}, "shard_size must be a whole number of at least 1; found '10'"),
     ],
 )
-def test_settings_that_shards_do_not_have_let_nothing_be_overwritten(settings, reason, write, refuses):
+def test_invalid_settings_prevent_overwriting(settings, reason, write, refuses):
     folder = write()
     path = folder / SETTINGS_NAME
     path.write_text(settings if isinstance(settings, str) else json.dumps(json.loads(path.read_text()) | settings))
@@ -245,7 +245,7 @@ def test_settings_that_shards_do_not_have_let_nothing_be_overwritten(settings, r
 @pytest.mark.parametrize(
     "name", ["thesis.tex", "part-00003.npy", "part-0.npy", "part-00000.tar", ".part-00003.npy.0123abcd.tmp"]
 )
-def test_shards_are_overwritten_and_nothing_else_is(name, write, refuses):
+def test_only_shards_are_overwritten(name, write, refuses):
     folder = write()  # three of them
     (folder / name).write_text("years of work")
     before = contents(folder)
@@ -260,7 +260,7 @@ def test_shards_are_overwritten_and_nothing_else_is(name, write, refuses):
     assert contents(write(overwrite=True, seed=1)) == contents(write("other", seed=1))
 
 
-def test_without_pyarrow_parquet_names_the_extra_and_makes_no_folder(write, tmp_path, refuses, monkeypatch):
+def test_parquet_without_pyarrow_creates_no_folder(write, tmp_path, refuses, monkeypatch):
     monkeypatch.setitem(_shards.sys.modules, "pyarrow", None)
     message = "pyarrow is not installed; install it with: pip install 'cvae-toolkit[parquet]'"
     with refuses(cvae.MissingExtraError, message):
@@ -268,7 +268,7 @@ def test_without_pyarrow_parquet_names_the_extra_and_makes_no_folder(write, tmp_
     assert not (tmp_path / "out").exists()
 
 
-def test_memory_does_not_grow_with_the_shards(packaged_model, tmp_path, monkeypatch):
+def test_memory_is_constant(packaged_model, tmp_path, monkeypatch):
     monkeypatch.setattr(cvae._sampling, "_BATCH_BYTES", 1 << 19)
     settings = settings_of(packaged_model, count=8000, size=4000)
     tracemalloc.start()
@@ -295,7 +295,7 @@ def test_memory_does_not_grow_with_the_shards(packaged_model, tmp_path, monkeypa
     ],
     ids=["empty", "a byte less", "half", "the beginning", "a byte more", "zeros", "a shard of fewer"],
 )
-def test_a_damaged_shard_is_made_anew(damage, file_format, write, tiny_model, capsys):
+def test_a_damaged_shard_is_written_again(damage, file_format, write, tiny_model, capsys):
     folder = write(file_format=file_format, dtype="uint8")
     whole = contents(folder)
     for number in (0, 2):
@@ -315,7 +315,7 @@ def test_a_damaged_shard_is_made_anew(damage, file_format, write, tiny_model, ca
 
 
 @pytest.mark.parametrize("file_format", ["tar", "parquet"])
-def test_a_shard_of_other_samples_is_made_anew(file_format, write):
+def test_a_shard_of_other_samples_is_written_again(file_format, write):
     folder = write(file_format=file_format, dtype="uint8")
     whole = contents(folder)
     (folder / f"part-00001.{file_format}").write_bytes(whole[f"part-00000.{file_format}"])
@@ -324,7 +324,7 @@ def test_a_shard_of_other_samples_is_made_anew(file_format, write):
 
 
 @pytest.mark.parametrize("kind", ["a folder", "a link", "a pipe or a device"])
-def test_what_has_a_shard_s_name_and_is_no_file_is_refused(kind, write, refuses):
+def test_a_folder_or_link_with_a_shard_s_name_is_an_error(kind, write, refuses):
     folder = write()
     path = folder / "part-00001.npy"
     path.unlink()
@@ -341,7 +341,7 @@ def test_what_has_a_shard_s_name_and_is_no_file_is_refused(kind, write, refuses)
 
 
 @pytest.mark.parametrize("file_format", ["npy", "tar", "parquet"])
-def test_whole_shards_are_not_made_again(file_format, write, monkeypatch):
+def test_whole_shards_are_not_written_again(file_format, write, monkeypatch):
     folder = write(file_format=file_format, dtype="uint8", first=2**33)
     (folder / f"part-00001.{file_format}").unlink()
     written = []

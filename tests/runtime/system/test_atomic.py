@@ -1,4 +1,4 @@
-"""Writing whole or not at all: what is killed or fails leaves the target as it was."""
+"""Atomic files: a killed or failed write leaves the target unchanged."""
 
 import errno
 import os
@@ -39,7 +39,7 @@ def test_a_file_has_the_mode_that_the_umask_gives(tmp_path):
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(error, tmp_path, monkeypatch):
+def test_a_failed_write_keeps_the_old_file(error, tmp_path, monkeypatch):
     target = tmp_path / "a.bin"
     target.write_bytes(b"old")
 
@@ -56,7 +56,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(error, tmp_path
     assert (names(tmp_path), target.read_bytes()) == (["a.bin"], b"old")
 
 
-def test_a_file_in_a_folder_that_is_not_there_is_refused(tmp_path, refuses):
+def test_a_missing_parent_folder_is_an_error(tmp_path, refuses):
     target = tmp_path / "none" / "a.bin"
     with refuses(cvae.InputError, f"cannot write {target}: No such file or directory; check space and permissions"):
         cvae.files.write_file(target, b"data")
@@ -71,7 +71,7 @@ def test_a_name_that_is_a_folder_is_refused(tmp_path, monkeypatch):
     assert names(tmp_path) == ["folder"]
 
 
-def test_an_existing_target_is_refused_unless_it_may_be_overwritten(tmp_path, refuses):
+def test_an_existing_target_needs_overwrite(tmp_path, refuses):
     target = tmp_path / "a.bin"
     cvae.files.refuse_existing(target, overwrite=False)
     target.write_bytes(b"old")
@@ -91,7 +91,7 @@ def test_a_dangling_link_exists(tmp_path):
         cvae.files.refuse_existing(target, overwrite=False)
 
 
-def test_a_target_in_a_folder_that_is_not_there_is_refused(tmp_path, monkeypatch, refuses):
+def test_refuse_existing_checks_the_parent_folder(tmp_path, monkeypatch, refuses):
     target = tmp_path / "none" / "a.bin"
     message = f"cannot write {target}: the folder {tmp_path / 'none'} does not exist; create it first"
     with refuses(cvae.InputError, message):
@@ -100,7 +100,7 @@ def test_a_target_in_a_folder_that_is_not_there_is_refused(tmp_path, monkeypatch
     cvae.files.refuse_existing(Path("a.bin"), overwrite=False)  # a bare name is one in the working folder
 
 
-def test_a_file_whose_folder_vanishes_is_told(tmp_path, refuses):
+def test_a_folder_removed_meanwhile_is_an_error(tmp_path, refuses):
     folder = tmp_path / "folder"
     folder.mkdir()
     message = f"cannot write {folder / 'a'}: No such file or directory; check space and permissions"
@@ -109,7 +109,7 @@ def test_a_file_whose_folder_vanishes_is_told(tmp_path, refuses):
         shutil.rmtree(folder)
 
 
-def test_a_file_gets_its_name_when_the_block_has_ended(tmp_path):
+def test_a_file_gets_its_name_after_the_block(tmp_path):
     target = tmp_path / "a.npy"
     target.write_bytes(b"old")
     with _files.new_file(target) as file:
@@ -120,7 +120,7 @@ def test_a_file_gets_its_name_when_the_block_has_ended(tmp_path):
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
-def test_a_file_whose_block_fails_leaves_what_was_there(error, tmp_path):
+def test_a_failed_block_keeps_the_old_file(error, tmp_path):
     target = tmp_path / "a.npy"
     target.write_bytes(b"old")
 
@@ -136,7 +136,7 @@ def test_a_file_whose_block_fails_leaves_what_was_there(error, tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o444])
-def test_a_file_keeps_the_mode_of_the_one_that_it_replaces(mode, tmp_path):
+def test_a_replaced_file_keeps_its_mode(mode, tmp_path):
     target = tmp_path / "a.bin"
     target.write_bytes(b"old")
     target.chmod(mode)
@@ -148,7 +148,7 @@ def test_a_file_keeps_the_mode_of_the_one_that_it_replaces(mode, tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root gives files away")
-def test_a_file_keeps_the_owner_of_the_one_that_it_replaces(tmp_path):
+def test_a_replaced_file_keeps_its_owner(tmp_path):
     target = tmp_path / "a.bin"
     target.write_bytes(b"old")
     target.chmod(0o640)
@@ -160,7 +160,7 @@ def test_a_file_keeps_the_owner_of_the_one_that_it_replaces(tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="owners are those of POSIX")
 @pytest.mark.parametrize(("mode", "without_group"), [(0o640, 0o600), (0o664, 0o644), (0o600, 0o600)])
-def test_another_group_may_do_no_more_than_everybody(mode, without_group, tmp_path, monkeypatch):
+def test_another_group_gets_at_most_the_rights_of_others(mode, without_group, tmp_path, monkeypatch):
     target = tmp_path / "a.bin"
     target.write_bytes(b"old")
     target.chmod(mode)
@@ -176,7 +176,7 @@ def test_another_group_may_do_no_more_than_everybody(mode, without_group, tmp_pa
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == without_group
 
 
-def test_a_link_is_replaced_and_what_it_links_to_is_not(tmp_path):
+def test_a_link_is_replaced_and_its_target_is_not(tmp_path):
     (tmp_path / "theirs").write_bytes(b"theirs")
     (tmp_path / "theirs").chmod(0o600)
     (tmp_path / "link").symlink_to(tmp_path / "theirs")
@@ -186,7 +186,7 @@ def test_a_link_is_replaced_and_what_it_links_to_is_not(tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="folders are flushed on POSIX alone")
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
-def test_a_file_system_that_flushes_nothing_fails_no_write(number, tmp_path, monkeypatch):
+def test_unsupported_fsync_is_ignored(number, tmp_path, monkeypatch):
     def refuse(_descriptor):
         raise OSError(number, os.strerror(number))
 
@@ -201,7 +201,7 @@ def test_a_file_system_that_flushes_nothing_fails_no_write(number, tmp_path, mon
 
 
 @pytest.mark.skipif(os.name != "posix", reason="folders are flushed on POSIX alone")
-def test_a_folder_that_may_not_be_read_is_written(tmp_path, monkeypatch):
+def test_a_write_only_folder_is_written(tmp_path, monkeypatch):
     opened = os.open
 
     def deny(path, *arguments, **more):
@@ -215,7 +215,7 @@ def test_a_folder_that_may_not_be_read_is_written(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="folders are flushed on POSIX alone")
-def test_a_disk_that_fails_after_the_rename_is_told(tmp_path, monkeypatch, refuses):
+def test_a_failed_flush_of_the_folder_is_an_error(tmp_path, monkeypatch, refuses):
     def fail(path):
         assert names(path) == ["a"]
         raise OSError(errno.EIO, "Input/output error")
@@ -227,7 +227,7 @@ def test_a_disk_that_fails_after_the_rename_is_told(tmp_path, monkeypatch, refus
 
 
 @pytest.mark.skipif(os.name != "posix", reason="folders are flushed on POSIX alone")
-def test_what_is_renamed_was_flushed_and_the_folder_is_flushed_after(tmp_path, monkeypatch):
+def test_the_file_is_flushed_before_and_the_folder_after_the_rename(tmp_path, monkeypatch):
     events = []
     flush, replace = os.fsync, Path.replace
 

@@ -1,4 +1,4 @@
-"""The cores that may be used: by affinity, and by the quotas of the control groups that a container lives in."""
+"""Allowed cores: by affinity, and by the quotas of a container's control groups."""
 
 import os
 
@@ -30,7 +30,7 @@ def group(folder, quota, version):
     }
 
 
-def test_a_system_without_groups_has_what_affinity_names(tmp_path, monkeypatch):
+def test_without_control_groups_affinity_counts(tmp_path, monkeypatch):
     assert (cvae.system.allowed_cores(tmp_path), cpu_quota(tmp_path)) == (5, None)
     monkeypatch.delattr("os.sched_getaffinity")
     monkeypatch.setattr("os.cpu_count", lambda: 7)
@@ -64,7 +64,7 @@ def test_the_tightest_group_counts(tmp_path, version, line, mount, inner, outer,
 
 
 @pytest.mark.parametrize(("quota", "cores"), [(1_000, 1), (100_000, 1), (150_000, 2), (200_001, 3), (900_000, 5)])
-def test_a_part_of_a_core_counts_as_one_and_affinity_is_the_most(tmp_path, quota, cores):
+def test_quotas_are_rounded_up_and_limited_by_affinity(tmp_path, quota, cores):
     files = {"proc/self/cgroup": "0::/\n", **group("sys/fs/cgroup", quota, 2)}
     assert cvae.system.allowed_cores(write(tmp_path, files)) == cores
     assert cpu_quota(tmp_path) == quota / 100_000
@@ -75,6 +75,6 @@ def test_a_container_that_sees_its_group_as_the_root(tmp_path):
     assert cvae.system.allowed_cores(write(tmp_path, files)) == 3
 
 
-def test_a_quota_that_cannot_be_read_is_none(tmp_path):
+def test_an_unreadable_quota_is_ignored(tmp_path):
     files = {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "nonsense\n"}
     assert cpu_quota(write(tmp_path, files)) is None

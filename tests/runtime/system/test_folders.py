@@ -1,4 +1,4 @@
-"""Folders appear whole, and replace what this project wrote and nothing else, whenever others put it there."""
+"""Atomic folders: they replace only what this project wrote, whenever other programs add files."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def old(tmp_path):
 
 @pytest.fixture(params=[1, 2], ids=["one step", "three steps"])
 def steps(request, monkeypatch):
-    if request.param == 2:  # where the system cannot exchange names
+    if request.param == 2:  # a system without an atomic swap
         monkeypatch.setattr(_folders, "swap_paths", lambda *_: False)
 
 
@@ -82,7 +82,7 @@ def test_a_folder_may_hold_folders(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["", "..", "sub/.."])
-def test_a_folder_without_a_name_of_its_own_is_refused(name, tmp_path, monkeypatch, refuses):
+def test_a_folder_without_a_name_is_an_error(name, tmp_path, monkeypatch, refuses):
     (tmp_path / "sub").mkdir()
     monkeypatch.chdir(tmp_path)
     message = f"cannot write {Path(name)}: expected a name, found the path of a folder that is in use"
@@ -93,7 +93,7 @@ def test_a_folder_without_a_name_of_its_own_is_refused(name, tmp_path, monkeypat
 
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
 @pytest.mark.parametrize("there", [False, True])
-def test_a_block_that_fails_leaves_everything_as_it_was(there, error, tmp_path):
+def test_a_failed_block_changes_nothing(there, error, tmp_path):
     target = tmp_path / "bundle"
     if there:
         target.mkdir()
@@ -110,7 +110,7 @@ def test_a_block_that_fails_leaves_everything_as_it_was(there, error, tmp_path):
     assert not there or names(target) == ["old"]
 
 
-def test_a_rename_that_fails_puts_the_old_folder_back(tmp_path, monkeypatch, refuses):
+def test_a_failed_rename_restores_the_old_folder(tmp_path, monkeypatch, refuses):
     target = tmp_path / "bundle"
     target.mkdir()
     (target / "old").write_text("old")
@@ -130,14 +130,14 @@ def test_a_rename_that_fails_puts_the_old_folder_back(tmp_path, monkeypatch, ref
     assert (names(tmp_path), names(target)) == (["bundle"], ["old"])
 
 
-def test_a_folder_in_a_folder_that_is_not_there_is_refused(tmp_path, refuses):
+def test_a_missing_parent_folder_is_an_error(tmp_path, refuses):
     target = tmp_path / "none" / "bundle"
     message = f"cannot write {target}: No such file or directory; check space and permissions"
     with refuses(cvae.InputError, message), cvae.files.new_folder(target):
         pytest.fail("the block must not begin")
 
 
-def test_what_came_meanwhile_is_not_replaced_unasked(tmp_path, refuses):
+def test_a_target_created_meanwhile_is_an_error(tmp_path, refuses):
     target = tmp_path / "bundle"
     message = f"{target} was made by another process meanwhile; choose another name"
     with refuses(cvae.TargetExistsError, message), cvae.files.new_folder(target) as temporary:
@@ -147,14 +147,14 @@ def test_what_came_meanwhile_is_not_replaced_unasked(tmp_path, refuses):
     assert (names(tmp_path), names(target)) == (["bundle"], ["theirs"])
 
 
-def test_an_empty_folder_is_taken(tmp_path):
+def test_an_empty_folder_is_replaced(tmp_path):
     (tmp_path / "bundle").mkdir()
     with cvae.files.new_folder(tmp_path / "bundle") as temporary:
         (temporary / "a").write_text("1")
     assert (names(tmp_path), names(tmp_path / "bundle")) == (["bundle"], ["a"])
 
 
-def test_a_folder_that_vanishes_is_told(tmp_path, refuses):
+def test_a_folder_removed_meanwhile_is_an_error(tmp_path, refuses):
     target = tmp_path / "bundle"
     message = f"cannot write {target}: No such file or directory; check space and permissions"
     with refuses(cvae.InputError, message), cvae.files.new_folder(target) as temporary:
@@ -162,8 +162,8 @@ def test_a_folder_that_vanishes_is_told(tmp_path, refuses):
     assert names(tmp_path) == []
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="names are exchanged in one step on Linux alone")
-def test_names_are_exchanged_in_one_step(tmp_path):
+@pytest.mark.skipif(sys.platform != "linux", reason="paths are swapped only on Linux")
+def test_swap_paths(tmp_path):
     (tmp_path / "one").write_text("1")
     (tmp_path / "other").mkdir()
     assert swap_paths(tmp_path / "one", tmp_path / "other")
@@ -172,7 +172,7 @@ def test_names_are_exchanged_in_one_step(tmp_path):
 
 
 @pytest.mark.usefixtures("steps")
-def test_a_folder_takes_the_place_of_one_of_its_layout(old, tmp_path):
+def test_a_folder_replaces_one_of_its_layout(old, tmp_path):
     replace(old)
     assert (names(tmp_path), tree(old)) == (["bundle"], NEW)
 
@@ -181,7 +181,7 @@ def test_a_folder_takes_the_place_of_one_of_its_layout(old, tmp_path):
 @pytest.mark.parametrize(
     "stranger", ["thesis.tex", "notes/", ".git/", ".a.tmp", ".notes.20240101.tmp", "sub/c", "sub/more/"]
 )
-def test_what_others_put_there_is_kept_and_named(stranger, old, tmp_path, refuses):
+def test_other_files_are_kept_and_named(stranger, old, tmp_path, refuses):
     (old / stranger).mkdir() if stranger.endswith("/") else (old / stranger).write_text("years of work")
     before = tree(old)
     message = others(old, stranger)
@@ -192,7 +192,7 @@ def test_what_others_put_there_is_kept_and_named(stranger, old, tmp_path, refuse
     assert (names(tmp_path), tree(old)) == (["bundle"], before)
 
 
-def test_links_and_a_folder_by_a_file_s_name_are_others(old, refuses):
+def test_links_and_folders_are_other_files(old, refuses):
     (old / "a").unlink()
     (old / "a").symlink_to(old / "list")
     (old / "sub" / "b").unlink()
@@ -202,7 +202,7 @@ def test_links_and_a_folder_by_a_file_s_name_are_others(old, refuses):
     assert (old / "a").is_symlink()
 
 
-def test_of_many_strangers_three_are_named(old, refuses):
+def test_three_of_many_other_files_are_named(old, refuses):
     for number in range(1200):
         (old / f"{number:04}.txt").touch()
     with refuses(cvae.TargetExistsError, others(old, "0000.txt, 0001.txt, 0002.txt and 1,197 more")):
@@ -233,7 +233,7 @@ def test_a_folder_without_its_description_is_kept(text, old, tmp_path, refuses):
 
 @pytest.mark.usefixtures("steps")
 @pytest.mark.parametrize("kind", ["file", "link"])
-def test_a_file_or_a_link_is_no_folder_to_replace(kind, old, tmp_path, refuses):
+def test_a_file_or_a_link_is_not_replaced(kind, old, tmp_path, refuses):
     target = tmp_path / "there"
     if kind == "file":
         target.write_text("theirs")
@@ -248,7 +248,7 @@ def test_a_file_or_a_link_is_no_folder_to_replace(kind, old, tmp_path, refuses):
 
 
 @pytest.mark.usefixtures("steps")
-def test_what_comes_during_the_work_is_kept(old, tmp_path, refuses):
+def test_files_written_during_the_block_are_kept(old, tmp_path, refuses):
     with refuses(cvae.TargetExistsError, others(old, "thesis.tex")):
         replace(old, during=lambda: (old / "thesis.tex").write_text("years of work"))
     assert (names(tmp_path), (old / "thesis.tex").read_text(), (old / "a").read_text()) == (
@@ -259,7 +259,7 @@ def test_what_comes_during_the_work_is_kept(old, tmp_path, refuses):
 
 
 @pytest.mark.usefixtures("steps")
-def test_what_comes_between_check_and_rename_is_put_back(old, tmp_path, monkeypatch, refuses):
+def test_files_written_before_the_rename_are_kept(old, tmp_path, monkeypatch, refuses):
     swap, swaps = _folders._swap, []
 
     def late(*two):
@@ -275,7 +275,7 @@ def test_what_comes_between_check_and_rename_is_put_back(old, tmp_path, monkeypa
     assert ((old / "thesis.tex").read_text(), (old / "a").read_text()) == ("years of work", "old")
 
 
-def test_what_comes_after_the_last_check_is_not_removed(old, tmp_path, monkeypatch):
+def test_files_written_after_the_last_check_are_kept(old, tmp_path, monkeypatch):
     remove = _folders.remove_owned
 
     def late(folder, owns):
@@ -290,7 +290,7 @@ def test_what_comes_after_the_last_check_is_not_removed(old, tmp_path, monkeypat
 
 @pytest.mark.usefixtures("steps")
 @pytest.mark.parametrize("place", ["check_replaceable", "remove_owned"])
-def test_who_is_interrupted_between_rename_and_removal_loses_nothing(place, old, tmp_path, monkeypatch):
+def test_an_interrupted_removal_loses_nothing(place, old, tmp_path, monkeypatch):
     before, whole = tree(old), getattr(_folders, place)
 
     def interrupted(folder, *rest):
@@ -306,7 +306,7 @@ def test_who_is_interrupted_between_rename_and_removal_loses_nothing(place, old,
     assert tree(old) in (before, NEW)
 
 
-def test_a_folder_that_another_replaces_during_the_check_is_checked_again(old, tmp_path):
+def test_a_folder_replaced_during_the_check_is_checked_again(old, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "list").write_text("list more")
     (tmp_path / "other" / "more").write_text("old")
@@ -336,7 +336,7 @@ def test_a_folder_and_its_files_keep_their_modes(old):
 
 @pytest.mark.skipif(os.name != "posix", reason="folders are flushed on POSIX alone")
 @pytest.mark.parametrize("there", [False, True])
-def test_folders_are_flushed_before_the_rename_and_the_one_above_after(there, tmp_path, monkeypatch):
+def test_folders_are_flushed_before_and_the_parent_after_the_rename(there, tmp_path, monkeypatch):
     target, events = tmp_path / "bundle", []
     if there:
         target.mkdir()
@@ -357,7 +357,7 @@ def test_the_deepest_folder_is_flushed_first(tmp_path, monkeypatch):
     assert flushed == [tmp_path / "a" / "b", tmp_path / "a", tmp_path]
 
 
-def test_temporary_files_of_ours_alone_are_removed(old):
+def test_only_own_temporary_files_are_removed(old):
     for name in (".hidden", "a.tmp", ".a.0123abcd.tmp", ".list.89abcdef.tmp", ".notes.20240101.tmp", ".a.0123ABCD.tmp"):
         (old / name).touch()
     cvae.files.remove_temporary(old, _owns(old))

@@ -1,4 +1,4 @@
-"""A folder is one process's at a time, and free again when that process has ended."""
+"""Locks of folders: one process at a time, until it ends."""
 
 import signal
 import subprocess
@@ -34,14 +34,14 @@ def refused(folder, refuses):
         pytest.fail("the block must not begin")
 
 
-def test_a_held_folder_is_refused_until_it_is_let_go(tmp_path, refuses):
+def test_a_locked_folder_is_an_error_until_it_is_released(tmp_path, refuses):
     with cvae.files.lock_directory(tmp_path):
         refused(tmp_path, refuses)
     with cvae.files.lock_directory(tmp_path):
         assert list(tmp_path.iterdir()) == []
 
 
-def test_the_hold_dies_with_its_process(tmp_path, refuses):
+def test_the_lock_ends_with_its_process(tmp_path, refuses):
     with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "held\n"
         refused(tmp_path, refuses)
@@ -51,14 +51,14 @@ def test_the_hold_dies_with_its_process(tmp_path, refuses):
         assert list(tmp_path.iterdir()) == []
 
 
-def test_the_hold_goes_along_with_a_rename(tmp_path, refuses):
+def test_the_lock_follows_a_rename(tmp_path, refuses):
     (tmp_path / "new").mkdir()
     with cvae.files.lock_directory(tmp_path / "new", tmp_path / "run"):
         (tmp_path / "new").rename(tmp_path / "run")
         refused(tmp_path / "run", refuses)
 
 
-def test_a_folder_that_was_replaced_is_refused(tmp_path, refuses, monkeypatch):
+def test_a_replaced_folder_is_an_error(tmp_path, refuses, monkeypatch):
     folder = tmp_path / "run"
     folder.mkdir()
     lock = _hold._lock
@@ -71,7 +71,7 @@ def test_a_folder_that_was_replaced_is_refused(tmp_path, refuses, monkeypatch):
     refused(folder, refuses)
 
 
-def test_a_file_system_without_locks_keeps_nobody_out(tmp_path, monkeypatch):
+def test_a_file_system_without_locks_takes_no_lock(tmp_path, monkeypatch):
     import fcntl
 
     def fail(*_):
@@ -82,7 +82,7 @@ def test_a_file_system_without_locks_keeps_nobody_out(tmp_path, monkeypatch):
         assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path, refuses):
+def test_a_missing_folder_is_an_error(tmp_path, refuses):
     text = f"cannot open the folder {tmp_path / 'none'}: No such file or directory; check permissions"
     with refuses(cvae.InputError, text), cvae.files.lock_directory(tmp_path / "none"):
         pytest.fail("the block must not begin")

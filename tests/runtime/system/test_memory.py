@@ -1,4 +1,4 @@
-"""The memory that is left: of the system, and of the control groups that a container lives in."""
+"""Available memory: of the system, and of a container's control groups."""
 
 import pytest
 
@@ -32,11 +32,11 @@ def test_this_machine_has_some():
     assert 0 < cvae.system.available_memory() <= physical_memory()
 
 
-def test_a_system_that_tells_nothing_has_what_was_built_in(tmp_path):
+def test_without_proc_it_is_the_physical_memory(tmp_path):
     assert cvae.system.available_memory(tmp_path) == physical_memory()
 
 
-def test_linux_tells_what_is_available(tmp_path):
+def test_linux_reports_available_memory(tmp_path):
     assert cvae.system.available_memory(write(tmp_path, MEMINFO)) == 1000 << 10
 
 
@@ -44,7 +44,7 @@ def test_linux_tells_what_is_available(tmp_path):
     ("version", "line", "mount"),
     [(2, "0::/a/b", "sys/fs/cgroup"), (1, "4:cpu,memory:/a/b", "sys/fs/cgroup/memory")],
 )
-def test_the_tightest_group_counts_and_cached_files_are_free(tmp_path, version, line, mount):
+def test_the_tightest_group_counts_without_cached_files(tmp_path, version, line, mount):
     files = {
         **MEMINFO,
         "proc/self/cgroup": f"9:name=systemd:/\n{line}\n",

@@ -1,4 +1,4 @@
-"""Texts of strangers on a terminal: what it would obey is shown as an escape."""
+"""Untrusted text on a terminal: control characters are escaped."""
 
 import logging
 import unicodedata
@@ -26,11 +26,11 @@ SHOWN = r"\x1b[2J\x1b]0;title\x07\x9b31m"
         ("", ""),
     ],
 )
-def test_what_a_terminal_would_obey_is_escaped(text, shown):
+def test_control_characters_are_escaped(text, shown):
     assert printable(text) == shown
 
 
-def test_line_breaks_are_escaped_where_a_line_is_a_row():
+def test_values_escape_line_breaks_too():
     assert printable("a\nb\tc", keep="") == r"a\nb\tc"
     assert cvae.system.printable_values({"a\n": [CLEAR, ("b\n", 3, None)], 4: 1.5}) == {
         r"a\n": [SHOWN, [r"b\n", 3, None]],
@@ -39,7 +39,7 @@ def test_line_breaks_are_escaped_where_a_line_is_a_row():
 
 
 @given(st.text())
-def test_nothing_that_is_left_controls(text):
+def test_no_control_character_remains(text):
     shown = printable(text, keep="")
     assert not [character for character in shown if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")]
     assert printable(shown, keep="") == shown
@@ -51,7 +51,7 @@ def hostile(bundles, tiny_bundle):
 
 
 @pytest.mark.parametrize("verbose", [(), ("-v",)])
-def test_an_error_s_texts_reach_no_terminal_as_they_are(verbose, run, bundles, tiny_bundle):
+def test_errors_are_escaped(verbose, run, bundles, tiny_bundle):
     code, _, err = run(hostile(bundles, tiny_bundle), "-o", "a.png", "--provider", "cpu", *verbose)
     assert code == 1
     assert "\x1b" not in err
@@ -59,7 +59,7 @@ def test_an_error_s_texts_reach_no_terminal_as_they_are(verbose, run, bundles, t
     assert err.splitlines()[-1].startswith("Error: the bundle specifies the random numbers ")
 
 
-def test_a_name_of_a_file_reaches_no_terminal_as_it_is(run, tmp_path):
+def test_file_names_are_escaped(run, tmp_path):
     code, _, err = run(tmp_path / f"{CLEAR}", "-o", "a.png")
     assert (code, err) == (
         5,
@@ -67,7 +67,7 @@ def test_a_name_of_a_file_reaches_no_terminal_as_it_is(run, tmp_path):
     )
 
 
-def test_a_domain_of_a_graph_reaches_no_terminal_as_it_is(run, bundles, tiny, tmp_path):
+def test_domains_of_graphs_are_escaped(run, bundles, tiny, tmp_path):
     import onnx
 
     model = onnx.load_from_string(tiny.decoder())
@@ -78,7 +78,7 @@ def test_a_domain_of_a_graph_reaches_no_terminal_as_it_is(run, bundles, tiny, tm
     assert (code, err) == (5, f"Error: {path / 'decoder.onnx'}: {expected}\n")
 
 
-def test_what_is_logged_reaches_no_terminal_as_it_is(run_as, monkeypatch):
+def test_log_messages_are_escaped(run_as, monkeypatch):
     import click
 
     root = logging.getLogger()

@@ -1,4 +1,4 @@
-"""How far a job is: lines where there is no terminal, a bar where there is one, nothing where it is to be quiet."""
+"""Progress: a bar on a terminal, lines elsewhere, nothing if quiet."""
 
 import sys
 
@@ -22,7 +22,7 @@ def test_lines_come_at_every_twentieth(capsys):
     assert len(lines) == 11
 
 
-def test_what_was_done_before_counts(capsys):
+def test_completed_items_count(capsys):
     work(done=30)
     lines = capsys.readouterr().err.splitlines()
     assert (lines[0], lines[-1]) == ("images: 36 of 100", "images: 100 of 100")

@@ -1,4 +1,4 @@
-"""Streams that a shell closes, fills or gives another encoding: what a command says, and that it says it."""
+"""Standard streams that are closed, full, or have another encoding."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 
 CLOSED = "Error: stdout: expected an open stream, found it closed; send it to a file or to /dev/null\n"
 
-# Prints `{name}` and then some, or fails.
+# Prints `{name}` and more text, or fails.
 PROGRAM = """
 import sys, click
 from cvae_runtime import InputError, cli
@@ -57,27 +57,27 @@ def test_a_closed_stderr_changes_nothing_else(shell, tmp_path):
     assert (tmp_path / "out").read_bytes() == b"a\n"
 
 
-def test_a_closed_stdout_is_an_error_where_something_is_printed_there(shell):
+def test_printing_to_a_closed_stdout_is_an_error(shell):
     assert shell(">&-") == (0, b"", "told\n")
     assert shell("--name a >&-") == (1, b"", CLOSED)
     assert shell("--help >&-") == (1, b"", CLOSED)
     assert shell("--version >&-") == (1, b"", CLOSED)
 
 
-def test_with_every_stream_closed_the_exit_code_is_left(shell):
+def test_exit_codes_without_any_stream(shell):
     assert shell("<&- >&- 2>&-") == (0, b"", "")
     assert shell("--name a <&- >&- 2>&-") == (1, b"", "")
     assert shell("--fail <&- >&- 2>&-") == (1, b"", "")
 
 
-def test_descriptors_of_closed_streams_are_no_file_s(shell, tmp_path):
+def test_files_do_not_get_the_descriptors_of_closed_streams(shell, tmp_path):
     program = PROGRAM.replace('print("told"', 'f = open("file", "w"); import os; os.write(2, b"lost"); print("told"')
     assert shell("2>&-", program) == (0, b"", "")
     assert (tmp_path / "file").read_bytes() == b""
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux's")  # noqa: PTH110
-def test_a_full_stdout_is_an_error_and_a_full_stderr_leaves_the_exit_code(shell):
+def test_a_full_stdout_is_an_error_and_a_full_stderr_is_not(shell):
     full = "Error: [Errno 28] No space left on device; check names, space and permissions\n"
     for unbuffered in ("", "1"):
         code, out, err = shell("--name a >/dev/full", PYTHONUNBUFFERED=unbuffered)
@@ -87,24 +87,24 @@ def test_a_full_stdout_is_an_error_and_a_full_stderr_leaves_the_exit_code(shell)
     assert shell("--nope 2>/dev/full") == (2, b"", "")
 
 
-def test_a_reader_that_has_gone_ends_a_command_in_silence(shell):
+def test_a_closed_pipe_ends_the_command_silently(shell):
     many = PROGRAM.replace("print(name)", "print(name * 100_000)")
     assert shell("--name a | true", many) == (0, b"", "")
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii", "ascii:strict", "latin-1"])
-def test_names_that_an_encoding_lacks_are_escaped(shell, encoding):
+def test_characters_outside_the_encoding_are_escaped(shell, encoding):
     escaped = "\\u65e5\\u672c.png"
     code, out, err = shell("--name 日本.png --fail", PYTHONIOENCODING=encoding, PYTHONUTF8="1")
     assert (code, out.decode().split(), err) == (1, [escaped], f"told\nError: {escaped}: no\n")
 
 
-def test_a_name_of_bytes_that_are_no_utf_8_is_escaped(shell):
+def test_names_of_invalid_utf_8_are_escaped(shell):
     code, out, err = shell("--name \"$(printf 'a\\377')\" --fail")
     assert (code, out.decode().split(), err) == (1, ["a\\udcff"], "told\nError: a\\udcff: no\n")
 
 
-def test_a_table_of_strange_images_is_printed_in_any_encoding(shell, tmp_path):
+def test_anomalies_are_printed_in_any_encoding(shell, tmp_path):
     from PIL import Image
 
     (tmp_path / "pictures").mkdir()
@@ -116,7 +116,7 @@ def test_a_table_of_strange_images_is_printed_in_any_encoding(shell, tmp_path):
         assert out.decode().split("\t")[:2] == ["0", "\\u65e5\\u672c.png"]
 
 
-def test_a_picture_on_stdout_has_no_other_bytes_in_it(shell):
+def test_a_picture_on_stdout_is_intact(shell):
     program = "from cvae_runtime._commands.generate import main; main()"
     whole = shell("-n 1 -o -", program)
     assert whole[0] == 0

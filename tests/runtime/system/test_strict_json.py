@@ -1,4 +1,4 @@
-"""JSON of strangers: whatever is wrong with it is a ValueError, and each reader's own error."""
+"""Untrusted JSON: each fault is a ValueError, and becomes the own error of each reader."""
 
 import json
 
@@ -22,7 +22,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_would_hurt_its_reader_is_refused(case):
+def test_deep_or_long_json_is_an_error(case):
     text, message = REFUSED[case]
     for data in (text, text.encode()):
         with pytest.raises(ValueError) as caught:  # noqa: PT011
@@ -31,18 +31,18 @@ def test_what_would_hurt_its_reader_is_refused(case):
 
 
 @pytest.mark.parametrize("text", ["[" * 64 + "]" * 64, "9" * 1000, '{"a": [1, 2.5, null, "\\u001b"]}', "[]", "3"])
-def test_all_else_is_what_python_makes_of_it(text):
+def test_other_json_is_parsed_as_by_python(text):
     assert cvae.files.parse_json(text) == json.loads(text)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1,]", "\ud800"])
-def test_what_is_no_json_is_a_value_error(text):
+def test_invalid_json_is_a_value_error(text):
     with pytest.raises(ValueError):  # noqa: PT011  # Python's words
         cvae.files.parse_json(text)
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_manifest_with_it_in_any_place_is_refused(case, tiny_bundle, refuses):
+def test_a_manifest_with_bad_json_is_an_error(case, tiny_bundle, refuses):
     text, message = REFUSED[case]
     path = tiny_bundle / cvae.bundle.MANIFEST_NAME
     manifest = path.read_text()
@@ -59,7 +59,7 @@ def test_a_manifest_with_it_in_any_place_is_refused(case, tiny_bundle, refuses):
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_golden_vectors_with_it_are_refused(case, refuses):
+def test_golden_vectors_with_bad_json_are_an_error(case, refuses):
     text, message = REFUSED[case]
     expected = f"g.json: not golden vectors: ValueError('{message}'); export the bundle again"
     with refuses(cvae.BundleError, expected):
@@ -67,7 +67,7 @@ def test_golden_vectors_with_it_are_refused(case, refuses):
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_folder_of_shards_with_it_is_refused(case, tmp_path, refuses):
+def test_a_folder_of_shards_with_bad_json_is_an_error(case, tmp_path, refuses):
     text, message = REFUSED[case]
     (tmp_path / _shards.SETTINGS_NAME).write_text(text)
     expected = (
@@ -78,7 +78,7 @@ def test_a_folder_of_shards_with_it_is_refused(case, tmp_path, refuses):
 
 
 @pytest.mark.parametrize("shape", [[0], [0, 3], [2, 0, 4]])
-def test_golden_vectors_of_nothing_are_refused(shape, refuses):
+def test_empty_golden_vectors_are_an_error(shape, refuses):
     array = {"dtype": "float32", "shape": shape, "data": ""}
     case = {"file": "decoder.onnx", "inputs": {}, "outputs": {"probs": array}, "atol": 0.1}
     message = (
@@ -88,7 +88,7 @@ def test_golden_vectors_of_nothing_are_refused(shape, refuses):
         cvae.bundle.parse_golden(json.dumps({"cases": [case], "rng": []}), "g.json")
 
 
-def test_golden_latents_of_nothing_are_refused(refuses):
+def test_empty_golden_latents_are_an_error(refuses):
     latents = {"seed": "0", "first": "0", "count": 0, "latent_dim": 3}
     text = json.dumps({"cases": [], "rng": [{**latents, "z": {"dtype": "float32", "shape": [0, 3], "data": ""}}]})
     message = (
@@ -98,7 +98,7 @@ def test_golden_latents_of_nothing_are_refused(refuses):
         cvae.bundle.parse_golden(text, "g.json")
 
 
-def test_a_length_that_is_worked_out_is_refused(refuses):
+def test_a_length_of_minus_1_is_an_error(refuses):
     array = {"dtype": "uint8", "shape": [-1, 2], "data": "AAAAAA=="}
     case = {"file": "a.onnx", "inputs": {"x": array}, "outputs": {}, "atol": 0.1}
     message = "g.json: not golden vectors: ValueError('shape must be [2, 2]; found [-1, 2]'); export the bundle again"

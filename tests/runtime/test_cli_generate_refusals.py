@@ -1,4 +1,4 @@
-"""What ``cvae-generate`` refuses: exit codes, whole messages, and nothing written."""
+"""Errors of ``cvae-generate``: exit codes, whole messages, no output."""
 
 import os
 import subprocess

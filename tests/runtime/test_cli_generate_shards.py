@@ -1,4 +1,4 @@
-"""``cvae-generate --shard-size``: kills, full disks, Ctrl-C, and what it says."""
+"""``cvae-generate --shard-size``: kills, full disks, Ctrl-C, messages."""
 
 import errno
 import os
@@ -17,7 +17,7 @@ from cvae_runtime._commands import generate as _cli_generate
 from cvae_runtime._system import atomic as _files
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(cvae.__file__).parents[1]), *sys.path])}
-# Ends the process at a call of fsync, when a file is written and has not got its name: by a signal of one's choice.
+# Send a signal to the process at a call of fsync: the file is written, but not yet renamed.
 KILLED_AT = """
 import os, sys
 calls, fsync = 0, os.fsync
@@ -31,7 +31,7 @@ os.fsync = killing
 from cvae_runtime._commands.generate import main
 main()
 """
-# No file may be larger than this: what a full disk is to a process.
+# Limit the size of files, which acts as a full disk.
 LIMITED_TO = """
 import resource
 resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))

@@ -125,8 +125,8 @@ def stacked(array: NDArray[Any], path: Path, shape: tuple[int, int, int]) -> NDA
     if array.shape[1] == size:
         return array.reshape(len(array), *shape)
     raise InputError(
-        f"{path}: expected an array of shape ({height}, {width}), one picture, or (N, {size}), flat pictures, found shape "
-        f"{array.shape}; for one picture of another size use array[None], for flat ones array.reshape(-1, H, W)"
+        f"{path}: expected an array of shape ({height}, {width}), one picture, or (N, {size}), flat pictures, found "
+        f"shape {array.shape}; for one picture of another size use array[None], for flat ones array.reshape(-1, H, W)"
     )
 
 

@@ -1,4 +1,4 @@
-"""``cvae-generate --engine ray``: the folder of one machine byte for byte, whoever dies, is stopped or goes on."""
+"""``cvae-generate --engine ray``: the same bytes as on one machine, also after a killed or stopped worker."""
 
 import functools
 import os

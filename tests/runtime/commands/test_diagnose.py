@@ -1,4 +1,4 @@
-"""``cvae-doctor``: what works, what does not, and the line for each problem; on real sessions, and on stand-ins that fail."""
+"""``cvae-doctor``: diagnosis and fixes, on real sessions and on fakes that fail."""
 
 import dataclasses
 import json

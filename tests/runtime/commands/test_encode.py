@@ -1,4 +1,4 @@
-"""``cvae-encode`` from its arguments to what it writes."""
+"""``cvae-encode``, from arguments to output."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from cvae_runtime._jobs import codes as _codes
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(cvae.__file__).parents[1]), *sys.path])}
 MAIN = "from cvae_runtime._commands.encode import main; main()"
-# No file may be larger than this: what a full disk is to a process.
+# Limit the size of files, which acts as a full disk.
 LIMITED_TO = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size})); " + MAIN
 # Interrupts the process when it has encoded for the second time.
 INTERRUPTED = (
@@ -190,7 +190,7 @@ def test_top_anomalies_are_printed_and_drawn_lowest_first(encode, tiny_bundle, t
     again = cvae.to_uint8(tiny_model.reconstruct(images[lowest]))
     width = (picture.shape[1] - 1) // 3
     for place, (image, reconstruction) in enumerate(zip(images[lowest], again, strict=True)):
-        left = 1 + place * width + (width - 1 - 10) // 2  # labels are wider than these images
+        left = 1 + place * width + (width - 1 - 10) // 2  # captions are wider than these images
         np.testing.assert_array_equal(picture[2:10:2, left + 1 : left + 9 : 2], image[..., 0])
         np.testing.assert_array_equal(picture[11:19:2, left + 1 : left + 9 : 2], reconstruction[..., 0])
 

@@ -1,4 +1,4 @@
-"""``cvae-generate``'s ways, traversals and manifolds, animations and labels: what is written, what is refused."""
+"""``cvae-generate``: interpolations, traversals, manifolds, animations, captions, and their errors."""
 
 import io
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``cvae-generate`` from its arguments to what it writes."""
+"""``cvae-generate``, from arguments to output."""
 
 import io
 import os
@@ -137,7 +137,7 @@ def test_blocks_do_not_change_samples(flags, run, tiny_bundle, tiny_model, monke
     monkeypatch.setattr(_cli_generate, "_BAR_FROM", 50)
     monkeypatch.setattr(_cli_generate, "_BLOCK", 16)
     code, out, err = run(tiny_bundle, "-n", 50, "--first", 5, "--format", "npy", "-o", "-", *flags)
-    assert (code, "images" in err) == (0, not flags)  # a bar, where it is not to be quiet
+    assert (code, "images" in err) == (0, not flags)  # a progress bar unless quiet
     found = np.lib.format.read_array(io.BytesIO(out))
     np.testing.assert_array_equal(found, tiny_model.generate(50, first=5))
 

@@ -1,4 +1,4 @@
-"""Where images go: the form by the name, refusals before any work, and the layout of what is written."""
+"""Output of images: format by name, errors before any work, layout of pictures."""
 
 import io
 import sys
@@ -18,12 +18,12 @@ def output(name, file_format=None, *, separate=False, overwrite=False, dtype=Non
 
 
 def levels(*values, size=4, channels=1):
-    """One even picture a value."""
+    """One uniform image for each value."""
     return np.stack([np.full((size, size, channels), value, np.uint8) for value in values])
 
 
 def cells(data, size, columns):
-    """The middle of each cell of a grid picture that is drawn at twice the size, row by row."""
+    """Centre of each cell of a grid that is enlarged twice, row by row."""
     pixels = np.asarray(Image.open(io.BytesIO(data)))
     step = 2 * size + 1
     assert (pixels.shape[1] - 1) % step == (pixels.shape[0] - 1) % step == 0

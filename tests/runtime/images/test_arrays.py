@@ -1,4 +1,4 @@
-"""NumPy files and pictures as arrays: exact round trips, and one error for whatever is damaged."""
+"""NumPy files and arrays of images: exact round trips, and one error for all damage."""
 
 import io
 import warnings
@@ -17,7 +17,7 @@ SHAPES = st.lists(st.integers(0, 4), max_size=4)
 
 
 def read_or_refuse(read, *arguments):
-    """True if read, False if refused as it should be; every other exception comes through."""
+    """True if read, False for an `InputError`; other exceptions propagate."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NumPy's on old headers: not what is held here
         try:

@@ -1,4 +1,4 @@
-"""Labels: where they stand, and that they leave the pictures as they are."""
+"""Captions: their place, and unchanged images."""
 
 import numpy as np
 import pytest

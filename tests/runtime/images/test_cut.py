@@ -1,4 +1,4 @@
-"""What a cut leaves of images."""
+"""Statistics of images under a threshold."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes."""
+"""Detect file formats by their first bytes."""
 
 import gzip
 import io

@@ -1,4 +1,4 @@
-"""Picture files: read as they are, changed only when asked."""
+"""Image files: read unchanged unless an option is set."""
 
 import numpy as np
 import pytest
@@ -67,7 +67,7 @@ def test_transparent_parts_are_white(gray, tmp_path):
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "16 bits"])
 def test_white_glyphs_have_a_black_background(mode, tmp_path):
-    """On white nothing would be left; what else there is to be seen lies on white."""
+    """On a white background the white glyph would vanish."""
     glyph = np.where(GREY < 128, 0, 255).astype(np.uint8)
     white = np.full_like(GREY, 255)
     path = tmp_path / "a.png"

@@ -1,4 +1,4 @@
-"""Which pictures lie below a folder."""
+"""Find the images below a folder."""
 
 import os
 

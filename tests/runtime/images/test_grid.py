@@ -1,4 +1,4 @@
-"""Grids, PNG and GIF: every pixel where it belongs."""
+"""Grids, PNG and GIF: every pixel has its place and value."""
 
 import io
 import math
@@ -53,7 +53,7 @@ def test_values_become_the_nearest_grey_levels():
     assert cvae.to_uint8(np.empty((0, 4, 4, 1), np.float32)).shape == (0, 4, 4, 1)
 
 
-# runtime/js/tests/pictures.test.ts has these, too.
+# The same cases are in runtime/js/tests/pictures.test.ts.
 NO_IMAGES = [
     (np.array([0.5, np.nan], np.float32), "NaN"),
     (np.array([0.5, 255.0], np.float32), "255.000"),
@@ -100,7 +100,7 @@ def test_samples_are_drawn_as_their_grey_levels_are(packaged_model):
         ((1, 4, 4, 1), {"scale": 1.5}, "scale must be a whole number of at least 1; found 1.5"),
     ],
 )
-def test_arrays_without_a_grid_are_an_error(shape, settings, message, refuses):
+def test_invalid_arguments_of_a_grid_are_an_error(shape, settings, message, refuses):
     with refuses(cvae.InputError, message):
         cvae.picture_grid(np.zeros(shape, np.uint8), **settings)
 

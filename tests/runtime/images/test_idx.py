@@ -1,4 +1,4 @@
-"""IDX files: what is written comes back, and whatever is damaged is refused."""
+"""IDX files: exact round trips, and an error for all damage."""
 
 import gzip
 import struct

@@ -1,4 +1,4 @@
-"""Images of a folder or a file, read a part at a time."""
+"""Sources of images, read in parts."""
 
 import os
 import tracemalloc

@@ -1,4 +1,4 @@
-"""The strangest of many images."""
+"""Images of the lowest ELBO."""
 
 import numpy as np
 from hypothesis import given
@@ -31,7 +31,7 @@ def test_a_limit_of_0_keeps_none():
 def test_a_pair_has_its_caption_below():
     originals = np.arange(40, 200, 32, dtype=np.uint8).reshape(5, 1, 1, 1).repeat(20, axis=1).repeat(20, axis=2)
     picture = draw_pairs(originals, originals + 1, ["0", "11", "2", "3", "4"])[..., 0]
-    # Images are drawn twice as large, within a pixel of grey; a label has 14 lines, and cells a pixel between them.
+    # Images are drawn twice as large, within a pixel of grey; a caption has 14 lines, and cells a pixel between them.
     height, width = 1 + 40 + 1 + 40 + 1 + 14 + 1, 42 + 1
     assert picture.shape == (2 * height + 1, 4 * width + 1)
     for number, grey in enumerate(originals[:, 0, 0, 0]):

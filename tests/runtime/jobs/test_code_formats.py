@@ -1,4 +1,4 @@
-"""Tables of codes: what their readers find, and the same bytes again."""
+"""Formats of tables of codes: content, and reproducible bytes."""
 
 import tempfile
 

@@ -1,4 +1,4 @@
-"""The columns of images: codes, ELBO, and the bound of many samples."""
+"""Columns of images: codes, ELBO, importance-weighted bound."""
 
 import numpy as np
 import pytest

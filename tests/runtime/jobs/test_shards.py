@@ -1,4 +1,4 @@
-"""Folders of shards: what is in them, and that what is resumed has the bytes of what was never disturbed."""
+"""Folders of shards: content, and the same bytes after a resume."""
 
 import dataclasses
 import hashlib
@@ -31,7 +31,7 @@ def contents(folder):
 
 @pytest.fixture
 def write(tiny_model, tmp_path):
-    """Write shards of the tiny model into a folder of this name, without a word."""
+    """Write shards of the tiny model into a folder of this name, quietly."""
 
     def write(name="out", *, resume=False, overwrite=False, **arguments):
         settings = settings_of(tiny_model, **arguments)
@@ -139,7 +139,7 @@ def test_resume_of_a_finished_and_of_a_new_folder(write, monkeypatch):
     folder = write(resume=True)
     (folder.parent / "empty").mkdir()
     assert contents(write("empty", resume=True)) == contents(folder)
-    monkeypatch.setattr(_shards, "_write_shard", None)  # whoever draws now fails
+    monkeypatch.setattr(_shards, "_write_shard", None)  # writing a shard now fails
     write(resume=True)
 
 

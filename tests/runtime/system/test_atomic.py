@@ -1,4 +1,4 @@
-"""Writing whole or not at all: what is killed or fails leaves the target as it was."""
+"""Atomic files: a killed or failed write leaves the target unchanged."""
 
 import errno
 import os
@@ -160,7 +160,7 @@ def test_a_replaced_file_keeps_its_owner(tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="owners are those of POSIX")
 @pytest.mark.parametrize(("mode", "without_group"), [(0o640, 0o600), (0o664, 0o644), (0o600, 0o600)])
-def test_another_group_gets_the_rights_of_others(mode, without_group, tmp_path, monkeypatch):
+def test_another_group_gets_at_most_the_rights_of_others(mode, without_group, tmp_path, monkeypatch):
     target = tmp_path / "a.bin"
     target.write_bytes(b"old")
     target.chmod(mode)

@@ -1,4 +1,4 @@
-"""The cores that may be used: by affinity, and by the quotas of the control groups that a container lives in."""
+"""Allowed cores: by affinity, and by the quotas of a container's control groups."""
 
 import os
 

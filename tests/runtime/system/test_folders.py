@@ -1,4 +1,4 @@
-"""Folders appear whole, and replace what this project wrote and nothing else, whenever others put it there."""
+"""Atomic folders: they replace only what this project wrote, whenever other programs add files."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def old(tmp_path):
 
 @pytest.fixture(params=[1, 2], ids=["one step", "three steps"])
 def steps(request, monkeypatch):
-    if request.param == 2:  # where the system cannot exchange names
+    if request.param == 2:  # a system without an atomic swap
         monkeypatch.setattr(_folders, "swap_paths", lambda *_: False)
 
 
@@ -162,8 +162,8 @@ def test_a_folder_removed_meanwhile_is_an_error(tmp_path, refuses):
     assert names(tmp_path) == []
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="names are exchanged in one step on Linux alone")
-def test_swap_paths_is_atomic(tmp_path):
+@pytest.mark.skipif(sys.platform != "linux", reason="paths are swapped only on Linux")
+def test_swap_paths(tmp_path):
     (tmp_path / "one").write_text("1")
     (tmp_path / "other").mkdir()
     assert swap_paths(tmp_path / "one", tmp_path / "other")

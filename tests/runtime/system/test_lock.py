@@ -1,4 +1,4 @@
-"""A folder is one process's at a time, and free again when that process has ended."""
+"""Locks of folders: one process at a time, until it ends."""
 
 import signal
 import subprocess

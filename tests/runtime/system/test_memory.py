@@ -1,4 +1,4 @@
-"""The memory that is left: of the system, and of the control groups that a container lives in."""
+"""Available memory: of the system, and of a container's control groups."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Texts of strangers on a terminal: what it would obey is shown as an escape."""
+"""Untrusted text on a terminal: control characters are escaped."""
 
 import logging
 import unicodedata

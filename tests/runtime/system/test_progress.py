@@ -1,4 +1,4 @@
-"""How far a job is: lines where there is no terminal, a bar where there is one, nothing where it is to be quiet."""
+"""Progress: a bar on a terminal, lines elsewhere, nothing if quiet."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Streams that a shell closes, fills or gives another encoding: what a command says, and that it says it."""
+"""Standard streams that are closed, full, or have another encoding."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 
 CLOSED = "Error: stdout: expected an open stream, found it closed; send it to a file or to /dev/null\n"
 
-# Prints `{name}` and then some, or fails.
+# Prints `{name}` and more text, or fails.
 PROGRAM = """
 import sys, click
 from cvae_runtime import InputError, cli

@@ -1,4 +1,4 @@
-"""JSON of strangers: whatever is wrong with it is a ValueError, and each reader's own error."""
+"""Untrusted JSON: each fault is a ValueError, and becomes the own error of each reader."""
 
 import json
 
@@ -98,7 +98,7 @@ def test_empty_golden_latents_are_an_error(refuses):
         cvae.bundle.parse_golden(text, "g.json")
 
 
-def test_an_expression_as_a_length_is_an_error(refuses):
+def test_a_length_of_minus_1_is_an_error(refuses):
     array = {"dtype": "uint8", "shape": [-1, 2], "data": "AAAAAA=="}
     case = {"file": "a.onnx", "inputs": {"x": array}, "outputs": {}, "atol": 0.1}
     message = "g.json: not golden vectors: ValueError('shape must be [2, 2]; found [-1, 2]'); export the bundle again"

@@ -37,8 +37,8 @@ def end_of(error: BaseException, *, verbose: bool) -> int:
         return 1
     words = _words(error)
     print_error(
-        f"Error: {type(error).__name__}{words and ': '}{words}; this is unexpected: say the command again with -v, "
-        f"and open an issue of cvae-toolkit with the command line and the traceback"
+        f"Error: {type(error).__name__}{words and ': '}{words}; this is unexpected: run the command again with -v, "
+        f"and open an issue for cvae-toolkit with the command line and the traceback"
     )
     return 1
 

@@ -261,7 +261,7 @@ def test_other_sources_are_refused(tmp_path):
         "a.txt": (b"x", "found text; without DATA"),
         "a.csv": (
             b"1,2,3\n4,5,6\n",
-            r"found CSV \(save its pixels by numpy\.save, as an array uint8 \(N, H, W\)\); without",
+            r"found CSV \(save its pixels with numpy\.save, as an array uint8 \(N, H, W\)\); without",
         ),
         "a.tfrecord": (b"", "expected at least two pictures, so that one can be held out, found 0"),
         "a.zip": (b"PK\x05\x06" + bytes(18), "found ZIP; without DATA"),

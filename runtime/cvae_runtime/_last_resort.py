@@ -38,7 +38,7 @@ def report_error(error: BaseException, *, verbose: bool) -> int:
     text = _text(error)
     print_error(
         f"Error: {type(error).__name__}{text and ': '}{text}; this is unexpected: run the command again with -v, "
-        f"and open an issue of cvae-toolkit with the command line and the traceback"
+        f"and open an issue for cvae-toolkit with the command line and the traceback"
     )
     return 1
 

@@ -120,7 +120,7 @@ def test_codes_equal_those_of_one_process(cluster, packaged_model):
 def test_codes_of_shards_in_any_order(cluster, bundles, tiny_model, tmp_path):
     folder = bundles.write(tmp_path / "tiny")
     samples = {"count": 60, "seed": 2, "first": 7, "temperature": 1.0}
-    settings = ShardSettings.of(tiny_model, shard_size=20, form="parquet", dtype="uint8", **samples)
+    settings = ShardSettings.of(tiny_model, shard_size=20, file_format="parquet", dtype="uint8", **samples)
     write_shards(tiny_model, tmp_path / "out", settings, resume=False, overwrite=False, quiet=True)
     (tmp_path / "out" / "part-00001.parquet").unlink()
     (images,) = tiny_model.stream(60, seed=2, first=7)

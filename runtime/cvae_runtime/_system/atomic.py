@@ -95,7 +95,7 @@ def move_file(source: Path, target: Path) -> None:
 
 
 def refuse_name(target: Path, allowed: bool, remedy: str) -> None:
-    """Raise if a target exists and is not ``allowed``, if its parent folder is missing, or if it is a pipe or device."""
+    """Raise if a target exists and is not ``allowed``, if its parent folder is missing, or it is a pipe or device."""
     refuse_special(target)
     if os.path.lexists(target) and not allowed:
         raise TargetExistsError(f"{target} exists already; choose another name or pass {remedy}")

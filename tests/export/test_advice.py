@@ -72,7 +72,7 @@ def stopped(tmp_path, shell, monkeypatch):
 def test_a_stopped_run_is_gone_on_with_by_the_line_that_is_said(shell, stopped, command):
     line = command.replace("{}", shlex.quote(str(stopped)), 1).replace("{}-bundle", shlex.quote(f"{stopped}-bundle"))
     code, err = shell(line)
-    said, advice = err.removesuffix("\n").split("; go on with it by: ")
+    said, advice = err.removesuffix("\n").split("; resume it with: ")
     assert (code, said) == (1, f"Error: {stopped}: expected a finished run, found one that was stopped")
     code, err = shell(advice)
     assert (code, RunFolder(stopped).finished) == (0, True)
@@ -111,7 +111,7 @@ def test_a_bundle_in_the_place_of_a_run_is_verified_by_the_line_that_is_said(she
     bundle = tmp_path / "a bundle"
     assert shell(f"cvae-export {trained.path} --onnx '{bundle}' -q") == (0, "")
     code, err = shell(command.replace("{}", f"'{bundle}'"))
-    said, advice = err.removesuffix(" checks it\n").split("; name the run that it was exported from. ")
+    said, advice = err.removesuffix("\n").split("; name its run, or check the bundle with ")
     assert (code, said) == (1, f"Error: {bundle}: expected a run folder, found a bundle")
     assert advice == f"cvae-verify '{bundle}'"
     assert shell(f"{advice} -q") == (0, "")

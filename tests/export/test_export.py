@@ -145,7 +145,7 @@ def test_moved_data_is_asked_for_and_taken_from_data(run, tiny_archive, tmp_path
     fields["data"]["source"] = str(tmp_path / "moved.npz")
     (run / "config.json").write_text(json.dumps(fields))
     with pytest.raises(
-        InputError, match=r"found nothing; .*; the test images of .* are needed: say where they are with --data"
+        InputError, match=r"found nothing; .*\. This needs the test images of .*; pass their location with --data"
     ):
         export(run, tmp_path / "bundle")
     export(run, tmp_path / "bundle", data=tiny_archive)
@@ -153,13 +153,13 @@ def test_moved_data_is_asked_for_and_taken_from_data(run, tiny_archive, tmp_path
 
 def test_other_data_than_the_runs_is_refused(trained, tiny_data, tmp_path):
     np.savez(tmp_path / "other.npz", x_train=tiny_data.train, x_test=tiny_data.test[::-1])
-    with pytest.raises(InputError, match="other images than .* was trained on: expected the fingerprint"):
+    with pytest.raises(InputError, match="expected the images that .* was trained on, with fingerprint"):
         export(trained.path, tmp_path / "bundle", data=tmp_path / "other.npz")
 
 
 def test_a_run_on_arrays_in_memory_needs_data(replaced, tiny_data, tiny_archive, tmp_path):
     result = train(replaced(epochs=1), Dataset(tiny_data.train, tiny_data.test), tmp_path / "run", quiet=True)
-    with pytest.raises(InputError, match=r"was trained on arrays in memory; save them .* and say --data"):
+    with pytest.raises(InputError, match=r"was trained on arrays in memory; save them .* and pass it with --data"):
         export(result.path, tmp_path / "bundle")
     export(result.path, tmp_path / "bundle", data=tiny_archive)
 
@@ -168,7 +168,7 @@ def test_an_unfinished_run_is_refused(run, tmp_path):
     (run / "weights.npz").unlink()
     with pytest.raises(
         InputError,
-        match=r"expected a finished run, found one that was stopped; go on with it by: cvae-train .* --run .* --resume",
+        match=r"expected a finished run, found one that was stopped; resume it with: cvae-train .* --run .* --resume",
     ):
         export(run, tmp_path / "bundle")
 

@@ -47,7 +47,7 @@ def test_training_evaluating_and_exporting_on_pictures(console, pictures, tmp_pa
     for command in (evaluate, export):
         code, err = console(*command)
         assert code == 1
-        assert err.startswith(f"Error: {pictures}: other images than {run} was trained on: expected the fingerprint ")
+        assert err.startswith(f"Error: {pictures}: expected the images that {run} was trained on, with fingerprint ")
 
 
 @pytest.fixture(scope="session")

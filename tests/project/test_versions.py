@@ -54,7 +54,7 @@ def test_a_run_of_another_format_says_so(version, tmp_path):
     with pytest.raises(cvae.InputError) as caught:
         RunFolder(tmp_path).read_config()
     assert str(caught.value) == (
-        f"{tmp_path / 'config.json'}: expected format 1, found {version}; it was written by another version"
+        f"{tmp_path / 'config.json'}: expected format 1, found {version}; use the version of cvae-toolkit that wrote it"
     )
 
 

@@ -12,7 +12,7 @@ from cvae_train._data.pixel_store import PixelStore
 
 @pytest.fixture
 def cvae_train(console):
-    """A function that runs the console script in this process: its exit code and stderr."""
+    """A function that runs the console script in this process and returns its exit code and stderr."""
     return lambda *arguments: console(command, "cvae-train", *arguments)
 
 
@@ -45,13 +45,13 @@ def test_what_is_used_and_what_is_not_is_said_before_the_first_epoch(cvae_train,
     assert (code, lines[1:3]) == (
         0,
         [
-            "train/ is trained on, Val/ is the test part, since there is no other",
+            "train/ is trained on, Val/ is the test set, since there is no other",
             "passed over 1 file: 1 text (notes)",
         ],
     )
     white = (tiny_data.train >= 128).mean()
     assert lines[0] == (
-        f"{tmp_path / 'set'}: images of 8x8 pixels, grey: 40 for training, 13 for testing; {white:.1%} white after the cut"
+        f"{tmp_path / 'set'}: images of 8x8 pixels, grey: 40 for training, 13 for testing; {white:.1%} white after thresholding"
     )
     assert lines[4].startswith("epoch 1/2: ")
 
@@ -64,7 +64,7 @@ def test_a_validation_part_of_the_data_s_own_is_measured_each_epoch(cvae_train, 
     for record in history:
         assert record.validation_elbo == pytest.approx(record.elbo, rel=1e-5)
     code, err = cvae_train(*command_line, "--validation-fraction", 0.1, "--overwrite")
-    message = f"Error: {tmp_path / 'set.npz'}: has a validation part of its own; leave --validation-fraction out"
+    message = f"Error: {tmp_path / 'set.npz'}: has its own validation set; leave --validation-fraction out"
     assert (code, err.splitlines()[-1]) == (1, message)
 
 
@@ -74,9 +74,9 @@ def test_images_of_which_the_cut_leaves_nothing_end_it(cvae_train, tmp_path, tin
     assert (code, err) == (
         1,
         (
-            f"Error: {tmp_path / 'set.npz'}: expected images of black and white after the cut at level 128, found 0.00% of "
-            f"their pixels white (levels 0 to {(tiny_data.train // 3).max()} of 255); scale the levels to 0 to 255, or say "
-            f"--binarize none to keep them as they are\n"
+            f"Error: {tmp_path / 'set.npz'}: expected black and white pixels after thresholding at level 128, found "
+            f"0.00% white pixels (levels 0 to {(tiny_data.train // 3).max()} of 255); scale the levels to 0 to 255, or "
+            f"pass --binarize none to keep grey values\n"
         ),
     )
     assert not (tmp_path / "run").exists()
@@ -166,11 +166,12 @@ def test_a_run_in_colour_of_the_earlier_likelihood_is_resumed_by_the_command_tha
 
 
 BERNOULLI_IN_COLOUR = (
-    "the bernoulli likelihood is for pictures of 1 channel; found 3: turn them grey, or take the likelihood "
+    "the bernoulli likelihood expects images of 1 channel, found 3; convert them to grey, or use the likelihood "
     "discretized-logistic-mixture with binarize none\n"
 )
 BINARIZED_LEVELS = (
-    "the likelihood discretized-logistic-mixture is for pixels of 256 levels: set binarize to 'none'; found 'static'\n"
+    "the likelihood discretized-logistic-mixture expects pixels of 256 levels, found binarize 'static'; "
+    "set it to 'none'\n"
 )
 
 
@@ -189,7 +190,7 @@ def test_what_was_said_of_pictures_in_colour_is_not_replaced(cvae_train, rgb_arc
 
 
 WARNING = (
-    "warning: posterior collapse: the test KL is {:.2g} nats, so that latents carry nothing of an image; "
+    "warning: posterior collapse: the test KL is {:.2g} nats, so latents hold no information; "
     "try --kl-warmup-epochs 10, or --objective analytic-kl --free-bits 0.1, or a smaller --latent-dim"
 )
 
@@ -201,7 +202,7 @@ def test_a_posterior_that_collapses_is_warned_of_at_the_end(cvae_train, archive,
     kl = read_history(tmp_path / "run/history.csv")[-1].kl
     assert (code, kl < 0.1) == (0, collapses)
     assert (err.splitlines()[-2] == WARNING.format(kl), "warning" in err) == (collapses, collapses)
-    code, err = cvae_train(*options, "--resume")  # a finished run says it again
+    code, err = cvae_train(*options, "--resume")  # a finished run repeats the warning
     assert (code, err.splitlines()[:-1]) == (0, [WARNING.format(kl)] if collapses else [])
 
 
@@ -219,7 +220,7 @@ def test_the_same_command_twice_is_refused_and_repeated_with_resume(cvae_train, 
     assert cvae_train(*command_line) == (0, "")
     assert cvae_train(*command_line) == (
         1,
-        f"Error: {tmp_path / 'run'} holds a run already; say --resume to go on with it or --overwrite to begin anew\n",
+        f"Error: {tmp_path / 'run'} already holds a run; pass --resume to continue it or --overwrite to start again\n",
     )
     assert cvae_train(*command_line, "--resume") == (0, "")
     assert cvae_train(*command_line, "--overwrite") == (0, "")
@@ -261,10 +262,10 @@ def test_ctrl_c_keeps_the_last_whole_epoch_and_exits_130(cvae_train, archive, tm
     [
         (("--preset", "slow"), "Error: Invalid value for '--preset': 'slow' is not one of 'best', 'fast', 'notebook'."),
         (("--resume",), "Error: --resume and --overwrite need --run DIR"),
-        (("--run", "x", "--resume", "--overwrite"), "Error: --resume goes on with a run and --overwrite deletes it: give one of them"),
-        (("--filters", "a,b"), "Error: Invalid value for '--filters': expected numbers with commas, such as 32,64; found 'a,b'"),
-        (("--image-size", "64by48"), "Error: Invalid value for '--image-size': expected WIDTHxHEIGHT or one number, in pixels; found '64by48'"),
-        (("--image-size", "1x2x3"), "Error: Invalid value for '--image-size': expected WIDTHxHEIGHT or one number, in pixels; found '1x2x3'"),
+        (("--run", "x", "--resume", "--overwrite"), "Error: --resume continues a run and --overwrite deletes it: give one of them"),
+        (("--filters", "a,b"), "Error: Invalid value for '--filters': expected comma-separated integers such as 32,64, found 'a,b'"),
+        (("--image-size", "64by48"), "Error: Invalid value for '--image-size': expected WIDTHxHEIGHT or one integer, in pixels, found '64by48'"),
+        (("--image-size", "1x2x3"), "Error: Invalid value for '--image-size': expected WIDTHxHEIGHT or one integer, in pixels, found '1x2x3'"),
         (("--channels", "2"), "Error: Invalid value for '--channels': '2' is not one of '1', '3'."),
         (("--test-fraction", "1"), "Error: Invalid value for '--test-fraction': 1.0 is not in the range 0<x<1."),
         (("--memory-limit", "-1"), "Error: Invalid value for '--memory-limit': -1 is not in the range x>=0."),
@@ -283,9 +284,10 @@ def test_wrong_data_is_one_line_and_leaves_nothing(cvae_train, tmp_path):
         1,
         (
             f"Error: {tmp_path / 'nowhere'}: expected an .npz file with x_train and x_test, an .npy file, a .tfrecord "
-            f"file, an IDX file of images, or a folder with MNIST's four IDX files (train-images-idx3-ubyte and so on), train.npy and test.npy, "
-            f".tfrecord files, or pictures (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP), found nothing; "
-            f"without DATA the embedded MNIST is used\n"
+            f"file, an IDX file of images, or a folder with MNIST's four IDX files (train-images-idx3-ubyte and so "
+            f"on), train.npy and test.npy, "
+            f".tfrecord files, or images (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP), found nothing; "
+            f"leave DATA out to use the embedded MNIST\n"
         ),
     )
     assert not (tmp_path / "run").exists()
@@ -297,15 +299,15 @@ def test_wrong_sizes_are_one_line(cvae_train, tmp_path):
     assert (code, err) == (
         1,
         (
-            "Error: an image height of 10 does not work with 2 layers of stride 2: expected a multiple of 4, "
-            "the nearest that work are 8 and 12; scale the pictures (cvae-train: --image-size), or take fewer layers\n"
+            "Error: the image height does not fit 2 layers of stride 2: expected a multiple of 4 (the nearest valid: "
+            "8 and 12), found 10; scale the images (cvae-train: --image-size), or use fewer layers\n"
         ),
     )
 
 
 @pytest.fixture
 def pictures(tmp_path):
-    """A folder of twenty colour pictures of 20x12 pixels, and one that cannot be read."""
+    """A folder of twenty colour images of 20x12 pixels, and one that cannot be read."""
     rng = np.random.default_rng(4)
     for number in range(20):
         path = tmp_path / f"pictures/{number % 3}/{number}.png"
@@ -319,7 +321,7 @@ def test_options_say_how_pictures_are_read(cvae_train, pictures, tmp_path, caplo
     options = ("--image-size", "16x8", "--channels", 1, "--test-fraction", 0.25, "--skip-bad", "--memory-limit", 0)
     command_line = (pictures, *options, "--run", tmp_path / "run", *SMALL)
     assert cvae_train(*command_line)[0] == 0
-    assert caplog.messages[0].startswith(f"{pictures}: 1 of 21 pictures cannot be read and are left out:\n  bad.jpg: ")
+    assert caplog.messages[0].startswith(f"{pictures}: 1 of 21 images cannot be read and are left out:\n  bad.jpg: ")
     config, info = RunFolder(tmp_path / "run").read_config()
     assert config.model.image_shape == (8, 16, 1)
     assert info.options == DataOptions((8, 16), 1, 0.25, skip_bad=True)
@@ -335,7 +337,7 @@ def test_pictures_that_cannot_be_read_end_it(cvae_train, pictures, tmp_path):
     assert (code, err.splitlines()) == (
         1,
         [
-            f"Error: {pictures}: 1 of 21 pictures cannot be read; mend or remove them, or say --skip-bad to train without them:",
+            f"Error: {pictures}: 1 of 21 images cannot be read; fix or remove them, or pass --skip-bad to train without them:",
             "  bad.jpg: cannot be read as a picture: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found text",
         ],
     )
@@ -348,7 +350,7 @@ def test_what_memory_does_not_hold_lies_beside_the_run(cvae_train, archive, tmp_
         "cvae_train._data.dataset.PixelStore", lambda *arguments: stores.append(arguments) or PixelStore(*arguments)
     )
     assert cvae_train(archive, "--run", tmp_path / "a/b/run", *SMALL, "--memory-limit", 3, "-q") == (0, "")
-    assert stores == [(3 << 20, tmp_path)]  # the innermost folder that is there
+    assert stores == [(3 << 20, tmp_path)]  # the innermost existing folder
 
 
 def test_help_imports_no_tensorflow(fresh_python):
@@ -389,7 +391,7 @@ def test_a_recipe_of_ones_own(cvae_train, archive, tmp_path):
 
 def test_a_preset_and_a_recipe_contradict_each_other(cvae_train):
     code, err = cvae_train("--preset", "fast", "--config", "x.toml")
-    assert (code, err.splitlines()[-1]) == (2, "Error: --preset and --config are two recipes: give one of them")
+    assert (code, err.splitlines()[-1]) == (2, "Error: --preset and --config both set the recipe: give one of them")
 
 
 def test_the_help_s_sections_name_every_option():

@@ -9,7 +9,7 @@ from cvae_train._cli_evaluate import command
 
 @pytest.fixture
 def cvae_evaluate(console):
-    """A function that runs the console script in this process: its exit code and stderr."""
+    """A function that runs the console script in this process and returns its exit code and stderr."""
     return lambda *arguments: console(command, "cvae-evaluate", *arguments)
 
 

@@ -25,12 +25,12 @@ def test_presets_train_the_same_network():
 @pytest.mark.parametrize(
     ("shape", "filters", "message"),
     [
-        ((30, 28, 1), (32, 64), "image height of 30 does not work with 2 layers of stride 2: expected a multiple of 4, the nearest that work are 28 and 32; scale the pictures (cvae-train: --image-size), or take fewer layers"),
-        ((28, 27, 1), (32, 64), "image width of 27 does not work with 2 layers of stride 2: expected a multiple of 4, the nearest that work are 24 and 28; scale the pictures (cvae-train: --image-size), or take fewer layers"),
-        ((4, 8, 1), (4, 4), "image height of 4 does not work with 2 layers of stride 2: expected a multiple of 4, the nearest that work are 8; scale the pictures (cvae-train: --image-size), or take fewer layers"),
-        ((28, 28, 1), (8, 8, 8), "image height of 28 does not work with 3 layers of stride 2: expected a multiple of 8, the nearest that work are 24 and 32; scale the pictures (cvae-train: --image-size), or take fewer layers"),
-        ((28, 28, 3), (32, 64), "the bernoulli likelihood is for pictures of 1 channel; found 3: turn them grey, or take the likelihood discretized-logistic-mixture with binarize none"),
-        ((28, 28, 2), (32, 64), "pictures must have 1 or 3 channels; found 2"),
+        ((30, 28, 1), (32, 64), "the image height does not fit 2 layers of stride 2: expected a multiple of 4 (the nearest valid: 28 and 32), found 30; scale the images (cvae-train: --image-size), or use fewer layers"),
+        ((28, 27, 1), (32, 64), "the image width does not fit 2 layers of stride 2: expected a multiple of 4 (the nearest valid: 24 and 28), found 27; scale the images (cvae-train: --image-size), or use fewer layers"),
+        ((4, 8, 1), (4, 4), "the image height does not fit 2 layers of stride 2: expected a multiple of 4 (the nearest valid: 8), found 4; scale the images (cvae-train: --image-size), or use fewer layers"),
+        ((28, 28, 1), (8, 8, 8), "the image height does not fit 3 layers of stride 2: expected a multiple of 8 (the nearest valid: 24 and 32), found 28; scale the images (cvae-train: --image-size), or use fewer layers"),
+        ((28, 28, 3), (32, 64), "the bernoulli likelihood expects images of 1 channel, found 3; convert them to grey, or use the likelihood discretized-logistic-mixture with binarize none"),
+        ((28, 28, 2), (32, 64), "images must have 1 or 3 channels; found 2"),
     ],
 )  # fmt: skip
 def test_shapes_that_do_not_work_name_the_nearest_that_do(shape, filters, message):
@@ -44,7 +44,7 @@ def test_sizes_named_as_nearest_work(size, depth):
     try:
         config = ModelConfig(image_shape=(size, size, 1), filters=filters)
     except InputError as error:
-        nearest = re.findall(r"\d+", str(error).rsplit("work are", 1)[1])
+        nearest = re.findall(r"\d+", str(error).split("nearest valid: ", 1)[1].split(")")[0])
         for number in map(int, nearest):
             assert ModelConfig(image_shape=(number, number, 1), filters=filters).encoded_size > 0
         assert int(nearest[-1]) > size
@@ -99,7 +99,7 @@ def test_pixels_of_256_levels_are_not_binarized(channels, likelihood):
     with pytest.raises(InputError) as caught:
         TrainConfig(model=model)
     assert str(caught.value) == (
-        f"the likelihood {likelihood} is for pixels of 256 levels: set binarize to 'none'; found 'static'"
+        f"the likelihood {likelihood} expects pixels of 256 levels, found binarize 'static'; set it to 'none'"
     )
     config = TrainConfig(model=model, binarize="none")
     assert TrainConfig.from_json(config.to_json(), "here") == config
@@ -170,9 +170,9 @@ def test_binarize_at_is_the_first_grey_level_of_white():
     ("changes", "message"),
     [
         ({"samples": 0}, "samples must be at least 1; found 0"),
-        ({"samples": 5}, "samples is for iwae and dreg; elbo takes 1, found 5"),
-        ({"objective": "iwae", "beta": 2.0}, "beta and kl_warmup_epochs are not for iwae, which has no KL; leave them out"),
-        ({"free_bits": 0.5}, "free_bits is for analytic-kl; found the objective elbo"),
+        ({"samples": 5}, "samples must be 1 for elbo; found 5. Only iwae and dreg take more"),
+        ({"objective": "iwae", "beta": 2.0}, "beta and kl_warmup_epochs have no effect on iwae, which has no KL; leave them out"),
+        ({"free_bits": 0.5}, "free_bits expects the objective analytic-kl, found elbo; leave it out"),
         ({"free_bits": -1.0}, "free_bits must be a number of at least 0; found -1.0"),
         ({"clip_norm": 0.0}, "clip_norm must be a positive number; found 0.0"),
         ({"warmup_steps": -1}, "warmup_steps must be at least 0; found -1"),

@@ -37,7 +37,7 @@ def test_the_standard_error_is_that_of_the_mean(evaluation, result, tiny_data):
 
 
 def test_the_nll_is_log_p_x_by_brute_force_over_the_prior(evaluation, result, tiny_data):
-    # Three latent dimensions and a barely trained model: p(x) can be had by averaging p(x|z) over prior draws.
+    # With three latent dimensions and a barely trained model, averaging p(x|z) over draws of the prior gives p(x).
     z = np.random.default_rng(0).standard_normal((20_000, 3)).astype(np.float32)
     probs = result.model.sample(z).numpy()
     log_p = [bernoulli_log_likelihood(np.broadcast_to(x, probs.shape), probs) for x in targets_of(tiny_data.test, 128)]
@@ -48,7 +48,7 @@ def test_the_nll_is_log_p_x_by_brute_force_over_the_prior(evaluation, result, ti
 
 @pytest.mark.parametrize("samples", [1, 7, 40])
 def test_the_nll_does_not_depend_on_how_it_is_cut(result, tiny_data, monkeypatch, samples):
-    # Other cuts draw other noise, so the comparison is of estimates.
+    # Each chunk size draws different noise, so the estimates agree only approximately.
     estimates = []
     for size in (5, 100):
         done = []
@@ -70,7 +70,7 @@ def test_no_samples_are_refused(result, tiny_data):
 
 def test_the_aggregate_gap_is_a_gaussians_kl():
     assert aggregate_gap(np.zeros((4, 2)), np.zeros((4, 2))) == pytest.approx(0.0, abs=1e-12)
-    # Means that spread by a variance of 3 around 1, with posteriors of variance 1: N(1, 4) against N(0, 1).
+    # Means with a variance of 3 around 1, and posteriors of variance 1: N(1, 4) against N(0, 1).
     mean = np.array([[1.0 - np.sqrt(3.0)], [1.0 + np.sqrt(3.0)]])
     assert aggregate_gap(mean, np.zeros((2, 1))) == pytest.approx(0.5 * (4.0 + 1.0 - 1.0 - np.log(4.0)))
 
@@ -88,7 +88,7 @@ def test_pixels_of_256_levels_have_bits_per_dimension(rgb_config, rgb_data, tmp_
 
 
 def test_the_nll_of_256_levels_is_log_p_x_by_brute_force_over_the_prior(rgb_config, rgb_data):
-    # Untrained: the posterior is near the prior, so that averages over either converge.
+    # An untrained posterior is close to the prior, so averages over either converge.
     model = CVAE(rgb_config.model, 3)
     z = np.random.default_rng(0).standard_normal((4000, 4)).astype(np.float32)
     parameters = {name: array.numpy() for name, array in model.pixel_parameters(z).items()}
@@ -106,7 +106,7 @@ def test_collapse_is_warned_of():
     assert make(2).warnings == []
     (warning,) = make(1).warnings
     assert warning == (
-        "posterior collapse: 3 of 4 latent dimensions carry nothing; "
+        "posterior collapse: 3 of 4 latent dimensions are unused; "
         "try --kl-warmup-epochs 10, or --objective analytic-kl --free-bits 0.1, or a smaller --latent-dim"
     )
     assert make(1).to_json()["warnings"] == make(1).warnings

@@ -1,4 +1,4 @@
-"""On a GPU: what the CPU gives, from images that stay on the device. Run where TensorFlow sees a GPU."""
+"""Training on a GPU gives the CPU's results. These tests run only if TensorFlow finds a GPU."""
 
 import numpy as np
 import pytest

@@ -5,14 +5,14 @@ import pytest
 from PIL import Image
 
 from cvae_train import CVAE, EpochRecord, Evaluation, ModelConfig
-from cvae_train._panel import draw_panel, manifold_latents, walk_latents
+from cvae_train._panel import draw_panel, manifold_latents, traversal_latents
 
 HISTORY = [EpochRecord(epoch, -90.0 / epoch, -60.0, 30.0, -95.0, 1.0, 1.0) for epoch in (1, 2, 3)]
 
 
 def test_walks_move_the_fullest_dimensions_one_at_a_time():
     start = np.arange(7, dtype=np.float32) / 10
-    walks = walk_latents(start, [0.0, 5.0, 1.0, 4.0, 2.0, 3.0, 0.5]).reshape(5, 10, 7)
+    walks = traversal_latents(start, [0.0, 5.0, 1.0, 4.0, 2.0, 3.0, 0.5]).reshape(5, 10, 7)
     for walk, dimension in zip(walks, [1, 3, 5, 4, 2], strict=True):
         np.testing.assert_allclose(walk[:, dimension], np.linspace(-3, 3, 10), rtol=1e-6)
         others = np.delete(np.arange(7), dimension)

@@ -1,4 +1,4 @@
-"""The user's own settings of Keras, Matplotlib, Python and TensorFlow: what is trained is the same, and they stay."""
+"""The user's settings of Keras, Matplotlib, Python and TensorFlow neither change training nor are changed by it."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import pytest
 from cvae_runtime import InputError
 from cvae_train import import_tensorflow
 
-# Trains for an epoch, then prints what the settings are.
+# Train for one epoch, then print the settings.
 PROGRAM = """
 import json, os, sys
 import numpy as np
@@ -34,7 +34,7 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Train under settings in a folder of its own: what the program prints, and the bytes of weights and curve."""
+    """A function that trains with settings and returns the program's output and the bytes of weights and curve."""
 
     def trained(name, program=PROGRAM, keras_json=None, matplotlibrc="", **settings):
         folder = tmp_path_factory.mktemp(name)
@@ -61,7 +61,7 @@ def trained(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def plain_files(trained):
-    """What is trained under no settings."""
+    """Weights and curve of training without settings."""
     return trained("plain")[1]
 
 
@@ -113,10 +113,8 @@ def test_settings_that_keras_cannot_read_are_named(settings, tmp_path):
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith(
-        f"Error: {tmp_path / 'keras.json'}: expected settings that Keras can be imported with, found "
-    )
-    assert done.stderr.endswith("; correct or remove the file\n")
+    assert done.stderr.startswith(f"Error: {tmp_path / 'keras.json'}: expected valid settings of Keras, found ")
+    assert done.stderr.endswith("; fix or remove the file\n")
     assert [path.name for path in tmp_path.iterdir()] == ["keras.json"]
 
 

@@ -78,7 +78,7 @@ def test_any_epochs_picture_can_be_shown(undisturbed):
 
 def test_the_gif_shows_the_epochs_of_the_notebooks_pacing(undisturbed):
     with Image.open(undisturbed.path / "cvae.gif") as gif:
-        assert gif.n_frames >= 3  # epochs 0, 1, 2, 3 and 3 again, which a GIF may fold into a longer frame
+        assert gif.n_frames >= 3  # epochs 0, 1, 2, 3 and 3 again; a GIF may merge equal frames
 
 
 def test_the_same_seed_gives_the_same_run(undisturbed, tiny_config, tiny_data, tmp_path):
@@ -125,7 +125,7 @@ def test_a_run_that_dies_anywhere_resumes_to_the_undisturbed_one(
 
 
 def test_sigkill_leaves_a_run_that_resumes(tiny_data, tmp_path):
-    """The real thing: processes of their own, one killed between two epochs at a moment that it does not choose."""
+    """Kill a real process between two epochs, at an arbitrary moment."""
     np.savez(tmp_path / "set.npz", x_train=tiny_data.train, x_test=tiny_data.test)
     recipe = [
         str(tmp_path / "set.npz"),
@@ -146,7 +146,7 @@ def test_sigkill_leaves_a_run_that_resumes(tiny_data, tmp_path):
 
 
 def test_training_leaves_tensorflows_random_numbers_to_the_caller(undisturbed):
-    # Op determinism refuses to draw without a global seed, and is a setting of the whole process.
+    # With op determinism, a setting of the whole process, drawing without a global seed raises.
     assert undisturbed.model.sample().shape == (100, 8, 8, 1)
     assert tf.random.normal([2]).shape == (2,)
 
@@ -166,7 +166,7 @@ def test_an_existing_run_is_neither_resumed_nor_deleted_unasked(undisturbed, tin
     with pytest.raises(TargetExistsError) as caught:
         train(tiny_config, tiny_data, undisturbed.path, quiet=True)
     assert str(caught.value) == (
-        f"{undisturbed.path} holds a run already; say --resume to go on with it or --overwrite to begin anew"
+        f"{undisturbed.path} already holds a run; pass --resume to continue it or --overwrite to start again"
     )
     again = train(tiny_config, tiny_data, undisturbed.path, overwrite=True, quiet=True)
     assert untimed(again.history) == untimed(undisturbed.history)
@@ -178,9 +178,9 @@ def test_a_run_that_another_process_is_at_work_on_is_refused(replaced, tiny_data
     path, config, refusals = tmp_path / "run", replaced(epochs=1), []
 
     class Other(Callback):
-        """Another process, as far as a hold can tell."""
+        """Stands in for another process: the lock treats it as one."""
 
-        def begin(self, *_):
+        def on_train_begin(self, *_):
             with pytest.raises(InputError) as caught:
                 train(config, tiny_data, path, quiet=True, **{option: True})
             refusals.append(str(caught.value))
@@ -212,7 +212,7 @@ def test_what_killed_processes_left_is_removed_on_resume(replaced, tiny_data, tm
 def test_a_folder_that_is_no_run_is_never_deleted(tiny_config, tiny_data, tmp_path):
     (tmp_path / "precious.txt").write_text("x")
     for option in ({"overwrite": True}, {"resume": True}, {}):
-        with pytest.raises(InputError, match="expected a run folder or nothing, found something else"):
+        with pytest.raises(InputError, match="expected a run folder or an empty one, found something else"):
             train(tiny_config, tiny_data, tmp_path, quiet=True, **option)
     assert (tmp_path / "precious.txt").exists()
 
@@ -278,7 +278,7 @@ def test_other_settings_than_the_first_times_are_listed(undisturbed, replaced, t
     with pytest.raises(InputError) as caught:
         train(replaced(epochs=5, learning_rate=0.5), other, undisturbed.path, resume=True, quiet=True)
     assert str(caught.value) == (
-        f"{undisturbed.path} was begun with other settings; repeat them, or choose another folder:\n"
+        f"{undisturbed.path} was started with other settings; repeat them, or choose another folder:\n"
         f"  config.epochs: 3 then, 5 now\n"
         f"  config.learning_rate: 0.01 then, 0.5 now\n"
         f"  data.fingerprint: {tiny_data.fingerprint} then, {other.fingerprint} now"
@@ -287,7 +287,7 @@ def test_other_settings_than_the_first_times_are_listed(undisturbed, replaced, t
 
 def test_data_of_another_shape_than_the_models_is_refused(tiny_config, tmp_path):
     images = np.zeros((3, 16, 8), np.uint8)
-    with pytest.raises(InputError, match=r"the model takes images of shape \(8, 8, 1\), the data has \(16, 8, 1\)"):
+    with pytest.raises(InputError, match=r"expected images of the model's shape \(8, 8, 1\), found \(16, 8, 1\)"):
         train(tiny_config, Dataset(images, images), tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
 
@@ -316,7 +316,7 @@ def test_load_run_of_an_unfinished_run_says_how_to_go_on(undisturbed):
     (undisturbed.path / "weights.npz").unlink()
     with pytest.raises(
         InputError,
-        match=r"expected a finished run, found one that was stopped; go on with it by cvae_train.train with the same arrays and recipe, run=.*, resume=True",
+        match=r"expected a finished run, found one that was stopped; resume it with cvae_train.train with the same arrays and recipe, run=.*, resume=True",
     ):
         load_run(undisturbed.path)
 
@@ -360,7 +360,7 @@ def test_early_stopping_keeps_the_weights_of_the_best_validation_elbo(replaced, 
     best = int(np.argmax(elbos)) + 1
     assert len(elbos) == best + 2 < 40
     assert result.kept == result.history[best - 1]
-    assert capsys.readouterr().err.splitlines()[-1] == "no better validation ELBO for 2 epochs: stopped"
+    assert capsys.readouterr().err.splitlines()[-1] == "stopped early: no better validation ELBO for 2 epochs"
     assert not (tmp_path / "run/best.npz").exists()
     loop = Loop(replaced(**STOPPING), tiny_data)
     load_weights(tmp_path / "run/weights.npz", loop.model)

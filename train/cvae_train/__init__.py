@@ -4,8 +4,8 @@
     result = cvae_train.train(cvae_train.PRESETS["fast"], cvae_train.load_data())
     result.image(epoch=1)
 
-TensorFlow is imported by the first use of `train`, `load_run` or `CVAE`, so that a command line can print its help
-and check its arguments without waiting for it.
+The first use of `train`, `load_run` or `CVAE` imports TensorFlow. A command can therefore print its help and check its
+arguments without that delay.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""``cvae-train``: the command line over `train`."""
+"""The ``cvae-train`` command."""
 
 import dataclasses
 import sys
@@ -30,7 +30,7 @@ def _filters(_context: click.Context, _parameter: click.Parameter, value: str | 
     try:
         return None if value is None else tuple(int(number) for number in value.split(","))
     except ValueError:
-        raise click.BadParameter(f"expected numbers with commas, such as 32,64; found {value!r}") from None
+        raise click.BadParameter(f"expected comma-separated integers such as 32,64, found {value!r}") from None
 
 
 def _image_size(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -39,12 +39,12 @@ def _image_size(_context: click.Context, _parameter: click.Parameter, value: str
     try:
         width, height = map(int, value.split("x") if "x" in value else (value, value))
     except ValueError:
-        raise click.BadParameter(f"expected WIDTHxHEIGHT or one number, in pixels; found {value!r}") from None
+        raise click.BadParameter(f"expected WIDTHxHEIGHT or one integer, in pixels, found {value!r}") from None
     return height, width
 
 
-def _likelihood_of_levels(resumed: Path | None) -> Likelihood:
-    """The likelihood that pictures in colour take: that of the run that is resumed, if there is one."""
+def _likelihood_for_colour(resumed: Path | None) -> Likelihood:
+    """Choose the likelihood for colour images: the resumed run's own, otherwise that of new models."""
     if resumed is None or not RunFolder(resumed).config.is_file():
         return LIKELIHOOD_OF_LEVELS
     found = RunFolder(resumed).read_config()[0].model.likelihood
@@ -54,7 +54,7 @@ def _likelihood_of_levels(resumed: Path | None) -> Likelihood:
 _SECTIONS = {
     "Images": ("image_size", "channels", "test_fraction", "skip_bad", "memory_limit"),
     "Run": ("run", "resume", "overwrite", "seed", "tensorboard"),
-    "Recipe (what is not given is the preset's)": (
+    "Recipe (the preset sets the defaults)": (
         "preset",
         "config",
         "epochs",
@@ -79,61 +79,75 @@ _SECTIONS = {
     "--image-size",
     callback=_image_size,
     metavar="WxH",
-    help="Pixels, as 64x48 (width x height) or 64: scale to cover that and crop evenly.  [default: the one size of all]",
+    help="Scale and crop images to this size in pixels: width x height as 64x48, or 64.  [default: their own size]",
 )
 @click.option(
     "--channels",
     type=click.Choice(["1", "3"]),
-    help="1: turn colour grey; 3: grey into RGB.  [default: 1 if all are grey]",
+    help="Convert images to grey (1) or RGB (3).  [default: 1 if all images are grey, otherwise 3]",
 )
 @click.option(
-    "--test-fraction", type=_FRACTION, help="Held out where DATA has no test part of its own.  [default: 0.1]"
+    "--test-fraction",
+    type=_FRACTION,
+    help="Fraction of the images to hold out for testing if DATA has no test set.  [default: 0.1]",
 )
-@click.option("--skip-bad", is_flag=True, help="Train without the pictures that cannot be read.")
+@click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read. Without it they are an error.")
 @click.option(
     "--memory-limit",
     type=click.IntRange(0),
     metavar="MIB",
-    help="Images beyond it stay on disk and are streamed.  [default: a quarter of the memory that is available]",
+    help="Keep at most this many MiB of images in memory and stream the others from disk.  "
+    "[default: a quarter of the available memory]",
 )
-@click.option("--run", "run", type=click.Path(path_type=Path), help="The run folder; default: runs/0001, counted up.")
+@click.option("--run", "run", type=click.Path(path_type=Path), help="Run folder.  [default: the next free runs/NNNN]")
 @click.option(
     "--preset",
     type=click.Choice(sorted(PRESETS)),
-    help="notebook: of 2018. fast: its ELBO in minutes. best: an hour.  [default: notebook]",
+    help="notebook: the 2018 recipe; fast: its ELBO in minutes; best: a better one in an hour.  [default: notebook]",
 )
-@click.option("--config", type=click.Path(path_type=Path), help="A recipe of your own: .toml, or a run's config.json.")
-@click.option("--epochs", type=int, help="Passes over the training set.")
-@click.option("--batch-size", type=int, help="Images a step.")
-@click.option("--learning-rate", type=float, help="Adam's; the highest of a schedule.")
-@click.option("--warmup-steps", type=int, help="Steps over which the learning rate rises from 0.")
-@click.option("--decay", type=click.Choice(get_args(Decay)), help="Of the learning rate, to 0 at the end with cosine.")
-@click.option("--clip-norm", type=float, help="Largest global norm of the gradients.")
-@click.option("--ema", type=float, help="Decay of an average of the weights, which is kept instead of them.")
-@click.option("--objective", type=click.Choice(get_args(Objective)), help="What is maximized.")
-@click.option("--samples", type=int, help="Draws an image, for iwae and dreg.")
-@click.option("--beta", type=float, help="Weight of the KL.")
-@click.option("--kl-warmup-epochs", type=int, help="Epochs over which that weight rises from 0.")
-@click.option("--free-bits", type=float, help="Nats a latent dimension may keep, for analytic-kl.")
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="Read the recipe from a .toml file or a run's config.json."
+)
+@click.option("--epochs", type=int, help="Number of passes over the training set.")
+@click.option("--batch-size", type=int, help="Images per optimizer step.")
+@click.option("--learning-rate", type=float, help="Learning rate of Adam; with a schedule, the highest.")
+@click.option("--warmup-steps", type=int, help="Raise the learning rate from 0 over this many steps.")
+@click.option(
+    "--decay", type=click.Choice(get_args(Decay)), help="Learning rate schedule; cosine decays to 0 at the end."
+)
+@click.option("--clip-norm", type=float, help="Clip gradients to this global norm.")
+@click.option("--ema", type=float, help="Keep a moving average of the weights with this decay per step; 0 to turn off.")
+@click.option("--objective", type=click.Choice(get_args(Objective)), help="Objective to maximize.")
+@click.option("--samples", type=int, help="Draws of the latent per image, for iwae and dreg.")
+@click.option("--beta", type=float, help="Weight of the KL, for elbo, analytic-kl and stl.")
+@click.option("--kl-warmup-epochs", type=int, help="Raise beta from 0 over this many epochs.")
+@click.option(
+    "--free-bits", type=float, help="Do not reduce a latent dimension's KL below this many nats, for analytic-kl."
+)
 @click.option(
     "--precision",
     type=click.Choice(get_args(Precision)),
-    help="Of the layers in a training step; auto: by the hardware.",
+    help="Precision of the layers in a training step; auto: bfloat16 if the hardware supports it.",
 )
-@click.option("--latent-dim", type=int, help="Numbers in a latent.")
-@click.option("--filters", callback=_filters, help="Channels of the convolutions, such as 32,64.")
+@click.option("--latent-dim", type=int, help="Number of latent dimensions.")
+@click.option("--filters", callback=_filters, help="Channels of the convolutions, first to last, such as 32,64.")
 @click.option(
     "--likelihood",
     type=click.Choice(get_args(Likelihood)),
-    help="Of a pixel; the last is for 256 levels, the second that of earlier runs.",
+    help="Distribution of a pixel: bernoulli for binary pixels, discretized-logistic-mixture for 256 levels, "
+    "discretized-logistic to resume older runs.  [default for colour images: discretized-logistic-mixture]",
 )
-@click.option("--binarize", type=click.Choice(get_args(Binarize)), help="Pixels as 0 and 1, cut at 0.5, or grey.")
-@click.option("--validation-fraction", type=float, help="Part of the training images to choose settings by.")
-@click.option("--patience", type=int, help="Epochs without a better validation ELBO before training stops early.")
-@click.option("--seed", type=int, help="Names the run: the same seed gives the same history.")
-@click.option("--tensorboard", is_flag=True, help="Write what tensorboard --logdir RUN shows.")
-@click.option("--resume", is_flag=True, help="Go on with the run in the folder; begin it where there is none.")
-@click.option("--overwrite", is_flag=True, help="Delete the run in the folder and begin anew.")
+@click.option(
+    "--binarize", type=click.Choice(get_args(Binarize)), help="static: threshold pixels at 0.5; none: keep grey values."
+)
+@click.option("--validation-fraction", type=float, help="Fraction of the training images to hold out for validation.")
+@click.option(
+    "--patience", type=int, help="Stop after this many epochs without a better validation ELBO; 0 to turn off."
+)
+@click.option("--seed", type=int, help="Random seed, an unsigned 64-bit integer. It determines the run.")
+@click.option("--tensorboard", is_flag=True, help="Also write TensorBoard event files into the run folder.")
+@click.option("--resume", is_flag=True, help="Resume the run in the folder, or start one if there is none.")
+@click.option("--overwrite", is_flag=True, help="Delete the run in the folder and start again.")
 @cli.common_options
 def command(
     data: str,
@@ -154,23 +168,22 @@ def command(
 ) -> None:
     """Train a convolutional variational autoencoder.
 
-    DATA is a folder of pictures (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP; nested or not, perhaps in train/, val/ and
-    test/), a folder with MNIST's four IDX files, an .npz file with x_train and x_test, an .npy file, or TFRecords with
-    encoded pictures.
-    Without it the embedded MNIST is used.
+    DATA is a folder of images (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP; nested or not, optionally in train/, val/ and
+    test/). It can also be a folder with MNIST's four IDX files, an .npz file with x_train and x_test, an .npy file, or
+    TFRecords with encoded images. The default is the embedded MNIST.
 
     \b
       cvae-train --preset fast --run my-run
       cvae-train photos/ --image-size 64 --preset fast --run my-run
 
-    The run folder gets config.json, history.csv, a picture of samples each epoch and a checkpoint; at the end
-    cvae.gif, elbo.png and the weights. Ctrl-C keeps the last whole epoch, and --resume goes on from it. The guide,
-    docs/training.md, tells more of every option.
-    """  # noqa: D301 - click's mark for lines that are left as they are
+    The run folder receives config.json, history.csv, a checkpoint and an image of samples for each epoch. The end of
+    the run adds cvae.gif, elbo.png and the weights. After Ctrl-C, --resume continues from the last complete epoch.
+    docs/training.md has the details.
+    """  # noqa: D301 - \b keeps click from rewrapping
     if resume and overwrite:
-        raise click.UsageError("--resume goes on with a run and --overwrite deletes it: give one of them")
+        raise click.UsageError("--resume continues a run and --overwrite deletes it: give one of them")
     if preset is not None and config is not None:
-        raise click.UsageError("--preset and --config are two recipes: give one of them")
+        raise click.UsageError("--preset and --config both set the recipe: give one of them")
     if run is None and (resume or overwrite):
         raise click.UsageError("--resume and --overwrite need --run DIR")
     changes = {name: value for name, value in changes.items() if value is not None}
@@ -178,7 +191,7 @@ def command(
         data,
         DataOptions(image_size, None if channels is None else int(channels), test_fraction, skip_bad),
         memory_limit=None if memory_limit is None else memory_limit << 20,
-        # Beside the run there is a disk, and room on it.
+        # The disk that holds the run has room; the temporary folder may be in memory.
         spill=None if run is None else next(folder for folder in run.absolute().parents if folder.is_dir()),
         quiet=quiet,
     )
@@ -186,7 +199,7 @@ def command(
     if changes.get("likelihood", "bernoulli") != "bernoulli":
         changes.setdefault("binarize", "none")
     elif "likelihood" not in changes and images.image_shape[2] == 3 and recipe.model.likelihood == "bernoulli":
-        likelihood = _likelihood_of_levels(run if resume else None)
+        likelihood = _likelihood_for_colour(run if resume else None)
         changes = {"binarize": "none"} | changes | {"likelihood": likelihood}
         if not quiet:
             print(f"3 channels: --likelihood {likelihood} --binarize none", file=sys.stderr)
@@ -211,5 +224,5 @@ def command(
 
 
 def main() -> None:
-    """Entry point of ``cvae-train``."""
+    """Run ``cvae-train``."""
     cli.run(command)

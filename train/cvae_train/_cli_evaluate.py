@@ -1,4 +1,4 @@
-"""``cvae-evaluate``: the command line over `evaluate`."""
+"""The ``cvae-evaluate`` command."""
 
 import sys
 from pathlib import Path
@@ -14,21 +14,23 @@ from ._tensorflow import import_tensorflow
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--samples", type=int, default=500, show_default=True, help="Importance samples an image, for the NLL.")
-@click.option("--images", type=click.IntRange(1), help="Of the test set, the first ones.  [default: all]")
-@click.option("--data", type=click.Path(path_type=Path), help="The run's images, if they were moved.")
-@click.option("--overwrite", is_flag=True, help="Replace an evaluation that is there.")
+@click.option("--samples", type=int, default=500, show_default=True, help="Importance samples per image for the NLL.")
+@click.option("--images", type=click.IntRange(1), help="Use only the first N test images.  [default: all]", metavar="N")
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Where the run's images are now.  [default: where they were]"
+)
+@click.option("--overwrite", is_flag=True, help="Replace an existing evaluation.")
 @cli.common_options
 def command(
     run: Path, samples: int, images: int | None, data: Path | None, overwrite: bool, quiet: bool, verbose: bool
 ) -> None:
     """Evaluate a finished run on its test set.
 
-    Prints the ELBO and its parts, the importance-weighted NLL, and what the latents carry, and writes the same to
-    evaluation.json and, with pictures, to evaluation.png in the run's folder.
+    Prints the ELBO and its terms, the importance-weighted NLL, and statistics of the latents. Writes them to
+    evaluation.json in the run folder, and to evaluation.png with sample images.
     """
     folder = RunFolder(run)
-    folder.read_config()  # before anything that would be said of a run's files
+    folder.read_config()  # first, because "this is no run" matters more than an existing evaluation.json
     for target in (folder.evaluation, folder.evaluation_picture):
         refuse_existing(target, overwrite)
     test = folder.load_test(data, quiet=quiet)[:images]
@@ -51,5 +53,5 @@ def command(
 
 
 def main() -> None:
-    """Entry point of ``cvae-evaluate``."""
+    """Run ``cvae-evaluate``."""
     cli.run(command)

@@ -1,4 +1,4 @@
-"""What a run is: the model's shape and the recipe, as frozen data that a run's ``config.json`` repeats."""
+"""Settings of a run: the model's shape and the training recipe, as stored in ``config.json``."""
 
 import dataclasses
 import math
@@ -20,25 +20,25 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 KERNEL = 3
 STRIDE = 2
-COMPONENTS = 4  # of the mixture that a pixel and channel of "discretized-logistic-mixture" has
-LIKELIHOOD_OF_LEVELS: Likelihood = "discretized-logistic-mixture"  # of grey levels and colour, in new models
-BINARIZE_AT = 128  # the first grey level that static binarization turns white: 0.5 of the range
-_LARGEST = sys.float_info.max  # compared with rather than isfinite, which fails on whole numbers that no float holds
+COMPONENTS = 4  # mixture components per pixel and channel of "discretized-logistic-mixture"
+LIKELIHOOD_OF_LEVELS: Likelihood = "discretized-logistic-mixture"  # default for 256 levels and for colour
+BINARIZE_AT = 128  # lowest grey level that static binarization turns white: half of the range
+_LARGEST = sys.float_info.max  # a comparison, because math.isfinite raises on integers too large for a float
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """The network: the one of TensorFlow's 2018 convolutional VAE notebook by default.
+    """Shape of the network; the default is TensorFlow's 2018 convolutional VAE notebook.
 
     Attributes:
-        image_shape: (H, W, C) in pixels and channels; H and W divide by 2^len(filters). C is 1, or 3 for a likelihood
-            of 256 levels.
-        latent_dim: L, numbers in a latent.
+        image_shape: (H, W, C) in pixels and channels; H and W are multiples of 2^len(filters). C is 1, or 3 with a
+            likelihood of 256 levels.
+        latent_dim: L, the number of latent dimensions.
         filters: channels of the encoder's convolutions, first to last; the decoder mirrors them.
-        likelihood: p(x|z): "bernoulli", independent pixels given as logits; "discretized-logistic-mixture", independent
-            pixels and channels of 256 levels, each a mixture of `COMPONENTS` logistic distributions (Salimans et al.,
-            "PixelCNN++", 2017); "discretized-logistic", one such distribution with its location in [0, 1], the
-            likelihood of earlier runs.
+        likelihood: p(x|z) with independent pixels and channels. "bernoulli": binary pixels, given as logits.
+            "discretized-logistic-mixture": 256 levels, each pixel a mixture of `COMPONENTS` logistic distributions
+            (Salimans et al., "PixelCNN++", 2017). "discretized-logistic": 256 levels from a single logistic
+            distribution with its location in [0, 1]; used by older runs.
     """
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
@@ -57,22 +57,22 @@ class ModelConfig:
             raise InputError(f"image_shape must be height, width and channels; found {self.image_shape}")
         height, width, channels = self.image_shape
         if channels not in (1, 3):
-            raise InputError(f"pictures must have 1 or 3 channels; found {channels}")
+            raise InputError(f"images must have 1 or 3 channels; found {channels}")
         if self.likelihood == "bernoulli" and channels != 1:
             raise InputError(
-                f"the bernoulli likelihood is for pictures of 1 channel; found {channels}: turn them grey, or take "
+                f"the bernoulli likelihood expects images of 1 channel, found {channels}; convert them to grey, or use "
                 f"the likelihood {LIKELIHOOD_OF_LEVELS} with binarize none"
             )
         for name, size in (("height", height), ("width", width)):
             if not self._works(size):
                 raise InputError(
-                    f"an image {name} of {size} does not work with {len(self.filters)} layers of stride {STRIDE}: "
-                    f"expected a multiple of {self._unit}, the nearest that work are {self._nearest(size)}; scale the "
-                    f"pictures (cvae-train: --image-size), or take fewer layers"
+                    f"the image {name} does not fit {len(self.filters)} layers of stride {STRIDE}: expected a multiple "
+                    f"of {self._unit} (the nearest valid: {self._nearest(size)}), found {size}; scale the images "
+                    f"(cvae-train: --image-size), or use fewer layers"
                 )
 
     def bits_per_dimension(self, elbo: float) -> float | None:
-        """Minus an ELBO in bits per pixel and channel; None unless the likelihood is one of 8-bit pixels."""
+        """Convert an ELBO to bits per pixel and channel, with the sign reversed; None for the bernoulli likelihood."""
         return -elbo / (math.prod(self.image_shape) * math.log(2.0)) if self.likelihood != "bernoulli" else None
 
     @property
@@ -86,12 +86,12 @@ class ModelConfig:
 
     @property
     def encoded_size(self) -> int:
-        """Numbers in the encoder's last feature map."""
+        """Number of elements in the encoder's last feature map."""
         height, width, _ = self.image_shape
         return self._encoded(height) * self._encoded(width) * self.filters[-1]
 
     def _encoded(self, size: int) -> int:
-        """What the valid convolutions leave of a side; 0 if one of them finds too few pixels."""
+        """Side length after the valid convolutions; 0 if the image is too small for them."""
         for _ in self.filters:
             size = max(0, (size - KERNEL) // STRIDE + 1)
         return size
@@ -100,7 +100,7 @@ class ModelConfig:
         return size % self._unit == 0 and self._encoded(size) > 0
 
     def _nearest(self, size: int) -> str:
-        # From floor(size/unit) down and from there up: the smallest that works is below 8 units at any depth.
+        # Searching 16 units upwards is enough: at any depth, the smallest valid size is below 8 units.
         below = size // self._unit * self._unit
         smaller = next((n for n in range(below, 0, -self._unit) if self._works(n)), None)
         larger = next(
@@ -114,31 +114,31 @@ class TrainConfig:
     """A training recipe.
 
     Attributes:
-        model: the network.
-        epochs: passes over the training set.
-        batch_size: images a step; an epoch's last step takes what is left.
-        learning_rate: of Adam (Kingma and Ba, 2015); the highest of a schedule.
+        model: shape of the network.
+        epochs: number of passes over the training set.
+        batch_size: images per optimizer step; the last step of an epoch may have fewer.
+        learning_rate: of Adam (Kingma and Ba, 2015); with a schedule, the highest.
         warmup_steps: steps over which the learning rate rises from 0.
-        decay: "constant", or "cosine": it falls to 0 at the run's end (Loshchilov and Hutter, "SGDR", 2017).
-        clip_norm: gradients of a larger global norm are scaled down to it; None: none are.
-        ema: decay a step of an exponential moving average of the weights (Polyak and Juditsky, 1992), which is what is
-            measured and kept; 0: the weights themselves are.
-        epsilon: Adam's, added to the root of the second moment; 1e-8 is TensorFlow 1.x's.
-        seed: unsigned 64-bit number that names the run: initial weights, shuffles and noise derive from it.
-        binarize: "static" asks for pixels at or above 0.5 of the range as 1, the others as 0; "none" keeps grey.
-        objective: what is maximized; see `_objectives`.
-        samples: k, draws of q(z|x) an image: more than 1 for "iwae" and "dreg".
-        beta: weight of the KL (Higgins et al., "beta-VAE", 2017); of "elbo", "analytic-kl" and "stl".
+        decay: "constant", or "cosine", which decays to 0 at the end of the run (Loshchilov and Hutter, "SGDR", 2017).
+        clip_norm: global norm that gradients are clipped to; None: no clipping.
+        ema: decay per step of an exponential moving average of the weights (Polyak and Juditsky, 1992), which is
+            evaluated and saved instead of the weights. 0: no average.
+        epsilon: of Adam, added to the root of the second moment; 1e-8 is TensorFlow 1.x's.
+        seed: unsigned 64-bit integer that initial weights, shuffles and noise derive from.
+        binarize: "static" thresholds pixels at 0.5 of the range; "none" keeps grey values.
+        objective: objective to maximize; `_model.objectives` defines them.
+        samples: k, draws of q(z|x) per image; must be 1 except for "iwae" and "dreg".
+        beta: weight of the KL (Higgins et al., "beta-VAE", 2017), for "elbo", "analytic-kl" and "stl".
         kl_warmup_epochs: epochs over which beta rises from 0 (Bowman et al., 2016).
-        free_bits: nats below which a latent dimension's KL is not made smaller (Kingma et al., "Improved variational
-            inference with inverse autoregressive flow", 2016), for each image; of "analytic-kl".
-        precision: "float32", "bfloat16" for the layers of a training step (weights, losses, evaluation stay float32),
-            or "auto": bfloat16 where the hardware computes in it.
-        validation_fraction: part of the training images that is not trained on and measured each epoch: what settings
-            are chosen by, so that the test images say something of them. 0 for data with a validation part of its own.
-        patience: epochs without a better ELBO of the validation part after which training stops; the weights of the best
-            epoch are kept. 0: all epochs are run, and the last is kept.
-        deterministic: run TensorFlow with op determinism, so that a seed gives the same run every time.
+        free_bits: nats per image and latent dimension below which the KL is not reduced (Kingma et al., "Improved
+            variational inference with inverse autoregressive flow", 2016), for "analytic-kl".
+        precision: of the layers in a training step: "float32", "bfloat16", or "auto", which means bfloat16 if the
+            hardware supports it. Weights, losses and evaluation are always float32.
+        validation_fraction: fraction of the training images to hold out and evaluate after each epoch. Choose settings
+            by this ELBO, so that the test ELBO stays unbiased. 0 for data with its own validation set.
+        patience: number of epochs without a better validation ELBO after which training stops. The run keeps the
+            weights of the best epoch. 0: run all epochs and keep the last.
+        deterministic: run TensorFlow with op determinism, so that the seed determines the run.
     """
 
     model: ModelConfig = ModelConfig()
@@ -183,29 +183,33 @@ class TrainConfig:
                 raise InputError(f"{name} must be one of {get_args(choice)}; found {getattr(self, name)!r}")
         if self.model.likelihood != "bernoulli" and self.binarize != "none":
             raise InputError(
-                f"the likelihood {self.model.likelihood} is for pixels of 256 levels: set binarize to 'none'; "
-                f"found {self.binarize!r}"
+                f"the likelihood {self.model.likelihood} expects pixels of 256 levels, found binarize "
+                f"{self.binarize!r}; set it to 'none'"
             )
         self._check_objective()
         check_seed(self.seed)
 
     def _check_objective(self) -> None:
-        """Refuse settings that the objective would ignore."""
+        """Raise `InputError` for settings that the objective ignores."""
         weighted = self.objective in ("iwae", "dreg")
         if weighted and (self.beta != 1.0 or self.kl_warmup_epochs):
-            raise InputError(f"beta and kl_warmup_epochs are not for {self.objective}, which has no KL; leave them out")
+            raise InputError(
+                f"beta and kl_warmup_epochs have no effect on {self.objective}, which has no KL; leave them out"
+            )
         if not weighted and self.samples != 1:
-            raise InputError(f"samples is for iwae and dreg; {self.objective} takes 1, found {self.samples}")
+            raise InputError(
+                f"samples must be 1 for {self.objective}; found {self.samples}. Only iwae and dreg take more"
+            )
         if self.free_bits and self.objective != "analytic-kl":
-            raise InputError(f"free_bits is for analytic-kl; found the objective {self.objective}")
+            raise InputError(f"free_bits expects the objective analytic-kl, found {self.objective}; leave it out")
 
     @property
     def binarize_at(self) -> int | None:
-        """The first grey level, 0 to 255, that counts as 1; None when grey values stay."""
+        """Lowest grey level, 0 to 255, that becomes 1; None without binarization."""
         return BINARIZE_AT if self.binarize == "static" else None
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values, the form of ``config.json``."""
+        """Convert to plain JSON values, as in ``config.json``."""
         fields = dataclasses.asdict(self)
         fields["model"]["image_shape"] = list(self.model.image_shape)
         fields["model"]["filters"] = list(self.model.filters)
@@ -213,7 +217,11 @@ class TrainConfig:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any], source: str) -> "TrainConfig":
-        """The opposite of `to_json`; a field that is not there has its default, and ``source`` is what errors call it.
+        """Convert from `to_json`'s values; missing fields take their defaults.
+
+        Args:
+            fields: JSON values.
+            source: name for error messages.
 
         Raises:
             InputError: a field is unknown, of the wrong type, or out of range.
@@ -228,7 +236,7 @@ class TrainConfig:
 
 
 def _check_types(fields: Mapping[str, Any], examples: Mapping[str, Any], source: str, prefix: str) -> None:
-    """Raise `InputError` unless every field is known and of its example's type; an example of None is a number's."""
+    """Raise `InputError` unless every field is known and has its example's type; None stands for an optional number."""
     for name, value in fields.items():
         if name not in examples:
             known = ", ".join(examples)
@@ -252,16 +260,20 @@ def _is_like(value: Any, example: Any) -> bool:
 
 
 def read_config(path: Path) -> TrainConfig:
-    """Read a recipe: TOML with `TrainConfig`'s fields and a table ``[model]``, or the ``config.json`` of any run.
+    """Read a recipe: TOML with `TrainConfig`'s fields and a table ``[model]``, or a run's ``config.json``.
+
+    Missing fields take their defaults.
 
     Raises:
-        InputError: it cannot be read, or a field is unknown or wrong; fields that are left out have their defaults.
+        InputError: the file cannot be read, or a field is unknown or wrong.
     """
     try:
         text = path.read_text()
         fields = tomllib.loads(text) if path.suffix == ".toml" else parse_json(text)
     except (OSError, RecursionError, ValueError) as error:
-        raise InputError(f"{path}: expected a recipe as .toml, or a run's config.json: {error}") from error
+        raise InputError(
+            f"{path}: expected a recipe as .toml, or a run's config.json, found a file that cannot be read: {error}"
+        ) from error
     if path.suffix != ".toml" and isinstance(fields, dict):
         fields = fields.get("config", fields)
     if not isinstance(fields, dict):
@@ -269,10 +281,10 @@ def read_config(path: Path) -> TrainConfig:
     return TrainConfig.from_json(fields, str(path))
 
 
-# Recipes by name. A preset is plain data: `dataclasses.replace` changes what a command line changes.
+# Recipes by name; `dataclasses.replace` applies the options of a command line.
 PRESETS: Mapping[str, TrainConfig] = {
     "notebook": TrainConfig(),
-    # Seventy times the notebook's learning rate, which warm-up and clipping make safe and the decay makes precise.
+    # 70 times the notebook's learning rate: warm-up and clipping keep it stable, and the decay makes it precise.
     "fast": TrainConfig(
         epochs=18,
         learning_rate=7e-3,
@@ -282,7 +294,7 @@ PRESETS: Mapping[str, TrainConfig] = {
         objective="analytic-kl",
         precision="auto",
     ),
-    # As far as the default network goes in an hour on two cores.
+    # The best ELBO of the default network after an hour on two cores.
     "best": TrainConfig(
         epochs=450,
         learning_rate=4e-3,

@@ -1,4 +1,4 @@
-"""Environment variables that a library reads when it is imported, changed meanwhile and put back."""
+"""Temporary changes of environment variables that libraries read on import."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ _BACKEND = "MPLBACKEND"
 
 @contextmanager
 def environment(name: str, value: str | None) -> Iterator[None]:
-    """Give an environment variable a value, or none, within the block."""
+    """Set an environment variable within the block, or unset it if the value is None."""
     before = os.environ.pop(name, None)
     if value is not None:
         os.environ[name] = value
@@ -25,9 +25,9 @@ def environment(name: str, value: str | None) -> Iterator[None]:
 
 @contextmanager
 def any_matplotlib_backend() -> Iterator[None]:
-    """Let the block import Matplotlib, which refuses an ``MPLBACKEND`` that is not installed, as a notebook's.
+    """Let the block import Matplotlib even if ``MPLBACKEND`` names a backend that is not installed.
 
-    Where Matplotlib knows the backend, it has it after the block.
+    Subprocesses inherit this variable from a notebook. After the block, Matplotlib uses the backend if it knows it.
     """
     backend = os.environ.get(_BACKEND)
     if not backend or "matplotlib" in sys.modules:

@@ -1,4 +1,4 @@
-"""How good a trained model is: the ELBO and its parts, the likelihood, and what the latents are used for."""
+"""Evaluate a trained model: ELBO and its terms, likelihood, and use of the latent dimensions."""
 
 import dataclasses
 import math
@@ -16,12 +16,12 @@ from cvae_runtime.elbo import EVALUATION_SEED, gaussian_kl_per_dimension, score_
 from ._model import CVAE, log_likelihood, log_normal, preprocess
 from ._run import COLLAPSE_REMEDY
 
-ACTIVE_VARIANCE = 0.01  # of the means over the test set (Burda, Grosse and Salakhutdinov, 2016)
+ACTIVE_VARIANCE = 0.01  # least variance of an active dimension's means (Burda, Grosse and Salakhutdinov, 2016)
 
-COLLAPSE_IMAGES = 10  # fewer do not show whether means vary
-COLLAPSED_KL = 0.05  # nats, of a dimension
+COLLAPSE_IMAGES = 10  # least number of images for a warning; the means of fewer may agree by chance
+COLLAPSED_KL = 0.05  # nats per dimension
 
-_BATCH = 500  # images encoded, or latents decoded, at a time: bounds the memory
+_BATCH = 500  # images to encode, or latents to decode, at a time; limits the memory
 
 Floats = NDArray[np.float64]
 OnImages = Callable[[int], None]
@@ -29,22 +29,24 @@ OnImages = Callable[[int], None]
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """A model over a test set; everything in nats per image unless said.
+    """Figures of a model on a test set, in nats per image unless stated otherwise.
 
     Attributes:
-        images: of the test set.
-        binarize: which data set these numbers belong to: "static", pixels cut at 0.5, or "none", 8-bit values. Under the
-            bernoulli likelihood the figures of the latter are cross-entropy bounds, comparable with no ELBO.
-        elbo, elbo_stderr: its mean over the images and the standard error of that mean; None for a single image.
-        reconstruction, kl: its parts.
-        nll, nll_stderr: minus the importance-weighted bound of log p(x) with ``samples`` draws; likewise.
-        samples: k.
-        kl_per_dimension: of each latent dimension; they sum to ``kl``.
-        active_units: dimensions whose mean varies over the images by more than 0.01; None for a single image.
-        aggregate_gap: KL of a Gaussian with the mean and covariance of the aggregate posterior, the average of
-            q(z|x) over the images, from the prior: a lower bound of how far samples start from what the decoder knows.
-        bits_per_dimension: minus the ELBO in bits per pixel and channel; None unless the likelihood is one of 8-bit
-            pixels.
+        images: number of test images.
+        binarize: "static" for pixels thresholded at 0.5, "none" for 8-bit values. With "none" and the bernoulli
+            likelihood, the figures are cross-entropy bounds and must not be compared with ELBOs.
+        elbo, elbo_stderr: mean over the images, and the standard error of that mean, which is None for a single image.
+        reconstruction, kl: the two terms of the ELBO.
+        nll, nll_stderr: the negative importance-weighted bound of log p(x) with ``samples`` draws, and its standard
+            error.
+        samples: k, draws per image.
+        kl_per_dimension: KL of each latent dimension; the sum is ``kl``.
+        active_units: number of dimensions whose mean varies over the images with a variance above 0.01; None for a
+            single image.
+        aggregate_gap: KL from the prior of a Gaussian with the mean and covariance of the aggregate posterior, the
+            average of q(z|x) over the images. It is a lower bound of the mismatch between the latents of samples and
+            those that the decoder was trained on.
+        bits_per_dimension: the negative ELBO in bits per pixel and channel; None for the bernoulli likelihood.
     """
 
     images: int
@@ -63,27 +65,27 @@ class Evaluation:
 
     @property
     def warnings(self) -> list[str]:
-        """What a reader should know before trusting the model.
+        """Warnings about the model, such as posterior collapse.
 
-        A posterior has collapsed where most dimensions have means that do not vary over the images and a KL near 0. Few
-        images may be alike by chance, and say nothing of it.
+        The posterior has collapsed if most dimensions have a constant mean over the images and a KL near 0. Fewer than
+        10 images give no warning, since they may agree by chance.
         """
         latent_dim = len(self.kl_per_dimension)
         if self.active_units is None or self.images < COLLAPSE_IMAGES:
             return []
-        # Means of images that are all alike do not vary either, at any KL.
+        # Identical images also have constant means, but their KL is not near 0.
         at_prior = sum(kl < COLLAPSED_KL for kl in self.kl_per_dimension)
         collapsed = min(latent_dim - self.active_units, at_prior)
         if 2 * collapsed <= latent_dim:
             return []
-        return [f"posterior collapse: {collapsed} of {latent_dim} latent dimensions carry nothing; {COLLAPSE_REMEDY}"]
+        return [f"posterior collapse: {collapsed} of {latent_dim} latent dimensions are unused; {COLLAPSE_REMEDY}"]
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """Convert to plain JSON values."""
         return {**dataclasses.asdict(self), "warnings": self.warnings}
 
     def table(self) -> str:
-        """The figures as lines of text."""
+        """Format the figures as a text table."""
         bits = []
         if self.bits_per_dimension is not None:
             data = "8-bit pixels"
@@ -119,8 +121,8 @@ def evaluate(
         model: the trained network.
         images: the test set, uint8 (N, H, W, C).
         binarize_at: see `TrainConfig.binarize_at`.
-        samples: k of the importance-weighted bound; its cost grows with it.
-        on_images: is told how many images are done.
+        samples: k, draws per image of the importance-weighted bound; the time is proportional to it.
+        on_images: called with the number of images done so far.
 
     Raises:
         InputError: fewer than 1 sample, or no images.
@@ -158,9 +160,12 @@ def evaluate(
 
 
 def aggregate_gap(mean: Floats, logvar: Floats) -> float:
-    """KL(N(m, S) || N(0, I)) with the mean m and covariance S of the average of q(z|x), from (N, L) each.
+    """KL(N(m, S) || N(0, I)) with the mean m and covariance S of the average of q(z|x).
 
-    Of all distributions with these moments the Gaussian is the one of least KL, so it bounds the true one from below.
+    Among distributions with these moments, the Gaussian has the lowest KL. The result is therefore a lower bound.
+
+    Args:
+        mean, logvar: of q(z|x), (N, L).
     """
     center = mean.mean(axis=0)
     covariance = np.atleast_2d(np.cov(mean, rowvar=False, bias=True)) + np.diag(np.exp(logvar).mean(axis=0))
@@ -198,7 +203,7 @@ def _importance_weighted(
     samples: int,
     on_images: OnImages,
 ) -> Floats:
-    """log of the mean importance weight of each image, (N,); latents are decoded `_BATCH` at a time."""
+    """Importance-weighted bound of each image, (N,): the log of its mean weight. Decodes `_BATCH` latents at a time."""
 
     @tf.function(
         autograph=False,

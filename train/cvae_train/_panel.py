@@ -1,4 +1,4 @@
-"""One picture of a run: the ELBO curve, what the latents carry, reconstructions, samples, and walks through the latents."""
+"""Evaluation panel: one image with ELBO curve, KL per dimension, reconstructions, samples and latent traversals."""
 
 from collections.abc import Sequence
 from statistics import NormalDist
@@ -13,10 +13,10 @@ from ._evaluate import Evaluation
 from ._model import CVAE, preprocess
 from ._run import EpochRecord, draw, draw_elbo_curve
 
-PAIRS = 10
+PAIRS = 10  # images with their reconstructions
 SAMPLES = (5, 10)  # rows and columns
-WALKED, STEPS, REACH = 5, 10, 3.0  # dimensions, pictures each, standard deviations
-MANIFOLD = 20  # pictures a side, of the 5 to 95 % quantiles
+TRAVERSED, STEPS, REACH = 5, 10, 3.0  # dimensions, images per dimension, standard deviations to either side
+MANIFOLD = 20  # images per side, at the prior's 5 to 95 % quantiles
 
 
 def draw_panel(
@@ -26,7 +26,7 @@ def draw_panel(
     history: Sequence[EpochRecord],
     evaluation: Evaluation,
 ) -> bytes:
-    """Draw the panel as PNG; with two latent dimensions it shows the manifold in the place of the walks."""
+    """Draw the panel as PNG; with two latent dimensions it shows the manifold instead of traversals."""
     return draw(
         (12.0, 7.2), lambda figure: _paint(figure.subplots(2, 3), model, images, binarize_at, history, evaluation)
     )
@@ -50,24 +50,24 @@ def _paint(
     if model.config.latent_dim == 2:
         _show(axes[1, 1], model.sample(manifold_latents()).numpy(), MANIFOLD, "manifold, 5 to 95 % quantiles")
     else:
-        latents = walk_latents(model.encode(x[:1])[0].numpy()[0], evaluation.kl_per_dimension)
-        title = f"{WALKED} latent dimensions from -{REACH:g} to {REACH:g}"
+        latents = traversal_latents(model.encode(x[:1])[0].numpy()[0], evaluation.kl_per_dimension)
+        title = f"{TRAVERSED} latent dimensions from -{REACH:g} to {REACH:g}"
         _show(axes[1, 1], model.sample(latents).numpy(), STEPS, title)
     axes[1, 2].axis("off")
     axes[1, 2].text(0.0, 1.0, evaluation.table(), family="monospace", fontsize=7, va="top", wrap=True)
 
 
-def walk_latents(start: NDArray[np.float32], kl_per_dimension: Sequence[float]) -> NDArray[np.float32]:
-    """From one latent (L,), the dimensions of the largest KL moved one at a time: (dimensions * STEPS, L)."""
-    fullest = np.argsort(kl_per_dimension)[::-1][:WALKED]
-    latents = np.tile(start, (len(fullest), STEPS, 1))
-    for row, dimension in enumerate(fullest):
+def traversal_latents(start: NDArray[np.float32], kl_per_dimension: Sequence[float]) -> NDArray[np.float32]:
+    """Vary the dimensions of highest KL one at a time, from one latent (L,): (dimensions * STEPS, L)."""
+    by_kl = np.argsort(kl_per_dimension)[::-1][:TRAVERSED]
+    latents = np.tile(start, (len(by_kl), STEPS, 1))
+    for row, dimension in enumerate(by_kl):
         latents[row, :, dimension] = np.linspace(-REACH, REACH, STEPS)
     return latents.reshape(-1, len(start))
 
 
 def manifold_latents() -> NDArray[np.float32]:
-    """A square of two-dimensional latents at the prior's 5 to 95 % quantiles, row by row from the top: (400, 2)."""
+    """Grid of two-dimensional latents at the prior's 5 to 95 % quantiles, row by row from the top: (400, 2)."""
     quantiles = [NormalDist().inv_cdf(p) for p in np.linspace(0.05, 0.95, MANIFOLD)]
     across, down = np.meshgrid(quantiles, quantiles[::-1])
     return np.stack([across, down], axis=-1).reshape(-1, 2).astype(np.float32)
@@ -80,7 +80,7 @@ def _reconstruct(model: CVAE, x: NDArray[np.float32]) -> NDArray[np.float32]:
 def _draw_kl(axes: Any, evaluation: Evaluation) -> None:
     values = sorted(evaluation.kl_per_dimension, reverse=True)
     axes.bar(range(1, len(values) + 1), values, color="tab:blue")
-    axes.set(xlabel="latent dimension, fullest first", ylabel="KL (nats)")
+    axes.set(xlabel="latent dimension, highest KL first", ylabel="KL (nats)")
     active = evaluation.active_units
     axes.set_title("KL of each dimension" if active is None else f"{active} of {len(values)} dimensions are active")
 

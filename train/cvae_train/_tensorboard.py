@@ -1,4 +1,4 @@
-"""TensorBoard's event files: the history as scalars, the samples as pictures, and the test images in the projector."""
+"""TensorBoard callback: the history as scalars, the samples as images, and the test images in the projector."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from ._config import TrainConfig
 from ._model import preprocess
 from ._run import Callback, EpochRecord, RunFolder, RunResult
 
-PROJECTED = 2500  # images: a sprite of 50 x 50, which a browser still shows at once
+PROJECTED = 2500  # images, a sprite of 50 x 50; browsers display larger ones slowly
 
 _SCALARS = {
     "elbo/test": "elbo",
@@ -27,10 +27,10 @@ _SCALARS = {
 
 
 class TensorBoard(Callback):
-    """Writes what ``tensorboard --logdir RUN`` shows, into the run's folder.
+    """Write event files for ``tensorboard --logdir RUN`` into the run folder.
 
     Args:
-        test_images: uint8 (N, H, W, C); the first 2,500 go to the projector, as the means of q(z|x).
+        test_images: uint8 (N, H, W, C); the projector shows the means of q(z|x) for the first 2,500.
 
     Raises:
         MissingExtraError: TensorBoard is not installed.
@@ -40,12 +40,12 @@ class TensorBoard(Callback):
         require("tensorboard", "tensorboard")
         self._images = test_images[:PROJECTED]
 
-    def begin(self, folder: RunFolder, config: TrainConfig, history: Sequence[EpochRecord]) -> None:  # noqa: ARG002
+    def on_train_begin(self, folder: RunFolder, config: TrainConfig, history: Sequence[EpochRecord]) -> None:  # noqa: ARG002
         """See `Callback`."""
         self._folder = folder.tensorboard
         self._writer = tf.summary.create_file_writer(str(self._folder))
 
-    def epoch(self, record: EpochRecord, samples: NDArray[np.float32]) -> None:
+    def on_epoch_end(self, record: EpochRecord, samples: NDArray[np.float32]) -> None:
         """See `Callback`."""
         with self._writer.as_default(step=record.epoch):
             for tag, name in _SCALARS.items():
@@ -54,7 +54,7 @@ class TensorBoard(Callback):
             tf.summary.image("samples", picture_grid(to_uint8(samples))[np.newaxis])
         self._writer.flush()
 
-    def end(self, result: RunResult) -> None:
+    def on_train_end(self, result: RunResult) -> None:
         """See `Callback`."""
         from tensorboard.plugins import projector
 

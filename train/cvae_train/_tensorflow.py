@@ -1,4 +1,4 @@
-"""TensorFlow and Keras as guests: imported without their chatter, and global settings put back."""
+"""Import TensorFlow and Keras without their log output, and restore global settings."""
 
 import os
 import sys
@@ -15,25 +15,25 @@ from ._environment import any_matplotlib_backend, environment
 
 
 def import_tensorflow(*, verbose: bool = False, extra: str = "train") -> ModuleType:
-    """Import TensorFlow, and Keras on it whatever ``KERAS_BACKEND`` and ``keras.json`` say.
+    """Import TensorFlow, and Keras with the TensorFlow backend, regardless of ``KERAS_BACKEND`` and ``keras.json``.
 
     Args:
-        verbose: show what TensorFlow's C++ side logs meanwhile.
-        extra: what errors name.
+        verbose: show the log output of TensorFlow's C++ code.
+        extra: the extra to name in errors.
 
     Raises:
         MissingExtraError: TensorFlow is not installed.
-        InputError: Keras was imported before on another backend, or cannot read its ``keras.json``.
+        InputError: Keras was imported earlier with another backend, or cannot read its ``keras.json``.
     """
     if verbose:
         return _import(extra)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with hushed():
+    with suppress_native_stderr():
         return _import(extra)
 
 
 def _import(extra: str) -> ModuleType:
-    # TensorFlow imports Keras, and Keras Matplotlib.
+    # TensorFlow imports Keras, and Keras imports Matplotlib.
     with environment("KERAS_BACKEND", "tensorflow"), any_matplotlib_backend():
         try:
             tensorflow, keras = require("tensorflow", extra), require("keras", extra)
@@ -42,7 +42,7 @@ def _import(extra: str) -> ModuleType:
             if not settings.is_file():
                 raise
             raise InputError(
-                f"{settings}: expected settings that Keras can be imported with, found {error!r}; correct or remove the file"
+                f"{settings}: expected valid settings of Keras, found {error!r}; fix or remove the file"
             ) from error
     if (backend := keras.config.backend()) != "tensorflow":
         raise InputError(
@@ -53,11 +53,11 @@ def _import(extra: str) -> ModuleType:
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
-    """Drop what C++ code writes to stderr within the block; where the block fails it is printed after all.
+def suppress_native_stderr() -> Iterator[None]:
+    """Drop what C++ code writes to stderr within the block; print it if the block raises.
 
-    On a machine without a GPU, TensorFlow logs a dozen lines about one when it is imported and first used, straight to
-    the file descriptor and past every log level that it reads.
+    On a machine without a GPU, TensorFlow logs a dozen lines about the missing GPU on import and first use. It writes
+    them to the file descriptor and ignores its own log levels.
     """
     if sys.stderr is None:  # a program without a console
         yield
@@ -68,7 +68,7 @@ def hushed() -> Iterator[None]:
         os.dup2(log.fileno(), 2)
         try:
             yield
-        except CvaeError:  # says all that there is to say
+        except CvaeError:  # the message is complete without the log
             raise
         except BaseException:
             log.seek(0)
@@ -80,14 +80,14 @@ def hushed() -> Iterator[None]:
 
 
 @contextmanager
-def op_determinism(wanted: bool) -> Iterator[None]:
-    """Run a block with TensorFlow's op determinism, where it is wanted, and leave it as it was before.
+def op_determinism(enable: bool) -> Iterator[None]:
+    """Run the block with TensorFlow's op determinism if ``enable``, and restore the previous setting afterwards.
 
-    Left on, it would make the caller's own ``tf.random.normal`` fail: it refuses to draw without a global seed.
+    With op determinism left on, the caller's own ``tf.random.normal`` would raise, since there is no global seed.
     """
-    from tensorflow.python.framework import config  # only switching on is public
+    from tensorflow.python.framework import config  # the public API cannot disable it
 
-    if not wanted or config.is_op_determinism_enabled():
+    if not enable or config.is_op_determinism_enabled():
         yield
         return
     config.enable_op_determinism()

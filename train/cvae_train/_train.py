@@ -1,4 +1,4 @@
-"""Training a model from its first epoch to its last, or from where it was left."""
+"""Train a model, resume a run, and load a finished one."""
 
 import contextlib
 import dataclasses
@@ -38,13 +38,13 @@ from ._run import (
     Plan,
     RunFolder,
     RunResult,
+    check_finished,
     describe_environment,
     gif_epochs,
     history_of,
     history_table,
     kept_epoch,
     read_history,
-    refuse_unfinished,
     sample_picture,
     stops_early,
     write_elbo_curve,
@@ -66,69 +66,71 @@ def train(
     quiet: bool = False,
     callbacks: Sequence[Callback] = (),
 ) -> RunResult:
-    """Train a model and leave config, history, checkpoint, pictures and weights in a run folder.
+    """Train a model and write config, history, checkpoint, sample images and weights to a run folder.
 
     Args:
-        config: the recipe; the 2018 notebook's if not given.
-        data: the images; the embedded MNIST if not given.
-        run: the run folder; ``runs/0001`` or the next free number if not given.
-        resume: go on with the run in that folder from its last whole epoch, if there is one. The result is that of
-            undisturbed training: it computes with the towers, threads and precision that the run was begun with, on
-            fewer cores, too. Where that cannot be, on other devices, a warning says so.
-        overwrite: delete the run in that folder first; a folder that holds anything else is left as it is.
+        config: the recipe; default: the 2018 notebook's.
+        data: the images; default: the embedded MNIST.
+        run: the run folder; default: ``runs/0001`` or the next free number.
+        resume: continue the run in that folder from its last complete epoch, if there is one. The result equals that of
+            an uninterrupted run: towers, threads and precision stay the same, even on fewer cores. On a different kind
+            of device this is impossible, and a warning is logged.
+        overwrite: delete the run in that folder first. A folder that is not a run is not deleted.
         quiet: show no progress.
-        callbacks: are told of the run's progress.
+        callbacks: called at the start and end of the run and after each epoch.
 
     Raises:
-        InputError: data and config do not fit each other, or the folder holds a run of other settings.
-        TargetExistsError: the folder holds a run and neither resume nor overwrite was given.
-        DivergedError: the loss became infinite or not a number.
+        InputError: data and config do not match, or the folder holds a run with other settings.
+        TargetExistsError: the folder holds a run, and neither resume nor overwrite is set.
+        DivergedError: the loss became infinite or NaN.
         WorkerLostError: another worker of the cluster ended.
     """
     config = config or TrainConfig()
     data = data or load_data()
     if data.image_shape != config.model.image_shape:
         raise InputError(
-            f"the model takes images of shape {config.model.image_shape}, the data has {data.image_shape}; "
-            f"give ModelConfig the data's image_shape"
+            f"data: expected images of the model's shape {config.model.image_shape}, found {data.image_shape}; "
+            f"set ModelConfig.image_shape to the shape of the data"
         )
     lines = describe_images(config, data)
     folder = RunFolder(Path(run) if run is not None else _next_free(Path("runs")))
     begun = folder.read_plan() if resume and folder.config.is_file() else None
     compute = choose_compute(config.precision, config.batch_size, begun)
     cluster = join_cluster()
-    with cluster.watched(), op_determinism(config.deterministic), contextlib.ExitStack() as stack:
+    with cluster.detect_lost_workers(), op_determinism(config.deterministic), contextlib.ExitStack() as stack:
         info = DataInfo.of(data)
         cluster.check_agreement(f"{config} {info.fingerprint} {compute.precision}")
-        # The workers' steps are cut by the number of towers, and must be cut alike.
-        compute = dataclasses.replace(compute, towers=int(cluster.number_of_chief(compute.towers)))
+        # All workers must divide an epoch into the same chunks, which depend on the number of towers.
+        compute = dataclasses.replace(compute, towers=int(cluster.broadcast_number(compute.towers)))
         plan = Plan(**dataclasses.asdict(compute), replicas=cluster.replicas, workers=cluster.workers)
         prepared = folder.prepared(config, info, describe_environment(), plan, resume=resume, overwrite=overwrite)
-        cluster.on_chief(lambda: stack.enter_context(prepared))
-        if cluster.number_of_chief(cluster.chief and folder.finished):
+        cluster.run_on_chief(lambda: stack.enter_context(prepared))
+        if cluster.broadcast_number(cluster.chief and folder.finished):
             return _finished(folder, config, cluster)
         if cluster.chief and begun not in (None, plan):
             _log.warning(
-                "%s was begun with %s and goes on with %s: expect other last digits than of an undisturbed run",
+                "%s was started with %s and continues with %s: its results will differ in rounding from those of an "
+                "uninterrupted run",
                 folder.path,
                 *begun.differences(plan),
             )
-        with cluster.strategy.scope():  # for its variables alone: Keras's optimizers work on replicas from outside it
+        # Only variables need the scope; Keras's optimizers must be called outside of it.
+        with cluster.strategy.scope():
             loop = Loop(config, data, compute, cluster)
         history = _continue(folder, loop, cluster)
         listeners = callbacks if cluster.chief else ()
         for callback in listeners:
-            callback.begin(folder, config, tuple(history))
+            callback.on_train_begin(folder, config, tuple(history))
         with Progress(config.epochs, loop.train_count, quiet=quiet or not cluster.chief) as progress:
             for line in (*lines, _describe(compute, cluster)):
-                progress.say(line)
+                progress.print(line)
             _run_epochs(folder, loop, history, progress, listeners)
         if cluster.chief:
             _finish(folder, loop, history)
-        cluster.share_variables(loop.model.variables)
+        cluster.broadcast_variables(loop.model.variables)
         result = RunResult(folder.path, config, history, loop.model)
         for callback in listeners:
-            callback.end(result)
+            callback.on_train_end(result)
         return result
 
 
@@ -141,9 +143,9 @@ def _describe(compute: Compute, cluster: Cluster) -> str:
 
 
 def _finished(folder: RunFolder, config: TrainConfig, cluster: Cluster) -> RunResult:
-    """The result of a run that was finished before."""
+    """Load a run that is already finished, on every worker."""
     result = load_run(folder.path) if cluster.chief else RunResult(folder.path, config, [], CVAE(config.model))
-    cluster.share_variables(result.model.variables)
+    cluster.broadcast_variables(result.model.variables)
     return dataclasses.replace(result, history=_share_history(result.history, cluster))
 
 
@@ -151,67 +153,67 @@ def load_run(path: str | Path) -> RunResult:
     """Read a finished run.
 
     Raises:
-        InputError: no finished run lies there.
+        InputError: the folder does not hold a finished run.
     """
     folder = RunFolder(Path(path))
     config, _ = folder.read_config()
-    refuse_unfinished(folder)
+    check_finished(folder)
     model = CVAE(config.model)
     load_weights(folder.weights, model)
     return RunResult(folder.path, config, read_history(folder.history), model)
 
 
 def _continue(folder: RunFolder, loop: Loop, cluster: Cluster) -> list[EpochRecord]:
-    """Put the folder's checkpoint into the loop, or save the loop as the first one: the epochs that are done."""
+    """Load the folder's checkpoint into the loop, or save the first checkpoint; return the history so far."""
     history: list[EpochRecord] = []
     if cluster.chief and folder.checkpoint.exists():
         history = load_checkpoint(folder.checkpoint, loop.model, loop.optimizer)
-        _check_left(folder, loop, history)
+        _check_resumable(folder, loop, history)
     elif cluster.chief:
         _save_epoch(folder, loop, history)
-    cluster.share_variables([*loop.model.variables, *loop.optimizer.variables])
+    cluster.broadcast_variables([*loop.model.variables, *loop.optimizer.variables])
     return _share_history(history, cluster)
 
 
-def _check_left(folder: RunFolder, loop: Loop, history: Sequence[EpochRecord]) -> None:
-    """Raise `InputError` unless what the end of the run needs of the epochs that are done is whole: now, not at the end."""
+def _check_resumable(folder: RunFolder, loop: Loop, history: Sequence[EpochRecord]) -> None:
+    """Raise `InputError` if a file that the end of the run will need is missing or damaged."""
     try:
         for epoch in gif_epochs(len(history)):
             read_picture(folder.sample(epoch), str(folder.sample(epoch)))
         if loop.config.patience and history:
             read_npz(folder.best, [variable.path for variable in loop.model.variables])
     except InputError as error:
-        raise InputError(f"{error}; restore the file, or begin anew with --overwrite") from error
+        raise InputError(f"{error}; restore the file, or start again with --overwrite") from error
 
 
 def _share_history(history: Sequence[EpochRecord], cluster: Cluster) -> list[EpochRecord]:
-    """The chief's history."""
-    table = np.zeros((int(cluster.number_of_chief(len(history))), COLUMNS))
+    """Send the chief's history to every worker."""
+    table = np.zeros((int(cluster.broadcast_number(len(history))), COLUMNS))
     table[: len(history)] = history_table(history)
-    return history_of(*cluster.of_chief([table]))
+    return history_of(*cluster.broadcast([table]))
 
 
 def _run_epochs(
     folder: RunFolder, loop: Loop, history: list[EpochRecord], progress: Progress, listeners: Sequence[Callback]
 ) -> None:
-    """Train until the last epoch or early stopping, and leave every epoch's record in ``history``."""
+    """Train until the last epoch or until early stopping; append a record per epoch to ``history``."""
     config = loop.config
     while len(history) < config.epochs and not stops_early(history, config.patience):
         epoch = len(history) + 1
-        progress.begin(epoch)
+        progress.begin_epoch(epoch)
         history.append(_run_epoch(loop, epoch, progress))
         if loop.cluster.chief:
             samples = _save_epoch(folder, loop, history)
-        progress.end(history[-1], config.model.bits_per_dimension(history[-1].elbo))
+        progress.end_epoch(history[-1], config.model.bits_per_dimension(history[-1].elbo))
         for callback in listeners:
-            callback.epoch(history[-1], samples)
+            callback.on_epoch_end(history[-1], samples)
     if len(history) < config.epochs:
-        progress.say(f"no better validation ELBO for {config.patience} epochs: stopped")
+        progress.print(f"stopped early: no better validation ELBO for {config.patience} epochs")
 
 
 def _run_epoch(loop: Loop, epoch: int, progress: Progress) -> EpochRecord:
     start = time.perf_counter()
-    train_elbo = loop.train_epoch(epoch, progress.images)
+    train_elbo = loop.train_epoch(epoch, progress.update)
     seconds = time.perf_counter() - start
     with loop.averaged():
         reconstruction, kl = loop.test_elbo(epoch)
@@ -221,9 +223,9 @@ def _run_epoch(loop: Loop, epoch: int, progress: Progress) -> EpochRecord:
 
 
 def _save_epoch(folder: RunFolder, loop: Loop, history: Sequence[EpochRecord]) -> NDArray[np.float32]:
-    """Save the last epoch of the history; its samples."""
-    # The checkpoint is the truth that a resumed run starts from, so what belongs to the epoch is written before it
-    # and what only repeats it after; both come out the same when they are written again.
+    """Save the last epoch of the history; return its samples."""
+    # A resumed run starts from the checkpoint. The other files of the epoch are therefore written before it, and
+    # history.csv, which only repeats it, after it. Writing any of them again gives the same bytes.
     config, epoch = loop.config, len(history)
     latents = prior_latents(config.seed, 0, SAMPLES, config.model.latent_dim)
     with loop.averaged():

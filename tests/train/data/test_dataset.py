@@ -24,7 +24,7 @@ def test_embedded_mnist_is_the_real_one():
     assert mnist.train.shape == (60_000, 28, 28, 1)
     assert mnist.test.shape == (10_000, 28, 28, 1)
     assert set(np.unique(mnist.train)) == {0, 255}
-    # Counts of the digits 0 to 9, as the database's description gives them.
+    # Counts of the digits 0 to 9, from the description of the database.
     assert np.bincount(mnist.train_labels).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     assert np.bincount(mnist.test_labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     assert mnist.test_labels[:5].tolist() == [7, 2, 1, 0, 4]
@@ -86,7 +86,7 @@ def test_idx_faults_name_the_file_what_was_expected_and_found(tmp_path, images, 
         load_data(tmp_path)
     write_idx(bad, images[:, :4])
     with pytest.raises(
-        InputError, match=r"expected pictures of one size, found 2 \(width x height\): 8x8 \(5\), 8x4 \(5\)"
+        InputError, match=r"expected images of one size, found 2 sizes \(width x height\): 8x8 \(5\), 8x4 \(5\)"
     ):
         load_data(tmp_path)
 
@@ -166,7 +166,7 @@ def test_a_folder_of_two_npy_files_is_mapped(tmp_path, images, limit):
     assert isinstance(data.train, np.memmap) == isinstance(data.test, np.memmap) == (limit == 0)
     if limit == 0:
         assert data.train.filename == tmp_path / "train.npy"  # not copied
-    with pytest.raises(InputError, match=f"{tmp_path}: has a test part of its own; leave --test-fraction out"):
+    with pytest.raises(InputError, match=f"{tmp_path}: has its own test set; leave --test-fraction out"):
         load_data(tmp_path, DataOptions(test_fraction=0.5))
 
 
@@ -177,7 +177,7 @@ def test_a_folder_of_two_npy_files_is_mapped(tmp_path, images, limit):
         (np.float32(1), r"set\.npy: expected pictures of shape .*, found shape \(\)"),
         (np.zeros((3, 4, 4), int), r"set\.npy: expected uint8, bool, or float in \[0, 1\], found int64"),
         (np.zeros((3, 4, 4)) + 9, r"set\.npy: float pictures must lie in \[0, 1\], found 9 to 9"),
-        (np.zeros((1, 4, 4)), r"set\.npy: expected at least two pictures, so that one can be held out, found 1"),
+        (np.zeros((1, 4, 4)), r"set\.npy: expected at least two images, one to train on and one to hold out, found 1"),
         (np.array([None]), r"set\.npy: cannot be read as a NumPy file: "),
     ],
 )
@@ -220,7 +220,7 @@ def test_images_beyond_the_limit_lie_on_the_disk_from_any_source(tmp_path, image
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts and limits what a process takes for its data")
 def test_mapped_images_are_never_in_memory_as_a_whole(tmp_path, fresh_python):
-    """A process that may take 60 MiB more loads, checks and converts arrays of 64 and 128 MiB."""
+    """A process limited to 60 MiB of additional memory loads, checks and converts arrays of 64 and 128 MiB."""
     pixels = np.arange(64 << 20, dtype=np.uint64).astype(np.uint8).reshape(-1, 128, 128, 1)
     (tmp_path / "both").mkdir()
     np.save(tmp_path / "both/train.npy", pixels)
@@ -255,23 +255,23 @@ print(Dataset(mapped, mapped).fingerprint)
 
 
 def test_other_sources_are_refused(tmp_path):
-    with pytest.raises(InputError, match="found nothing; without DATA the embedded MNIST is used"):
+    with pytest.raises(InputError, match="found nothing; leave DATA out to use the embedded MNIST"):
         load_data(tmp_path / "missing")
     found = {
-        "a.txt": (b"x", "found text; without DATA"),
+        "a.txt": (b"x", "found text; leave DATA out"),
         "a.csv": (
             b"1,2,3\n4,5,6\n",
-            r"found CSV \(save its pixels by numpy\.save, as an array uint8 \(N, H, W\)\); without",
+            r"found CSV \(save its pixels with numpy\.save, as an array uint8 \(N, H, W\)\); leave",
         ),
-        "a.tfrecord": (b"", "expected at least two pictures, so that one can be held out, found 0"),
-        "a.zip": (b"PK\x05\x06" + bytes(18), "found ZIP; without DATA"),
+        "a.tfrecord": (b"", "expected at least two images, one to train on and one to hold out, found 0"),
+        "a.zip": (b"PK\x05\x06" + bytes(18), "found ZIP; leave DATA out"),
     }
     for name, (content, message) in found.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match=message):
             load_data(tmp_path / name)
     Image.new("L", (4, 4)).save(tmp_path / "one.png")
-    with pytest.raises(InputError, match="found one PNG, where training takes many pictures: name their folder"):
+    with pytest.raises(InputError, match=r"found one PNG \(training needs many images: name their folder\)"):
         load_data(tmp_path / "one.png")
 
 
@@ -301,13 +301,13 @@ def test_idx_files_of_several_sets_are_refused(tmp_path, images, write_idx):
         load_data(tmp_path)
     assert str(caught.value) == (
         f"{tmp_path}: expected one IDX file of test images, found {names[1]}, {names[3]}; "
-        f"put each set into a folder of its own"
+        f"put each data set into its own folder"
     )
 
 
 def test_one_idx_file_is_split_by_numbers(tmp_path, images, write_idx):
     data = load_data(write_idx(tmp_path / "digits", images))
-    assert (len(data.train), len(data.test), data.notes) == (4, 1, ("0.1 of all is held out for testing",))
+    assert (len(data.train), len(data.test), data.notes) == (4, 1, ("a fraction of 0.1 is held out for testing",))
 
 
 @pytest.mark.parametrize("names", [("x_train", "x_test", "x_val"), ("train_images", "test_images", "val_images")])
@@ -315,16 +315,16 @@ def test_arrays_of_an_archive_are_parts_by_their_names(tmp_path, images, names):
     arrays = dict(zip(names, (images, images[:2], images[:3]), strict=True))
     np.savez(tmp_path / "set.npz", **arrays, y_train=np.zeros(5), train_labels=np.zeros(5))
     data = load_data(tmp_path / "set.npz")
-    assert [len(part) for part in data.parts] == [5, 2, 3]
+    assert [len(part) for part in data.splits] == [5, 2, 3]
     assert data.notes == (
-        f"{names[0]} is trained on, {names[1]} is the test part, {names[2]} is the validation part",
+        f"{names[0]} is trained on, {names[1]} is the test set, {names[2]} is the validation set",
         "passed over 2 arrays: y_train, train_labels",
     )
 
 
 def test_one_array_of_an_archive_is_split_and_others_are_listed(tmp_path, images):
     np.savez(tmp_path / "one.npz", images)
-    assert [len(part) for part in load_data(tmp_path / "one.npz").parts] == [4, 1]
+    assert [len(part) for part in load_data(tmp_path / "one.npz").splits] == [4, 1]
     np.savez(tmp_path / "two.npz", images=images, labels=np.zeros(5))
     with pytest.raises(InputError) as caught:
         load_data(tmp_path / "two.npz")
@@ -337,7 +337,7 @@ def test_one_array_of_an_archive_is_split_and_others_are_listed(tmp_path, images
 def test_a_folder_s_array_for_validation_is_read_too(tmp_path, images):
     for name, count in (("train", 5), ("test", 2), ("validation", 3)):
         np.save(tmp_path / f"{name}.npy", images[:count])
-    assert [len(part) for part in load_data(tmp_path).parts] == [5, 2, 3]
+    assert [len(part) for part in load_data(tmp_path).splits] == [5, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -360,7 +360,7 @@ def test_arrays_of_another_layout_get_advice_that_works(tmp_path, shape, advice)
         f"found shape {shape}; {advice}"
     )
     np.save(tmp_path / "set.npy", eval(advice[advice.index("array") :], {"array": array}))
-    assert sum(map(len, load_data(tmp_path / "set.npy").parts)) == 5
+    assert sum(map(len, load_data(tmp_path / "set.npy").splits)) == 5
 
 
 @pytest.mark.parametrize(

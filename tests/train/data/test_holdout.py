@@ -1,4 +1,4 @@
-"""Holding pictures out: by their names alone."""
+"""Holding out images by their names alone."""
 
 import hashlib
 
@@ -36,7 +36,7 @@ def test_more_are_held_out_beside_those_that_were(keys, a, b):
 
 @given(KEYS)
 def test_a_picture_more_moves_at_most_one_other(keys):
-    """The others keep their places in the ranking, so that a set that grows stays nearly the same."""
+    """The other images keep their order in the ranking, so the held out set of a growing set changes little."""
     before = held_out(keys[:-1], 0.3) if len(keys) > 2 else np.array([True])
     assert int((before ^ held_out(keys, 0.3)[:-1]).sum()) <= 1
 
@@ -45,7 +45,12 @@ def test_the_ranking_is_by_sha256():
     keys = [f"cats/{number}.png" for number in range(50)]
     expected = set(sorted(keys, key=lambda key: hashlib.sha256(key.encode()).hexdigest())[:5])
     assert {key for key, chosen in zip(keys, held_out(keys, 0.1), strict=True) if chosen} == expected
-    assert held_out(["a", "b", "c", "d"], 0.5).tolist() == [False, False, True, True]  # begin with ca, 3e, 2e and 18
+    assert held_out(["a", "b", "c", "d"], 0.5).tolist() == [
+        False,
+        False,
+        True,
+        True,
+    ]  # the digests start with ca, 3e, 2e and 18
 
 
 def test_a_name_that_is_no_text_has_its_place():
@@ -56,4 +61,4 @@ def test_a_name_that_is_no_text_has_its_place():
 def test_of_fewer_than_two_none_can_be_held_out(keys):
     with pytest.raises(InputError) as caught:
         held_out(keys, 0.5)
-    assert str(caught.value) == f"expected at least two pictures, so that one can be held out, found {len(keys)}"
+    assert str(caught.value) == f"expected at least two images, one to train on and one to hold out, found {len(keys)}"

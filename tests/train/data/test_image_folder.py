@@ -1,4 +1,4 @@
-"""Folders of pictures: which files are read, as what, and what happens to those that cannot be."""
+"""Folders of images: which files are read, how they are split, and errors for those that cannot be read."""
 
 import errno
 import logging
@@ -21,7 +21,7 @@ GREY = DataOptions(channels=1)
 
 @pytest.fixture
 def save(tmp_path):
-    """A function that saves a picture of one colour, or of an array, below ``tmp_path/set``."""
+    """A function that saves an image of one colour, or of an array, below ``tmp_path/set``."""
 
     def save(name, picture=0, size=(4, 4), mode="L", **options):
         path = tmp_path / "set" / name
@@ -39,7 +39,7 @@ def folder(tmp_path):
 
 
 def levels(images):
-    """The first pixel of each picture: how these tests tell them apart."""
+    """The first pixel of each image, by which these tests identify it."""
     return images[:, 0, 0, 0].tolist()
 
 
@@ -71,12 +71,10 @@ def test_train_and_test_are_the_parts_where_there_are_both(save, folder):
     data = load_data(folder)
     assert (levels(data.train), levels(data.test), levels(data.validation)) == ([20, 10], [30], [40])
     assert refusal(folder, DataOptions(test_fraction=0.5)) == (
-        f"{folder}: has a test part of its own; leave --test-fraction out"
+        f"{folder}: has its own test set; leave --test-fraction out"
     )
     (folder / "test/3.png").unlink()
-    assert refusal(folder) == (
-        f"{folder / 'test'}: expected pictures (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP), found none"
-    )
+    assert refusal(folder) == (f"{folder / 'test'}: expected images (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP), found none")
 
 
 def test_train_alone_is_a_name_like_any_other(save, folder):
@@ -84,8 +82,8 @@ def test_train_alone_is_a_name_like_any_other(save, folder):
     data = load_data(folder)
     assert sorted(levels(data.train) + levels(data.test)) == [10, 20]
     assert data.notes == (
-        "0.1 of all is held out for testing",
-        "train/ is read like any other folder, since none beside it makes it a part",
+        "a fraction of 0.1 is held out for testing",
+        "train/ is read like any other folder, since no folder beside it completes a split",
     )
 
 
@@ -95,7 +93,7 @@ def test_held_back_pictures_are_not_trained_on(save, folder, train, held):
     save(f"{train}/1.png", 10), save(f"{train}/a/2.png", 20), save(f"{held}/3.png", 30), save("4.png", 40)
     data = load_data(folder)
     assert (levels(data.train), levels(data.test), data.validation) == ([10, 20], [30], None)
-    meaning = "is the test part"
+    meaning = "is the test set"
     if held.lower() in ("val", "validation", "valid", "dev"):
         meaning += ", since there is no other"
     assert data.notes == (
@@ -108,7 +106,7 @@ def test_a_validation_part_beside_a_test_part_is_one(save, folder):
     save("train/1.png", 10), save("test/2.png", 20), save("val/3.png", 30), save("eval/4.png", 40)
     data = load_data(folder)
     assert (levels(data.train), levels(data.test), levels(data.validation)) == ([10], [40, 20], [30])
-    assert data.notes == ("train/ is trained on, eval/, test/ is the test part, val/ is the validation part",)
+    assert data.notes == ("train/ is trained on, eval/, test/ is the test set, val/ is the validation set",)
     without = Dataset(data.train, data.test)
     assert data.fingerprint != without.fingerprint
 
@@ -128,8 +126,8 @@ def test_a_held_back_folder_without_one_for_training_is_an_error(save, folder, h
     if others:
         save(others)
     assert refusal(folder) == (
-        f"{folder}: expected a folder train/ beside {held}/, whose name holds it back from training, found none; "
-        f"move the pictures to train on into {folder / 'train'}, or give {held}/ another name"
+        f"{folder}: expected a folder train/ beside {held}/, whose name excludes it from training, found none; "
+        f"move the training images into {folder / 'train'}, or rename {held}/"
     )
 
 
@@ -137,11 +135,11 @@ def test_a_held_back_folder_deeper_in_is_read_and_said(save, folder):
     save("2019/test/1.png", 10), save("2019/2.png", 20)
     data = load_data(folder)
     assert sorted(levels(data.train) + levels(data.test)) == [10, 20]
-    assert data.notes[1] == "2019/test/ is read like any other folder, since none beside it makes it a part"
+    assert data.notes[1] == "2019/test/ is read like any other folder, since no folder beside it completes a split"
 
 
 def test_content_decides_what_is_a_picture(save, folder):
-    """TIFF, GIF, PPM, and PNG by any name; text by the name of none is passed over, by the name of one an error."""
+    """Images are read by any name; text with the name of an image is an error, other text is passed over."""
     save("1.tiff", 10), save("2.GIF", 20), save("3.pgm", 30), save("4.dat", 40, format="PNG")
     save("5", 50, format="TIFF"), save("6.heic", 60, format="BMP")
     for name, content in (("a.csv", b"1,2,3\n4,5,6\n"), ("b.heic", b"\0\0\0\x18ftypheic"), (".c.png", b"")):
@@ -169,7 +167,7 @@ def test_the_held_out_part_is_as_large_as_asked(save, folder):
 
 def test_one_picture_is_too_few(save, folder):
     save("1.png")
-    assert refusal(folder) == f"{folder}: expected at least two pictures, so that one can be held out, found 1"
+    assert refusal(folder) == f"{folder}: expected at least two images, one to train on and one to hold out, found 1"
 
 
 def test_links_are_followed_but_not_in_circles(save, folder, tmp_path):
@@ -197,7 +195,7 @@ def test_a_folder_that_cannot_be_listed_is_an_error(save, folder, monkeypatch):
 
     save("1.png")
     monkeypatch.setattr(os, "scandir", denied)
-    assert refusal(folder) == f"{folder}: cannot be listed: Permission denied; check permissions"
+    assert refusal(folder) == f"{folder}: cannot be listed: Permission denied; check its permissions"
 
 
 def test_a_folder_without_pictures_says_what_was_looked_for(folder):
@@ -205,8 +203,8 @@ def test_a_folder_without_pictures_says_what_was_looked_for(folder):
     assert refusal(folder) == (
         f"{folder}: expected an .npz file with x_train and x_test, an .npy file, a .tfrecord file, an IDX file of images, or a "
         f"folder with MNIST's four IDX files (train-images-idx3-ubyte and so on), train.npy and test.npy, .tfrecord files, or "
-        f"pictures (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP), found an empty folder; "
-        f"without DATA the embedded MNIST is used"
+        f"images (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP), found an empty folder; "
+        f"leave DATA out to use the embedded MNIST"
     )
 
 
@@ -222,20 +220,20 @@ def test_channels_are_one_if_every_picture_is_grey(save, folder):
     assert [10, 10, 10] in pixels
     grey = load_data(folder, GREY)
     assert grey.image_shape == (4, 4, 1)
-    assert 76 in levels(grey.train) + levels(grey.test)  # the luma of red
+    assert 76 in levels(grey.train) + levels(grey.test)  # luma of red
 
 
 def test_pictures_of_several_sizes_need_image_size(save, folder):
     save("1.png"), save("2.png"), save("3.png", size=(6, 4))
     assert refusal(folder) == (
-        f"{folder}: expected pictures of one size, found 2 (width x height): 4x4 (2), 6x4 (1); "
-        f"say --image-size to scale and crop them to one"
+        f"{folder}: expected images of one size, found 2 sizes (width x height): 4x4 (2), 6x4 (1); "
+        f"pass --image-size to scale and crop them to one"
     )
     assert load_data(folder, DataOptions(image_size=(4, 6))).image_shape == (4, 6, 1)
 
 
 def test_every_kind_of_picture_is_read_as_the_runtime_reads_it(save, folder):
-    """EXIF, transparency, palettes, CMYK, 16 bits and animations: one rule for training and for what comes after."""
+    """EXIF, transparency, palettes, CMYK, 16 bits and animations: training and the runtime follow the same rules."""
     rng = np.random.default_rng(0)
     grey = rng.integers(0, 256, (6, 9), np.uint8)
     colour = rng.integers(0, 256, (9, 6, 4), np.uint8)
@@ -264,7 +262,7 @@ def test_every_kind_of_picture_is_read_as_the_runtime_reads_it(save, folder):
 
 @pytest.fixture
 def damaged(save, folder):
-    """A folder of 12 good pictures and 4 that cannot be read."""
+    """A folder of 12 good images and 4 that cannot be read."""
     for level in range(12):
         save(f"{level:02}.png", level)
     cut = save("cut.jpg", np.random.default_rng(0).integers(0, 256, (4, 4), np.uint8))
@@ -286,16 +284,16 @@ REASONS = {
 def test_all_pictures_that_cannot_be_read_are_listed(damaged):
     head, *lines = refusal(damaged).splitlines()
     assert head == (
-        f"{damaged}: 4 of 16 pictures cannot be read; mend or remove them, or say --skip-bad to train without them:"
+        f"{damaged}: 4 of 16 images cannot be read; fix or remove them, or pass --skip-bad to train without them:"
     )
-    lines = [line.partition(" (")[0] for line in lines]  # how many bytes are left is the decoder's affair
+    lines = [line.partition(" (")[0] for line in lines]  # the rest depends on the decoder
     assert sorted(lines) == sorted(f"  {name}: {why.format(folder=damaged)}" for name, why in REASONS.items())
 
 
 def test_bad_pictures_are_left_out_when_asked_and_the_split_is_the_same(damaged, caplog):
     with caplog.at_level(logging.WARNING, "cvae_train"):
         data = load_data(damaged, DataOptions(skip_bad=True, test_fraction=0.25))
-    assert caplog.messages[0].startswith(f"{damaged}: 4 of 16 pictures cannot be read and are left out:\n  ")
+    assert caplog.messages[0].startswith(f"{damaged}: 4 of 16 images cannot be read and are left out:\n  ")
     names = sorted(path.name for path in damaged.iterdir())
     test = [name for name, chosen in zip(names, held_out(names, 0.25), strict=True) if chosen and name[0] in "01"]
     assert levels(data.test) == [int(name[:2]) for name in test]
@@ -313,7 +311,7 @@ def test_of_many_bad_pictures_ten_are_named(folder):
         DataOptions((4, 4), 1, None, True),
     ):
         lines = refusal(folder, options).splitlines()
-        assert "13 of 13 pictures cannot be read" in lines[0]
+        assert "13 of 13 images cannot be read" in lines[0]
         assert (len(lines), lines[-1]) == (12, "  and 3 more")
 
 
@@ -334,7 +332,10 @@ def test_a_turn_that_stands_behind_the_pixels_is_found(save, folder):
     tail = data.index(b"IEND") - 4
     (folder / "3.png").write_bytes(data[:start] + data[end:tail] + data[start:end] + data[tail:])
     assert refusal(folder).splitlines()[1:] == [
-        "  3.png: expected 6x4 pixels (width x height), as its beginning says, found 4x6; say --image-size to scale and crop it"
+        (
+            "  3.png: expected 6x4 pixels (width x height) as in its header, found 4x6; "
+            "pass --image-size to scale and crop it"
+        )
     ]
 
 
@@ -353,7 +354,7 @@ def test_memory_does_not_change_the_pixels(save, folder, tmp_path):
         save(f"{number}.png", np.random.default_rng(number).integers(0, 256, (4, 4), np.uint8))
     plain, mapped, mixed = (load_data(folder, memory_limit=limit, spill=tmp_path) for limit in (1 << 20, 0, 16))
     assert [type(part) for part in (mapped.train, mapped.test)] == [np.memmap] * 2
-    assert [type(part) for part in (mixed.train, mixed.test)] == [np.memmap, np.ndarray]  # a picture has 16 pixels
+    assert [type(part) for part in (mixed.train, mixed.test)] == [np.memmap, np.ndarray]  # an image has 16 pixels
     assert {data.fingerprint for data in (plain, mapped, mixed)} == {plain.fingerprint}
     assert {path.name for path in tmp_path.iterdir()} == {"set"}
 
@@ -371,7 +372,7 @@ def test_whatever_is_bad_the_good_pictures_keep_their_parts(tmp_path_factory, ki
         data = load_data(folder, options, quiet=True)
         assert [levels(data.train), levels(data.test)] == parts
     else:
-        with pytest.raises(InputError, match="cannot be read|expected at least one picture"):
+        with pytest.raises(InputError, match="cannot be read|expected at least one (image|picture)"):
             load_data(folder, options, quiet=True)
 
 
@@ -381,8 +382,8 @@ def test_progress_is_for_terminals(save, folder, monkeypatch, capsys):
     load_data(folder)
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr("cvae_train._data.encoded_images.PATIENCE", 0.0)
+    monkeypatch.setattr("cvae_train._data.encoded_images.PROGRESS_DELAY", 0.0)
     load_data(folder, quiet=True)
     assert capsys.readouterr().err == ""
     load_data(folder)
-    assert "reading pictures" in capsys.readouterr().err
+    assert "reading images" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""What may be said of data, and what shape follows from it."""
+"""Options for reading images, and the shape that follows from them."""
 
 import dataclasses
 import json
@@ -53,12 +53,14 @@ def test_several_sizes_are_listed_with_their_counts():
     with pytest.raises(InputError) as caught:
         DataOptions().shape_of(found, "set")
     assert str(caught.value) == (
-        "set: expected pictures of one size, found 2 (width x height): 4x8 (1,200), 8x4 (3); "
-        "say --image-size to scale and crop them to one"
+        "set: expected images of one size, found 2 sizes (width x height): 4x8 (1,200), 8x4 (3); "
+        "pass --image-size to scale and crop them to one"
     )
 
 
 def test_of_many_sizes_the_most_frequent_are_listed():
     found = {(size, 9, 1): size for size in range(1, 8)}
-    with pytest.raises(InputError, match=r"found 7 \(width x height\): 9x7 \(7\), .*, 9x3 \(3\) and 2 more; say"):
+    with pytest.raises(
+        InputError, match=r"found 7 sizes \(width x height\): 9x7 \(7\), .*, 9x3 \(3\) and 2 more; pass"
+    ):
         DataOptions().shape_of(found, "set")

@@ -1,4 +1,4 @@
-"""Where pixels live."""
+"""Storage of pixels in memory or on disk."""
 
 import errno
 import os
@@ -81,11 +81,11 @@ def test_a_full_disk_is_an_error_before_anything_is_written(tmp_path, monkeypatc
     with pytest.raises(InputError) as caught:
         PixelStore(0, tmp_path).new(1 << 20, SHAPE)
     assert str(caught.value) == (
-        f"cannot put 6.0 MiB of images on the disk in {tmp_path}: No space left on device; "
-        f"make room there, or let more of them into memory by --memory-limit"
+        f"cannot write 6.0 MiB of images to {tmp_path}: No space left on device; "
+        f"free disk space, or raise --memory-limit to keep more images in memory"
     )
 
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path):
-    with pytest.raises(InputError, match=r"cannot put 0\.0 MiB of images on the disk in .*none: No such file or dir"):
+    with pytest.raises(InputError, match=r"cannot write 0\.0 MiB of images to .*none: No such file or dir"):
         PixelStore(0, tmp_path / "none").new(1, SHAPE)

@@ -1,4 +1,4 @@
-"""What a run says before it begins, and what it refuses to be trained on."""
+"""The description of the images before training, and images that are rejected."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ from cvae_train._data.summary import describe_images
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (40, 8, 8), np.uint8)
 GLYPHS = np.where(GREY > 200, 255, 0).astype(np.uint8)
-REMEDY = "scale the levels to 0 to 255, or say --binarize none to keep them as they are"
+REMEDY = "scale the levels to 0 to 255, or pass --binarize none to keep grey values"
 
 
 def refusal(config, images):
@@ -30,7 +30,7 @@ def test_images_are_counted_with_their_shape_and_their_white(tiny_config):
     assert lines == [
         (
             "memory: images of 8x8 pixels, grey: 10 for training, 3 for validation, 4 for testing; "
-            "31.2% white after the cut"
+            "31.2% white after thresholding"
         ),
         "a note",
     ]
@@ -45,8 +45,8 @@ def test_colour_is_not_cut(rgb_config, rgb_data):
 def test_grey_pictures_that_are_cut_get_a_line(tiny_config):
     lines = describe_images(tiny_config, Dataset(GREY, GREY[:4]))
     assert lines[1] == (
-        "49% of the pixels are neither dark nor light, and the cut makes them black or white: "
-        "--likelihood discretized-logistic-mixture keeps them"
+        "49% of the pixels are grey and become black or white; "
+        "--likelihood discretized-logistic-mixture keeps their values"
     )
     assert len(describe_images(tiny_config, Dataset(GLYPHS, GLYPHS[:4]))) == 1
     assert len(describe_images(dataclasses.replace(tiny_config, binarize="none"), Dataset(GREY, GREY[:4]))) == 1
@@ -55,7 +55,7 @@ def test_grey_pictures_that_are_cut_get_a_line(tiny_config):
 @pytest.mark.parametrize("binarize", ["static", "none"])
 def test_arrays_of_0_and_1_are_refused_whatever_is_made_of_them(tiny_config, binarize):
     assert refusal(dataclasses.replace(tiny_config, binarize=binarize), GLYPHS // 255) == (
-        "memory: expected grey levels 0 to 255, found 0 and 1 alone; multiply the values by 255, or make the array bool"
+        "memory: expected grey levels 0 to 255, found only 0 and 1; multiply the values by 255, or convert the array to bool"
     )
 
 
@@ -71,7 +71,7 @@ def test_arrays_of_0_and_1_are_refused_whatever_is_made_of_them(tiny_config, bin
 def test_a_cut_that_leaves_nearly_nothing_is_refused(tiny_config, images, share, levels):
     images = images.astype(np.uint8)
     assert refusal(tiny_config, images) == (
-        f"memory: expected images of black and white after the cut at level 128, found {share} of their pixels white "
+        f"memory: expected black and white pixels after thresholding at level 128, found {share} white pixels "
         f"(levels {levels} of 255); {REMEDY}"
     )
     describe_images(dataclasses.replace(tiny_config, binarize="none"), Dataset(images, images))  # the remedy
@@ -81,7 +81,7 @@ def test_images_that_come_out_all_alike_are_refused_unless_they_were(tiny_config
     images = GREY // 4
     images[:15] = GLYPHS[:15]
     assert refusal(tiny_config, images) == (
-        f"memory: expected images that differ after the cut at level 128, found 25 of 40 that come out all alike "
+        f"memory: expected different images after thresholding at level 128, found 25 of 40 to be equal "
         f"(levels 0 to 255 of 255); {REMEDY}"
     )
     alike = np.repeat(GLYPHS[:1], 10, axis=0)
@@ -94,17 +94,19 @@ def test_a_validation_part_is_there_once(tiny_config):
     patient = dataclasses.replace(tiny_config, patience=2)
     with pytest.raises(InputError) as caught:
         describe_images(patient, data)
-    assert str(caught.value) == "patience looks at the validation part; set validation_fraction, to 0.1 for example"
+    assert str(caught.value) == (
+        "patience: expected a validation set, found none; set validation_fraction, for example to 0.1"
+    )
     describe_images(patient, own)
     with pytest.raises(InputError) as caught:
         describe_images(dataclasses.replace(patient, validation_fraction=0.1), own)
-    assert str(caught.value) == "memory: has a validation part of its own; leave --validation-fraction out"
+    assert str(caught.value) == "memory: has its own validation set; leave --validation-fraction out"
 
 
 def test_12_bits_in_a_png_of_16_are_refused(tiny_config, tmp_path):
     for number, image in enumerate(GREY):
         Image.fromarray(image.astype(np.uint16) * 16).save(tmp_path / f"{number}.png")
-    with pytest.raises(InputError, match=r"found 0\.00% of their pixels white \(levels 0 to 16 of 255\); scale"):
+    with pytest.raises(InputError, match=r"found 0\.00% white pixels \(levels 0 to 16 of 255\); scale"):
         describe_images(tiny_config, load_data(tmp_path))
 
 

@@ -1,4 +1,4 @@
-"""TFRecords: Examples with encoded pictures, in one shard or in many."""
+"""TFRecords: Examples with encoded images, in one shard or in several."""
 
 import gzip
 import io
@@ -22,7 +22,7 @@ def png(level, size=(4, 4)):
 
 
 def example(**features):
-    """An Example whose features are bytes, or numbers."""
+    """An Example whose features are bytes or integers."""
 
     def feature(value):
         if isinstance(value, bytes):
@@ -35,7 +35,7 @@ def example(**features):
 
 @pytest.fixture
 def shard(tmp_path):
-    """A function that writes a shard: Examples of pictures of these grey levels, or records as they are given."""
+    """A function that writes a shard: an Example with an image for each grey level, and records of bytes unchanged."""
 
     def write(name, records):
         path = tmp_path / name
@@ -87,7 +87,7 @@ def test_shards_are_parts_by_the_words_of_their_names(shard, tmp_path, train, te
     data = load_data(tmp_path)
     assert (levels(data.train), levels(data.test)) == ([1, 2], [3])
     assert refusal(tmp_path, DataOptions(test_fraction=0.5)) == (
-        f"{tmp_path}: has a test part of its own; leave --test-fraction out"
+        f"{tmp_path}: has its own test set; leave --test-fraction out"
     )
 
 
@@ -111,15 +111,15 @@ def test_shards_of_any_name_are_told_by_content_and_held_back(shard, tmp_path, t
     (tmp_path / "readme.txt").write_text("x")
     data = load_data(tmp_path)
     assert (levels(data.train), levels(data.test)) == ([1, 2], [3])
-    assert data.notes[0].startswith(f"{train} is trained on, {held} is the test part")
+    assert data.notes[0].startswith(f"{train} is trained on, {held} is the test set")
     assert data.notes[1] == "passed over 1 file: 1 text (readme.txt)"
 
 
 def test_shards_held_back_without_any_for_training_are_an_error(shard, tmp_path):
     shard("validation.tfrecord", [1, 2]), shard("more.tfrecord", [3])
     assert refusal(tmp_path) == (
-        f"{tmp_path}: expected shards named train beside validation.tfrecord, whose name holds it back from training, "
-        f"found none; give the shards to train on such names, or give it another"
+        f"{tmp_path}: expected shards named train beside validation.tfrecord, whose name excludes it from training, "
+        f"found none; rename the shards to train on, or validation.tfrecord"
     )
 
 
@@ -145,7 +145,7 @@ def test_the_picture_is_under_one_of_three_names(shard, feature):
 def test_a_record_without_a_picture_lists_what_it_has(shard):
     path = shard("a.tfrecord", [3, example(label=1, jpeg=b"x", image=5)])
     assert refusal(path) == (
-        f"{path}: record 1: expected a bytes feature image/encoded, image, image_raw with an encoded picture, "
+        f"{path}: record 1: expected a bytes feature image/encoded, image, image_raw with an encoded image, "
         f"found image (int64_list), jpeg (bytes_list), label (int64_list)"
     )
 
@@ -186,21 +186,21 @@ def test_damage_names_shard_and_record(shard):
     assert refusal(path).startswith(f"{path}: record 2 cannot be read: corrupted record at {2 * size + 12}")
     path.write_bytes(good[:-30])
     assert refusal(path).startswith(f"{path}: record 4 cannot be read: truncated record at {4 * size}")
-    path.write_bytes(good + bytes(5))  # a length needs eight
+    path.write_bytes(good + bytes(5))  # a length has eight bytes
     assert refusal(path) == (
-        f"{path}: record 5 is cut short: expected the file to end after {5 * size} bytes, found {5 * size + 5}; "
+        f"{path}: record 5 is truncated: expected the file to end after {5 * size} bytes, found {5 * size + 5}; "
         f"get the file again"
     )
 
 
 def test_a_shard_without_records(shard):
     path = shard("a.tfrecord", [])
-    assert refusal(path) == f"{path}: expected at least two pictures, so that one can be held out, found 0"
+    assert refusal(path) == f"{path}: expected at least two images, one to train on and one to hold out, found 0"
 
 
 def test_shards_without_records(shard, tmp_path):
     shard("train.tfrecord", []), shard("test.tfrecord", [])
-    assert refusal(tmp_path) == f"{tmp_path}: expected at least one picture, found none"
+    assert refusal(tmp_path) == f"{tmp_path}: expected at least one image, found none"
 
 
 def test_pictures_that_cannot_be_read_are_named_by_their_records(shard):
@@ -212,7 +212,7 @@ def test_pictures_that_cannot_be_read_are_named_by_their_records(shard):
 
 def test_sizes_are_those_of_a_picture_folder(shard):
     path = shard("a.tfrecord", [1, 2, example(image=png(2, (6, 4)))])
-    assert "found 2 (width x height): 4x4 (2), 6x4 (1); say --image-size" in refusal(path)
+    assert "found 2 sizes (width x height): 4x4 (2), 6x4 (1); pass --image-size" in refusal(path)
     assert load_data(path, DataOptions(image_size=(5, 5))).image_shape == (5, 5, 1)
 
 

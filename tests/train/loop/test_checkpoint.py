@@ -47,7 +47,7 @@ def test_weights_of_another_model_are_refused(loop, tmp_path):
     with pytest.raises(InputError) as caught:
         load_weights(tmp_path / "w.npz", wider)
     assert str(caught.value) == (
-        f"{tmp_path / 'w.npz'}: encoder/conv_1/kernel has shape (3, 3, 1, 4), expected (3, 3, 1, 5): "
+        f"{tmp_path / 'w.npz'}: encoder/conv_1/kernel: expected shape (3, 3, 1, 5), found (3, 3, 1, 4); "
         f"the file belongs to another model"
     )
 
@@ -62,7 +62,7 @@ def test_a_damaged_checkpoint_is_named(loop, tmp_path):
 
 @pytest.fixture
 def with_state(loop, tmp_path):
-    """A function that writes a checkpoint with another state."""
+    """A function that writes a checkpoint with the given state."""
 
     def write(state):
         path = tmp_path / "c.npz"
@@ -82,7 +82,7 @@ def test_a_checkpoint_of_another_version_is_refused(version, loop, with_state):
         load_checkpoint(path, loop.model, loop.optimizer)
     assert str(caught.value) == (
         f"{path}: expected a checkpoint of version 1, found version {version}; "
-        f"go on with the version of cvae-toolkit that wrote it, or begin anew with --overwrite instead of --resume"
+        f"use the version of cvae-toolkit that wrote it, or start again with --overwrite instead of --resume"
     )
 
 
@@ -95,8 +95,8 @@ def test_a_checkpoint_of_no_state_is_refused(state, loop, with_state):
     path = with_state(state)
     with pytest.raises(InputError) as caught:
         load_checkpoint(path, loop.model, loop.optimizer)
-    assert str(caught.value).startswith(f"{path}: cannot be read as a checkpoint: ")
-    assert str(caught.value).endswith("; begin anew with --overwrite instead of --resume")
+    assert str(caught.value).startswith(f"{path}: expected a checkpoint, found ")
+    assert str(caught.value).endswith("; start again with --overwrite instead of --resume")
 
 
 def test_a_checkpoint_of_text_in_the_place_of_weights_is_refused(loop, tmp_path):
@@ -107,7 +107,7 @@ def test_a_checkpoint_of_text_in_the_place_of_weights_is_refused(loop, tmp_path)
     path.write_bytes(npz_bytes({**arrays, variable.path: np.array("text")}))
     with pytest.raises(InputError) as caught:
         load_checkpoint(path, loop.model, loop.optimizer)
-    assert str(caught.value) == f"{path}: {variable.path} holds <U4, expected numbers; the file is damaged"
+    assert str(caught.value) == f"{path}: {variable.path}: expected numbers, found <U4; the file is damaged"
 
 
 def test_the_same_state_gives_the_same_bytes(loop, tmp_path):

@@ -1,4 +1,4 @@
-"""Several devices and several processes: the single process's run, divided."""
+"""Training on several devices and several processes gives the results of a single process."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from cvae_train import read_history
 from cvae_train._loop.cluster import Cluster, join_cluster
 from tests.waits import PATIENCE, wait_until
 
-# 67 training and 13 test images: the last batch of 3 and test parts leave towers and replicas without an image.
+# 67 training and 13 test images: in the last batch of 3 and the test set, some towers and replicas have no image.
 PROGRAM = """
 import dataclasses, hashlib, json, sys
 import numpy as np
@@ -53,7 +53,7 @@ def start(arguments, environment=None):
 
 
 def start_workers(arguments, count=2):
-    """Start worker processes that know each other, each with its own arguments."""
+    """Start the worker processes of a cluster, each with its own arguments."""
     sockets = [socket.socket() for _ in range(count)]
     for each in sockets:
         each.bind(("127.0.0.1", 0))
@@ -69,7 +69,7 @@ def start_workers(arguments, count=2):
 
 
 def results(processes):
-    """What the processes printed, once they ended well."""
+    """Wait until the processes succeed and return their output."""
     found = []
     for process in processes:
         out, err = process.communicate(timeout=PATIENCE)
@@ -84,7 +84,7 @@ def program(setup=""):
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    """The figures of the undivided run."""
+    """Figures of the run in a single process."""
     path = tmp_path_factory.mktemp("alone")
     return results([start(["-c", program(), path / "run", "{}"])])[0]
 
@@ -112,7 +112,7 @@ cvae_train._train.join_cluster = lambda: cvae_train._loop.cluster.Cluster(strate
 
 
 def test_two_devices_of_one_process_run_as_one(alone, tmp_path):
-    # Two halves of the CPU stand in for two GPUs.
+    # Two logical CPUs stand in for two GPUs.
     (found,) = results([start(["-c", program(TWO_CPUS), tmp_path / "run", "{}"])])
     check_same_run(found, alone)
 
@@ -123,8 +123,8 @@ def test_workers_of_other_settings_are_refused(tmp_path):
     errors = [worker.communicate(timeout=PATIENCE)[1] for worker in workers]
     for error in errors:
         assert error.splitlines()[-1] == (
-            "cvae_runtime._errors.InputError: 1 of 2 workers were given other settings or images than worker 0; "
-            "start every worker with the same command and the same data"
+            "cvae_runtime._errors.InputError: cluster: expected the settings and images of worker 0 on all 2 workers, "
+            "found others on 1; start every worker with the same command and the same data"
         )
     assert [worker.returncode for worker in workers] == [1, 1]
     assert not (tmp_path / "run").exists()
@@ -142,8 +142,8 @@ def test_a_killed_worker_ends_the_other_and_the_run_goes_on_from_its_last_epoch(
     err = chief.communicate(timeout=PATIENCE)[1]
     assert chief.returncode == 1
     assert err.splitlines()[-1] == (
-        "Error: worker 0 lost another of the 2 workers: it ended or cannot be reached, see its message. "
-        "The last whole epoch is kept: start all workers again, with --resume"
+        "Error: worker 0 lost another of the 2 workers, which ended or cannot be reached; see its message. "
+        "The last complete epoch is kept: restart all workers with --resume"
     )
     done = len(read_history(tmp_path / "run/history.csv"))
     assert 2 <= done < 60
@@ -168,14 +168,14 @@ def test_without_a_cluster_there_is_one_replica(monkeypatch):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", r"TF_CONFIG cannot be read: JSONDecodeError\(.*\); see the guide to several machines"),
+        ("{", r"TF_CONFIG cannot be read: JSONDecodeError\(.*\); see docs/clusters.md"),
         (
             '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}',
-            r"TF_CONFIG: expected a cluster of workers alone and a task .*, found the jobs \['worker'\] and the task worker 2; .*",
+            r"TF_CONFIG: expected only workers in the cluster, and a task .*, found the jobs \['worker'\] and the task worker 2; .*",
         ),
         (
             '{"cluster": {"worker": ["a:1"], "ps": ["b:1"]}, "task": {"type": "ps", "index": 0}}',
-            r"TF_CONFIG: expected a cluster of workers alone .*, found the jobs \['ps', 'worker'\] and the task ps 0; .*",
+            r"TF_CONFIG: expected only workers in the cluster .*, found the jobs \['ps', 'worker'\] and the task ps 0; .*",
         ),
     ],
 )

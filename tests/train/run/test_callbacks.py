@@ -9,13 +9,13 @@ class Recorder(Callback):
     def __init__(self):
         self.told = []
 
-    def begin(self, folder, config, history):
+    def on_train_begin(self, folder, config, history):
         self.told.append(("begin", folder, config, list(history)))
 
-    def epoch(self, record, samples):
+    def on_epoch_end(self, record, samples):
         self.told.append(("epoch", record, samples))
 
-    def end(self, result):
+    def on_train_end(self, result):
         self.told.append(("end", result))
 
 
@@ -27,14 +27,14 @@ def test_a_callback_is_told_of_begin_epochs_and_end(tiny_config, tiny_data, tmp_
     assert [(kind, record) for kind, record, _ in epochs] == [("epoch", record) for record in result.history]
     for _, record, samples in epochs:
         assert samples.shape == (16, 8, 8, 1)
-        picture = np.asarray(result.image(record.epoch))  # each pixel three wide, a margin of one
+        picture = np.asarray(result.image(record.epoch))  # pixels are enlarged three times, with a margin of one
         assert np.array_equal(picture[1:25:3, 1:25:3], to_uint8(samples[0, :, :, 0]))
     assert end == ("end", result)
 
 
 def test_a_callback_that_fails_ends_the_run_after_a_whole_epoch(tiny_config, tiny_data, tmp_path):
     class Failing(Callback):
-        def epoch(self, *_):
+        def on_epoch_end(self, *_):
             raise OSError("no connection")
 
     with pytest.raises(OSError, match="no connection"):

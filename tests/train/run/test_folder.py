@@ -1,4 +1,4 @@
-"""What a run remembers of its images, and that it finds the same ones again."""
+"""The record of a run's images, and finding the same images again."""
 
 import dataclasses
 import json
@@ -19,7 +19,7 @@ OPTIONS = DataOptions(image_size=(8, 8), channels=1, test_fraction=0.25)
 
 @pytest.fixture
 def pictures(tmp_path):
-    """A folder of twelve pictures of 12x10 pixels."""
+    """A folder of twelve images of 12x10 pixels."""
     folder = tmp_path / "pictures"
     folder.mkdir()
     rng = np.random.default_rng(3)
@@ -35,14 +35,14 @@ def data(pictures):
 
 @pytest.fixture
 def run(tiny_config, data, tmp_path):
-    """The folder of a run that has just begun."""
+    """The folder of a run that has just started."""
     folder = RunFolder(tmp_path / "run")
     with folder.prepared(tiny_config, DataInfo.of(data), {}, Plan(), resume=False, overwrite=False):
         return folder
 
 
 def edit(run, **changes):
-    """Change the data's fields of a run's config; a field that is None is taken away."""
+    """Change the data fields of a run's config; remove those that are None."""
     fields = json.loads(run.config.read_text())
     fields["data"] = {k: v for k, v in (fields["data"] | changes).items() if v is not None}
     run.config.write_text(json.dumps(fields))
@@ -63,7 +63,9 @@ def test_the_config_repeats_how_the_images_were_read(run, data, pictures):
 def test_the_test_images_are_found_again(run, data, pictures, tmp_path):
     np.testing.assert_array_equal(run.load_test(), data.test)
     moved = pictures.rename(tmp_path / "moved")
-    with pytest.raises(InputError, match=r"found nothing; .*; the test images of .* are needed: say where .* --data"):
+    with pytest.raises(
+        InputError, match=r"found nothing; .*\. This needs the test images of .*; pass their location with --data"
+    ):
         run.load_test()
     np.testing.assert_array_equal(run.load_test(moved), data.test)
 
@@ -74,7 +76,7 @@ def test_other_test_images_are_refused(run, data, pictures):
     with pytest.raises(InputError) as caught:
         run.load_test()
     assert str(caught.value).startswith(
-        f"{pictures}: other images than {run.path} was trained on: expected the fingerprint {fingerprint_of(data.test)}, "
+        f"{pictures}: expected the images that {run.path} was trained on, with fingerprint {fingerprint_of(data.test)}, "
     )
 
 
@@ -96,7 +98,7 @@ def test_a_run_of_before_options_were_recorded_is_read(tiny_config, tiny_data, t
     with run.prepared(tiny_config, DataInfo.of(data), {}, Plan(), resume=True, overwrite=False):
         assert run.read_config()[0] == tiny_config
     np.savez(tmp_path / "set.npz", x_train=tiny_data.train[1:], x_test=tiny_data.test)
-    with pytest.raises(InputError, match=f"other images than .* was trained on: .* {data.fingerprint}, found"):
+    with pytest.raises(InputError, match=f"expected the images that .* was trained on, .* {data.fingerprint}, found"):
         run.load_test()
 
 
@@ -116,9 +118,9 @@ def test_other_options_are_listed_on_resume(run, tiny_config, pictures):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"colour": 3}, "not a run's configuration: TypeError"),
-        ({"image_size": [1, 2, 3]}, "not a run's configuration: ValueError"),
-        ([], "not a run's configuration: AttributeError"),
+        ({"colour": 3}, "expected the configuration of a run, found TypeError"),
+        ({"image_size": [1, 2, 3]}, "expected the configuration of a run, found ValueError"),
+        ([], "expected the configuration of a run, found AttributeError"),
         ({"channels": 2}, "channels must be 1 or 3; found 2"),
     ],
 )

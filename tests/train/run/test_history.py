@@ -43,7 +43,7 @@ def records(*validation_elbos):
         (records(-3.0, -2.0, -1.0), 2, 3, False),
         (records(-3.0, -1.0, -2.0), 2, 2, False),
         (records(-3.0, -1.0, -2.0, -1.5), 2, 2, True),
-        (records(-1.0, -1.0, -1.0), 2, 1, True),  # of equals the first: as good is not better
+        (records(-1.0, -1.0, -1.0), 2, 1, True),  # the first of equal ones: an equal ELBO is not better
         (records(None, None), 0, 2, False),
         (records(-1.0, -2.0), 0, 2, False),
     ],
@@ -56,10 +56,12 @@ def test_early_stopping_keeps_the_best_epoch(history, patience, kept, stops):
 @pytest.mark.parametrize("text", ["", "no such file", "epoch,elbo\n", "epoch,elbo\n1,2\n", "epoch,elbo,reconstruction,kl,train_elbo,seconds,images_per_second\n1,x,,,,,\n"])  # fmt: skip
 def test_other_files_are_refused(tmp_path, text):
     (tmp_path / "h.csv").write_text(text)
-    with pytest.raises(InputError, match=r"h.csv: cannot be read as a history: .*; expected the columns \['epoch', "):
+    with pytest.raises(
+        InputError, match=r"h.csv: expected a history with the columns \['epoch', .*\], found .*; restore the file"
+    ):
         read_history(tmp_path / "h.csv")
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"h.csv: cannot be read as a history: FileNotFoundError"):
+    with pytest.raises(InputError, match=r"h.csv: expected a history .*, found FileNotFoundError"):
         read_history(tmp_path / "h.csv")

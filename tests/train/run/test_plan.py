@@ -1,4 +1,4 @@
-"""How a run computes is recorded, and a resumed run computes in the same way or says that it does not."""
+"""The compute plan of a run: it is recorded, and a resumed run uses it again or logs a warning."""
 
 import dataclasses
 import json
@@ -12,7 +12,7 @@ from cvae_runtime import InputError
 from cvae_train import RunFolder, train
 from cvae_train._run.plan import Plan
 
-# Which cores it has, who the process is: as on a machine with so many.
+# cvae-train as on a machine with this number of cores.
 ON_CORES = """
 import sys
 from cvae_train._loop import compute as _compute
@@ -59,10 +59,10 @@ def test_a_run_begun_on_two_cores_and_resumed_on_one_has_the_weights_of_an_undis
     command = [sys.executable, "-c", stop.format(cores=2), str(archive), "--run", str(stopped), *RECIPE, *epochs]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 130
     assert not RunFolder(stopped).finished
-    assert "was begun with" not in train_on(1, archive, stopped, *epochs, "--resume")
+    assert "was started with" not in train_on(1, archive, stopped, *epochs, "--resume")
     weights = {run.name: (run / "weights.npz").read_bytes() for run in tmp_path.iterdir()}
     assert weights["stopped"] == weights["undisturbed"]
-    assert weights["of one core"] != weights["undisturbed"]  # or the test shows nothing
+    assert weights["of one core"] != weights["undisturbed"]  # otherwise the test proves nothing
     plan = RunFolder(stopped).read_plan()
     assert (plan.towers, plan.threads, plan.replicas) == (2, 1, 1)
 
@@ -89,8 +89,8 @@ def test_a_resumed_run_that_cannot_compute_alike_says_so(
     train(config, tiny_data, folder.path, resume=True, quiet=True)
     (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert said == (
-        f"{folder.path} was begun with {then} and goes on with {now.format(threads=threads)}: "
-        f"expect other last digits than of an undisturbed run"
+        f"{folder.path} was started with {then} and continues with {now.format(threads=threads)}: "
+        f"its results will differ in rounding from those of an uninterrupted run"
     )
 
 
@@ -126,5 +126,5 @@ def test_a_plan_that_no_version_wrote_is_refused(field, value):
         Plan.from_json(dataclasses.asdict(Plan()) | {field: value}, "config.json")
     assert str(caught.value) == (
         f"config.json: expected a compute.{field} as cvae-train writes it, found {value!r}; "
-        f"restore the file, or begin anew with --overwrite"
+        f"restore the file, or start again with --overwrite"
     )

@@ -8,7 +8,7 @@ from cvae_train._run.plots import gif_epochs, sample_picture, write_elbo_curve, 
 
 
 def test_gif_epochs_follow_the_notebooks_rule():
-    # Written as the rule reads: a frame where round(2 * sqrt(i)) is more than at the last frame shown.
+    # A literal version of the rule: a frame is shown if round(2 * sqrt(i)) is higher than at the last one shown.
     expected, last = [], -1.0
     for i in range(101):
         if round(2 * i**0.5) > round(last):

@@ -1,4 +1,4 @@
-"""Data sets: what DATA may be, how its images are read and divided, and where their pixels live."""
+"""Data sets: sources of images, reading and splitting them, and storage of the pixels."""
 
 from .dataset import Dataset, fingerprint_of, load_data, load_test
 from .holdout import held_out

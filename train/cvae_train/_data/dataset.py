@@ -1,4 +1,4 @@
-"""Training and test images: the form that all have, and how they are loaded from any source."""
+"""`Dataset`, and loading it from any source."""
 
 import dataclasses
 import hashlib
@@ -15,20 +15,20 @@ from cvae_runtime.images import as_images, spans
 from .options import AS_THEY_ARE, DataOptions, Shape
 from .pixel_store import PixelStore
 from .sources import EMBEDDED, open_source
-from .splits import Part, settle_bad
+from .splits import Split, report_unreadable
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """Images to train and to test on.
+    """Images for training, testing and validation.
 
     Attributes:
-        train: uint8 (N, H, W, C); a `numpy.memmap` stays one, and is never in memory as a whole.
+        train: uint8 (N, H, W, C); a `numpy.memmap` stays one and is never loaded as a whole.
         test: uint8 (M, H, W, C), likewise.
-        validation: uint8 (V, H, W, C), likewise: images to choose settings by; None where there are none of their own.
-        source: "mnist" for the embedded set, an absolute path, or "memory" for arrays of the caller's.
-        options: how they were read from the source.
-        notes: lines on how its parts were chosen and on what of it is not read.
+        validation: uint8 (V, H, W, C), likewise; None if the source has no validation set.
+        source: "mnist" for the embedded set, an absolute path, or "memory" for the caller's arrays.
+        options: how the images were read from the source.
+        notes: lines about how the sets were chosen and which files were skipped.
     """
 
     train: NDArray[np.uint8]
@@ -58,19 +58,19 @@ class Dataset:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over shapes and pixels, in hex: whether a path still holds what a run was trained on."""
-        return fingerprint_of(*self.parts)
+        """SHA-256 of shapes and pixels, in hex; identifies the images of a run."""
+        return fingerprint_of(*self.splits)
 
     @property
-    def parts(self) -> list[NDArray[np.uint8]]:
-        """Training, test and, where there are any, validation images."""
-        return [part for part in (self.train, self.test, self.validation) if part is not None]
+    def splits(self) -> list[NDArray[np.uint8]]:
+        """The training, test and, if any, validation images."""
+        return [images for images in (self.train, self.test, self.validation) if images is not None]
 
 
-def fingerprint_of(*parts: NDArray[np.uint8]) -> str:
-    """SHA-256 over shapes and pixels of arrays, in hex; of a mapped one a span at a time is read."""
+def fingerprint_of(*arrays: NDArray[np.uint8]) -> str:
+    """SHA-256 of shapes and pixels of arrays, in hex; reads a mapped array one span at a time."""
     digest = hashlib.sha256()
-    for images in parts:
+    for images in arrays:
         digest.update(repr(images.shape).encode())
         for span in spans(len(images), images[0].nbytes):
             digest.update(np.ascontiguousarray(images[span]).data)
@@ -88,25 +88,27 @@ def load_data(
     """Load images.
 
     Args:
-        source: "mnist" for the embedded set (binary already), or a path, told by the content of its files:
-            a folder with MNIST's four IDX files, plain or compressed by gzip, or one IDX file of images;
-            an ``.npz`` file with ``x_train`` and ``x_test``, see `as_images`, or with one array;
-            an ``.npy`` file of the same, or a folder with ``train.npy`` and ``test.npy``;
-            a folder of pictures (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP), nested or not, perhaps in ``train/``, ``val/``
-            and ``test/``;
-            a ``.tfrecord`` file, or a folder of them, of Examples with encoded pictures.
-        options: size, channels, what is held out for testing, what is done with pictures that cannot be read.
-        memory_limit: bytes of images that are kept in memory; a quarter of what is available if not given. Training
-            or test images beyond it stay on the disk, as a `numpy.memmap`.
-        spill: folder on a disk that has room for these; the current folder if not given.
+        source: "mnist" for the embedded set, which is already binary, or a path. The content of the files decides which
+            kind it is.
+
+            - A folder with MNIST's four IDX files, plain or compressed by gzip, or one IDX file of images.
+            - An ``.npz`` file with ``x_train`` and ``x_test``, or with one array; see `as_images`.
+            - An ``.npy`` file with one array, or a folder with ``train.npy`` and ``test.npy``.
+            - A folder of images (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP), nested or not, optionally in ``train/``,
+              ``val/`` and ``test/``.
+            - A ``.tfrecord`` file, or a folder of them, of Examples with encoded images.
+        options: size, channels, test fraction, and whether to skip images that cannot be read.
+        memory_limit: bytes of images to keep in memory; default: a quarter of the available memory. Training or test
+            images beyond it stay on disk, as a `numpy.memmap`.
+        spill: folder on a disk with room for images beyond the limit; default: the current folder.
         quiet: show no progress.
 
     Raises:
-        InputError: not there, damaged, empty, or of another form; the message names the file.
+        InputError: the source is missing, damaged, empty, or of an unknown format; the message names the file.
     """
     name, found = open_source(source, options, quiet)
     store = PixelStore(memory_limit, spill)
-    train, test, *validation = _read(found.parts, _shape(found.parts, options, name), options, name, store)
+    train, test, *validation = _read(found.splits, _shape(found.splits, options, name), options, name, store)
     return Dataset(train, test, name, options, validation[0] if validation else None, tuple(found.notes))
 
 
@@ -118,7 +120,14 @@ def load_test(
     spill: Path | None = None,
     quiet: bool = False,
 ) -> NDArray[np.uint8]:
-    """The test images that `load_data` gives where all images have the shape (H, W, C); no others are decoded.
+    """Load only the test images, as `load_data` would for images of the given shape.
+
+    Args:
+        source: see `load_data`.
+        options: see `load_data`; ``image_shape`` overrides size and channels.
+        image_shape: (H, W, C) of all images.
+        spill: see `load_data`.
+        quiet: show no progress.
 
     Raises:
         InputError: as `load_data`.
@@ -130,18 +139,18 @@ def load_test(
     return as_images(images, f"{name}: test images")
 
 
-def _shape(parts: Sequence[Part], options: DataOptions, name: str) -> Shape:
+def _shape(splits: Sequence[Split], options: DataOptions, name: str) -> Shape:
     if options.image_size is not None and options.channels is not None:
         return (*options.image_size, options.channels)
-    found = sum((part.shapes() for part in parts), Counter[Shape]())
+    found = sum((split.shapes() for split in splits), Counter[Shape]())
     if not found:
-        settle_bad(parts, options.skip_bad, name)  # which raises if there are pictures, all of them bad
+        report_unreadable(splits, options.skip_bad, name)  # raises if there are images but none can be read
     return options.shape_of(found, name)
 
 
 def _read(
-    parts: Sequence[Part], shape: Shape, options: DataOptions, name: str, store: PixelStore
+    splits: Sequence[Split], shape: Shape, options: DataOptions, name: str, store: PixelStore
 ) -> list[NDArray[np.uint8]]:
-    images = [part.read(shape, store) for part in parts]
-    settle_bad(parts, options.skip_bad, name)
+    images = [split.read(shape, store) for split in splits]
+    report_unreadable(splits, options.skip_bad, name)
     return images

@@ -1,4 +1,4 @@
-"""Encoded pictures, in files or in records: looked at, then decoded on threads. Those that cannot be are collected."""
+"""Encoded images in files or records: read on threads, with a list of those that cannot be read."""
 
 import sys
 import warnings
@@ -18,73 +18,73 @@ from cvae_runtime.system import allowed_cores, require
 from .options import DataOptions, Shape
 from .pixel_store import PixelStore
 
-Encoded = tuple[str, Path | bytes]  # what errors call a picture, and where it lies or what it is
+Encoded = tuple[str, Path | bytes]  # name for errors, and path or content
 
-PATIENCE = 1.0  # seconds that pass before there is a progress bar
-_AHEAD = 4  # pictures a thread that are taken before they are asked for
+PROGRESS_DELAY = 1.0  # seconds before a progress bar appears
+_AHEAD = 4  # images per thread that are decoded in advance
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class Pictures(Protocol):
-    """Encoded pictures, any number of times the same ones in the same order."""
+class EncodedImages(Protocol):
+    """Encoded images that can be iterated repeatedly, always in the same order."""
 
     def __len__(self) -> int:
-        """How many."""
+        """Number of images."""
 
     def __iter__(self) -> Iterator[Encoded]:
-        """One after another, each read when it is asked for."""
+        """Iterate over the images; each is read on demand."""
 
 
-class EncodedPart:
-    """Pictures that Pillow reads.
+class EncodedSplit:
+    """A split whose images Pillow decodes.
 
     Args:
-        pictures: which ones.
-        options: how they are brought into a shape.
+        images: the encoded images.
+        options: how to scale, crop and convert them.
         quiet: show no progress.
 
     Attributes:
-        bad: what is wrong with each picture that could not be read so far, by its name.
+        unreadable: name and error of each image that could not be read so far.
     """
 
-    def __init__(self, pictures: Pictures, options: DataOptions, quiet: bool) -> None:
-        self.bad: dict[str, str] = {}
-        self._pictures, self._options, self._quiet = pictures, options, quiet
+    def __init__(self, images: EncodedImages, options: DataOptions, quiet: bool) -> None:
+        self.unreadable: dict[str, str] = {}
+        self._images, self._options, self._quiet = images, options, quiet
 
     def __len__(self) -> int:
-        return len(self._pictures)
+        return len(self._images)
 
     def shapes(self) -> Counter[Shape]:
-        """How many pictures have which shape (H, W, C), told from their headers; bad ones are left out."""
-        return Counter(self._each("looking at pictures", encoded_shape))
+        """Count the readable images by shape (H, W, C), from their headers."""
+        return Counter(self._each("reading image headers", encoded_shape))
 
     def read(self, shape: Shape, store: PixelStore) -> NDArray[np.uint8]:
-        """All pictures but bad ones, brought into a shape: uint8 (N, H, W, C).
+        """Decode the readable images to one shape: uint8 (N, H, W, C).
 
         Raises:
-            InputError: no room on the disk.
+            InputError: the disk is full.
         """
 
         def decode(file: Path | bytes, name: str) -> NDArray[np.uint8]:
             picture = read_picture(file, name)
             if self._options.image_size is None and (picture.height, picture.width) != shape[:2]:
-                # A PNG can say behind its pixels that it lies on its side.
+                # A PNG may store its rotation after the pixels, where encoded_shape does not look.
                 raise InputError(
-                    f"{name}: expected {shape[1]}x{shape[0]} pixels (width x height), as its beginning says, "
-                    f"found {picture.width}x{picture.height}; say --image-size to scale and crop it"
+                    f"{name}: expected {shape[1]}x{shape[0]} pixels (width x height) as in its header, "
+                    f"found {picture.width}x{picture.height}; pass --image-size to scale and crop it"
                 )
             return fit_picture(picture, shape)
 
-        pixels, count = store.new(len(self._pictures), shape), 0
-        for picture in self._each("reading pictures", decode):
+        pixels, count = store.new(len(self._images), shape), 0
+        for picture in self._each("reading images", decode):
             pixels[count] = picture
             count += 1
         return pixels[:count]
 
     def _each(self, label: str, work: Callable[[Path | bytes, str], Result]) -> Iterator[Result]:
-        """What ``work`` makes of each picture, in order; a picture that it refuses is added to the bad ones."""
+        """Yield ``work``'s result for each image, in order; record the images for which it raises `InputError`."""
 
         def attempt(encoded: Encoded) -> tuple[str, Result | InputError]:
             name, file = encoded
@@ -97,23 +97,23 @@ class EncodedPart:
         hidden = self._quiet or not sys.stderr.isatty()
         tqdm = require("tqdm", "train").tqdm
         with (
-            # For all threads: Pillow warns of much in pictures that are read all the same.
+            # Pillow warns about many images that it reads correctly. The filter applies to all threads.
             warnings.catch_warnings(action="ignore"),
             tqdm(
-                total=len(self._pictures), desc=label, unit=" pictures", delay=PATIENCE, leave=False, disable=hidden
+                total=len(self._images), desc=label, unit=" images", delay=PROGRESS_DELAY, leave=False, disable=hidden
             ) as bar,
             ThreadPoolExecutor(threads) as pool,
         ):
-            for name, result in _in_order(pool, attempt, self._pictures, _AHEAD * threads):
+            for name, result in _in_order(pool, attempt, self._images, _AHEAD * threads):
                 bar.update()
                 if isinstance(result, InputError):
-                    self.bad[name] = str(result)
+                    self.unreadable[name] = str(result)
                 else:
                     yield result
 
 
 def _in_order(pool: Executor, work: Callable[[Item], Result], items: Iterable[Item], ahead: int) -> Iterator[Result]:
-    """As ``pool.map``, which would take all items at once and keep them in memory: here so many are under way."""
+    """Like ``pool.map``, but with at most ``ahead`` items in progress, so that memory does not hold all of them."""
     under_way: deque[Future[Result]] = deque()
     for item in items:
         under_way.append(pool.submit(work, item))

@@ -1,4 +1,4 @@
-"""A folder of pictures: which of them are for training, for testing, for validation."""
+"""Folders of images, and how they are divided into training, test and validation sets."""
 
 import dataclasses
 import itertools
@@ -9,100 +9,102 @@ from pathlib import Path
 from cvae_runtime import InputError
 from cvae_runtime.images import PICTURE_FORMATS, describe_passed_over, find_pictures
 
-from .encoded_images import Encoded, EncodedPart
+from .encoded_images import Encoded, EncodedSplit
 from .options import DataOptions
-from .part_names import PartName, held_back, is_part_name, part_of
-from .splits import Source, own_parts, split_parts
+from .split_names import SplitName, names_only_a_split, split_named_by, splits_of_siblings
+from .splits import Source, source_with_holdout, source_with_splits
 
-_IN_NO_PART = "outside of these"
+_IN_NO_SPLIT = "outside of these"
 
 
-def picture_folder(path: Path, options: DataOptions, quiet: bool, _inside: Mapping[str, str]) -> Source | None:
-    """The pictures below a folder, by their paths in it: those of its parts, or some of all held out.
+def image_folder(path: Path, options: DataOptions, quiet: bool, _inside: Mapping[str, str]) -> Source | None:
+    """Find the images below a folder: the splits that its subfolders name, or one set to divide.
 
     Raises:
-        InputError: a folder cannot be listed, a part for testing or validation holds no pictures, or lies beside
-            pictures of which none are said to be for training, or all pictures together are fewer than two.
+        InputError: a folder cannot be listed; a test or validation folder holds no images; the top folder has a test or
+            validation folder but no training folder beside it; or there are fewer than two images.
     """
     if not path.is_dir():
         return None
     found = find_pictures(path)
 
-    def part(names: Sequence[str]) -> EncodedPart:
-        return EncodedPart(_Files(path, names), options, quiet)
+    def split(names: Sequence[str]) -> EncodedSplit:
+        return EncodedSplit(_Files(path, names), options, quiet)
 
-    folders = parts_of(found.folders, found.names)
+    folders = splits_of_folders(found.folders, found.names)
     if folders:
-        names: dict[PartName, list[str]] = {name: [] for name in folders.values()}
+        names: dict[SplitName, list[str]] = {name: [] for name in folders.values()}
         passed_over = dict(found.passed_over)
         for picture in found.names:
             folder = next((above for above in _above(picture) if above in folders), None)
             if folder is None:
-                passed_over[picture] = _IN_NO_PART
+                passed_over[picture] = _IN_NO_SPLIT
             else:
                 names[folders[folder]].append(picture)
         called = {name: [folder for folder in folders if folders[folder] == name] for name in names}
         for name, pictures in names.items():
             if name != "train" and not pictures:
                 raise InputError(
-                    f"{path / called[name][0]}: expected pictures ({', '.join(PICTURE_FORMATS)}), found none"
+                    f"{path / called[name][0]}: expected images ({', '.join(PICTURE_FORMATS)}), found none"
                 )
-        parts = {name: part(pictures) for name, pictures in names.items()}
-        return own_parts(parts, options, path, called, _notes(passed_over))
+        splits = {name: split(pictures) for name, pictures in names.items()}
+        return source_with_splits(splits, options, path, called, _notes(passed_over))
     if not found.names:
         return None
-    alone = [folder for folder in _pictured(found.names) if is_part_name(folder.split("/")[-2])]
+    alone = [folder for folder in _folders_with_images(found.names) if names_only_a_split(folder.split("/")[-2])]
     for folder in alone:
-        if folder.count("/") == 1 and part_of(folder) != "train":
+        if folder.count("/") == 1 and split_named_by(folder) != "train":
             raise InputError(
-                f"{path}: expected a folder train/ beside {folder}, whose name holds it back from training, found none; "
-                f"move the pictures to train on into {path / 'train'}, or give {folder} another name"
+                f"{path}: expected a folder train/ beside {folder}, whose name excludes it from training, found none; "
+                f"move the training images into {path / 'train'}, or rename {folder}"
             )
-    said = [f"{folder} is read like any other folder, since none beside it makes it a part" for folder in alone]
-    return split_parts(
+    unpaired = [
+        f"{folder} is read like any other folder, since no folder beside it completes a split" for folder in alone
+    ]
+    return source_with_holdout(
         found.names,
         options,
         path,
-        lambda chosen: part(list(itertools.compress(found.names, chosen))),
-        [*said, *_notes(found.passed_over)],
+        lambda chosen: split(list(itertools.compress(found.names, chosen))),
+        [*unpaired, *_notes(found.passed_over)],
     )
 
 
-def parts_of(folders: Sequence[str], names: Iterable[str]) -> dict[str, PartName]:
-    """Which folders are parts.
+def splits_of_folders(folders: Sequence[str], names: Iterable[str]) -> dict[str, SplitName]:
+    """Find the folders that are splits.
 
     Args:
-        folders: their paths, which end in a slash.
-        names: paths of pictures.
+        folders: paths of the folders, each with a slash at the end.
+        names: paths of the images.
 
     Returns:
-        The outermost folders that are parts, see `held_back`, at any depth; of folders beside each other none are
-        where none of them holds a picture.
+        The outermost folders that are splits, at any depth; see `splits_of_siblings`. Siblings without a single image
+        are not splits.
     """
     inside: dict[str, list[str]] = defaultdict(list)
     for folder in folders:
         above, _, name = folder[:-1].rpartition("/")
         inside[f"{above}/" if above else ""].append(name)
-    pictured = set(_pictured(names))
+    with_images = set(_folders_with_images(names))
 
-    def assign(above: str) -> Iterator[tuple[str, PartName]]:
-        parts = {f"{above}{name}/": part for name, part in held_back(inside[above]).items()}
-        if pictured.isdisjoint(parts):
+    def assign(above: str) -> Iterator[tuple[str, SplitName]]:
+        splits = {f"{above}{name}/": split for name, split in splits_of_siblings(inside[above]).items()}
+        if with_images.isdisjoint(splits):
             for name in inside[above]:
                 yield from assign(f"{above}{name}/")
         else:
-            yield from parts.items()
+            yield from splits.items()
 
     return dict(assign(""))
 
 
-def _pictured(names: Iterable[str]) -> list[str]:
-    """The folders that hold pictures, at any depth."""
+def _folders_with_images(names: Iterable[str]) -> list[str]:
+    """Folders that hold images at any depth, sorted."""
     return sorted({folder for name in names for folder in _above(name)})
 
 
 def _above(name: str) -> Iterator[str]:
-    """The folders that a path lies in, the outermost first: ``a/``, ``a/b/`` of ``a/b/c.png``."""
+    """Parent folders of a path, the outermost first: ``a/``, ``a/b/`` for ``a/b/c.png``."""
     return (name[: place + 1] for place, character in enumerate(name) if character == "/")
 
 
@@ -112,7 +114,7 @@ def _notes(passed_over: Mapping[str, str]) -> list[str]:
 
 @dataclasses.dataclass(frozen=True)
 class _Files:
-    """Pictures by their names in a folder; a path is made when it is needed: names alone may be a million."""
+    """Image files of a folder, by name; paths are made on demand, since there may be a million names."""
 
     folder: Path
     names: Sequence[str]

@@ -1,8 +1,9 @@
-"""The embedded MNIST: thresholded at 128, one bit a pixel, xz-compressed.
+"""The embedded MNIST: thresholded at 128, one bit per pixel, xz-compressed.
 
-``scripts/pack_mnist.py`` makes the file; ``mnist.md`` beside it credits the source. Unpacked it is, in this order: the
-images of the 60,000 training and 10,000 test digits, each row of 28 pixels in four bytes, the first pixel in the
-highest bit, the last four bits zero (aligned rows compress better than packed ones); then the 70,000 labels, a byte each.
+``scripts/pack_mnist.py`` makes the file, and ``mnist.md`` beside it credits the source. The uncompressed data starts
+with the images of the 60,000 training and 10,000 test digits. Each row of 28 pixels takes four bytes: the first pixel
+is the highest bit, and the last four bits are zero, since aligned rows compress better than packed ones. The 70,000
+labels follow, one byte each.
 """
 
 import dataclasses
@@ -24,7 +25,7 @@ SHA256 = "866f8c3056683b49d32e639f0286b282aced52a8950ee298a880eb8abc46d1a3"
 
 @dataclasses.dataclass(frozen=True)
 class Mnist:
-    """Binarized MNIST: images uint8 (N, 28, 28, 1), each 0 or 255, and labels uint8 (N,); arrays are read-only."""
+    """Binarized MNIST: images uint8 (N, 28, 28, 1) of 0 and 255, and labels uint8 (N,); arrays are read-only."""
 
     train: NDArray[np.uint8]
     test: NDArray[np.uint8]
@@ -33,15 +34,15 @@ class Mnist:
 
 
 def pack_mnist(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> bytes:
-    """Pack grey images, uint8 (70000, 28, 28), and labels, uint8 (70000,), training part first."""
+    """Pack grey images, uint8 (70000, 28, 28), and labels, uint8 (70000,), training set first."""
     rows = np.packbits(images >= 128, axis=2)
-    # No literal context and four-byte positions: rows are binary words, and neighbouring bits predict little.
+    # No literal context bits, because neighbouring bytes predict little; two position bits, because a row has 4 bytes.
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 0, "lp": 2, "pb": 2}]
     return lzma.compress(rows.tobytes() + labels.tobytes(), filters=filters)
 
 
 def unpack_mnist(packed: bytes) -> Mnist:
-    """The opposite of `pack_mnist`, with images as 0 and 255."""
+    """Unpack what `pack_mnist` returned, with pixels of 0 and 255."""
     count = TRAIN_COUNT + TEST_COUNT
     data = np.frombuffer(lzma.decompress(packed), np.uint8)
     rows = data[: count * SIZE * ROW_BYTES].reshape(count, SIZE, ROW_BYTES)
@@ -54,10 +55,10 @@ def unpack_mnist(packed: bytes) -> Mnist:
 
 @cache
 def load_mnist() -> Mnist:
-    """Load the embedded set; the file's hash is checked first.
+    """Load the embedded set after checking the file's hash.
 
     Raises:
-        InputError: the file is not the one that this version was made with.
+        InputError: the file is damaged.
     """
     packed = files("cvae_train").joinpath(FILE_NAME).read_bytes()
     if (found := hashlib.sha256(packed).hexdigest()) != SHA256:

@@ -1,4 +1,4 @@
-"""How images are read from where they lie, as frozen data that a run's ``config.json`` repeats."""
+"""Options for reading images, as stored in a run's ``config.json``."""
 
 import dataclasses
 from collections import Counter
@@ -8,21 +8,22 @@ from typing import Any
 from cvae_runtime import InputError
 
 TEST_FRACTION = 0.1
-SIZES_NAMED = 5
+SIZES_LISTED = 5  # in an error
 
 Shape = tuple[int, int, int]
 
 
 @dataclasses.dataclass(frozen=True)
 class DataOptions:
-    """What is done with images on their way into a `Dataset`.
+    """Options for reading images into a `Dataset`.
 
     Attributes:
-        image_size: (H, W) in pixels: every picture is scaled to cover it and cropped evenly. None: all have one size.
-        channels: 1 turns colour grey, 3 turns grey into RGB. None: 1 if every picture is grey, otherwise 3.
-        test_fraction: part of the pictures that is held out for testing, between 0 and 1, where a source has no test
-            part of its own. None: a tenth.
-        skip_bad: leave out pictures that cannot be read. Otherwise they are an error.
+        image_size: (H, W) in pixels; every image is scaled to cover this size and cropped evenly. None: keep the size
+            of the images, which must all have the same.
+        channels: 1 converts colour to grey, 3 converts grey to RGB. None: 1 if every image is grey, otherwise 3.
+        test_fraction: fraction of the images to hold out for testing, between 0 and 1, if the source has no test set.
+            None: a tenth.
+        skip_bad: leave out images that cannot be read, instead of raising an error.
     """
 
     image_size: tuple[int, int] | None = None
@@ -42,31 +43,31 @@ class DataOptions:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "DataOptions":
-        """The opposite of `dataclasses.asdict`, after JSON has made a list of the size."""
+        """Convert from JSON values, in which the size is a list."""
         size = fields.get("image_size")
         return cls(**{**fields, "image_size": None if size is None else tuple(size)})
 
     def shape_of(self, found: Mapping[Shape, int], source: str) -> Shape:
-        """The shape (H, W, C) that all images get.
+        """Choose the shape (H, W, C) that all images are converted to.
 
         Args:
-            found: how many have which shape (H, W, C).
-            source: what errors call the images.
+            found: number of images of each shape (H, W, C).
+            source: name of the source in errors.
 
         Raises:
-            InputError: there are none, or they have several sizes and none was asked for.
+            InputError: there are no images, or they have several sizes and ``image_size`` is None.
         """
         if not found:
-            raise InputError(f"{source}: expected at least one picture, found none")
+            raise InputError(f"{source}: expected at least one image, found none")
         sizes: Counter[tuple[int, int]] = Counter()
         for (height, width, _), count in found.items():
             sizes[height, width] += count
         if self.image_size is None and len(sizes) > 1:
-            named = [f"{width}x{height} ({count:,})" for (height, width), count in sizes.most_common(SIZES_NAMED)]
-            more = f" and {len(sizes) - SIZES_NAMED:,} more" if len(sizes) > SIZES_NAMED else ""
+            listed = [f"{width}x{height} ({count:,})" for (height, width), count in sizes.most_common(SIZES_LISTED)]
+            more = f" and {len(sizes) - SIZES_LISTED:,} more" if len(sizes) > SIZES_LISTED else ""
             raise InputError(
-                f"{source}: expected pictures of one size, found {len(sizes):,} (width x height): "
-                f"{', '.join(named)}{more}; say --image-size to scale and crop them to one"
+                f"{source}: expected images of one size, found {len(sizes):,} sizes (width x height): "
+                f"{', '.join(listed)}{more}; pass --image-size to scale and crop them to one"
             )
         return (*(self.image_size or next(iter(sizes))), self.channels or max(channels for *_, channels in found))
 

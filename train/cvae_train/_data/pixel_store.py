@@ -1,4 +1,4 @@
-"""Where pixels live: in memory as far as they fit, then on the disk, in files that vanish with the process."""
+"""Storage for pixels: in memory up to a limit, then in temporary files that end with the process."""
 
 import math
 import os
@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 from cvae_runtime import InputError
 from cvae_runtime.system import available_memory
 
-SHARE = 4  # one part in so many of the memory that is available is for images, unless the caller says how much
+SHARE = 4  # by default, images may take one part in four of the available memory
 
 
 class PixelStore:
-    """Hands out arrays for images.
+    """Allocate arrays for images, in memory or on disk.
 
     Args:
-        memory_limit: bytes of images that may lie in memory; a quarter of what is available if not given.
-        folder: where the files of those beyond it are made; the current folder if not given. It should be on a disk:
-            ``/tmp`` is memory on many systems.
+        memory_limit: bytes of images to keep in memory; default: a quarter of the available memory.
+        folder: folder for the temporary files; default: the current folder. Use a disk: on many systems, ``/tmp`` is
+            in memory.
     """
 
     def __init__(self, memory_limit: int | None = None, folder: Path | None = None) -> None:
@@ -28,19 +28,19 @@ class PixelStore:
         self._folder = Path() if folder is None else folder
 
     def new(self, count: int, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-        """An array uint8 (count, H, W, C) to be filled: an ordinary one, or a `numpy.memmap` if that does not fit.
+        """Allocate an uninitialized array uint8 (count, H, W, C), as a `numpy.memmap` if it exceeds the limit.
 
         Raises:
-            InputError: the disk has no room for it.
+            InputError: the disk is full.
         """
         size = count * math.prod(shape)
         return np.empty((count, *shape), np.uint8) if self._fits(size) else self._map((count, *shape), size)
 
     def keep(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Images uint8 (N, H, W, C) where they belong: copied unless they are there already.
+        """Store images uint8 (N, H, W, C) in memory or on disk; copy them only if this changes their place.
 
         Raises:
-            InputError: the disk has no room for them.
+            InputError: the disk is full.
         """
         mapped = isinstance(images, np.memmap)
         if self._fits(images.nbytes):
@@ -58,14 +58,14 @@ class PixelStore:
 
     def _map(self, shape: tuple[int, ...], size: int) -> NDArray[np.uint8]:
         try:
-            # A file without a name: the system frees it when nothing maps it any more, however the process ends.
+            # A file without a name is freed by the system as soon as nothing maps it, however the process ends.
             with tempfile.TemporaryFile(dir=self._folder) as file:
-                # Where the room is not taken at once, a full disk is a signal that ends the process.
+                # Reserve the space now: writing to a mapped file on a full disk kills the process.
                 if hasattr(os, "posix_fallocate"):
                     os.posix_fallocate(file.fileno(), 0, size)
                 return np.memmap(file, np.uint8, "r+", shape=shape)
         except OSError as error:
             raise InputError(
-                f"cannot put {size / 2**20:,.1f} MiB of images on the disk in {self._folder.absolute()}: "
-                f"{error.strerror or error}; make room there, or let more of them into memory by --memory-limit"
+                f"cannot write {size / 2**20:,.1f} MiB of images to {self._folder.absolute()}: "
+                f"{error.strerror or error}; free disk space, or raise --memory-limit to keep more images in memory"
             ) from error

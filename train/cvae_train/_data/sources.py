@@ -1,4 +1,4 @@
-"""Where images come from: what DATA may be. A new kind is a function here, or in a module of its own, and in `_KINDS`."""
+"""Kinds of sources of images. To add one, write a function like those below and list it in `_KINDS`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,41 +18,53 @@ from cvae_runtime.images import (
     read_npz,
 )
 
-from .image_folder import picture_folder
+from .image_folder import image_folder
 from .mnist import load_mnist
 from .options import DataOptions
-from .part_names import PartName, is_part_name, part_of
-from .splits import FOLDER, HIDDEN, ArrayPart, Source, look_into, notes_on_others, own_parts, split_parts
+from .split_names import SplitName, names_only_a_split, split_named_by
+from .splits import (
+    FOLDER,
+    HIDDEN,
+    ArraySplit,
+    Source,
+    describe_unused,
+    list_folder,
+    source_with_holdout,
+    source_with_splits,
+)
 from .tfrecord import tfrecords
 
 EMBEDDED = "mnist"
 
-_PARTS: tuple[PartName, ...] = ("train", "test", "validation")
+_SPLITS: tuple[SplitName, ...] = ("train", "test", "validation")
 _IDX_IMAGES = ("IDX3", "gzip of IDX3")
 _IDX_NAMES = ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte")
 
 
 def open_source(source: str | Path, options: DataOptions, quiet: bool) -> tuple[str, Source]:
-    """Find out what a source is, without reading its pictures.
+    """Recognize a source without reading its images.
 
     Returns:
-        What `Dataset.source` calls it, and its parts.
+        The name for `Dataset.source`, and the source.
 
     Raises:
-        InputError: it is not there, of no known kind, or damaged.
+        InputError: the source is missing, of an unknown kind, or damaged.
     """
     if source == EMBEDDED:
         mnist = load_mnist()
-        return EMBEDDED, own_parts(_arrays(EMBEDDED, {"train": mnist.train, "test": mnist.test}), options, EMBEDDED)
+        return EMBEDDED, source_with_splits(
+            _arrays(EMBEDDED, {"train": mnist.train, "test": mnist.test}), options, EMBEDDED
+        )
     path = Path(source)
-    inside = look_into(path) if path.is_dir() else {}
+    inside = list_folder(path) if path.is_dir() else {}
     for kind in _KINDS:
         if (found := kind(path, options, quiet, inside)) is not None:
             return str(path.resolve()), found
     raise InputError(
-        f"{path}: expected an .npz file with x_train and x_test, an .npy file, a .tfrecord file, an IDX file of images, "
-        f"or a folder with MNIST's four IDX files ({_IDX_NAMES[0]} and so on), train.npy and test.npy, .tfrecord files, "
-        f"or pictures ({', '.join(PICTURE_FORMATS)}), found {_found(path, inside)}; without DATA the embedded MNIST is used"
+        f"{path}: expected an .npz file with x_train and x_test, an .npy file, a .tfrecord file, an IDX file of "
+        f"images, or a folder with MNIST's four IDX files ({_IDX_NAMES[0]} and so on), train.npy and test.npy, "
+        f".tfrecord files, or images ({', '.join(PICTURE_FORMATS)}), found {_found(path, inside)}; leave DATA out to "
+        f"use the embedded MNIST"
     )
 
 
@@ -63,31 +75,31 @@ def _found(path: Path, inside: Mapping[str, str]) -> str:
         return "nothing"
     kind = file_kind(path)
     if kind in PICTURE_FORMATS:
-        return f"one {kind}, where training takes many pictures: name their folder"
-    return f"{kind} (save its pixels by numpy.save, as an array uint8 (N, H, W))" if kind == "CSV" else kind
+        return f"one {kind} (training needs many images: name their folder)"
+    return f"{kind} (save its pixels with numpy.save, as an array uint8 (N, H, W))" if kind == "CSV" else kind
 
 
 def _idx_files(path: Path, options: DataOptions, _quiet: bool, inside: Mapping[str, str]) -> Source | None:
-    """A file of images, or a folder with one for training and one for testing; files with labels are not read.
+    """Open an IDX file of images, or a folder with a training and a test file; files of labels are ignored.
 
-    Their names are MNIST's or like them: ``train-images.idx3-ubyte``, ``emnist-digits-test-images-idx3-ubyte.gz``.
+    The files have names like MNIST's: ``train-images.idx3-ubyte``, ``emnist-digits-test-images-idx3-ubyte.gz``.
     """
     if path.is_file():
         if not file_kind(path).removeprefix("gzip of ").startswith("IDX"):
             return None
         images = read_idx(path, dimensions=3)
         return _split_array(images, options, path)
-    files: dict[PartName, dict[str, str]] = {}
+    files: dict[SplitName, dict[str, str]] = {}
     for name, kind in inside.items():
-        if _is_idx(name, kind) and (part := part_of(name)):
-            files.setdefault(part, {}).setdefault(name.removesuffix(".gz"), name)  # the plain one comes first
+        if _is_idx(name, kind) and (split := split_named_by(name)):
+            files.setdefault(split, {}).setdefault(name.removesuffix(".gz"), name)  # the plain file sorts first
     if not files:
         return None
-    for part, names in files.items():
+    for split, names in files.items():
         if len(names) > 1:
             raise InputError(
-                f"{path}: expected one IDX file of {part} images, found {', '.join(names.values())}; "
-                f"put each set into a folder of its own"
+                f"{path}: expected one IDX file of {split} images, found {', '.join(names.values())}; "
+                f"put each data set into its own folder"
             )
     if "train" not in files or len(files) == 1:
         missing = _IDX_NAMES["train" in files]
@@ -95,10 +107,11 @@ def _idx_files(path: Path, options: DataOptions, _quiet: bool, inside: Mapping[s
             f"{path}: expected the file {missing} or {missing}.gz beside {next(iter(files.values())).popitem()[1]}, "
             f"found neither; copy it there"
         )
-    used = {part: next(iter(files[part].values())) for part in _PARTS if part in files}
-    arrays = {part: read_idx(path / name, dimensions=3) for part, name in used.items()}
-    called: dict[PartName, Sequence[str]] = {part: [name] for part, name in used.items()}
-    return own_parts(_arrays(path, arrays), options, path, called, notes_on_others(inside, list(used.values())))
+    used = {split: next(iter(files[split].values())) for split in _SPLITS if split in files}
+    arrays = {split: read_idx(path / name, dimensions=3) for split, name in used.items()}
+    names_by_split: dict[SplitName, Sequence[str]] = {split: [name] for split, name in used.items()}
+    unused = describe_unused(inside, list(used.values()))
+    return source_with_splits(_arrays(path, arrays), options, path, names_by_split, unused)
 
 
 def _is_idx(name: str, kind: str) -> bool:
@@ -106,16 +119,19 @@ def _is_idx(name: str, kind: str) -> bool:
 
 
 def _npz_file(path: Path, options: DataOptions, _quiet: bool, _inside: Mapping[str, str]) -> Source | None:
-    """A file with ``x_train`` and ``x_test``, or arrays whose names say as much, or with one array alone."""
+    """Open an ``.npz`` file with ``x_train`` and ``x_test``, or arrays of similar names, or a single array."""
     if not (path.is_file() and (path.suffix == ".npz" or file_kind(path) == "NPZ")):
         return None
     names = npz_names(path)
-    called = {part: [name for name in names if is_part_name(name) and part_of(name) == part] for part in _PARTS}
+    called = {
+        split: [name for name in names if names_only_a_split(name) and split_named_by(name) == split]
+        for split in _SPLITS
+    }
     if len(names) == 1 and not called["train"]:
         (array,) = read_npz(path, names)
         return _split_array(array, options, path)
-    chosen = {part: those[0] for part, those in called.items() if len(those) == 1}
-    if "train" not in chosen or len(chosen) < 2 or any(len(those) > 1 for those in called.values()):
+    chosen = {split: matching[0] for split, matching in called.items() if len(matching) == 1}
+    if "train" not in chosen or len(chosen) < 2 or any(len(matching) > 1 for matching in called.values()):
         found = ", ".join(names) or "none"
         raise InputError(
             f"{path}: expected the arrays x_train and x_test, found {found}; save the images under these names"
@@ -123,44 +139,44 @@ def _npz_file(path: Path, options: DataOptions, _quiet: bool, _inside: Mapping[s
     arrays = dict(zip(chosen, read_npz(path, list(chosen.values())), strict=True))
     others = [name for name in names if name not in chosen.values()]
     notes = [f"passed over {len(others):,} arrays: {', '.join(others)}"] if others else []
-    said: dict[PartName, Sequence[str]] = {part: [name] for part, name in chosen.items()}
-    return own_parts(_arrays(path, arrays), options, path, said, notes)
+    names_by_split: dict[SplitName, Sequence[str]] = {split: [name] for split, name in chosen.items()}
+    return source_with_splits(_arrays(path, arrays), options, path, names_by_split, notes)
 
 
 def _npy_files(path: Path, options: DataOptions, _quiet: bool, inside: Mapping[str, str]) -> Source | None:
-    """One file, of which some pictures are held out by their numbers, or a folder with ``train.npy`` and ``test.npy``.
+    """Open one ``.npy`` file, to be divided by image numbers, or a folder with ``train.npy`` and ``test.npy``.
 
-    They are mapped: of the files of a folder nothing is copied that memory does not hold.
+    The files are memory-mapped. Those of a folder are not copied if they exceed the memory limit.
     """
     if path.is_file():
         if path.suffix != ".npy" and file_kind(path) != "NPY":
             return None
         return _split_array(read_npy(path, mapped=True), options, path)
-    files: dict[PartName, Sequence[str]] = {
-        part: [f"{part}.npy"] for part in _PARTS if inside.get(f"{part}.npy", FOLDER) != FOLDER
+    files: dict[SplitName, Sequence[str]] = {
+        split: [f"{split}.npy"] for split in _SPLITS if inside.get(f"{split}.npy", FOLDER) != FOLDER
     }
     if "train" not in files or len(files) == 1:
         return None
-    arrays = {part: read_npy(path / name, mapped=True) for part, (name,) in files.items()}
+    arrays = {split: read_npy(path / name, mapped=True) for split, (name,) in files.items()}
     used = [name for (name,) in files.values()]
-    return own_parts(_arrays(path, arrays), options, path, files, notes_on_others(inside, used))
+    return source_with_splits(_arrays(path, arrays), options, path, files, describe_unused(inside, used))
 
 
 def _split_array(array: NDArray[Any], options: DataOptions, path: Path) -> Source:
-    picture_shape(array, str(path))  # before its pictures are counted
+    picture_shape(array, str(path))  # raises if this is no array of images
     keys = [str(index) for index in range(len(array))]
-    return split_parts(keys, options, path, lambda chosen: ArrayPart(array, str(path), chosen))
+    return source_with_holdout(keys, options, path, lambda chosen: ArraySplit(array, str(path), chosen))
 
 
-def _arrays(path: str | Path, arrays: Mapping[PartName, NDArray[Any]]) -> dict[PartName, Any]:
-    return {part: ArrayPart(array, f"{path}: {part} images") for part, array in arrays.items()}
+def _arrays(path: str | Path, arrays: Mapping[SplitName, NDArray[Any]]) -> dict[SplitName, Any]:
+    return {split: ArraySplit(array, f"{path}: {split} images") for split, array in arrays.items()}
 
 
-# The first that knows a path reads it; a folder of pictures comes last, since it takes the longest to look at.
+# The first function that recognizes a path opens it. A folder of images comes last, because it is the slowest to check.
 _KINDS: tuple[Callable[[Path, DataOptions, bool, Mapping[str, str]], Source | None], ...] = (
     _idx_files,
     _npz_file,
     _npy_files,
     tfrecords,
-    picture_folder,
+    image_folder,
 )

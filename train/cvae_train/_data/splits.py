@@ -1,4 +1,4 @@
-"""What every source of images gives: a training and a test part, each read when it is asked for."""
+"""`Source` and `Split`: the training, test and validation images of a source, read on demand."""
 
 import dataclasses
 import logging
@@ -25,126 +25,127 @@ from cvae_runtime.images import (
 
 from .holdout import held_out
 from .options import TEST_FRACTION, DataOptions, Shape
-from .part_names import PartName
 from .pixel_store import PixelStore
+from .split_names import SplitName
 
-BAD_NAMED = 10
+UNREADABLE_LISTED = 10
 FOLDER, HIDDEN = "folder", "hidden"
-_NAMED = 3  # folders, files or arrays of a part
+_LISTED = 3  # folders, files or arrays of a split
 
-_MEANINGS: Mapping[PartName, str] = {
+_MEANINGS: Mapping[SplitName, str] = {
     "train": "is trained on",
-    "test": "is the test part",
-    "validation": "is the validation part",
+    "test": "is the test set",
+    "validation": "is the validation set",
 }
 
 _log = logging.getLogger("cvae_train")
 
 
-class Part(Protocol):
-    """The training or the test images of a source."""
+class Split(Protocol):
+    """The training, test or validation images of a source."""
 
     @property
-    def bad(self) -> Mapping[str, str]:
-        """What is wrong with each picture that could not be read so far, by its name."""
+    def unreadable(self) -> Mapping[str, str]:
+        """Name and error of each image that could not be read so far."""
 
     def __len__(self) -> int:
-        """How many pictures there are, bad ones included."""
+        """Number of images, including unreadable ones."""
 
     def shapes(self) -> Counter[Shape]:
-        """How many pictures have which shape (H, W, C); bad ones are left out."""
+        """Count the readable images by shape (H, W, C)."""
 
     def read(self, shape: Shape, store: PixelStore) -> NDArray[np.uint8]:
-        """All pictures but bad ones, brought into a shape: uint8 (N, H, W, C)."""
+        """Read the readable images, converted to one shape: uint8 (N, H, W, C)."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Where images come from.
+    """A source of images.
 
     Attributes:
-        train, test: its parts.
-        validation: images that are neither, to choose settings by; None where the source names none.
-        notes: lines on how the parts were chosen, and on what is not read.
+        train, test: the training and the test set.
+        validation: the validation set; None if the source has none.
+        notes: lines about how the sets were chosen and which files are skipped.
     """
 
-    train: Part
-    test: Part
-    validation: Part | None = None
+    train: Split
+    test: Split
+    validation: Split | None = None
     notes: Sequence[str] = ()
 
     @property
-    def parts(self) -> list[Part]:
-        """All of them."""
-        return [part for part in (self.train, self.test, self.validation) if part is not None]
+    def splits(self) -> list[Split]:
+        """The training, test and, if any, validation set."""
+        return [split for split in (self.train, self.test, self.validation) if split is not None]
 
 
-def own_parts(
-    parts: Mapping[PartName, Part],
+def source_with_splits(
+    splits: Mapping[SplitName, Split],
     options: DataOptions,
     path: str | Path,
-    names: Mapping[PartName, Sequence[str]] = MappingProxyType({}),
+    names: Mapping[SplitName, Sequence[str]] = MappingProxyType({}),
     notes: Sequence[str] = (),
 ) -> Source:
-    """A source that says itself which pictures are for testing.
+    """Make a source that has its own test or validation set.
 
     Args:
-        parts: for training, and for testing or validation; without a test part the validation part is the test part.
-        options: see `Source`.
-        path: what errors call the source.
-        names: what is said to be each part: folders, files or arrays.
-        notes: further ones.
+        splits: the training set, and a test or validation set or both; without a test set, the validation set is used
+            for testing.
+        options: how to read the images.
+        path: name of the source in errors.
+        names: folders, files or arrays of each split, for the notes.
+        notes: further notes.
 
     Raises:
-        InputError: the options ask for some to be held out.
+        InputError: the options have a test fraction.
     """
     if options.test_fraction is not None:
-        raise InputError(f"{path}: has a test part of its own; leave --test-fraction out")
-    said = [f"{_few(names[part])} {_MEANINGS[part]}" for part in _MEANINGS if part in names]
-    if "test" in parts:
-        return Source(parts["train"], parts["test"], parts.get("validation"), [*_line(said), *notes])
+        raise InputError(f"{path}: has its own test set; leave --test-fraction out")
+    uses = [f"{_few(names[split])} {_MEANINGS[split]}" for split in _MEANINGS if split in names]
+    if "test" in splits:
+        return Source(splits["train"], splits["test"], splits.get("validation"), [*_line(uses), *notes])
     if "validation" in names:
-        said[-1] = f"{_few(names['validation'])} is the test part, since there is no other"
-    return Source(parts["train"], parts["validation"], notes=[*_line(said), *notes])
+        uses[-1] = f"{_few(names['validation'])} is the test set, since there is no other"
+    return Source(splits["train"], splits["validation"], notes=[*_line(uses), *notes])
 
 
-def _line(said: Sequence[str]) -> list[str]:
-    return [", ".join(said)] if said else []
+def _line(uses: Sequence[str]) -> list[str]:
+    return [", ".join(uses)] if uses else []
 
 
 def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")
+    return ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else "")
 
 
-def split_parts(
+def source_with_holdout(
     keys: Sequence[str],
     options: DataOptions,
     path: Path,
-    choose: Callable[[NDArray[np.bool_]], Part],
+    choose: Callable[[NDArray[np.bool_]], Split],
     notes: Sequence[str] = (),
 ) -> Source:
-    """Hold out some pictures of a source that does not say which are for testing.
+    """Make a source that has no test set, by holding out some of its images.
 
     Args:
-        keys: their names, see `held_out`.
-        options: say how many.
-        path: what errors call the source.
-        choose: makes a part of the pictures for which an array bool (len(keys),) is true.
-        notes: see `Source`.
+        keys: names of the images, see `held_out`.
+        options: how to read the images, and the fraction to hold out.
+        path: name of the source in errors.
+        choose: makes a split of the images for which an array bool (len(keys),) is true.
+        notes: further notes.
 
     Raises:
-        InputError: there are fewer than two.
+        InputError: there are fewer than two images.
     """
     fraction = TEST_FRACTION if options.test_fraction is None else options.test_fraction
     try:
         test = held_out(keys, fraction)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    return Source(choose(~test), choose(test), notes=[f"{fraction:g} of all is held out for testing", *notes])
+    return Source(choose(~test), choose(test), notes=[f"a fraction of {fraction:g} is held out for testing", *notes])
 
 
-def look_into(folder: Path) -> dict[str, str]:
-    """What lies in a folder, not below it: names, in order, and what each is, see `file_kind`.
+def list_folder(folder: Path) -> dict[str, str]:
+    """List the entries of a folder: their names, sorted, with the kind of each; see `file_kind`.
 
     Raises:
         InputError: the folder cannot be listed.
@@ -152,7 +153,7 @@ def look_into(folder: Path) -> dict[str, str]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be listed: {error.strerror}; check permissions") from error
+        raise InputError(f"{folder}: cannot be listed: {error.strerror}; check its permissions") from error
     return {f"{entry.name}/" if entry.is_dir() else entry.name: _kind_of(entry) for entry in entries}
 
 
@@ -166,45 +167,45 @@ def _kind_of(entry: os.DirEntry[str]) -> str:
     return file_kind(Path(entry.path)) if entry.is_file() else "no file"
 
 
-def notes_on_others(inside: Mapping[str, str], used: Sequence[str]) -> list[str]:
-    """A line on what lies in a folder, see `look_into`, beside the files that are read."""
+def describe_unused(inside: Mapping[str, str], used: Sequence[str]) -> list[str]:
+    """Return a line about the entries of a folder that are not read; see `list_folder`."""
     others = {name: kind for name, kind in inside.items() if name not in used}
     return [describe_passed_over(others)] if others else []
 
 
-def settle_bad(parts: Sequence[Part], skip: bool, source: str) -> None:
-    """Refuse the pictures that could not be read, or say that they are left out.
+def report_unreadable(splits: Sequence[Split], skip: bool, source: str) -> None:
+    """Raise an error for the images that could not be read, or log that they are left out.
 
     Raises:
-        InputError: there are some and ``skip`` is false, or there are no others.
+        InputError: an image could not be read and ``skip`` is false, or no image could be read.
     """
-    reasons = [reason for part in parts for reason in part.bad.values()]
+    reasons = [reason for split in splits for reason in split.unreadable.values()]
     if not reasons:
         return
-    total = sum(map(len, parts))
-    lines = [f"  {reason}" for reason in reasons[:BAD_NAMED]]
-    if len(reasons) > BAD_NAMED:
-        lines.append(f"  and {len(reasons) - BAD_NAMED:,} more")
+    total = sum(map(len, splits))
+    lines = [f"  {reason}" for reason in reasons[:UNREADABLE_LISTED]]
+    if len(reasons) > UNREADABLE_LISTED:
+        lines.append(f"  and {len(reasons) - UNREADABLE_LISTED:,} more")
     listed = "\n".join(lines)
-    problem = f"{source}: {len(reasons):,} of {total:,} pictures cannot be read"
+    problem = f"{source}: {len(reasons):,} of {total:,} images cannot be read"
     if not skip or len(reasons) == total:
-        raise InputError(f"{problem}; mend or remove them, or say --skip-bad to train without them:\n{listed}")
+        raise InputError(f"{problem}; fix or remove them, or pass --skip-bad to train without them:\n{listed}")
     _log.warning("%s and are left out:\n%s", problem, listed)
 
 
-class ArrayPart:
-    """Pictures of an array, in memory or mapped.
+class ArraySplit:
+    """A split whose images are in an array, which may be memory-mapped.
 
     Args:
-        array: uint8 or float, as `as_images` takes it.
-        name: what errors call it.
-        chosen: bool (N,): true for the pictures that belong to the part; all do if not given.
+        array: images, as for `as_images`.
+        name: name of the array in errors.
+        chosen: bool (N,), true for the images of the split; default: all.
 
     Raises:
-        InputError: the array does not hold pictures.
+        InputError: the array does not hold images.
     """
 
-    bad: Mapping[str, str] = MappingProxyType({})
+    unreadable: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, array: NDArray[Any], name: str, chosen: NDArray[np.bool_] | None = None) -> None:
         self._array, self._name = array, name
@@ -215,14 +216,14 @@ class ArrayPart:
         return len(self._array if self._rows is None else self._rows)
 
     def shapes(self) -> Counter[Shape]:
-        """How many pictures have which shape (H, W, C)."""
+        """Count the images by shape (H, W, C)."""
         return Counter({self._shape: len(self)})
 
     def read(self, shape: Shape, store: PixelStore) -> NDArray[np.uint8]:
-        """All pictures, brought into a shape: uint8 (N, H, W, C); a mapped array is read a span at a time.
+        """Read the images, converted to one shape: uint8 (N, H, W, C); reads a mapped array one span at a time.
 
         Raises:
-            InputError: values out of range, or no room on the disk.
+            InputError: values are out of range, or the disk is full.
         """
         array = self._array
         if array.dtype == np.uint8 or not isinstance(array, np.memmap):

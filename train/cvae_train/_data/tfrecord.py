@@ -1,4 +1,4 @@
-"""Shards of TFRecords whose Examples hold encoded pictures."""
+"""TFRecord shards whose Examples hold encoded images."""
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,23 +13,23 @@ from cvae_runtime import InputError
 from cvae_runtime.images import file_kind
 
 from .._tensorflow import import_tensorflow
-from .encoded_images import Encoded, EncodedPart
+from .encoded_images import Encoded, EncodedSplit
 from .options import DataOptions
-from .part_names import PartName, part_of
-from .splits import FOLDER, HIDDEN, Source, notes_on_others, own_parts, split_parts
+from .split_names import SplitName, split_named_by
+from .splits import FOLDER, HIDDEN, Source, describe_unused, source_with_holdout, source_with_splits
 
 FEATURES = ("image/encoded", "image", "image_raw")
 
 _KINDS = ("TFRecord", "gzip of TFRecord", "zlib of TFRecord")
-_FRAME_BYTES = 16  # a record's length, and two checksums
+_FRAME_BYTES = 16  # length and two checksums of a record
 
 
 def tfrecords(path: Path, options: DataOptions, quiet: bool, inside: Mapping[str, str]) -> Source | None:
-    """The pictures of one shard or of a folder's: those named for a part, or some of all held out.
+    """Open one shard or the shards of a folder: the splits that their names give, or one set to divide.
 
     Raises:
-        InputError: a shard is damaged, some are held back from training by their names and none are named for it, or
-            all together hold fewer than two records.
+        InputError: a shard is damaged; some shards have names for testing or validation, but none for training; or
+            there are fewer than two records.
     """
     if path.is_file():
         shards = [path] if _is_shard(path.name, file_kind(path)) else []
@@ -37,32 +37,32 @@ def tfrecords(path: Path, options: DataOptions, quiet: bool, inside: Mapping[str
         shards = [path / name for name, kind in inside.items() if _is_shard(name, kind)]
     if not shards:
         return None
-    named: dict[PartName, list[Path]] = {}
+    named: dict[SplitName, list[Path]] = {}
     for shard in shards if path.is_dir() else ():
-        if part := part_of(shard.name):
-            named.setdefault(part, []).append(shard)
+        if split := split_named_by(shard.name):
+            named.setdefault(split, []).append(shard)
     if named and "train" not in named:
         held = next(iter(named.values()))[0].name
         raise InputError(
-            f"{path}: expected shards named train beside {held}, whose name holds it back from training, found none; "
-            f"give the shards to train on such names, or give it another"
+            f"{path}: expected shards named train beside {held}, whose name excludes it from training, found none; "
+            f"rename the shards to train on, or {held}"
         )
     if len(named) > 1:
-        used = [shard.name for those in named.values() for shard in those]
-        return own_parts(
-            {part: EncodedPart(_Records(those), options, quiet) for part, those in named.items()},
+        used = [shard.name for group in named.values() for shard in group]
+        return source_with_splits(
+            {split: EncodedSplit(_Records(group), options, quiet) for split, group in named.items()},
             options,
             path,
-            {part: [shard.name for shard in those] for part, those in named.items()},
-            notes_on_others(inside, used),
+            {split: [shard.name for shard in group] for split, group in named.items()},
+            describe_unused(inside, used),
         )
     count = len(_Records(shards))
-    return split_parts(
+    return source_with_holdout(
         [str(index) for index in range(count)],
         options,
         path,
-        lambda chosen: EncodedPart(_Records(shards, chosen), options, quiet),
-        notes_on_others(inside, [shard.name for shard in shards]),
+        lambda chosen: EncodedSplit(_Records(shards, chosen), options, quiet),
+        describe_unused(inside, [shard.name for shard in shards]),
     )
 
 
@@ -71,11 +71,11 @@ def _is_shard(name: str, kind: str) -> bool:
 
 
 class _Records:
-    """The encoded pictures of shards, read from the disk each time.
+    """Encoded images of shards, read from disk on each iteration.
 
     Args:
         shards: files, in order.
-        chosen: bool (number of records,): true for those that are wanted; all are if not given.
+        chosen: bool (number of records,), true for the records to read; default: all.
     """
 
     def __init__(self, shards: Sequence[Path], chosen: NDArray[np.bool_] | None = None) -> None:
@@ -92,7 +92,7 @@ class _Records:
     def __iter__(self) -> Iterator[Encoded]:
         for index, (name, record) in enumerate(self._all()):
             if self._chosen is None or self._chosen[index]:
-                yield name, _encoded_picture(self._tf, record, name)
+                yield name, _encoded_image(self._tf, record, name)
 
     def _all(self) -> Iterator[tuple[str, bytes]]:
         for shard in self._shards:
@@ -101,8 +101,8 @@ class _Records:
 
 
 def _records(tf: ModuleType, shard: Path) -> Iterator[bytes]:
-    # tf.data would start TensorFlow, after which a run can no longer set its threads, and is slower one by one.
-    # Unwrapped, it does not say that it is deprecated.
+    # tf.data would initialize TensorFlow, after which a run cannot set its threads; it is also slower per record.
+    # inspect.unwrap avoids the deprecation warning.
     read = inspect.unwrap(tf.compat.v1.io.tf_record_iterator)
     compressed = {"gzip": "GZIP", "zlib": "ZLIB"}.get(file_kind(shard).split(" of ")[0])
     number, size = 0, 0
@@ -112,21 +112,21 @@ def _records(tf: ModuleType, shard: Path) -> Iterator[bytes]:
             number, size = number + 1, size + len(record) + _FRAME_BYTES
     except tf.errors.OpError as error:
         raise InputError(f"{shard}: record {number} cannot be read: {error.message}; get the file again") from error
-    # What is left of a record without its length is the file's end to TensorFlow.
+    # TensorFlow takes a truncated length field for the end of the file.
     if not compressed and size != shard.stat().st_size:
         raise InputError(
-            f"{shard}: record {number} is cut short: expected the file to end after {size:,} bytes, "
+            f"{shard}: record {number} is truncated: expected the file to end after {size:,} bytes, "
             f"found {shard.stat().st_size:,}; get the file again"
         )
 
 
-def _encoded_picture(tf: ModuleType, record: bytes, name: str) -> bytes:
+def _encoded_image(tf: ModuleType, record: bytes, name: str) -> bytes:
     try:
         features = tf.train.Example.FromString(record).features.feature
-    except Exception as error:  # protobuf's own
+    except Exception as error:  # protobuf's exceptions
         raise InputError(f"{name}: expected a tf.train.Example: {error}") from error
     for feature in FEATURES:
         if feature in features and features[feature].bytes_list.value:
             return features[feature].bytes_list.value[0]
     found = ", ".join(f"{feature} ({features[feature].WhichOneof('kind')})" for feature in sorted(features)) or "none"
-    raise InputError(f"{name}: expected a bytes feature {', '.join(FEATURES)} with an encoded picture, found {found}")
+    raise InputError(f"{name}: expected a bytes feature {', '.join(FEATURES)} with an encoded image, found {found}")

@@ -1,4 +1,4 @@
-"""The compiled training loop: steps, optimizer, devices, the cluster, and the checkpoint that a run resumes from."""
+"""The compiled training loop: steps, optimizer, devices, cluster, progress and checkpoints."""
 
 from .checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
 from .cluster import Cluster, WorkerLostError, join_cluster

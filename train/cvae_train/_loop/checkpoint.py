@@ -1,7 +1,7 @@
-"""Checkpoints and weights: NumPy archives, one file each, so that one rename makes a whole one.
+"""Checkpoints and weights, each one NumPy archive that is written and then renamed.
 
-A checkpoint holds everything that the next epoch depends on: weights, optimizer, epoch and history. Random numbers
-need no state, being functions of seed, epoch and step.
+A checkpoint holds everything that the next epoch depends on: weights, optimizer, epoch and history. Random numbers have
+no state: they are functions of seed, epoch and step.
 """
 
 import dataclasses
@@ -31,10 +31,10 @@ def save_weights(path: Path, model: keras.Model) -> None:
 
 
 def load_weights(path: Path, model: keras.Model) -> None:
-    """Put what `save_weights` wrote into a model of the same shape.
+    """Load weights into a model of the same shape.
 
     Raises:
-        InputError: the file is damaged or belongs to another model.
+        InputError: the file is damaged, or belongs to another model.
     """
     names = [variable.path for variable in model.variables]
     _assign(path, model.variables, dict(zip(names, read_npz(path, names), strict=True)))
@@ -43,17 +43,17 @@ def load_weights(path: Path, model: keras.Model) -> None:
 def save_checkpoint(
     path: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer, history: Iterable[EpochRecord]
 ) -> None:
-    """Write all that is needed to go on after the last epoch of ``history``."""
+    """Write the state that a run needs to resume after the last epoch of ``history``."""
     state = {"version": VERSION, "history": [dataclasses.asdict(record) for record in history]}
     arrays = _named([*model.variables, *optimizer.variables])
     write_file(path, npz_bytes({"state": np.array(json.dumps(state, allow_nan=False)), **arrays}))
 
 
 def load_checkpoint(path: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> list[EpochRecord]:
-    """Put a checkpoint into a model and its optimizer.
+    """Load a checkpoint into a model and its optimizer.
 
     Returns:
-        The history; its length is the number of whole epochs.
+        The history; its length is the number of complete epochs.
 
     Raises:
         InputError: the file is damaged, of another version, or belongs to another model.
@@ -72,14 +72,14 @@ def _history_of(path: Path, text: str) -> list[EpochRecord]:
         if (found := state["version"]) != VERSION:
             raise InputError(
                 f"{path}: expected a checkpoint of version {VERSION}, found version {found}; "
-                f"go on with the version of cvae-toolkit that wrote it, or begin anew with --overwrite instead of --resume"
+                f"use the version of cvae-toolkit that wrote it, or start again with --overwrite instead of --resume"
             )
         return [EpochRecord(**record) for record in state["history"]]
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"{path}: cannot be read as a checkpoint: {error!r}; begin anew with --overwrite instead of --resume"
+            f"{path}: expected a checkpoint, found {error!r}; start again with --overwrite instead of --resume"
         ) from error
 
 
@@ -91,10 +91,10 @@ def _assign(path: Path, variables: Iterable[keras.Variable], arrays: Arrays) -> 
     for variable in variables:
         array = np.asarray(arrays[variable.path])
         if array.dtype.kind not in "fiu":
-            raise InputError(f"{path}: {variable.path} holds {array.dtype}, expected numbers; the file is damaged")
+            raise InputError(f"{path}: {variable.path}: expected numbers, found {array.dtype}; the file is damaged")
         if array.shape != tuple(variable.shape):
             raise InputError(
-                f"{path}: {variable.path} has shape {array.shape}, expected {tuple(variable.shape)}: "
+                f"{path}: {variable.path}: expected shape {tuple(variable.shape)}, found {array.shape}; "
                 f"the file belongs to another model"
             )
         variable.assign(array)

@@ -1,8 +1,8 @@
-"""How the hardware is used: towers, one a core or a few, and the precision of a training step's layers.
+"""Use of the hardware: towers and threads on a CPU, and the precision of the layers in a training step.
 
-TensorFlow's CPU kernels share one operator among threads, which pays little on operators this small. A tower is a part of
-the batch with its own copy of the step's operators, each on few threads, so that cores work side by side for a whole step.
-The gradients' sum is that of the undivided batch.
+TensorFlow's CPU kernels divide one operator among threads, which gains little on operators this small. A tower is a
+slice of the batch with its own copy of the step's operators, each on few threads. Cores thus work in parallel for a
+whole step. The sum of the towers' gradients is the gradient of the whole batch.
 """
 
 import dataclasses
@@ -20,25 +20,25 @@ from .._config import Precision
 from .._model import CVAE, Transposed
 from .._run import Plan
 
-IMAGES_A_TOWER = 25  # at least: with fewer an operator's start costs more than its work
+IMAGES_PER_TOWER = 25  # at least; with fewer, starting an operator takes longer than running it
 
-_NVIDIA = Path("/proc/driver/nvidia/gpus")  # where Linux's driver lists them
+_NVIDIA = Path("/proc/driver/nvidia/gpus")  # the Linux driver's list of GPUs
 
-_CPU_FLAGS = {"avx512_bf16", "amx_bf16"}  # instructions that multiply bfloat16
+_BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}  # CPU instructions that multiply bfloat16
 
 _log = logging.getLogger("cvae_train")
 
 
 @dataclasses.dataclass(frozen=True)
 class Compute:
-    """What was chosen.
+    """How a process uses its hardware.
 
     Attributes:
-        towers: parts that a device's share of a batch is split into.
-        precision: "float32" or "bfloat16", of the layers in a training step.
+        towers: number of pieces that a device's share of a batch is split into.
+        precision: of the layers in a training step, "float32" or "bfloat16".
         device: "CPU" or "GPU".
-        for_cpu: whether the decoder's layers take the forms that a CPU trains faster, see `Transposed`.
-        threads: of an operator on the CPU; 0 where TensorFlow chooses.
+        for_cpu: whether the decoder uses the layer variants that train faster on a CPU, see `Transposed`.
+        threads: threads per operator on the CPU; 0 if TensorFlow chooses.
     """
 
     towers: int = 1
@@ -49,21 +49,21 @@ class Compute:
 
 
 def choose_compute(precision: Precision, batch_size: int, begun: Plan | None = None) -> Compute:
-    """Choose by what the hardware has, and set TensorFlow's threads accordingly: a tower's operators share its cores.
+    """Choose towers, threads and precision for the hardware, and set TensorFlow's threads.
 
-    Threads can be set only before TensorFlow is first used in a process; later there is one tower, on as many threads
-    as TensorFlow was given.
+    Threads can be set only before a process first uses TensorFlow. Afterwards there is one tower, with TensorFlow's
+    current threads.
 
     Args:
-        precision: as the recipe has it.
-        batch_size: images.
-        begun: how the run was begun that is gone on with: on a device of the same kind this is chosen again.
+        precision: the recipe's setting.
+        batch_size: images per step.
+        begun: plan of the run to resume, which is used again on the same kind of device.
     """
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus and _NVIDIA.exists() and any(_NVIDIA.iterdir()):
         _log.warning(
-            "this machine has an NVIDIA GPU that TensorFlow cannot use, so training runs on the CPU; "
-            "pip install 'tensorflow[and-cuda]' brings what it needs, see https://www.tensorflow.org/install/pip"
+            "TensorFlow cannot use this machine's NVIDIA GPU, so training runs on the CPU; "
+            "pip install 'tensorflow[and-cuda]' installs the libraries, see https://www.tensorflow.org/install/pip"
         )
     device: str = "GPU" if gpus else "CPU"
     if begun is not None and begun.device != device:
@@ -71,11 +71,11 @@ def choose_compute(precision: Precision, batch_size: int, begun: Plan | None = N
     if begun is not None:
         precision = begun.precision
     elif precision == "auto":
-        precision = "bfloat16" if gpus or _cpu_flags() & _CPU_FLAGS else "float32"
+        precision = "bfloat16" if gpus or _cpu_flags() & _BFLOAT16_FLAGS else "float32"
     if gpus:
         return Compute(1, precision, device)
     cores = allowed_cores()
-    towers = min(cores, max(1, batch_size // IMAGES_A_TOWER)) if begun is None else begun.towers
+    towers = min(cores, max(1, batch_size // IMAGES_PER_TOWER)) if begun is None else begun.towers
     threads = cores // towers if begun is None else begun.threads
     if not _set_threads(threads, towers if towers > 1 else 0):
         towers = 1 if begun is None else towers
@@ -85,11 +85,11 @@ def choose_compute(precision: Precision, batch_size: int, begun: Plan | None = N
 
 @contextmanager
 def computing_in(model: CVAE, compute: Compute) -> Iterator[None]:
-    """Let a model's layers compute within the block as was chosen for training; their variables stay float32.
+    """Set the precision and variants of a model's layers within the block; variables stay float32.
 
-    It matters while a ``tf.function`` is traced: the graph keeps it.
+    Trace a ``tf.function`` within the block, and its graph keeps them.
     """
-    layers = [layer for part in (model.encoder, model.decoder) for layer in (part, *part.layers)]
+    layers = [layer for network in (model.encoder, model.decoder) for layer in (network, *network.layers)]
     policies = [layer.dtype_policy for layer in layers]
     transposed = [layer for layer in layers if isinstance(layer, Transposed)]
     try:
@@ -105,15 +105,19 @@ def computing_in(model: CVAE, compute: Compute) -> Iterator[None]:
             layer.dtype_policy = policy
 
 
-def _set_threads(an_operator: int, operators: int) -> bool:
-    """Whether TensorFlow runs so many operators at a time, as many as it likes where 0, on so many threads each."""
+def _set_threads(per_operator: int, operators: int) -> bool:
+    """Set the threads per operator and the operators that run in parallel; 0 lets TensorFlow choose.
+
+    Returns:
+        Whether TensorFlow uses them. It does not if the process has used it before with other settings.
+    """
     threading = tf.config.threading
     try:
-        threading.set_intra_op_parallelism_threads(an_operator)
+        threading.set_intra_op_parallelism_threads(per_operator)
         threading.set_inter_op_parallelism_threads(operators)
-    except RuntimeError:  # TensorFlow was used before, and keeps its threads
-        _log.info("TensorFlow is in use already: its threads stay as they are")
-        wanted = (an_operator, operators)
+    except RuntimeError:
+        _log.info("TensorFlow is already in use and keeps its threads")
+        wanted = (per_operator, operators)
         return (threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads()) == wanted
     return True
 

@@ -1,4 +1,4 @@
-"""Images to the compiled loop: held on the device, or streamed from a memory-mapped file that is larger than memory."""
+"""Feeds of images for the compiled loop: held on the device, or streamed from a memory-mapped file."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -7,29 +7,38 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-_AHEAD = 8  # batches that are read before they are wanted
+_AHEAD = 8  # batches to read in advance
 
-Share = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]  # of a number of images: where it begins and ends
+Share = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]  # from the size of a batch to begin and end of a share
 
 
 class Feed(Protocol):
-    """Images by their numbers, in batches."""
+    """Images in batches, in any order."""
 
     def open(self, order: tf.Tensor, batch: int, share: Share) -> Any:
-        """Make ready to give the images of these numbers, int32 (N,), in this order: a share of every ``batch``."""
+        """Start a pass over the images with the indices ``order``, int32 (N,), in batches.
+
+        Args:
+            order: indices of the images.
+            batch: images per batch.
+            share: this worker's share of each batch.
+
+        Returns:
+            An object for `take`.
+        """
 
     def take(self, opened: Any, begin: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
-        """The images at the positions ``begin .. end - 1`` of the order, uint8 (B, H, W, C): the next batch's share."""
+        """Return the share of the next batch: the images at positions ``begin .. end - 1``, uint8 (B, H, W, C)."""
 
 
 class Resident:
-    """All images as one tensor."""
+    """All images as one tensor on the device."""
 
     def __init__(self, images: NDArray[np.uint8]) -> None:
         self._images = tf.constant(images)
 
     def open(self, order: tf.Tensor, batch: int, share: Share) -> tf.Tensor:  # noqa: ARG002
-        """See `Feed`: the order itself."""
+        """See `Feed`; returns the order."""
         return order
 
     def take(self, opened: tf.Tensor, begin: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
@@ -38,13 +47,13 @@ class Resident:
 
 
 class Streamed:
-    """Images in a file; a few batches of them are in memory."""
+    """Images in a file, of which memory holds a few batches."""
 
     def __init__(self, images: NDArray[np.uint8]) -> None:
         self._images = images
 
     def open(self, order: tf.Tensor, batch: int, share: Share) -> Any:
-        """See `Feed`: an iterator."""
+        """See `Feed`; returns an iterator."""
         shape = [None, *self._images.shape[1:]]
 
         def read(numbers: tf.Tensor) -> tf.Tensor:
@@ -53,14 +62,14 @@ class Streamed:
             return tf.ensure_shape(tf.numpy_function(lambda n: self._images[n], [numbers], tf.uint8), shape)
 
         numbers = tf.data.Dataset.from_tensor_slices(order).batch(batch)
-        # Not autotuned: what it would try out is memory.
+        # No autotuning: it tries out buffers that exceed the memory.
         return iter(numbers.map(read, num_parallel_calls=2, deterministic=True).prefetch(_AHEAD))
 
     def take(self, opened: Any, begin: tf.Tensor, end: tf.Tensor) -> tf.Tensor:  # noqa: ARG002
-        """See `Feed`: the iterator knows the place."""
+        """See `Feed`; the iterator has its own position, so ``begin`` and ``end`` are ignored."""
         return opened.get_next()
 
 
 def feed(images: NDArray[np.uint8]) -> Feed:
-    """Stream what is mapped from a file, and hold the rest."""
+    """Choose the feed: stream memory-mapped images, and hold others on the device."""
     return Streamed(images) if isinstance(images, np.memmap) else Resident(images)

@@ -1,8 +1,8 @@
-"""The compiled loop: chunks of training steps, and the test ELBO, over images on the device or from a file.
+"""The compiled loop: training steps in chunks, and evaluation of the ELBO.
 
-A chunk is one call of a ``tf.function`` that runs many steps. Python sees only the ends of chunks: there Ctrl-C acts,
-progress is shown and the losses are checked. Random numbers are stateless, a function of the seed, the epoch and the
-step, so that a run does not depend on how its epochs are cut into chunks.
+A chunk is one call of a ``tf.function`` that runs many steps. Python runs only between chunks: there it handles Ctrl-C,
+shows progress and checks the losses. Random numbers are functions of seed, epoch and step, so the result does not
+depend on the division into chunks.
 """
 
 import dataclasses
@@ -28,21 +28,21 @@ from .compute import Compute, computing_in
 from .feed import Feed, feed
 from .optimizer import averaged, make_optimizer
 
-CHUNK_SECONDS = 1.0  # aimed at; an answer to Ctrl-C should come within two
+CHUNK_SECONDS = 1.0  # target; Ctrl-C should take effect within two seconds
 TEST_BATCH = 500
 TEST_CHUNK = 10_000  # images; about a second of the default model
 
 _PLAIN = Compute()
-_SHUFFLE, _NOISE = 0, 1  # tags that keep the random streams apart
+_SHUFFLE, _NOISE = 0, 1  # tags of independent random streams
 
-# Loops are written as tf.while_loop: AutoGraph, which would translate Python's, does not know Python 3.13.
+# Without AutoGraph, which does not support Python 3.13; loops are written as tf.while_loop instead.
 _compiled = tf.function(autograph=False)
 
-OnImages = Callable[[int, float], None]  # is told how many images of the epoch are done, and the ELBO of the last ones
+OnImages = Callable[[int, float], None]  # called with the number of images done in the epoch, and the latest ELBO
 
 
 class DivergedError(CvaeError):
-    """A loss that is not a number or infinite."""
+    """The loss became infinite or NaN."""
 
     def __init__(self, epoch: int, step: int) -> None:
         super().__init__(
@@ -53,38 +53,38 @@ class DivergedError(CvaeError):
 
 
 def _shares(begin: tf.Tensor, end: tf.Tensor, towers: int) -> list[slice]:
-    """The towers' shares of the images ``begin .. end - 1``."""
+    """Divide the images ``begin .. end - 1`` among towers."""
     cuts = [begin + (end - begin) * tower // towers for tower in range(towers + 1)]
     return [slice(*ends) for ends in itertools.pairwise(cuts)]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)  # compared as it is by tf.function: by identity
-class _Part:
-    """Images to measure on: these numbers of a feed, and the noise of their draws."""
+@dataclasses.dataclass(frozen=True, eq=False)  # tf.function compares it by identity
+class _EvaluationSet:
+    """Test or validation images: indices of images of a feed, and the noise of their draws."""
 
     feed: Feed
-    numbers: tf.Tensor
+    indices: tf.Tensor
     noise: tf.Tensor
 
     @classmethod
-    def of(cls, feed: Feed, numbers: NDArray[np.integer], latent_dim: int) -> "_Part":
-        noise = posterior_noise(EVALUATION_SEED, 0, len(numbers), latent_dim)
-        return cls(feed, tf.constant(numbers, tf.int32), tf.constant(noise))
+    def of(cls, feed: Feed, indices: NDArray[np.integer], latent_dim: int) -> "_EvaluationSet":
+        noise = posterior_noise(EVALUATION_SEED, 0, len(indices), latent_dim)
+        return cls(feed, tf.constant(indices, tf.int32), tf.constant(noise))
 
 
 class Loop:
-    """A model, its optimizer and the compiled functions that advance and measure them.
+    """A model, its optimizer, and the compiled functions that train and evaluate them.
 
     Args:
         config: the recipe.
         data: images of the config's shape.
-        compute: how the hardware is used.
-        cluster: the devices, whose strategy's scope the loop is made in; this process's if not given.
+        compute: use of the hardware.
+        cluster: the devices; default: those of this process. Create the loop in the scope of the cluster's strategy.
 
     Attributes:
-        model, optimizer: whose variables make the state.
-        train_count: images that an epoch trains on.
-        steps_per_epoch: optimizer steps that it takes, the last smaller one included.
+        model, optimizer: their variables are the state of the loop.
+        train_count: training images per epoch.
+        steps_per_epoch: optimizer steps per epoch, including a smaller last one.
     """
 
     def __init__(
@@ -95,26 +95,30 @@ class Loop:
         self.model = CVAE(config.model, config.seed)
         self._compute = compute
         self._train_feed = feed(data.train)
-        everything = np.arange(len(data.train))
+        indices = np.arange(len(data.train))
         validation = np.zeros(len(data.train), np.bool_)
         if config.validation_fraction:
-            validation = held_out([str(number) for number in everything], config.validation_fraction)
-        self._train_numbers = tf.constant(everything[~validation], tf.int32)
-        self.train_count = len(self._train_numbers)
+            validation = held_out([str(index) for index in indices], config.validation_fraction)
+        self._train_indices = tf.constant(indices[~validation], tf.int32)
+        self.train_count = len(self._train_indices)
         self.steps_per_epoch = math.ceil(self.train_count / config.batch_size)
         self.optimizer = make_optimizer(config, self.steps_per_epoch)
         self.optimizer.build(self.model.trainable_variables)
-        self._chunk = 1  # steps; grows to CHUNK_SECONDS once the speed is known
+        self._chunk = 1  # steps; adapts to CHUNK_SECONDS
         latent_dim = config.model.latent_dim
-        self._validation: _Part | None = None
+        self._validation: _EvaluationSet | None = None
         if data.validation is not None:
-            self._validation = _Part.of(feed(data.validation), np.arange(len(data.validation)), latent_dim)
+            self._validation = _EvaluationSet.of(feed(data.validation), np.arange(len(data.validation)), latent_dim)
         elif validation.any():
-            self._validation = _Part.of(self._train_feed, everything[validation], latent_dim)
-        self._test = _Part.of(feed(data.test), np.arange(len(data.test)), latent_dim)
+            self._validation = _EvaluationSet.of(self._train_feed, indices[validation], latent_dim)
+        self._test = _EvaluationSet.of(feed(data.test), np.arange(len(data.test)), latent_dim)
 
     def train_epoch(self, epoch: int, on_images: OnImages) -> float:
-        """Take every training image once, in an order that the seed and the epoch give.
+        """Train on every image once, in an order that depends on seed and epoch.
+
+        Args:
+            epoch: counted from 1.
+            on_images: called after each chunk.
 
         Returns:
             The mean ELBO of the epoch's batches, each before its step, in nats per image.
@@ -131,48 +135,48 @@ class Loop:
             self._adapt_chunk(last - first, time.perf_counter() - start)
             if not np.isfinite(elbos).all():
                 raise DivergedError(epoch, first + int(np.argmin(np.isfinite(elbos))) + 1)
-            part = float(elbos.astype(np.float64).sum())
+            chunk_total = float(elbos.astype(np.float64).sum())
             begin, end = first * self.config.batch_size, min(last * self.config.batch_size, self.train_count)
-            on_images(end, part / (end - begin))
-            total, first = total + part, last
+            on_images(end, chunk_total / (end - begin))
+            total, first = total + chunk_total, last
         return total / self.train_count
 
     def averaged(self) -> AbstractContextManager[None]:
-        """A block in which the model has the weights that are measured and kept; see `TrainConfig.ema`."""
+        """Give the model its averaged weights within the block, if there are any; see `TrainConfig.ema`."""
         return averaged(self.optimizer, self.model.trainable_variables)
 
     def test_elbo(self, epoch: int) -> tuple[float, float]:
-        """The mean reconstruction term and KL over the test set, one draw an image, in nats per image.
+        """Mean reconstruction term and KL over the test set, with one draw per image, in nats per image.
 
         Raises:
-            DivergedError: they are not finite.
+            DivergedError: a mean is not finite.
         """
-        return self._measure(self._test, epoch)
+        return self._evaluate(self._test, epoch)
 
     def validation_elbo(self, epoch: int) -> float | None:
-        """The mean ELBO over the validation part, one draw an image, in nats per image; None where there is none.
+        """Mean ELBO over the validation set, with one draw per image, in nats per image; None without a validation set.
 
         Raises:
-            DivergedError: it is not finite.
+            DivergedError: the mean is not finite.
         """
         if self._validation is None:
             return None
-        reconstruction, kl = self._measure(self._validation, epoch)
+        reconstruction, kl = self._evaluate(self._validation, epoch)
         return reconstruction - kl
 
-    def _measure(self, part: _Part, epoch: int) -> tuple[float, float]:
-        count = len(part.numbers)
-        images = self._open(part.feed, part.numbers, TEST_BATCH)
+    def _evaluate(self, images: _EvaluationSet, epoch: int) -> tuple[float, float]:
+        count = len(images.indices)
+        opened = self._open(images.feed, images.indices, TEST_BATCH)
         chunks = [(begin, min(begin + TEST_CHUNK, count)) for begin in range(0, count, TEST_CHUNK)]
         smallest = min((end - begin - 1) % TEST_BATCH + 1 for begin, end in chunks)
         towers = max(1, min(self._compute.towers, smallest // self.cluster.replicas))
-        sums = sum(self._sums(part, images, *map(self._constant, chunk), towers).numpy() for chunk in chunks) / count
+        sums = sum(self._sums(images, opened, *map(self._constant, chunk), towers).numpy() for chunk in chunks) / count
         if not np.isfinite(sums).all():
             raise DivergedError(epoch, self.steps_per_epoch)
         return float(sums[0]), float(sums[1])
 
     def decode(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Probabilities (N, H, W, C) of latents (N, L), decoded in one batch."""
+        """Decode latents (N, L) in one batch to expected images (N, H, W, C)."""
         return self._decode(tf.constant(latents)).numpy()
 
     def _open(self, feed: Feed, order: tf.Tensor, batch: int) -> Any:
@@ -180,10 +184,10 @@ class Loop:
 
     @staticmethod
     def _constant(number: int) -> tf.Tensor:
-        return tf.constant(number, tf.int32)  # as a tensor: a Python number would compile the function anew
+        return tf.constant(number, tf.int32)  # tf.function would compile again for each Python number
 
     def _next_chunk(self, first: int) -> tuple[int, int]:
-        """Where a chunk that begins at a step ends, and how many towers it has: none may be without an image."""
+        """Return the end of the chunk that begins at step ``first``, and the number of towers, each with an image."""
         towers = max(1, min(self._compute.towers, self.config.batch_size // self.cluster.replicas))
         left = self.train_count % self.config.batch_size or self.config.batch_size
         whole = self.steps_per_epoch - (left < towers * self.cluster.replicas)  # steps with an image for every tower
@@ -192,9 +196,9 @@ class Loop:
         return min(first + self._chunk, whole), towers
 
     def _adapt_chunk(self, steps: int, seconds: float) -> None:
-        # At most fourfold a time, so that a first chunk that was slow or fast by chance does little harm. The workers of a
-        # cluster go by one clock: their steps must be cut alike, for sums over them know each other by their numbers.
-        seconds = self.cluster.number_of_chief(seconds)
+        # At most fourfold at a time, which limits the effect of one unusually fast chunk. All workers use the chief's
+        # clock: they must run the same chunks, because collectives match by call order.
+        seconds = self.cluster.broadcast_number(seconds)
         self._chunk = max(1, min(int(steps * CHUNK_SECONDS / seconds), 4 * steps))
 
     def _seed(self, tag: int, *numbers: tf.Tensor) -> tf.Tensor:
@@ -206,11 +210,11 @@ class Loop:
 
     @_compiled
     def _shuffle(self, epoch: tf.Tensor) -> tf.Tensor:
-        return tf.random.experimental.stateless_shuffle(self._train_numbers, self._seed(_SHUFFLE, epoch))
+        return tf.random.experimental.stateless_shuffle(self._train_indices, self._seed(_SHUFFLE, epoch))
 
     @_compiled
     def _train_steps(self, opened: Any, epoch: tf.Tensor, first: tf.Tensor, last: tf.Tensor, towers: int) -> tf.Tensor:
-        """The steps ``first .. last - 1`` of an epoch: the sum of the images' ELBOs of each."""
+        """Run the steps ``first .. last - 1`` of an epoch; return the sum of the images' ELBOs for each step."""
 
         def body(step: tf.Tensor, elbos: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             return step + 1, elbos.write(step - first, self._train_step(opened, epoch, step, towers))
@@ -219,7 +223,7 @@ class Loop:
         return tf.while_loop(lambda step, _: step < last, body, start)[1].stack()
 
     def _train_step(self, opened: Any, epoch: tf.Tensor, step: tf.Tensor, towers: int) -> tf.Tensor:
-        """One step of the optimizer on a batch; the sum of its images' ELBOs before the step."""
+        """Run one optimizer step on a batch; return the sum of the images' ELBOs before the step."""
         first = step * self.config.batch_size
         count = tf.minimum(self.config.batch_size, self.train_count - first)
         here, stop = self.cluster.local_share(count)
@@ -230,19 +234,19 @@ class Loop:
 
         def work(begin: tf.Tensor, end: tf.Tensor) -> list[tf.Tensor]:
             x = preprocess(images, self.config.binarize_at)
-            parts = [
+            of_towers = [
                 self._tower(x[share], noise[:, share], beta) for share in _shares(begin - here, end - here, towers)
             ]
-            return [tf.add_n(terms) for terms in zip(*parts, strict=True)]
+            return [tf.add_n(terms) for terms in zip(*of_towers, strict=True)]
 
         elbos, *sums = self.cluster.sum(count, work)
-        # Of sums, not of means: towers may hold different numbers of images.
+        # Towers add up sums, not means, since they may have different numbers of images.
         gradients = [gradient / tf.cast(count, tf.float32) for gradient in sums]
         self.optimizer.apply(gradients, self.model.trainable_variables)
         return elbos
 
     def _tower(self, x: tf.Tensor, noise: tf.Tensor, beta: tf.Tensor) -> list[tf.Tensor]:
-        """The sum of some images' ELBOs, and the gradients of minus the sum of their objectives."""
+        """Sum of the ELBOs of a tower's images, and the gradients of the negative sum of their objectives."""
         model, samples = self.model, self.config.samples
         with tf.GradientTape(persistent=True) as tape, computing_in(model, self._compute):
             mean, logvar = (tf.cast(tensor, tf.float32) for tensor in model.encode(x))
@@ -259,7 +263,7 @@ class Loop:
         return [elbos, *tape.gradient(losses[1], encoder), *tape.gradient(losses[0], decoder)]
 
     def _beta(self, epoch: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
-        """The weight of the KL at a step."""
+        """Weight of the KL at a step."""
         if not self.config.kl_warmup_epochs:
             return tf.constant(self.config.beta)
         done = (epoch - 1) * self.steps_per_epoch + step
@@ -267,8 +271,8 @@ class Loop:
         return self.config.beta * tf.minimum(1.0, tf.cast(done, tf.float32) / warmup)
 
     @_compiled
-    def _sums(self, part: _Part, opened: Any, first: tf.Tensor, last: tf.Tensor, towers: int) -> tf.Tensor:
-        """Reconstruction term and KL, summed over the images ``first .. last - 1`` of a part."""
+    def _sums(self, dataset: _EvaluationSet, opened: Any, first: tf.Tensor, last: tf.Tensor, towers: int) -> tf.Tensor:
+        """Reconstruction term and KL, summed over the images ``first .. last - 1``: float64 (2,)."""
 
         def share_sums(images: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
             x = preprocess(images, self.config.binarize_at)
@@ -281,8 +285,8 @@ class Loop:
         def body(begin: tf.Tensor, sums: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             count = tf.minimum(TEST_BATCH, last - begin)
             here, stop = self.cluster.local_share(count)
-            images = part.feed.take(opened, begin + here, begin + stop)
-            noise = part.noise[begin + here : begin + stop]
+            images = dataset.feed.take(opened, begin + here, begin + stop)
+            noise = dataset.noise[begin + here : begin + stop]
 
             def work(start: tf.Tensor, end: tf.Tensor) -> list[tf.Tensor]:
                 shares = _shares(start - here, end - here, towers)

@@ -1,4 +1,4 @@
-"""Adam with the schedule of a recipe (Kingma and Ba, "Adam", 2015), and the average of the weights that it may keep."""
+"""Adam (Kingma and Ba, 2015) with learning rate schedules and an optional moving average of the weights."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from .._config import TrainConfig
 
 
 def make_optimizer(config: TrainConfig, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    """The optimizer of a run; its checkpoint holds the average, too."""
+    """Create the optimizer of a run; its variables include the average of the weights."""
     rate: float | keras.optimizers.schedules.LearningRateSchedule = config.learning_rate
     steps = config.epochs * steps_per_epoch
     if config.decay == "cosine":
@@ -28,13 +28,13 @@ def make_optimizer(config: TrainConfig, steps_per_epoch: int) -> keras.optimizer
             global_clipnorm=config.clip_norm,
             use_ema=config.ema > 0.0,
             ema_momentum=config.ema,
-            name="adam",  # or the second of a process would be adam_1, and its checkpoints other ones
+            name="adam",  # otherwise a second one in the process is adam_1, with other names in its checkpoints
         )
 
 
 @contextmanager
 def _float32_by_default() -> Iterator[None]:
-    """Let Keras make float32 variables within the block: an optimizer takes no dtype for its learning rate."""
+    """Make float32 Keras's default within the block, since an optimizer has no argument for it."""
     before = keras.config.floatx()
     keras.config.set_floatx("float32")
     try:
@@ -45,11 +45,11 @@ def _float32_by_default() -> Iterator[None]:
 
 @contextmanager
 def averaged(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variable]) -> Iterator[None]:
-    """Let the variables have their averages within the block, where the optimizer keeps any."""
+    """Set the variables to their averages within the block, if the optimizer keeps averages."""
     kept = [variable.numpy() for variable in variables] if optimizer.use_ema else []
     optimizer.finalize_variable_values(variables)
     try:
         yield
     finally:
-        for variable, value in zip(variables, kept, strict=False):  # nothing was kept where nothing changed
+        for variable, value in zip(variables, kept, strict=False):  # kept is empty without averages
             variable.assign(value)

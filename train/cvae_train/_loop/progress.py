@@ -1,4 +1,4 @@
-"""Progress of a training run on stderr: a bar on a terminal, a line an epoch otherwise."""
+"""Progress of a training run on stderr: a bar on a terminal, and one line per epoch."""
 
 import sys
 from types import TracebackType
@@ -10,11 +10,11 @@ from .._run import EpochRecord
 
 
 class Progress:
-    """Shows where a run is.
+    """Progress of a run.
 
     Args:
-        epochs: how many the run has.
-        images: how many an epoch trains on.
+        epochs: number of epochs of the run.
+        images: training images per epoch.
         quiet: show nothing.
     """
 
@@ -32,13 +32,13 @@ class Progress:
     ) -> None:
         self._close()
 
-    def say(self, line: str) -> None:
+    def print(self, line: str) -> None:
         """Print a line."""
         if not self._quiet:
             print(line, file=sys.stderr, flush=True)
 
-    def begin(self, epoch: int) -> None:
-        """An epoch begins."""
+    def begin_epoch(self, epoch: int) -> None:
+        """Start the progress bar of an epoch."""
         if not self._quiet and sys.stderr.isatty():
             self._bar = tqdm(
                 total=self._images,
@@ -49,22 +49,24 @@ class Progress:
             )
             self._later = self._epochs - epoch
 
-    def images(self, done: int, elbo: float) -> None:
-        """So many images of the epoch are done, and the last ones had this ELBO while they were trained on."""
+    def update(self, done: int, elbo: float) -> None:
+        """Update the bar: images done in the epoch, and the training ELBO of the last ones in nats per image."""
         if self._bar is not None:
             rate = self._bar.format_dict["rate"] or 0.0
             left = (
-                f", run {tqdm.format_interval(self._later * self._images / rate)} more" if rate and self._later else ""
+                f", {tqdm.format_interval(self._later * self._images / rate)} more for the run"
+                if rate and self._later
+                else ""
             )
             self._bar.set_postfix_str(f"train ELBO {elbo:.2f}{left}", refresh=False)
             self._bar.update(done - self._bar.n)
 
-    def end(self, record: EpochRecord, bits_per_dimension: float | None = None) -> None:
-        """The epoch is whole and saved."""
+    def end_epoch(self, record: EpochRecord, bits_per_dimension: float | None = None) -> None:
+        """Close the bar and print the figures of a finished epoch."""
         self._close()
         validation = "" if record.validation_elbo is None else f"validation {record.validation_elbo:.2f}, "
         bits = "" if bits_per_dimension is None else f"{bits_per_dimension:.3f} bits per dimension, "
-        self.say(
+        self.print(
             f"epoch {record.epoch}/{self._epochs}: test ELBO {record.elbo:.2f} "
             f"(reconstruction {record.reconstruction:.2f}, KL {record.kl:.2f}), {validation}"
             f"train {record.train_elbo:.2f} nats per image, {bits}"

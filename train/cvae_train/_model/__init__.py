@@ -1,4 +1,4 @@
-"""The network and what it maximizes: layers, the likelihoods, the ELBO and its gradients."""
+"""The network and its objectives: layers, likelihoods, the ELBO and its gradients."""
 
 from .conv_transpose import Transposed
 from .cvae import CVAE

@@ -1,15 +1,15 @@
-"""The decoder's transposed convolutions, and the forms that a CPU trains faster.
+"""Transposed convolutions of the decoder, with variants that train faster on a CPU.
 
-The forms have the plain layer's sums, of the same products, and its gradients; they take other operators of TensorFlow to
-them. Which operators are slow was measured on TensorFlow 2.21 with oneDNN, on one thread, at 50 images of the default model:
+The variants compute the same sums and gradients as the plain layer, with other TensorFlow operators. The slow operators
+were measured on TensorFlow 2.21 with oneDNN, on one thread, with 50 images and the default model:
 
-- A last layer of one channel is padded to a register of 16. As nine 1x1 convolutions, one a tap, whose results a fixed
-  convolution shifts and adds, it takes less forward and back; and of those the filter's gradient is a matrix product,
-  for which the convolution's own operator takes longer.
-- In bfloat16, bias, ReLU and the bias's gradient run element by element with conversions to float32 and back. TensorFlow
-  fuses bias and ReLU with a convolution that has none of these costs, so an identity convolution is there to be fused
-  with, which takes less time. The bias's gradient is a product with ones, summed in float32: the plain operator sums in
-  bfloat16, which loses most of it over an image's pixels.
+- A last layer of one channel is padded to a register of 16 channels. The variant computes nine 1x1 convolutions, one
+  per tap, and a fixed convolution that shifts and adds their results. It is faster in both directions. The filter's
+  gradient is a matrix product, which is faster than the convolution's own gradient operator.
+- In bfloat16, bias, ReLU and the bias's gradient run element by element, with conversions to float32 and back.
+  TensorFlow fuses bias and ReLU with a preceding convolution, which avoids these costs. The variant therefore adds an
+  identity convolution before them. The bias's gradient is a product with ones, summed in float32: the plain operator
+  sums over the pixels of an image in bfloat16 and loses most of the precision.
 """
 
 import keras
@@ -21,13 +21,13 @@ class Transposed(keras.layers.Conv2DTranspose):
     """A transposed convolution with "same" padding and no dilation.
 
     Attributes:
-        for_cpu: compute as the module says where that is faster. For training graphs; exported ones keep the plain layer.
+        for_cpu: use the variants where they are faster. For training only; exported graphs use the plain layer.
     """
 
     for_cpu = False
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """(B, H, W, F) to (B, strides * H, strides * W, filters)."""
+        """Convert (B, H, W, F) to (B, strides * H, strides * W, filters)."""
         if not self.for_cpu:
             return super().call(x)
         kernel, bias = (tf.cast(variable, x.dtype) for variable in (self.kernel, self.bias))
@@ -41,13 +41,13 @@ class Transposed(keras.layers.Conv2DTranspose):
 
 
 def _by_tap(kernel: tf.Tensor) -> tf.Tensor:
-    """A kernel (H, W, 1, F) as the matrix (F, H * W)."""
+    """Reshape a kernel (H, W, 1, F) to the matrix (F, H * W)."""
     return tf.transpose(tf.reshape(kernel, [-1, kernel.shape[-1]]))
 
 
 @tf.custom_gradient
 def _products(x: tf.Tensor, matrix: tf.Tensor) -> tuple[tf.Tensor, object]:
-    """Every pixel of (B, H, W, F) times the matrix (F, T): (B, H, W, T)."""
+    """Multiply every pixel of (B, H, W, F) by the matrix (F, T): (B, H, W, T)."""
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         features, taps = matrix.shape
@@ -59,17 +59,17 @@ def _products(x: tf.Tensor, matrix: tf.Tensor) -> tuple[tf.Tensor, object]:
 
 
 def _shifted(products: tf.Tensor, kernel: tf.TensorShape) -> tf.Tensor:
-    """The products (B, H, W, T) of a stride 1 kernel's taps, each moved to the pixel that it counts for, added."""
+    """Shift the products (B, H, W, T) of a stride 1 kernel's taps to their output pixels, and add them."""
     height, width = kernel[:2]
     taps = height * width
-    # A transposed convolution's tap looks the other way round.
+    # The taps of a transposed convolution are mirrored.
     shifts = np.eye(taps).reshape(height, width, taps, 1)[::-1, ::-1]
     return tf.nn.conv2d(products, tf.constant(shifts, products.dtype), 1, "SAME")
 
 
 @tf.custom_gradient
 def _bias_relu(x: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, object]:
-    """max(x + bias, 0) of (B, H, W, F)."""
+    """Compute max(x + bias, 0) for x of shape (B, H, W, F)."""
     features = x.shape[-1]
     identity = tf.eye(features, dtype=x.dtype)[tf.newaxis, tf.newaxis]
     output = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, identity, 1, "SAME"), bias))

@@ -8,17 +8,18 @@ from .._config import COMPONENTS, KERNEL, STRIDE, ModelConfig
 from .conv_transpose import Transposed
 from .losses import pixel_parameters
 
-# Said of every layer: Keras's defaults are the user's, from keras.json or the program around this.
+# Set for every layer, because the user or the calling program may have changed Keras's defaults.
 _FLOAT32 = "float32"
-_PICTURES = {"data_format": "channels_last", "dtype": _FLOAT32}
+_IMAGES = {"data_format": "channels_last", "dtype": _FLOAT32}
 
-# What the decoder gives for a pixel and channel.
-_NUMBERS = {"bernoulli": 1, "discretized-logistic": 2, "discretized-logistic-mixture": 3 * COMPONENTS}
-FIRST_LOG_SCALE = -2.4  # of a mixture's components: a standard deviation of 0.16, half of their distance
+# Decoder outputs per pixel and channel.
+_OUTPUTS = {"bernoulli": 1, "discretized-logistic": 2, "discretized-logistic-mixture": 3 * COMPONENTS}
+# Initial log scale of mixture components: a standard deviation of 0.16, half of the distance between components.
+INITIAL_LOG_SCALE = -2.4
 
 
 class _Flatten(keras.layers.Layer):
-    """(B, ...) to (B, size). Keras's own computes the shape at every call, in eight operators of an exported graph."""
+    """Flatten (B, ...) to (B, size); Keras's own layer adds eight operators to exported graphs to compute the shape."""
 
     def __init__(self, size: int, name: str) -> None:
         super().__init__(name=name, dtype=_FLOAT32)
@@ -28,13 +29,13 @@ class _Flatten(keras.layers.Layer):
         return tf.reshape(x, [-1, self._size])
 
 
-def _first_biases(config: ModelConfig) -> keras.initializers.Initializer:
-    """The biases that training begins with: a mixture's components side by side over the range, equally likely."""
+def _output_bias(config: ModelConfig) -> keras.initializers.Initializer:
+    """Initial bias of the last layer; a mixture's components start evenly spaced over the range and equally likely."""
     if config.likelihood != "discretized-logistic-mixture":
         return keras.initializers.Zeros()
     channels = config.image_shape[2]
     locations = np.tile(np.linspace(0.0, 1.0, COMPONENTS), channels)
-    log_scales = np.full(len(locations), FIRST_LOG_SCALE)
+    log_scales = np.full(len(locations), INITIAL_LOG_SCALE)
     return keras.initializers.Constant(np.concatenate([locations, log_scales, np.zeros(len(locations))]))
 
 
@@ -42,13 +43,13 @@ class CVAE(keras.Model):
     """A convolutional variational autoencoder (Kingma and Welling, 2014).
 
     Args:
-        config: the network's shape; the notebook's by default.
-        seed: unsigned 64-bit number that the initial weights derive from.
+        config: shape of the network; default: the notebook's.
+        seed: unsigned 64-bit integer that the initial weights derive from.
 
     Attributes:
-        encoder: (B, H, W, C) in [0, 1] to (B, 2L): mean and logvar side by side.
-        decoder: (B, L) to logits (B, H, W, C); of the likelihoods of 256 levels (B, H, W, nC), n numbers a pixel and
-            channel: the locations first, then what the scales come from, then a mixture's logits.
+        encoder: maps (B, H, W, C) in [0, 1] to (B, 2L), the concatenated mean and logvar.
+        decoder: maps (B, L) to logits (B, H, W, C). With a likelihood of 256 levels, it has n outputs per pixel and
+            channel, (B, H, W, nC): first the locations, then the unbounded scales, then the logits of a mixture.
     """
 
     def __init__(self, config: ModelConfig | None = None, seed: int = 0) -> None:
@@ -68,7 +69,7 @@ class CVAE(keras.Model):
                 activation="relu",
                 kernel_initializer=glorot(),
                 name=f"conv_{n}",
-                **_PICTURES,
+                **_IMAGES,
             )
             for n, filters in enumerate(config.filters, 1)
         ]
@@ -91,7 +92,7 @@ class CVAE(keras.Model):
                 activation="relu",
                 kernel_initializer=glorot(),
                 name=f"conv_transpose_{n}",
-                **_PICTURES,
+                **_IMAGES,
             )
             for n, filters in enumerate(reversed(config.filters), 1)
         ]
@@ -104,47 +105,47 @@ class CVAE(keras.Model):
                 keras.layers.Reshape(base, dtype=_FLOAT32),
                 *transposed,
                 Transposed(
-                    _NUMBERS[config.likelihood] * config.image_shape[2],
+                    _OUTPUTS[config.likelihood] * config.image_shape[2],
                     KERNEL,
                     1,
                     "same",
                     kernel_initializer=glorot(),
-                    bias_initializer=_first_biases(config),
+                    bias_initializer=_output_bias(config),
                     name="conv_transpose_out",
-                    **_PICTURES,
+                    **_IMAGES,
                 ),
             ],
             name="decoder",
         )
-        for part in (self.encoder, self.decoder):  # which take it by no argument
-            part.dtype_policy = _FLOAT32
-        self.built = True  # both parts are: their Inputs gave them their shapes
+        for network in (self.encoder, self.decoder):  # Sequential has no dtype argument
+            network.dtype_policy = _FLOAT32
+        self.built = True  # encoder and decoder are built: their inputs have shapes
 
     def encode(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Images (B, H, W, C) in [0, 1] to mean and logvar of q(z|x), each (B, L)."""
+        """Encode images (B, H, W, C) in [0, 1] to mean and logvar of q(z|x), each (B, L)."""
         mean, logvar = tf.split(self.encoder(x), 2, axis=1)
         return mean, logvar
 
     def reparameterize(self, mean: tf.Tensor, logvar: tf.Tensor, noise: tf.Tensor | None = None) -> tf.Tensor:
-        """z = mean + exp(logvar / 2) * noise, (B, L); the noise is drawn from N(0, I) if not given."""
+        """Compute z = mean + exp(logvar / 2) * noise, (B, L); the default noise is drawn from N(0, I)."""
         if noise is None:
             noise = tf.random.normal(tf.shape(mean))
         return mean + tf.exp(logvar * 0.5) * noise
 
     def decode(self, z: tf.Tensor, apply_sigmoid: bool = False) -> tf.Tensor:
-        """Latents (B, L) to the decoder's output, or to expected images (B, H, W, C) with ``apply_sigmoid``."""
+        """Decode latents (B, L) to the decoder's output, or to expected images (B, H, W, C) with ``apply_sigmoid``."""
         return self.pixel_parameters(z)["probs"] if apply_sigmoid else self.decoder(z)
 
     def pixel_parameters(self, z: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Latents (B, L) to the parameters of p(x|z), see `pixel_parameters`, by the names of a bundle's outputs."""
+        """Decode latents (B, L) to the parameters of p(x|z), by the names of a bundle's outputs."""
         return pixel_parameters(self.decoder(z), self.config.likelihood)
 
     def sample(self, eps: tf.Tensor | None = None) -> tf.Tensor:
-        """Expected images (B, H, W, C) of latents ``eps`` (B, L), or of 100 drawn from the prior."""
+        """Decode latents ``eps`` (B, L), default: 100 draws from the prior, to expected images (B, H, W, C)."""
         if eps is None:
             eps = tf.random.normal((100, self.config.latent_dim))
         return self.decode(eps, apply_sigmoid=True)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """The decoder's output for reconstructions through the mean."""
+        """Reconstruct images from the mean of q(z|x); returns the decoder's output."""
         return self.decode(self.encode(x)[0])

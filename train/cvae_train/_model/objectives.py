@@ -1,12 +1,12 @@
-"""What training maximizes, per image, as surrogates whose gradients are the estimators of the papers.
+"""Training objectives, per image, as surrogates whose gradients are the papers' estimators.
 
-"elbo"          log p(x|z) + log p(z) - log q(z|x) for one draw (Kingma and Welling, 2014): the notebook's.
-"analytic-kl"   log p(x|z) - KL(q(z|x) || p(z)), the KL in closed form (ibid., equation 10).
-"stl"           the first with the score function's gradient left out, of zero mean: sticking the landing (Roeder, Wu and
-                Duvenaud, 2017). Its variance vanishes where q is the true posterior.
+"elbo"          log p(x|z) + log p(z) - log q(z|x) for one draw (Kingma and Welling, 2014), as in the notebook.
+"analytic-kl"   log p(x|z) - KL(q(z|x) || p(z)), with the KL in closed form (ibid., equation 10).
+"stl"           "elbo" without the gradient of the score function, which has zero mean: sticking the landing (Roeder, Wu
+                and Duvenaud, 2017). Its variance vanishes if q is the true posterior.
 "iwae"          log of the mean of k importance weights w = p(x, z) / q(z|x) (Burda, Grosse and Salakhutdinov, 2016).
-"dreg"          the same bound with the doubly reparameterized gradient for the encoder (Tucker, Lawson, Gu and Maddison,
-                2019), whose signal does not fade as k grows.
+"dreg"          the same bound with the doubly reparameterized gradient for the encoder (Tucker, Lawson, Gu and
+                Maddison, 2019), whose signal-to-noise ratio does not fall as k grows.
 """
 
 import math
@@ -34,7 +34,7 @@ class Draws(NamedTuple):
 
 
 def surrogates(objective: Objective, draws: Draws, beta: tf.Tensor, free_bits: float) -> tuple[tf.Tensor, tf.Tensor]:
-    """What the decoder's and what the encoder's gradient is taken of, (B,) each; the same tensor where they agree."""
+    """Values to differentiate for the decoder's and the encoder's gradient, (B,) each; one tensor if both are equal."""
     if objective == "elbo":
         both = draws.log_p_x[0] - beta * _log_ratio(draws, draws.mean, draws.logvar)[0]
     elif objective == "analytic-kl":
@@ -53,16 +53,16 @@ def surrogates(objective: Objective, draws: Draws, beta: tf.Tensor, free_bits: f
 
 
 def elbo(draws: Draws) -> tf.Tensor:
-    """The three-term estimate of the ELBO, (B,), averaged over the draws: what is reported, whatever is maximized."""
+    """Three-term estimate of the ELBO, averaged over the draws: (B,). Runs report it for every objective."""
     return tf.reduce_mean(draws.log_p_x - _log_ratio(draws, draws.mean, draws.logvar), axis=0)
 
 
 def _log_ratio(draws: Draws, mean: tf.Tensor, logvar: tf.Tensor) -> tf.Tensor:
-    """log q(z|x) - log p(z) of every draw, (k, B)."""
+    """log q(z|x) - log p(z) of every draw: (k, B)."""
     zero = tf.zeros_like(draws.z)
     return log_normal(draws.z, mean, logvar) - log_normal(draws.z, zero, zero)
 
 
 def _log_ratio_of_fixed_q(draws: Draws) -> tf.Tensor:
-    """The same where q's parameters move it through z alone."""
+    """log q(z|x) - log p(z), with a gradient that flows through z alone, not through q's parameters."""
     return _log_ratio(draws, tf.stop_gradient(draws.mean), tf.stop_gradient(draws.logvar))

@@ -1,6 +1,7 @@
-"""The run folder: configuration, plan, history, pictures, and what listens to a run."""
+"""The run folder: configuration, compute plan, history, images, and callbacks."""
 
 from .callbacks import Callback
+from .check_run import check_finished
 from .drawing import draw
 from .folder import DataInfo, RunFolder, write_json
 from .history import (
@@ -14,7 +15,6 @@ from .history import (
     stops_early,
     write_history,
 )
-from .no_run import refuse_unfinished
 from .plan import Plan
 from .plots import SAMPLES, draw_elbo_curve, gif_epochs, sample_picture, write_elbo_curve, write_gif
 from .provenance import describe_environment
@@ -30,6 +30,7 @@ __all__ = [
     "Plan",
     "RunFolder",
     "RunResult",
+    "check_finished",
     "describe_environment",
     "draw",
     "draw_elbo_curve",
@@ -38,7 +39,6 @@ __all__ = [
     "history_table",
     "kept_epoch",
     "read_history",
-    "refuse_unfinished",
     "sample_picture",
     "stops_early",
     "write_elbo_curve",

@@ -1,4 +1,4 @@
-"""What else may listen to a run: trackers such as TensorBoard, MLflow or Weights & Biases, or code of one's own."""
+"""Base class of training callbacks, for TensorBoard, MLflow, Weights & Biases and the like."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -15,17 +15,22 @@ if TYPE_CHECKING:
 
 
 class Callback:
-    """Is told of a run's progress; override what you want to know.
+    """Hooks into a training run; override the ones you need.
 
-    What a callback raises ends the run, like Ctrl-C: the last whole epoch is kept. In a cluster the first worker's
-    callbacks are called.
+    An exception in a callback ends the run like Ctrl-C: the last complete epoch is kept. In a cluster, only the first
+    worker calls its callbacks.
     """
 
-    def begin(self, folder: RunFolder, config: TrainConfig, history: Sequence[EpochRecord]) -> None:
-        """The run begins, or goes on after the epochs in ``history``."""
+    def on_train_begin(self, folder: RunFolder, config: TrainConfig, history: Sequence[EpochRecord]) -> None:
+        """Called when the run starts, or resumes after the epochs in ``history``."""
 
-    def epoch(self, record: EpochRecord, samples: NDArray[np.float32]) -> None:
-        """An epoch is whole and saved; ``samples`` (16, H, W, C), in [0, 1], are of the same latents each time."""
+    def on_epoch_end(self, record: EpochRecord, samples: NDArray[np.float32]) -> None:
+        """Called after each epoch, once it is saved.
 
-    def end(self, result: "RunResult") -> None:
-        """The run is finished."""
+        Args:
+            record: figures of the epoch.
+            samples: float32 (16, H, W, C) in [0, 1], decoded from the same latents after each epoch.
+        """
+
+    def on_train_end(self, result: "RunResult") -> None:
+        """Called when the run is finished."""

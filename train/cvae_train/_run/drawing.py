@@ -1,6 +1,6 @@
-"""Figures of Matplotlib, drawn alike whatever the user's own settings are, which stay as they were.
+"""Draw Matplotlib figures independently of the user's settings, without changing them.
 
-Figures are made by its object interface: pyplot would choose a window system for the whole process.
+This uses the object interface, because pyplot selects a window system for the whole process.
 """
 
 import io
@@ -16,14 +16,14 @@ def draw(size: tuple[float, float], paint: Callable[[Any], None]) -> bytes:
     """Draw a figure as PNG.
 
     Args:
-        size: width and height in inches, of 120 pixels each.
-        paint: draws on a ``matplotlib.figure.Figure``.
+        size: width and height in inches; 120 pixels per inch.
+        paint: function that draws on a ``matplotlib.figure.Figure``.
     """
     with any_matplotlib_backend():
         matplotlib = require("matplotlib", "train")
     from matplotlib.figure import Figure
 
-    # Of a matplotlibrc: text.usetex needs LaTeX, savefig.bbox changes the size.
+    # A user's matplotlibrc may set text.usetex, which needs LaTeX, or savefig.bbox, which changes the size.
     with matplotlib.rc_context(matplotlib.rcParamsDefault):
         figure = Figure(figsize=size, layout="constrained")
         paint(figure)

@@ -1,14 +1,14 @@
-"""A run's folder: what lies where in it, and what it says of itself.
+"""Files of a run folder, and how to create, read and resume it.
 
-config.json        the recipe, the data, and how it is computed; written first
-environment.json   versions and machine
-history.csv        a row an epoch
-checkpoint.npz     the last whole epoch
-best.npz           with early stopping: the weights of the best epoch so far, renamed to weights.npz at the end
-samples/           image_at_epoch_0000.png and so on
-cvae.gif, elbo.png, weights.npz   written at the end, the weights last: where they are, the run is finished
-evaluation.json, evaluation.png   by cvae-evaluate
-tensorboard/       by --tensorboard
+- ``config.json``: recipe, data and compute plan; written first.
+- ``environment.json``: versions and machine.
+- ``history.csv``: one row per epoch.
+- ``checkpoint.npz``: the last complete epoch.
+- ``best.npz``: with early stopping, the weights of the best epoch so far; renamed to ``weights.npz`` at the end.
+- ``samples/``: ``image_at_epoch_0000.png`` and so on.
+- ``cvae.gif``, ``elbo.png``, ``weights.npz``: written at the end, weights last. A run with weights is finished.
+- ``evaluation.json``, ``evaluation.png``: written by ``cvae-evaluate``.
+- ``tensorboard/``: written by ``cvae-train --tensorboard``.
 """
 
 import dataclasses
@@ -34,8 +34,8 @@ from cvae_runtime.files import (
 
 from .._config import TrainConfig
 from .._data import AS_THEY_ARE, DataOptions, Dataset, fingerprint_of, load_data, load_test
+from .check_run import not_a_run_message
 from .layout import RUN_LAYOUT, is_file_of_run
-from .no_run import no_run
 from .plan import Plan
 
 FORMAT = 1
@@ -43,10 +43,14 @@ FORMAT = 1
 
 @dataclasses.dataclass(frozen=True)
 class DataInfo:
-    """Which images a run was trained on, see `Dataset`.
+    """Record of the images that a run was trained on; see `Dataset`.
 
     Attributes:
-        test_fingerprint: of the test images alone; None in runs of before it was recorded.
+        source: where the images were read from.
+        fingerprint: SHA-256 of all images.
+        train_images, test_images: how many.
+        test_fingerprint: SHA-256 of the test images; None in older runs, which do not record it.
+        options: how the images were read.
     """
 
     source: str
@@ -64,7 +68,7 @@ class DataInfo:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "DataInfo":
-        """The opposite of `dataclasses.asdict`, after JSON; fields that older runs lack have their defaults."""
+        """Convert from JSON values; fields that older runs lack take their defaults."""
         return cls(**{**fields, "options": DataOptions.from_json(fields.get("options", {}))})
 
 
@@ -123,14 +127,14 @@ class RunFolder:
 
     @property
     def finished(self) -> bool:
-        """Whether the run came to its end."""
+        """Whether the run is finished."""
         return self.weights.is_file()
 
     def read_config(self) -> tuple[TrainConfig, DataInfo]:
-        """The recipe and the data of the run.
+        """Read the recipe and the data of the run.
 
         Raises:
-            InputError: no run lies here, or its config.json is not of this version.
+            InputError: the folder is not a run, or another version wrote its config.json.
         """
         fields = self._read_fields()
         try:
@@ -138,39 +142,43 @@ class RunFolder:
         except InputError:
             raise
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{self.config}: not a run's configuration: {error!r}") from error
+            raise InputError(
+                f"{self.config}: expected the configuration of a run, found {error!r}; name another folder"
+            ) from error
 
     def _read_fields(self) -> dict[str, Any]:
         try:
             fields = parse_json(self.config.read_text())
         except (OSError, ValueError) as error:
-            raise InputError(no_run(self.path, error)) from error
+            raise InputError(not_a_run_message(self.path, error)) from error
         if not isinstance(fields, dict) or fields.get("format") != FORMAT:
             found = fields.get("format") if isinstance(fields, dict) else type(fields).__name__
             raise InputError(
-                f"{self.config}: expected format {FORMAT}, found {found}; it was written by another version"
+                f"{self.config}: expected format {FORMAT}, found {found}; use the version of cvae-toolkit that wrote it"
             )
         return fields
 
     def read_plan(self) -> Plan | None:
-        """How the run computes; None in runs of before it was recorded.
+        """Read the compute plan of the run; None in older runs, which do not record it.
 
         Raises:
-            InputError: no run lies here, or its config.json is not of this version.
+            InputError: the folder is not a run, or another version wrote its config.json.
         """
         fields = self._read_fields()
         return Plan.from_json(fields["compute"], str(self.config)) if isinstance(fields.get("compute"), dict) else None
 
     def load_test(self, source: str | Path | None = None, *, quiet: bool = False) -> NDArray[np.uint8]:
-        """The images that the run was tested on, from ``source`` or where the run says they were.
+        """Read the test images of the run, without its training images.
 
-        Training images are not read: they may be gone.
+        Args:
+            source: where the images are; default: the recorded source.
+            quiet: show no progress.
 
         Returns:
             uint8 (M, H, W, C).
 
         Raises:
-            InputError: they are not there, or are other images than the run's.
+            InputError: the images are missing, or are not the run's.
         """
         config, info = self.read_config()
         where = self._source(source, info)
@@ -183,17 +191,17 @@ class RunFolder:
                 expected, found = info.test_fingerprint, fingerprint_of(test)
         except InputError as error:
             raise InputError(
-                f"{error}; the test images of {self.path} are needed: say where they are with --data"
+                f"{error}. This needs the test images of {self.path}; pass their location with --data"
             ) from error
         if found != expected:
             raise self._other_images(where, expected, found)
         return test
 
     def load_train(self, source: str | Path | None = None, *, quiet: bool = False) -> NDArray[np.uint8]:
-        """The images that the run was trained on, read like `load_test`'s.
+        """Read the training images of the run; see `load_test`.
 
         Raises:
-            InputError: they are not there, or are other images than the run's.
+            InputError: the images are missing, or are not the run's.
         """
         _, info = self.read_config()
         where = self._source(source, info)
@@ -203,17 +211,18 @@ class RunFolder:
         return data.train
 
     def _source(self, source: str | Path | None, info: DataInfo) -> str | Path:
-        """Where images are read from: ``source``, or where the run says."""
+        """Return ``source``, or the recorded source if it is None."""
         if source is None and info.source == "memory":
             raise InputError(
-                f"{self.path}: was trained on arrays in memory; save them as x_train and x_test in an .npz and say --data"
+                f"{self.path} was trained on arrays in memory; save them as x_train and x_test in an .npz file and "
+                f"pass it with --data"
             )
         return info.source if source is None else source
 
     def _other_images(self, where: str | Path, expected: str, found: str) -> InputError:
         return InputError(
-            f"{where}: other images than {self.path} was trained on: expected the fingerprint {expected}, "
-            f"found {found}; say --data with the right ones"
+            f"{where}: expected the images that {self.path} was trained on, with fingerprint {expected}, "
+            f"found fingerprint {found}; pass the right ones with --data"
         )
 
     @contextmanager
@@ -227,22 +236,22 @@ class RunFolder:
         resume: bool,
         overwrite: bool,
     ) -> Iterator[None]:
-        """Make the folder ready for this recipe, new, emptied, or as it was left, and keep others out of it for a block.
+        """Create, replace or resume the run folder, and lock it within the block.
 
         Raises:
-            TargetExistsError: the folder holds something, and neither resume nor overwrite was asked for; or it is to be
-                overwritten and holds anything but a run.
-            InputError: it holds something that is not a run, or a run with other settings than these; or another
-                process is at work in it.
+            TargetExistsError: the folder is a run, and neither resume nor overwrite is set; or overwrite is set, and
+                the folder also holds other files.
+            InputError: the folder is neither empty nor a run, or is a run with other settings, or another process has
+                locked it.
         """
         taken = self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir()))
         if taken and not self.config.is_file():
             raise InputError(
-                f"{self.path}: expected a run folder or nothing, found something else; choose another name"
+                f"{self.path}: expected a run folder or an empty one, found something else; choose another folder"
             )
         if taken and not (resume or overwrite):
             raise TargetExistsError(
-                f"{self.path} holds a run already; say --resume to go on with it or --overwrite to begin anew"
+                f"{self.path} already holds a run; pass --resume to continue it or --overwrite to start again"
             )
         if taken and not resume:
             check_replaceable(self.path, RUN_LAYOUT)
@@ -262,8 +271,8 @@ class RunFolder:
         self, written: Mapping[str, Any], environment: Mapping[str, Any], stack: ExitStack, *, overwrite: bool
     ) -> None:
         make_folder(self.path.absolute().parent)
-        # Renamed into its place as a whole, so that a folder without a config.json is never ours, and held before, so
-        # that of two processes that begin one run the second is refused.
+        # The complete folder is renamed into place, so a run folder always has a config.json. It is locked before that,
+        # so only one of two processes can start the same run.
         with new_folder(self.path, replaces=RUN_LAYOUT if overwrite else None) as path:
             folder = RunFolder(path)
             folder.sample(0).parent.mkdir()
@@ -276,13 +285,13 @@ class RunFolder:
         differences = [f"  {key}: {old[key]} then, {new[key]} now" for key in old if old[key] != new[key]]
         if differences:
             raise InputError(
-                f"{self.path} was begun with other settings; repeat them, or choose another folder:\n"
+                f"{self.path} was started with other settings; repeat them, or choose another folder:\n"
                 + "\n".join(differences)
             )
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write plain values as indented JSON with a final newline; NaN and infinity, which JSON has not, raise ValueError."""
+    """Write plain values as indented JSON with a final newline; NaN and infinity raise ValueError."""
     write_file(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
 
 

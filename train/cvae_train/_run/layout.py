@@ -1,4 +1,4 @@
-"""Which files a run's folder may hold: a folder with others is not overwritten."""
+"""Files that a run folder may hold; a folder with any other file is not overwritten."""
 
 import json
 import re
@@ -15,12 +15,12 @@ _FILES = re.compile(
 
 
 def is_file_of_run(path: str) -> bool:
-    """Whether a path from a run's folder is one that this project writes; those of folders end in a slash."""
+    """Whether this project writes a path of a run folder; paths of folders end in a slash."""
     return _FILES.fullmatch(path) is not None
 
 
 def _owns(folder: Path) -> Callable[[str], bool]:
-    """Own a run's files where config.json is a run's, of any version."""
+    """Return the check for owned files; raise if ``config.json`` is not that of a run, of any version."""
     fields = json.loads((folder / "config.json").read_text())
     for keys in (("format",), ("config", "model", "image_shape"), ("data", "fingerprint")):
         value = fields

@@ -1,7 +1,7 @@
-"""What decides the last digits of a run beside its recipe: how its batches are divided, and what computes them.
+"""Compute plan of a run: how batches are divided, and on which devices.
 
-A sum's last digits depend on its order, and so on towers, threads, replicas and kinds of device. ``config.json`` records
-them when a run begins, and a resumed run computes in the same way wherever it can: on fewer cores, too.
+The rounding of a sum depends on its order, and thus on towers, threads, replicas and device. ``config.json`` records
+them at the start of a run. A resumed run uses the same ones if it can, even on fewer cores.
 """
 
 import dataclasses
@@ -15,16 +15,16 @@ from .._config import Precision
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """How a run computes.
+    """Compute plan of a run.
 
     Attributes:
-        towers: parts that a replica's share of a batch is split into.
-        threads: of an operator on the CPU; 0 where TensorFlow chooses.
+        towers: number of pieces that a replica's share of a batch is split into.
+        threads: threads per operator on the CPU; 0 if TensorFlow chooses.
         precision: of the layers in a training step, "float32" or "bfloat16".
         device: "CPU" or "GPU".
-        for_cpu: whether the decoder's layers take the forms that a CPU trains faster.
-        replicas: devices that divide a batch.
-        workers: processes that have them.
+        for_cpu: whether the decoder uses the layer variants that train faster on a CPU.
+        replicas: number of devices that share a batch.
+        workers: number of processes that drive the devices.
     """
 
     towers: int = 1
@@ -37,19 +37,23 @@ class Plan:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any], name: str) -> Self:
-        """The opposite of `dataclasses.asdict`, after JSON; raises `InputError`, which says ``name``, for what it never gives."""
+        """Convert from JSON values; ``name`` is for error messages.
+
+        Raises:
+            InputError: a field is missing, of the wrong type, or out of range.
+        """
         plain = cls()
         for field in dataclasses.fields(cls):
             value, least = fields.get(field.name), int(field.name != "threads")
             if type(value) is not type(getattr(plain, field.name)) or (type(value) is int and value < least):
                 raise InputError(
                     f"{name}: expected a compute.{field.name} as cvae-train writes it, found {value!r}; "
-                    f"restore the file, or begin anew with --overwrite"
+                    f"restore the file, or start again with --overwrite"
                 )
         return cls(**{field.name: fields[field.name] for field in dataclasses.fields(cls)})
 
     def differences(self, now: "Plan") -> tuple[str, str]:
-        """What of two plans differs, in words: of this one, and of the other."""
+        """Describe the fields that differ: their values in this plan, and in the other."""
         names = [name for name, value in dataclasses.asdict(self).items() if value != getattr(now, name)]
         then, later = (", ".join(f"{name} {getattr(plan, name)}" for name in names) for plan in (self, now))
         return then, later

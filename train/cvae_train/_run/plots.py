@@ -1,4 +1,4 @@
-"""The pictures of a run: samples after each epoch, their animation, and the ELBO curve."""
+"""Images of a run: samples after each epoch, their animation, and the ELBO curve."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,14 +19,15 @@ FRAME_MILLISECONDS = 100
 
 
 def sample_picture(probs: NDArray[np.float32]) -> bytes:
-    """A grid of images (N, H, W, C) in [0, 1], as PNG."""
+    """Encode a grid of images (N, H, W, C) in [0, 1] as PNG."""
     return encode_png(picture_grid(to_uint8(probs), scale=SCALE))
 
 
 def gif_epochs(last: int) -> list[int]:
-    """The epochs 0 .. last that the animation shows: the notebook's pacing, quick at first and slow later.
+    """Epochs from 0 to ``last`` that the animation shows, paced like the notebook's.
 
-    A frame where round(2 * sqrt(epoch)) grows, and the last epoch, which so may come twice.
+    An epoch is shown if round(2 * sqrt(epoch)) is higher than before. The last epoch is always added and may be there
+    twice.
     """
     epochs, shown = [], -1
     for epoch in range(last + 1):
@@ -37,7 +38,7 @@ def gif_epochs(last: int) -> list[int]:
 
 
 def write_gif(path: Path, pictures: Sequence[Path]) -> None:
-    """Animate PNG files of one size."""
+    """Write an animation of PNG files of one size."""
     from PIL import Image
 
     frames = []
@@ -56,7 +57,7 @@ def write_elbo_curve(path: Path, history: Sequence[EpochRecord]) -> None:
 def draw_elbo_curve(axes: Any, history: Sequence[EpochRecord]) -> None:
     """Draw the curve on Matplotlib's axes."""
     epochs = [record.epoch for record in history]
-    # The first epochs gain ten times what all later ones do, and would flatten them to a line.
+    # The first epochs gain ten times as much as all later ones together and would flatten the rest of the curve.
     shown = history[len(history) // 20 :]
     low = min(min(record.elbo, record.train_elbo) for record in shown)
     axes.plot(epochs, [record.train_elbo for record in history], color="tab:gray", label="train", marker=".")

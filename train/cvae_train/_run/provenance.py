@@ -1,4 +1,4 @@
-"""Versions and machine of a run, for its environment.json."""
+"""Versions and machine of a run, for ``environment.json``."""
 
 import platform
 from importlib import metadata
@@ -8,7 +8,7 @@ from cvae_runtime.system import allowed_cores
 
 
 def describe_environment() -> dict[str, Any]:
-    """Versions and machine: what another run of the same config may differ by."""
+    """Describe the versions and the machine, on which the results of a run depend beside its config."""
     packages = ("cvae-toolkit", "tensorflow", "keras", "numpy")
     return {
         "python": platform.python_version(),

@@ -1,4 +1,4 @@
-"""What a finished run is, in Python."""
+"""A finished run in Python."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from cvae_runtime import InputError
 
 from .._config import TrainConfig
 from .folder import RunFolder
-from .history import EpochRecord, collapse, kept_epoch
+from .history import EpochRecord, collapse_warning, kept_epoch
 
 if TYPE_CHECKING:
     from .._model import CVAE
@@ -20,9 +20,9 @@ class RunResult:
     """A finished run.
 
     Attributes:
-        path: its folder.
-        config: its recipe.
-        history: a record an epoch.
+        path: the run folder.
+        config: the recipe.
+        history: one record per epoch.
         model: the trained network.
     """
 
@@ -33,17 +33,17 @@ class RunResult:
 
     @property
     def kept(self) -> EpochRecord:
-        """The record of the epoch whose weights the model has: the last one, but for early stopping."""
+        """Record of the epoch whose weights the model has; the last one unless training stopped early."""
         return self.history[kept_epoch(self.history, self.config.patience) - 1]
 
     @property
     def warnings(self) -> list[str]:
-        """What a reader should know before trusting the model; `Evaluation.warnings` looks closer."""
-        warning = collapse(self.kept.kl)
+        """Warnings about the model; `Evaluation.warnings` checks more closely."""
+        warning = collapse_warning(self.kept.kl)
         return [] if warning is None else [warning]
 
     def image(self, epoch: int) -> Any:
-        """The samples drawn after an epoch (0: before training), as a PIL image; a notebook shows it.
+        """Open the samples drawn after an epoch as a PIL image, which a notebook displays; 0 is before training.
 
         Raises:
             InputError: the run has no such epoch.

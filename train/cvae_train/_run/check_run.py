@@ -1,4 +1,4 @@
-"""What lies where a finished run was expected, and the line that helps."""
+"""Errors for a path that is not a finished run."""
 
 import shlex
 from pathlib import Path
@@ -13,37 +13,35 @@ if TYPE_CHECKING:
     from .folder import DataInfo, RunFolder
 
 
-def no_run(path: Path, error: Exception) -> str:
-    """What is wrong with a folder whose ``config.json`` could not be read because of ``error``."""
+def not_a_run_message(path: Path, error: Exception) -> str:
+    """Return the error message for a folder whose ``config.json`` raised ``error``."""
     what = f"{path}: expected a run folder, found"
     if (path / MANIFEST_NAME).is_file():
-        return (
-            f"{what} a bundle; name the run that it was exported from. cvae-verify {shlex.quote(str(path))} checks it"
-        )
+        return f"{what} a bundle; name its run, or check the bundle with cvae-verify {shlex.quote(str(path))}"
     if (path / "config.json").exists():
         return f"{what} a config.json that cannot be read: {error}; name another folder"
     found = "nothing" if not path.exists() else "a folder without config.json" if path.is_dir() else "a file"
     return f"{what} {found}; cvae-train --run DIR makes one"
 
 
-def refuse_unfinished(folder: "RunFolder") -> None:
-    """Raise `InputError` unless a run has come to its end.
+def check_finished(folder: "RunFolder") -> None:
+    """Raise `InputError` unless a run is finished.
 
-    The message has the command that goes on with it: ``--config`` repeats the recipe, and the rest says how images
-    were read.
+    The message has the command that resumes it: ``--config`` repeats the recipe, the other options the way that images
+    are read.
     """
     if folder.finished:
         return
     _, data = folder.read_config()
-    unfinished = f"{folder.path}: expected a finished run, found one that was stopped; go on with it by"
+    unfinished = f"{folder.path}: expected a finished run, found one that was stopped; resume it with"
     if data.source == "memory":
         raise InputError(
             f"{unfinished} cvae_train.train with the same arrays and recipe, run={str(folder.path)!r}, resume=True"
         )
-    raise InputError(f"{unfinished}: {shlex.join(_resuming(folder, data))}")
+    raise InputError(f"{unfinished}: {shlex.join(_resume_command(folder, data))}")
 
 
-def _resuming(folder: "RunFolder", data: "DataInfo") -> list[str]:
+def _resume_command(folder: "RunFolder", data: "DataInfo") -> list[str]:
     options = data.options
     line = ["cvae-train", *([] if data.source == EMBEDDED else [data.source])]
     line += ["--run", str(folder.path), "--config", str(folder.config), "--resume"]

@@ -1,9 +1,9 @@
-"""What names say: which folders, shards and arrays are for training, which are held back."""
+"""Recognition of training, test and validation sets by the names of folders, shards and arrays."""
 
 import pytest
 
-from cvae_train._data.image_folder import parts_of
-from cvae_train._data.part_names import held_back, is_part_name, part_of
+from cvae_train._data.image_folder import splits_of_folders
+from cvae_train._data.split_names import names_only_a_split, split_named_by, splits_of_siblings
 
 
 @pytest.mark.parametrize(
@@ -21,12 +21,18 @@ from cvae_train._data.part_names import held_back, is_part_name, part_of
     ],
 )
 def test_the_last_word_that_names_a_part_decides(name, part):
-    assert part_of(name) == part
+    assert split_named_by(name) == part
 
 
 def test_a_name_that_says_more_is_no_part_by_itself():
     names = ["val", "Test_Images", "x_train", "train_images", "test2", "y_train", "test tubes", "train_labels", "cats"]
-    assert [name for name in names if is_part_name(name)] == ["val", "Test_Images", "x_train", "train_images", "test2"]
+    assert [name for name in names if names_only_a_split(name)] == [
+        "val",
+        "Test_Images",
+        "x_train",
+        "train_images",
+        "test2",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -42,13 +48,13 @@ def test_a_name_that_says_more_is_no_part_by_itself():
     ],
 )
 def test_folders_are_parts_where_one_is_for_training_and_one_is_held_back(folders, parts):
-    assert held_back(folders) == parts
+    assert splits_of_siblings(folders) == parts
 
 
 def test_parts_are_found_at_any_depth_the_outermost_first():
     folders = ["a/", "a/train/", "a/train/test/", "a/train/train/", "a/test/", "b/", "b/training/", "b/dev/", "c/"]
     names = ["a/train/test/1.png", "a/test/2.png", "b/dev/3.png", "c/4.png"]
-    assert parts_of(folders, names) == {
+    assert splits_of_folders(folders, names) == {
         "a/train/": "train",
         "a/test/": "test",
         "b/training/": "train",
@@ -59,4 +65,4 @@ def test_parts_are_found_at_any_depth_the_outermost_first():
 def test_folders_without_pictures_are_no_parts():
     folders = ["images/", "images/train/", "images/val/", "labels/", "labels/train/", "labels/val/"]
     names = ["images/train/1.png", "images/val/2.png"]
-    assert parts_of(folders, names) == {"images/train/": "train", "images/val/": "validation"}
+    assert splits_of_folders(folders, names) == {"images/train/": "train", "images/val/": "validation"}

@@ -126,7 +126,7 @@ def test_only_bundles_are_overwritten(trained, tmp_path):
         if text is not None:
             (precious / "manifest.json").write_text(text)
         with pytest.raises(
-            TargetExistsError, match="expected a bundle, found a folder that is none, which is not over"
+            TargetExistsError, match="expected a bundle, found another folder, which is not over"
         ):
             export(trained.path, precious, overwrite=True)
     assert (precious / "letter.txt").exists()

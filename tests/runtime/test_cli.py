@@ -130,7 +130,7 @@ def test_a_click_exception_is_1(run):
 
 
 UNEXPECTED = (
-    "this is unexpected: run the command again with -v, and open an issue of cvae-toolkit with the command line and the "
+    "this is unexpected: run the command again with -v, and open an issue for cvae-toolkit with the command line and the "
     "traceback\n"
 )
 

@@ -240,7 +240,7 @@ def test_a_config_of_something_else_lets_nothing_be_deleted(text, tiny_config, t
     (tmp_path / "config.json").write_text(text)
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(
-        TargetExistsError, match="expected a run folder, found a folder that is none, which is not over"
+        TargetExistsError, match="expected a run folder, found another folder, which is not over"
     ):
         train(tiny_config, tiny_data, tmp_path, overwrite=True, quiet=True)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {

@@ -71,7 +71,7 @@ def test_arrays_of_0_and_1_are_refused_whatever_is_made_of_them(tiny_config, bin
 def test_a_cut_that_leaves_nearly_nothing_is_refused(tiny_config, images, share, levels):
     images = images.astype(np.uint8)
     assert refusal(tiny_config, images) == (
-        f"memory: expected images of black and white after thresholding at level 128, found {share} of their pixels white "
+        f"memory: expected black and white pixels after thresholding at level 128, found {share} white pixels "
         f"(levels {levels} of 255); {REMEDY}"
     )
     describe_images(dataclasses.replace(tiny_config, binarize="none"), Dataset(images, images))  # the remedy

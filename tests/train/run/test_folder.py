@@ -118,9 +118,9 @@ def test_other_options_are_listed_on_resume(run, tiny_config, pictures):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"colour": 3}, "not a run's configuration: TypeError"),
-        ({"image_size": [1, 2, 3]}, "not a run's configuration: ValueError"),
-        ([], "not a run's configuration: AttributeError"),
+        ({"colour": 3}, "expected the configuration of a run, found TypeError"),
+        ({"image_size": [1, 2, 3]}, "expected the configuration of a run, found ValueError"),
+        ([], "expected the configuration of a run, found AttributeError"),
         ({"channels": 2}, "channels must be 1 or 3; found 2"),
     ],
 )

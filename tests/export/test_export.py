@@ -125,9 +125,7 @@ def test_only_bundles_are_overwritten(trained, tmp_path):
     for text in (None, "{}"):
         if text is not None:
             (precious / "manifest.json").write_text(text)
-        with pytest.raises(
-            TargetExistsError, match="expected a bundle, found another folder, which is not over"
-        ):
+        with pytest.raises(TargetExistsError, match="expected a bundle, found another folder, which is not over"):
             export(trained.path, precious, overwrite=True)
     assert (precious / "letter.txt").exists()
     (target / "thesis.tex").write_text("years of work")

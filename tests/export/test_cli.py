@@ -133,9 +133,7 @@ def test_web_writes_the_page(cvae_export, trained, tmp_path, monkeypatch):
     message = f"Error: --onnx and --web: expected two different paths, found {tmp_path / 'bundle'} for both"
     assert (code, err.splitlines()[-1]) == (2, message)
     code, err = cvae_export(trained.path, "--onnx", tmp_path / "bundle", "--web", page)
-    found = (
-        f"found another folder, which is not overwritten: [Errno 2] No such file or directory: '{page / 'page.json'}'"
-    )
+    found = "found another folder, which is not overwritten"
     assert (code, err) == (1, f"Error: {page}: expected a page of cvae-web, {found}; choose another name\n")
     assert not (tmp_path / "bundle").exists()
 

@@ -239,8 +239,9 @@ def test_a_resumed_run_looks_at_what_it_goes_on_with(name, damage, replaced, tin
 def test_a_config_of_something_else_lets_nothing_be_deleted(text, tiny_config, tiny_data, tmp_path):
     (tmp_path / "config.json").write_text(text)
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(TargetExistsError, match="expected a run folder, found another folder, which is not over"):
-        train(tiny_config, tiny_data, tmp_path, overwrite=True, quiet=True)
+    for overwrite in (True, False):  # no --overwrite is advised that would fail
+        with pytest.raises(TargetExistsError, match="expected a run folder, found another folder, which is not over"):
+            train(tiny_config, tiny_data, tmp_path, overwrite=overwrite, quiet=True)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
         "config.json": text,
         "thesis.tex": "years of work",

@@ -23,6 +23,8 @@ def check_bundle_path(path: Path) -> None:
 def _known_folder(path: Path) -> tuple[str, str] | None:
     if (path / "config.json").is_file() and any((path / name).is_file() for name in _RUN_FILES):
         bundle = path.with_name(f"{path.name}-bundle") if path.name else Path("my-model")
+        if not (path / "weights.npz").is_file():
+            return "a run of cvae-train that was stopped", f"cvae-evaluate {_quoted(path)} says how to resume it"
         return "a run of cvae-train", f"export it first: cvae-export {_quoted(path)} --onnx {_quoted(bundle)}"
     inside = sorted(found.parent for found in path.glob(f"*/{MANIFEST_NAME}"))
     if len(inside) == 1:

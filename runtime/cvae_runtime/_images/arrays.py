@@ -166,10 +166,18 @@ def picture_shape(array: NDArray[Any], name: str) -> tuple[int, int, int]:
     if 0 in array.shape:
         raise InputError(f"{name}: expected at least one picture, found an empty set of shape {array.shape}")
     if array.dtype.kind not in "bf" and array.dtype != np.uint8:
-        advice = "divide by the level of white, 255 or 65535 for example" if array.dtype.kind in "iu" else "convert it"
+        advice = _conversion(array) if array.dtype.kind in "iu" else "convert it"
         raise InputError(f"{name}: expected uint8, bool, or float in [0, 1], found {array.dtype}; {advice}")
     height, width, channels = (*array.shape[1:], 1)[:3]
     return height, width, channels
+
+
+def _conversion(array: NDArray[Any]) -> str:
+    """The expression that makes an array of other integers one of images."""
+    low, high = int(array.min()), int(array.max())
+    if low < 0 or high > 255:
+        return "divide by the level of white: array / 65535 for example"
+    return f"convert it: {'(255 * array)' if high <= 1 else 'array'}.astype(numpy.uint8)"
 
 
 def _reshaped(shape: tuple[int, ...]) -> str | None:

@@ -68,9 +68,10 @@ def check_replaceable(folder: Path, layout: Layout, name: Path | None = None) ->
         owns = layout.owns(folder)
         strangers = sorted(path for path, owned in _walk(folder, owns) if not owned)
     except (CvaeError, OSError, *_MALFORMED) as error:
+        reason = f": {error}" if isinstance(error, CvaeError) else ""
         raise TargetExistsError(
-            f"{name}: expected {layout.what}, found another folder, which is not overwritten: "
-            f"{error if isinstance(error, CvaeError | OSError) else repr(error)}; choose another name"
+            f"{name}: expected {layout.what}, found another folder, which is not overwritten{reason}; "
+            f"choose another name"
         ) from error
     if strangers:
         more = f" and {len(strangers) - _SHOWN:,} more" if len(strangers) > _SHOWN else ""

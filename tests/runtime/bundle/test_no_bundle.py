@@ -32,8 +32,11 @@ def test_a_run(refused, tmp_path, file):
     run.mkdir()
     for name in ("config.json", file):
         (run / name).write_text("{}")
-    line = f"cvae-export '{run}' --onnx '{run}-bundle'"
-    assert refused(run) == f"a run of cvae-train; export it first: {line}"
+    if file == "weights.npz":
+        found = f"a run of cvae-train; export it first: cvae-export '{run}' --onnx '{run}-bundle'"
+    else:
+        found = f"a run of cvae-train that was stopped; cvae-evaluate '{run}' says how to resume it"
+    assert refused(run) == found
 
 
 def test_a_run_in_the_current_folder(refused, tmp_path, monkeypatch):

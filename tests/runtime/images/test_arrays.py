@@ -194,10 +194,18 @@ def test_a_half_becomes_level_128():
         ),
         (np.zeros((0, 2, 2), np.uint8), "expected at least one picture, found an empty set of shape (0, 2, 2)"),
         (
-            np.zeros((1, 2, 2), np.int64),
+            np.ones((1, 2, 2), np.int64),
+            "expected uint8, bool, or float in [0, 1], found int64; convert it: (255 * array).astype(numpy.uint8)",
+        ),
+        (
+            np.full((1, 2, 2), 255, np.int32),
+            "expected uint8, bool, or float in [0, 1], found int32; convert it: array.astype(numpy.uint8)",
+        ),
+        (
+            np.full((1, 2, 2), 256, np.uint16),
             (
-                "expected uint8, bool, or float in [0, 1], found int64; "
-                "divide by the level of white, 255 or 65535 for example"
+                "expected uint8, bool, or float in [0, 1], found uint16; "
+                "divide by the level of white: array / 65535 for example"
             ),
         ),
         (

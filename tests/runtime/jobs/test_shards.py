@@ -217,8 +217,9 @@ def test_a_folder_of_something_else_is_not_resumed(write, tmp_path, refuses):
 
 
 def none_of_shards(folder, reason):
+    more = f": {reason}" if reason else ""
     return (
-        f"{folder}: expected a folder of shards, found another folder, which is not overwritten: {reason}; "
+        f"{folder}: expected a folder of shards, found another folder, which is not overwritten{more}; "
         f"choose another name"
     )
 
@@ -226,8 +227,8 @@ def none_of_shards(folder, reason):
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ("{}", "KeyError('count')"),
-        ("[]", "TypeError('list indices must be integers or slices, not str')"),
+        ("{}", None),
+        ("[]", None),
         ({"count": 0}, "count must be a whole number of at least 1; found 0"),
         ({"shard_size": "10"}, "shard_size must be a whole number of at least 1; found '10'"),
     ],

@@ -122,7 +122,7 @@ def test_float_at_half_is_white(tmp_path):
         ({"x_train": np.zeros((2, 8)), "x_test": np.zeros((2, 8))}, r"train images: expected pictures of shape \(N, H, W\) or \(N, H, W, C\) with C 1 or 3, found shape \(2, 8\)"),
         ({"x_train": np.zeros((2, 8, 8)) + 2, "x_test": np.zeros((2, 8, 8))}, r"float pictures must lie in \[0, 1\], found 2 to 2; divide 0-255 values by 255"),
         ({"x_train": np.zeros((2, 8, 8)) * np.nan, "x_test": np.zeros((2, 8, 8))}, r"float pictures must lie in \[0, 1\], found NaN or infinity \(128 times\); replace them with numpy.nan_to_num"),
-        ({"x_train": np.zeros((2, 8, 8), int), "x_test": np.zeros((2, 8, 8), int)}, "expected uint8, bool, or float in .*, found int64; divide by the level of white, 255 or 65535 for example"),
+        ({"x_train": np.zeros((2, 8, 8), int), "x_test": np.zeros((2, 8, 8), int)}, "expected uint8, bool, or float in .*, found int64; convert it: \\(255 \\* array\\)\\.astype\\(numpy\\.uint8\\)"),
         ({"x_train": np.zeros((0, 8, 8)), "x_test": np.zeros((2, 8, 8))}, "expected at least one picture, found an empty set"),
     ],
 )  # fmt: skip

@@ -249,12 +249,12 @@ class RunFolder:
             raise InputError(
                 f"{self.path}: expected a run folder or an empty one, found something else; choose another folder"
             )
+        if taken and not resume:
+            check_replaceable(self.path, RUN_LAYOUT)  # before --overwrite is advised
         if taken and not (resume or overwrite):
             raise TargetExistsError(
                 f"{self.path} already holds a run; pass --resume to continue it or --overwrite to start again"
             )
-        if taken and not resume:
-            check_replaceable(self.path, RUN_LAYOUT)
         with ExitStack() as stack:
             if taken:
                 stack.enter_context(lock_directory(self.path))

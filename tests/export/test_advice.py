@@ -86,9 +86,9 @@ def test_a_stopped_run_on_mnist_needs_no_data(trained, tmp_path):
     (run / "config.json").write_text(re.sub(r'"source": "[^"]*"', '"source": "mnist"', text))
     from cvae_train import load_run
 
-    with pytest.raises(ValueError, match="by: cvae-train --run ") as caught:
+    with pytest.raises(ValueError, match="with: cvae-train --run ") as caught:
         load_run(run)
-    assert str(caught.value).endswith(f"by: cvae-train --run {run} --config {run / 'config.json'} --resume")
+    assert str(caught.value).endswith(f"with: cvae-train --run {run} --config {run / 'config.json'} --resume")
 
 
 def test_advised_line_exports_a_run(shell, trained, tmp_path):

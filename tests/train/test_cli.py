@@ -34,7 +34,7 @@ def test_trains_and_says_where_and_how_well(cvae_train, archive, tmp_path):
     assert err.splitlines()[-1] == f"{tmp_path / 'run'}: epoch 2, test ELBO {history[-1].elbo:.2f} nats per image"
 
 
-def test_what_is_used_and_what_is_not_is_said_before_the_first_epoch(cvae_train, tmp_path, tiny_data):
+def test_the_images_are_described_before_training(cvae_train, tmp_path, tiny_data):
     for part, images in (("train", tiny_data.train), ("Val", tiny_data.test)):
         (tmp_path / f"set/{part}").mkdir(parents=True)
         for number, image in enumerate(images):
@@ -56,7 +56,7 @@ def test_what_is_used_and_what_is_not_is_said_before_the_first_epoch(cvae_train,
     assert lines[4].startswith("epoch 1/2: ")
 
 
-def test_a_validation_part_of_the_data_s_own_is_measured_each_epoch(cvae_train, tmp_path, tiny_data):
+def test_the_validation_set_of_the_data_is_evaluated(cvae_train, tmp_path, tiny_data):
     np.savez(tmp_path / "set.npz", x_train=tiny_data.train, x_test=tiny_data.test, x_val=tiny_data.test)
     command_line = (tmp_path / "set.npz", "--run", tmp_path / "run", *SMALL)
     assert cvae_train(*command_line, "--patience", 5, "-q") == (0, "")
@@ -150,9 +150,7 @@ def test_the_likelihoods_of_256_levels_are_not_binarized(cvae_train, request, tm
     assert (config.model.likelihood, config.binarize) == (likelihood, "none")
 
 
-def test_a_run_in_colour_of_the_earlier_likelihood_is_resumed_by_the_command_that_began_it(
-    cvae_train, rgb_archive, tmp_path
-):
+def test_a_run_of_the_older_likelihood_is_resumed(cvae_train, rgb_archive, tmp_path):
     run = tmp_path / "run"
     options = (rgb_archive, "--run", run, *SMALL)
     assert cvae_train(*options, "--likelihood", "discretized-logistic", "-q") == (0, "")
@@ -215,7 +213,7 @@ def test_quiet_prints_nothing(cvae_train, archive, tmp_path):
     assert cvae_train(archive, "--run", tmp_path / "run", *SMALL, "--quiet") == (0, "")
 
 
-def test_the_same_command_twice_is_refused_and_repeated_with_resume(cvae_train, archive, tmp_path):
+def test_a_finished_run_needs_resume_or_overwrite(cvae_train, archive, tmp_path):
     command_line = (archive, "--run", tmp_path / "run", *SMALL, "-q")
     assert cvae_train(*command_line) == (0, "")
     assert cvae_train(*command_line) == (

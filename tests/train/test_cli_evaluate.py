@@ -46,7 +46,7 @@ def test_an_unfinished_run_is_refused(cvae_evaluate, run):
     (run.path / "weights.npz").unlink()
     code, err = cvae_evaluate(run.path)
     assert code == 1
-    assert err.startswith(f"Error: {run.path}: expected a finished run, found one that was stopped; go on with it by")
+    assert err.startswith(f"Error: {run.path}: expected a finished run, found one that was stopped; resume it with")
 
 
 def test_no_samples_are_refused(cvae_evaluate, run):

@@ -87,7 +87,7 @@ def test_pixels_of_256_levels_have_bits_per_dimension(rgb_config, rgb_data, tmp_
     assert lines[2].split() == ["bits", "per", "dimension", f"{evaluation.bits_per_dimension:.3f}"]
 
 
-def test_the_nll_of_256_levels_is_log_p_x_by_brute_force_over_the_prior(rgb_config, rgb_data):
+def test_the_nll_of_256_levels_by_brute_force(rgb_config, rgb_data):
     # An untrained posterior is close to the prior, so averages over either converge.
     model = CVAE(rgb_config.model, 3)
     z = np.random.default_rng(0).standard_normal((4000, 4)).astype(np.float32)
@@ -102,7 +102,7 @@ def make(active, binarize="static", images=10, kl=(1.0, 0.0, 0.0, 0.0)):
     return Evaluation(images, binarize, -80.0, 0.25, -50.0, 30.0, 78.0, 0.2, 500, kl, active, 1.5)
 
 
-def test_collapse_is_warned_of():
+def test_collapse_warning():
     assert make(2).warnings == []
     (warning,) = make(1).warnings
     assert warning == (
@@ -116,14 +116,14 @@ def test_collapse_is_warned_of():
 @pytest.mark.parametrize(
     "unknown", [make(None, images=1), make(0, images=9), make(0, images=50, kl=(7.0, 7.0, 7.0, 7.0))]
 )
-def test_collapse_is_not_told_of_few_images_nor_of_a_kl_that_is_large(unknown):
+def test_no_collapse_warning_for_few_images_or_a_high_kl(unknown):
     assert unknown.warnings == []
     assert "warning" not in unknown.table()
 
 
 @pytest.mark.parametrize("count", [1, 2, 12])
 @pytest.mark.parametrize("alike", [False, True])
-def test_what_one_image_has_no_statistic_of_is_null_and_all_else_is_a_number(result, tiny_data, count, alike):
+def test_json_has_null_for_statistics_of_one_image(result, tiny_data, count, alike):
     images = np.repeat(tiny_data.test[:1], count, axis=0) if alike else tiny_data.test[:count]
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -10,7 +10,7 @@ from cvae_train._panel import draw_panel, manifold_latents, traversal_latents
 HISTORY = [EpochRecord(epoch, -90.0 / epoch, -60.0, 30.0, -95.0, 1.0, 1.0) for epoch in (1, 2, 3)]
 
 
-def test_walks_move_the_fullest_dimensions_one_at_a_time():
+def test_traversals_vary_the_dimensions_of_highest_kl():
     start = np.arange(7, dtype=np.float32) / 10
     walks = traversal_latents(start, [0.0, 5.0, 1.0, 4.0, 2.0, 3.0, 0.5]).reshape(5, 10, 7)
     for walk, dimension in zip(walks, [1, 3, 5, 4, 2], strict=True):
@@ -43,7 +43,7 @@ def test_the_panel_of_pictures_in_colour_is_in_colour(rgb_config, rgb_data):
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_the_panel_of_one_or_two_images_has_an_image_above_its_reconstruction(rgb_config, rgb_data, monkeypatch, count):
+def test_the_panel_of_one_or_two_images(rgb_config, rgb_data, monkeypatch, count):
     shown = {}
     monkeypatch.setattr("cvae_train._panel._show", lambda _, images, columns, title: shown.update({title: (len(images), columns)}))  # fmt: skip
     active = None if count == 1 else 4

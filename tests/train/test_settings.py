@@ -65,7 +65,7 @@ def plain_files(trained):
     return trained("plain")[1]
 
 
-def test_settings_of_the_user_change_neither_weights_nor_pictures_and_stay(trained, plain_files):
+def test_user_settings_have_no_effect_and_stay(trained, plain_files):
     odd, odd_files = trained(
         "odd",
         keras_json={"image_data_format": "channels_first", "floatx": "float16", "backend": "jax"},
@@ -90,7 +90,7 @@ def test_settings_of_the_user_change_neither_weights_nor_pictures_and_stay(train
     assert odd_files == plain_files
 
 
-def test_a_backend_of_matplotlib_that_is_not_installed_is_not_needed(trained):
+def test_a_missing_matplotlib_backend_is_ignored(trained):
     told, _ = trained("odd", MPLBACKEND="nonsense", KERAS_BACKEND="")
     assert told["variables"] == ["", "nonsense"]
 

@@ -219,7 +219,7 @@ def test_a_folder_that_is_no_run_is_never_deleted(tiny_config, tiny_data, tmp_pa
 
 @pytest.mark.parametrize("damage", [b"", None])
 @pytest.mark.parametrize("name", ["samples/image_at_epoch_0001.png", "best.npz", "checkpoint.npz"])
-def test_a_resumed_run_looks_at_what_it_goes_on_with(name, damage, replaced, tiny_data, tmp_path, monkeypatch):
+def test_resume_checks_the_files_it_needs(name, damage, replaced, tiny_data, tmp_path, monkeypatch):
     config, path = replaced(epochs=2, patience=2, validation_fraction=0.2), tmp_path / "run"
     monkeypatch.setattr("cvae_train._train._finish", lambda *_: None)
     train(config, tiny_data, path, quiet=True)
@@ -332,9 +332,7 @@ def test_progress_is_a_line_an_epoch_where_stderr_is_no_terminal(replaced, tiny_
     )
 
 
-def test_a_run_killed_before_its_config_is_there_leaves_nothing_in_its_place(
-    tiny_config, tiny_data, tmp_path, monkeypatch
-):
+def test_a_run_killed_before_its_config_leaves_nothing(tiny_config, tiny_data, tmp_path, monkeypatch):
     def dying(*_):
         raise KeyboardInterrupt
 
@@ -353,7 +351,7 @@ def test_the_folder_that_one_is_in_is_no_run_folder(tiny_config, tiny_data, tmp_
 STOPPING = {"validation_fraction": 0.25, "patience": 2, "epochs": 40, "learning_rate": 0.03}
 
 
-def test_early_stopping_keeps_the_weights_of_the_best_validation_elbo(replaced, tiny_data, tmp_path, capsys):
+def test_early_stopping_keeps_the_best_weights(replaced, tiny_data, tmp_path, capsys):
     result = train(replaced(**STOPPING), tiny_data, tmp_path / "run")
     elbos = [record.validation_elbo for record in result.history]
     best = int(np.argmax(elbos)) + 1

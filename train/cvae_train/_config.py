@@ -31,8 +31,7 @@ class ModelConfig:
     """Shape of the network; the default is TensorFlow's 2018 convolutional VAE notebook.
 
     Attributes:
-        image_shape: (H, W, C) in pixels and channels; H and W are multiples of 2^len(filters). C is 1, or 3 with a
-            likelihood of 256 levels.
+        image_shape: (H, W, C); H and W are multiples of 2^len(filters). C is 1, or 3 with a likelihood of 256 levels.
         latent_dim: L, the number of latent dimensions.
         filters: channels of the encoder's convolutions, first to last; the decoder mirrors them.
         likelihood: p(x|z) with independent pixels and channels. "bernoulli": binary pixels, given as logits.
@@ -121,8 +120,8 @@ class TrainConfig:
         warmup_steps: steps over which the learning rate rises from 0.
         decay: "constant", or "cosine", which decays to 0 at the end of the run (Loshchilov and Hutter, "SGDR", 2017).
         clip_norm: global norm that gradients are clipped to; None: no clipping.
-        ema: decay per step of an exponential moving average of the weights (Polyak and Juditsky, 1992), which is
-            evaluated and saved instead of the weights. 0: no average.
+        ema: decay per step of a moving average of the weights (Polyak and Juditsky, 1992), which is evaluated and saved
+            instead of the weights. 0: no average.
         epsilon: of Adam, added to the root of the second moment; 1e-8 is TensorFlow 1.x's.
         seed: unsigned 64-bit integer that initial weights, shuffles and noise derive from.
         binarize: "static" thresholds pixels at 0.5 of the range; "none" keeps grey values.
@@ -217,11 +216,7 @@ class TrainConfig:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any], source: str) -> "TrainConfig":
-        """Convert from `to_json`'s values; missing fields take their defaults.
-
-        Args:
-            fields: JSON values.
-            source: name for error messages.
+        """Convert from `to_json`'s values; missing fields take their defaults, and errors start with ``source``.
 
         Raises:
             InputError: a field is unknown, of the wrong type, or out of range.
@@ -262,10 +257,8 @@ def _is_like(value: Any, example: Any) -> bool:
 def read_config(path: Path) -> TrainConfig:
     """Read a recipe: TOML with `TrainConfig`'s fields and a table ``[model]``, or a run's ``config.json``.
 
-    Missing fields take their defaults.
-
     Raises:
-        InputError: the file cannot be read, or a field is unknown or wrong.
+        InputError: the file cannot be read, or a field is unknown or wrong. Missing fields take their defaults.
     """
     try:
         text = path.read_text()

@@ -146,7 +146,7 @@ def test_pickled_and_damaged_npz_are_refused(tmp_path):
 @pytest.mark.parametrize("limit", [1 << 20, 0])
 @pytest.mark.parametrize("dtype", ["uint8", "float32", ">f8"])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_of_an_npy_file_some_pictures_are_held_out_by_their_numbers(tmp_path, limit, dtype, order):
+def test_an_npy_file_is_split_by_numbers(tmp_path, limit, dtype, order):
     pixels = np.random.default_rng(2).integers(0, 256, (30, 4, 5, 3), np.uint8)
     array = pixels if dtype == "uint8" else (pixels / 255).astype(dtype)
     np.save(tmp_path / "set.npy", np.asarray(array, order=order))

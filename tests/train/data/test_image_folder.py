@@ -49,7 +49,7 @@ def refusal(*arguments):
     return str(caught.value)
 
 
-def test_pictures_are_found_below_the_folder_in_the_order_of_their_paths(save, folder):
+def test_images_are_read_in_the_order_of_their_paths(save, folder):
     names = ["b.png", "a/ü.PNG", "a/b/0.webp", "B.bmp", "日本/x.png", "a.png", "last.JPG", "z.jpeg"]
     for level, name in enumerate(sorted(names)):
         save(name, level * 20, lossless=True) if name.endswith("webp") else save(name, level * 20)
@@ -294,7 +294,7 @@ def test_all_pictures_that_cannot_be_read_are_listed(damaged):
     assert sorted(lines) == sorted(f"  {name}: {why.format(folder=damaged)}" for name, why in REASONS.items())
 
 
-def test_bad_pictures_are_left_out_when_asked_and_the_split_is_the_same(damaged, caplog):
+def test_skip_bad_keeps_the_split(damaged, caplog):
     with caplog.at_level(logging.WARNING, "cvae_train"):
         data = load_data(damaged, DataOptions(skip_bad=True, test_fraction=0.25))
     assert caplog.messages[0].startswith(f"{damaged}: 4 of 16 images cannot be read and are left out:\n  ")

@@ -61,7 +61,7 @@ def test_the_folder_is_the_current_one_by_default(tmp_path, monkeypatch):
     assert made == [tmp_path.stat().st_dev]
 
 
-def test_images_stay_where_they_belong_and_are_copied_where_they_do_not(tmp_path):
+def test_keep_copies_only_if_the_place_changes(tmp_path):
     np.save(tmp_path / "a.npy", np.arange(6, dtype=np.uint8).reshape(1, *SHAPE))
     mapped = np.lib.format.open_memmap(tmp_path / "a.npy", mode="r")
     plain = np.array(mapped)

@@ -47,7 +47,7 @@ def test_a_name_that_says_more_is_no_part_by_itself():
         (["val", "test"], {}),
     ],
 )
-def test_folders_are_parts_where_one_is_for_training_and_one_is_held_back(folders, parts):
+def test_splits_need_a_training_and_another_folder(folders, parts):
     assert splits_of_siblings(folders) == parts
 
 

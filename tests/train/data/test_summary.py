@@ -77,7 +77,7 @@ def test_a_cut_that_leaves_nearly_nothing_is_refused(tiny_config, images, share,
     describe_images(dataclasses.replace(tiny_config, binarize="none"), Dataset(images, images))  # the remedy
 
 
-def test_images_that_come_out_all_alike_are_refused_unless_they_were(tiny_config):
+def test_images_equal_after_thresholding_are_refused(tiny_config):
     images = GREY // 4
     images[:15] = GLYPHS[:15]
     assert refusal(tiny_config, images) == (

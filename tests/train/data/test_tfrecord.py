@@ -123,7 +123,7 @@ def test_shards_held_back_without_any_for_training_are_an_error(shard, tmp_path)
     )
 
 
-def test_shards_named_for_no_part_and_pictures_beside_them_are_passed_over_and_said(shard, tmp_path):
+def test_unused_files_are_listed(shard, tmp_path):
     shard("train.tfrecord", [1]), shard("test.tfrecord", [2]), shard("extra.tfrecord", [3])
     Image.new("L", (4, 4)).save(tmp_path / "a.png")
     assert load_data(tmp_path).notes[1] == "passed over 2 files: 1 TFRecord (extra.tfrecord), 1 picture (a.png)"
@@ -223,7 +223,7 @@ def test_the_test_part_is_read_without_the_training_shards(shard, tmp_path):
     assert levels(load_test(tmp_path, DataOptions(), (4, 4, 1))) == [3, 4]
 
 
-def test_tensorflow_is_not_started_so_that_a_run_can_set_its_threads(shard, fresh_python):
+def test_tensorflow_is_not_initialized(shard, fresh_python):
     path = shard("a.tfrecord", [1, 2])
     code = (
         "import cvae_train\n"

@@ -130,7 +130,7 @@ def test_workers_of_other_settings_are_refused(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_killed_worker_ends_the_other_and_the_run_goes_on_from_its_last_epoch(tmp_path, tiny_data):
+def test_a_run_resumes_after_a_killed_worker(tmp_path, tiny_data):
     np.savez(tmp_path / "set.npz", x_train=tiny_data.train, x_test=tiny_data.test)
     code = "from cvae_train._cli import main; main()"
     small = ("--batch-size", 16, "--filters", "4,6", "--latent-dim", 3, "--seed", 1, "--resume", "--epochs", 60)
@@ -175,7 +175,7 @@ def test_without_a_cluster_there_is_one_replica(monkeypatch):
         ),
         (
             '{"cluster": {"worker": ["a:1"], "ps": ["b:1"]}, "task": {"type": "ps", "index": 0}}',
-            r"TF_CONFIG: expected only workers in the cluster .*, found the jobs \['ps', 'worker'\] and the task ps 0; .*",
+            r"TF_CONFIG: expected only workers in the cluster, .*, found the jobs \['ps', 'worker'\] and the task ps 0; .*",
         ),
     ],
 )

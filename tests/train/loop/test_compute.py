@@ -66,7 +66,7 @@ def test_the_test_elbo_is_the_same_on_towers(replaced, tiny_data, monkeypatch):
     )
 
 
-def test_bfloat16_changes_a_step_by_its_rounding_and_no_variable_s_type(replaced, tiny_data):
+def test_bfloat16_changes_a_step_by_rounding(replaced, tiny_data):
     (elbo, _), (rounded_elbo, _) = (
         trained_weights(replaced(), tiny_data, Compute(1, precision)) for precision in ("float32", "bfloat16")
     )
@@ -140,7 +140,7 @@ def test_a_resumed_run_computes_as_it_was_begun(one_core, towers, threads, opera
     assert one_core == [(threads, operators)]
 
 
-def test_a_run_that_was_begun_on_another_kind_of_device_is_chosen_for_anew(one_core):
+def test_a_run_on_another_device_gets_a_new_plan(one_core):
     begun = Plan(precision="bfloat16", device="GPU")
     assert choose_compute("auto", 100, begun) == Compute(1, "float32", for_cpu=True, threads=1)
     assert one_core == [(1, 0)]
@@ -156,16 +156,16 @@ def test_where_tensorflow_has_other_threads_the_towers_stay(monkeypatch):
 
 
 @pytest.mark.parametrize("visible", [True, False])
-def test_a_gpu_that_tensorflow_cannot_use_is_not_passed_over_in_silence(monkeypatch, tmp_path, caplog, visible):
+def test_a_warning_for_an_unusable_gpu(monkeypatch, tmp_path, caplog, visible):
     (tmp_path / "0000:01:00.0").mkdir()
     monkeypatch.setattr(compute_module, "_NVIDIA", tmp_path)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: ["GPU:0"] if visible else [])
     assert choose_compute("float32", 10).device == ("GPU" if visible else "CPU")
-    said = "this machine has an NVIDIA GPU that TensorFlow cannot use, so training runs on the CPU; "
-    assert [record.message.startswith(said) for record in caplog.records] == ([] if visible else [True])
+    warning = "TensorFlow cannot use this machine's NVIDIA GPU, so training runs on the CPU; "
+    assert [record.message.startswith(warning) for record in caplog.records] == ([] if visible else [True])
 
 
-def test_threads_can_be_had_only_where_tensorflow_was_not_used_before(fresh_python):
+def test_threads_are_fixed_once_tensorflow_is_used(fresh_python):
     code = (
         "import cvae_train\n"
         "cvae_train.import_tensorflow()\n"

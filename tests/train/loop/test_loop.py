@@ -141,7 +141,7 @@ def test_a_loss_that_is_not_finite_names_epoch_and_step(replaced, tiny_data):
     assert (caught.value.epoch, caught.value.step) == (1, 2)
 
 
-def test_weights_that_are_not_finite_after_the_last_step_are_seen_too(replaced, tiny_data):
+def test_non_finite_weights_after_the_last_step_raise(replaced, tiny_data):
     loop = Loop(replaced(), tiny_data)
     loop.model.trainable_variables[-1].assign([np.nan])
     with pytest.raises(DivergedError, match="epoch 2, step 3"):

@@ -39,7 +39,7 @@ def test_log_likelihood_of_extreme_logits_stays_finite():
     np.testing.assert_allclose(log_likelihood(x, logits, "bernoulli"), [-100.0, 0.0], atol=1e-6)
 
 
-def test_the_parameters_of_256_levels_are_locations_first_and_bounded_scales():
+def test_the_parameters_of_a_single_component():
     output = tf.constant([[[[0.0, 4.0, -4.0, 0.0, 100.0, -100.0]]]])
     parameters = pixel_parameters(output, "discretized-logistic")
     assert list(parameters) == ["probs", "log_scale"]
@@ -49,7 +49,7 @@ def test_the_parameters_of_256_levels_are_locations_first_and_bounded_scales():
     assert list(pixel_parameters(output, "bernoulli")) == ["probs"]
 
 
-def test_the_parameters_of_a_mixture_are_side_by_side_by_channel_and_its_scales_are_clamped():
+def test_the_parameters_of_a_mixture():
     output = np.arange(2 * 3 * COMPONENTS, dtype=np.float32).reshape(1, 1, 1, -1) - 12.0
     parameters = pixel_parameters(tf.constant(output), MIXTURE)
     assert list(parameters) == ["probs", "location", "log_scale", "mixture_logits"]

@@ -77,7 +77,7 @@ def test_iwae_is_the_elbo_at_one_draw_and_grows_to_the_evidence():
     assert values[2] == pytest.approx(LOG_EVIDENCE, abs=0.01)
 
 
-def test_sticking_the_landing_has_no_variance_at_the_true_posterior():
+def test_stl_has_no_variance_at_the_true_posterior():
     # The true posterior of x is N(x / 2, 1 / 2).
     _, _, _, draws, _ = gradients("stl", X / 2, math.log(0.5), k=1, count=1000)
     q = tf.stack([draws.mean[:, 0], draws.logvar[:, 0]])
@@ -134,7 +134,7 @@ def test_free_bits_hold_a_dimension_s_kl_up_and_stop_its_gradient():
     np.testing.assert_allclose(tape.gradient(value, mean), [[0.0, -3.0]], rtol=1e-6)
 
 
-def test_the_reported_elbo_is_the_mean_over_the_draws_of_the_three_terms():
+def test_the_reported_elbo_is_the_mean_over_the_draws():
     draws = gradients("iwae", 0.2, -0.3, k=4, count=6)[3]
     zero = np.zeros_like(draws.z)
     log_q = log_normal(draws.z, draws.mean, draws.logvar)

@@ -19,7 +19,7 @@ class Recorder(Callback):
         self.told.append(("end", result))
 
 
-def test_a_callback_is_told_of_begin_epochs_and_end(tiny_config, tiny_data, tmp_path):
+def test_the_methods_of_a_callback_are_called(tiny_config, tiny_data, tmp_path):
     recorder = Recorder()
     result = train(tiny_config, tiny_data, tmp_path / "run", quiet=True, callbacks=[recorder, Callback()])
     begin, *epochs, end = recorder.told

@@ -39,7 +39,7 @@ def archive(tmp_path_factory):
     return path
 
 
-def test_a_run_begun_on_two_cores_and_resumed_on_one_has_the_weights_of_an_undisturbed_one(archive, tmp_path):
+def test_a_run_resumed_on_fewer_cores_has_the_same_weights(archive, tmp_path):
     stop = ON_CORES.replace(
         "from cvae_train._cli",
         "from cvae_train import _train\n"

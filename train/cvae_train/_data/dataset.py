@@ -91,12 +91,12 @@ def load_data(
         source: "mnist" for the embedded set, which is already binary, or a path. The content of the files decides which
             kind it is.
 
-            - A folder with MNIST's four IDX files, plain or compressed by gzip, or one IDX file of images.
-            - An ``.npz`` file with ``x_train`` and ``x_test``, or with one array; see `as_images`.
-            - An ``.npy`` file with one array, or a folder with ``train.npy`` and ``test.npy``.
-            - A folder of images (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP), nested or not, optionally in ``train/``,
+            * A folder with MNIST's four IDX files, plain or compressed by gzip, or one IDX file of images.
+            * An ``.npz`` file with ``x_train`` and ``x_test``, or with one array; see `as_images`.
+            * An ``.npy`` file with one array, or a folder with ``train.npy`` and ``test.npy``.
+            * A folder of images (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP), nested or not, optionally in ``train/``,
               ``val/`` and ``test/``.
-            - A ``.tfrecord`` file, or a folder of them, of Examples with encoded images.
+            * A ``.tfrecord`` file, or a folder of them, of Examples with encoded images.
         options: size, channels, test fraction, and whether to skip images that cannot be read.
         memory_limit: bytes of images to keep in memory; default: a quarter of the available memory. Training or test
             images beyond it stay on disk, as a `numpy.memmap`.

@@ -234,9 +234,8 @@ class Loop:
 
         def work(begin: tf.Tensor, end: tf.Tensor) -> list[tf.Tensor]:
             x = preprocess(images, self.config.binarize_at)
-            of_towers = [
-                self._tower(x[share], noise[:, share], beta) for share in _shares(begin - here, end - here, towers)
-            ]
+            shares = _shares(begin - here, end - here, towers)
+            of_towers = [self._tower(x[share], noise[:, share], beta) for share in shares]
             return [tf.add_n(terms) for terms in zip(*of_towers, strict=True)]
 
         elbos, *sums = self.cluster.sum(count, work)

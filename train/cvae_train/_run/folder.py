@@ -1,14 +1,14 @@
 """Files of a run folder, and how to create, read and resume it.
 
-- ``config.json``: recipe, data and compute plan; written first.
-- ``environment.json``: versions and machine.
-- ``history.csv``: one row per epoch.
-- ``checkpoint.npz``: the last complete epoch.
-- ``best.npz``: with early stopping, the weights of the best epoch so far; renamed to ``weights.npz`` at the end.
-- ``samples/``: ``image_at_epoch_0000.png`` and so on.
-- ``cvae.gif``, ``elbo.png``, ``weights.npz``: written at the end, weights last. A run with weights is finished.
-- ``evaluation.json``, ``evaluation.png``: written by ``cvae-evaluate``.
-- ``tensorboard/``: written by ``cvae-train --tensorboard``.
+* ``config.json``: recipe, data and compute plan; written first.
+* ``environment.json``: versions and machine.
+* ``history.csv``: one row per epoch.
+* ``checkpoint.npz``: the last complete epoch.
+* ``best.npz``: with early stopping, the weights of the best epoch so far; renamed to ``weights.npz`` at the end.
+* ``samples/``: ``image_at_epoch_0000.png`` and so on.
+* ``cvae.gif``, ``elbo.png``, ``weights.npz``: written at the end, weights last. A run with weights is finished.
+* ``evaluation.json``, ``evaluation.png``: written by ``cvae-evaluate``.
+* ``tensorboard/``: written by ``cvae-train --tensorboard``.
 """
 
 import dataclasses
@@ -46,11 +46,7 @@ class DataInfo:
     """Record of the images that a run was trained on; see `Dataset`.
 
     Attributes:
-        source: where the images were read from.
-        fingerprint: SHA-256 of all images.
-        train_images, test_images: how many.
         test_fingerprint: SHA-256 of the test images; None in older runs, which do not record it.
-        options: how the images were read.
     """
 
     source: str
@@ -168,11 +164,7 @@ class RunFolder:
         return Plan.from_json(fields["compute"], str(self.config)) if isinstance(fields.get("compute"), dict) else None
 
     def load_test(self, source: str | Path | None = None, *, quiet: bool = False) -> NDArray[np.uint8]:
-        """Read the test images of the run, without its training images.
-
-        Args:
-            source: where the images are; default: the recorded source.
-            quiet: show no progress.
+        """Read the run's test images, but not its training images, from ``source`` or the recorded source.
 
         Returns:
             uint8 (M, H, W, C).

@@ -109,8 +109,7 @@ async function readFrom(folder: string, file: string, limit: number, real = fold
   });
   if (there.isSymbolicLink()) {
     throw new IntegrityError(
-      `${path}: expected a file, found a link; ` +
-        `copy the bundle without links: cp -RL ${quoted(folder)} COPY`,
+      `${path}: expected a file, found a link; ` + `copy the bundle without links: cp -RL ${quoted(folder)} COPY`,
     );
   }
   const handle = await open(place, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);

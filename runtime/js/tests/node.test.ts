@@ -304,7 +304,9 @@ describe("a damaged bundle is refused", () => {
     symlinkSync(join(BUNDLES.colour, "manifest.json"), join(folder, "manifest.json"));
     const attempt = cvae.load(folder);
     await expect(attempt).rejects.toThrow(cvae.IntegrityError);
-    await expect(attempt).rejects.toThrow(`copy the bundle without links: cp -RL '${folder.replace("'", `'"'"'`)}' COPY`);
+    await expect(attempt).rejects.toThrow(
+      `copy the bundle without links: cp -RL '${folder.replace("'", `'"'"'`)}' COPY`,
+    );
   });
 
   test("a file instead of a folder", async () => {

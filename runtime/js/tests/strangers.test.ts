@@ -207,7 +207,9 @@ test.each(["__proto__", "constructor", "toString", "hasOwnProperty"])(
     expect((await model.generate(2)).shape).toEqual([2, 12, 16, 3]);
     const known = "bernoulli, discretized-logistic, discretized-logistic-mixture";
     await expect(model.score(IMAGES)).rejects.toThrow(
-      new cvae.InputError(`the bundle's likelihood is "${likelihood}", and this version scores ${known}; update cvae-toolkit`),
+      new cvae.InputError(
+        `the bundle's likelihood is "${likelihood}", and this version scores ${known}; update cvae-toolkit`,
+      ),
     );
   },
 );

@@ -121,7 +121,9 @@ def damaged_json(text: bytes, rng: random.Random) -> bytes:
             case 2:
                 container[key] = json.loads(json.dumps(other[name]))
             case 3 if isinstance(container[key], int):
-                container[key] = rng.choice((_HUGE, container[key] + 1, -container[key], float(container[key] % 2**63), 2**63))
+                container[key] = rng.choice(
+                    (_HUGE, container[key] + 1, -container[key], float(container[key] % 2**63), 2**63)
+                )
             case 4:
                 value[next(iter(value))] = rng.choice((0, 2, 1.0, "1", 10**30))
             case _:

@@ -326,6 +326,15 @@ def test_a_folder_and_its_files_keep_their_modes(old):
     assert modes == {"bundle": 0o710, "list": 0o600}
 
 
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root gives files away")
+def test_a_folder_and_its_files_keep_their_owners(old):
+    os.chown(old, 1234, 4321)
+    os.chown(old / "list", 1235, 4322)
+    replace(old)
+    owners = {path.name: (path.stat().st_uid, path.stat().st_gid) for path in (old, old / "list")}
+    assert owners == {"bundle": (1234, 4321), "list": (1235, 4322)}
+
+
 @pytest.mark.skipif(os.name != "posix", reason="folders are flushed on POSIX alone")
 @pytest.mark.parametrize("there", [False, True])
 def test_folders_are_flushed_before_and_the_parent_after_the_rename(there, tmp_path, monkeypatch):

@@ -118,7 +118,7 @@ def model_scores(
         found = score_images(
             images, posterior, moved, info.likelihood, info.preprocessing, samples, EVALUATION_SEED, first=0
         )
-        return {"elbo": found.elbo, "log_likelihood": found.log_likelihood}
+        return {"elbo": found.elbo, "log_likelihood": found.iw_bound}
 
     right, rounded = scores(0.0), scores(_LAST_PLACES)
     return right, {name: np.abs(rounded[name] - right[name]) for name in right}

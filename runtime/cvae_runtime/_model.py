@@ -241,7 +241,7 @@ class Model(Explorer, Sampler):
             scores = score_images(
                 images, posterior, decode, model.likelihood, model.preprocessing, samples, seed, first
             )
-        self._check_finite("scores", scores.elbo, scores.log_likelihood)
+        self._check_finite("scores", scores.elbo, scores.iw_bound)
         return scores
 
     def _decode_array(self, z: Floats, outputs: Sequence[str] = ("probs",)) -> dict[str, Floats]:

@@ -101,7 +101,7 @@ def create_app(settings: Settings) -> FastAPI:
         choose_format(asked, accept, [Format.json])
         check_limit("images times samples", len(images) * samples, settings.max_draws)
         scores = await engine.score(images, samples, seed, first)
-        names = ("elbo", "reconstruction", "kl", "log_likelihood")
+        names = ("elbo", "reconstruction", "kl", "iw_bound")
         return JSONResponse({name: getattr(scores, name).tolist() for name in names})
 
     @app.get("/healthz")

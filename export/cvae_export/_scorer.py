@@ -116,7 +116,13 @@ def model_scores(
             return {**outputs, "probs": probs + inwards * (0.5 - probs)}
 
         found = score_images(
-            images, posterior, moved, info.likelihood, info.preprocessing, samples, EVALUATION_SEED, first=0
+            images,
+            posterior,
+            moved,
+            likelihood=info.likelihood,
+            preprocessing=info.preprocessing,
+            samples=samples,
+            seed=EVALUATION_SEED,
         )
         return {"elbo": found.elbo, "log_likelihood": found.iw_bound}
 

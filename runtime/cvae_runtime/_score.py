@@ -63,11 +63,12 @@ def score_images(
     images: NDArray[np.uint8],
     posterior: Posterior,
     decode: Callable[[NDArray[np.float32]], Mapping[str, NDArray[np.float32]]],
+    *,
     likelihood: str,
     preprocessing: Preprocessing,
-    samples: int,
-    seed: int,
-    first: int,
+    samples: int = 1,
+    seed: int = 0,
+    first: int = 0,
 ) -> Scores:
     """Compute `Scores` of images with any decoder. The caller has checked the arguments.
 

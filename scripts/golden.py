@@ -46,7 +46,7 @@ def numbers_of(model: cvae.Model) -> dict[str, Any]:
         "drawn": text(model.reconstruct(images[:2], sample=True, seed=9, first=4)),
         "linear": text(model.interpolate(images[0], images[1], steps=3)),
         "spherical": text(model.interpolate(codes.mean[0], codes.mean[1], steps=3, method="spherical")),
-        **{name: text(getattr(scores, name)) for name in ("elbo", "reconstruction", "kl", "log_likelihood")},
+        **{name: text(getattr(scores, name)) for name in ("elbo", "reconstruction", "kl", "iw_bound")},
     }
 
 

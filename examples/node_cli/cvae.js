@@ -48,9 +48,9 @@ async function reconstruct(model, paths, options) {
 async function score(model, paths, options) {
   const samples = number("samples", options.samples);
   const pictures = await readPictures(paths, model.imageShape);
-  const { elbo, reconstruction, kl, logLikelihood } = await model.score(pictures, { ...drawsOf(options), samples });
+  const { elbo, reconstruction, kl, iwBound } = await model.score(pictures, { ...drawsOf(options), samples });
   for (const [i, file] of paths.entries()) {
-    const nats = { elbo: elbo[i], reconstruction: reconstruction[i], kl: kl[i], log_likelihood: logLikelihood[i] };
+    const nats = { elbo: elbo[i], reconstruction: reconstruction[i], kl: kl[i], iw_bound: iwBound[i] };
     console.log(JSON.stringify({ file, ...nats }));
   }
 }

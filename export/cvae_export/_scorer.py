@@ -116,9 +116,15 @@ def model_scores(
             return {**outputs, "probs": probs + inwards * (0.5 - probs)}
 
         found = score_images(
-            images, posterior, moved, info.likelihood, info.preprocessing, samples, EVALUATION_SEED, first=0
+            images,
+            posterior,
+            moved,
+            likelihood=info.likelihood,
+            preprocessing=info.preprocessing,
+            samples=samples,
+            seed=EVALUATION_SEED,
         )
-        return {"elbo": found.elbo, "log_likelihood": found.log_likelihood}
+        return {"elbo": found.elbo, "log_likelihood": found.iw_bound}
 
     right, rounded = scores(0.0), scores(_LAST_PLACES)
     return right, {name: np.abs(rounded[name] - right[name]) for name in right}

@@ -29,22 +29,25 @@ class Posterior:
 
 @dataclasses.dataclass(frozen=True)
 class Scores:
-    """Scores of N images under a model: float64 (N,) each except ``posterior``, in nats per image.
+    """Scores of N images under a model. The first four are float64 (N,), in nats per image.
 
     Attributes:
         elbo: reconstruction - kl, a lower bound on log p(x).
         reconstruction: log p(x|z), averaged over the draws.
         kl: KL(q(z|x) || N(0, I)), in closed form.
-        log_likelihood: the importance-weighted bound on log p(x) over the k draws (Burda, Grosse and Salakhutdinov,
-            "Importance weighted autoencoders", 2016). Its expectation grows with k towards log p(x).
+        iw_bound: the importance-weighted bound on log p(x) over k draws (Burda, Grosse and Salakhutdinov,
+            "Importance weighted autoencoders", 2016). Its expectation grows with k towards log p(x), so bounds of
+            different k differ. For k = 1 it is an estimate of the ELBO in which the KL term is not in closed form.
         posterior: the images' `Posterior`, as `Model.encode` returns it.
+        samples: k, the number of draws per image.
     """
 
     elbo: NDArray[np.float64]
     reconstruction: NDArray[np.float64]
     kl: NDArray[np.float64]
-    log_likelihood: NDArray[np.float64]
+    iw_bound: NDArray[np.float64]
     posterior: Posterior
+    samples: int
 
 
 def check_likelihood(likelihood: str) -> None:
@@ -60,11 +63,12 @@ def score_images(
     images: NDArray[np.uint8],
     posterior: Posterior,
     decode: Callable[[NDArray[np.float32]], Mapping[str, NDArray[np.float32]]],
+    *,
     likelihood: str,
     preprocessing: Preprocessing,
-    samples: int,
-    seed: int,
-    first: int,
+    samples: int = 1,
+    seed: int = 0,
+    first: int = 0,
 ) -> Scores:
     """Compute `Scores` of images with any decoder. The caller has checked the arguments.
 
@@ -97,4 +101,4 @@ def score_images(
         reconstruction[part] = log_p.mean(axis=1)
         bound[part] = np.logaddexp.reduce(log_weights, axis=1) - math.log(samples)
     kl = gaussian_kl(posterior.mean, posterior.logvar)
-    return Scores(reconstruction - kl, reconstruction, kl, bound, posterior)
+    return Scores(reconstruction - kl, reconstruction, kl, bound, posterior, samples)

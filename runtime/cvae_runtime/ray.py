@@ -23,8 +23,7 @@ from ._engine import Provider, check_provider
 from ._errors import InputError
 from ._jobs import Columns, code_batch, code_columns
 from ._math import check_range
-from ._model import load
-from ._sampling import Dtype
+from ._model import Dtype, check_samples, load
 from ._system import require
 
 for _module in ("pyarrow", "pandas"):  # Ray Data needs them, and installing ray alone omits them
@@ -78,7 +77,7 @@ def generate(
     """
     _check_provider(provider)
     with load(bundle, provider="cpu", precision=precision, threads=threads) as model:  # checks arguments early
-        model.check_samples(count, seed=seed, first=first, temperature=temperature, dtype=dtype)
+        check_samples(model.manifest.model, count, seed=seed, first=first, temperature=temperature, dtype=dtype)
         size = _default_batch(model.image_shape) if batch is None else check_int("batch", batch, 1)
     remote = RemoteModel.put(bundle, provider, precision, threads)
     batches = -(-int(count) // size)
@@ -123,7 +122,7 @@ def encode(
 
     Returns:
         The ``ray.data.Dataset`` with more columns: ``mean`` and ``logvar``, float32 (L,), and ``elbo``, float64, in
-        nats. With more than one sample also ``log_likelihood``, float64, in nats.
+        nats. With more than one sample also ``iw_bound`` over that many draws, float64, in nats.
 
     Raises:
         InputError: a number out of range, or an unknown provider or precision. Images of a wrong dtype or shape raise

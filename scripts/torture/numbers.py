@@ -87,7 +87,7 @@ def _calls(model: cvae.Model) -> Iterator[_Call]:
 
     def scores_of(result: object) -> bool:
         return isinstance(result, cvae.Scores) and all(
-            np.isfinite(getattr(result, name)).all() for name in ("elbo", "reconstruction", "kl", "log_likelihood")
+            np.isfinite(getattr(result, name)).all() for name in ("elbo", "reconstruction", "kl", "iw_bound")
         )
 
     def refused(_: object) -> bool:

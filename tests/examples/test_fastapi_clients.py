@@ -216,9 +216,9 @@ def test_scoring_is_cancelled_on_disconnect(live, model, monkeypatch):
     ended = threading.Event()
     score_images = cvae.elbo.score_images
 
-    def scored(*arguments):
+    def scored(*arguments, **options):
         try:
-            return score_images(*arguments)
+            return score_images(*arguments, **options)
         finally:
             ended.set()
 

@@ -177,8 +177,11 @@ def test_public_names_are_documented(module, name):
 
 def test_methods_of_the_model():
     methods = {name for name in dir(cvae.Model) if not name.startswith("_")}
-    assert methods >= {"generate", "encode", "decode", "reconstruct", "score", "receipt", "close"}
-    assert methods >= {"interpolate", "traverse", "manifold", "rank_dimensions"}
+    assert methods == {
+        *("generate", "stream", "encode", "decode", "reconstruct", "score"),
+        *("interpolate", "traverse", "manifold", "rank_dimensions"),
+        *("micro_batch", "tune", "receipt", "close"),
+    }
     signature = inspect.signature(cvae.load)
     assert {name: p.default for name, p in signature.parameters.items()} == {
         "path": None,

@@ -110,7 +110,7 @@ def test_codes_equal_those_of_one_process(cluster, packaged_model):
         "mean": np.float32,
         "logvar": np.float32,
         "elbo": np.float64,
-        "log_likelihood": np.float64,
+        "iw_bound": np.float64,
     }
     expected = code_columns(packaged_model, found["image"], 1000, samples=2, seed=5)
     for name, values in expected.items():

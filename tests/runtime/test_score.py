@@ -39,7 +39,7 @@ def test_scores_equal_the_formulas(samples, seed, first, tiny_model, tiny):
     rows = reference(tiny, tiny.images, samples, seed, first)
     reconstruction, kl = np.array([row[:2] for row in rows]).T
     bound = [np.logaddexp.reduce(row[2]) - math.log(samples) for row in rows]
-    expected = {"reconstruction": reconstruction, "kl": kl, "elbo": reconstruction - kl, "log_likelihood": bound}
+    expected = {"reconstruction": reconstruction, "kl": kl, "elbo": reconstruction - kl, "iw_bound": bound}
     for name, values in expected.items():
         found = getattr(scores, name)
         assert (found.dtype, found.shape) == (np.float64, (11,))
@@ -56,7 +56,7 @@ def test_defaults(tiny_model, tiny):
 def test_the_bound_is_at_least_the_mean_log_weight(samples, tiny_model, tiny):
     # Jensen's inequality: the logarithm of a mean is at least the mean of logarithms.
     log_weights = [row[2] for row in reference(tiny, tiny.images, samples, 0, 0)]
-    bound = tiny_model.score(tiny.images, samples=samples).log_likelihood
+    bound = tiny_model.score(tiny.images, samples=samples).iw_bound
     assert (bound >= np.mean(log_weights, axis=1) - 1e-5).all()
     assert (bound <= np.max(log_weights, axis=1) + 1e-5).all()
 
@@ -64,9 +64,9 @@ def test_the_bound_is_at_least_the_mean_log_weight(samples, tiny_model, tiny):
 def test_the_bound_grows_with_the_draws_from_the_elbo(tiny_model, tiny):
     scores = {samples: tiny_model.score(tiny.images, samples=samples) for samples in (1, 8, 256)}
     elbo = scores[256].elbo.mean()
-    bounds = [scores[samples].log_likelihood.mean() for samples in (8, 256)]
+    bounds = [scores[samples].iw_bound.mean() for samples in (8, 256)]
     assert elbo < bounds[0] < bounds[1]
-    assert (scores[256].log_likelihood > scores[256].elbo).all()
+    assert (scores[256].iw_bound > scores[256].elbo).all()
 
 
 def test_the_kl_does_not_depend_on_the_draws(tiny_model, tiny):
@@ -78,14 +78,14 @@ def test_the_size_of_blocks_changes_nothing(size, tiny_model, tiny, monkeypatch)
     expected = tiny_model.score(tiny.images, samples=3, seed=2, first=4)
     monkeypatch.setattr(_score, "_DECODED_AT_A_TIME", size)
     found = tiny_model.score(tiny.images, samples=3, seed=2, first=4)
-    for name in ("elbo", "reconstruction", "kl", "log_likelihood"):
+    for name in ("elbo", "reconstruction", "kl", "iw_bound"):
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=0.0, atol=1e-9)
 
 
 def test_scores_depend_on_the_index_only(tiny_model, tiny):
     whole = tiny_model.score(tiny.images, samples=3, seed=2)
     part = tiny_model.score(tiny.images[6:], samples=3, seed=2, first=6)
-    np.testing.assert_allclose(part.log_likelihood, whole.log_likelihood[6:], atol=1e-5)
+    np.testing.assert_allclose(part.iw_bound, whole.iw_bound[6:], atol=1e-5)
     elsewhere = tiny_model.score(tiny.images[6:], samples=3, seed=2, first=0)
     assert (np.abs(elsewhere.reconstruction - whole.reconstruction[6:]) > 1e-3).all()
 
@@ -154,4 +154,4 @@ def test_scores_of_256_levels(likelihood, samples, bundles, tiny, tmp_path):
     ratios = [log_normal(z[n], mean[n], np.exp(logvar[n])) - log_normal(z[n], 0.0, np.ones(3)) for n in range(len(z))]
     log_weights = log_p - np.reshape(ratios, (11, samples))
     bound = np.logaddexp.reduce(log_weights, axis=1) - math.log(samples)
-    np.testing.assert_allclose(scores.log_likelihood, bound, rtol=1e-5)
+    np.testing.assert_allclose(scores.iw_bound, bound, rtol=1e-5)

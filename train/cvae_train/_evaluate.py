@@ -134,9 +134,13 @@ def evaluate(
     mean, logvar = _encode(model, images, binarize_at)
     preprocessing = Preprocessing(scale=255, binarize_at=binarize_at)
     posterior = Posterior(mean, logvar)
-    likelihood = model.config.likelihood
     scores = score_images(
-        images, posterior, lambda z: _decode(model, z), likelihood, preprocessing, 1, EVALUATION_SEED, 0
+        images,
+        posterior,
+        lambda z: _decode(model, z),
+        likelihood=model.config.likelihood,
+        preprocessing=preprocessing,
+        seed=EVALUATION_SEED,
     )
     bounds = _importance_weighted(model, images, mean, logvar, binarize_at, samples, on_images)
     m, v = mean.astype(np.float64), logvar.astype(np.float64)

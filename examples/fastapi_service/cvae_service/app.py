@@ -23,6 +23,7 @@ from .uploads import Reader, limit_pixels
 Seed = Annotated[int, Query(ge=0, lt=1 << 64, description="the same seed gives the same random numbers everywhere")]
 First = Annotated[int, Query(ge=0, description="index of the first item in the stream of the seed")]
 Count = Annotated[int, Query(ge=1)]
+Temperature = Annotated[float, Query(ge=0, le=4e37, allow_inf_nan=False, description="factor on the latents")]
 Asked = Annotated[Format | None, Query(alias="format", description="overrides the Accept header")]
 Accept = Annotated[str, Header()]
 
@@ -63,7 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
         count: Count = 16,
         seed: Seed = 0,
         first: First = 0,
-        temperature: float = 1.0,
+        temperature: Temperature = 1.0,
         asked: Asked = None,
         accept: Accept = "*/*",
     ) -> Response:
@@ -101,7 +102,7 @@ def create_app(settings: Settings) -> FastAPI:
         choose_format(asked, accept, [Format.json])
         check_limit("images times samples", len(images) * samples, settings.max_draws)
         scores = await engine.score(images, samples, seed, first)
-        names = ("elbo", "reconstruction", "kl", "log_likelihood")
+        names = ("elbo", "reconstruction", "kl", "iw_bound")
         return JSONResponse({name: getattr(scores, name).tolist() for name in names})
 
     @app.get("/healthz")

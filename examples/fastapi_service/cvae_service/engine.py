@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import cvae_runtime as cvae
 import cvae_runtime.elbo
+import cvae_runtime.random
 
 from .batching import Batcher
 from .settings import Settings
@@ -28,6 +29,12 @@ class Engine:
     def __init__(self, settings: Settings) -> None:
         asked: dict[str, Any] = {"provider": settings.provider, "precision": settings.precision}  # checked by `load`
         self.model = cvae.load(settings.bundle or None, threads=settings.threads or None, **asked)
+        if (rng := self.model.manifest.model.rng) != cvae.random.RNG_NAME:
+            self.model.close()
+            raise cvae.BundleError(
+                f"the bundle specifies the random numbers {rng!r}, this service draws {cvae.random.RNG_NAME!r}; "
+                f"serve another bundle"
+            )
         self.encoder = Batcher(self._run_encoder, settings.max_waiting)
         self.decoder = Batcher(lambda z: [self.model.decode(z)], settings.max_waiting)
 
@@ -42,8 +49,7 @@ class Engine:
         self.model.close()
 
     async def sample(self, count: int, seed: int, first: int, temperature: float) -> Floats:
-        """Like `Model.generate`: float32 (N, H, W, C)."""
-        self.model.check_generate(count, seed=seed, first=first, temperature=temperature)
+        """Like `Model.generate`: float32 (N, H, W, C). The route checks ``temperature``."""
         z = cvae.prior_latents(seed, first, count, self.model.latent_dim) * np.float32(temperature)
         return await self._decode(z)
 
@@ -51,7 +57,6 @@ class Engine:
         """Like `Model.reconstruct`: float32 (N, H, W, C)."""
         if not sample:
             return await self._decode((await self.encoder(images))[0])
-        self.model.check_rng()
         noise = cvae.posterior_noise(seed, first, len(images), self.model.latent_dim)
         mean, logvar = await self.encoder(images)
         with np.errstate(over="ignore", invalid="ignore"):  # `_decode` rejects the results
@@ -61,7 +66,6 @@ class Engine:
     async def score(self, images: Images, samples: int, seed: int, first: int) -> cvae.Scores:
         """Like `Model.score`."""
         info, loop = self.model.manifest.model, asyncio.get_running_loop()
-        self.model.check_rng()
         if info.likelihood != "bernoulli":  # others need the decoder's second output, which `decode` does not return
             return await asyncio.to_thread(self.model.score, images, samples=samples, seed=seed, first=first)
         posterior = cvae.Posterior(*await self.encoder(images))
@@ -80,11 +84,11 @@ class Engine:
                 images,
                 posterior,
                 decode,
-                info.likelihood,
-                info.preprocessing,
-                samples,
-                seed,
-                first,
+                likelihood=info.likelihood,
+                preprocessing=info.preprocessing,
+                samples=samples,
+                seed=seed,
+                first=first,
             )
         finally:
             given_up.set()  # threads cannot be cancelled

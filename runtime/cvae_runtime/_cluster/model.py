@@ -51,4 +51,4 @@ class RemoteModel:
 
 @functools.lru_cache(maxsize=2)
 def _load(remote: RemoteModel) -> Model:
-    return Model(ray.get(remote.bundle), remote.provider, remote.precision, remote.threads)
+    return Model(ray.get(remote.bundle), provider=remote.provider, precision=remote.precision, threads=remote.threads)

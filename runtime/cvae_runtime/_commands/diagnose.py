@@ -125,7 +125,7 @@ def _import(problems: list[Problem]) -> Any:
 def _try(bundle: Bundle, provider: str, problems: list[Problem]) -> Trial:
     with _library_errors() as library_errors:
         try:
-            with Model(bundle, provider, "float32", 1) as model:  # type: ignore[arg-type]
+            with Model(bundle, provider=provider, threads=1) as model:  # type: ignore[arg-type]
                 nodes = model.receipt()["graphs"]["decoder"]["nodes"]
             results = check_golden(bundle, provider)
         except CvaeError as error:

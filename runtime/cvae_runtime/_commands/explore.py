@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from .._check import check_int
 from .._errors import InputError
-from .._explore import TRAVERSED
 from .._math import Method, prior_latents
-from .._model import Model
+from .._model import TRAVERSED, Model, check_samples
 from ..cli import Decorated
 from .output import Output
 
@@ -124,14 +123,14 @@ def explore(model: Model, request: Exploration, seed: int, read: _Read, output: 
     else:
         dimensions = request.dimensions or sorted(model.rank_dimensions()[:2])
         output.check(steps * steps)
-        images = model.manifold(steps, dimensions=dimensions)
+        images = model.manifold(dimensions, steps=steps)
         output.write_rows(images, {"images": images, "dimensions": np.array(dimensions)}, padding=0)
 
 
 def _start(name: str, model: Model, seed: int, read: _Read) -> NDArray[Any]:
     """Latent of a sample, float32 (L,), if ``name`` is an index; otherwise the image of a file, uint8 (H, W, C)."""
     if name.isdecimal():
-        model.check_generate(1, seed=seed, first=int(name))
+        check_samples(model.manifest.model, 1, seed=seed, first=int(name))
         starts: NDArray[Any] = prior_latents(seed, int(name), 1, model.latent_dim)
     else:
         starts = read([Path(name)])

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import cli
-from .._check import check_int, check_latents
+from .._check import check_int, check_latents, check_memory
 from .._engine import write_receipt
 from .._images import check_cut, read_images, read_npy, to_uint8
 from .._jobs import SHARD_FORMATS
-from .._model import Model, load
+from .._model import Model, check_samples, load
 from .._system import progress, refuse_existing
 from .engine import EngineChoice, engine_options
 from .explore import Exploration, explore, explore_options
@@ -242,7 +242,8 @@ def _generate(model: Model, request: _Request, output: Output) -> None:
         return
     count, temperature = request.samples
     output.check(check_int("count", count, 1))
-    model.check_generate(count, seed=request.seed, first=request.first, temperature=temperature)
+    check_samples(model.manifest.model, count, seed=request.seed, first=request.first, temperature=temperature)
+    check_memory(count, model.image_shape)
 
     def block(start: int, stop: int) -> NDArray[np.float32]:
         return model.generate(stop - start, seed=request.seed, first=request.first + start, temperature=temperature)

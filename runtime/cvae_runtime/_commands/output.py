@@ -149,7 +149,7 @@ class Output:
             self._write(encode_gif(frames + frames[-2:0:-1], _FRAME_MILLISECONDS))
         else:
             columns = rows.shape[1] if len(rows) > 1 else min(rows.shape[1], _ROW)
-            grid = picture_grid(self._cells(rows.reshape(-1, *rows.shape[2:])), columns, padding)
+            grid = picture_grid(self._cells(rows.reshape(-1, *rows.shape[2:])), columns, padding=padding)
             self._write(encode_png(caption_rows(grid, captions, padding) if self._captions else grid))
 
     def write_pairs(self, originals: NDArray[np.uint8], reconstructions: NDArray[np.uint8]) -> None:

@@ -7,8 +7,7 @@ from typing import Any
 import click
 
 from .._jobs import SHARD_FORMATS, ShardEngine, ShardSettings, write_shards
-from .._model import Model
-from .._sampling import Dtype
+from .._model import Dtype, Model
 from ..cli import Decorated
 
 

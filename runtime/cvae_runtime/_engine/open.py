@@ -39,6 +39,7 @@ class Engines:
 def open_engines(
     bundle: Bundle,
     scheduler: Scheduler,
+    *,
     provider: Provider,
     precision: Precision,
     provider_options: Mapping[str, Any] | None = None,

@@ -47,7 +47,7 @@ def _shown(value: float) -> str:
 
 
 def picture_grid(
-    images: NDArray[Any], columns: int | None = None, padding: int = 1, scale: int = 1
+    images: NDArray[Any], columns: int | None = None, *, padding: int = 1, scale: int = 1
 ) -> NDArray[np.uint8]:
     """Arrange images in a grid, row by row.
 

@@ -25,7 +25,7 @@ def code_columns(model: Model, images: NDArray[np.uint8], first: int, *, samples
 
     Returns:
         ``mean`` and ``logvar``, float32 (N, L); ``elbo``, float64 (N,); with more than one sample also
-        ``log_likelihood``, float64 (N,), as in `Scores`.
+        ``iw_bound``, float64 (N,), over ``samples`` draws, as in `Scores`.
 
     Raises:
         InputError: see `Model.score`.
@@ -33,7 +33,7 @@ def code_columns(model: Model, images: NDArray[np.uint8], first: int, *, samples
     scores = model.score(images, samples=samples, seed=seed, first=first)
     columns: Columns = {"mean": scores.posterior.mean, "logvar": scores.posterior.logvar, "elbo": scores.elbo}
     if samples > 1:
-        columns["log_likelihood"] = scores.log_likelihood
+        columns["iw_bound"] = scores.iw_bound
     return columns
 
 

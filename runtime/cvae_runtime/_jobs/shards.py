@@ -19,8 +19,7 @@ from typing import Any, Self
 
 from .._check import check_int
 from .._errors import CvaeError, InputError
-from .._model import Model
-from .._sampling import Dtype
+from .._model import Dtype, Model, check_samples
 from .._system import (
     Layout,
     Owns,
@@ -91,7 +90,7 @@ class ShardSettings:
         dtype: Dtype,
     ) -> Self:
         """Make the settings for samples of a model; raise `InputError` for a number out of range."""
-        model.check_samples(count, seed=seed, first=first, temperature=temperature)
+        check_samples(model.manifest.model, count, seed=seed, first=first, temperature=temperature)
         return cls(
             count=count,
             seed=seed,

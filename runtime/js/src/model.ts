@@ -152,7 +152,7 @@ export class Model {
     const decode = (z: Float32Array) =>
       this.#runDecoder(z.length / this.latentDim, sliceOf(this.#checkedDraws(z), this.latentDim), outputs);
     const scores = await scoreImages(pixels, await this.encode(pixels), decode, model, samples, BigInt(seed), from);
-    this.#checkFinite("scores", scores.elbo, scores.logLikelihood);
+    this.#checkFinite("scores", scores.elbo, scores.iwBound);
     return scores;
   }
 

@@ -21,12 +21,14 @@ export interface Scores {
   /** KL(q(z|x) || N(0, I)), in closed form. */
   readonly kl: Float64Array;
   /**
-   * The importance-weighted bound over the draws (Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders",
-   * 2016); it approaches log p(x) from below as their number grows.
+   * The importance-weighted bound on log p(x) over k draws (Burda, Grosse and Salakhutdinov, "Importance weighted
+   * autoencoders", 2016). Its expectation grows with k towards log p(x), so bounds of different k differ.
    */
-  readonly logLikelihood: Float64Array;
+  readonly iwBound: Float64Array;
   /** The codes of the images, as `encode` returns them. */
   readonly posterior: Posterior;
+  /** k, the number of draws per image. */
+  readonly samples: number;
 }
 
 /** Decodes M*L latent values to the decoder's outputs, by name. */
@@ -57,8 +59,9 @@ export async function scoreImages(
     elbo: new Float64Array(count),
     reconstruction: new Float64Array(count),
     kl: new Float64Array(count),
-    logLikelihood: new Float64Array(count),
+    iwBound: new Float64Array(count),
     posterior,
+    samples,
   };
   const { binarize_at, scale } = model.preprocessing;
   const block = Math.max(1, Math.floor(DECODED_AT_A_TIME / samples));
@@ -88,7 +91,7 @@ export async function scoreImages(
       const mean = row(posterior.mean.data, image, latentDim);
       scores.kl[image] = gaussianKl(mean, row(posterior.logvar.data, image, latentDim));
       scores.elbo[image] = scores.reconstruction[image] - scores.kl[image];
-      scores.logLikelihood[image] = logSumExp(row(logWeights, image - start, samples)) - Math.log(samples);
+      scores.iwBound[image] = logSumExp(row(logWeights, image - start, samples)) - Math.log(samples);
     }
   }
   return scores;

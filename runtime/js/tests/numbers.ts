@@ -32,7 +32,7 @@ export async function numbersOf(model: Model, { seed, first, images }: Asked): P
     elbo: scores.elbo,
     reconstruction: scores.reconstruction,
     kl: scores.kl,
-    log_likelihood: scores.logLikelihood,
+    iw_bound: scores.iwBound,
   });
 }
 

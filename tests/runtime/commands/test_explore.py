@@ -85,7 +85,7 @@ def test_manifold_is_a_grid_without_padding(run, arrays, tiny_model):
     np.testing.assert_array_equal(found, tiny_model.manifold())
     assert dimensions.tolist() == sorted(tiny_model.rank_dimensions()[:2])
     assert run("tiny", "--manifold", "--dimensions", "2,1", "--steps", 3) == (0, b"", "")
-    np.testing.assert_array_equal(pixels(), grid(tiny_model.manifold(3, dimensions=[2, 1]), 3, padding=0))
+    np.testing.assert_array_equal(pixels(), grid(tiny_model.manifold([2, 1], steps=3), 3, padding=0))
 
 
 def test_a_gif_plays_forwards_and_backwards(run, tiny_bundle, tiny_model):
@@ -144,12 +144,12 @@ def test_captions_of_traversals_are_dimensions(run, tiny_bundle, tiny_model):
 def test_separate_files_are_in_row_order(run, tiny_bundle, tiny_model):
     assert run(tiny_bundle, "--manifold", "--steps", 2, "--separate", "--format", "npy", "-o", "many") == (0, b"", "")
     found = [cvae.images.read_npy(path) for path in sorted(Path("many").iterdir())]
-    np.testing.assert_array_equal(found, tiny_model.manifold(2).reshape(4, 4, 4, 1))
+    np.testing.assert_array_equal(found, tiny_model.manifold(steps=2).reshape(4, 4, 4, 1))
 
 
 def test_dtype_uint8_writes_levels(run, tiny_bundle, tiny_model):
     assert run(tiny_bundle, "--manifold", "--steps", 2, "--dtype", "uint8", "-o", "a.npy") == (0, b"", "")
-    np.testing.assert_array_equal(cvae.images.read_npy(Path("a.npy")), cvae.to_uint8(tiny_model.manifold(2)))
+    np.testing.assert_array_equal(cvae.images.read_npy(Path("a.npy")), cvae.to_uint8(tiny_model.manifold(steps=2)))
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,11 @@ def test_the_device_of_bound_memory(provider, kind, tiny_bundle, monkeypatch):
     monkeypatch.setattr(_engines, "open_sessions", on_the_cpu)
     with contextlib.closing(Scheduler(1)) as scheduler:
         opened = _engines.open_engines(
-            cvae.read_bundle(tiny_bundle), scheduler, provider, "float32", {"device_id": "1"}
+            cvae.read_bundle(tiny_bundle),
+            scheduler,
+            provider=provider,
+            precision="float32",
+            provider_options={"device_id": "1"},
         )
     assert (type(opened.encoder), type(opened.decoder)) == (kind, kind)
     assert opened.micro_batches == {"encoder": 256, "decoder": 256}

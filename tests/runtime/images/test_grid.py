@@ -23,7 +23,7 @@ import cvae_runtime as cvae
 )
 def test_a_grid_holds_every_image_and_grey_elsewhere(count, height, width, channels, columns, padding, scale):
     images = np.random.default_rng(0).integers(0, 256, (count, height, width, channels), np.uint8)
-    grid = cvae.picture_grid(images, columns, padding, scale)
+    grid = cvae.picture_grid(images, columns, padding=padding, scale=scale)
     columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
     cell = (height * scale + padding, width * scale + padding)

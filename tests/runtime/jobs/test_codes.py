@@ -13,7 +13,7 @@ def test_columns_are_the_codes_and_the_scores(samples, tiny_model, tiny):
     posterior, scores = tiny_model.encode(tiny.images), tiny_model.score(tiny.images, samples=samples, seed=7, first=40)
     expected = {"mean": posterior.mean, "logvar": posterior.logvar, "elbo": scores.elbo}
     if samples > 1:
-        expected["log_likelihood"] = scores.log_likelihood
+        expected["iw_bound"] = scores.iw_bound
     assert {name: (column.dtype, column.shape) for name, column in columns.items()} == {
         name: (column.dtype, column.shape) for name, column in expected.items()
     }

@@ -60,7 +60,7 @@ def test_an_npy_shard_has_the_bytes_of_any_npy_file(write, tiny_model):
 
 def test_a_shard_is_written_a_batch_at_a_time(write, tiny_model, monkeypatch):
     whole = contents(write("whole", size=90, count=180))
-    monkeypatch.setattr(cvae._sampling, "_BATCH_BYTES", 7 * 64)  # raised to 32 for each of 2 threads
+    monkeypatch.setattr(cvae._model.model, "_BATCH_BYTES", 7 * 64)  # raised to 32 for each of 2 threads
     assert len(next(tiny_model.stream(90))) == 64
     assert contents(write("cut", size=90, count=180)) == whole
 
@@ -270,7 +270,7 @@ def test_parquet_without_pyarrow_creates_no_folder(write, tmp_path, refuses, mon
 
 
 def test_memory_is_constant(packaged_model, tmp_path, monkeypatch):
-    monkeypatch.setattr(cvae._sampling, "_BATCH_BYTES", 1 << 19)
+    monkeypatch.setattr(cvae._model.model, "_BATCH_BYTES", 1 << 19)
     settings = settings_of(packaged_model, count=8000, size=4000)
     tracemalloc.start()
     try:

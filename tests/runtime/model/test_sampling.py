@@ -34,7 +34,7 @@ def test_batches_have_the_size_and_are_new_arrays(tiny_model):
 
 def test_the_default_batch(packaged_model, monkeypatch):
     assert len(next(packaged_model.stream(5000))) == (4 << 20) // (4 * 28 * 28) // 8 * 8
-    monkeypatch.setattr(cvae._sampling, "_BATCH_BYTES", 1)
+    monkeypatch.setattr(cvae._model.model, "_BATCH_BYTES", 1)
     assert len(next(packaged_model.stream(5000))) == 2 * packaged_model.micro_batch == 16
 
 

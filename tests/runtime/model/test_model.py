@@ -166,9 +166,8 @@ def test_invalid_latents(z, message, tiny_model, refuses):
 
 @pytest.mark.parametrize("count", [0, -1, 1.0, True, "3", None])
 def test_invalid_counts(count, tiny_model, refuses):
-    for call in (tiny_model.generate, tiny_model.check_generate):
-        with refuses(cvae.InputError, f"count must be a whole number of at least 1; found {count!r}"):
-            call(count)
+    with refuses(cvae.InputError, f"count must be a whole number of at least 1; found {count!r}"):
+        tiny_model.generate(count)
 
 
 @pytest.mark.parametrize("count", [1 << 25, np.int64(1 << 25), 1 << 61, np.int64(1 << 61)])

@@ -87,7 +87,7 @@ def test_the_default_is_at_most_ten_dimensions(packaged_model):
 
 
 def test_manifold_s_corners_are_decoded_quantiles(tiny_model):
-    images = tiny_model.manifold(5, dimensions=[2, 0])
+    images = tiny_model.manifold([2, 0], steps=5)
     assert (images.dtype, images.shape) == (np.float32, (5, 5, 4, 4, 1))
     corners = np.float32([[-TAIL, 0, -TAIL], [TAIL, 0, -TAIL], [-TAIL, 0, TAIL], [TAIL, 0, TAIL]])
     found = images[[0, 0, -1, -1], [0, -1, 0, -1]]
@@ -99,13 +99,13 @@ def test_manifold_uses_the_first_two_ranked_dimensions(tiny_model):
     chosen = sorted(tiny_model.rank_dimensions(np.zeros(3, np.float32))[:2])
     images = tiny_model.manifold()
     assert images.shape == (20, 20, 4, 4, 1)
-    np.testing.assert_array_equal(images, tiny_model.manifold(20, dimensions=chosen))
+    np.testing.assert_array_equal(images, tiny_model.manifold(chosen, steps=20))
 
 
 @pytest.mark.parametrize("dimensions", [[3], [-1], [0, 0], [], [1.0], [True], 1, "01", np.array([0.0])])
 def test_invalid_dimensions(dimensions, tiny_model, refuses):
     message = f"dimensions must be distinct whole numbers from 0 to 2; found {dimensions!r}"
-    for explore in (lambda: tiny_model.traverse(START, dimensions), lambda: tiny_model.manifold(dimensions=dimensions)):
+    for explore in (lambda: tiny_model.traverse(START, dimensions), lambda: tiny_model.manifold(dimensions)):
         with refuses(cvae.InputError, message):
             explore()
 
@@ -125,7 +125,7 @@ def test_a_traversal_beyond_float32(tiny_model, refuses):
 @pytest.mark.parametrize("steps", [1, 2.0, None])
 def test_traversals_and_manifolds_need_two_steps(steps, tiny_model, refuses):
     message = f"steps must be a whole number of at least 2; found {steps!r}"
-    for explore in (lambda: tiny_model.traverse(START, steps=steps), lambda: tiny_model.manifold(steps)):
+    for explore in (lambda: tiny_model.traverse(START, steps=steps), lambda: tiny_model.manifold(steps=steps)):
         with refuses(cvae.InputError, message):
             explore()
 
@@ -133,11 +133,11 @@ def test_traversals_and_manifolds_need_two_steps(steps, tiny_model, refuses):
 @pytest.mark.parametrize("dimensions", [[0], [0, 1, 2]])
 def test_a_manifold_needs_two_dimensions(dimensions, tiny_model, refuses):
     with refuses(cvae.InputError, f"a manifold needs exactly 2 latent dimensions; found {len(dimensions)}"):
-        tiny_model.manifold(3, dimensions=dimensions)
+        tiny_model.manifold(dimensions, steps=3)
 
 
 def test_memory_is_checked_first(tiny_model):
-    for explore in (lambda: tiny_model.traverse(START, steps=10**12), lambda: tiny_model.manifold(10**6)):
+    for explore in (lambda: tiny_model.traverse(START, steps=10**12), lambda: tiny_model.manifold(steps=10**6)):
         with pytest.raises(cvae.InputError, match="images take .* GiB, and this machine has"):
             explore()
 

@@ -1,0 +1,508 @@
+"""`load` and `Model`: draw, encode, decode, reconstruct, score and explore images with a loaded bundle."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._bundle import Bundle, Precision, packaged_bundle, read_bundle
+from .._check import check_images, check_int, check_latents, check_memory
+from .._engine import Provider, Scheduler, check_provider, make_receipt, open_engines
+from .._errors import BundleError, InputError
+from .._images import to_uint8
+from .._math import (
+    Method,
+    check_dimensions,
+    check_range,
+    check_span,
+    interpolate_latents,
+    manifold_latents,
+    posterior_noise,
+    prior_latents,
+    reparameterize,
+    stream_end,
+    traversal_latents,
+)
+from .._score import Posterior, Scores, check_likelihood, score_images
+from .samples import Dtype, check_rng, check_samples
+
+Images = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+TRAVERSED = 10  # dimensions of a traversal by default
+
+_TUNED_ON = 512  # items per call of the measurement
+_BATCH_BYTES = 4 << 20  # of a batch: large, since threads wait for each other at its end
+
+
+def load(
+    path: str | Path | None = None,
+    *,
+    provider: Provider = "auto",
+    precision: Precision = "float32",
+    threads: int | None = None,
+    provider_options: Mapping[str, Any] | None = None,
+) -> "Model":
+    """Load a bundle and open its graphs.
+
+    Args:
+        path: the bundle's folder. Default: the packaged MNIST bundle.
+        provider: the execution provider. "auto" uses CUDA if it works, and otherwise the CPU; a warning in the log
+            states why CUDA failed. A named provider never falls back.
+        precision: "float32", "float16" or "int8". A role that has no graph at this precision uses float32.
+        threads: threads on the CPU. Default: the number of cores that the process may use.
+        provider_options: options of a named provider other than "cpu", by ONNX Runtime's names: ``{"device_id": 1}``.
+
+    Returns:
+        The `Model`. Close it, or use it as a context manager, to end its threads.
+
+    Raises:
+        BundleError: the bundle is unusable.
+        IntegrityError: a file of the bundle differs from the manifest.
+        ProviderError: the provider is not installed or does not work.
+        InputError: an unknown provider, a precision of which the bundle has no graph, options for "auto" or "cpu", or
+            a number of threads out of range.
+        MissingExtraError: ONNX Runtime is not installed.
+    """
+    check_provider(provider, provider_options)
+    if precision not in get_args(Precision):
+        raise InputError(f"precision must be one of {', '.join(get_args(Precision))}; found {precision!r}")
+    return Model(
+        read_bundle(path), provider=provider, precision=precision, threads=threads, provider_options=provider_options
+    )
+
+
+def _unpickle(path: str | None, sha256: str, arguments: dict[str, Any]) -> "Model":
+    """Load the bundle of a pickled model again, with the pickled arguments of `Model`."""
+    return Model(read_bundle(path, sha256), **arguments)
+
+
+class Model:
+    """A loaded bundle, made by `load`. A context manager: leaving it calls `close`.
+
+    Any number of threads may call one model at the same time. Unpickling a model loads its bundle again.
+
+    Args:
+        bundle: the bundle.
+        provider, precision, threads, provider_options: as for `load`.
+        micro_batches: sizes of micro-batches by role, as `tune` returns them. Default: a rule for each graph.
+
+    Attributes:
+        manifest: the bundle's manifest.
+        provider: name of the execution provider in use, such as "cpu".
+        image_shape: (H, W, C), the shape of an image.
+        latent_dim: L, the number of latent dimensions.
+        threads: number of micro-batches that run at the same time on the CPU.
+        sha256: SHA-256 of ``manifest.json``, in hex. The manifest holds the hash of every other file.
+        graphs: the graph in use for each role, "encoder" and "decoder".
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        provider: Provider = "auto",
+        precision: Precision = "float32",
+        threads: int | None = None,
+        provider_options: Mapping[str, Any] | None = None,
+        micro_batches: Mapping[str, int] | None = None,
+    ) -> None:
+        self._scheduler = Scheduler(threads)
+        self.threads = self._scheduler.threads
+        self._path = bundle.path
+        self._arguments = {
+            "provider": provider,
+            "precision": precision,
+            "threads": threads,
+            "provider_options": provider_options,
+        }
+        self._engines = open_engines(
+            bundle,
+            self._scheduler,
+            provider=provider,
+            precision=precision,
+            provider_options=provider_options,
+            micro_batches=micro_batches,
+        )
+        self._encoder, self._decoder = self._engines.encoder, self._engines.decoder
+        self.provider = self._engines.opened.provider
+        self.graphs = self._engines.graphs
+        self._receipt = partial(
+            make_receipt, bundle.path, bundle.sha256, self._engines, requested=provider, precision=precision
+        )
+        self.manifest = bundle.manifest
+        self.sha256 = bundle.sha256
+        self.image_shape: tuple[int, int, int] = bundle.manifest.model.image_shape
+        self.latent_dim = bundle.manifest.model.latent_dim
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the path, the hash and the arguments of `load`; unpickling loads the bundle again."""
+        self._scheduler.check_open()
+        # None: the package has another path on other machines.
+        path = None if self._path == packaged_bundle() else str(self._path.absolute())
+        return _unpickle, (path, self.sha256, {**self._arguments, "micro_batches": self._engines.micro_batches})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the threads. Later calls raise `InputError`."""
+        self._scheduler.close()
+
+    def receipt(self) -> dict[str, Any]:
+        """Return a provenance record: bundle, provider, precision, threads, graphs and versions.
+
+        Returns:
+            A dict of JSON values; ``docs/providers.md`` lists its keys.
+        """
+        return self._receipt(threads=self.threads)
+
+    @property
+    def micro_batch(self) -> int:
+        """Largest number of samples in one call of the decoder."""
+        return self._decoder.micro_batch
+
+    def tune(self, seconds: float = 2.0) -> dict[str, int]:
+        """Measure the fastest micro-batches on this machine, and use them from now on.
+
+        Samples may change in their last bits. A pickled model keeps its micro-batches.
+
+        Args:
+            seconds: approximate duration of the measurement.
+
+        Returns:
+            The micro-batch of the encoder and of the decoder, in items, by role.
+        """
+        self._encoder.tune(np.zeros((_TUNED_ON, *self.image_shape), np.uint8), seconds / 2)
+        self._decoder.tune(np.zeros((_TUNED_ON, self.latent_dim), np.float32), seconds / 2)
+        return self._engines.micro_batches
+
+    def generate(
+        self, count: int, *, seed: int = 0, first: int = 0, temperature: float = 1.0, dtype: Dtype = "float32"
+    ) -> NDArray[Any]:
+        """Draw samples ``first .. first + count - 1`` of the stream of ``seed``.
+
+        Args:
+            count: number of samples, at least 1.
+            seed: unsigned 64-bit number. A sample is a function of seed and index alone.
+            first: index of the first sample.
+            temperature: factor on the latents. Samples are more typical below 1 and more varied above 1.
+            dtype: "float32", or "uint8" for grey levels, which equal those of `to_uint8` and take less memory.
+
+        Returns:
+            float32 (count, H, W, C), the expected image of each sample, in [0, 1]; or uint8 of the same shape.
+
+        Raises:
+            InputError: a number out of range, an unknown dtype, random numbers that this version does not know, or
+                more images than memory holds.
+        """
+        check_samples(self.manifest.model, count, seed=seed, first=first, temperature=temperature, dtype=dtype)
+        check_memory(int(count), self.image_shape)
+        return self._draw(int(first), int(first) + int(count), seed=seed, temperature=temperature, dtype=dtype)
+
+    def stream(
+        self,
+        count: int,
+        *,
+        seed: int = 0,
+        first: int = 0,
+        batch: int | None = None,
+        temperature: float = 1.0,
+        dtype: Dtype = "float32",
+    ) -> Iterator[NDArray[Any]]:
+        """Draw samples ``first .. first + count - 1`` of the stream of ``seed``, a batch at a time.
+
+        Micro-batches start at multiples of `micro_batch` in the sample's index and are decoded whole. So a sample has
+        the same bits for every ``first``, ``count``, ``batch`` and number of threads. `generate` splits small calls
+        into smaller parts, and its samples differ from these by less than 1e-6.
+
+        Args:
+            count: number of samples, at least 1. Memory limits only the size of a batch.
+            seed, first, temperature, dtype: as for `generate`.
+            batch: samples per batch. Default: some MiB of images.
+
+        Returns:
+            An iterator of new arrays (batch, H, W, C), of ``dtype``. The last one may be shorter.
+
+        Raises:
+            InputError: a number out of range, an unknown dtype, random numbers that this version does not know, or a
+                batch that exceeds memory. The call raises, not the iterator.
+        """
+        check_samples(self.manifest.model, count, seed=seed, first=first, temperature=temperature, dtype=dtype)
+        size = self.micro_batch
+        if batch is None:
+            batch = size * max(self.threads, _BATCH_BYTES // (4 * math.prod(self.image_shape)) // size)
+        batch = check_int("batch", batch, 1)
+        # Both ends of a batch may be inside a micro-batch, which is decoded whole.
+        check_memory(min(batch, int(count)) + 2 * size, self.image_shape)
+        first, end = int(first), int(first) + int(count)
+
+        def samples(start: int, stop: int) -> NDArray[Any]:
+            low, high = start - start % size, min(stop + -stop % size, stream_end(self.latent_dim))
+            drawn = self._draw(low, high, seed=seed, temperature=temperature, dtype=dtype, aligned=True)
+            return drawn[start - low : stop - low]
+
+        return (samples(start, min(start + batch, end)) for start in range(first, end, batch))
+
+    def encode(self, images: Images) -> Posterior:
+        """Encode raw pixels to posteriors q(z|x). The graph scales or binarizes the pixels itself.
+
+        Args:
+            images: uint8 (N, H, W, C), or (N, H, W) for one channel.
+
+        Returns:
+            `Posterior`: mean and logvar, float32 (N, L).
+
+        Raises:
+            InputError: wrong dtype or shape, or no images.
+        """
+        images = check_images(images, self.image_shape)
+        mean = np.empty((len(images), self.latent_dim), np.float32)
+        logvar = np.empty_like(mean)
+
+        self._encoder.run(len(images), lambda start, stop: images[start:stop], {"mean": mean, "logvar": logvar})
+        return Posterior(mean, logvar)
+
+    def decode(self, z: Floats) -> Floats:
+        """Decode latents to images.
+
+        Args:
+            z: latents, float32 (N, L).
+
+        Returns:
+            float32 (N, H, W, C), the expected images, in [0, 1].
+
+        Raises:
+            InputError: wrong dtype or shape, no latents, values that are not finite or too large for the decoder, or
+                more images than memory holds.
+        """
+        return self._decode_array(check_latents(z, self.latent_dim))["probs"]
+
+    def reconstruct(self, images: Images, *, sample: bool = False, seed: int = 0, first: int = 0) -> Floats:
+        """Encode images and decode their latents.
+
+        Args:
+            images: uint8 (N, H, W, C), or (N, H, W) for one channel.
+            sample: decode a draw from q(z|x) instead of its mean.
+            seed: unsigned 64-bit seed of the draws.
+            first: index of the first image in the stream of draws.
+
+        Returns:
+            float32 (N, H, W, C), in [0, 1].
+
+        Raises:
+            InputError: wrong dtype or shape, no images, or a number out of range.
+            BundleError: the encoder's outputs are so extreme that a draw is not finite.
+        """
+        images = check_images(images, self.image_shape)
+        if sample:
+            check_rng(self.manifest.model)
+            check_range(seed, first, len(images), self.latent_dim)
+        posterior = self.encode(images)
+        if not sample:
+            return self.decode(posterior.mean)
+        noise = posterior_noise(seed, first, len(posterior.mean), self.latent_dim)
+        return self._decode_draws(reparameterize(posterior.mean, posterior.logvar, noise))["probs"]
+
+    def score(self, images: Images, *, samples: int = 1, seed: int = 0, first: int = 0) -> Scores:
+        """Compute each image's ELBO and its importance-weighted bound on log p(x), in nats.
+
+        Args:
+            images: uint8 (N, H, W, C), or (N, H, W) for one channel.
+            samples: k, the number of draws from q(z|x) per image.
+            seed: unsigned 64-bit seed of the draws.
+            first: index of the first image in the stream of draws.
+
+        Returns:
+            `Scores`, float64 (N,) each. ``elbo`` is averaged over the draws.
+
+        Raises:
+            InputError: wrong dtype or shape, no images, a number out of range, an unknown likelihood, or draws that
+                exceed memory.
+            BundleError: the graphs' outputs are so extreme that a score is not finite.
+        """
+        samples, first = check_int("samples", samples, 1), check_int("first", first, 0)
+        images = check_images(images, self.image_shape)
+        check_rng(self.manifest.model)
+        check_range(seed, first * samples, len(images) * samples, self.latent_dim)
+        model = self.manifest.model
+        check_likelihood(model.likelihood)
+        self._check_memory(samples, model.decoder_outputs)  # one call decodes all draws of an image
+        decode = partial(self._decode_draws, outputs=model.decoder_outputs)
+        posterior = self.encode(images)
+        with np.errstate(all="ignore"):  # the check below raises for extreme outputs
+            scores = score_images(
+                images,
+                posterior,
+                decode,
+                likelihood=model.likelihood,
+                preprocessing=model.preprocessing,
+                samples=samples,
+                seed=seed,
+                first=first,
+            )
+        self._check_finite("scores", scores.elbo, scores.iw_bound)
+        return scores
+
+    def interpolate(self, a: NDArray[Any], b: NDArray[Any], *, steps: int = 8, method: Method = "linear") -> Floats:
+        """Decode evenly spaced latents between two ends.
+
+        Args:
+            a, b: each a latent, float32 (L,), or an image, uint8 (H, W, C) or (H, W), which is encoded to its mean.
+            steps: number of images, both ends included; at least 2.
+            method: "linear", or "spherical" (Shoemake, "Animating rotation with quaternion curves", 1985), whose
+                latents keep the length that is typical of the prior.
+
+        Returns:
+            float32 (steps, H, W, C), in [0, 1].
+
+        Raises:
+            InputError: wrong dtype or shape, fewer than 2 steps, an unknown method, or more images than memory holds.
+        """
+        steps = check_int("steps", steps, 2)
+        check_memory(steps, self.image_shape)
+        start, end = self._as_latent(a, "a"), self._as_latent(b, "b")
+        return self.decode(interpolate_latents(start, end, steps, method))
+
+    def traverse(
+        self, start: NDArray[Any], dimensions: Sequence[int] | None = None, *, steps: int = 7, span: float = 3.0
+    ) -> Floats:
+        """Vary one latent dimension at a time and decode the latents.
+
+        Args:
+            start: a latent, float32 (L,), or an image, uint8 (H, W, C) or (H, W), which is encoded to its mean.
+            dimensions: D distinct dimensions, 0 to L - 1. Default: the first 10 of `rank_dimensions`.
+            steps: images per dimension, at least 2. If odd, the middle image is decoded from ``start`` itself.
+            span: largest offset below and above the value in ``start``; the prior's standard deviation is 1.
+
+        Returns:
+            float32 (D, steps, H, W, C), in [0, 1].
+
+        Raises:
+            InputError: wrong dtype or shape, a number out of range, or more images than memory holds.
+        """
+        steps, span = check_int("steps", steps, 2), check_span(span)
+        latent = self._as_latent(start, "start")
+        chosen = check_dimensions(
+            self.rank_dimensions(start)[:TRAVERSED] if dimensions is None else dimensions, self.latent_dim
+        )
+        check_memory(len(chosen) * steps, self.image_shape)
+        return self._decode_grid(traversal_latents(latent, chosen, steps, span))
+
+    def manifold(self, dimensions: Sequence[int] | None = None, *, steps: int = 20) -> Floats:
+        """Decode a grid over two latent dimensions, from the prior's 5 % quantile to its 95 % quantile.
+
+        All other dimensions are 0.
+
+        Args:
+            dimensions: two distinct dimensions: the first grows down the rows, the second along the columns. Default:
+                the first two of `rank_dimensions`, in ascending order.
+            steps: images per side, at least 2.
+
+        Returns:
+            float32 (steps, steps, H, W, C), in [0, 1].
+
+        Raises:
+            InputError: a number out of range, not exactly two dimensions, or more images than memory holds.
+        """
+        steps = check_int("steps", steps, 2)
+        check_memory(steps * steps, self.image_shape)
+        if dimensions is None:
+            dimensions = sorted(self.rank_dimensions()[:2])
+        chosen = check_dimensions(dimensions, self.latent_dim)
+        if len(chosen) != 2:
+            raise InputError(f"a manifold needs exactly 2 latent dimensions; found {len(chosen)}")
+        return self._decode_grid(manifold_latents(self.latent_dim, chosen, steps))
+
+    def rank_dimensions(self, start: NDArray[Any] | None = None) -> list[int]:
+        """Rank the latent dimensions by posterior variance, ascending.
+
+        An unused dimension has the prior as its posterior, and ranks last.
+
+        Args:
+            start: an image, uint8 (H, W, C) or (H, W), or a latent, float32 (L,), which is decoded to an image.
+                Default: the latent 0, the mean of the prior.
+
+        Returns:
+            All L dimensions, by ascending logvar of the image's posterior.
+
+        Raises:
+            InputError: wrong dtype or shape.
+        """
+        start = np.zeros(self.latent_dim, np.float32) if start is None else start
+        latent = self._as_latent(start, "start")
+        image = start if start.dtype == np.uint8 else to_uint8(self.decode(latent[np.newaxis]))[0]
+        ranked: list[int] = self.encode(image[np.newaxis]).logvar[0].argsort(kind="stable").tolist()
+        return ranked
+
+    def _as_latent(self, value: Any, name: str) -> Floats:
+        shapes = {(self.latent_dim,), self.image_shape} | (
+            {self.image_shape[:2]} if self.image_shape[2] == 1 else set()
+        )
+        if not isinstance(value, np.ndarray) or value.shape not in shapes:
+            found = f"shape {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
+            raise InputError(
+                f"{name} must be a latent, float32 ({self.latent_dim},), or an image, uint8 {self.image_shape}; "
+                f"found {found}"
+            )
+        one = value[np.newaxis]
+        vectors = self.encode(one).mean if value.dtype == np.uint8 else check_latents(one, self.latent_dim)
+        vector: Floats = vectors[0]
+        return vector
+
+    def _decode_grid(self, latents: Floats) -> Floats:
+        """Decode float32 (rows, columns, L) to float32 (rows, columns, H, W, C)."""
+        images = self.decode(latents.reshape(-1, self.latent_dim))
+        return images.reshape(*latents.shape[:2], *self.image_shape)
+
+    def _draw(
+        self, first: int, end: int, *, seed: int, temperature: float, dtype: Dtype, aligned: bool = False
+    ) -> NDArray[Any]:
+        scale = np.float32(temperature)
+
+        def latents(start: int, stop: int) -> NDArray[np.float32]:
+            return prior_latents(seed, first + start, stop - start, self.latent_dim) * scale
+
+        return self._decode(latents, end - first, dtype=dtype, aligned=aligned)["probs"]
+
+    def _decode_array(self, z: Floats, outputs: Sequence[str] = ("probs",)) -> dict[str, Floats]:
+        return self._decode(lambda start, stop: z[start:stop], len(z), outputs)
+
+    def _decode_draws(self, z: Floats, outputs: Sequence[str] = ("probs",)) -> dict[str, Floats]:
+        self._check_finite("draws of q(z|x)", z)
+        return self._decode_array(z, outputs)
+
+    def _check_finite(self, what: str, *numbers: NDArray[Any]) -> None:
+        if not all(np.isfinite(array).all() for array in numbers):
+            raise BundleError(
+                f"{self._path}: expected finite {what}, found NaN or infinity; "
+                f"the outputs of its graphs are too extreme; export the bundle again"
+            )
+
+    def _decode(
+        self,
+        latents: Callable[[int, int], Floats],
+        count: int,
+        outputs: Sequence[str] = ("probs",),
+        *,
+        dtype: Dtype = "float32",
+        aligned: bool = False,
+    ) -> dict[str, NDArray[Any]]:
+        self._check_memory(count, outputs)
+        decoded = {name: np.empty((count, *self._decoder.shapes[name]), dtype) for name in outputs}
+        self._decoder.run(count, latents, decoded, aligned=aligned)
+        return decoded
+
+    def _check_memory(self, count: int, outputs: Sequence[str]) -> None:
+        """Raise `InputError` if the decoder's outputs for ``count`` images exceed the machine's physical memory."""
+        check_memory(count, (sum(math.prod(self._decoder.shapes[name]) for name in outputs),))

@@ -17,7 +17,7 @@ from .._images import check_cut, read_images, read_npy, to_uint8
 from .._jobs import SHARD_FORMATS
 from .._model import Model, load
 from .._system import progress, refuse_existing
-from .engine import EngineChoice, engine_options
+from .executor import ExecutorChoice, engine_options
 from .explore import Exploration, explore, explore_options
 from .options import image_options, model_options
 from .output import FORMATS, Output
@@ -120,7 +120,7 @@ def command(bundle: Path | None, **options: Any) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Request(Exploration, Sharding, EngineChoice):
+class _Request(Exploration, Sharding, ExecutorChoice):
     """Options of the command line."""
 
     count: int | None
@@ -166,7 +166,7 @@ class _Request(Exploration, Sharding, EngineChoice):
         if self.shard_size is not None and (others := sources + pictures):
             raise click.UsageError(f"--shard-size is for samples, not for --{others[0]}")
         self.check_sharding(self.format, self.dtype, self.output, overwrite=self.overwrite)
-        self.check_engine(parts=self.shard_size is not None, receipt=self.receipt is not None)
+        self.check_engine(tasks=self.shard_size is not None, receipt=self.receipt is not None)
         if self.receipt is not None and self.receipt == Path(self.target):
             raise click.UsageError("--receipt and --output name the same file")
 
@@ -227,7 +227,7 @@ def _write_shards(model: Model, bundle: Path | None, request: _Request) -> None:
         request.dtype,
         overwrite=request.overwrite,
         quiet=request.quiet,
-        engine=request.engine_of(model, bundle, request.precision, request.threads),
+        executor=request.executor(model, bundle, request.precision, request.threads),
         **samples,
     )
 

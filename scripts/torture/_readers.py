@@ -108,11 +108,11 @@ def _picture(kind: tuple[str, str]) -> bytes:
 
 def _read_picture(path: Path) -> object:
     cvae.images.encoded_shape(path, str(path))
-    return cvae.read_images([path], SHAPE, resize=True, gray=True)
+    return cvae.read_images([path], SHAPE, resize=True, grey=True)
 
 
 def _read_all(path: Path) -> object:
-    source = open_images(path, SHAPE, resize=True, gray=True)
+    source = open_images(path, SHAPE, resize=True, grey=True)
     return source.read(0, min(source.count, 100))
 
 

@@ -47,14 +47,14 @@ def test_pictures_are_changed_only_on_request(post, model):
     digit = digits(model, 1)[0]
     colour = np.stack([255 - digit.repeat(2, 0).repeat(2, 1)] * 3, axis=-1)
     file = png(colour)
-    again = picture_of(post("/reconstruct?resize=true&gray=true&invert=true", file))
+    again = picture_of(post("/reconstruct?resize=true&grey=true&invert=true", file))
     expected = np.bitwise_not(cvae.images.fit_picture(colour, (28, 28, 1)))
     assert np.abs(again.astype(int) - cvae.to_uint8(model.reconstruct(expected[None]))[0, ..., 0]).max() <= 1
     assert error_of(post("/score", file)) == (
         400,
-        "0.png: the model takes grey pictures, found colour; add gray=true to turn it grey",
+        "0.png: the model takes grey pictures, found colour; add grey=true to turn it grey",
     )
-    assert error_of(post("/score?gray=true", file)) == (
+    assert error_of(post("/score?grey=true", file)) == (
         400,
         "0.png: the model takes 28x28 pixels (width x height), found 56x56; add resize=true to scale and crop it",
     )

@@ -78,7 +78,7 @@ def test_postscript_does_not_start_ghostscript(tmp_path):
 def test_the_content_decides_the_format(form, tmp_path):
     path = tmp_path / "a.png"
     Image.new("L", (8, 8), 200).save(path, form)
-    assert abs(int(cvae.read_images([path], (8, 8, 1), gray=True)[0, 0, 0, 0]) - 200) <= 2
+    assert abs(int(cvae.read_images([path], (8, 8, 1), grey=True)[0, 0, 0, 0]) - 200) <= 2
 
 
 def test_a_multi_picture_file_is_read(tmp_path):

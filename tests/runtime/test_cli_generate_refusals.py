@@ -29,15 +29,15 @@ def test_images_that_do_not_fit_need_an_option(run):
     photo = np.full((40, 60, 3), 250, np.uint8)
     photo[5:35, 28:32] = 20
     Image.fromarray(photo).save("photo.png")
-    message = "Error: photo.png: the model takes grey pictures, found colour; pass --gray to turn it grey\n"
+    message = "Error: photo.png: the model takes grey pictures, found colour; pass --grey to turn it grey\n"
     assert run("--reconstruct", "photo.png") == (1, b"", message)
     message = (
         "Error: photo.png: the model takes 28x28 pixels (width x height), found 60x40; "
         "pass --resize to scale and crop it\n"
     )
-    assert run("--reconstruct", "photo.png", "--gray") == (1, b"", message)
+    assert run("--reconstruct", "photo.png", "--grey") == (1, b"", message)
     found = []
-    for options in (["--resize", "--gray"], ["--resize", "--gray", "--invert"]):
+    for options in (["--resize", "--grey"], ["--resize", "--grey", "--invert"]):
         assert run("--reconstruct", "photo.png", *options, "-o", "a.npz", "--overwrite") == (0, b"", "")
         found.append(cvae.images.read_npz(Path("a.npz"), ["originals"])[0])
     np.testing.assert_array_equal(found[1], 255 - found[0])
@@ -107,7 +107,7 @@ def test_errors_are_1_with_one_message_and_no_output(arguments, message, run, ti
             ["--reconstruct", "a.png", "--temperature", "1"],
             "--count, --first and --temperature are for samples, not for --reconstruct",
         ),
-        (["--invert"], "--resize, --gray and --invert are for --reconstruct, --interpolate and --traverse"),
+        (["--invert"], "--resize, --grey and --invert are for --reconstruct, --interpolate and --traverse"),
         (["--reconstruct"], "Option '--reconstruct' requires an argument."),
         (["--reconstruct", "-o", "a.png"], "Option '--reconstruct' requires an argument."),
         (["-n", "many"], "Invalid value for '-n' / '--count': 'many' is not a valid integer."),

@@ -44,11 +44,11 @@ def create_app(settings: Settings) -> FastAPI:
         await engine.close()  # by now the server has answered or cancelled all requests
 
     async def uploads(
-        images: list[UploadFile], *, resize: bool = False, gray: bool = False, invert: bool = False
+        images: list[UploadFile], *, resize: bool = False, grey: bool = False, invert: bool = False
     ) -> Images:
         check_limit("images", len(images), settings.max_count)
         files = [(await image.read(), image.filename or "a picture") for image in images]
-        return await reader(files, resize=resize, gray=gray, invert=invert)
+        return await reader(files, resize=resize, grey=grey, invert=invert)
 
     Uploaded = Annotated[Any, Depends(uploads)]
 

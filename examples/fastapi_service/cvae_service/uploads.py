@@ -98,7 +98,7 @@ def count_pixels(files: Sequence[tuple[bytes, str]]) -> int:
 
 
 def read_upload(
-    data: bytes, name: str, shape: tuple[int, int, int], *, resize: bool, gray: bool, invert: bool
+    data: bytes, name: str, shape: tuple[int, int, int], *, resize: bool, grey: bool, invert: bool
 ) -> NDArray[np.uint8]:
     """Read one encoded picture for the model, and change it only as the options say.
 
@@ -106,7 +106,7 @@ def read_upload(
         data: the file.
         name: its name in messages.
         shape: (H, W, C) of the model.
-        resize, gray, invert: options of `cvae_runtime.read_images`.
+        resize, grey, invert: options of `cvae_runtime.read_images`.
 
     Returns:
         uint8 (H, W, C).
@@ -116,8 +116,8 @@ def read_upload(
     """
     picture = read_picture(data, name)
     height, width, channels = shape
-    if channels == 1 and picture.mode != "L" and not gray:
-        raise InputError(f"{name}: the model takes grey pictures, found colour; add gray=true to turn it grey")
+    if channels == 1 and picture.mode != "L" and not grey:
+        raise InputError(f"{name}: the model takes grey pictures, found colour; add grey=true to turn it grey")
     if picture.size != (width, height) and not resize:
         raise InputError(
             f"{name}: the model takes {width}x{height} pixels (width x height), found {picture.width}x{picture.height}; "

@@ -90,7 +90,7 @@ class _Request(ExecutorChoice):
 
     images: Path
     resize: bool
-    gray: bool
+    grey: bool
     invert: bool
     samples: int
     seed: int
@@ -144,11 +144,11 @@ class _Request(ExecutorChoice):
         # Absolute, for processes with another working directory.
         path = self.images if self.engine == "local" else self.images.absolute()
         lowest = self.top_anomalies or 0
-        return Encoding(path, self.resize, self.gray, self.invert, self.samples, self.seed, lowest)
+        return Encoding(path, self.resize, self.grey, self.invert, self.samples, self.seed, lowest)
 
     def as_json(self) -> dict[str, Any]:
         """Options as JSON values, for the receipt."""
-        names = ("resize", "gray", "invert", "samples", "seed")
+        names = ("resize", "grey", "invert", "samples", "seed")
         return {"images": str(self.images), **{name: getattr(self, name) for name in names}}
 
 

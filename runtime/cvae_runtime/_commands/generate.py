@@ -130,7 +130,7 @@ class _Request(Exploration, Sharding, ExecutorChoice):
     latents: Path | None
     reconstruct: tuple[Path, ...]
     resize: bool
-    gray: bool
+    grey: bool
     invert: bool
     provider: Any
     precision: Any
@@ -155,8 +155,8 @@ class _Request(Exploration, Sharding, ExecutorChoice):
             raise click.UsageError(f"--{sources[0]} and --{sources[1]} contradict each other: pass one of them")
         if sources and (self.count is not None or self.temperature is not None or self.first):
             raise click.UsageError(f"--count, --first and --temperature are for samples, not for --{sources[0]}")
-        if (self.resize or self.gray or self.invert) and not {"reconstruct", "interpolate", "traverse"} & {*sources}:
-            raise click.UsageError("--resize, --gray and --invert are for --reconstruct, --interpolate and --traverse")
+        if (self.resize or self.grey or self.invert) and not {"reconstruct", "interpolate", "traverse"} & {*sources}:
+            raise click.UsageError("--resize, --grey and --invert are for --reconstruct, --interpolate and --traverse")
         if self.captions and {"reconstruct", "interpolate", "manifold"} & {*sources}:
             raise click.UsageError(f"--captions is for samples and --traverse, not for --{sources[0]}")
         if self.gif and self.format not in (None, "gif"):
@@ -210,7 +210,7 @@ class _Request(Exploration, Sharding, ExecutorChoice):
         """Make a function that reads image files for a model, and checks them against its threshold."""
 
         def read(paths: Sequence[Path]) -> NDArray[np.uint8]:
-            images = read_images(paths, model.image_shape, resize=self.resize, gray=self.gray, invert=self.invert)
+            images = read_images(paths, model.image_shape, resize=self.resize, grey=self.grey, invert=self.invert)
             check_cut(images, model.manifest.model.preprocessing.binarize_at, ", ".join(map(str, paths)))
             return images
 

@@ -39,7 +39,7 @@ def read_images(
     shape: tuple[int, int, int],
     *,
     resize: bool = False,
-    gray: bool = False,
+    grey: bool = False,
     invert: bool = False,
 ) -> NDArray[np.uint8]:
     """Read image files for a model of image shape (H, W, C).
@@ -48,7 +48,7 @@ def read_images(
         paths: image files, or ``.npy`` files of one image or many.
         shape: (H, W, C).
         resize: scale an image to cover H x W (Lanczos) and crop it evenly on both sides.
-        gray: convert colour to grey by the luma of ITU-R 601-2.
+        grey: convert colour to grey by the luma of ITU-R 601-2.
         invert: swap light and dark.
 
     Returns:
@@ -65,10 +65,10 @@ def read_images(
         for path in paths:
             if path.suffix == ".npy" or file_kind(path) == NPY:
                 pictures = as_images(stacked(read_npy(path), path, shape), str(path))
-                batches.append(fit_images(pictures, path, shape, resize=resize, gray=gray))
+                batches.append(fit_images(pictures, path, shape, resize=resize, grey=grey))
             else:
                 picture = read_picture(path, str(path))
-                _check_fits(picture, path, shape, resize, gray)
+                _check_fits(picture, path, shape, resize, grey)
                 batches.append(fit_picture(picture, shape)[np.newaxis])
     images = np.concatenate(batches)
     return np.bitwise_not(images) if invert else images
@@ -80,7 +80,7 @@ def fit_images(
     shape: tuple[int, int, int],
     *,
     resize: bool = False,
-    gray: bool = False,
+    grey: bool = False,
     invert: bool = False,
 ) -> NDArray[np.uint8]:
     """Fit the images of an array to a shape, as `read_images` does for files.
@@ -88,7 +88,7 @@ def fit_images(
     Args:
         images: uint8 (N, H, W, C), N at least 1.
         path: name of the images in errors.
-        shape, resize, gray, invert: see `read_images`.
+        shape, resize, grey, invert: see `read_images`.
 
     Returns:
         uint8 (N, H, W, C); the same array if there is nothing to change.
@@ -97,7 +97,7 @@ def fit_images(
         InputError: the images do not fit, and the matching option is not set.
     """
     if images.shape[1:] != shape:
-        _check_fits(_to_pil(images[0]), path, shape, resize, gray)
+        _check_fits(_to_pil(images[0]), path, shape, resize, grey)
         images = np.stack([fit_picture(image, shape) for image in images])
     return np.bitwise_not(images) if invert else images
 
@@ -273,11 +273,11 @@ def _to_pil(image: NDArray[np.uint8]) -> Any:
     return Image.fromarray(image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image)
 
 
-def _check_fits(picture: Any, path: Path, shape: tuple[int, int, int], resize: bool, gray: bool) -> None:
+def _check_fits(picture: Any, path: Path, shape: tuple[int, int, int], resize: bool, grey: bool) -> None:
     """Raise `InputError` if an image does not have the shape and the option that would change it is not set."""
     height, width, channels = shape
-    if channels == 1 and picture.mode != "L" and not gray:
-        raise InputError(f"{path}: the model takes grey pictures, found colour; pass --gray to turn it grey")
+    if channels == 1 and picture.mode != "L" and not grey:
+        raise InputError(f"{path}: the model takes grey pictures, found colour; pass --grey to turn it grey")
     if picture.size != (width, height) and not resize:
         raise InputError(
             f"{path}: the model takes {width}x{height} pixels (width x height), found "

@@ -40,7 +40,7 @@ class ImageSource:
 
 
 def open_images(
-    path: Path, shape: tuple[int, int, int], *, resize: bool = False, gray: bool = False, invert: bool = False
+    path: Path, shape: tuple[int, int, int], *, resize: bool = False, grey: bool = False, invert: bool = False
 ) -> ImageSource:
     """Open a folder or file of images, and count them.
 
@@ -48,13 +48,13 @@ def open_images(
         path: a folder of images, one image file, an ``.npy`` file, which may be larger than memory, or an IDX file.
             The first bytes decide which.
         shape: (H, W, C) of the model.
-        resize, gray, invert: as for `read_images`.
+        resize, grey, invert: as for `read_images`.
 
     Raises:
         InputError: there are no images, or the file is damaged.
     """
-    read_files = functools.partial(read_images, shape=shape, resize=resize, gray=gray, invert=invert)
-    fit = functools.partial(fit_images, path=path, shape=shape, resize=resize, gray=gray, invert=invert)
+    read_files = functools.partial(read_images, shape=shape, resize=resize, grey=grey, invert=invert)
+    fit = functools.partial(fit_images, path=path, shape=shape, resize=resize, grey=grey, invert=invert)
     if path.is_dir():
         found = find_pictures(path)
         if not found.names:

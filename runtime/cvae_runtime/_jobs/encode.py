@@ -49,7 +49,7 @@ class Encoding:
     """Images to encode, and options; an instance is the work that an `Executor` calls.
 
     Attributes:
-        path, resize, gray, invert: the images, as for `open_images`.
+        path, resize, grey, invert: the images, as for `open_images`.
         samples, seed: as for `Model.score`.
         lowest: number of images of the lowest ELBO that each batch returns.
         job: identifies this job, so that a later job opens changed files again.
@@ -57,7 +57,7 @@ class Encoding:
 
     path: Path
     resize: bool
-    gray: bool
+    grey: bool
     invert: bool
     samples: int
     seed: int
@@ -113,4 +113,4 @@ def _cut_of(model: Model) -> int | None:
 
 @functools.lru_cache(maxsize=1)
 def _open(encoding: Encoding, shape: tuple[int, int, int]) -> ImageSource:
-    return open_images(encoding.path, shape, resize=encoding.resize, gray=encoding.gray, invert=encoding.invert)
+    return open_images(encoding.path, shape, resize=encoding.resize, grey=encoding.grey, invert=encoding.invert)

@@ -142,8 +142,8 @@ def test_every_kind_of_source_gives_the_same_codes(encode, tiny_bundle, tiny_mod
 def test_options_fit_images_to_the_model(encode, tiny_bundle, tiny_model):
     photo = np.random.default_rng(0).integers(0, 256, (9, 12, 3), np.uint8)
     Image.fromarray(photo).save("photo.png")
-    assert encode(tiny_bundle, "photo.png", "--resize", "--gray", "--invert") == (0, b"", "")
-    fitted = cvae.read_images([Path("photo.png")], (4, 4, 1), resize=True, gray=True, invert=True)
+    assert encode(tiny_bundle, "photo.png", "--resize", "--grey", "--invert") == (0, b"", "")
+    fitted = cvae.read_images([Path("photo.png")], (4, 4, 1), resize=True, grey=True, invert=True)
     assert same(arrays("codes.npz"), expected_columns(tiny_model, fitted))
 
 
@@ -256,7 +256,7 @@ def test_a_receipt_records_the_run(encode, tiny_bundle, tiny_model):
     assert encode(tiny_bundle, "images.npy", "--receipt", "r.json", "--samples", 2, "--invert") == (0, b"", "")
     receipt = json.loads(Path("r.json").read_text())
     assert receipt["bundle"]["manifest_sha256"] == tiny_model.sha256
-    asked = {"resize": False, "gray": False, "invert": True, "samples": 2, "seed": 0}
+    asked = {"resize": False, "grey": False, "invert": True, "samples": 2, "seed": 0}
     assert receipt["request"] == {"images": "images.npy", **asked}
 
 
@@ -287,7 +287,7 @@ def test_help_lists_every_option(encode):
     code, out, err = encode("--help")
     assert (code, err) == (0, "")
     assert out.decode().startswith("Usage: cvae-encode [OPTIONS] [BUNDLE] IMAGES\n")
-    names = ("resize", "gray", "invert", "samples", "seed", "top-anomalies", "anomalies", "provider", "precision")
+    names = ("resize", "grey", "invert", "samples", "seed", "top-anomalies", "anomalies", "provider", "precision")
     names += ("threads", "format", "receipt", "overwrite", "output", "quiet", "verbose", "version", "help")
     assert [name for name in names if f"--{name}" not in out.decode()] == []
 

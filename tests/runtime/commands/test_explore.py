@@ -167,7 +167,7 @@ def test_dtype_uint8_writes_levels(run, tiny_bundle, tiny_model):
         (["--latents", "z.npy", "--traverse", "0"], "--latents and --traverse contradict each other: pass one of them"),
         (["--manifold", "-n", "3"], "--count, --first and --temperature are for samples, not for --manifold"),
         (["--traverse", "0", "--first", "3"], "--count, --first and --temperature are for samples, not for --traverse"),
-        (["--manifold", "--gray"], "--resize, --gray and --invert are for --reconstruct, --interpolate and --traverse"),
+        (["--manifold", "--grey"], "--resize, --grey and --invert are for --reconstruct, --interpolate and --traverse"),
         (["--method", "linear"], "--method is for --interpolate"),
         (["--traverse", "0", "--method", "spherical"], "--method is for --interpolate"),
         (["--steps", "5"], "--steps is for --interpolate, --traverse, --manifold"),

@@ -146,7 +146,7 @@ def test_help_lists_every_option(run):
     code, out, err = run("--help")
     assert (code, err) == (0, "")
     samples = ("count", "seed", "first", "temperature", "latents")
-    images = ("reconstruct", "resize", "gray", "invert")
+    images = ("reconstruct", "resize", "grey", "invert")
     model = ("provider", "precision", "threads")
     target = ("format", "dtype", "separate", "shard-size", "resume", "overwrite", "output")
     names = (*samples, *images, *model, *target, "quiet", "verbose", "version", "help")

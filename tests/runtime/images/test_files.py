@@ -41,12 +41,12 @@ def test_black_and_white_is_grey(tmp_path):
     np.testing.assert_array_equal(cvae.read_images([tmp_path / "a.png"], SHAPE)[0, ..., 0], (GREY >= 128) * 255)
 
 
-def test_colour_for_a_grey_model_needs_gray(tmp_path, refuses):
+def test_colour_for_a_grey_model_needs_grey(tmp_path, refuses):
     path = saved(tmp_path / "a.png", COLOUR)
-    with refuses(cvae.InputError, f"{path}: the model takes grey pictures, found colour; pass --gray to turn it grey"):
+    with refuses(cvae.InputError, f"{path}: the model takes grey pictures, found colour; pass --grey to turn it grey"):
         cvae.read_images([path], SHAPE)
     luma = COLOUR @ [0.299, 0.587, 0.114]  # ITU-R 601-2
-    grey = cvae.read_images([path], SHAPE, gray=True)[0, ..., 0]
+    grey = cvae.read_images([path], SHAPE, grey=True)[0, ..., 0]
     assert np.abs(grey - luma).max() <= 1.0
 
 
@@ -56,11 +56,11 @@ def test_a_colour_model_takes_colour_and_grey(tmp_path):
     np.testing.assert_array_equal(images, [COLOUR, np.stack([GREY] * 3, axis=-1)])
 
 
-@pytest.mark.parametrize("gray", [False, True])
-def test_transparent_parts_are_white(gray, tmp_path):
+@pytest.mark.parametrize("grey", [False, True])
+def test_transparent_parts_are_white(grey, tmp_path):
     pixels = np.dstack([COLOUR, np.where(GREY < 128, 0, 255)]).astype(np.uint8)
     path = saved(tmp_path / "a.png", pixels)
-    images = cvae.read_images([path], SHAPE if gray else (4, 4, 3), gray=gray)
+    images = cvae.read_images([path], SHAPE if grey else (4, 4, 3), grey=grey)
     assert (images[0][GREY < 128] == 255).all()
     assert (images[0][GREY >= 128] != 255).all()
 
@@ -81,7 +81,7 @@ def test_white_glyphs_have_a_black_background(mode, tmp_path):
         palette.save(path, transparency=0)
     else:
         Image.fromarray(np.where(glyph > 0, 65535, 0).astype(np.uint16)).save(path, transparency=0)
-    found = cvae.read_images([path], SHAPE, gray=True)[0, ..., 0]
+    found = cvae.read_images([path], SHAPE, grey=True)[0, ..., 0]
     np.testing.assert_array_equal(found >= 250, glyph > 0)
     np.testing.assert_array_equal(found[glyph == 0], 0)
 
@@ -97,7 +97,7 @@ def test_the_background_is_otherwise_white(colour, alpha, tmp_path):
 
 def test_a_colour_of_a_grey_png_can_be_transparent(tmp_path):
     path = saved(tmp_path / "a.png", GREY, transparency=32)
-    images = cvae.read_images([path], SHAPE, gray=True)
+    images = cvae.read_images([path], SHAPE, grey=True)
     np.testing.assert_array_equal(images[0, ..., 0], np.where(GREY == 32, 255, GREY))
 
 
@@ -144,7 +144,7 @@ def test_a_photograph_is_turned_as_its_exif_says(tmp_path):
 def test_of_an_animation_the_first_frame_is_read(tmp_path):
     frames = [Image.fromarray(GREY), Image.fromarray(GREY.T.copy())]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
-    np.testing.assert_array_equal(cvae.read_images([tmp_path / "a.gif"], SHAPE, gray=True)[0, ..., 0], GREY)
+    np.testing.assert_array_equal(cvae.read_images([tmp_path / "a.gif"], SHAPE, grey=True)[0, ..., 0], GREY)
 
 
 def test_sixteen_bits_of_grey_become_eight(tmp_path):

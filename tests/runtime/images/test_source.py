@@ -145,12 +145,12 @@ def test_images_are_fitted_as_by_read_images(kind, tmp_path, write_idx):
     np.testing.assert_array_equal(source.read(0, source.count), expected[: source.count])
 
 
-def test_colour_needs_gray(tmp_path, refuses):
+def test_colour_needs_grey(tmp_path, refuses):
     np.save(tmp_path / "a.npy", IMAGES.repeat(3, axis=3))
-    message = f"{tmp_path / 'a.npy'}: the model takes grey pictures, found colour; pass --gray to turn it grey"
+    message = f"{tmp_path / 'a.npy'}: the model takes grey pictures, found colour; pass --grey to turn it grey"
     with refuses(cvae.InputError, message):
         open_images(tmp_path / "a.npy", SHAPE).read(0, 1)
-    np.testing.assert_array_equal(open_images(tmp_path / "a.npy", SHAPE, gray=True).read(2, 9), IMAGES[2:9])
+    np.testing.assert_array_equal(open_images(tmp_path / "a.npy", SHAPE, grey=True).read(2, 9), IMAGES[2:9])
 
 
 def test_large_images_are_read_in_spans(tmp_path, monkeypatch):

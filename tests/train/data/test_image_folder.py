@@ -257,7 +257,7 @@ def test_every_kind_of_picture_is_read_as_the_runtime_reads_it(save, folder):
     frames = [Image.fromarray(colour[..., :3]), Image.fromarray(colour[::-1, :, :3].copy())]
     frames[0].save(paths[6], save_all=True, append_images=frames[1:], lossless=True)
     for channels in (1, 3):
-        expected = read_images(paths, (4, 5, channels), resize=True, gray=True)
+        expected = read_images(paths, (4, 5, channels), resize=True, grey=True)
         data = load_data(folder, DataOptions(image_size=(4, 5), channels=channels))
         test = held_out([path.name for path in paths], 0.1)
         np.testing.assert_array_equal(data.train, expected[~test])

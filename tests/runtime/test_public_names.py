@@ -92,7 +92,7 @@ NAMES = {
         "PICTURE_FORMATS",
         "PICTURE_SUFFIXES",
         "as_images",
-        "describe_passed_over",
+        "describe_skipped",
         "encode_gif",
         "encode_png",
         "encoded_shape",

@@ -46,7 +46,7 @@ def test_the_images_are_described_before_training(cvae_train, tmp_path, tiny_dat
         0,
         [
             "train/ is trained on, Val/ is the test set, since there is no other",
-            "passed over 1 file: 1 text (notes)",
+            "skipped 1 file: 1 text (notes)",
         ],
     )
     white = (tiny_data.train >= 128).mean()

@@ -12,7 +12,7 @@ import click
 from .. import cli
 from .._engine import write_receipt
 from .._errors import InputError
-from .._images import describe_passed_over, encode_png, to_uint8
+from .._images import describe_skipped, encode_png, to_uint8
 from .._jobs import (
     CODE_FORMATS,
     Columns,
@@ -157,8 +157,8 @@ def _encode(model: Model, bundle: Path | None, request: _Request) -> None:
     encoding = request.encoding()
     source = encoding.open(shape)
     encoding.check_cut(model)
-    if source.passed_over and not request.quiet:
-        click.echo(f"{request.images}: {describe_passed_over(source.passed_over)}", err=True)
+    if source.skipped and not request.quiet:
+        click.echo(f"{request.images}: {describe_skipped(source.skipped)}", err=True)
     batches = batches_of(source.count, code_batch(shape))
     executor = request.executor(model, bundle, request.precision, request.threads, ordered=True) or InProcess(model)
     lowest = LowestElbo(encoding.lowest, shape)

@@ -15,7 +15,7 @@ from .captions import caption_cells, caption_rows
 from .cut import check_cut, evenly_spaced, look_at_cut, lost_images
 from .file_kind import PICTURE_FORMATS, file_kind
 from .files import encoded_shape, fit_picture, read_images, read_picture
-from .folder import PICTURE_SUFFIXES, describe_passed_over, find_pictures
+from .folder import PICTURE_SUFFIXES, describe_skipped, find_pictures
 from .grid import encode_gif, encode_png, grid_scale, picture_grid, to_uint8
 from .idx import read_idx
 from .source import ImageSource, open_images
@@ -28,7 +28,7 @@ __all__ = [
     "caption_cells",
     "caption_rows",
     "check_cut",
-    "describe_passed_over",
+    "describe_skipped",
     "encode_gif",
     "encode_png",
     "encoded_shape",

@@ -26,12 +26,12 @@ class FoundPictures:
 
     Attributes:
         names: paths of the images, sorted.
-        passed_over: the reason why each other file is skipped, by its path; paths of hidden folders end in a slash.
+        skipped: the reason why each other file is skipped, by its path; paths of hidden folders end in a slash.
         folders: paths of the subfolders, ending in a slash.
     """
 
     names: list[str] = dataclasses.field(default_factory=list)
-    passed_over: dict[str, str] = dataclasses.field(default_factory=dict)
+    skipped: dict[str, str] = dataclasses.field(default_factory=dict)
     folders: list[str] = dataclasses.field(default_factory=list)
 
 
@@ -64,11 +64,11 @@ def _find(folder: Path, prefix: str, above: frozenset[str], found: FoundPictures
     for entry in entries:
         name = f"{prefix}{entry.name}"
         if entry.name.startswith("."):
-            found.passed_over[f"{name}/" if entry.is_dir() else name] = "hidden"
+            found.skipped[f"{name}/" if entry.is_dir() else name] = "hidden"
         elif entry.is_dir():
             _find(folder / entry.name, f"{name}/", above | {real}, found)
         elif reason := _why_not(entry):
-            found.passed_over[name] = reason
+            found.skipped[name] = reason
         else:
             found.names.append(name)
 
@@ -84,19 +84,19 @@ def _why_not(entry: os.DirEntry[str]) -> str | None:
     return None if kind in PICTURE_FORMATS else kind
 
 
-def describe_passed_over(passed_over: Mapping[str, str]) -> str:
+def describe_skipped(skipped: Mapping[str, str]) -> str:
     """Describe in one line how many files were skipped, why, and the first few names of each kind."""
     names: dict[str, list[str]] = {}
-    for name in sorted(passed_over):
-        names.setdefault(passed_over[name], []).append(name)
+    for name in sorted(skipped):
+        names.setdefault(skipped[name], []).append(name)
     kinds = []
     for reason, those in sorted(names.items(), key=lambda item: (-len(item[1]), item[0])):
         more = ["..."] if len(those) > _NAMED else []
         kinds.append(f"{len(those):,} {reason} ({', '.join([*printable_values(those[:_NAMED]), *more])})")
-    return f"passed over {len(passed_over):,} {'file' if len(passed_over) == 1 else 'files'}: {', '.join(kinds)}"
+    return f"skipped {len(skipped):,} {'file' if len(skipped) == 1 else 'files'}: {', '.join(kinds)}"
 
 
-def no_pictures(folder: Path, passed_over: Mapping[str, str]) -> InputError:
+def no_pictures(folder: Path, skipped: Mapping[str, str]) -> InputError:
     """Error for a folder without images."""
-    beside = f"; {describe_passed_over(passed_over)}" if passed_over else ""
+    beside = f"; {describe_skipped(skipped)}" if skipped else ""
     return InputError(f"{folder}: expected pictures ({', '.join(PICTURE_FORMATS)}) in the folder, found none{beside}")

@@ -30,13 +30,13 @@ class ImageSource:
         read: ``read(start, stop)`` returns images ``start .. stop - 1``, uint8 (stop - start, H, W, C). It raises
             `InputError`, with the file's name, if they cannot be read or do not fit.
         names: paths of a folder's images in the folder; None for other sources.
-        passed_over: the reason why each other file of a folder is skipped, by its path.
+        skipped: the reason why each other file of a folder is skipped, by its path.
     """
 
     count: int
     read: Callable[[int, int], Pixels]
     names: Sequence[str] | None = None
-    passed_over: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    skipped: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def open_images(
@@ -58,12 +58,12 @@ def open_images(
     if path.is_dir():
         found = find_pictures(path)
         if not found.names:
-            raise no_pictures(path, found.passed_over)
+            raise no_pictures(path, found.skipped)
         return ImageSource(
             len(found.names),
             lambda start, stop: read_files([path / name for name in found.names[start:stop]]),
             [_text(name) for name in found.names],
-            found.passed_over,
+            found.skipped,
         )
     if not path.is_file():
         raise InputError(f"{path}: {_EXPECTED}, found nothing")

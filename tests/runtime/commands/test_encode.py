@@ -212,7 +212,7 @@ def test_skipped_files_are_named(encode, tiny_bundle, images):
     Path("photos/0.heic").write_bytes(b"\0\0\0\x18ftypheic")
     Path("photos/notes").write_text("x")
     Image.fromarray(images[2, ..., 0]).save("photos/z.tiff")
-    line = "photos: passed over 2 files: 1 AVIF or HEIC (0.heic), 1 text (notes)\n"
+    line = "photos: skipped 2 files: 1 AVIF or HEIC (0.heic), 1 text (notes)\n"
     assert encode(tiny_bundle, "photos") == (0, b"", line)
     assert arrays("codes.npz")["path"].tolist() == ["000.png", "001.png", "z.tiff"]
 

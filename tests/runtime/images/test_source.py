@@ -185,7 +185,7 @@ def test_other_files_are_an_error_with_their_kind(tmp_path, write_idx, refuses, 
         "set.npz": f"set.npz: {expected} NPZ; save one of its arrays (x_test, y_test) with numpy.save",
         "rows.csv": f"rows.csv: {expected} CSV; save the pixels of its rows with numpy.save, as an array uint8 (N, H, W)",
         "folder": "folder: expected pictures (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP) in the folder, found none; "
-        "passed over 1 file: 1 text (a.txt)",
+        "skipped 1 file: 1 text (a.txt)",
         "empty": "empty: expected pictures (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP) in the folder, found none",
         "nothing": "nothing: expected a folder of pictures, a picture, an .npy or an IDX file, found nothing",
         "labels.gz": "labels.gz: not an IDX file of 3-dimensional bytes: expected the magic number 0x00000803, "

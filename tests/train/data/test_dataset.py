@@ -290,7 +290,7 @@ def test_idx_files_are_told_by_content_and_their_parts_by_name(tmp_path, images,
     data = load_data(tmp_path)
     np.testing.assert_array_equal(data.train[..., 0], images)
     np.testing.assert_array_equal(data.test[..., 0], images[:2])
-    assert data.notes[1] == "passed over 1 file: 1 IDX1 (train-labels-idx1-ubyte)"
+    assert data.notes[1] == "skipped 1 file: 1 IDX1 (train-labels-idx1-ubyte)"
 
 
 def test_idx_files_of_several_sets_are_refused(tmp_path, images, write_idx):
@@ -318,7 +318,7 @@ def test_arrays_of_an_archive_are_parts_by_their_names(tmp_path, images, names):
     assert [len(part) for part in data.splits] == [5, 2, 3]
     assert data.notes == (
         f"{names[0]} is trained on, {names[1]} is the test set, {names[2]} is the validation set",
-        "passed over 2 arrays: y_train, train_labels",
+        "skipped 2 arrays: y_train, train_labels",
     )
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from cvae_runtime import InputError
 from cvae_runtime.images import (
     PICTURE_FORMATS,
-    describe_passed_over,
+    describe_skipped,
     file_kind,
     npz_names,
     picture_shape,
@@ -70,7 +70,7 @@ def open_source(source: str | Path, options: DataOptions, quiet: bool) -> tuple[
 
 def _found(path: Path, inside: Mapping[str, str]) -> str:
     if path.is_dir():
-        return f"a folder without any of them: {describe_passed_over(inside)}" if inside else "an empty folder"
+        return f"a folder without any of them: {describe_skipped(inside)}" if inside else "an empty folder"
     if not path.exists():
         return "nothing"
     kind = file_kind(path)
@@ -138,7 +138,7 @@ def _npz_file(path: Path, options: DataOptions, _quiet: bool, _inside: Mapping[s
         )
     arrays = dict(zip(chosen, read_npz(path, list(chosen.values())), strict=True))
     others = [name for name in names if name not in chosen.values()]
-    notes = [f"passed over {len(others):,} arrays: {', '.join(others)}"] if others else []
+    notes = [f"skipped {len(others):,} arrays: {', '.join(others)}"] if others else []
     names_by_split: dict[SplitName, Sequence[str]] = {split: [name] for split, name in chosen.items()}
     return source_with_splits(_arrays(path, arrays), options, path, names_by_split, notes)
 

@@ -16,7 +16,7 @@ from cvae_runtime import InputError
 from cvae_runtime.images import (
     PICTURE_SUFFIXES,
     as_images,
-    describe_passed_over,
+    describe_skipped,
     file_kind,
     fit_picture,
     picture_shape,
@@ -170,7 +170,7 @@ def _kind_of(entry: os.DirEntry[str]) -> str:
 def describe_unused(inside: Mapping[str, str], used: Sequence[str]) -> list[str]:
     """Return a line about the entries of a folder that are not read; see `list_folder`."""
     others = {name: kind for name, kind in inside.items() if name not in used}
-    return [describe_passed_over(others)] if others else []
+    return [describe_skipped(others)] if others else []
 
 
 def report_unreadable(splits: Sequence[Split], skip: bool, source: str) -> None:

@@ -100,9 +100,9 @@ _FORMATS = (
 
 
 def _picture(kind: tuple[str, str]) -> bytes:
-    form, mode = kind
+    file_format, mode = kind
     file = io.BytesIO()
-    Image.radial_gradient("L").resize((11, 9)).convert(mode).save(file, form)
+    Image.radial_gradient("L").resize((11, 9)).convert(mode).save(file, file_format)
     return file.getvalue()
 
 

@@ -74,10 +74,10 @@ def test_postscript_does_not_start_ghostscript(tmp_path):
         cvae.read_images([path], (8, 8, 1))
 
 
-@pytest.mark.parametrize("form", ["BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP"])
-def test_the_content_decides_the_format(form, tmp_path):
+@pytest.mark.parametrize("file_format", ["BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP"])
+def test_the_content_decides_the_format(file_format, tmp_path):
     path = tmp_path / "a.png"
-    Image.new("L", (8, 8), 200).save(path, form)
+    Image.new("L", (8, 8), 200).save(path, file_format)
     assert abs(int(cvae.read_images([path], (8, 8, 1), grey=True)[0, 0, 0, 0]) - 200) <= 2
 
 

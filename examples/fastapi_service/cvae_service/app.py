@@ -68,10 +68,10 @@ def create_app(settings: Settings) -> FastAPI:
         accept: Accept = "*/*",
     ) -> Response:
         """Draw samples."""
-        form = choose_format(asked, accept, [Format.png, Format.json])
+        answer_format = choose_format(asked, accept, [Format.png, Format.json])
         check_limit("count", count, settings.max_count)
         images = await engine.sample(count, seed, first, temperature)
-        return await asyncio.to_thread(pictures, images, form)
+        return await asyncio.to_thread(pictures, images, answer_format)
 
     @app.post("/reconstruct")
     async def reconstruct(
@@ -84,9 +84,9 @@ def create_app(settings: Settings) -> FastAPI:
         accept: Accept = "*/*",
     ) -> Response:
         """Encode and decode pictures, through the posterior's mean or a draw of it."""
-        form = choose_format(asked, accept, [Format.png, Format.json])
+        answer_format = choose_format(asked, accept, [Format.png, Format.json])
         again = await engine.reconstruct(images, sample=sample, seed=seed, first=first)
-        return await asyncio.to_thread(pictures, again, form)
+        return await asyncio.to_thread(pictures, again, answer_format)
 
     @app.post("/score")
     async def score(

@@ -17,9 +17,9 @@ import cvae_runtime as cvae
 import cvae_runtime.images
 
 
-def picture(form, mode="L"):
+def picture(file_format, mode="L"):
     file = io.BytesIO()
-    Image.new(mode, (5, 4), 7).save(file, form)
+    Image.new(mode, (5, 4), 7).save(file, file_format)
     return file.getvalue()
 
 

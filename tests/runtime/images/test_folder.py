@@ -26,8 +26,8 @@ def test_images_are_sorted_and_other_files_named(folder):
 
 
 def test_content_makes_an_image_of_any_suffix(folder):
-    for name, form in {"1.tif": "TIFF", "2.dat": "PNG", "3": "GIF", "a/4.heic": "JPEG"}.items():
-        Image.new("L", (2, 2)).save(folder / name, form)
+    for name, file_format in {"1.tif": "TIFF", "2.dat": "PNG", "3": "GIF", "a/4.heic": "JPEG"}.items():
+        Image.new("L", (2, 2)).save(folder / name, file_format)
     (folder / "5.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0")
     found = cvae.images.find_pictures(folder)
     assert {"1.tif", "2.dat", "3", "a/4.heic"} < set(found.names)

@@ -62,7 +62,7 @@ def readers() -> dict[str, Reader]:
         "npy": Reader("a.npy", tuple(npy), lambda path: cvae.images.as_images(cvae.images.read_npy(path), str(path))),
         "npy mapped": Reader("a.npy", tuple(npy), _read_all),
         "npz": Reader("a.npz", tuple(archives), lambda path: cvae.images.read_npz(path, ("x_train", "x_test"))),
-        "picture": Reader("a.png", tuple(map(_picture, _FORMATS)), _read_picture),
+        "picture": Reader("a.png", tuple(map(_picture, _FORMATS)), _read_image),
         "manifest": Reader(
             "m.json",
             ((bundle / cvae.bundle.MANIFEST_NAME).read_bytes(),),
@@ -106,7 +106,7 @@ def _picture(kind: tuple[str, str]) -> bytes:
     return file.getvalue()
 
 
-def _read_picture(path: Path) -> object:
+def _read_image(path: Path) -> object:
     cvae.images.encoded_shape(path, str(path))
     return cvae.read_images([path], SHAPE, resize=True, grey=True)
 

@@ -15,7 +15,7 @@ def test_samples_match_the_runtime(get, model):
     expected = model.generate(5, seed=2**64 - 1, first=7, temperature=0.5)
     url = f"/sample?count=5&seed={2**64 - 1}&first=7&temperature=0.5"
     np.testing.assert_allclose(array_of(get(url + "&format=json")), expected, rtol=0, atol=1e-6)
-    grid = cvae.picture_grid(cvae.to_uint8(expected))[..., 0]
+    grid = cvae.image_grid(cvae.to_uint8(expected))[..., 0]
     assert np.abs(picture_of(get(url)).astype(int) - grid).max() <= 1
 
 
@@ -48,7 +48,7 @@ def test_pictures_are_changed_only_on_request(post, model):
     colour = np.stack([255 - digit.repeat(2, 0).repeat(2, 1)] * 3, axis=-1)
     file = png(colour)
     again = picture_of(post("/reconstruct?resize=true&grey=true&invert=true", file))
-    expected = np.bitwise_not(cvae.images.fit_picture(colour, (28, 28, 1)))
+    expected = np.bitwise_not(cvae.images.fit_image(colour, (28, 28, 1)))
     assert np.abs(again.astype(int) - cvae.to_uint8(model.reconstruct(expected[None]))[0, ..., 0]).max() <= 1
     assert error_of(post("/score", file)) == (
         400,

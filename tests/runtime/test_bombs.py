@@ -112,7 +112,7 @@ def test_special_files_are_not_read(special_file, refuses):
         lambda path: cvae.images.read_npy(path, mapped=True),
         lambda path: cvae.images.read_npz(path, ["x"]),
         lambda path: cvae.images.read_idx(path, 3),
-        lambda path: cvae.images.read_picture(path, str(path)),
+        lambda path: cvae.images.read_image(path, str(path)),
         lambda path: cvae.images.encoded_shape(path, str(path)),
         cvae.images.file_kind,
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cvae_runtime import InputError
-from cvae_runtime.images import encoded_shape, fit_picture, read_picture
+from cvae_runtime.images import encoded_shape, fit_image, read_image
 
 from .batching import BusyError
 
@@ -76,7 +76,7 @@ class Reader:
 def limit_pixels(most: int) -> None:
     """Let Pillow reject pictures of more pixels by their headers: a few kilobytes can unpack to gigabytes.
 
-    This is a setting of the whole process. `read_picture` turns Pillow's warnings into errors.
+    This is a setting of the whole process. `read_image` turns Pillow's warnings into errors.
     """
     Image.MAX_IMAGE_PIXELS = most
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -114,7 +114,7 @@ def read_upload(
     Raises:
         InputError: it cannot be read, is too large, or does not fit and the matching option was not given.
     """
-    picture = read_picture(data, name)
+    picture = read_image(data, name)
     height, width, channels = shape
     if channels == 1 and picture.mode != "L" and not grey:
         raise InputError(f"{name}: the model takes grey pictures, found colour; add grey=true to turn it grey")
@@ -123,5 +123,5 @@ def read_upload(
             f"{name}: the model takes {width}x{height} pixels (width x height), found {picture.width}x{picture.height}; "
             f"add resize=true to scale and crop it"
         )
-    image = fit_picture(picture, shape)
+    image = fit_image(picture, shape)
     return np.bitwise_not(image) if invert else image

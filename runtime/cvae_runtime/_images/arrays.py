@@ -119,7 +119,7 @@ def as_images(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
     Raises:
         InputError: another dtype or shape, no images, values out of range or not finite.
     """
-    shape = picture_shape(array, name)
+    shape = shape_of_images(array, name)
     array = array.reshape(len(array), *shape)
     if array.dtype == np.uint8:
         # ascontiguousarray would load a whole memmap, or drop its type.
@@ -151,7 +151,7 @@ def _check_range(values: NDArray[Any], name: str) -> None:
     raise InputError(f"{expected} {low:g} to {high:g}; {advice}")
 
 
-def picture_shape(array: NDArray[Any], name: str) -> tuple[int, int, int]:
+def shape_of_images(array: NDArray[Any], name: str) -> tuple[int, int, int]:
     """(H, W, C) of the images in an array for `as_images`, from dtype and shape alone.
 
     Raises:

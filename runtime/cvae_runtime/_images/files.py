@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from .._errors import InputError
 from .._system import refuse_special
 from .arrays import as_images, read_npy
-from .file_kind import NPY, PICTURE_FORMATS, file_kind
+from .file_kind import IMAGE_FORMATS, NPY, file_kind
 
 # Pillow reads dozens more, by their content; some start other programs (EPS starts Ghostscript).
-_FORMATS = tuple(map(str.upper, PICTURE_FORMATS))
+_FORMATS = tuple(map(str.upper, IMAGE_FORMATS))
 
 _EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB")
 _SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
@@ -67,9 +67,9 @@ def read_images(
                 pictures = as_images(stacked(read_npy(path), path, shape), str(path))
                 batches.append(fit_images(pictures, path, shape, resize=resize, grey=grey))
             else:
-                picture = read_picture(path, str(path))
+                picture = read_image(path, str(path))
                 _check_fits(picture, path, shape, resize, grey)
-                batches.append(fit_picture(picture, shape)[np.newaxis])
+                batches.append(fit_image(picture, shape)[np.newaxis])
     images = np.concatenate(batches)
     return np.bitwise_not(images) if invert else images
 
@@ -98,7 +98,7 @@ def fit_images(
     """
     if images.shape[1:] != shape:
         _check_fits(_to_pil(images[0]), path, shape, resize, grey)
-        images = np.stack([fit_picture(image, shape) for image in images])
+        images = np.stack([fit_image(image, shape) for image in images])
     return np.bitwise_not(images) if invert else images
 
 
@@ -131,10 +131,10 @@ def stacked(array: NDArray[Any], path: Path, shape: tuple[int, int, int]) -> NDA
 
 
 def encoded_shape(file: Path | bytes, name: str) -> tuple[int, int, int]:
-    """(H, W, C) of the image that `read_picture` makes of a file, read from the file's header.
+    """(H, W, C) of the image that `read_image` makes of a file, read from the file's header.
 
     Raises:
-        InputError: the header cannot be read, or `read_picture` does not support the image.
+        InputError: the header cannot be read, or `read_image` does not support the image.
     """
     from PIL import Image
 
@@ -146,7 +146,7 @@ def encoded_shape(file: Path | bytes, name: str) -> tuple[int, int, int]:
         return height, width, 1 if picture.mode in _GREY_MODES else 3
 
 
-def read_picture(file: Path | bytes, name: str) -> Any:
+def read_image(file: Path | bytes, name: str) -> Any:
     """Read one image file; thread-safe.
 
     Args:
@@ -177,11 +177,11 @@ def read_picture(file: Path | bytes, name: str) -> Any:
     return picture if picture.mode == "L" else picture.convert("RGB")
 
 
-def fit_picture(picture: Any, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+def fit_image(picture: Any, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     """Fit an image to a shape: convert it to grey or RGB, scale it to cover H x W, crop it evenly.
 
     Args:
-        picture: a result of `read_picture`, or uint8 (H, W, C).
+        picture: a result of `read_image`, or uint8 (H, W, C).
         shape: the target (H, W, C).
 
     Returns:
@@ -225,7 +225,7 @@ def _opened(file: Path | bytes, name: str) -> Iterator[Any]:
         raise
     except UnidentifiedImageError as error:
         raise InputError(
-            f"{name}: cannot be read as a picture: expected {', '.join(PICTURE_FORMATS)}, found {_found(file)}"
+            f"{name}: cannot be read as a picture: expected {', '.join(IMAGE_FORMATS)}, found {_found(file)}"
         ) from error
     # Pillow's decoders raise nearly anything on damaged data.
     except Exception as error:
@@ -235,7 +235,7 @@ def _opened(file: Path | bytes, name: str) -> Iterator[Any]:
 def _found(file: Path | bytes) -> str:
     """Describe a file that is not a readable image, for an error."""
     kind = file_kind(file)
-    if kind in PICTURE_FORMATS:
+    if kind in IMAGE_FORMATS:
         return f"a damaged {kind}"
     size = len(file) if isinstance(file, bytes) else file.stat().st_size
     unknown = f"{size:,} bytes of an unknown kind"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from .._errors import InputError
 from .._system import printable_values
-from .file_kind import PICTURE_FORMATS, file_kind
+from .file_kind import IMAGE_FORMATS, file_kind
 
 # Files with these suffixes count as images whatever they contain: a damaged one is an error.
-PICTURE_SUFFIXES = (
+IMAGE_SUFFIXES = (
     *(".bmp", ".gif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
 )
 
@@ -21,7 +21,7 @@ _NAMED = 3
 
 
 @dataclasses.dataclass(frozen=True)
-class FoundPictures:
+class FoundImages:
     """Content of a folder and its subfolders; all paths are relative, with slashes.
 
     Attributes:
@@ -35,7 +35,7 @@ class FoundPictures:
     folders: list[str] = dataclasses.field(default_factory=list)
 
 
-def find_pictures(folder: Path) -> FoundPictures:
+def find_images(folder: Path) -> FoundImages:
     """Find the images below a folder, by the files' first bytes or their suffix.
 
     Links are followed; a link to a folder above it is skipped.
@@ -43,14 +43,14 @@ def find_pictures(folder: Path) -> FoundPictures:
     Raises:
         InputError: a folder cannot be listed.
     """
-    found = FoundPictures()
+    found = FoundImages()
     _find(folder, "", frozenset(), found)
     found.names.sort()
     found.folders.sort()
     return found
 
 
-def _find(folder: Path, prefix: str, above: frozenset[str], found: FoundPictures) -> None:
+def _find(folder: Path, prefix: str, above: frozenset[str], found: FoundImages) -> None:
     """Add the content of a folder, with the prefix before each name; ``above`` holds the folders above it."""
     real = os.path.realpath(folder)
     if real in above:  # a link to a folder above it: following it would never end
@@ -76,12 +76,12 @@ def _find(folder: Path, prefix: str, above: frozenset[str], found: FoundPictures
 def _why_not(entry: os.DirEntry[str]) -> str | None:
     """Reason to skip a file; None for an image."""
     name, path = entry.name.lower(), Path(entry.path)
-    if name.endswith(PICTURE_SUFFIXES):
+    if name.endswith(IMAGE_SUFFIXES):
         return None  # reading a pipe or a broken link with this suffix is an error
     if not entry.is_file():
         return "no file" if path.exists() else "broken link"  # do not open pipes: that can block
     kind = "raw picture of a camera" if name.endswith(_RAW_SUFFIXES) else file_kind(path)
-    return None if kind in PICTURE_FORMATS else kind
+    return None if kind in IMAGE_FORMATS else kind
 
 
 def describe_skipped(skipped: Mapping[str, str]) -> str:
@@ -96,7 +96,7 @@ def describe_skipped(skipped: Mapping[str, str]) -> str:
     return f"skipped {len(skipped):,} {'file' if len(skipped) == 1 else 'files'}: {', '.join(kinds)}"
 
 
-def no_pictures(folder: Path, skipped: Mapping[str, str]) -> InputError:
+def no_images_in(folder: Path, skipped: Mapping[str, str]) -> InputError:
     """Error for a folder without images."""
     beside = f"; {describe_skipped(skipped)}" if skipped else ""
-    return InputError(f"{folder}: expected pictures ({', '.join(PICTURE_FORMATS)}) in the folder, found none{beside}")
+    return InputError(f"{folder}: expected pictures ({', '.join(IMAGE_FORMATS)}) in the folder, found none{beside}")

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._errors import InputError
-from .arrays import as_images, npz_names, picture_shape, read_npy, spans
-from .file_kind import CSV, IDX, NPY, NPZ, PICTURE_FORMATS, TFRECORD, UNREADABLE, file_kind
+from .arrays import as_images, npz_names, read_npy, shape_of_images, spans
+from .file_kind import CSV, IDX, IMAGE_FORMATS, NPY, NPZ, TFRECORD, UNREADABLE, file_kind
 from .files import fit_images, read_images, stacked
-from .folder import PICTURE_SUFFIXES, find_pictures, no_pictures
+from .folder import IMAGE_SUFFIXES, find_images, no_images_in
 from .idx import read_idx
 
 Pixels = NDArray[np.uint8]
@@ -56,9 +56,9 @@ def open_images(
     read_files = functools.partial(read_images, shape=shape, resize=resize, grey=grey, invert=invert)
     fit = functools.partial(fit_images, path=path, shape=shape, resize=resize, grey=grey, invert=invert)
     if path.is_dir():
-        found = find_pictures(path)
+        found = find_images(path)
         if not found.names:
-            raise no_pictures(path, found.skipped)
+            raise no_images_in(path, found.skipped)
         return ImageSource(
             len(found.names),
             lambda start, stop: read_files([path / name for name in found.names[start:stop]]),
@@ -74,7 +74,7 @@ def open_images(
     if kind.removeprefix("gzip of ").startswith(IDX):
         pixels = as_images(read_idx(path, dimensions=3), str(path))
         return _array_source(lambda: pixels, str(path), fit)
-    if kind in (*PICTURE_FORMATS, UNREADABLE) or suffix in PICTURE_SUFFIXES:
+    if kind in (*IMAGE_FORMATS, UNREADABLE) or suffix in IMAGE_SUFFIXES:
         return ImageSource(1, lambda _start, _stop: read_files([path]))
     raise InputError(f"{path}: {_EXPECTED}, found {kind}; {_advice(path, kind)}")
 
@@ -97,7 +97,7 @@ def _text(name: str) -> str:
 
 def _read_mapped(path: Path, shape: tuple[int, int, int]) -> NDArray[Any]:
     array = stacked(read_npy(path, mapped=True), path, shape)
-    picture_shape(array, str(path))
+    shape_of_images(array, str(path))
     return array
 
 

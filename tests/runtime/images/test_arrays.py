@@ -169,9 +169,9 @@ def test_spans_cover_every_item_once_and_stay_small(count, item_bytes):
     assert all((span.stop - span.start) * item_bytes <= max(1 << 24, item_bytes) for span in spans)
 
 
-def test_picture_shape_reads_no_values():
-    assert cvae.images.picture_shape(np.zeros((2, 3, 4)), "pictures") == (3, 4, 1)
-    assert cvae.images.picture_shape(np.full((2, 3, 4, 3), np.nan, np.float16), "pictures") == (3, 4, 3)
+def test_shape_of_images_reads_no_values():
+    assert cvae.images.shape_of_images(np.zeros((2, 3, 4)), "pictures") == (3, 4, 1)
+    assert cvae.images.shape_of_images(np.full((2, 3, 4, 3), np.nan, np.float16), "pictures") == (3, 4, 3)
 
 
 def test_a_half_becomes_level_128():

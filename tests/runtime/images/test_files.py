@@ -196,13 +196,13 @@ def test_encoded_shape_is_that_of_the_picture(file, turn, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = turn
     Image.new(PICTURES[file], (5, 3)).save(tmp_path / file, exif=exif)
-    picture = cvae.images.read_picture(tmp_path / file, "it")
+    picture = cvae.images.read_image(tmp_path / file, "it")
     shape = (picture.height, picture.width, 1 if picture.mode == "L" else 3)
     assert cvae.images.encoded_shape(tmp_path / file, "it") == shape
     assert shape[:2] == ((5, 3) if turn in (6, 8) and file != "colour.bmp" else (3, 5))  # BMP has no EXIF
     data = (tmp_path / file).read_bytes()
     assert cvae.images.encoded_shape(data, "it") == shape
-    np.testing.assert_array_equal(np.asarray(cvae.images.read_picture(data, "it")), np.asarray(picture))
+    np.testing.assert_array_equal(np.asarray(cvae.images.read_image(data, "it")), np.asarray(picture))
 
 
 def test_of_an_animated_webp_the_first_frame_is_read(tmp_path):
@@ -220,7 +220,7 @@ def test_a_palette_can_have_a_transparent_colour(tmp_path):
 
 
 def test_other_bytes_are_an_error_with_their_name():
-    for read in (cvae.images.encoded_shape, cvae.images.read_picture):
+    for read in (cvae.images.encoded_shape, cvae.images.read_image):
         with pytest.raises(
             cvae.InputError,
             match=r"^record 7: cannot be read as a picture: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found nothing",
@@ -231,7 +231,7 @@ def test_other_bytes_are_an_error_with_their_name():
 @pytest.mark.parametrize("shape", [(4, 4, 1), (4, 4, 3), (2, 6, 1), (2, 6, 3), (9, 1, 3)])
 def test_any_picture_is_brought_into_any_shape(shape):
     for image in (GREY[..., np.newaxis], COLOUR):
-        fitted = cvae.images.fit_picture(image, shape)
+        fitted = cvae.images.fit_image(image, shape)
         assert (fitted.dtype, fitted.shape) == (np.uint8, shape)
         if shape == image.shape:
             np.testing.assert_array_equal(fitted, image)

@@ -19,7 +19,7 @@ def folder(tmp_path):
 
 
 def test_images_are_sorted_and_other_files_named(folder):
-    found = cvae.images.find_pictures(folder)
+    found = cvae.images.find_images(folder)
     assert found.names == ["B.bmp", "a/c.JPG", "a/d/e.webp", "b.png", "f.jpeg"]
     assert found.folders == ["a/", "a/d/"]
     assert found.skipped == {".hidden.png": "hidden", "a/.cache/": "hidden", "notes.txt": "empty"}
@@ -29,7 +29,7 @@ def test_content_makes_an_image_of_any_suffix(folder):
     for name, file_format in {"1.tif": "TIFF", "2.dat": "PNG", "3": "GIF", "a/4.heic": "JPEG"}.items():
         Image.new("L", (2, 2)).save(folder / name, file_format)
     (folder / "5.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0")
-    found = cvae.images.find_pictures(folder)
+    found = cvae.images.find_images(folder)
     assert {"1.tif", "2.dat", "3", "a/4.heic"} < set(found.names)
     assert found.skipped["5.eps"] == "PostScript"
 
@@ -41,7 +41,7 @@ def test_links_are_followed_without_cycles(folder):
     (folder / "lost.txt").symlink_to(folder / "nowhere")
     for name in ("pipe.png", "pipe.txt"):
         os.mkfifo(folder / name)
-    found = cvae.images.find_pictures(folder)
+    found = cvae.images.find_images(folder)
     assert found.names == ["B.bmp", "a/c.JPG", "a/d/e.webp", "b.png", "f.jpeg", "lost.png", "pipe.png"]
     assert found.skipped.items() >= {"lost.txt": "broken link", "pipe.txt": "no file"}.items()
 
@@ -56,4 +56,4 @@ def test_skipped_files_are_counted_by_kind():
 def test_a_missing_folder_is_an_error(folder, refuses):
     message = f"{folder / 'none'}: cannot be listed: No such file or directory; check permissions"
     with refuses(cvae.InputError, message):
-        cvae.images.find_pictures(folder / "none")
+        cvae.images.find_images(folder / "none")

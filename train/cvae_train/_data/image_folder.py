@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cvae_runtime import InputError
-from cvae_runtime.images import PICTURE_FORMATS, describe_skipped, find_pictures
+from cvae_runtime.images import IMAGE_FORMATS, describe_skipped, find_images
 
 from .encoded_images import Encoded, EncodedSplit
 from .options import DataOptions
@@ -26,7 +26,7 @@ def image_folder(path: Path, options: DataOptions, quiet: bool, _inside: Mapping
     """
     if not path.is_dir():
         return None
-    found = find_pictures(path)
+    found = find_images(path)
 
     def split(names: Sequence[str]) -> EncodedSplit:
         return EncodedSplit(_Files(path, names), options, quiet)
@@ -44,9 +44,7 @@ def image_folder(path: Path, options: DataOptions, quiet: bool, _inside: Mapping
         called = {name: [folder for folder in folders if folders[folder] == name] for name in names}
         for name, pictures in names.items():
             if name != "train" and not pictures:
-                raise InputError(
-                    f"{path / called[name][0]}: expected images ({', '.join(PICTURE_FORMATS)}), found none"
-                )
+                raise InputError(f"{path / called[name][0]}: expected images ({', '.join(IMAGE_FORMATS)}), found none")
         splits = {name: split(pictures) for name, pictures in names.items()}
         return source_with_splits(splits, options, path, called, _notes(skipped))
     if not found.names:

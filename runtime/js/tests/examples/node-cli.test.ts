@@ -7,7 +7,7 @@ import { text } from "node:stream/consumers";
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-import { pictureGrid } from "../../src/api.ts";
+import { imageGrid } from "../../src/api.ts";
 import { BUNDLES, projectPath, readGolden, valuesOf, type GoldenArray } from "../golden.ts";
 import { install } from "./example.ts";
 import { apart, readPng, writeIndexed, writePng, type Levels } from "./png.ts";
@@ -31,7 +31,7 @@ const DONE = { code: 0, out: "", err: "" };
 function grid(images: number[], [height, width, channels]: number[], columns?: number): Levels {
   const shape = [images.length / (height * width * channels), height, width, channels] as const;
   const options = columns === undefined ? { scale: 2 } : { scale: 2, columns };
-  const picture = pictureGrid({ data: Float32Array.from(images), shape }, options);
+  const picture = imageGrid({ data: Float32Array.from(images), shape }, options);
   return { ...picture, channels, data: [...picture.data].filter((_, i) => i % 4 < channels) };
 }
 

@@ -103,7 +103,7 @@ async function readImage(path, [height, width, channels]) {
     const alpha = stored % 2 ? 1 : levels[stored * (i + 1) - 1] / 255;
     const colour = [0, 1, 2].map((c) => levels[stored * i + (stored < 3 ? 0 : c)] * alpha + paper * (1 - alpha));
     if (channels === 1 && colour.some((level) => level !== colour[0])) {
-      throw new InputError(`${path}: the model takes grey pictures, found colour; turn it grey`);
+      throw new InputError(`${path}: the model takes grey images, found colour; turn it grey`);
     }
     pixels.set(colour.slice(0, channels).map(Math.round), channels * i);
   }

@@ -52,7 +52,7 @@ def test_pictures_are_changed_only_on_request(post, model):
     assert np.abs(again.astype(int) - cvae.to_uint8(model.reconstruct(expected[None]))[0, ..., 0]).max() <= 1
     assert error_of(post("/score", file)) == (
         400,
-        "0.png: the model takes grey pictures, found colour; add grey=true to turn it grey",
+        "0.png: the model takes grey images, found colour; add grey=true to turn it grey",
     )
     assert error_of(post("/score?grey=true", file)) == (
         400,
@@ -120,17 +120,17 @@ def bomb(width, height):
 def test_hostile_uploads_are_refused(post):
     assert error_of(post("/score?resize=true", bomb(2500, 2000))) == (
         400,
-        "0.png: expected at most 4,000,000 pixels, found 2500x2000 (width x height); make the picture smaller",
+        "0.png: expected at most 4,000,000 pixels, found 2500x2000 (width x height); make the image smaller",
     )
     status, error = error_of(post("/score?resize=true", bomb(60_000, 60_000)))
     assert (status, error.split(",")[0]) == (
         400,
-        "0.png: cannot be read as a picture: Image size (3600000000 pixels) exceeds limit of 8000000 pixels",
+        "0.png: cannot be read as an image: Image size (3600000000 pixels) exceeds limit of 8000000 pixels",
     )
     found = error_of(post("/score", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 28 28\n"))
     assert found == (400, "0.png: expected a picture, PNG, JPEG, GIF, BMP, WebP; found something else")
     status, error = error_of(post("/score", bomb(28, 28)[:45]))
-    assert (status, error.startswith("0.png: cannot be read as a picture: ")) == (400, True)
+    assert (status, error.startswith("0.png: cannot be read as an image: ")) == (400, True)
     assert error_of(post("/score", bomb(28, 28), bytes(3000), max_upload=2000)) == (
         413,
         "a request's body must have at most 2,000 bytes; send less at a time",

@@ -69,7 +69,7 @@ def test_postscript_does_not_start_ghostscript(tmp_path):
     Image.new("L", (8, 8)).save(path, "EPS")
     with pytest.raises(
         cvae.InputError,
-        match=r"a\.png: cannot be read as a picture: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found PostScript",
+        match=r"a\.png: cannot be read as an image: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found PostScript",
     ):
         cvae.read_images([path], (8, 8, 1))
 

@@ -336,7 +336,7 @@ def test_pictures_that_cannot_be_read_end_it(cvae_train, pictures, tmp_path):
         1,
         [
             f"Error: {pictures}: 1 of 21 images cannot be read; fix or remove them, or pass --skip-bad to train without them:",
-            "  bad.jpg: cannot be read as a picture: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found text",
+            "  bad.jpg: cannot be read as an image: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found text",
         ],
     )
     assert not (tmp_path / "run").exists()

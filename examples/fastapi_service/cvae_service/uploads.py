@@ -117,7 +117,7 @@ def read_upload(
     picture = read_image(data, name)
     height, width, channels = shape
     if channels == 1 and picture.mode != "L" and not grey:
-        raise InputError(f"{name}: the model takes grey pictures, found colour; add grey=true to turn it grey")
+        raise InputError(f"{name}: the model takes grey images, found colour; add grey=true to turn it grey")
     if picture.size != (width, height) and not resize:
         raise InputError(
             f"{name}: the model takes {width}x{height} pixels (width x height), found {picture.width}x{picture.height}; "

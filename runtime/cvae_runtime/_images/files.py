@@ -125,8 +125,8 @@ def stacked(array: NDArray[Any], path: Path, shape: tuple[int, int, int]) -> NDA
     if array.shape[1] == size:
         return array.reshape(len(array), *shape)
     raise InputError(
-        f"{path}: expected an array of shape ({height}, {width}), one picture, or (N, {size}), flat pictures, found "
-        f"shape {array.shape}; for one picture of another size use array[None], for flat ones array.reshape(-1, H, W)"
+        f"{path}: expected an array of shape ({height}, {width}), one image, or (N, {size}), flat images, found "
+        f"shape {array.shape}; for one image of another size use array[None], for flat ones array.reshape(-1, H, W)"
     )
 
 
@@ -213,23 +213,23 @@ def _opened(file: Path | bytes, name: str) -> Iterator[Any]:
             if limit is not None and picture.width * picture.height > limit:
                 raise InputError(
                     f"{name}: expected at most {limit:,} pixels, found {picture.width}x{picture.height} "
-                    f"(width x height); make the picture smaller"
+                    f"(width x height); make the image smaller"
                 )
             if picture.mode not in (*_EIGHT_BIT_MODES, *_SIXTEEN_BIT_MODES):
                 raise InputError(
                     f"{name}: expected 8 bits a channel, or 16 of grey, found mode {picture.mode}; "
-                    f"convert the picture to 8 bits"
+                    f"convert the image to 8 bits"
                 )
             yield picture
     except InputError:
         raise
     except UnidentifiedImageError as error:
         raise InputError(
-            f"{name}: cannot be read as a picture: expected {', '.join(IMAGE_FORMATS)}, found {_found(file)}"
+            f"{name}: cannot be read as an image: expected {', '.join(IMAGE_FORMATS)}, found {_found(file)}"
         ) from error
     # Pillow's decoders raise nearly anything on damaged data.
     except Exception as error:
-        raise InputError(f"{name}: cannot be read as a picture: {error}") from error
+        raise InputError(f"{name}: cannot be read as an image: {error}") from error
 
 
 def _found(file: Path | bytes) -> str:
@@ -258,7 +258,7 @@ def _to_eight_bits(picture: Any, name: str) -> Any:
     low, high = int(levels.min()), int(levels.max())
     if low < 0 or high > 0xFFFF:
         raise InputError(
-            f"{name}: expected 16 bits of grey, 0 to 65535, found {low} to {high}; convert the picture to 8 bits"
+            f"{name}: expected 16 bits of grey, 0 to 65535, found {low} to {high}; convert the image to 8 bits"
         )
     grey = (levels + 128) // 257
     transparent = levels == picture.info.get("transparency")
@@ -277,7 +277,7 @@ def _check_fits(picture: Any, path: Path, shape: tuple[int, int, int], resize: b
     """Raise `InputError` if an image does not have the shape and the option that would change it is not set."""
     height, width, channels = shape
     if channels == 1 and picture.mode != "L" and not grey:
-        raise InputError(f"{path}: the model takes grey pictures, found colour; pass --grey to turn it grey")
+        raise InputError(f"{path}: the model takes grey images, found colour; pass --grey to turn it grey")
     if picture.size != (width, height) and not resize:
         raise InputError(
             f"{path}: the model takes {width}x{height} pixels (width x height), found "

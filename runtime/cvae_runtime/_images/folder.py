@@ -80,7 +80,7 @@ def _why_not(entry: os.DirEntry[str]) -> str | None:
         return None  # reading a pipe or a broken link with this suffix is an error
     if not entry.is_file():
         return "no file" if path.exists() else "broken link"  # do not open pipes: that can block
-    kind = "raw picture of a camera" if name.endswith(_RAW_SUFFIXES) else file_kind(path)
+    kind = "raw image of a camera" if name.endswith(_RAW_SUFFIXES) else file_kind(path)
     return None if kind in IMAGE_FORMATS else kind
 
 
@@ -99,4 +99,4 @@ def describe_skipped(skipped: Mapping[str, str]) -> str:
 def no_images_in(folder: Path, skipped: Mapping[str, str]) -> InputError:
     """Error for a folder without images."""
     beside = f"; {describe_skipped(skipped)}" if skipped else ""
-    return InputError(f"{folder}: expected pictures ({', '.join(IMAGE_FORMATS)}) in the folder, found none{beside}")
+    return InputError(f"{folder}: expected images ({', '.join(IMAGE_FORMATS)}) in the folder, found none{beside}")

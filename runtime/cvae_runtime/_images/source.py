@@ -18,7 +18,7 @@ from .idx import read_idx
 
 Pixels = NDArray[np.uint8]
 
-_EXPECTED = "expected a folder of pictures, a picture, an .npy or an IDX file"
+_EXPECTED = "expected a folder of images, an image, an .npy or an IDX file"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +86,7 @@ def _advice(path: Path, kind: str) -> str:
     if kind == CSV:
         return "save the pixels of its rows with numpy.save, as an array uint8 (N, H, W)"
     if kind == TFRECORD or kind.endswith(f" {TFRECORD}"):
-        return "save the pictures of its records as files of a folder"
+        return "save the images of its records as files of a folder"
     return "save the images as PNG files"
 
 

@@ -312,8 +312,8 @@ def test_help_lists_every_option(encode):
             ["images.npy", "--top-anomalies", "3", "--anomalies", "old.npz"],
             "old.npz exists already; choose another name or pass --overwrite",
         ),
-        (["none.npy"], "none.npy: expected a folder of pictures, a picture, an .npy or an IDX file, found nothing"),
-        (["empty"], "empty: expected pictures (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP) in the folder, found none"),
+        (["none.npy"], "none.npy: expected a folder of images, an image, an .npy or an IDX file, found nothing"),
+        (["empty"], "empty: expected images (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP) in the folder, found none"),
         (
             ["photos"],
             "photos/b/large.png: the model takes 4x4 pixels (width x height), found 5x6; pass --resize to scale and crop it",
@@ -321,7 +321,7 @@ def test_help_lists_every_option(encode):
         (
             ["photos", "--resize"],
             (
-                "photos/b/torn.png: cannot be read as a picture: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, "
+                "photos/b/torn.png: cannot be read as an image: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, "
                 "found 4 bytes of an unknown kind"
             ),
         ),
@@ -331,7 +331,7 @@ def test_help_lists_every_option(encode):
         ),
         (
             ["nan.npy"],
-            "nan.npy: float pictures must lie in [0, 1], found NaN or infinity (16 times); replace them with numpy.nan_to_num",
+            "nan.npy: float images must lie in [0, 1], found NaN or infinity (16 times); replace them with numpy.nan_to_num",
         ),
         (["torn.npy"], "torn.npy: cannot be read as a NumPy file: "),
     ],

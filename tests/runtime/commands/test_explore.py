@@ -201,10 +201,10 @@ def test_usage_errors_are_2_with_a_message(arguments, message, run, tiny_bundle,
             ["--traverse", str(2**63)],
             f"first + count must be at most {2**62} for latents of 3; found {2**63} + 1",
         ),
-        (["--traverse", ""], ".: cannot be read as a picture: [Errno 21] Is a directory: '.'"),
+        (["--traverse", ""], ".: cannot be read as an image: [Errno 21] Is a directory: '.'"),
         (
             ["--interpolate", "0", "b.png"],
-            "b.png: cannot be read as a picture: [Errno 2] No such file or directory: 'b.png'",
+            "b.png: cannot be read as an image: [Errno 2] No such file or directory: 'b.png'",
         ),
         (
             ["--manifold", "--steps", "101"],

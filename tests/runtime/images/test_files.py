@@ -43,7 +43,7 @@ def test_black_and_white_is_grey(tmp_path):
 
 def test_colour_for_a_grey_model_needs_grey(tmp_path, refuses):
     path = saved(tmp_path / "a.png", COLOUR)
-    with refuses(cvae.InputError, f"{path}: the model takes grey pictures, found colour; pass --grey to turn it grey"):
+    with refuses(cvae.InputError, f"{path}: the model takes grey images, found colour; pass --grey to turn it grey"):
         cvae.read_images([path], SHAPE)
     luma = COLOUR @ [0.299, 0.587, 0.114]  # ITU-R 601-2
     grey = cvae.read_images([path], SHAPE, grey=True)[0, ..., 0]
@@ -165,9 +165,9 @@ def test_a_level_of_sixteen_bits_can_be_transparent(tmp_path):
 @pytest.mark.parametrize(
     ("array", "why"),
     [
-        (np.float32([[0.5]]), "expected 8 bits a channel, or 16 of grey, found mode F; convert the picture to 8 bits"),
-        (np.int32([[7, 65536]]), "expected 16 bits of grey, 0 to 65535, found 7 to 65536; convert the picture to 8 bits"),
-        (np.int32([[-1, 7]]), "expected 16 bits of grey, 0 to 65535, found -1 to 7; convert the picture to 8 bits"),
+        (np.float32([[0.5]]), "expected 8 bits a channel, or 16 of grey, found mode F; convert the image to 8 bits"),
+        (np.int32([[7, 65536]]), "expected 16 bits of grey, 0 to 65535, found 7 to 65536; convert the image to 8 bits"),
+        (np.int32([[-1, 7]]), "expected 16 bits of grey, 0 to 65535, found -1 to 7; convert the image to 8 bits"),
     ],
 )  # fmt: skip
 def test_more_than_16_bits_are_an_error(array, why, tmp_path, refuses):
@@ -223,7 +223,7 @@ def test_other_bytes_are_an_error_with_their_name():
     for read in (cvae.images.encoded_shape, cvae.images.read_image):
         with pytest.raises(
             cvae.InputError,
-            match=r"^record 7: cannot be read as a picture: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found nothing",
+            match=r"^record 7: cannot be read as an image: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found nothing",
         ):
             read(b"", "record 7")
 
@@ -239,7 +239,7 @@ def test_any_picture_is_brought_into_any_shape(shape):
 
 def test_a_missing_file_is_refused(tmp_path, refuses):
     path = tmp_path / "none.png"
-    message = f"{path}: cannot be read as a picture: [Errno 2] No such file or directory: '{path}'"
+    message = f"{path}: cannot be read as an image: [Errno 2] No such file or directory: '{path}'"
     with refuses(cvae.InputError, message):
         cvae.read_images([path], SHAPE)
 
@@ -256,18 +256,18 @@ def test_a_png_cut_anywhere_is_refused_or_whole(tmp_path):
             outcomes.append("whole")
         except cvae.InputError as error:
             outcomes.append(str(error).split(":", maxsplit=2)[1])
-    assert set(outcomes[:60]) == {" cannot be read as a picture"}
-    assert set(outcomes[60:]) <= {" cannot be read as a picture", "whole"}
+    assert set(outcomes[:60]) == {" cannot be read as an image"}
+    assert set(outcomes[60:]) <= {" cannot be read as an image", "whole"}
 
 
 def test_a_decompression_bomb_is_an_error(tmp_path, monkeypatch, refuses):
     path = saved(tmp_path / "a.png", GREY)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # Pillow warns beyond this and refuses beyond twice it
-    why = "expected at most 10 pixels, found 4x4 (width x height); make the picture smaller"
+    why = "expected at most 10 pixels, found 4x4 (width x height); make the image smaller"
     with refuses(cvae.InputError, f"{path}: {why}"):
         cvae.read_images([path], SHAPE)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 7)
-    with pytest.raises(cvae.InputError, match=r"cannot be read as a picture: .*16 pixels.* exceeds limit of 14 pixels"):
+    with pytest.raises(cvae.InputError, match=r"cannot be read as an image: .*16 pixels.* exceeds limit of 14 pixels"):
         cvae.read_images([path], SHAPE)
 
 
@@ -277,7 +277,7 @@ def test_an_array_that_is_no_picture_names_its_file(extra, tmp_path):
     with path.open("wb") as file:
         np.save(file, np.zeros((1, 4, 4), np.int32))
     with pytest.raises(
-        cvae.InputError, match=rf"a\.{extra}: (expected uint8, bool, or float|cannot be read as a picture)"
+        cvae.InputError, match=rf"a\.{extra}: (expected uint8, bool, or float|cannot be read as an image)"
     ):
         cvae.read_images([path], SHAPE)
 

@@ -149,13 +149,13 @@ def test_content_decides_what_is_a_picture(save, folder):
     assert data.notes[1] == "skipped 3 files: 1 AVIF or HEIC (b.heic), 1 CSV (a.csv), 1 hidden (.c.png)"
     (folder / "7.tif").write_text("x")
     assert refusal(folder, GREY).splitlines()[1] == (
-        "  7.tif: cannot be read as a picture: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found text"
+        "  7.tif: cannot be read as an image: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found text"
     )
 
 
 def test_a_raw_picture_is_skipped_and_not_its_thumbnail_read(save, folder):
     save("1.png", 10), save("2.png", 20), save("3.nef", 30, format="TIFF")
-    assert load_data(folder).notes[1] == "skipped 1 file: 1 raw picture of a camera (3.nef)"
+    assert load_data(folder).notes[1] == "skipped 1 file: 1 raw image of a camera (3.nef)"
 
 
 def test_the_held_out_part_is_as_large_as_asked(save, folder):
@@ -278,10 +278,10 @@ def damaged(save, folder):
 
 
 REASONS = {
-    "cut.jpg": "cannot be read as a picture: image file is truncated",
-    "empty.png": "cannot be read as a picture: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found nothing",
-    "text.png": "cannot be read as a picture: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found text",
-    "nowhere.png": "cannot be read as a picture: [Errno 2] No such file or directory: '{folder}/nowhere.png'",
+    "cut.jpg": "cannot be read as an image: image file is truncated",
+    "empty.png": "cannot be read as an image: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found nothing",
+    "text.png": "cannot be read as an image: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found text",
+    "nowhere.png": "cannot be read as an image: [Errno 2] No such file or directory: '{folder}/nowhere.png'",
 }
 
 
@@ -322,7 +322,7 @@ def test_of_many_bad_pictures_ten_are_named(folder):
 def test_a_picture_that_unpacks_to_gigabytes_is_bad(save, folder, monkeypatch):
     save("1.png"), save("2.png"), save("3.png", size=(5, 4))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 16)
-    why = "3.png: expected at most 16 pixels, found 5x4 (width x height); make the picture smaller"
+    why = "3.png: expected at most 16 pixels, found 5x4 (width x height); make the image smaller"
     assert refusal(folder).splitlines()[1:] == [f"  {why}"]
 
 

@@ -166,7 +166,7 @@ def test_compressed_shards_are_told_by_content(shard, tmp_path, name, compress):
 def test_records_of_raw_pixels_say_what_they_are_and_what_to_do(shard):
     path = shard("a.tfrecord", [example(image_raw=bytes(range(200, 256)), label=number) for number in range(2)])
     assert refusal(path).splitlines()[1] == (
-        f"  {path}: record 1: cannot be read as a picture: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, "
+        f"  {path}: record 1: cannot be read as an image: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, "
         f"found 56 bytes of an unknown kind; raw pixels must be encoded first, as PNG for example"
     )
 
@@ -205,7 +205,7 @@ def test_shards_without_records(shard, tmp_path):
 
 def test_pictures_that_cannot_be_read_are_named_by_their_records(shard):
     path = shard("a.tfrecord", [1, example(image=b"text"), 3, 4])
-    assert refusal(path).splitlines()[1].startswith(f"  {path}: record 1: cannot be read as a picture: ")
+    assert refusal(path).splitlines()[1].startswith(f"  {path}: record 1: cannot be read as an image: ")
     data = load_data(path, DataOptions(skip_bad=True))
     assert sorted(levels(data.train) + levels(data.test)) == [1, 3, 4]
 

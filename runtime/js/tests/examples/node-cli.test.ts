@@ -154,7 +154,7 @@ describe("pictures of every kind", () => {
 
   test.each([
     ["deep.png", "deep.png: expected 8 bits a channel, found 16; save it as plain grey or RGB"],
-    ["colour.png", "colour.png: the model takes grey pictures, found colour; turn it grey"],
+    ["colour.png", "colour.png: the model takes grey images, found colour; turn it grey"],
     ["narrow.png", "narrow.png: the model takes 28x28 pixels (width x height), found 14x56; scale or crop the picture"],
     [
       "bomb.png",

@@ -39,7 +39,7 @@ def numbers_of(model: cvae.Model) -> dict[str, Any]:
         "generate": text(samples),
         "cool": text(model.generate(2, seed=3, temperature=0.5)),
         "images": text(images),
-        "grid": text(cvae.picture_grid(images, columns=3, padding=2, scale=2)),
+        "grid": text(cvae.image_grid(images, columns=3, padding=2, scale=2)),
         "mean": text(codes.mean),
         "logvar": text(codes.logvar),
         "reconstruct": text(model.reconstruct(images[:2])),

@@ -16,9 +16,9 @@ if __name__ == "__main__":
         way = model.interpolate(*cvae.prior_latents(SEED, 0, 2, model.latent_dim), steps=9, method="spherical")
         seen = model.reconstruct(samples[:1])
     # As drawn by `cvae-generate -n 64 --seed 7`.
-    cvae.files.write_file(GOLDEN / "samples.png", cvae.encode_png(cvae.picture_grid(samples, scale=2)))
+    cvae.files.write_file(GOLDEN / "samples.png", cvae.encode_png(cvae.image_grid(samples, scale=2)))
     cvae.files.write_file(
-        GOLDEN / "way.png", cvae.encode_png(cvae.picture_grid(cvae.to_uint8(way), columns=9, padding=2))
+        GOLDEN / "way.png", cvae.encode_png(cvae.image_grid(cvae.to_uint8(way), columns=9, padding=2))
     )
     cvae.files.write_file(GOLDEN / "picture.png", cvae.encode_png(samples[0]))
     cvae.files.write_file(GOLDEN / "reconstruction.png", cvae.encode_png(cvae.to_uint8(seen)[0]))

@@ -6,7 +6,7 @@ import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 
-import { BundleError, CvaeError, InputError, load, pictureGrid, ProviderError } from "cvae-runtime";
+import { BundleError, CvaeError, InputError, load, imageGrid, ProviderError } from "cvae-runtime";
 import { convertIndexedToRgb, decode, encode } from "fast-png";
 
 const USAGE = `usage: cvae.js sample BUNDLE [-n 16] [--seed 0] [--first 0] [--temperature 1] -o samples.png
@@ -36,7 +36,7 @@ async function sample(model, _paths, options) {
 }
 
 async function reconstruct(model, paths, options) {
-  const pictures = await readPictures(paths, model.imageShape);
+  const pictures = await readImages(paths, model.imageShape);
   const { data, shape } = await model.reconstruct(pictures);
   // One row of originals above one row of reconstructions.
   const both = new Float32Array(2 * data.length);
@@ -47,8 +47,8 @@ async function reconstruct(model, paths, options) {
 
 async function score(model, paths, options) {
   const samples = number("samples", options.samples);
-  const pictures = await readPictures(paths, model.imageShape);
-  const { elbo, reconstruction, kl, iwBound } = await model.score(pictures, { ...drawsOf(options), samples });
+  const images = await readImages(paths, model.imageShape);
+  const { elbo, reconstruction, kl, iwBound } = await model.score(images, { ...drawsOf(options), samples });
   for (const [i, file] of paths.entries()) {
     const nats = { elbo: elbo[i], reconstruction: reconstruction[i], kl: kl[i], iw_bound: iwBound[i] };
     console.log(JSON.stringify({ file, ...nats }));
@@ -69,13 +69,13 @@ function number(name, value) {
   throw new UsageError(`--${name}: expected a number, found ${value}`);
 }
 
-async function readPictures(paths, shape) {
-  const pictures = await Promise.all(paths.map((path) => readPicture(path, shape)));
+async function readImages(paths, shape) {
+  const pictures = await Promise.all(paths.map((path) => readImage(path, shape)));
   return { data: Uint8Array.from(pictures.flatMap((pixels) => [...pixels])), shape: [paths.length, ...shape] };
 }
 
 /** The raw pixels of a PNG file for the model; transparent pixels become white, or black if all visible ones are white. */
-async function readPicture(path, [height, width, channels]) {
+async function readImage(path, [height, width, channels]) {
   let png, levels;
   const file = await readFile(path).catch((error) => {
     throw new InputError(`${path}: cannot be read as PNG: ${error.message}`);
@@ -103,7 +103,7 @@ async function readPicture(path, [height, width, channels]) {
     const alpha = stored % 2 ? 1 : levels[stored * (i + 1) - 1] / 255;
     const colour = [0, 1, 2].map((c) => levels[stored * i + (stored < 3 ? 0 : c)] * alpha + paper * (1 - alpha));
     if (channels === 1 && colour.some((level) => level !== colour[0])) {
-      throw new InputError(`${path}: the model takes grey pictures, found colour; turn it grey`);
+      throw new InputError(`${path}: the model takes grey images, found colour; turn it grey`);
     }
     pixels.set(colour.slice(0, channels).map(Math.round), channels * i);
   }
@@ -121,7 +121,7 @@ function paperBelow(levels, stored) {
 async function writePicture(path, images, columns) {
   const [, imageHeight, imageWidth, channels] = images.shape;
   const scale = Math.max(imageHeight, imageWidth) <= 64 ? 2 : 1;
-  const { data, width, height } = pictureGrid(images, { scale, ...(columns && { columns }) });
+  const { data, width, height } = imageGrid(images, { scale, ...(columns && { columns }) });
   const levels = data.filter((_, i) => i % 4 < channels);
   // Write in a new folder: any file name beside the target may be in use.
   const folder = await mkdtemp(join(dirname(path), ".cvae-")).catch((error) => {

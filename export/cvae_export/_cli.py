@@ -149,7 +149,7 @@ class _Output(_Range):
 @click.option(
     "--data",
     type=click.Path(),
-    help="Images to verify with, in any form that cvae-train takes; for RUN, the images that it was trained on.  "
+    help="Images to verify with, in any format that cvae-train takes; for RUN, the images that it was trained on.  "
     "[default: where RUN found them; none for --encoder]",
 )
 @click.option(

@@ -180,5 +180,5 @@ def _model(model: Mapping[str, Any]) -> str:
     return f"images {height}x{width}x{channels}, {model['latent_dim']} latents, likelihood {model['likelihood']}"
 
 
-def _or_unknown(value: float | None, form: str) -> str:
-    return "not measured" if value is None else form.format(value)
+def _or_unknown(value: float | None, template: str) -> str:
+    return "not measured" if value is None else template.format(value)

@@ -20,7 +20,7 @@ from ._errors import (
     ProviderError,
     TargetExistsError,
 )
-from ._images import encode_gif, encode_png, picture_grid, read_images, to_uint8
+from ._images import encode_gif, encode_png, image_grid, read_images, to_uint8
 from ._math import posterior_noise, prior_latents
 from ._model import Model, load
 from ._score import Posterior, Scores
@@ -43,9 +43,9 @@ __all__ = [
     "check_golden",
     "encode_gif",
     "encode_png",
+    "image_grid",
     "load",
     "packaged_bundle",
-    "picture_grid",
     "posterior_noise",
     "prior_latents",
     "read_bundle",

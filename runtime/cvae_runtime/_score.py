@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from ._bundle import DECODER_OUTPUTS, Preprocessing
+from ._bundle import LIKELIHOOD_OUTPUTS, Preprocessing
 from ._errors import InputError
 from ._math import gaussian_kl, gaussian_log_density, log_likelihood, posterior_noise, reparameterize, targets_of
 
@@ -52,9 +52,9 @@ class Scores:
 
 def check_likelihood(likelihood: str) -> None:
     """Raise `InputError` unless this version can score images under ``likelihood``."""
-    if likelihood not in DECODER_OUTPUTS:
+    if likelihood not in LIKELIHOOD_OUTPUTS:
         raise InputError(
-            f"the bundle's likelihood is {likelihood!r}, and this version scores {', '.join(DECODER_OUTPUTS)}; "
+            f"the bundle's likelihood is {likelihood!r}, and this version scores {', '.join(LIKELIHOOD_OUTPUTS)}; "
             f"update cvae-toolkit"
         )
 

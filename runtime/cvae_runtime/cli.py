@@ -7,7 +7,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from ._last_resort import report_error
+from ._error_report import report_error
 from ._system import drop_stdout_that_fails, guard_streams, printable_handler
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])

@@ -3,7 +3,7 @@
     import cvae_runtime.ray
     samples = cvae_runtime.ray.generate(1_000_000, seed=7)    # a Ray Dataset of index and image
     samples.write_parquet("/shared/digits")
-    codes = cvae_runtime.ray.encode("/shared/pictures")       # adds mean, logvar and elbo
+    codes = cvae_runtime.ray.encode("/shared/images")         # adds mean, logvar and elbo
 
 A sample is a function of seed and index. So it has the same bits on one machine and on many, and Ray computes the
 samples of a failed machine again.

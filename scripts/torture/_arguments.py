@@ -27,7 +27,7 @@ _TRACEBACK = ("-v", "--verbose")  # with these, errors are printed with their tr
 LINES = (
     ("cvae-generate", "-n", "4", "--seed", "7", "--first", "2", "--temperature", "0.5", "-o", "a.png", "--scale", "2"),
     ("cvae-generate", "b", "--shard-size", "10", "--format", "npy", "--dtype", "uint8", "--resume", "-o", "s", "-q"),
-    ("cvae-generate", "--reconstruct", "a.png", "b.png", "--resize", "--gray", "--separate", "--receipt", "r.json"),
+    ("cvae-generate", "--reconstruct", "a.png", "b.png", "--resize", "--grey", "--separate", "--receipt", "r.json"),
     ("cvae-generate", "--manifold", "--provider", "cpu", "--threads", "2", "--precision", "int8", "-o", "a.png"),
     ("cvae-generate", "--traverse", "3", "--gif", "--captions", "--seed", "5", "--overwrite"),
     ("cvae-generate", "--interpolate", "3", "8", "--method", "linear", "--steps", "9"),

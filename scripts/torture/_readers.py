@@ -62,7 +62,7 @@ def readers() -> dict[str, Reader]:
         "npy": Reader("a.npy", tuple(npy), lambda path: cvae.images.as_images(cvae.images.read_npy(path), str(path))),
         "npy mapped": Reader("a.npy", tuple(npy), _read_all),
         "npz": Reader("a.npz", tuple(archives), lambda path: cvae.images.read_npz(path, ("x_train", "x_test"))),
-        "picture": Reader("a.png", tuple(map(_picture, _FORMATS)), _read_picture),
+        "picture": Reader("a.png", tuple(map(_picture, _FORMATS)), _read_image),
         "manifest": Reader(
             "m.json",
             ((bundle / cvae.bundle.MANIFEST_NAME).read_bytes(),),
@@ -100,19 +100,19 @@ _FORMATS = (
 
 
 def _picture(kind: tuple[str, str]) -> bytes:
-    form, mode = kind
+    file_format, mode = kind
     file = io.BytesIO()
-    Image.radial_gradient("L").resize((11, 9)).convert(mode).save(file, form)
+    Image.radial_gradient("L").resize((11, 9)).convert(mode).save(file, file_format)
     return file.getvalue()
 
 
-def _read_picture(path: Path) -> object:
+def _read_image(path: Path) -> object:
     cvae.images.encoded_shape(path, str(path))
-    return cvae.read_images([path], SHAPE, resize=True, gray=True)
+    return cvae.read_images([path], SHAPE, resize=True, grey=True)
 
 
 def _read_all(path: Path) -> object:
-    source = open_images(path, SHAPE, resize=True, gray=True)
+    source = open_images(path, SHAPE, resize=True, grey=True)
     return source.read(0, min(source.count, 100))
 
 

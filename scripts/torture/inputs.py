@@ -144,7 +144,7 @@ _SCRIPTS = {
             "--traverse",
             "--manifold",
         ),
-        *("--interpolate", "--resize", "--gray", "--invert", "--provider", "--precision", "--threads", "--format"),
+        *("--interpolate", "--resize", "--grey", "--invert", "--provider", "--precision", "--threads", "--format"),
         *(
             "--dtype",
             "--separate",
@@ -159,7 +159,7 @@ _SCRIPTS = {
         *("-o", "--output", "-q"),
     ),
     "cvae-encode": (
-        *("--resize", "--gray", "--invert", "--samples", "--seed", "--top-anomalies", "--anomalies", "--provider"),
+        *("--resize", "--grey", "--invert", "--samples", "--seed", "--top-anomalies", "--anomalies", "--provider"),
         *("--precision", "--threads", "--format", "--receipt", "--overwrite", "-o", "-q"),
     ),
     "cvae-train": (

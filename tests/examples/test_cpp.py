@@ -92,7 +92,7 @@ def test_samples_match_python(sample, tmp_path, bundle, seed, first, count, name
         images = model.generate(count, seed=seed, first=first)
     assert_latents(floats(tmp_path / "z.bin", z.shape), z)
     np.testing.assert_allclose(floats(tmp_path / "probs.bin", images.shape), images, rtol=0, atol=1e-5)
-    assert_levels(pixels(tmp_path / name, images.shape[3]), cvae.picture_grid(cvae.to_uint8(images)))
+    assert_levels(pixels(tmp_path / name, images.shape[3]), cvae.image_grid(cvae.to_uint8(images)))
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_reconstructions_match_python(sample, tmp_path, bundle):
     assert sample(bundle, *asked, "--latents", "z.bin", "--raw", "probs.bin", "-o", "both") == (0, "")
     np.testing.assert_allclose(floats(tmp_path / "z.bin", mean.shape), mean, rtol=0, atol=1e-4)
     np.testing.assert_allclose(floats(tmp_path / "probs.bin", again.shape), again, rtol=0, atol=1e-5)
-    both = cvae.picture_grid(np.concatenate([images, cvae.to_uint8(again)]), columns=3)
+    both = cvae.image_grid(np.concatenate([images, cvae.to_uint8(again)]), columns=3)
     found = pixels(tmp_path / "both", images.shape[3])
     assert_levels(found, both)
     half = found.shape[0] // 2  # the originals are unchanged

@@ -15,7 +15,7 @@ def test_samples_match_the_runtime(get, model):
     expected = model.generate(5, seed=2**64 - 1, first=7, temperature=0.5)
     url = f"/sample?count=5&seed={2**64 - 1}&first=7&temperature=0.5"
     np.testing.assert_allclose(array_of(get(url + "&format=json")), expected, rtol=0, atol=1e-6)
-    grid = cvae.picture_grid(cvae.to_uint8(expected))[..., 0]
+    grid = cvae.image_grid(cvae.to_uint8(expected))[..., 0]
     assert np.abs(picture_of(get(url)).astype(int) - grid).max() <= 1
 
 
@@ -47,14 +47,14 @@ def test_pictures_are_changed_only_on_request(post, model):
     digit = digits(model, 1)[0]
     colour = np.stack([255 - digit.repeat(2, 0).repeat(2, 1)] * 3, axis=-1)
     file = png(colour)
-    again = picture_of(post("/reconstruct?resize=true&gray=true&invert=true", file))
-    expected = np.bitwise_not(cvae.images.fit_picture(colour, (28, 28, 1)))
+    again = picture_of(post("/reconstruct?resize=true&grey=true&invert=true", file))
+    expected = np.bitwise_not(cvae.images.fit_image(colour, (28, 28, 1)))
     assert np.abs(again.astype(int) - cvae.to_uint8(model.reconstruct(expected[None]))[0, ..., 0]).max() <= 1
     assert error_of(post("/score", file)) == (
         400,
-        "0.png: the model takes grey pictures, found colour; add gray=true to turn it grey",
+        "0.png: the model takes grey images, found colour; add grey=true to turn it grey",
     )
-    assert error_of(post("/score?gray=true", file)) == (
+    assert error_of(post("/score?grey=true", file)) == (
         400,
         "0.png: the model takes 28x28 pixels (width x height), found 56x56; add resize=true to scale and crop it",
     )
@@ -121,17 +121,17 @@ def bomb(width, height):
 def test_hostile_uploads_are_refused(post):
     assert error_of(post("/score?resize=true", bomb(2500, 2000))) == (
         400,
-        "0.png: expected at most 4,000,000 pixels, found 2500x2000 (width x height); make the picture smaller",
+        "0.png: expected at most 4,000,000 pixels, found 2500x2000 (width x height); make the image smaller",
     )
     status, error = error_of(post("/score?resize=true", bomb(60_000, 60_000)))
     assert (status, error.split(",")[0]) == (
         400,
-        "0.png: cannot be read as a picture: Image size (3600000000 pixels) exceeds limit of 8000000 pixels",
+        "0.png: cannot be read as an image: Image size (3600000000 pixels) exceeds limit of 8000000 pixels",
     )
     found = error_of(post("/score", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 28 28\n"))
     assert found == (400, "0.png: expected a picture, PNG, JPEG, GIF, BMP, WebP; found something else")
     status, error = error_of(post("/score", bomb(28, 28)[:45]))
-    assert (status, error.startswith("0.png: cannot be read as a picture: ")) == (400, True)
+    assert (status, error.startswith("0.png: cannot be read as an image: ")) == (400, True)
     assert error_of(post("/score", bomb(28, 28), bytes(3000), max_upload=2000)) == (
         413,
         "a request's body must have at most 2,000 bytes; send less at a time",

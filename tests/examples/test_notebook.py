@@ -76,11 +76,11 @@ def test_pictures(executed):
     cells, folder = executed
     with np.load(folder / "digits.npz") as arrays:
         digits = arrays["x_test"][:8]
-    grid = cvae.picture_grid(digits, 8, scale=2)[..., 0]
+    grid = cvae.image_grid(digits, 8, scale=2)[..., 0]
     np.testing.assert_array_equal(picture_of(cells["data"]), grid)
     np.testing.assert_array_equal(picture_of(cells["encode"])[: len(grid)], grid)
     with cvae.load(folder / "my-model") as model:
-        samples = cvae.picture_grid(cvae.to_uint8(model.generate(32, seed=7)), 8, scale=2)[..., 0]
+        samples = cvae.image_grid(cvae.to_uint8(model.generate(32, seed=7)), 8, scale=2)[..., 0]
         assert np.abs(picture_of(cells["generate"]).astype(int) - samples).max() <= 1
     rows = {"typical": 4, "score": 1, "interpolate": 3, "embed": 2}
     assert {name: picture_of(cells[name]).shape[0] for name in rows} == {name: 57 * n + 1 for name, n in rows.items()}

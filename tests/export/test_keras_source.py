@@ -128,7 +128,7 @@ def own_codes(encoder, images):
 
 
 @pytest.mark.parametrize(
-    ("name", "form"),
+    ("name", "kind"),
     [
         ("tutorial", ".keras"),
         ("tutorial", "SavedModel"),
@@ -138,10 +138,10 @@ def own_codes(encoder, images):
         ("normalised", "object"),
     ],
 )
-def test_the_runtime_gives_the_models_own_numbers(pairs, saved, name, form, tmp_path):
+def test_the_runtime_gives_the_models_own_numbers(pairs, saved, name, kind, tmp_path):
     encoder, decoder = pairs[name]
-    with keras.saving.custom_object_scope({"Draw": Draw} if form == ".keras" else {}):
-        result = export_models(*(pairs[name] if form == "object" else saved[name, form]), tmp_path / "bundle")
+    with keras.saving.custom_object_scope({"Draw": Draw} if kind == ".keras" else {}):
+        result = export_models(*(pairs[name] if kind == "object" else saved[name, kind]), tmp_path / "bundle")
     images = np.random.default_rng(1).integers(0, 256, (5, *encoder.input_shape[1:]), np.uint8)
     mean, logvar = own_codes(encoder, images / np.float32(255))
     pixels = decoder(mean, training=False)

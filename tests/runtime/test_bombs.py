@@ -69,16 +69,16 @@ def test_postscript_does_not_start_ghostscript(tmp_path):
     Image.new("L", (8, 8)).save(path, "EPS")
     with pytest.raises(
         cvae.InputError,
-        match=r"a\.png: cannot be read as a picture: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found PostScript",
+        match=r"a\.png: cannot be read as an image: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found PostScript",
     ):
         cvae.read_images([path], (8, 8, 1))
 
 
-@pytest.mark.parametrize("form", ["BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP"])
-def test_the_content_decides_the_format(form, tmp_path):
+@pytest.mark.parametrize("file_format", ["BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP"])
+def test_the_content_decides_the_format(file_format, tmp_path):
     path = tmp_path / "a.png"
-    Image.new("L", (8, 8), 200).save(path, form)
-    assert abs(int(cvae.read_images([path], (8, 8, 1), gray=True)[0, 0, 0, 0]) - 200) <= 2
+    Image.new("L", (8, 8), 200).save(path, file_format)
+    assert abs(int(cvae.read_images([path], (8, 8, 1), grey=True)[0, 0, 0, 0]) - 200) <= 2
 
 
 def test_a_multi_picture_file_is_read(tmp_path):
@@ -112,7 +112,7 @@ def test_special_files_are_not_read(special_file, refuses):
         lambda path: cvae.images.read_npy(path, mapped=True),
         lambda path: cvae.images.read_npz(path, ["x"]),
         lambda path: cvae.images.read_idx(path, 3),
-        lambda path: cvae.images.read_picture(path, str(path)),
+        lambda path: cvae.images.read_image(path, str(path)),
         lambda path: cvae.images.encoded_shape(path, str(path)),
         cvae.images.file_kind,
     )

@@ -29,15 +29,15 @@ def test_images_that_do_not_fit_need_an_option(run):
     photo = np.full((40, 60, 3), 250, np.uint8)
     photo[5:35, 28:32] = 20
     Image.fromarray(photo).save("photo.png")
-    message = "Error: photo.png: the model takes grey pictures, found colour; pass --gray to turn it grey\n"
+    message = "Error: photo.png: the model takes grey images, found colour; pass --grey to turn it grey\n"
     assert run("--reconstruct", "photo.png") == (1, b"", message)
     message = (
         "Error: photo.png: the model takes 28x28 pixels (width x height), found 60x40; "
         "pass --resize to scale and crop it\n"
     )
-    assert run("--reconstruct", "photo.png", "--gray") == (1, b"", message)
+    assert run("--reconstruct", "photo.png", "--grey") == (1, b"", message)
     found = []
-    for options in (["--resize", "--gray"], ["--resize", "--gray", "--invert"]):
+    for options in (["--resize", "--grey"], ["--resize", "--grey", "--invert"]):
         assert run("--reconstruct", "photo.png", *options, "-o", "a.npz", "--overwrite") == (0, b"", "")
         found.append(cvae.images.read_npz(Path("a.npz"), ["originals"])[0])
     np.testing.assert_array_equal(found[1], 255 - found[0])
@@ -83,7 +83,7 @@ def test_an_existing_folder_of_images_needs_overwrite(run, tiny_bundle):
             ["-n", "10001"],
             "10,001 images are too many for one png (at most 10,000); pass --format npy or --separate",
         ),
-        (["--reconstruct", "none.png"], "none.png: cannot be read as a picture: [Errno 2] No such file or directory"),
+        (["--reconstruct", "none.png"], "none.png: cannot be read as an image: [Errno 2] No such file or directory"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -107,7 +107,7 @@ def test_errors_are_1_with_one_message_and_no_output(arguments, message, run, ti
             ["--reconstruct", "a.png", "--temperature", "1"],
             "--count, --first and --temperature are for samples, not for --reconstruct",
         ),
-        (["--invert"], "--resize, --gray and --invert are for --reconstruct, --interpolate and --traverse"),
+        (["--invert"], "--resize, --grey and --invert are for --reconstruct, --interpolate and --traverse"),
         (["--reconstruct"], "Option '--reconstruct' requires an argument."),
         (["--reconstruct", "-o", "a.png"], "Option '--reconstruct' requires an argument."),
         (["-n", "many"], "Invalid value for '-n' / '--count': 'many' is not a valid integer."),
@@ -185,7 +185,7 @@ def test_rows_of_an_array_are_flat_images_or_an_error(run, tiny_bundle, tiny):
         np.testing.assert_array_equal(found["originals"], tiny.images)
     np.save("other.npy", np.zeros((400, 784), np.uint8))
     message = (
-        "Error: other.npy: expected an array of shape (4, 4), one picture, or (N, 16), flat pictures, found shape (400, 784); "
-        "for one picture of another size use array[None], for flat ones array.reshape(-1, H, W)\n"
+        "Error: other.npy: expected an array of shape (4, 4), one image, or (N, 16), flat images, found shape (400, 784); "
+        "for one image of another size use array[None], for flat ones array.reshape(-1, H, W)\n"
     )
     assert run(tiny_bundle, "--reconstruct", "other.npy", "--resize") == (1, b"", message)

@@ -46,7 +46,7 @@ def test_the_images_are_described_before_training(cvae_train, tmp_path, tiny_dat
         0,
         [
             "train/ is trained on, Val/ is the test set, since there is no other",
-            "passed over 1 file: 1 text (notes)",
+            "skipped 1 file: 1 text (notes)",
         ],
     )
     white = (tiny_data.train >= 128).mean()
@@ -336,7 +336,7 @@ def test_pictures_that_cannot_be_read_end_it(cvae_train, pictures, tmp_path):
         1,
         [
             f"Error: {pictures}: 1 of 21 images cannot be read; fix or remove them, or pass --skip-bad to train without them:",
-            "  bad.jpg: cannot be read as a picture: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found text",
+            "  bad.jpg: cannot be read as an image: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found text",
         ],
     )
     assert not (tmp_path / "run").exists()

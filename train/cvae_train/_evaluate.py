@@ -181,8 +181,8 @@ def _stderr(values: Floats) -> float | None:
     return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
 
 
-def _or_dash(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
+def _or_dash(value: float | None, spec: str) -> str:
+    return "-" if value is None else format(value, spec)
 
 
 def _encode(model: CVAE, images: NDArray[np.uint8], binarize_at: int | None) -> tuple[Any, Any]:

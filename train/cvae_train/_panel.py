@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cvae_runtime import picture_grid, prior_latents, to_uint8
+from cvae_runtime import image_grid, prior_latents, to_uint8
 
 from ._evaluate import Evaluation
 from ._model import CVAE, preprocess
@@ -86,6 +86,6 @@ def _draw_kl(axes: Any, evaluation: Evaluation) -> None:
 
 
 def _show(axes: Any, images: NDArray[np.float32], columns: int, title: str) -> None:
-    axes.imshow(picture_grid(to_uint8(images), columns).squeeze(), cmap="gray", vmin=0, vmax=255)
+    axes.imshow(image_grid(to_uint8(images), columns).squeeze(), cmap="gray", vmin=0, vmax=255)
     axes.set_title(title)
     axes.axis("off")

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cvae_runtime import encode_png, picture_grid, to_uint8
+from cvae_runtime import encode_png, image_grid, to_uint8
 from cvae_runtime.files import write_file
 from cvae_runtime.system import require
 
@@ -51,7 +51,7 @@ class TensorBoard(Callback):
             for tag, name in _SCALARS.items():
                 if (value := getattr(record, name)) is not None:
                     tf.summary.scalar(tag, value)
-            tf.summary.image("samples", picture_grid(to_uint8(samples))[np.newaxis])
+            tf.summary.image("samples", image_grid(to_uint8(samples))[np.newaxis])
         self._writer.flush()
 
     def on_train_end(self, result: RunResult) -> None:
@@ -62,7 +62,7 @@ class TensorBoard(Callback):
         means, _ = result.model.encode(preprocess(self._images, result.config.binarize_at))
         lines = ("\t".join(f"{number:.6g}" for number in mean) for mean in means.numpy())
         write_file(self._folder / "latents.tsv", "\n".join([*lines, ""]).encode())
-        write_file(self._folder / "sprite.png", encode_png(picture_grid(self._images, padding=0)))
+        write_file(self._folder / "sprite.png", encode_png(image_grid(self._images, padding=0)))
         config = projector.ProjectorConfig()
         embedding = config.embeddings.add()
         embedding.tensor_name = "means of q(z|x), test images"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cvae_runtime import InputError, prior_latents
 from cvae_runtime.files import move_file, write_file
-from cvae_runtime.images import read_npz, read_picture
+from cvae_runtime.images import read_image, read_npz
 
 from ._config import TrainConfig
 from ._data import Dataset, describe_images, load_data
@@ -179,7 +179,7 @@ def _check_resumable(folder: RunFolder, loop: Loop, history: Sequence[EpochRecor
     """Raise `InputError` if a file that the end of the run will need is missing or damaged."""
     try:
         for epoch in gif_epochs(len(history)):
-            read_picture(folder.sample(epoch), str(folder.sample(epoch)))
+            read_image(folder.sample(epoch), str(folder.sample(epoch)))
         if loop.config.patience and history:
             read_npz(folder.best, [variable.path for variable in loop.model.variables])
     except InputError as error:

@@ -9,7 +9,7 @@ async function show() {
   const locate = (bundle) => new URL(`${bundle}/`, location.href);
   const runtime = await Runtime.open(cvae, locate, { provider });
   const images = await runtime.first();
-  const { data, width, height } = cvae.pictureGrid(images);
+  const { data, width, height } = cvae.imageGrid(images);
   const canvas = document.querySelector("canvas");
   Object.assign(canvas, { width, height });
   canvas.getContext("2d").putImageData(new ImageData(data, width, height), 0, 0);

@@ -10,7 +10,7 @@ from fastapi import HTTPException
 from fastapi.responses import JSONResponse, Response
 from numpy.typing import NDArray
 
-from cvae_runtime import encode_png, picture_grid, to_uint8
+from cvae_runtime import encode_png, image_grid, to_uint8
 
 
 class Format(enum.StrEnum):
@@ -50,12 +50,12 @@ def _quality(media_type: str, accept: str) -> float:
     return next((found[media_range] for media_range in ranges if media_range in found), 0.0)
 
 
-def pictures(images: NDArray[np.float32], form: Format) -> Response:
+def pictures(images: NDArray[np.float32], answer_format: Format) -> Response:
     """Respond with images in [0, 1], (N, H, W, C): a PNG grid, or all values in JSON."""
-    if form is Format.json:
+    if answer_format is Format.json:
         return JSONResponse({"images": tensor(images)})
-    grid = picture_grid(to_uint8(images), padding=0 if len(images) == 1 else 1)
-    return Response(encode_png(grid, optimize=False), media_type=MEDIA_TYPES[form])
+    grid = image_grid(to_uint8(images), padding=0 if len(images) == 1 else 1)
+    return Response(encode_png(grid, optimize=False), media_type=MEDIA_TYPES[answer_format])
 
 
 def tensor(array: NDArray[Any]) -> dict[str, Any]:

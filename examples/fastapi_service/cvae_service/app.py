@@ -45,11 +45,11 @@ def create_app(settings: Settings) -> FastAPI:
         await engine.close()  # by now the server has answered or cancelled all requests
 
     async def uploads(
-        images: list[UploadFile], *, resize: bool = False, gray: bool = False, invert: bool = False
+        images: list[UploadFile], *, resize: bool = False, grey: bool = False, invert: bool = False
     ) -> Images:
         check_limit("images", len(images), settings.max_count)
         files = [(await image.read(), image.filename or "a picture") for image in images]
-        return await reader(files, resize=resize, gray=gray, invert=invert)
+        return await reader(files, resize=resize, grey=grey, invert=invert)
 
     Uploaded = Annotated[Any, Depends(uploads)]
 
@@ -69,10 +69,10 @@ def create_app(settings: Settings) -> FastAPI:
         accept: Accept = "*/*",
     ) -> Response:
         """Draw samples."""
-        form = choose_format(asked, accept, [Format.png, Format.json])
+        answer_format = choose_format(asked, accept, [Format.png, Format.json])
         check_limit("count", count, settings.max_count)
         images = await engine.sample(count, seed, first, temperature)
-        return await asyncio.to_thread(pictures, images, form)
+        return await asyncio.to_thread(pictures, images, answer_format)
 
     @app.post("/reconstruct")
     async def reconstruct(
@@ -85,9 +85,9 @@ def create_app(settings: Settings) -> FastAPI:
         accept: Accept = "*/*",
     ) -> Response:
         """Encode and decode pictures, through the posterior's mean or a draw of it."""
-        form = choose_format(asked, accept, [Format.png, Format.json])
+        answer_format = choose_format(asked, accept, [Format.png, Format.json])
         again = await engine.reconstruct(images, sample=sample, seed=seed, first=first)
-        return await asyncio.to_thread(pictures, again, form)
+        return await asyncio.to_thread(pictures, again, answer_format)
 
     @app.post("/score")
     async def score(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cvae_runtime import InputError
-from cvae_runtime.images import encoded_shape, fit_picture, read_picture
+from cvae_runtime.images import encoded_shape, fit_image, read_image
 
 from .batching import BusyError
 
@@ -76,7 +76,7 @@ class Reader:
 def limit_pixels(most: int) -> None:
     """Let Pillow reject pictures of more pixels by their headers: a few kilobytes can unpack to gigabytes.
 
-    This is a setting of the whole process. `read_picture` turns Pillow's warnings into errors.
+    This is a setting of the whole process. `read_image` turns Pillow's warnings into errors.
     """
     Image.MAX_IMAGE_PIXELS = most
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -98,7 +98,7 @@ def count_pixels(files: Sequence[tuple[bytes, str]]) -> int:
 
 
 def read_upload(
-    data: bytes, name: str, shape: tuple[int, int, int], *, resize: bool, gray: bool, invert: bool
+    data: bytes, name: str, shape: tuple[int, int, int], *, resize: bool, grey: bool, invert: bool
 ) -> NDArray[np.uint8]:
     """Read one encoded picture for the model, and change it only as the options say.
 
@@ -106,7 +106,7 @@ def read_upload(
         data: the file.
         name: its name in messages.
         shape: (H, W, C) of the model.
-        resize, gray, invert: options of `cvae_runtime.read_images`.
+        resize, grey, invert: options of `cvae_runtime.read_images`.
 
     Returns:
         uint8 (H, W, C).
@@ -114,14 +114,14 @@ def read_upload(
     Raises:
         InputError: it cannot be read, is too large, or does not fit and the matching option was not given.
     """
-    picture = read_picture(data, name)
+    picture = read_image(data, name)
     height, width, channels = shape
-    if channels == 1 and picture.mode != "L" and not gray:
-        raise InputError(f"{name}: the model takes grey pictures, found colour; add gray=true to turn it grey")
+    if channels == 1 and picture.mode != "L" and not grey:
+        raise InputError(f"{name}: the model takes grey images, found colour; add grey=true to turn it grey")
     if picture.size != (width, height) and not resize:
         raise InputError(
             f"{name}: the model takes {width}x{height} pixels (width x height), found {picture.width}x{picture.height}; "
             f"add resize=true to scale and crop it"
         )
-    image = fit_picture(picture, shape)
+    image = fit_image(picture, shape)
     return np.bitwise_not(image) if invert else image

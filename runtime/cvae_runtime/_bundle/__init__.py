@@ -2,7 +2,7 @@
 
 from .golden import Golden, GoldenCase, GoldenLatents, parse_golden
 from .manifest import (
-    DECODER_OUTPUTS,
+    LIKELIHOOD_OUTPUTS,
     MANIFEST_NAME,
     GoldenInfo,
     GraphInfo,
@@ -21,7 +21,7 @@ from .select import choose_graph
 
 __all__ = [
     "BUNDLE_LAYOUT",
-    "DECODER_OUTPUTS",
+    "LIKELIHOOD_OUTPUTS",
     "MANIFEST_NAME",
     "Bundle",
     "Golden",

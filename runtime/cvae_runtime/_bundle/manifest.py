@@ -19,7 +19,7 @@ MANIFEST_NAME = "manifest.json"
 
 # The decoder's outputs for each known likelihood: float32 [batch, H, W, C] each; a mixture's parameters are
 # [batch, H, W, C, K].
-DECODER_OUTPUTS: Mapping[str, tuple[str, ...]] = {
+LIKELIHOOD_OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "bernoulli": ("probs",),
     "discretized-logistic": ("probs", "log_scale"),
     "discretized-logistic-mixture": ("probs", "location", "log_scale", "mixture_logits"),
@@ -79,7 +79,7 @@ class ModelInfo:
     @property
     def decoder_outputs(self) -> tuple[str, ...]:
         """Names of the decoder's outputs that the likelihood needs; ("probs",) for an unknown likelihood."""
-        return DECODER_OUTPUTS.get(self.likelihood, ("probs",))
+        return LIKELIHOOD_OUTPUTS.get(self.likelihood, ("probs",))
 
 
 @dataclasses.dataclass(frozen=True)

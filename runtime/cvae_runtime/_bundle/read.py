@@ -11,8 +11,8 @@ from pathlib import Path
 
 from .._errors import BundleError, IntegrityError
 from .._system import Layout, Owns, owns_names
+from .check_path import check_bundle_path
 from .manifest import MANIFEST_NAME, GoldenInfo, GraphInfo, Manifest, parse_manifest
-from .no_bundle import check_bundle_path
 from .plain_graph import check_plain_graph
 
 _MANIFEST_LIMIT = 1 << 20  # bytes; a manifest takes some kilobytes

@@ -1,18 +1,22 @@
-"""``--engine ray``: run the parts of a job as tasks of a Ray cluster."""
+"""``--engine ray``: run the tasks of a job on a Ray cluster."""
 
 import contextlib
+import dataclasses
 import itertools
 import logging
 import os
 import socket
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .._bundle import Precision
 from .._errors import CvaeError, InputError
-from .._jobs import Work
+from .._model import Model
 from .model import RemoteModel, ray
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 _RETRIES = 10  # of a task whose worker or machine dies; the limit stops a task that kills every worker
 _ANSWER = 10.0  # seconds to wait for a cluster's head
@@ -56,62 +60,61 @@ def check_reachable(address: str) -> None:
     socket.create_connection((host, int(port)), _ANSWER).close()
 
 
-def on_cluster(
-    address: str | None,
-    workers: int | None,
-    bundle: Path | None,
-    provider: str,
-    precision: Precision,
-    threads: int,
-    work: Work,
-    parts: Mapping[str, range],
-    *,
-    ordered: bool = False,
-) -> Generator[tuple[str, Any], None, None]:
-    """Run each part as a task, on any machine with free cores; yield names and results as the tasks complete.
+@dataclasses.dataclass(frozen=True)
+class OnCluster:
+    """`Executor` that runs each task as a task of Ray, on any machine with free cores.
 
-    Args:
+    Attributes:
         address: address of the cluster; see `_cluster`.
         workers: largest number of tasks at a time; default: twice the number that the cluster can run.
-        bundle, provider, precision, threads: arguments of the model for ``work``; a task takes ``threads`` cores.
-        work: called as ``work(model, name, indices)``; it may run twice, so it must write a whole result or none.
-        parts: indices by name.
-        ordered: yield results in the order of ``parts``.
+        bundle, provider, precision, threads: arguments of the tasks' model; a task takes ``threads`` cores.
+        ordered: yield results in the order of the tasks, not of their completion.
 
-    Raises:
-        InputError: there is no cluster at the address.
-        CvaeError: a task raised it, or Ray gave up on a task.
+    Calling it raises `InputError` if there is no cluster at the address, an error of the work, or `CvaeError` if Ray
+    gave up on a task.
     """
-    with _cluster(address):
-        remote = RemoteModel.put(bundle, provider, precision, threads)
-        task = ray.remote(max_retries=_RETRIES, **remote.resources)(_do)
-        waiting = iter(parts.items())
-        running: dict[Any, str] = {}
-        try:
-            while True:
-                for name, indices in itertools.islice(waiting, max(0, (workers or _room(threads)) - len(running))):
-                    running[task.remote(remote, work, name, indices)] = name
-                if not running:
-                    return
-                (done, *_), _ = ray.wait(list(running)[: 1 if ordered else None], num_returns=1)
-                name = running.pop(done)
-                yield name, _result(done, name)
-        finally:
-            for left in running:
-                ray.cancel(left)
-            ray.wait(list(running), num_returns=len(running), timeout=_LEAVE)
+
+    address: str | None
+    workers: int | None
+    bundle: Path | None
+    provider: str
+    precision: Precision
+    threads: int
+    ordered: bool = False
+
+    def __call__(
+        self, work: Callable[[Model, Task], Result], tasks: Sequence[Task]
+    ) -> Generator[tuple[Task, Result], None, None]:
+        """Run the tasks."""
+        with _cluster(self.address):
+            remote = RemoteModel.put(self.bundle, self.provider, self.precision, self.threads)
+            start = ray.remote(max_retries=_RETRIES, **remote.resources)(_do).remote
+            waiting = iter(tasks)
+            running: dict[Any, Task] = {}
+            try:
+                while True:
+                    for task in itertools.islice(waiting, max(0, (self.workers or self._room()) - len(running))):
+                        running[start(remote, work, task)] = task
+                    if not running:
+                        return
+                    (done, *_), _ = ray.wait(list(running)[: 1 if self.ordered else None], num_returns=1)
+                    task = running.pop(done)
+                    yield task, _result(done, task)
+            finally:
+                for left in running:
+                    ray.cancel(left)
+                ray.wait(list(running), num_returns=len(running), timeout=_LEAVE)
+
+    def _room(self) -> int:
+        """Twice the number of tasks that the cluster can run now, so that its machines always have a task queued."""
+        return 2 * max(1, int(ray.cluster_resources().get("CPU", 0)) // self.threads)
 
 
-def _room(threads: int) -> int:
-    """Twice the number of tasks that the cluster can run now, so that its machines always have a task queued."""
-    return 2 * max(1, int(ray.cluster_resources().get("CPU", 0)) // threads)
+def _do(remote: RemoteModel, work: Callable[[Model, Task], Result], task: Task) -> Result:
+    return work(remote.load(), task)
 
 
-def _do(remote: RemoteModel, work: Work, name: str, indices: range) -> Any:
-    return work(remote.load(), name, indices)
-
-
-def _result(done: Any, name: str) -> Any:
+def _result(done: Any, task: object) -> Any:
     try:
         return ray.get(done)
     except ray.exceptions.RayTaskError as error:
@@ -119,4 +122,4 @@ def _result(done: Any, name: str) -> Any:
             raise error.cause from None
         raise
     except ray.exceptions.RayError as error:
-        raise CvaeError(f"Ray gave up on {name}: {' '.join(str(error).split())}") from error
+        raise CvaeError(f"Ray gave up on {task}: {' '.join(str(error).split())}") from error

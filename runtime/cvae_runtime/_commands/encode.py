@@ -2,9 +2,8 @@
 
 import contextlib
 import dataclasses
-import functools
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,21 @@ import click
 from .. import cli
 from .._engine import write_receipt
 from .._errors import InputError
-from .._images import describe_passed_over, encode_png, to_uint8
-from .._jobs import CODE_FORMATS, Columns, Encoding, LowestElbo, Part, code_batch, draw_pairs, one_by_one
+from .._images import describe_skipped, encode_png, to_uint8
+from .._jobs import (
+    CODE_FORMATS,
+    Columns,
+    EncodedBatch,
+    Encoding,
+    InProcess,
+    LowestElbo,
+    batches_of,
+    code_batch,
+    draw_pairs,
+)
 from .._model import Model, load
 from .._system import new_file, progress, refuse_existing, require, write_file
-from .engine import EngineChoice, engine_options
+from .executor import ExecutorChoice, engine_options
 from .options import image_options, model_options
 
 _MOST_ANOMALIES = 1000  # of one picture
@@ -76,12 +85,12 @@ def command(paths: tuple[Path, ...], **options: Any) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Request(EngineChoice):
+class _Request(ExecutorChoice):
     """Arguments and options of the command line."""
 
     images: Path
     resize: bool
-    gray: bool
+    grey: bool
     invert: bool
     samples: int
     seed: int
@@ -99,7 +108,7 @@ class _Request(EngineChoice):
 
     def check(self) -> None:
         """Raise an error for contradictory options, and for files that cannot be written."""
-        self.check_engine(parts=True, receipt=self.receipt is not None)
+        self.check_engine(tasks=True, receipt=self.receipt is not None)
         if self.anomalies is not None and self.top_anomalies is None:
             raise click.UsageError("--anomalies is for --top-anomalies: pass both")
         if str(self.output) == "-":
@@ -131,15 +140,15 @@ class _Request(EngineChoice):
         return self.output.with_name("anomalies.png") if self.anomalies is None else self.anomalies
 
     def encoding(self) -> Encoding:
-        """Job for an engine."""
+        """Work for an executor."""
         # Absolute, for processes with another working directory.
         path = self.images if self.engine == "local" else self.images.absolute()
         lowest = self.top_anomalies or 0
-        return Encoding(path, self.resize, self.gray, self.invert, self.samples, self.seed, lowest)
+        return Encoding(path, self.resize, self.grey, self.invert, self.samples, self.seed, lowest)
 
     def as_json(self) -> dict[str, Any]:
         """Options as JSON values, for the receipt."""
-        names = ("resize", "gray", "invert", "samples", "seed")
+        names = ("resize", "grey", "invert", "samples", "seed")
         return {"images": str(self.images), **{name: getattr(self, name) for name in names}}
 
 
@@ -148,19 +157,19 @@ def _encode(model: Model, bundle: Path | None, request: _Request) -> None:
     encoding = request.encoding()
     source = encoding.open(shape)
     encoding.check_cut(model)
-    if source.passed_over and not request.quiet:
-        click.echo(f"{request.images}: {describe_passed_over(source.passed_over)}", err=True)
-    parts = encoding.parts(source.count, code_batch(shape))
-    engine = request.engine_of(model, bundle, request.precision, request.threads, ordered=True)
+    if source.skipped and not request.quiet:
+        click.echo(f"{request.images}: {describe_skipped(source.skipped)}", err=True)
+    batches = batches_of(source.count, code_batch(shape))
+    executor = request.executor(model, bundle, request.precision, request.threads, ordered=True) or InProcess(model)
     lowest = LowestElbo(encoding.lowest, shape)
-    quiet = request.quiet or len(parts) == 1
+    quiet = request.quiet or len(batches) == 1
     with (
         new_file(request.output) as file,
         progress(source.count, "images", quiet=quiet) as advance,
-        contextlib.closing((engine or functools.partial(one_by_one, model))(encoding, parts)) as done,
+        contextlib.closing(executor(encoding, batches)) as completed,
     ):
         lost: list[int] = []
-        CODE_FORMATS[request.table_format](file, _tables(done, lowest, lost, advance))
+        CODE_FORMATS[request.table_format](file, _tables((encoded for _, encoded in completed), lowest, lost, advance))
     if any(lost) and not request.quiet:
         line = (
             f"{request.images}: the model's threshold makes {sum(lost):,} of {source.count:,} images all black or all "
@@ -177,10 +186,10 @@ def _encode(model: Model, bundle: Path | None, request: _Request) -> None:
 
 
 def _tables(
-    parts: Iterator[tuple[str, Part]], lowest: LowestElbo, lost: list[int], advance: Callable[[int], None]
+    batches: Iterable[EncodedBatch], lowest: LowestElbo, lost: list[int], advance: Callable[[int], None]
 ) -> Iterator[Columns]:
-    """Yield the columns of each part; append the part's number of lost images to ``lost``."""
-    for _, (columns, rows, images, lost_here) in parts:
+    """Yield the columns of each batch; append the batch's number of lost images to ``lost``."""
+    for columns, rows, images, lost_here in batches:
         lost.append(lost_here)
         lowest.offer(columns["index"][rows], columns["elbo"][rows], images)
         yield columns

@@ -17,7 +17,7 @@ from .._images import check_cut, read_images, read_npy, to_uint8
 from .._jobs import SHARD_FORMATS
 from .._model import Model, check_samples, load
 from .._system import progress, refuse_existing
-from .engine import EngineChoice, engine_options
+from .executor import ExecutorChoice, engine_options
 from .explore import Exploration, explore, explore_options
 from .options import image_options, model_options
 from .output import FORMATS, Output
@@ -120,7 +120,7 @@ def command(bundle: Path | None, **options: Any) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Request(Exploration, Sharding, EngineChoice):
+class _Request(Exploration, Sharding, ExecutorChoice):
     """Options of the command line."""
 
     count: int | None
@@ -130,7 +130,7 @@ class _Request(Exploration, Sharding, EngineChoice):
     latents: Path | None
     reconstruct: tuple[Path, ...]
     resize: bool
-    gray: bool
+    grey: bool
     invert: bool
     provider: Any
     precision: Any
@@ -155,8 +155,8 @@ class _Request(Exploration, Sharding, EngineChoice):
             raise click.UsageError(f"--{sources[0]} and --{sources[1]} contradict each other: pass one of them")
         if sources and (self.count is not None or self.temperature is not None or self.first):
             raise click.UsageError(f"--count, --first and --temperature are for samples, not for --{sources[0]}")
-        if (self.resize or self.gray or self.invert) and not {"reconstruct", "interpolate", "traverse"} & {*sources}:
-            raise click.UsageError("--resize, --gray and --invert are for --reconstruct, --interpolate and --traverse")
+        if (self.resize or self.grey or self.invert) and not {"reconstruct", "interpolate", "traverse"} & {*sources}:
+            raise click.UsageError("--resize, --grey and --invert are for --reconstruct, --interpolate and --traverse")
         if self.captions and {"reconstruct", "interpolate", "manifold"} & {*sources}:
             raise click.UsageError(f"--captions is for samples and --traverse, not for --{sources[0]}")
         if self.gif and self.format not in (None, "gif"):
@@ -166,7 +166,7 @@ class _Request(Exploration, Sharding, EngineChoice):
         if self.shard_size is not None and (others := sources + pictures):
             raise click.UsageError(f"--shard-size is for samples, not for --{others[0]}")
         self.check_sharding(self.format, self.dtype, self.output, overwrite=self.overwrite)
-        self.check_engine(parts=self.shard_size is not None, receipt=self.receipt is not None)
+        self.check_engine(tasks=self.shard_size is not None, receipt=self.receipt is not None)
         if self.receipt is not None and self.receipt == Path(self.target):
             raise click.UsageError("--receipt and --output name the same file")
 
@@ -210,7 +210,7 @@ class _Request(Exploration, Sharding, EngineChoice):
         """Make a function that reads image files for a model, and checks them against its threshold."""
 
         def read(paths: Sequence[Path]) -> NDArray[np.uint8]:
-            images = read_images(paths, model.image_shape, resize=self.resize, gray=self.gray, invert=self.invert)
+            images = read_images(paths, model.image_shape, resize=self.resize, grey=self.grey, invert=self.invert)
             check_cut(images, model.manifest.model.preprocessing.binarize_at, ", ".join(map(str, paths)))
             return images
 
@@ -227,7 +227,7 @@ def _write_shards(model: Model, bundle: Path | None, request: _Request) -> None:
         request.dtype,
         overwrite=request.overwrite,
         quiet=request.quiet,
-        engine=request.engine_of(model, bundle, request.precision, request.threads),
+        executor=request.executor(model, bundle, request.precision, request.threads),
         **samples,
     )
 

@@ -10,10 +10,10 @@ from ..cli import Decorated
 
 
 def image_options(function: Decorated) -> Decorated:
-    """Add ``--resize``, ``--gray`` and ``--invert``, which fit images to a model."""
+    """Add ``--resize``, ``--grey`` and ``--invert``, which fit images to a model."""
     for option in (
         click.option("--invert", is_flag=True, help="Swap light and dark, for example for dark digits on white paper."),
-        click.option("--gray", is_flag=True, help="Convert colour images to grey."),
+        click.option("--grey", is_flag=True, help="Convert colour images to grey."),
         click.option("--resize", is_flag=True, help="Scale and crop images to the model's size."),
     ):
         function = option(function)

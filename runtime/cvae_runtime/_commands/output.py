@@ -16,9 +16,9 @@ from .._images import (
     encode_gif,
     encode_png,
     grid_scale,
+    image_grid,
     npy_bytes,
     npz_bytes,
-    picture_grid,
     to_uint8,
 )
 from .._system import make_folder, refuse_existing, write_file
@@ -116,9 +116,7 @@ class Output:
         else:
             cells = self._cells(images, [str(index) for index in range(first, first + len(images))])
             self._write(
-                encode_gif(list(cells), _FRAME_MILLISECONDS)
-                if self.format == "gif"
-                else encode_png(picture_grid(cells))
+                encode_gif(list(cells), _FRAME_MILLISECONDS) if self.format == "gif" else encode_png(image_grid(cells))
             )
 
     def write_rows(
@@ -145,11 +143,11 @@ class Output:
         elif self.is_array:
             self.write(images, arrays)
         elif self.format == "gif":
-            frames = [picture_grid(self._cells(column, captions), padding=padding) for column in rows.swapaxes(0, 1)]
+            frames = [image_grid(self._cells(column, captions), padding=padding) for column in rows.swapaxes(0, 1)]
             self._write(encode_gif(frames + frames[-2:0:-1], _FRAME_MILLISECONDS))
         else:
             columns = rows.shape[1] if len(rows) > 1 else min(rows.shape[1], _ROW)
-            grid = picture_grid(self._cells(rows.reshape(-1, *rows.shape[2:])), columns, padding=padding)
+            grid = image_grid(self._cells(rows.reshape(-1, *rows.shape[2:])), columns, padding=padding)
             self._write(encode_png(caption_rows(grid, captions, padding) if self._captions else grid))
 
     def write_pairs(self, originals: NDArray[np.uint8], reconstructions: NDArray[np.uint8]) -> None:
@@ -157,16 +155,16 @@ class Output:
         pairs = np.stack([originals, reconstructions], axis=1)  # (N, 2, H, W, C)
         scale = self._scale or grid_scale(originals.shape[1:])
         if self._separate:
-            self._write_files([encode_png(picture_grid(pair, columns=1, scale=scale)) for pair in pairs], 0)
+            self._write_files([encode_png(image_grid(pair, columns=1, scale=scale)) for pair in pairs], 0)
         elif self.format == "gif":
-            frames = [picture_grid(pair, columns=1, scale=scale) for pair in pairs]
+            frames = [image_grid(pair, columns=1, scale=scale) for pair in pairs]
             self._write(encode_gif(frames, _FRAME_MILLISECONDS))
         else:
             # Choose the number of columns that makes the picture about square.
             columns = max(1, min(len(pairs), math.ceil(math.sqrt(2 * len(pairs)))))
             rows = [pairs[start : start + columns] for start in range(0, len(pairs), columns)]
             cells = np.concatenate([_pad(row.swapaxes(0, 1), columns).reshape(-1, *pairs.shape[2:]) for row in rows])
-            self._write(encode_png(picture_grid(cells, columns=columns, scale=scale)))
+            self._write(encode_png(image_grid(cells, columns=columns, scale=scale)))
 
     def _write_separate(self, images: NDArray[np.float32], first: int) -> None:
         if self.format == "npy":

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .._jobs import SHARD_FORMATS, ShardEngine, ShardSettings, write_shards
+from .._jobs import SHARD_FORMATS, Executor, ShardSettings, write_shards
 from .._model import Dtype, Model
 from ..cli import Decorated
 
@@ -60,7 +60,7 @@ class Sharding:
         *,
         overwrite: bool,
         quiet: bool,
-        engine: ShardEngine | None,
+        executor: Executor | None,
         **samples: Any,
     ) -> None:
         """Write shards of samples; ``samples`` are the arguments of `Model.stream`."""
@@ -72,4 +72,4 @@ class Sharding:
             dtype="uint8" if file_format == "tar" else dtype or "float32",
             **samples,
         )
-        write_shards(model, folder, settings, resume=self.resume, overwrite=overwrite, quiet=quiet, engine=engine)
+        write_shards(model, folder, settings, resume=self.resume, overwrite=overwrite, quiet=quiet, executor=executor)

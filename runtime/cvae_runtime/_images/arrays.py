@@ -119,7 +119,7 @@ def as_images(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
     Raises:
         InputError: another dtype or shape, no images, values out of range or not finite.
     """
-    shape = picture_shape(array, name)
+    shape = shape_of_images(array, name)
     array = array.reshape(len(array), *shape)
     if array.dtype == np.uint8:
         # ascontiguousarray would load a whole memmap, or drop its type.
@@ -139,7 +139,7 @@ def _check_range(values: NDArray[Any], name: str) -> None:
     low, high = float(values.min()), float(values.max())
     if low >= 0.0 and high <= 1.0:  # False for NaN
         return
-    expected = f"{name}: float pictures must lie in [0, 1], found"
+    expected = f"{name}: float images must lie in [0, 1], found"
     if not math.isfinite(low) or not math.isfinite(high):
         count = int((~np.isfinite(values)).sum())
         raise InputError(f"{expected} NaN or infinity ({count:,} times); replace them with numpy.nan_to_num")
@@ -151,7 +151,7 @@ def _check_range(values: NDArray[Any], name: str) -> None:
     raise InputError(f"{expected} {low:g} to {high:g}; {advice}")
 
 
-def picture_shape(array: NDArray[Any], name: str) -> tuple[int, int, int]:
+def shape_of_images(array: NDArray[Any], name: str) -> tuple[int, int, int]:
     """(H, W, C) of the images in an array for `as_images`, from dtype and shape alone.
 
     Raises:
@@ -160,11 +160,11 @@ def picture_shape(array: NDArray[Any], name: str) -> tuple[int, int, int]:
     if array.ndim not in (3, 4) or array.shape[3:] not in ((), (1,), (3,)):
         advice = _reshaped(array.shape)
         raise InputError(
-            f"{name}: expected pictures of shape (N, H, W) or (N, H, W, C) with C 1 or 3, found shape {array.shape}"
+            f"{name}: expected images of shape (N, H, W) or (N, H, W, C) with C 1 or 3, found shape {array.shape}"
             f"{f'; {advice}' if advice else ''}"
         )
     if 0 in array.shape:
-        raise InputError(f"{name}: expected at least one picture, found an empty set of shape {array.shape}")
+        raise InputError(f"{name}: expected at least one image, found an empty set of shape {array.shape}")
     if array.dtype.kind not in "bf" and array.dtype != np.uint8:
         advice = _conversion(array) if array.dtype.kind in "iu" else "convert it"
         raise InputError(f"{name}: expected uint8, bool, or float in [0, 1], found {array.dtype}; {advice}")

@@ -30,7 +30,7 @@ def caption_cells(images: NDArray[np.uint8], captions: Sequence[str]) -> NDArray
 
 
 def caption_rows(grid: NDArray[np.uint8], captions: Sequence[str], padding: int) -> NDArray[np.uint8]:
-    """Write a caption to the left of each row of a grid, uint8 (H, W, C), as `picture_grid` returns it.
+    """Write a caption to the left of each row of a grid, uint8 (H, W, C), as `image_grid` returns it.
 
     Rows may be lower than a line of text.
     """

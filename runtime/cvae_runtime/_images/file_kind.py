@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .._system import refuse_special
 
-PICTURE_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WebP")
+IMAGE_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WebP")
 IDX, NPY, NPZ, TFRECORD, CSV = "IDX", "NPY", "NPZ", "TFRecord", "CSV"  # IDX is followed by the number of dimensions
 EMPTY, UNREADABLE = "empty", "unreadable"
 
@@ -55,7 +55,7 @@ def file_kind(source: Path | bytes) -> str:
         source: the path, or the bytes.
 
     Returns:
-        One of `PICTURE_FORMATS`; ``IDX`` with the number of dimensions, such as ``IDX3``; ``NPY``, ``NPZ``,
+        One of `IMAGE_FORMATS`; ``IDX`` with the number of dimensions, such as ``IDX3``; ``NPY``, ``NPZ``,
         ``TFRecord`` or ``CSV``; the name of another format; or "text", "empty", "unknown" or "unreadable". The name of
         a gzip file's content follows "gzip of"; zlib-compressed TFRecords are "zlib of TFRecord".
 

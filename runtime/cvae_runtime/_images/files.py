@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from .._errors import InputError
 from .._system import refuse_special
 from .arrays import as_images, read_npy
-from .file_kind import NPY, PICTURE_FORMATS, file_kind
+from .file_kind import IMAGE_FORMATS, NPY, file_kind
 
 # Pillow reads dozens more, by their content; some start other programs (EPS starts Ghostscript).
-_FORMATS = tuple(map(str.upper, PICTURE_FORMATS))
+_FORMATS = tuple(map(str.upper, IMAGE_FORMATS))
 
 _EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB")
 _SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
@@ -39,7 +39,7 @@ def read_images(
     shape: tuple[int, int, int],
     *,
     resize: bool = False,
-    gray: bool = False,
+    grey: bool = False,
     invert: bool = False,
 ) -> NDArray[np.uint8]:
     """Read image files for a model of image shape (H, W, C).
@@ -48,7 +48,7 @@ def read_images(
         paths: image files, or ``.npy`` files of one image or many.
         shape: (H, W, C).
         resize: scale an image to cover H x W (Lanczos) and crop it evenly on both sides.
-        gray: convert colour to grey by the luma of ITU-R 601-2.
+        grey: convert colour to grey by the luma of ITU-R 601-2.
         invert: swap light and dark.
 
     Returns:
@@ -65,11 +65,11 @@ def read_images(
         for path in paths:
             if path.suffix == ".npy" or file_kind(path) == NPY:
                 pictures = as_images(stacked(read_npy(path), path, shape), str(path))
-                batches.append(fit_images(pictures, path, shape, resize=resize, gray=gray))
+                batches.append(fit_images(pictures, path, shape, resize=resize, grey=grey))
             else:
-                picture = read_picture(path, str(path))
-                _check_fits(picture, path, shape, resize, gray)
-                batches.append(fit_picture(picture, shape)[np.newaxis])
+                picture = read_image(path, str(path))
+                _check_fits(picture, path, shape, resize, grey)
+                batches.append(fit_image(picture, shape)[np.newaxis])
     images = np.concatenate(batches)
     return np.bitwise_not(images) if invert else images
 
@@ -80,7 +80,7 @@ def fit_images(
     shape: tuple[int, int, int],
     *,
     resize: bool = False,
-    gray: bool = False,
+    grey: bool = False,
     invert: bool = False,
 ) -> NDArray[np.uint8]:
     """Fit the images of an array to a shape, as `read_images` does for files.
@@ -88,7 +88,7 @@ def fit_images(
     Args:
         images: uint8 (N, H, W, C), N at least 1.
         path: name of the images in errors.
-        shape, resize, gray, invert: see `read_images`.
+        shape, resize, grey, invert: see `read_images`.
 
     Returns:
         uint8 (N, H, W, C); the same array if there is nothing to change.
@@ -97,8 +97,8 @@ def fit_images(
         InputError: the images do not fit, and the matching option is not set.
     """
     if images.shape[1:] != shape:
-        _check_fits(_to_pil(images[0]), path, shape, resize, gray)
-        images = np.stack([fit_picture(image, shape) for image in images])
+        _check_fits(_to_pil(images[0]), path, shape, resize, grey)
+        images = np.stack([fit_image(image, shape) for image in images])
     return np.bitwise_not(images) if invert else images
 
 
@@ -125,16 +125,16 @@ def stacked(array: NDArray[Any], path: Path, shape: tuple[int, int, int]) -> NDA
     if array.shape[1] == size:
         return array.reshape(len(array), *shape)
     raise InputError(
-        f"{path}: expected an array of shape ({height}, {width}), one picture, or (N, {size}), flat pictures, found "
-        f"shape {array.shape}; for one picture of another size use array[None], for flat ones array.reshape(-1, H, W)"
+        f"{path}: expected an array of shape ({height}, {width}), one image, or (N, {size}), flat images, found "
+        f"shape {array.shape}; for one image of another size use array[None], for flat ones array.reshape(-1, H, W)"
     )
 
 
 def encoded_shape(file: Path | bytes, name: str) -> tuple[int, int, int]:
-    """(H, W, C) of the image that `read_picture` makes of a file, read from the file's header.
+    """(H, W, C) of the image that `read_image` makes of a file, read from the file's header.
 
     Raises:
-        InputError: the header cannot be read, or `read_picture` does not support the image.
+        InputError: the header cannot be read, or `read_image` does not support the image.
     """
     from PIL import Image
 
@@ -146,7 +146,7 @@ def encoded_shape(file: Path | bytes, name: str) -> tuple[int, int, int]:
         return height, width, 1 if picture.mode in _GREY_MODES else 3
 
 
-def read_picture(file: Path | bytes, name: str) -> Any:
+def read_image(file: Path | bytes, name: str) -> Any:
     """Read one image file; thread-safe.
 
     Args:
@@ -177,11 +177,11 @@ def read_picture(file: Path | bytes, name: str) -> Any:
     return picture if picture.mode == "L" else picture.convert("RGB")
 
 
-def fit_picture(picture: Any, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+def fit_image(picture: Any, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     """Fit an image to a shape: convert it to grey or RGB, scale it to cover H x W, crop it evenly.
 
     Args:
-        picture: a result of `read_picture`, or uint8 (H, W, C).
+        picture: a result of `read_image`, or uint8 (H, W, C).
         shape: the target (H, W, C).
 
     Returns:
@@ -213,29 +213,29 @@ def _opened(file: Path | bytes, name: str) -> Iterator[Any]:
             if limit is not None and picture.width * picture.height > limit:
                 raise InputError(
                     f"{name}: expected at most {limit:,} pixels, found {picture.width}x{picture.height} "
-                    f"(width x height); make the picture smaller"
+                    f"(width x height); make the image smaller"
                 )
             if picture.mode not in (*_EIGHT_BIT_MODES, *_SIXTEEN_BIT_MODES):
                 raise InputError(
                     f"{name}: expected 8 bits a channel, or 16 of grey, found mode {picture.mode}; "
-                    f"convert the picture to 8 bits"
+                    f"convert the image to 8 bits"
                 )
             yield picture
     except InputError:
         raise
     except UnidentifiedImageError as error:
         raise InputError(
-            f"{name}: cannot be read as a picture: expected {', '.join(PICTURE_FORMATS)}, found {_found(file)}"
+            f"{name}: cannot be read as an image: expected {', '.join(IMAGE_FORMATS)}, found {_found(file)}"
         ) from error
     # Pillow's decoders raise nearly anything on damaged data.
     except Exception as error:
-        raise InputError(f"{name}: cannot be read as a picture: {error}") from error
+        raise InputError(f"{name}: cannot be read as an image: {error}") from error
 
 
 def _found(file: Path | bytes) -> str:
     """Describe a file that is not a readable image, for an error."""
     kind = file_kind(file)
-    if kind in PICTURE_FORMATS:
+    if kind in IMAGE_FORMATS:
         return f"a damaged {kind}"
     size = len(file) if isinstance(file, bytes) else file.stat().st_size
     unknown = f"{size:,} bytes of an unknown kind"
@@ -258,7 +258,7 @@ def _to_eight_bits(picture: Any, name: str) -> Any:
     low, high = int(levels.min()), int(levels.max())
     if low < 0 or high > 0xFFFF:
         raise InputError(
-            f"{name}: expected 16 bits of grey, 0 to 65535, found {low} to {high}; convert the picture to 8 bits"
+            f"{name}: expected 16 bits of grey, 0 to 65535, found {low} to {high}; convert the image to 8 bits"
         )
     grey = (levels + 128) // 257
     transparent = levels == picture.info.get("transparency")
@@ -273,11 +273,11 @@ def _to_pil(image: NDArray[np.uint8]) -> Any:
     return Image.fromarray(image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image)
 
 
-def _check_fits(picture: Any, path: Path, shape: tuple[int, int, int], resize: bool, gray: bool) -> None:
+def _check_fits(picture: Any, path: Path, shape: tuple[int, int, int], resize: bool, grey: bool) -> None:
     """Raise `InputError` if an image does not have the shape and the option that would change it is not set."""
     height, width, channels = shape
-    if channels == 1 and picture.mode != "L" and not gray:
-        raise InputError(f"{path}: the model takes grey pictures, found colour; pass --gray to turn it grey")
+    if channels == 1 and picture.mode != "L" and not grey:
+        raise InputError(f"{path}: the model takes grey images, found colour; pass --grey to turn it grey")
     if picture.size != (width, height) and not resize:
         raise InputError(
             f"{path}: the model takes {width}x{height} pixels (width x height), found "

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from .._errors import InputError
 from .._system import printable_values
-from .file_kind import PICTURE_FORMATS, file_kind
+from .file_kind import IMAGE_FORMATS, file_kind
 
 # Files with these suffixes count as images whatever they contain: a damaged one is an error.
-PICTURE_SUFFIXES = (
+IMAGE_SUFFIXES = (
     *(".bmp", ".gif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
 )
 
@@ -21,21 +21,21 @@ _NAMED = 3
 
 
 @dataclasses.dataclass(frozen=True)
-class FoundPictures:
+class FoundImages:
     """Content of a folder and its subfolders; all paths are relative, with slashes.
 
     Attributes:
         names: paths of the images, sorted.
-        passed_over: the reason why each other file is skipped, by its path; paths of hidden folders end in a slash.
+        skipped: the reason why each other file is skipped, by its path; paths of hidden folders end in a slash.
         folders: paths of the subfolders, ending in a slash.
     """
 
     names: list[str] = dataclasses.field(default_factory=list)
-    passed_over: dict[str, str] = dataclasses.field(default_factory=dict)
+    skipped: dict[str, str] = dataclasses.field(default_factory=dict)
     folders: list[str] = dataclasses.field(default_factory=list)
 
 
-def find_pictures(folder: Path) -> FoundPictures:
+def find_images(folder: Path) -> FoundImages:
     """Find the images below a folder, by the files' first bytes or their suffix.
 
     Links are followed; a link to a folder above it is skipped.
@@ -43,14 +43,14 @@ def find_pictures(folder: Path) -> FoundPictures:
     Raises:
         InputError: a folder cannot be listed.
     """
-    found = FoundPictures()
+    found = FoundImages()
     _find(folder, "", frozenset(), found)
     found.names.sort()
     found.folders.sort()
     return found
 
 
-def _find(folder: Path, prefix: str, above: frozenset[str], found: FoundPictures) -> None:
+def _find(folder: Path, prefix: str, above: frozenset[str], found: FoundImages) -> None:
     """Add the content of a folder, with the prefix before each name; ``above`` holds the folders above it."""
     real = os.path.realpath(folder)
     if real in above:  # a link to a folder above it: following it would never end
@@ -64,11 +64,11 @@ def _find(folder: Path, prefix: str, above: frozenset[str], found: FoundPictures
     for entry in entries:
         name = f"{prefix}{entry.name}"
         if entry.name.startswith("."):
-            found.passed_over[f"{name}/" if entry.is_dir() else name] = "hidden"
+            found.skipped[f"{name}/" if entry.is_dir() else name] = "hidden"
         elif entry.is_dir():
             _find(folder / entry.name, f"{name}/", above | {real}, found)
         elif reason := _why_not(entry):
-            found.passed_over[name] = reason
+            found.skipped[name] = reason
         else:
             found.names.append(name)
 
@@ -76,27 +76,27 @@ def _find(folder: Path, prefix: str, above: frozenset[str], found: FoundPictures
 def _why_not(entry: os.DirEntry[str]) -> str | None:
     """Reason to skip a file; None for an image."""
     name, path = entry.name.lower(), Path(entry.path)
-    if name.endswith(PICTURE_SUFFIXES):
+    if name.endswith(IMAGE_SUFFIXES):
         return None  # reading a pipe or a broken link with this suffix is an error
     if not entry.is_file():
         return "no file" if path.exists() else "broken link"  # do not open pipes: that can block
-    kind = "raw picture of a camera" if name.endswith(_RAW_SUFFIXES) else file_kind(path)
-    return None if kind in PICTURE_FORMATS else kind
+    kind = "raw image of a camera" if name.endswith(_RAW_SUFFIXES) else file_kind(path)
+    return None if kind in IMAGE_FORMATS else kind
 
 
-def describe_passed_over(passed_over: Mapping[str, str]) -> str:
+def describe_skipped(skipped: Mapping[str, str]) -> str:
     """Describe in one line how many files were skipped, why, and the first few names of each kind."""
     names: dict[str, list[str]] = {}
-    for name in sorted(passed_over):
-        names.setdefault(passed_over[name], []).append(name)
+    for name in sorted(skipped):
+        names.setdefault(skipped[name], []).append(name)
     kinds = []
     for reason, those in sorted(names.items(), key=lambda item: (-len(item[1]), item[0])):
         more = ["..."] if len(those) > _NAMED else []
         kinds.append(f"{len(those):,} {reason} ({', '.join([*printable_values(those[:_NAMED]), *more])})")
-    return f"passed over {len(passed_over):,} {'file' if len(passed_over) == 1 else 'files'}: {', '.join(kinds)}"
+    return f"skipped {len(skipped):,} {'file' if len(skipped) == 1 else 'files'}: {', '.join(kinds)}"
 
 
-def no_pictures(folder: Path, passed_over: Mapping[str, str]) -> InputError:
+def no_images_in(folder: Path, skipped: Mapping[str, str]) -> InputError:
     """Error for a folder without images."""
-    beside = f"; {describe_passed_over(passed_over)}" if passed_over else ""
-    return InputError(f"{folder}: expected pictures ({', '.join(PICTURE_FORMATS)}) in the folder, found none{beside}")
+    beside = f"; {describe_skipped(skipped)}" if skipped else ""
+    return InputError(f"{folder}: expected images ({', '.join(IMAGE_FORMATS)}) in the folder, found none{beside}")

@@ -46,7 +46,7 @@ def _shown(value: float) -> str:
     return "NaN" if math.isnan(value) else f"{value:.3f}" if abs(value) < 1e6 else "larger numbers"
 
 
-def picture_grid(
+def image_grid(
     images: NDArray[Any], columns: int | None = None, *, padding: int = 1, scale: int = 1
 ) -> NDArray[np.uint8]:
     """Arrange images in a grid, row by row.

@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._errors import InputError
-from .arrays import as_images, npz_names, picture_shape, read_npy, spans
-from .file_kind import CSV, IDX, NPY, NPZ, PICTURE_FORMATS, TFRECORD, UNREADABLE, file_kind
+from .arrays import as_images, npz_names, read_npy, shape_of_images, spans
+from .file_kind import CSV, IDX, IMAGE_FORMATS, NPY, NPZ, TFRECORD, UNREADABLE, file_kind
 from .files import fit_images, read_images, stacked
-from .folder import PICTURE_SUFFIXES, find_pictures, no_pictures
+from .folder import IMAGE_SUFFIXES, find_images, no_images_in
 from .idx import read_idx
 
 Pixels = NDArray[np.uint8]
 
-_EXPECTED = "expected a folder of pictures, a picture, an .npy or an IDX file"
+_EXPECTED = "expected a folder of images, an image, an .npy or an IDX file"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,17 +30,17 @@ class ImageSource:
         read: ``read(start, stop)`` returns images ``start .. stop - 1``, uint8 (stop - start, H, W, C). It raises
             `InputError`, with the file's name, if they cannot be read or do not fit.
         names: paths of a folder's images in the folder; None for other sources.
-        passed_over: the reason why each other file of a folder is skipped, by its path.
+        skipped: the reason why each other file of a folder is skipped, by its path.
     """
 
     count: int
     read: Callable[[int, int], Pixels]
     names: Sequence[str] | None = None
-    passed_over: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    skipped: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def open_images(
-    path: Path, shape: tuple[int, int, int], *, resize: bool = False, gray: bool = False, invert: bool = False
+    path: Path, shape: tuple[int, int, int], *, resize: bool = False, grey: bool = False, invert: bool = False
 ) -> ImageSource:
     """Open a folder or file of images, and count them.
 
@@ -48,22 +48,22 @@ def open_images(
         path: a folder of images, one image file, an ``.npy`` file, which may be larger than memory, or an IDX file.
             The first bytes decide which.
         shape: (H, W, C) of the model.
-        resize, gray, invert: as for `read_images`.
+        resize, grey, invert: as for `read_images`.
 
     Raises:
         InputError: there are no images, or the file is damaged.
     """
-    read_files = functools.partial(read_images, shape=shape, resize=resize, gray=gray, invert=invert)
-    fit = functools.partial(fit_images, path=path, shape=shape, resize=resize, gray=gray, invert=invert)
+    read_files = functools.partial(read_images, shape=shape, resize=resize, grey=grey, invert=invert)
+    fit = functools.partial(fit_images, path=path, shape=shape, resize=resize, grey=grey, invert=invert)
     if path.is_dir():
-        found = find_pictures(path)
+        found = find_images(path)
         if not found.names:
-            raise no_pictures(path, found.passed_over)
+            raise no_images_in(path, found.skipped)
         return ImageSource(
             len(found.names),
             lambda start, stop: read_files([path / name for name in found.names[start:stop]]),
             [_text(name) for name in found.names],
-            found.passed_over,
+            found.skipped,
         )
     if not path.is_file():
         raise InputError(f"{path}: {_EXPECTED}, found nothing")
@@ -74,7 +74,7 @@ def open_images(
     if kind.removeprefix("gzip of ").startswith(IDX):
         pixels = as_images(read_idx(path, dimensions=3), str(path))
         return _array_source(lambda: pixels, str(path), fit)
-    if kind in (*PICTURE_FORMATS, UNREADABLE) or suffix in PICTURE_SUFFIXES:
+    if kind in (*IMAGE_FORMATS, UNREADABLE) or suffix in IMAGE_SUFFIXES:
         return ImageSource(1, lambda _start, _stop: read_files([path]))
     raise InputError(f"{path}: {_EXPECTED}, found {kind}; {_advice(path, kind)}")
 
@@ -86,7 +86,7 @@ def _advice(path: Path, kind: str) -> str:
     if kind == CSV:
         return "save the pixels of its rows with numpy.save, as an array uint8 (N, H, W)"
     if kind == TFRECORD or kind.endswith(f" {TFRECORD}"):
-        return "save the pictures of its records as files of a folder"
+        return "save the images of its records as files of a folder"
     return "save the images as PNG files"
 
 
@@ -97,7 +97,7 @@ def _text(name: str) -> str:
 
 def _read_mapped(path: Path, shape: tuple[int, int, int]) -> NDArray[Any]:
     array = stacked(read_npy(path, mapped=True), path, shape)
-    picture_shape(array, str(path))
+    shape_of_images(array, str(path))
     return array
 
 

@@ -3,23 +3,24 @@
 from .anomalies import LowestElbo, draw_pairs
 from .code_formats import CODE_FORMATS
 from .codes import Columns, code_batch, code_columns
-from .encode import Encoding, Part
+from .encode import EncodedBatch, Encoding, batches_of
+from .execute import Executor, InProcess
 from .shard_formats import SHARD_FORMATS
-from .shards import ShardEngine, ShardSettings, Work, one_by_one, write_shards
+from .shards import ShardSettings, write_shards
 
 __all__ = [
     "CODE_FORMATS",
     "SHARD_FORMATS",
     "Columns",
+    "EncodedBatch",
     "Encoding",
+    "Executor",
+    "InProcess",
     "LowestElbo",
-    "Part",
-    "ShardEngine",
     "ShardSettings",
-    "Work",
+    "batches_of",
     "code_batch",
     "code_columns",
     "draw_pairs",
-    "one_by_one",
     "write_shards",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .._images import caption_cells, grid_scale, picture_grid
+from .._images import caption_cells, grid_scale, image_grid
 
 
 def lowest_rows(elbo: NDArray[np.float64], limit: int) -> NDArray[np.intp]:
@@ -57,6 +57,6 @@ def draw_pairs(
     """
     scale = grid_scale(originals.shape[1:])
     pairs = np.stack([originals, reconstructions], axis=1)  # (N, 2, H, W, C)
-    cells = np.stack([picture_grid(pair, columns=1, scale=scale) for pair in pairs])
+    cells = np.stack([image_grid(pair, columns=1, scale=scale) for pair in pairs])
     # A cell is about twice as high as wide.
-    return picture_grid(caption_cells(cells, captions), columns=math.ceil(math.sqrt(2 * len(cells))))
+    return image_grid(caption_cells(cells, captions), columns=math.ceil(math.sqrt(2 * len(cells))))

@@ -42,21 +42,21 @@ def _write_npz(file: BinaryIO, batches: Iterable[Columns]) -> None:
     """
     folder = Path(file.name).parent  # the disk of the output; the system's temporary folder may be in memory
     with contextlib.ExitStack() as stack:
-        parts: dict[str, tuple[BinaryIO, NDArray[Any]]] = {}  # temporary file; first batch, for dtype and shape
+        columns: dict[str, tuple[BinaryIO, NDArray[Any]]] = {}  # temporary file; first batch, for dtype and shape
         count = 0
         for batch in batches:
             for name, values in batch.items():
-                if name not in parts:
-                    parts[name] = stack.enter_context(tempfile.TemporaryFile(dir=folder)), values
-                parts[name][0].write(values.tobytes())
+                if name not in columns:
+                    columns[name] = stack.enter_context(tempfile.TemporaryFile(dir=folder)), values
+                columns[name][0].write(values.tobytes())
             count += len(values)
         with zipfile.ZipFile(file, "w") as archive:
-            for name, (part, values) in parts.items():
+            for name, (column, values) in columns.items():
                 # ZipInfo's default date is fixed.
                 with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
                     write_npy_header(member, values.dtype, (count, *values.shape[1:]))
-                    part.seek(0)
-                    shutil.copyfileobj(part, member, _COPIED_AT_A_TIME)
+                    column.seek(0)
+                    shutil.copyfileobj(column, member, _COPIED_AT_A_TIME)
 
 
 CODE_FORMATS: Mapping[str, CodeWriter] = {"npz": _write_npz, "parquet": _write_parquet}

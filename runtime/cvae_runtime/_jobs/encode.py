@@ -1,4 +1,4 @@
-"""Encode images in parts, in any process that can read them."""
+"""Encode images a batch at a time, in any process that can read them."""
 
 import dataclasses
 import functools
@@ -18,14 +18,24 @@ from .codes import Columns, code_columns
 _CHECKED = 100  # images
 
 
-class Part(NamedTuple):
-    """Some rows of a table of codes.
+class Batch(NamedTuple):
+    """A task of the job: the indices of some images, and the number of all images."""
+
+    indices: range
+    total: int
+
+    def __str__(self) -> str:
+        return f"images {self.indices.start:,} to {self.indices.stop - 1:,} of {self.total:,}"
+
+
+class EncodedBatch(NamedTuple):
+    """The result of a `Batch`.
 
     Attributes:
-        columns: arrays by name, one entry for each image of the part.
-        rows: positions of the lowest ELBOs in the part, ascending by ELBO.
+        columns: arrays by name, one entry for each image of the batch.
+        rows: positions of the lowest ELBOs in the batch, ascending by ELBO.
         images: the images of ``rows``, uint8 (N, H, W, C).
-        lost: number of the part's images that the model's threshold makes all black or all white.
+        lost: number of the batch's images that the model's threshold makes all black or all white.
     """
 
     columns: Columns
@@ -36,18 +46,18 @@ class Part(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Encoding:
-    """Images to encode, and options; an instance is the `Work` of an engine.
+    """Images to encode, and options; an instance is the work that an `Executor` calls.
 
     Attributes:
-        path, resize, gray, invert: the images, as for `open_images`.
+        path, resize, grey, invert: the images, as for `open_images`.
         samples, seed: as for `Model.score`.
-        lowest: number of images of the lowest ELBO that each part returns.
+        lowest: number of images of the lowest ELBO that each batch returns.
         job: identifies this job, so that a later job opens changed files again.
     """
 
     path: Path
     resize: bool
-    gray: bool
+    grey: bool
     invert: bool
     samples: int
     seed: int
@@ -58,16 +68,16 @@ class Encoding:
         """Open the images; the result is cached for each process and job."""
         return _open(self, shape)
 
-    def __call__(self, model: Model, name: str, indices: range) -> Part:
-        """Encode images by their indices; ``name`` contains the expected number of images.
+    def __call__(self, model: Model, batch: Batch) -> EncodedBatch:
+        """Encode a batch of the images.
 
         Raises:
             InputError: this machine finds another number of images.
         """
-        source = self.open(model.image_shape)
-        if str(source.count) != (expected := name.rpartition(" of ")[2]):
+        source, indices = self.open(model.image_shape), batch.indices
+        if source.count != batch.total:
             raise InputError(
-                f"{self.path}: expected {expected} images, found {source.count}; "
+                f"{self.path}: expected {batch.total} images, found {source.count}; "
                 f"give all machines of the cluster the same files"
             )
         images = source.read(indices.start, indices.stop)
@@ -77,7 +87,7 @@ class Encoding:
             columns["path"] = np.array(source.names[indices.start : indices.stop], f"<U{widest}")
         columns |= code_columns(model, images, indices.start, samples=self.samples, seed=self.seed)
         rows = lowest_rows(columns["elbo"], self.lowest)
-        return Part(columns, rows, images[rows], lost_images(images, _cut_of(model)))
+        return EncodedBatch(columns, rows, images[rows], lost_images(images, _cut_of(model)))
 
     def check_cut(self, model: Model) -> None:
         """Check some of the images against the model's threshold.
@@ -91,10 +101,10 @@ class Encoding:
         images = np.concatenate([source.read(n, n + 1) for n in evenly_spaced(source.count, _CHECKED).tolist()])
         check_cut(images, cut, str(self.path))
 
-    def parts(self, count: int, size: int) -> dict[str, range]:
-        """Split ``count`` images into parts of ``size``: ranges of indices by name."""
-        starts = range(0, count, size)
-        return {f"{start} of {count}": range(start, min(start + size, count)) for start in starts}
+
+def batches_of(total: int, size: int) -> list[Batch]:
+    """Split images into batches of ``size``; the last one may have fewer."""
+    return [Batch(range(start, min(start + size, total)), total) for start in range(0, total, size)]
 
 
 def _cut_of(model: Model) -> int | None:
@@ -103,4 +113,4 @@ def _cut_of(model: Model) -> int | None:
 
 @functools.lru_cache(maxsize=1)
 def _open(encoding: Encoding, shape: tuple[int, int, int]) -> ImageSource:
-    return open_images(encoding.path, shape, resize=encoding.resize, gray=encoding.gray, invert=encoding.invert)
+    return open_images(encoding.path, shape, resize=encoding.resize, grey=encoding.grey, invert=encoding.invert)

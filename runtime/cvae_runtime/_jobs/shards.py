@@ -13,9 +13,9 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from .._check import check_int
 from .._errors import CvaeError, InputError
@@ -33,16 +33,23 @@ from .._system import (
     require,
     write_file,
 )
+from .execute import Executor, InProcess
 from .shard_checks import is_whole_shard
 from .shard_formats import SHARD_FORMATS
 
 SETTINGS_NAME = "shards.json"
 
-# An engine calls ``work(model, name, indices)`` for each part of a job, and yields names and results as they complete.
-Work = Callable[[Model, str, range], Any]
-ShardEngine = Callable[[Work, Mapping[str, range]], Generator[tuple[str, Any], None, None]]
-
 _NUMBER_DIGITS = 5  # in a shard's name, at least
+
+
+class Shard(NamedTuple):
+    """A task of the job: one file of the folder, and the indices of its samples."""
+
+    name: str
+    indices: range
+
+    def __str__(self) -> str:
+        return self.name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,11 +118,11 @@ class ShardSettings:
         """Text of ``shards.json``."""
         return json.dumps(dataclasses.asdict(self), indent=2, allow_nan=False) + "\n"
 
-    def shards(self) -> dict[str, range]:
-        """Indices of the samples by the names of their shards."""
+    def shards(self) -> list[Shard]:
+        """The shards of the folder, in order."""
         end = self.first + self.count
         starts = range(self.first, end, self.shard_size)
-        return {self._name(i): range(start, min(start + self.shard_size, end)) for i, start in enumerate(starts)}
+        return [Shard(self._name(i), range(start, min(start + self.shard_size, end))) for i, start in enumerate(starts)]
 
     def owns(self, path: str) -> bool:
         """Whether a path in the folder is a shard or ``shards.json``."""
@@ -140,7 +147,7 @@ def write_shards(
     resume: bool,
     overwrite: bool,
     quiet: bool = False,
-    engine: ShardEngine | None = None,
+    executor: Executor | None = None,
 ) -> None:
     """Write a folder of shards, or the missing shards of one.
 
@@ -151,8 +158,7 @@ def write_shards(
         resume: continue an existing folder; damaged shards are written again, and a finished folder does not change.
         overwrite: replace an existing folder of shards; a folder with any other file is an error.
         quiet: print nothing to stderr.
-        engine: writes the shards, for example on other machines that share the folder; default: one after another
-            in this process.
+        executor: writes the shards, for example on other machines that share the folder; default: `InProcess`.
 
     Raises:
         TargetExistsError: the folder exists and neither ``resume`` nor ``overwrite`` is set; or ``overwrite`` is set
@@ -164,73 +170,67 @@ def write_shards(
     if settings.format == "parquet":
         require("pyarrow", "parquet")
     with _begun(folder, settings, resume=resume, overwrite=overwrite):
-        _write_missing(model, folder, settings, engine, quiet=quiet)
+        _write_missing(model, folder, settings, executor, quiet=quiet)
 
 
 def _write_missing(
-    model: Model, folder: Path, settings: ShardSettings, engine: ShardEngine | None, *, quiet: bool
+    model: Model, folder: Path, settings: ShardSettings, executor: Executor | None, *, quiet: bool
 ) -> None:
     shards = settings.shards()
     there = {path.name for path in folder.iterdir()}
     file_format, dtype, shape = settings.format, settings.dtype, settings.image_shape
     damaged = [
-        name
-        for name, indices in shards.items()
-        if name in there and not is_whole_shard(folder / name, file_format, indices, dtype, shape)
+        shard.name
+        for shard in shards
+        if shard.name in there and not is_whole_shard(folder / shard.name, file_format, shard.indices, dtype, shape)
     ]
     if damaged and not quiet:
         more = f" and {len(damaged) - 1:,} more" if len(damaged) > 1 else ""
         print(f"{folder}: {damaged[0]}{more} damaged; written again", file=sys.stderr)
-    there.difference_update(damaged)
-    missing = {name: indices for name, indices in shards.items() if name not in there}
+    missing = [shard for shard in shards if shard.name not in there or shard.name in damaged]
     if not missing:
         return
-    done = settings.count - sum(map(len, missing.values()))
-    if engine is None:
-        engine, work = functools.partial(one_by_one, model), functools.partial(_write_shard, folder, settings)
-    else:
-        work = functools.partial(_write_shared_shard, folder.absolute(), settings)
+    written = len(shards) - len(missing)
+    done = settings.count - sum(len(shard.indices) for shard in missing)
+    # Absolute, for processes with another working directory.
+    work = functools.partial(_write_shard, folder if executor is None else folder.absolute(), settings)
     try:
         with (
             progress(settings.count, "images", done=done, quiet=quiet) as advance,
-            contextlib.closing(engine(work, dict(missing))) as done_parts,
+            contextlib.closing((executor or InProcess(model))(work, missing)) as completed,
         ):
-            for name, _ in done_parts:
-                advance(len(missing.pop(name)))
-        remove_temporary(folder, settings.owns)  # left by killed workers; other workers repeated their parts
+            for shard, _ in completed:
+                written += 1
+                advance(len(shard.indices))
+        remove_temporary(folder, settings.owns)  # left by killed workers, whose tasks ran again
     except (CvaeError, KeyboardInterrupt):
         if not quiet:
-            written = f"{len(shards) - len(missing):,} of {len(shards):,} shards"
-            print(f"{folder} holds {written}; repeat the command with --resume to continue", file=sys.stderr)
+            line = f"{folder} holds {written:,} of {len(shards):,} shards; repeat the command with --resume to continue"
+            print(line, file=sys.stderr)
         raise
 
 
-def one_by_one(model: Model, work: Work, parts: Mapping[str, range]) -> Generator[tuple[str, Any], None, None]:
-    """Do the parts in this process, one after another; the default engine."""
-    for name, indices in parts.items():
-        yield name, work(model, name, indices)
+def _write_shard(folder: Path, settings: ShardSettings, model: Model, shard: Shard) -> None:
+    """Write a shard, on any machine.
 
-
-def _write_shared_shard(folder: Path, settings: ShardSettings, model: Model, name: str, indices: range) -> None:
+    Raises:
+        InputError: the folder on this machine is not the one where the job began.
+    """
     path = folder / SETTINGS_NAME
     if not path.is_file() or path.read_bytes() != settings.to_json().encode():
         raise InputError(
             f"{path}: expected the file that this command wrote, found none or another on {platform.node()}; "
             f"name an output folder that all machines of the cluster share"
         )
-    _write_shard(folder, settings, model, name, indices)
-
-
-def _write_shard(folder: Path, settings: ShardSettings, model: Model, name: str, indices: range) -> None:
     batches = model.stream(
-        len(indices),
+        len(shard.indices),
         seed=settings.seed,
-        first=indices.start,
+        first=shard.indices.start,
         temperature=settings.temperature,
         dtype=settings.dtype,
     )
-    with new_file(folder / name) as file:
-        SHARD_FORMATS[settings.format](file, indices, batches)
+    with new_file(folder / shard.name) as file:
+        SHARD_FORMATS[settings.format](file, shard.indices, batches)
 
 
 def _owns(folder: Path) -> Owns:

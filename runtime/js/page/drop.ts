@@ -73,7 +73,7 @@ export function asBundle(found: Found): BundleFiles | undefined {
 }
 
 /** The picture, if it is the only file. */
-export function asPicture(found: Found): File | undefined {
+export function asImage(found: Found): File | undefined {
   const files = [...found.values()];
   return files.length === 1 && files[0].type.startsWith("image/") ? files[0] : undefined;
 }

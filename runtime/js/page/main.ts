@@ -4,7 +4,7 @@ import { Bench, SINGLE } from "./bench.ts";
 import type { Source } from "./bench.ts";
 import { block } from "./dom.ts";
 import { DrawSection } from "./draw.ts";
-import { asBundle, asPicture, watchChooser, watchDrops } from "./drop.ts";
+import { asBundle, asImage, watchChooser, watchDrops } from "./drop.ts";
 import type { Found } from "./drop.ts";
 import { embeddedFiles } from "./embedded.ts";
 import { ExploreSection } from "./explore.ts";
@@ -73,7 +73,7 @@ async function open(source: Source): Promise<void> {
 
 async function take(found: Found): Promise<void> {
   const bundle = asBundle(found);
-  const picture = asPicture(found);
+  const picture = asImage(found);
   if (bundle !== undefined) await open(bundle);
   else if (picture !== undefined) await draw.open(picture);
   else {

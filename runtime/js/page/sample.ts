@@ -1,6 +1,6 @@
 /** The section Sample: a grid of samples, determined by seed, count and temperature. */
 
-import { pictureGrid, priorLatents } from "../src/browser.ts";
+import { imageGrid, priorLatents } from "../src/browser.ts";
 import type { Images } from "../src/browser.ts";
 import type { Bench } from "./bench.ts";
 import { block, canvas, element, input, number, on, select } from "./dom.ts";
@@ -159,6 +159,6 @@ export class SampleSection {
     if (this.#drawn === undefined) return;
     const { request, images } = this.#drawn;
     const scale = Math.max(images.shape[1], images.shape[2]) <= SCALE_UP_TO ? 2 : 1;
-    await savePicture(pictureGrid(images, { scale }), `samples-seed-${request.seed.toString()}.png`);
+    await savePicture(imageGrid(images, { scale }), `samples-seed-${request.seed.toString()}.png`);
   }
 }

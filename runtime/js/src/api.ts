@@ -11,6 +11,6 @@ export type { LoadOptions } from "./load.ts";
 export type { FileInfo, GraphInfo, Manifest, Precision, TensorInfo } from "./manifest.ts";
 export type { DrawOptions, Model, Receipt } from "./model.ts";
 export type { RuntimeOptions } from "./ort.ts";
-export { pictureGrid, toUint8, type Drawable, type GridOptions, type Picture } from "./pictures.ts";
+export { imageGrid, toUint8, type Drawable, type GridOptions, type Picture } from "./pictures.ts";
 export { posteriorNoise, priorLatents, RNG_NAME, threefry2x32, type Words } from "./random.ts";
 export type { Posterior, Scores } from "./score.ts";

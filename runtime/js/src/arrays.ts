@@ -32,11 +32,11 @@ export function rawPixels(images: ImagesIn, shape: ImageShape): Uint8Array {
   const [height, width, channels] = shape;
   const size = height * width * channels;
   const expected = `raw pixels 0 to 255 of images of shape [${shape.join(", ")}]`;
-  const pictures = Array.isArray(images) ? images : isPicture(images) ? [images] : undefined;
+  const pictures = Array.isArray(images) ? images : isImage(images) ? [images] : undefined;
   if (pictures !== undefined) {
     const pixels = new Uint8Array(pictures.length * size);
     pictures.forEach((picture, n) => {
-      if (!isPicture(picture))
+      if (!isImage(picture))
         throw new InputError(`images must be ${expected}; found a list that holds ${found(picture)}`);
       if (picture.height !== height || picture.width !== width) {
         throw new InputError(`images must be ${expected}; found an ImageData of ${picture.height} x ${picture.width}`);
@@ -87,7 +87,7 @@ export function isBytes(value: unknown): value is Bytes {
 }
 
 /** Checks the form, not the class: Node.js has no ImageData, but its image libraries return objects like it. */
-function isPicture(value: unknown): value is ImageData {
+function isImage(value: unknown): value is ImageData {
   const picture = value as Partial<ImageData> | null;
   return (
     typeof picture === "object" &&

@@ -4,7 +4,7 @@
 export const PROBABILITY_FLOOR = 1e-7;
 
 // Maps, because the keys come from a manifest: every object has the keys "constructor" and "__proto__".
-const DECODER_OUTPUTS: ReadonlyMap<string, readonly string[]> = new Map([
+const LIKELIHOOD_OUTPUTS: ReadonlyMap<string, readonly string[]> = new Map([
   ["bernoulli", ["probs"]],
   ["discretized-logistic", ["probs", "log_scale"]],
   ["discretized-logistic-mixture", ["probs", "location", "log_scale", "mixture_logits"]],
@@ -12,7 +12,7 @@ const DECODER_OUTPUTS: ReadonlyMap<string, readonly string[]> = new Map([
 
 /** The outputs that a decoder must have for a likelihood; only "probs" if the likelihood is unknown. */
 export function decoderOutputs(likelihood: string): readonly string[] {
-  return DECODER_OUTPUTS.get(likelihood) ?? ["probs"];
+  return LIKELIHOOD_OUTPUTS.get(likelihood) ?? ["probs"];
 }
 
 /** log p(x|z) of one image, from its targets and the decoder's outputs. */

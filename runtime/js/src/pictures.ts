@@ -66,7 +66,7 @@ export interface GridOptions {
  *
  * @throws InputError for images that {@link toUint8} rejects, and for numbers out of range.
  */
-export function pictureGrid(
+export function imageGrid(
   images: { readonly data: Drawable; readonly shape: readonly number[] },
   options: GridOptions = {},
 ): Picture {

@@ -1,7 +1,7 @@
 /** Compute results of every method of a model, as `scripts/golden.py` does in Python; runs in Node.js and in a page. */
 
 import type { Images, Model } from "../src/api.ts";
-import { pictureGrid } from "../src/api.ts";
+import { imageGrid } from "../src/api.ts";
 
 export interface Asked {
   seed: string;
@@ -22,7 +22,7 @@ export async function numbersOf(model: Model, { seed, first, images }: Asked): P
   return numbers({
     generate: samples,
     cool: await model.generate(2, { seed: 3, temperature: 0.5 }),
-    grid: colours(pictureGrid(samples, { columns: 3, padding: 2, scale: 2 }).data, model.imageShape[2]),
+    grid: colours(imageGrid(samples, { columns: 3, padding: 2, scale: 2 }).data, model.imageShape[2]),
     mean: mean.data,
     logvar: logvar.data,
     reconstruct: await model.reconstruct(two),

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { InputError, pictureGrid, toUint8 } from "../src/api.ts";
+import { InputError, imageGrid, toUint8 } from "../src/api.ts";
 
 test("levels are rounded half to even, up to half a level outside [0, 1]", () => {
   const values = [-0.0019, 0, 0.5, 1.5 / 255, 2.5 / 255, 1, 1.0019];
@@ -22,7 +22,7 @@ test("a grid accepts raw pixels", () => {
   const shape = [4, 2, 2, 1];
   const pixels = Uint8Array.from({ length: 16 }, (_, i) => 17 * i);
   const values = Float32Array.from(pixels, (pixel) => pixel / 255);
-  expect(pictureGrid({ data: pixels, shape })).toEqual(pictureGrid({ data: values, shape }));
+  expect(imageGrid({ data: pixels, shape })).toEqual(imageGrid({ data: values, shape }));
 });
 
 // Same cases as in tests/runtime/images/test_grid.py.
@@ -41,24 +41,24 @@ test.each([
   const message = `images must be uint8, or floats in [0, 1]; found ${what}: scale or convert them`;
   expect(() => toUint8(images as Float32Array)).toThrow(new InputError(message));
   const data = images as Float32Array;
-  expect(() => pictureGrid({ data, shape: [1, 1, 2, 1] })).toThrow(new InputError(message));
+  expect(() => imageGrid({ data, shape: [1, 1, 2, 1] })).toThrow(new InputError(message));
 });
 
 test.each([[[3, 1, 1]], [[0, 1, 1, 1]], [[2, 2, 2, 1]]])("the shape %o is refused", (shape) => {
   const length = shape.length === 3 ? 3 : shape[0];
   const message = `images must have the shape (N, H, W, C) and hold at least one; found ${length} values of (${shape.join(", ")})`;
-  expect(() => pictureGrid({ data: new Uint8Array(length), shape })).toThrow(new InputError(message));
+  expect(() => imageGrid({ data: new Uint8Array(length), shape })).toThrow(new InputError(message));
 });
 
 test("a grid is square, on grey", () => {
-  const picture = pictureGrid({ data: new Float32Array([0, 1, 0.2, 0.4, 0.6]), shape: [5, 1, 1, 1] }, { padding: 0 });
+  const picture = imageGrid({ data: new Float32Array([0, 1, 0.2, 0.4, 0.6]), shape: [5, 1, 1, 1] }, { padding: 0 });
   expect([picture.width, picture.height]).toEqual([3, 2]);
   expect([...picture.data].filter((_, i) => i % 4 === 1)).toEqual([0, 255, 51, 102, 153, 128]);
   expect([...picture.data].filter((_, i) => i % 4 === 3)).toEqual(Array(6).fill(255));
 });
 
 test("colours, padding and scale", () => {
-  const picture = pictureGrid({ data: new Float32Array([1, 0, 0.2]), shape: [1, 1, 1, 3] }, { scale: 2 });
+  const picture = imageGrid({ data: new Float32Array([1, 0, 0.2]), shape: [1, 1, 1, 3] }, { scale: 2 });
   expect([picture.width, picture.height]).toEqual([4, 4]);
   const pixel = (x: number, y: number) => [...picture.data.slice(4 * (4 * y + x), 4 * (4 * y + x) + 4)];
   expect(pixel(0, 0)).toEqual([128, 128, 128, 255]);
@@ -75,5 +75,5 @@ test.each([
   [{ scale: 1.5 }, "scale must be a whole number of at least 1; found 1.5"],
 ])("%o is refused", (options, message) => {
   const images = { data: new Float32Array(1), shape: [1, 1, 1, 1] } as const;
-  expect(() => pictureGrid(images, options)).toThrow(new InputError(message));
+  expect(() => imageGrid(images, options)).toThrow(new InputError(message));
 });

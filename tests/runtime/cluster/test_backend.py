@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import cvae_runtime as cvae
-from cvae_runtime._cluster import backend as _ray_engine
-from cvae_runtime._cluster import on_cluster
-from cvae_runtime._jobs.encode import Encoding
+from cvae_runtime._cluster import OnCluster
+from cvae_runtime._cluster import backend as _backend
+from cvae_runtime._jobs.encode import Batch, Encoding
 from cvae_runtime._jobs.shards import ShardSettings, write_shards
 
 SHARDS = ["--shard-size", "100", "--provider", "cpu"]
@@ -57,13 +57,13 @@ def write(tiny_bundle, tiny_model, tmp_path):
     """Write 10 shards through a task that is made of the usual one; return the folder."""
 
     def write(task_of, name="ray"):
-        def engine(work, shards):
-            return on_cluster(None, 3, tiny_bundle, "cpu", "float32", 1, task_of(work), shards)
+        def executor(work, shards):
+            return OnCluster(None, 3, tiny_bundle, "cpu", "float32", 1)(task_of(work), shards)
 
         samples = {"count": 1000, "seed": 0, "first": 0, "temperature": 1.0}
         settings = ShardSettings.of(tiny_model, shard_size=100, file_format="npy", dtype="float32", **samples)
         how = {"resume": False, "overwrite": False, "quiet": True}
-        write_shards(tiny_model, tmp_path / name, settings, engine=engine, **how)
+        write_shards(tiny_model, tmp_path / name, settings, executor=executor, **how)
         return tmp_path / name
 
     return write
@@ -73,18 +73,18 @@ def test_a_killed_worker_is_retried(write, run, tiny_bundle, tmp_path):
     killed = tmp_path / "killed"
 
     def task_of(work):
-        def dies_once(model, name, indices):
+        def dies_once(model, shard):
             fsync = os.fsync
 
             def dying(descriptor):  # when the shard is written and has not got its name
-                if name == "part-00004.npy" and not killed.exists():
+                if shard.name == "part-00004.npy" and not killed.exists():
                     killed.mkdir()
                     os.kill(os.getpid(), signal.SIGKILL)
                 fsync(descriptor)
 
             os.fsync = dying
             try:
-                work(model, name, indices)
+                work(model, shard)
             finally:
                 os.fsync = fsync
 
@@ -97,16 +97,16 @@ def test_a_killed_worker_is_retried(write, run, tiny_bundle, tmp_path):
 
 
 def test_retries_are_limited(write, tmp_path, monkeypatch):
-    monkeypatch.setattr(_ray_engine, "_RETRIES", 1)
+    monkeypatch.setattr(_backend, "_RETRIES", 1)
     calls = tmp_path / "calls"
     calls.mkdir()
 
     def task_of(work):
-        def dies(model, name, indices):
-            if name == "part-00004.npy":
+        def dies(model, shard):
+            if shard.name == "part-00004.npy":
                 (calls / str(os.getpid())).touch()
                 os.kill(os.getpid(), signal.SIGKILL)
-            work(model, name, indices)
+            work(model, shard)
 
         return dies
 
@@ -211,7 +211,6 @@ def test_a_table_equals_that_of_one_machine(file_format, encode, tiny_bundle, mo
 def test_other_images_on_a_machine_are_an_error(tiny_model, tmp_path, refuses):
     np.save(tmp_path / "images.npy", np.zeros((5, 4, 4, 1), np.uint8))
     encoding = Encoding(tmp_path / "images.npy", False, False, False, 1, 0, 0)
-    assert encoding.parts(5, 2) == {"0 of 5": range(2), "2 of 5": range(2, 4), "4 of 5": range(4, 5)}
     message = f"{tmp_path / 'images.npy'}: expected 6 images, found 5; give all machines of the cluster the same files"
     with refuses(cvae.InputError, message):
-        encoding(tiny_model, "4 of 6", range(4, 6))
+        encoding(tiny_model, Batch(range(4, 6), 6))

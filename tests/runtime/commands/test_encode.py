@@ -142,8 +142,8 @@ def test_every_kind_of_source_gives_the_same_codes(encode, tiny_bundle, tiny_mod
 def test_options_fit_images_to_the_model(encode, tiny_bundle, tiny_model):
     photo = np.random.default_rng(0).integers(0, 256, (9, 12, 3), np.uint8)
     Image.fromarray(photo).save("photo.png")
-    assert encode(tiny_bundle, "photo.png", "--resize", "--gray", "--invert") == (0, b"", "")
-    fitted = cvae.read_images([Path("photo.png")], (4, 4, 1), resize=True, gray=True, invert=True)
+    assert encode(tiny_bundle, "photo.png", "--resize", "--grey", "--invert") == (0, b"", "")
+    fitted = cvae.read_images([Path("photo.png")], (4, 4, 1), resize=True, grey=True, invert=True)
     assert same(arrays("codes.npz"), expected_columns(tiny_model, fitted))
 
 
@@ -212,7 +212,7 @@ def test_skipped_files_are_named(encode, tiny_bundle, images):
     Path("photos/0.heic").write_bytes(b"\0\0\0\x18ftypheic")
     Path("photos/notes").write_text("x")
     Image.fromarray(images[2, ..., 0]).save("photos/z.tiff")
-    line = "photos: passed over 2 files: 1 AVIF or HEIC (0.heic), 1 text (notes)\n"
+    line = "photos: skipped 2 files: 1 AVIF or HEIC (0.heic), 1 text (notes)\n"
     assert encode(tiny_bundle, "photos") == (0, b"", line)
     assert arrays("codes.npz")["path"].tolist() == ["000.png", "001.png", "z.tiff"]
 
@@ -256,7 +256,7 @@ def test_a_receipt_records_the_run(encode, tiny_bundle, tiny_model):
     assert encode(tiny_bundle, "images.npy", "--receipt", "r.json", "--samples", 2, "--invert") == (0, b"", "")
     receipt = json.loads(Path("r.json").read_text())
     assert receipt["bundle"]["manifest_sha256"] == tiny_model.sha256
-    asked = {"resize": False, "gray": False, "invert": True, "samples": 2, "seed": 0}
+    asked = {"resize": False, "grey": False, "invert": True, "samples": 2, "seed": 0}
     assert receipt["request"] == {"images": "images.npy", **asked}
 
 
@@ -287,7 +287,7 @@ def test_help_lists_every_option(encode):
     code, out, err = encode("--help")
     assert (code, err) == (0, "")
     assert out.decode().startswith("Usage: cvae-encode [OPTIONS] [BUNDLE] IMAGES\n")
-    names = ("resize", "gray", "invert", "samples", "seed", "top-anomalies", "anomalies", "provider", "precision")
+    names = ("resize", "grey", "invert", "samples", "seed", "top-anomalies", "anomalies", "provider", "precision")
     names += ("threads", "format", "receipt", "overwrite", "output", "quiet", "verbose", "version", "help")
     assert [name for name in names if f"--{name}" not in out.decode()] == []
 
@@ -312,8 +312,8 @@ def test_help_lists_every_option(encode):
             ["images.npy", "--top-anomalies", "3", "--anomalies", "old.npz"],
             "old.npz exists already; choose another name or pass --overwrite",
         ),
-        (["none.npy"], "none.npy: expected a folder of pictures, a picture, an .npy or an IDX file, found nothing"),
-        (["empty"], "empty: expected pictures (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP) in the folder, found none"),
+        (["none.npy"], "none.npy: expected a folder of images, an image, an .npy or an IDX file, found nothing"),
+        (["empty"], "empty: expected images (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP) in the folder, found none"),
         (
             ["photos"],
             "photos/b/large.png: the model takes 4x4 pixels (width x height), found 5x6; pass --resize to scale and crop it",
@@ -321,7 +321,7 @@ def test_help_lists_every_option(encode):
         (
             ["photos", "--resize"],
             (
-                "photos/b/torn.png: cannot be read as a picture: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, "
+                "photos/b/torn.png: cannot be read as an image: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, "
                 "found 4 bytes of an unknown kind"
             ),
         ),
@@ -331,7 +331,7 @@ def test_help_lists_every_option(encode):
         ),
         (
             ["nan.npy"],
-            "nan.npy: float pictures must lie in [0, 1], found NaN or infinity (16 times); replace them with numpy.nan_to_num",
+            "nan.npy: float images must lie in [0, 1], found NaN or infinity (16 times); replace them with numpy.nan_to_num",
         ),
         (["torn.npy"], "torn.npy: cannot be read as a NumPy file: "),
     ],

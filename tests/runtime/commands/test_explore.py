@@ -24,7 +24,7 @@ def frames(name):
 
 def grid(images, columns, **settings):
     """The picture of images (…, 4, 4, 1), enlarged twice."""
-    return cvae.picture_grid(cvae.to_uint8(images.reshape(-1, 4, 4, 1)), columns, scale=2, **settings)[..., 0]
+    return cvae.image_grid(cvae.to_uint8(images.reshape(-1, 4, 4, 1)), columns, scale=2, **settings)[..., 0]
 
 
 @pytest.fixture
@@ -98,9 +98,7 @@ def test_a_gif_plays_forwards_and_backwards(run, tiny_bundle, tiny_model):
 def test_a_gif_of_a_path_shows_one_image_a_frame(run, tiny_bundle, tiny_model):
     assert run(tiny_bundle, "--interpolate", 0, 1, "--steps", 2, "-o", "way.gif", "--scale", 3) == (0, b"", "")
     images = cvae.to_uint8(tiny_model.interpolate(*cvae.prior_latents(0, 0, 2, 3), steps=2))
-    np.testing.assert_array_equal(
-        frames("way.gif"), [cvae.picture_grid(i[np.newaxis], scale=3)[..., 0] for i in images]
-    )
+    np.testing.assert_array_equal(frames("way.gif"), [cvae.image_grid(i[np.newaxis], scale=3)[..., 0] for i in images])
 
 
 def test_gif_is_format_gif(run, tiny_bundle):
@@ -112,21 +110,21 @@ def test_gif_is_format_gif(run, tiny_bundle):
 def test_scale_enlarges_by_whole_factors(run, tiny_bundle, tiny_model, image):
     images = cvae.to_uint8(tiny_model.generate(4))
     assert run(tiny_bundle, "-n", 4, "--scale", 5) == (0, b"", "")
-    np.testing.assert_array_equal(pixels(), cvae.picture_grid(images, scale=5)[..., 0])
+    np.testing.assert_array_equal(pixels(), cvae.image_grid(images, scale=5)[..., 0])
     assert run(tiny_bundle, "-n", 4, "--separate", "--scale", 3, "-o", "many") == (0, b"", "")
     np.testing.assert_array_equal(
         pixels("many/image_000002.png"), np.kron(images[2, ..., 0], np.ones((3, 3), np.uint8))
     )
     assert run(tiny_bundle, "--reconstruct", "a.png", "--scale", 3, "-o", "pair.png") == (0, b"", "")
     pair = np.stack([image, cvae.to_uint8(tiny_model.reconstruct(image[np.newaxis]))[0]])
-    np.testing.assert_array_equal(pixels("pair.png"), cvae.picture_grid(pair, columns=1, scale=3)[..., 0])
+    np.testing.assert_array_equal(pixels("pair.png"), cvae.image_grid(pair, columns=1, scale=3)[..., 0])
 
 
 def test_captions_of_samples_are_indices(run, tiny_bundle, tiny_model):
     assert run(tiny_bundle, "-n", 3, "--first", 9, "--captions") == (0, b"", "")
     images = cvae.to_uint8(tiny_model.generate(3, first=9)).repeat(2, axis=1).repeat(2, axis=2)
     cells = caption_cells(images, ["9", "10", "11"])
-    np.testing.assert_array_equal(pixels(), cvae.picture_grid(cells)[..., 0])
+    np.testing.assert_array_equal(pixels(), cvae.image_grid(cells)[..., 0])
     assert run(tiny_bundle, "-n", 3, "--first", 9, "--captions", "--gif") == (0, b"", "")
     np.testing.assert_array_equal(frames("samples.gif"), cells[..., 0])
 
@@ -138,7 +136,7 @@ def test_captions_of_traversals_are_dimensions(run, tiny_bundle, tiny_model):
     np.testing.assert_array_equal(pixels(), caption_rows(grid(images, 2)[..., np.newaxis], ["2", "0"], 1)[..., 0])
     assert run(*arguments, "--gif") == (0, b"", "")
     column = caption_cells(cvae.to_uint8(images[:, 1]).repeat(2, axis=1).repeat(2, axis=2), ["2", "0"])
-    np.testing.assert_array_equal(frames("samples.gif")[1], cvae.picture_grid(column)[..., 0])
+    np.testing.assert_array_equal(frames("samples.gif")[1], cvae.image_grid(column)[..., 0])
 
 
 def test_separate_files_are_in_row_order(run, tiny_bundle, tiny_model):
@@ -167,7 +165,7 @@ def test_dtype_uint8_writes_levels(run, tiny_bundle, tiny_model):
         (["--latents", "z.npy", "--traverse", "0"], "--latents and --traverse contradict each other: pass one of them"),
         (["--manifold", "-n", "3"], "--count, --first and --temperature are for samples, not for --manifold"),
         (["--traverse", "0", "--first", "3"], "--count, --first and --temperature are for samples, not for --traverse"),
-        (["--manifold", "--gray"], "--resize, --gray and --invert are for --reconstruct, --interpolate and --traverse"),
+        (["--manifold", "--grey"], "--resize, --grey and --invert are for --reconstruct, --interpolate and --traverse"),
         (["--method", "linear"], "--method is for --interpolate"),
         (["--traverse", "0", "--method", "spherical"], "--method is for --interpolate"),
         (["--steps", "5"], "--steps is for --interpolate, --traverse, --manifold"),
@@ -203,10 +201,10 @@ def test_usage_errors_are_2_with_a_message(arguments, message, run, tiny_bundle,
             ["--traverse", str(2**63)],
             f"first + count must be at most {2**62} for latents of 3; found {2**63} + 1",
         ),
-        (["--traverse", ""], ".: cannot be read as a picture: [Errno 21] Is a directory: '.'"),
+        (["--traverse", ""], ".: cannot be read as an image: [Errno 21] Is a directory: '.'"),
         (
             ["--interpolate", "0", "b.png"],
-            "b.png: cannot be read as a picture: [Errno 2] No such file or directory: 'b.png'",
+            "b.png: cannot be read as an image: [Errno 2] No such file or directory: 'b.png'",
         ),
         (
             ["--manifold", "--steps", "101"],

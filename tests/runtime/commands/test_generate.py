@@ -46,7 +46,7 @@ def size_of(path):
 
 def test_the_default_is_16_samples_of_the_packaged_model(run, packaged_model):
     assert run() == (0, b"", "")
-    grid = cvae.picture_grid(cvae.to_uint8(packaged_model.generate(16)), scale=2)
+    grid = cvae.image_grid(cvae.to_uint8(packaged_model.generate(16)), scale=2)
     np.testing.assert_array_equal(np.asarray(Image.open("samples.png")), grid[..., 0])
     assert [path.name for path in Path().iterdir()] == ["samples.png"]  # nothing temporary is left
 
@@ -146,7 +146,7 @@ def test_help_lists_every_option(run):
     code, out, err = run("--help")
     assert (code, err) == (0, "")
     samples = ("count", "seed", "first", "temperature", "latents")
-    images = ("reconstruct", "resize", "gray", "invert")
+    images = ("reconstruct", "resize", "grey", "invert")
     model = ("provider", "precision", "threads")
     target = ("format", "dtype", "separate", "shard-size", "resume", "overwrite", "output")
     names = (*samples, *images, *model, *target, "quiet", "verbose", "version", "help")

@@ -169,9 +169,9 @@ def test_spans_cover_every_item_once_and_stay_small(count, item_bytes):
     assert all((span.stop - span.start) * item_bytes <= max(1 << 24, item_bytes) for span in spans)
 
 
-def test_picture_shape_reads_no_values():
-    assert cvae.images.picture_shape(np.zeros((2, 3, 4)), "pictures") == (3, 4, 1)
-    assert cvae.images.picture_shape(np.full((2, 3, 4, 3), np.nan, np.float16), "pictures") == (3, 4, 3)
+def test_shape_of_images_reads_no_values():
+    assert cvae.images.shape_of_images(np.zeros((2, 3, 4)), "pictures") == (3, 4, 1)
+    assert cvae.images.shape_of_images(np.full((2, 3, 4, 3), np.nan, np.float16), "pictures") == (3, 4, 3)
 
 
 def test_a_half_becomes_level_128():
@@ -184,15 +184,15 @@ def test_a_half_becomes_level_128():
         (
             np.zeros((2, 2), np.uint8),
             (
-                "expected pictures of shape (N, H, W) or (N, H, W, C) with C 1 or 3, found shape (2, 2); "
+                "expected images of shape (N, H, W) or (N, H, W, C) with C 1 or 3, found shape (2, 2); "
                 "for flat images use array.reshape(-1, H, W)"
             ),
         ),
         (
             np.zeros((1, 2, 2, 2), np.uint8),
-            "expected pictures of shape (N, H, W) or (N, H, W, C) with C 1 or 3, found shape (1, 2, 2, 2)",
+            "expected images of shape (N, H, W) or (N, H, W, C) with C 1 or 3, found shape (1, 2, 2, 2)",
         ),
-        (np.zeros((0, 2, 2), np.uint8), "expected at least one picture, found an empty set of shape (0, 2, 2)"),
+        (np.zeros((0, 2, 2), np.uint8), "expected at least one image, found an empty set of shape (0, 2, 2)"),
         (
             np.ones((1, 2, 2), np.int64),
             "expected uint8, bool, or float in [0, 1], found int64; convert it: (255 * array).astype(numpy.uint8)",
@@ -210,15 +210,15 @@ def test_a_half_becomes_level_128():
         ),
         (
             np.array([[[0.0, 255.0]]]),
-            "float pictures must lie in [0, 1], found 0 to 255; divide 0-255 values by 255",
+            "float images must lie in [0, 1], found 0 to 255; divide 0-255 values by 255",
         ),
         (
             np.array([[[-0.25, 1.0]]]),
-            "float pictures must lie in [0, 1], found -0.25 to 1; for values in [-1, 1] use (array + 1) / 2",
+            "float images must lie in [0, 1], found -0.25 to 1; for values in [-1, 1] use (array + 1) / 2",
         ),
         (
             np.array([[[np.nan, 1.0]]]),
-            "float pictures must lie in [0, 1], found NaN or infinity (1 times); replace them with numpy.nan_to_num",
+            "float images must lie in [0, 1], found NaN or infinity (1 times); replace them with numpy.nan_to_num",
         ),
     ],
 )

@@ -44,7 +44,7 @@ def test_different_captions_look_different():
 
 
 def test_a_row_s_caption_is_left_of_it():
-    grid = cvae.picture_grid(np.full((6, 20, 20, 1), 255, np.uint8), columns=2)
+    grid = cvae.image_grid(np.full((6, 20, 20, 1), 255, np.uint8), columns=2)
     labelled = caption_rows(grid, ["3", "", "41"], 1)
     margin = labelled.shape[1] - grid.shape[1]
     assert margin > 0
@@ -57,7 +57,7 @@ def test_a_row_s_caption_is_left_of_it():
 
 @pytest.mark.parametrize("size", [1, 4])
 def test_rows_lower_than_text_have_captions(size):
-    grid = cvae.picture_grid(np.zeros((2, size, size, 3), np.uint8), columns=1)
+    grid = cvae.image_grid(np.zeros((2, size, size, 3), np.uint8), columns=1)
     labelled = caption_rows(grid, ["0", "1"], 1)
     assert (labelled.shape[0], labelled.shape[2]) == (grid.shape[0], 3)
     assert labelled.shape[1] > grid.shape[1]

@@ -17,9 +17,9 @@ import cvae_runtime as cvae
 import cvae_runtime.images
 
 
-def picture(form, mode="L"):
+def picture(file_format, mode="L"):
     file = io.BytesIO()
-    Image.new(mode, (5, 4), 7).save(file, form)
+    Image.new(mode, (5, 4), 7).save(file, file_format)
     return file.getvalue()
 
 
@@ -32,7 +32,7 @@ def archive(**arrays):
 IDX = struct.pack(">I3I", 0x803, 1, 2, 2) + bytes(4)
 RECORD = struct.pack("<Q", 5) + b"\xea\xb2\x04\x3e" + b"hello" + bytes(4)  # 3e04b2ea: the masked checksum of the length
 KINDS = [
-    *((picture(kind.upper()), kind) for kind in cvae.images.PICTURE_FORMATS),
+    *((picture(kind.upper()), kind) for kind in cvae.images.IMAGE_FORMATS),
     (picture("PPM", "1"), "PPM"),
     (picture("EPS"), "PostScript"),
     (picture("PDF", "RGB"), "PDF"),

@@ -41,12 +41,12 @@ def test_black_and_white_is_grey(tmp_path):
     np.testing.assert_array_equal(cvae.read_images([tmp_path / "a.png"], SHAPE)[0, ..., 0], (GREY >= 128) * 255)
 
 
-def test_colour_for_a_grey_model_needs_gray(tmp_path, refuses):
+def test_colour_for_a_grey_model_needs_grey(tmp_path, refuses):
     path = saved(tmp_path / "a.png", COLOUR)
-    with refuses(cvae.InputError, f"{path}: the model takes grey pictures, found colour; pass --gray to turn it grey"):
+    with refuses(cvae.InputError, f"{path}: the model takes grey images, found colour; pass --grey to turn it grey"):
         cvae.read_images([path], SHAPE)
     luma = COLOUR @ [0.299, 0.587, 0.114]  # ITU-R 601-2
-    grey = cvae.read_images([path], SHAPE, gray=True)[0, ..., 0]
+    grey = cvae.read_images([path], SHAPE, grey=True)[0, ..., 0]
     assert np.abs(grey - luma).max() <= 1.0
 
 
@@ -56,11 +56,11 @@ def test_a_colour_model_takes_colour_and_grey(tmp_path):
     np.testing.assert_array_equal(images, [COLOUR, np.stack([GREY] * 3, axis=-1)])
 
 
-@pytest.mark.parametrize("gray", [False, True])
-def test_transparent_parts_are_white(gray, tmp_path):
+@pytest.mark.parametrize("grey", [False, True])
+def test_transparent_parts_are_white(grey, tmp_path):
     pixels = np.dstack([COLOUR, np.where(GREY < 128, 0, 255)]).astype(np.uint8)
     path = saved(tmp_path / "a.png", pixels)
-    images = cvae.read_images([path], SHAPE if gray else (4, 4, 3), gray=gray)
+    images = cvae.read_images([path], SHAPE if grey else (4, 4, 3), grey=grey)
     assert (images[0][GREY < 128] == 255).all()
     assert (images[0][GREY >= 128] != 255).all()
 
@@ -81,7 +81,7 @@ def test_white_glyphs_have_a_black_background(mode, tmp_path):
         palette.save(path, transparency=0)
     else:
         Image.fromarray(np.where(glyph > 0, 65535, 0).astype(np.uint16)).save(path, transparency=0)
-    found = cvae.read_images([path], SHAPE, gray=True)[0, ..., 0]
+    found = cvae.read_images([path], SHAPE, grey=True)[0, ..., 0]
     np.testing.assert_array_equal(found >= 250, glyph > 0)
     np.testing.assert_array_equal(found[glyph == 0], 0)
 
@@ -97,7 +97,7 @@ def test_the_background_is_otherwise_white(colour, alpha, tmp_path):
 
 def test_a_colour_of_a_grey_png_can_be_transparent(tmp_path):
     path = saved(tmp_path / "a.png", GREY, transparency=32)
-    images = cvae.read_images([path], SHAPE, gray=True)
+    images = cvae.read_images([path], SHAPE, grey=True)
     np.testing.assert_array_equal(images[0, ..., 0], np.where(GREY == 32, 255, GREY))
 
 
@@ -144,7 +144,7 @@ def test_a_photograph_is_turned_as_its_exif_says(tmp_path):
 def test_of_an_animation_the_first_frame_is_read(tmp_path):
     frames = [Image.fromarray(GREY), Image.fromarray(GREY.T.copy())]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
-    np.testing.assert_array_equal(cvae.read_images([tmp_path / "a.gif"], SHAPE, gray=True)[0, ..., 0], GREY)
+    np.testing.assert_array_equal(cvae.read_images([tmp_path / "a.gif"], SHAPE, grey=True)[0, ..., 0], GREY)
 
 
 def test_sixteen_bits_of_grey_become_eight(tmp_path):
@@ -165,9 +165,9 @@ def test_a_level_of_sixteen_bits_can_be_transparent(tmp_path):
 @pytest.mark.parametrize(
     ("array", "why"),
     [
-        (np.float32([[0.5]]), "expected 8 bits a channel, or 16 of grey, found mode F; convert the picture to 8 bits"),
-        (np.int32([[7, 65536]]), "expected 16 bits of grey, 0 to 65535, found 7 to 65536; convert the picture to 8 bits"),
-        (np.int32([[-1, 7]]), "expected 16 bits of grey, 0 to 65535, found -1 to 7; convert the picture to 8 bits"),
+        (np.float32([[0.5]]), "expected 8 bits a channel, or 16 of grey, found mode F; convert the image to 8 bits"),
+        (np.int32([[7, 65536]]), "expected 16 bits of grey, 0 to 65535, found 7 to 65536; convert the image to 8 bits"),
+        (np.int32([[-1, 7]]), "expected 16 bits of grey, 0 to 65535, found -1 to 7; convert the image to 8 bits"),
     ],
 )  # fmt: skip
 def test_more_than_16_bits_are_an_error(array, why, tmp_path, refuses):
@@ -196,13 +196,13 @@ def test_encoded_shape_is_that_of_the_picture(file, turn, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = turn
     Image.new(PICTURES[file], (5, 3)).save(tmp_path / file, exif=exif)
-    picture = cvae.images.read_picture(tmp_path / file, "it")
+    picture = cvae.images.read_image(tmp_path / file, "it")
     shape = (picture.height, picture.width, 1 if picture.mode == "L" else 3)
     assert cvae.images.encoded_shape(tmp_path / file, "it") == shape
     assert shape[:2] == ((5, 3) if turn in (6, 8) and file != "colour.bmp" else (3, 5))  # BMP has no EXIF
     data = (tmp_path / file).read_bytes()
     assert cvae.images.encoded_shape(data, "it") == shape
-    np.testing.assert_array_equal(np.asarray(cvae.images.read_picture(data, "it")), np.asarray(picture))
+    np.testing.assert_array_equal(np.asarray(cvae.images.read_image(data, "it")), np.asarray(picture))
 
 
 def test_of_an_animated_webp_the_first_frame_is_read(tmp_path):
@@ -220,10 +220,10 @@ def test_a_palette_can_have_a_transparent_colour(tmp_path):
 
 
 def test_other_bytes_are_an_error_with_their_name():
-    for read in (cvae.images.encoded_shape, cvae.images.read_picture):
+    for read in (cvae.images.encoded_shape, cvae.images.read_image):
         with pytest.raises(
             cvae.InputError,
-            match=r"^record 7: cannot be read as a picture: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found nothing",
+            match=r"^record 7: cannot be read as an image: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found nothing",
         ):
             read(b"", "record 7")
 
@@ -231,7 +231,7 @@ def test_other_bytes_are_an_error_with_their_name():
 @pytest.mark.parametrize("shape", [(4, 4, 1), (4, 4, 3), (2, 6, 1), (2, 6, 3), (9, 1, 3)])
 def test_any_picture_is_brought_into_any_shape(shape):
     for image in (GREY[..., np.newaxis], COLOUR):
-        fitted = cvae.images.fit_picture(image, shape)
+        fitted = cvae.images.fit_image(image, shape)
         assert (fitted.dtype, fitted.shape) == (np.uint8, shape)
         if shape == image.shape:
             np.testing.assert_array_equal(fitted, image)
@@ -239,7 +239,7 @@ def test_any_picture_is_brought_into_any_shape(shape):
 
 def test_a_missing_file_is_refused(tmp_path, refuses):
     path = tmp_path / "none.png"
-    message = f"{path}: cannot be read as a picture: [Errno 2] No such file or directory: '{path}'"
+    message = f"{path}: cannot be read as an image: [Errno 2] No such file or directory: '{path}'"
     with refuses(cvae.InputError, message):
         cvae.read_images([path], SHAPE)
 
@@ -256,18 +256,18 @@ def test_a_png_cut_anywhere_is_refused_or_whole(tmp_path):
             outcomes.append("whole")
         except cvae.InputError as error:
             outcomes.append(str(error).split(":", maxsplit=2)[1])
-    assert set(outcomes[:60]) == {" cannot be read as a picture"}
-    assert set(outcomes[60:]) <= {" cannot be read as a picture", "whole"}
+    assert set(outcomes[:60]) == {" cannot be read as an image"}
+    assert set(outcomes[60:]) <= {" cannot be read as an image", "whole"}
 
 
 def test_a_decompression_bomb_is_an_error(tmp_path, monkeypatch, refuses):
     path = saved(tmp_path / "a.png", GREY)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # Pillow warns beyond this and refuses beyond twice it
-    why = "expected at most 10 pixels, found 4x4 (width x height); make the picture smaller"
+    why = "expected at most 10 pixels, found 4x4 (width x height); make the image smaller"
     with refuses(cvae.InputError, f"{path}: {why}"):
         cvae.read_images([path], SHAPE)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 7)
-    with pytest.raises(cvae.InputError, match=r"cannot be read as a picture: .*16 pixels.* exceeds limit of 14 pixels"):
+    with pytest.raises(cvae.InputError, match=r"cannot be read as an image: .*16 pixels.* exceeds limit of 14 pixels"):
         cvae.read_images([path], SHAPE)
 
 
@@ -277,7 +277,7 @@ def test_an_array_that_is_no_picture_names_its_file(extra, tmp_path):
     with path.open("wb") as file:
         np.save(file, np.zeros((1, 4, 4), np.int32))
     with pytest.raises(
-        cvae.InputError, match=rf"a\.{extra}: (expected uint8, bool, or float|cannot be read as a picture)"
+        cvae.InputError, match=rf"a\.{extra}: (expected uint8, bool, or float|cannot be read as an image)"
     ):
         cvae.read_images([path], SHAPE)
 

@@ -23,7 +23,7 @@ import cvae_runtime as cvae
 )
 def test_a_grid_holds_every_image_and_grey_elsewhere(count, height, width, channels, columns, padding, scale):
     images = np.random.default_rng(0).integers(0, 256, (count, height, width, channels), np.uint8)
-    grid = cvae.picture_grid(images, columns, padding=padding, scale=scale)
+    grid = cvae.image_grid(images, columns, padding=padding, scale=scale)
     columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
     cell = (height * scale + padding, width * scale + padding)
@@ -40,7 +40,7 @@ def test_a_grid_holds_every_image_and_grey_elsewhere(count, height, width, chann
 
 @pytest.mark.parametrize(("count", "shape"), [(1, (4, 4)), (3, (7, 7)), (4, (7, 7)), (5, (7, 10)), (64, (25, 25))])
 def test_a_grid_is_as_square_as_can_be(count, shape):
-    assert cvae.picture_grid(np.zeros((count, 2, 2, 1), np.uint8)).shape == (*shape, 1)
+    assert cvae.image_grid(np.zeros((count, 2, 2, 1), np.uint8)).shape == (*shape, 1)
 
 
 def test_values_become_the_nearest_grey_levels():
@@ -72,7 +72,7 @@ def test_other_arrays_are_an_error_for_each_encoder(images, found, refuses):
     picture = np.asarray(images).reshape(1, -1, 1)
     for draw in (
         lambda: cvae.to_uint8(images),
-        lambda: cvae.picture_grid(picture[np.newaxis]),
+        lambda: cvae.image_grid(picture[np.newaxis]),
         lambda: cvae.encode_png(picture),
         lambda: cvae.encode_gif([picture], 100),
     ):
@@ -85,7 +85,7 @@ def test_samples_are_drawn_as_their_grey_levels_are(packaged_model):
     levels = cvae.to_uint8(samples)
     assert len(np.unique(levels)) > 100
     assert cvae.to_uint8(levels) is levels
-    np.testing.assert_array_equal(cvae.picture_grid(samples), cvae.picture_grid(levels))
+    np.testing.assert_array_equal(cvae.image_grid(samples), cvae.image_grid(levels))
     assert cvae.encode_png(samples[0]) == cvae.encode_png(levels[0])
     assert cvae.encode_gif(samples, 100) == cvae.encode_gif(levels, 100)
 
@@ -102,7 +102,7 @@ def test_samples_are_drawn_as_their_grey_levels_are(packaged_model):
 )
 def test_invalid_arguments_of_a_grid_are_an_error(shape, settings, message, refuses):
     with refuses(cvae.InputError, message):
-        cvae.picture_grid(np.zeros(shape, np.uint8), **settings)
+        cvae.image_grid(np.zeros(shape, np.uint8), **settings)
 
 
 def test_arrays_that_are_not_pictures_are_an_error(refuses):

@@ -91,8 +91,8 @@ def test_other_2d_arrays_are_an_error(tmp_path, shape, refuses):
     array = np.zeros(shape, np.uint8)
     np.save(path, array)
     message = (
-        f"{path}: expected an array of shape (4, 4), one picture, or (N, 16), flat pictures, found shape {shape}; "
-        f"for one picture of another size use array[None], for flat ones array.reshape(-1, H, W)"
+        f"{path}: expected an array of shape (4, 4), one image, or (N, 16), flat images, found shape {shape}; "
+        f"for one image of another size use array[None], for flat ones array.reshape(-1, H, W)"
     )
     for read in (open_images, lambda path, *how, **options: cvae.read_images([path], *how, **options)):
         with refuses(cvae.InputError, message):
@@ -145,12 +145,12 @@ def test_images_are_fitted_as_by_read_images(kind, tmp_path, write_idx):
     np.testing.assert_array_equal(source.read(0, source.count), expected[: source.count])
 
 
-def test_colour_needs_gray(tmp_path, refuses):
+def test_colour_needs_grey(tmp_path, refuses):
     np.save(tmp_path / "a.npy", IMAGES.repeat(3, axis=3))
-    message = f"{tmp_path / 'a.npy'}: the model takes grey pictures, found colour; pass --gray to turn it grey"
+    message = f"{tmp_path / 'a.npy'}: the model takes grey images, found colour; pass --grey to turn it grey"
     with refuses(cvae.InputError, message):
         open_images(tmp_path / "a.npy", SHAPE).read(0, 1)
-    np.testing.assert_array_equal(open_images(tmp_path / "a.npy", SHAPE, gray=True).read(2, 9), IMAGES[2:9])
+    np.testing.assert_array_equal(open_images(tmp_path / "a.npy", SHAPE, grey=True).read(2, 9), IMAGES[2:9])
 
 
 def test_large_images_are_read_in_spans(tmp_path, monkeypatch):
@@ -180,18 +180,18 @@ def test_other_files_are_an_error_with_their_kind(tmp_path, write_idx, refuses, 
     (tmp_path / "rows.csv").write_text("1,2,3\n4,5,6\n")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder/a.txt").write_text("hello")
-    expected = "expected a folder of pictures, a picture, an .npy or an IDX file, found"
+    expected = "expected a folder of images, an image, an .npy or an IDX file, found"
     messages = {
         "set.npz": f"set.npz: {expected} NPZ; save one of its arrays (x_test, y_test) with numpy.save",
         "rows.csv": f"rows.csv: {expected} CSV; save the pixels of its rows with numpy.save, as an array uint8 (N, H, W)",
-        "folder": "folder: expected pictures (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP) in the folder, found none; "
-        "passed over 1 file: 1 text (a.txt)",
-        "empty": "empty: expected pictures (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP) in the folder, found none",
-        "nothing": "nothing: expected a folder of pictures, a picture, an .npy or an IDX file, found nothing",
+        "folder": "folder: expected images (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP) in the folder, found none; "
+        "skipped 1 file: 1 text (a.txt)",
+        "empty": "empty: expected images (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP) in the folder, found none",
+        "nothing": "nothing: expected a folder of images, an image, an .npy or an IDX file, found nothing",
         "labels.gz": "labels.gz: not an IDX file of 3-dimensional bytes: expected the magic number 0x00000803, "
         "found 0x00000801; check that the file is what its name says",
-        "none.npy": "none.npy: expected at least one picture, found an empty set of shape (0, 4, 4, 1)",
-        "text.txt": "text.txt: expected a folder of pictures, a picture, an .npy or an IDX file, found text; "
+        "none.npy": "none.npy: expected at least one image, found an empty set of shape (0, 4, 4, 1)",
+        "text.txt": "text.txt: expected a folder of images, an image, an .npy or an IDX file, found text; "
         "save the images as PNG files",
     }
     for name, message in messages.items():

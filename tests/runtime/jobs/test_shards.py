@@ -16,8 +16,9 @@ from pyarrow import parquet
 
 import cvae_runtime as cvae
 import cvae_runtime.images
+from cvae_runtime._jobs import InProcess
 from cvae_runtime._jobs import shards as _shards
-from cvae_runtime._jobs.shards import SETTINGS_NAME, ShardSettings, one_by_one, write_shards
+from cvae_runtime._jobs.shards import SETTINGS_NAME, ShardSettings, write_shards
 
 
 def settings_of(model, count=25, size=10, file_format="npy", dtype="float32", **stream):
@@ -118,7 +119,7 @@ def test_the_settings_lie_beside_the_shards(write, bundles):
 
 
 def test_names_sort_in_order(tiny_model):
-    names = list(settings_of(tiny_model, count=1_000_001, size=10).shards())
+    names = [shard.name for shard in settings_of(tiny_model, count=1_000_001, size=10).shards()]
     assert (names[0], names[-1]) == ("part-000000.npy", "part-100000.npy")
     assert names == sorted(names)
 
@@ -189,12 +190,14 @@ def test_a_locked_folder_is_an_error(option, write, tiny_model, tmp_path, refuse
         f"wait until it ends, or choose another name"
     )
 
-    def engine(work, parts):
+    def executor(work, shards):
         with refuses(cvae.InputError, message):
             write(**{option: True})
-        yield from one_by_one(tiny_model, work, parts)
+        yield from InProcess(tiny_model)(work, shards)
 
-    write_shards(tiny_model, folder, settings_of(tiny_model), resume=False, overwrite=False, quiet=True, engine=engine)
+    write_shards(
+        tiny_model, folder, settings_of(tiny_model), resume=False, overwrite=False, quiet=True, executor=executor
+    )
     assert len(contents(folder)) == 4
     before = contents(folder)
     assert contents(write(resume=True)) == before
@@ -347,6 +350,8 @@ def test_whole_shards_are_not_written_again(file_format, write, monkeypatch):
     (folder / f"part-00001.{file_format}").unlink()
     written = []
     make = _shards._write_shard
-    monkeypatch.setattr(_shards, "_write_shard", lambda *arguments: (written.append(arguments[3]), make(*arguments))[1])
+    monkeypatch.setattr(
+        _shards, "_write_shard", lambda *arguments: (written.append(arguments[3].name), make(*arguments))[1]
+    )
     write(file_format=file_format, dtype="uint8", first=2**33, resume=True)
     assert written == [f"part-00001.{file_format}"]

@@ -86,7 +86,7 @@ def test_log_messages_are_escaped(run_as, monkeypatch):
 
     @click.command()
     def command():
-        logging.getLogger("cvae_runtime").warning("passed over %s", CLEAR)
+        logging.getLogger("cvae_runtime").warning("skipped %s", CLEAR)
 
     code, _, err = run_as(command, "cvae-any")
-    assert (code, err) == (0, f"passed over {SHOWN}\n")
+    assert (code, err) == (0, f"skipped {SHOWN}\n")

@@ -82,7 +82,7 @@ def test_idx_faults_name_the_file_what_was_expected_and_found(tmp_path, images, 
     with pytest.raises(InputError, match="expected the magic number 0x00000803, found 0x00000801"):
         load_data(tmp_path)
     write_idx(bad, images[:0])
-    with pytest.raises(InputError, match=r"test images: expected at least one picture, found an empty set of shape"):
+    with pytest.raises(InputError, match=r"test images: expected at least one image, found an empty set of shape"):
         load_data(tmp_path)
     write_idx(bad, images[:, :4])
     with pytest.raises(
@@ -119,11 +119,11 @@ def test_float_at_half_is_white(tmp_path):
     ("arrays", "message"),
     [
         ({"x_train": np.zeros((2, 8, 8))}, "expected the arrays x_train and x_test, found x_train"),
-        ({"x_train": np.zeros((2, 8)), "x_test": np.zeros((2, 8))}, r"train images: expected pictures of shape \(N, H, W\) or \(N, H, W, C\) with C 1 or 3, found shape \(2, 8\)"),
-        ({"x_train": np.zeros((2, 8, 8)) + 2, "x_test": np.zeros((2, 8, 8))}, r"float pictures must lie in \[0, 1\], found 2 to 2; divide 0-255 values by 255"),
-        ({"x_train": np.zeros((2, 8, 8)) * np.nan, "x_test": np.zeros((2, 8, 8))}, r"float pictures must lie in \[0, 1\], found NaN or infinity \(128 times\); replace them with numpy.nan_to_num"),
+        ({"x_train": np.zeros((2, 8)), "x_test": np.zeros((2, 8))}, r"train images: expected images of shape \(N, H, W\) or \(N, H, W, C\) with C 1 or 3, found shape \(2, 8\)"),
+        ({"x_train": np.zeros((2, 8, 8)) + 2, "x_test": np.zeros((2, 8, 8))}, r"float images must lie in \[0, 1\], found 2 to 2; divide 0-255 values by 255"),
+        ({"x_train": np.zeros((2, 8, 8)) * np.nan, "x_test": np.zeros((2, 8, 8))}, r"float images must lie in \[0, 1\], found NaN or infinity \(128 times\); replace them with numpy.nan_to_num"),
         ({"x_train": np.zeros((2, 8, 8), int), "x_test": np.zeros((2, 8, 8), int)}, "expected uint8, bool, or float in .*, found int64; convert it: \\(255 \\* array\\)\\.astype\\(numpy\\.uint8\\)"),
-        ({"x_train": np.zeros((0, 8, 8)), "x_test": np.zeros((2, 8, 8))}, "expected at least one picture, found an empty set"),
+        ({"x_train": np.zeros((0, 8, 8)), "x_test": np.zeros((2, 8, 8))}, "expected at least one image, found an empty set"),
     ],
 )  # fmt: skip
 def test_wrong_npz(tmp_path, arrays, message):
@@ -173,10 +173,10 @@ def test_a_folder_of_two_npy_files_is_mapped(tmp_path, images, limit):
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros((3, 4)), r"set\.npy: expected pictures of shape .*, found shape \(3, 4\)"),
-        (np.float32(1), r"set\.npy: expected pictures of shape .*, found shape \(\)"),
+        (np.zeros((3, 4)), r"set\.npy: expected images of shape .*, found shape \(3, 4\)"),
+        (np.float32(1), r"set\.npy: expected images of shape .*, found shape \(\)"),
         (np.zeros((3, 4, 4), int), r"set\.npy: expected uint8, bool, or float in \[0, 1\], found int64"),
-        (np.zeros((3, 4, 4)) + 9, r"set\.npy: float pictures must lie in \[0, 1\], found 9 to 9"),
+        (np.zeros((3, 4, 4)) + 9, r"set\.npy: float images must lie in \[0, 1\], found 9 to 9"),
         (np.zeros((1, 4, 4)), r"set\.npy: expected at least two images, one to train on and one to hold out, found 1"),
         (np.array([None]), r"set\.npy: cannot be read as a NumPy file: "),
     ],
@@ -290,7 +290,7 @@ def test_idx_files_are_told_by_content_and_their_parts_by_name(tmp_path, images,
     data = load_data(tmp_path)
     np.testing.assert_array_equal(data.train[..., 0], images)
     np.testing.assert_array_equal(data.test[..., 0], images[:2])
-    assert data.notes[1] == "passed over 1 file: 1 IDX1 (train-labels-idx1-ubyte)"
+    assert data.notes[1] == "skipped 1 file: 1 IDX1 (train-labels-idx1-ubyte)"
 
 
 def test_idx_files_of_several_sets_are_refused(tmp_path, images, write_idx):
@@ -318,7 +318,7 @@ def test_arrays_of_an_archive_are_parts_by_their_names(tmp_path, images, names):
     assert [len(part) for part in data.splits] == [5, 2, 3]
     assert data.notes == (
         f"{names[0]} is trained on, {names[1]} is the test set, {names[2]} is the validation set",
-        "passed over 2 arrays: y_train, train_labels",
+        "skipped 2 arrays: y_train, train_labels",
     )
 
 
@@ -356,7 +356,7 @@ def test_arrays_of_another_layout_get_advice_that_works(tmp_path, shape, advice)
     with pytest.raises(InputError) as caught:
         load_data(tmp_path / "set.npy")
     assert str(caught.value) == (
-        f"{tmp_path / 'set.npy'}: expected pictures of shape (N, H, W) or (N, H, W, C) with C 1 or 3, "
+        f"{tmp_path / 'set.npy'}: expected images of shape (N, H, W) or (N, H, W, C) with C 1 or 3, "
         f"found shape {shape}; {advice}"
     )
     np.save(tmp_path / "set.npy", eval(advice[advice.index("array") :], {"array": array}))
@@ -379,7 +379,7 @@ def test_floats_out_of_range_say_what_they_are(tmp_path, values, message):
     np.save(tmp_path / "set.npy", array)
     with pytest.raises(InputError) as caught:
         load_data(tmp_path / "set.npy")
-    assert str(caught.value) == f"{tmp_path / 'set.npy'}: float pictures must lie in [0, 1], {message}"
+    assert str(caught.value) == f"{tmp_path / 'set.npy'}: float images must lie in [0, 1], {message}"
 
 
 def test_fingerprint_is_of_shapes_and_pixels(images):

@@ -98,7 +98,7 @@ def test_held_back_pictures_are_not_trained_on(save, folder, train, held):
         meaning += ", since there is no other"
     assert data.notes == (
         f"{train}/ is trained on, {held}/ {meaning}",
-        "passed over 1 file: 1 outside of these (4.png)",
+        "skipped 1 file: 1 outside of these (4.png)",
     )
 
 
@@ -116,7 +116,7 @@ def test_parts_of_each_kind_of_thing_are_parts(save, folder):
     save("cable/test/bent/4.png", 40), save("cable/truth/4.png", 50)
     data = load_data(folder)
     assert (levels(data.train), levels(data.test)) == ([10, 30], [20, 40])
-    assert data.notes[1] == "passed over 1 file: 1 outside of these (cable/truth/4.png)"
+    assert data.notes[1] == "skipped 1 file: 1 outside of these (cable/truth/4.png)"
 
 
 @pytest.mark.parametrize("others", ["1.png", "cats/1.png", None])
@@ -139,23 +139,23 @@ def test_a_held_back_folder_deeper_in_is_read_and_said(save, folder):
 
 
 def test_content_decides_what_is_a_picture(save, folder):
-    """Images are read by any name; text with the name of an image is an error, other text is passed over."""
+    """Images are read by any name; text with the name of an image is an error, other text is skipped."""
     save("1.tiff", 10), save("2.GIF", 20), save("3.pgm", 30), save("4.dat", 40, format="PNG")
     save("5", 50, format="TIFF"), save("6.heic", 60, format="BMP")
     for name, content in (("a.csv", b"1,2,3\n4,5,6\n"), ("b.heic", b"\0\0\0\x18ftypheic"), (".c.png", b"")):
         (folder / name).write_bytes(content)
     data = load_data(folder, GREY)
     assert sorted(levels(data.train) + levels(data.test)) == [10, 20, 30, 40, 50, 60]
-    assert data.notes[1] == "passed over 3 files: 1 AVIF or HEIC (b.heic), 1 CSV (a.csv), 1 hidden (.c.png)"
+    assert data.notes[1] == "skipped 3 files: 1 AVIF or HEIC (b.heic), 1 CSV (a.csv), 1 hidden (.c.png)"
     (folder / "7.tif").write_text("x")
     assert refusal(folder, GREY).splitlines()[1] == (
-        "  7.tif: cannot be read as a picture: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found text"
+        "  7.tif: cannot be read as an image: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found text"
     )
 
 
-def test_a_raw_picture_is_passed_over_and_not_its_thumbnail_read(save, folder):
+def test_a_raw_picture_is_skipped_and_not_its_thumbnail_read(save, folder):
     save("1.png", 10), save("2.png", 20), save("3.nef", 30, format="TIFF")
-    assert load_data(folder).notes[1] == "passed over 1 file: 1 raw picture of a camera (3.nef)"
+    assert load_data(folder).notes[1] == "skipped 1 file: 1 raw image of a camera (3.nef)"
 
 
 def test_the_held_out_part_is_as_large_as_asked(save, folder):
@@ -257,7 +257,7 @@ def test_every_kind_of_picture_is_read_as_the_runtime_reads_it(save, folder):
     frames = [Image.fromarray(colour[..., :3]), Image.fromarray(colour[::-1, :, :3].copy())]
     frames[0].save(paths[6], save_all=True, append_images=frames[1:], lossless=True)
     for channels in (1, 3):
-        expected = read_images(paths, (4, 5, channels), resize=True, gray=True)
+        expected = read_images(paths, (4, 5, channels), resize=True, grey=True)
         data = load_data(folder, DataOptions(image_size=(4, 5), channels=channels))
         test = held_out([path.name for path in paths], 0.1)
         np.testing.assert_array_equal(data.train, expected[~test])
@@ -278,10 +278,10 @@ def damaged(save, folder):
 
 
 REASONS = {
-    "cut.jpg": "cannot be read as a picture: image file is truncated",
-    "empty.png": "cannot be read as a picture: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found nothing",
-    "text.png": "cannot be read as a picture: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found text",
-    "nowhere.png": "cannot be read as a picture: [Errno 2] No such file or directory: '{folder}/nowhere.png'",
+    "cut.jpg": "cannot be read as an image: image file is truncated",
+    "empty.png": "cannot be read as an image: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found nothing",
+    "text.png": "cannot be read as an image: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, found text",
+    "nowhere.png": "cannot be read as an image: [Errno 2] No such file or directory: '{folder}/nowhere.png'",
 }
 
 
@@ -322,7 +322,7 @@ def test_of_many_bad_pictures_ten_are_named(folder):
 def test_a_picture_that_unpacks_to_gigabytes_is_bad(save, folder, monkeypatch):
     save("1.png"), save("2.png"), save("3.png", size=(5, 4))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 16)
-    why = "3.png: expected at most 16 pixels, found 5x4 (width x height); make the picture smaller"
+    why = "3.png: expected at most 16 pixels, found 5x4 (width x height); make the image smaller"
     assert refusal(folder).splitlines()[1:] == [f"  {why}"]
 
 

@@ -112,7 +112,7 @@ def test_shards_of_any_name_are_told_by_content_and_held_back(shard, tmp_path, t
     data = load_data(tmp_path)
     assert (levels(data.train), levels(data.test)) == ([1, 2], [3])
     assert data.notes[0].startswith(f"{train} is trained on, {held} is the test set")
-    assert data.notes[1] == "passed over 1 file: 1 text (readme.txt)"
+    assert data.notes[1] == "skipped 1 file: 1 text (readme.txt)"
 
 
 def test_shards_held_back_without_any_for_training_are_an_error(shard, tmp_path):
@@ -126,7 +126,7 @@ def test_shards_held_back_without_any_for_training_are_an_error(shard, tmp_path)
 def test_unused_files_are_listed(shard, tmp_path):
     shard("train.tfrecord", [1]), shard("test.tfrecord", [2]), shard("extra.tfrecord", [3])
     Image.new("L", (4, 4)).save(tmp_path / "a.png")
-    assert load_data(tmp_path).notes[1] == "passed over 2 files: 1 TFRecord (extra.tfrecord), 1 picture (a.png)"
+    assert load_data(tmp_path).notes[1] == "skipped 2 files: 1 TFRecord (extra.tfrecord), 1 picture (a.png)"
 
 
 def test_a_word_in_a_word_names_no_part(shard, tmp_path):
@@ -166,7 +166,7 @@ def test_compressed_shards_are_told_by_content(shard, tmp_path, name, compress):
 def test_records_of_raw_pixels_say_what_they_are_and_what_to_do(shard):
     path = shard("a.tfrecord", [example(image_raw=bytes(range(200, 256)), label=number) for number in range(2)])
     assert refusal(path).splitlines()[1] == (
-        f"  {path}: record 1: cannot be read as a picture: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, "
+        f"  {path}: record 1: cannot be read as an image: expected BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, "
         f"found 56 bytes of an unknown kind; raw pixels must be encoded first, as PNG for example"
     )
 
@@ -205,7 +205,7 @@ def test_shards_without_records(shard, tmp_path):
 
 def test_pictures_that_cannot_be_read_are_named_by_their_records(shard):
     path = shard("a.tfrecord", [1, example(image=b"text"), 3, 4])
-    assert refusal(path).splitlines()[1].startswith(f"  {path}: record 1: cannot be read as a picture: ")
+    assert refusal(path).splitlines()[1].startswith(f"  {path}: record 1: cannot be read as an image: ")
     data = load_data(path, DataOptions(skip_bad=True))
     assert sorted(levels(data.train) + levels(data.test)) == [1, 3, 4]
 

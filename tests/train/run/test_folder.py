@@ -81,9 +81,9 @@ def test_other_test_images_are_refused(run, data, pictures):
 
 
 def _read(path):
-    from cvae_runtime.images import fit_picture, read_picture
+    from cvae_runtime.images import fit_image, read_image
 
-    return fit_picture(read_picture(path, "it"), (8, 8, 1))
+    return fit_image(read_image(path, "it"), (8, 8, 1))
 
 
 def test_a_run_of_before_options_were_recorded_is_read(tiny_config, tiny_data, tmp_path):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvae_runtime import InputError
-from cvae_runtime.images import encoded_shape, fit_picture, read_picture
+from cvae_runtime.images import encoded_shape, fit_image, read_image
 from cvae_runtime.system import allowed_cores, require
 
 from .options import DataOptions, Shape
@@ -68,14 +68,14 @@ class EncodedSplit:
         """
 
         def decode(file: Path | bytes, name: str) -> NDArray[np.uint8]:
-            picture = read_picture(file, name)
+            picture = read_image(file, name)
             if self._options.image_size is None and (picture.height, picture.width) != shape[:2]:
                 # A PNG may store its rotation after the pixels, where encoded_shape does not look.
                 raise InputError(
                     f"{name}: expected {shape[1]}x{shape[0]} pixels (width x height) as in its header, "
                     f"found {picture.width}x{picture.height}; pass --image-size to scale and crop it"
                 )
-            return fit_picture(picture, shape)
+            return fit_image(picture, shape)
 
         pixels, count = store.new(len(self._images), shape), 0
         for picture in self._each("reading images", decode):

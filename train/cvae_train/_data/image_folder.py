@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cvae_runtime import InputError
-from cvae_runtime.images import PICTURE_FORMATS, describe_passed_over, find_pictures
+from cvae_runtime.images import IMAGE_FORMATS, describe_skipped, find_images
 
 from .encoded_images import Encoded, EncodedSplit
 from .options import DataOptions
@@ -26,7 +26,7 @@ def image_folder(path: Path, options: DataOptions, quiet: bool, _inside: Mapping
     """
     if not path.is_dir():
         return None
-    found = find_pictures(path)
+    found = find_images(path)
 
     def split(names: Sequence[str]) -> EncodedSplit:
         return EncodedSplit(_Files(path, names), options, quiet)
@@ -34,21 +34,19 @@ def image_folder(path: Path, options: DataOptions, quiet: bool, _inside: Mapping
     folders = splits_of_folders(found.folders, found.names)
     if folders:
         names: dict[SplitName, list[str]] = {name: [] for name in folders.values()}
-        passed_over = dict(found.passed_over)
+        skipped = dict(found.skipped)
         for picture in found.names:
             folder = next((above for above in _above(picture) if above in folders), None)
             if folder is None:
-                passed_over[picture] = _IN_NO_SPLIT
+                skipped[picture] = _IN_NO_SPLIT
             else:
                 names[folders[folder]].append(picture)
         called = {name: [folder for folder in folders if folders[folder] == name] for name in names}
         for name, pictures in names.items():
             if name != "train" and not pictures:
-                raise InputError(
-                    f"{path / called[name][0]}: expected images ({', '.join(PICTURE_FORMATS)}), found none"
-                )
+                raise InputError(f"{path / called[name][0]}: expected images ({', '.join(IMAGE_FORMATS)}), found none")
         splits = {name: split(pictures) for name, pictures in names.items()}
-        return source_with_splits(splits, options, path, called, _notes(passed_over))
+        return source_with_splits(splits, options, path, called, _notes(skipped))
     if not found.names:
         return None
     alone = [folder for folder in _folders_with_images(found.names) if names_only_a_split(folder.split("/")[-2])]
@@ -66,7 +64,7 @@ def image_folder(path: Path, options: DataOptions, quiet: bool, _inside: Mapping
         options,
         path,
         lambda chosen: split(list(itertools.compress(found.names, chosen))),
-        [*unpaired, *_notes(found.passed_over)],
+        [*unpaired, *_notes(found.skipped)],
     )
 
 
@@ -108,8 +106,8 @@ def _above(name: str) -> Iterator[str]:
     return (name[: place + 1] for place, character in enumerate(name) if character == "/")
 
 
-def _notes(passed_over: Mapping[str, str]) -> list[str]:
-    return [describe_passed_over(passed_over)] if passed_over else []
+def _notes(skipped: Mapping[str, str]) -> list[str]:
+    return [describe_skipped(skipped)] if skipped else []
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 from cvae_runtime import InputError
 from cvae_runtime.images import (
-    PICTURE_FORMATS,
-    describe_passed_over,
+    IMAGE_FORMATS,
+    describe_skipped,
     file_kind,
     npz_names,
-    picture_shape,
     read_idx,
     read_npy,
     read_npz,
+    shape_of_images,
 )
 
 from .image_folder import image_folder
@@ -63,18 +63,18 @@ def open_source(source: str | Path, options: DataOptions, quiet: bool) -> tuple[
     raise InputError(
         f"{path}: expected an .npz file with x_train and x_test, an .npy file, a .tfrecord file, an IDX file of "
         f"images, or a folder with MNIST's four IDX files ({_IDX_NAMES[0]} and so on), train.npy and test.npy, "
-        f".tfrecord files, or images ({', '.join(PICTURE_FORMATS)}), found {_found(path, inside)}; leave DATA out to "
+        f".tfrecord files, or images ({', '.join(IMAGE_FORMATS)}), found {_found(path, inside)}; leave DATA out to "
         f"use the embedded MNIST"
     )
 
 
 def _found(path: Path, inside: Mapping[str, str]) -> str:
     if path.is_dir():
-        return f"a folder without any of them: {describe_passed_over(inside)}" if inside else "an empty folder"
+        return f"a folder without any of them: {describe_skipped(inside)}" if inside else "an empty folder"
     if not path.exists():
         return "nothing"
     kind = file_kind(path)
-    if kind in PICTURE_FORMATS:
+    if kind in IMAGE_FORMATS:
         return f"one {kind} (training needs many images: name their folder)"
     return f"{kind} (save its pixels with numpy.save, as an array uint8 (N, H, W))" if kind == "CSV" else kind
 
@@ -138,7 +138,7 @@ def _npz_file(path: Path, options: DataOptions, _quiet: bool, _inside: Mapping[s
         )
     arrays = dict(zip(chosen, read_npz(path, list(chosen.values())), strict=True))
     others = [name for name in names if name not in chosen.values()]
-    notes = [f"passed over {len(others):,} arrays: {', '.join(others)}"] if others else []
+    notes = [f"skipped {len(others):,} arrays: {', '.join(others)}"] if others else []
     names_by_split: dict[SplitName, Sequence[str]] = {split: [name] for split, name in chosen.items()}
     return source_with_splits(_arrays(path, arrays), options, path, names_by_split, notes)
 
@@ -163,7 +163,7 @@ def _npy_files(path: Path, options: DataOptions, _quiet: bool, inside: Mapping[s
 
 
 def _split_array(array: NDArray[Any], options: DataOptions, path: Path) -> Source:
-    picture_shape(array, str(path))  # raises if this is no array of images
+    shape_of_images(array, str(path))  # raises if this is no array of images
     keys = [str(index) for index in range(len(array))]
     return source_with_holdout(keys, options, path, lambda chosen: ArraySplit(array, str(path), chosen))
 

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from cvae_runtime import InputError
 from cvae_runtime.images import (
-    PICTURE_SUFFIXES,
+    IMAGE_SUFFIXES,
     as_images,
-    describe_passed_over,
+    describe_skipped,
     file_kind,
-    fit_picture,
-    picture_shape,
+    fit_image,
+    shape_of_images,
     spans,
 )
 
@@ -162,7 +162,7 @@ def _kind_of(entry: os.DirEntry[str]) -> str:
         return HIDDEN
     if entry.is_dir():
         return FOLDER
-    if entry.name.lower().endswith(PICTURE_SUFFIXES):
+    if entry.name.lower().endswith(IMAGE_SUFFIXES):
         return "picture"
     return file_kind(Path(entry.path)) if entry.is_file() else "no file"
 
@@ -170,7 +170,7 @@ def _kind_of(entry: os.DirEntry[str]) -> str:
 def describe_unused(inside: Mapping[str, str], used: Sequence[str]) -> list[str]:
     """Return a line about the entries of a folder that are not read; see `list_folder`."""
     others = {name: kind for name, kind in inside.items() if name not in used}
-    return [describe_passed_over(others)] if others else []
+    return [describe_skipped(others)] if others else []
 
 
 def report_unreadable(splits: Sequence[Split], skip: bool, source: str) -> None:
@@ -209,7 +209,7 @@ class ArraySplit:
 
     def __init__(self, array: NDArray[Any], name: str, chosen: NDArray[np.bool_] | None = None) -> None:
         self._array, self._name = array, name
-        self._shape = picture_shape(array, name)
+        self._shape = shape_of_images(array, name)
         self._rows = None if chosen is None else np.flatnonzero(chosen)
 
     def __len__(self) -> int:
@@ -238,5 +238,5 @@ class ArraySplit:
                 pixels[span] = images
             else:
                 for index, image in zip(range(span.start, span.stop), images, strict=True):
-                    pixels[index] = fit_picture(image, shape)
+                    pixels[index] = fit_image(image, shape)
         return pixels

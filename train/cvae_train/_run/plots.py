@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cvae_runtime import encode_gif, encode_png, picture_grid, to_uint8
+from cvae_runtime import encode_gif, encode_png, image_grid, to_uint8
 from cvae_runtime.files import write_file
 
 from .drawing import draw
@@ -20,7 +20,7 @@ FRAME_MILLISECONDS = 100
 
 def sample_picture(probs: NDArray[np.float32]) -> bytes:
     """Encode a grid of images (N, H, W, C) in [0, 1] as PNG."""
-    return encode_png(picture_grid(to_uint8(probs), scale=SCALE))
+    return encode_png(image_grid(to_uint8(probs), scale=SCALE))
 
 
 def gif_epochs(last: int) -> list[int]:

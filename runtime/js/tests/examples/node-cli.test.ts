@@ -7,7 +7,7 @@ import { text } from "node:stream/consumers";
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-import { pictureGrid } from "../../src/api.ts";
+import { imageGrid } from "../../src/api.ts";
 import { BUNDLES, projectPath, readGolden, valuesOf, type GoldenArray } from "../golden.ts";
 import { install } from "./example.ts";
 import { apart, readPng, writeIndexed, writePng, type Levels } from "./png.ts";
@@ -31,7 +31,7 @@ const DONE = { code: 0, out: "", err: "" };
 function grid(images: number[], [height, width, channels]: number[], columns?: number): Levels {
   const shape = [images.length / (height * width * channels), height, width, channels] as const;
   const options = columns === undefined ? { scale: 2 } : { scale: 2, columns };
-  const picture = pictureGrid({ data: Float32Array.from(images), shape }, options);
+  const picture = imageGrid({ data: Float32Array.from(images), shape }, options);
   return { ...picture, channels, data: [...picture.data].filter((_, i) => i % 4 < channels) };
 }
 
@@ -154,7 +154,7 @@ describe("pictures of every kind", () => {
 
   test.each([
     ["deep.png", "deep.png: expected 8 bits a channel, found 16; save it as plain grey or RGB"],
-    ["colour.png", "colour.png: the model takes grey pictures, found colour; turn it grey"],
+    ["colour.png", "colour.png: the model takes grey images, found colour; turn it grey"],
     ["narrow.png", "narrow.png: the model takes 28x28 pixels (width x height), found 14x56; scale or crop the picture"],
     [
       "bomb.png",

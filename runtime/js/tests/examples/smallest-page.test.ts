@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-import { pictureGrid } from "../../src/api.ts";
+import { imageGrid } from "../../src/api.ts";
 import { load } from "../../src/node.ts";
 import { CHROMIUM, launchChromium } from "../chromium.ts";
 import { BUNDLES, projectPath } from "../golden.ts";
@@ -101,7 +101,7 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
   /** Samples drawn in Node.js, which other tests compare with Python's. */
   async function expected(first: number): Promise<Levels> {
     const model = await load(BUNDLES.mnist);
-    const { data, ...form } = pictureGrid(await model.generate(16, { seed: 7, first }));
+    const { data, ...form } = imageGrid(await model.generate(16, { seed: 7, first }));
     await model.close();
     return { ...form, data: [...data], channels: 4 };
   }

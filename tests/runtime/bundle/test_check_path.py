@@ -58,11 +58,11 @@ def test_a_single_graph(refused, tiny_bundle, tmp_path):
     assert refused(alone) == f"a single graph; cvae-inspect '{alone}' describes it; cvae-export makes bundles"
 
 
-@pytest.mark.parametrize("form", ["zip", "tar", "gztar"])
-def test_the_command_unpacks_an_archive(refused, tiny_bundle, tmp_path, form):
-    archive = shutil.make_archive(tmp_path / "a model", form, tiny_bundle.parent, tiny_bundle.name)
+@pytest.mark.parametrize("file_format", ["zip", "tar", "gztar"])
+def test_the_command_unpacks_an_archive(refused, tiny_bundle, tmp_path, file_format):
+    archive = shutil.make_archive(tmp_path / "a model", file_format, tiny_bundle.parent, tiny_bundle.name)
     said, line = refused(archive).split("; unpack it first: python ")
-    assert said == ("a zip file" if form == "zip" else "a tar file")
+    assert said == ("a zip file" if file_format == "zip" else "a tar file")
     subprocess.run([sys.executable, *shlex.split(line)], check=True, capture_output=True)
     said, line = refused(tmp_path / "a model").split("; pass the bundle: ")
     assert said == "a folder with a bundle in it"

@@ -1,19 +1,18 @@
-"""``--engine``: run a job's parts in this process or on a Ray cluster."""
+"""``--engine``: run a job's tasks in this process or on a Ray cluster."""
 
 import dataclasses
-import functools
 from pathlib import Path
 
 import click
 
 from .._bundle import Precision
-from .._jobs import ShardEngine
+from .._jobs import Executor
 from .._model import Model
 from ..cli import Decorated
 
 
 def engine_options(function: Decorated) -> Decorated:
-    """Add the options of engines, named as the fields of `EngineChoice`."""
+    """Add the options of engines, named as the fields of `ExecutorChoice`."""
     for option in (
         click.option(
             "--workers",
@@ -38,41 +37,40 @@ def engine_options(function: Decorated) -> Decorated:
 
 
 @dataclasses.dataclass(frozen=True)
-class EngineChoice:
-    """Options that choose the engine."""
+class ExecutorChoice:
+    """Options that choose the executor of a job."""
 
     engine: str
     address: str | None
     workers: int | None
 
-    def check_engine(self, *, parts: bool, receipt: bool) -> None:
-        """Raise `click.UsageError` for options that contradict the engine.
+    def check_engine(self, *, tasks: bool, receipt: bool) -> None:
+        """Raise `click.UsageError` for options that contradict ``--engine``.
 
         Args:
-            parts: whether the job has parts, which an engine needs.
+            tasks: whether the job has several tasks.
             receipt: whether a receipt is written.
         """
         if self.engine == "local":
             if self.address is not None or self.workers is not None:
                 raise click.UsageError("--address and --workers are for --engine ray")
-        elif not parts:
+        elif not tasks:
             raise click.UsageError("--engine ray needs shards: pass --shard-size")
         elif receipt:
             raise click.UsageError("--receipt describes this process: it is for --engine local")
 
-    def engine_of(
+    def executor(
         self, model: Model, bundle: Path | None, precision: Precision, threads: int | None, *, ordered: bool = False
-    ) -> ShardEngine | None:
-        """Engine for the parts; None for this process.
+    ) -> Executor | None:
+        """Make the executor; None for this process.
 
         Args:
             model: the loaded model; tasks use the same provider.
             bundle, precision, threads: arguments it was loaded with; tasks have one thread if ``threads`` is None.
-            ordered: whether results must come in the order of the parts.
+            ordered: whether results must come in the order of the tasks.
         """
         if self.engine == "local":
             return None
-        from .._cluster import on_cluster
+        from .._cluster import OnCluster
 
-        where = self.address, self.workers, bundle, model.provider, precision, threads or 1
-        return functools.partial(on_cluster, *where, ordered=ordered)
+        return OnCluster(self.address, self.workers, bundle, model.provider, precision, threads or 1, ordered=ordered)

@@ -93,9 +93,13 @@ def score_images(
         # The draws of an image are adjacent rows, in the order of the noise.
         mean = posterior.mean[part].repeat(samples, axis=0)
         logvar = posterior.logvar[part].repeat(samples, axis=0)
-        targets = targets_of(images[part], preprocessing.binarize_at, preprocessing.scale).repeat(samples, axis=0)
+        targets = targets_of(images[part], preprocessing.binarize_at, preprocessing.scale)
         z = reparameterize(mean, logvar, posterior_noise(seed, (first + start) * samples, *mean.shape))
-        log_p = log_likelihood(targets, decode(z), likelihood).reshape(-1, samples)
+        log_p = np.empty(len(z))
+        for row in range(0, len(z), _DECODED_AT_A_TIME):
+            rows = np.arange(row, min(row + _DECODED_AT_A_TIME, len(z)))
+            log_p[rows] = log_likelihood(targets[rows // samples], decode(z[rows]), likelihood)
+        log_p = log_p.reshape(-1, samples)
         log_prior_over_q = gaussian_log_density(z, zero, zero) - gaussian_log_density(z, mean, logvar)
         log_weights = log_p + log_prior_over_q.reshape(-1, samples)
         reconstruction[part] = log_p.mean(axis=1)

@@ -118,6 +118,7 @@ def test_every_part_has_the_same_elbo(exported, trained, rgb_data):
     assert elbo == pytest.approx(evaluation.elbo, rel=1e-6)
     assert evaluation.bits_per_dimension == pytest.approx(-elbo / (192 * np.log(2)), rel=1e-6)
     assert tighter > elbo
+    assert evaluation.iw_bound == pytest.approx(tighter, rel=1e-6)
 
 
 def test_the_verified_elbo_is_the_definition(reference, trained, rgb_data, likelihood):

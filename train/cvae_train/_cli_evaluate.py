@@ -14,7 +14,9 @@ from ._tensorflow import import_tensorflow
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--samples", type=int, default=500, show_default=True, help="Importance samples per image for the NLL.")
+@click.option(
+    "--samples", type=int, default=500, show_default=True, help="Draws per image for the importance-weighted bound."
+)
 @click.option("--images", type=click.IntRange(1), help="Use only the first N test images.  [default: all]", metavar="N")
 @click.option(
     "--data", type=click.Path(path_type=Path), help="Where the run's images are now.  [default: where they were]"
@@ -26,7 +28,7 @@ def command(
 ) -> None:
     """Evaluate a finished run on its test set.
 
-    Prints the ELBO and its terms, the importance-weighted NLL, and statistics of the latents. Writes them to
+    Prints the ELBO and its terms, the importance-weighted bound, and statistics of the latents. Writes them to
     evaluation.json in the run folder, and to evaluation.png with sample images.
     """
     folder = RunFolder(run)

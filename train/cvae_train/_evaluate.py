@@ -9,11 +9,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cvae_runtime import InputError, Posterior
+from cvae_runtime import InputError, Posterior, Scores
 from cvae_runtime.bundle import Preprocessing
 from cvae_runtime.elbo import EVALUATION_SEED, gaussian_kl_per_dimension, score_images
 
-from ._model import CVAE, log_likelihood, log_normal, preprocess
+from ._model import CVAE, preprocess
 from ._run import COLLAPSE_REMEDY
 
 ACTIVE_VARIANCE = 0.01  # least variance of an active dimension's means (Burda, Grosse and Salakhutdinov, 2016)
@@ -21,7 +21,8 @@ ACTIVE_VARIANCE = 0.01  # least variance of an active dimension's means (Burda, 
 COLLAPSE_IMAGES = 10  # least number of images for a warning; the means of fewer may agree by chance
 COLLAPSED_KL = 0.05  # nats per dimension
 
-_BATCH = 500  # images to encode, or latents to decode, at a time; limits the memory
+_BATCH = 500  # images to encode at a time; limits the memory
+_SCORED_AT_A_TIME = 10  # images; between them, progress is shown
 
 Floats = NDArray[np.float64]
 OnImages = Callable[[int], None]
@@ -37,8 +38,8 @@ class Evaluation:
             likelihood, the figures are cross-entropy bounds and must not be compared with ELBOs.
         elbo, elbo_stderr: mean over the images, and the standard error of that mean, which is None for a single image.
         reconstruction, kl: the two terms of the ELBO.
-        nll, nll_stderr: the negative importance-weighted bound of log p(x) with ``samples`` draws, and its standard
-            error.
+        iw_bound, iw_bound_stderr: mean importance-weighted bound on log p(x) over ``samples`` draws per image, and its
+            standard error. `cvae_runtime.Scores.iw_bound` of the exported model has the same values.
         samples: k, draws per image.
         kl_per_dimension: KL of each latent dimension; the sum is ``kl``.
         active_units: number of dimensions whose mean varies over the images with a variance above 0.01; None for a
@@ -55,8 +56,8 @@ class Evaluation:
     elbo_stderr: float | None
     reconstruction: float
     kl: float
-    nll: float
-    nll_stderr: float | None
+    iw_bound: float
+    iw_bound_stderr: float | None
     samples: int
     kl_per_dimension: Sequence[float]
     active_units: int | None
@@ -100,7 +101,7 @@ class Evaluation:
             *bits,
             f"{'  reconstruction':36}{self.reconstruction:12.2f}",
             f"{'  KL':36}{self.kl:12.2f}",
-            f"{f'NLL, {self.samples} importance samples':36}{self.nll:12.2f} +- {_or_dash(self.nll_stderr, '.2f')}",
+            f"{f'IW bound, {self.samples} draws':36}{self.iw_bound:12.2f} +- {_or_dash(self.iw_bound_stderr, '.2f')}",
             f"{'active units':36}{_or_dash(self.active_units, 'd'):>9} of {len(self.kl_per_dimension)}",
             f"{'aggregate posterior from the prior':36}{self.aggregate_gap:12.2f}",
         ]
@@ -121,7 +122,8 @@ def evaluate(
         model: the trained network.
         images: the test set, uint8 (N, H, W, C).
         binarize_at: see `TrainConfig.binarize_at`.
-        samples: k, draws per image of the importance-weighted bound; the time is proportional to it.
+        samples: k, draws per image of the importance-weighted bound; the time is proportional to it. The noise of the
+            draws is that of `Model.score` with seed 0.
         on_images: called with the number of images done so far.
 
     Raises:
@@ -133,16 +135,28 @@ def evaluate(
         raise InputError(f"samples must be at least 1; found {samples}")
     mean, logvar = _encode(model, images, binarize_at)
     preprocessing = Preprocessing(scale=255, binarize_at=binarize_at)
-    posterior = Posterior(mean, logvar)
-    scores = score_images(
-        images,
-        posterior,
-        lambda z: _decode(model, z),
-        likelihood=model.config.likelihood,
-        preprocessing=preprocessing,
-        seed=EVALUATION_SEED,
-    )
-    bounds = _importance_weighted(model, images, mean, logvar, binarize_at, samples, on_images)
+    decode = _decoder(model)
+
+    def score(start: int, stop: int, draws: int) -> Scores:
+        part = slice(start, stop)
+        posterior = Posterior(mean[part], logvar[part])
+        return score_images(
+            images[part],
+            posterior,
+            decode,
+            likelihood=model.config.likelihood,
+            preprocessing=preprocessing,
+            samples=draws,
+            seed=EVALUATION_SEED,
+            first=start,
+        )
+
+    scores = score(0, len(images), 1)
+    bounds = np.empty(len(images))
+    for start in range(0, len(images), _SCORED_AT_A_TIME):
+        stop = min(start + _SCORED_AT_A_TIME, len(images))
+        bounds[start:stop] = score(start, stop, samples).iw_bound
+        on_images(stop)
     m, v = mean.astype(np.float64), logvar.astype(np.float64)
     kl_per_dimension = gaussian_kl_per_dimension(mean, logvar).mean(axis=0)
     elbo = float(scores.elbo.mean())
@@ -153,8 +167,8 @@ def evaluate(
         elbo_stderr=_stderr(scores.elbo),
         reconstruction=float(scores.reconstruction.mean()),
         kl=float(kl_per_dimension.sum()),
-        nll=float(-bounds.mean()),
-        nll_stderr=_stderr(bounds),
+        iw_bound=float(bounds.mean()),
+        iw_bound_stderr=_stderr(bounds),
         samples=samples,
         kl_per_dimension=kl_per_dimension.tolist(),
         active_units=int((m.var(axis=0) > ACTIVE_VARIANCE).sum()) if len(images) > 1 else None,
@@ -192,50 +206,10 @@ def _encode(model: CVAE, images: NDArray[np.uint8], binarize_at: int | None) -> 
     return mean, logvar
 
 
-def _decode(model: CVAE, z: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-    run = tf.function(model.pixel_parameters, autograph=False)
-    parts = [run(tf.constant(z[start : start + _BATCH])) for start in range(0, len(z), _BATCH)]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _importance_weighted(
-    model: CVAE,
-    images: NDArray[np.uint8],
-    mean: NDArray[np.float32],
-    logvar: NDArray[np.float32],
-    binarize_at: int | None,
-    samples: int,
-    on_images: OnImages,
-) -> Floats:
-    """Importance-weighted bound of each image, (N,): the log of its mean weight. Decodes `_BATCH` latents at a time."""
-
-    @tf.function(
+def _decoder(model: CVAE) -> Callable[[NDArray[np.float32]], dict[str, NDArray[np.float32]]]:
+    run = tf.function(
+        model.pixel_parameters,
         autograph=False,
-        input_signature=[
-            tf.TensorSpec([None, *images.shape[1:]], tf.uint8),
-            *[tf.TensorSpec([None, model.config.latent_dim], tf.float32)] * 2,
-            tf.TensorSpec([2], tf.int64),
-            tf.TensorSpec([], tf.int32),
-        ],
+        input_signature=[tf.TensorSpec([None, model.config.latent_dim], tf.float32)],
     )
-    def log_weights(
-        batch: tf.Tensor, mean: tf.Tensor, logvar: tf.Tensor, seed: tf.Tensor, draws: tf.Tensor
-    ) -> tf.Tensor:
-        x = tf.repeat(preprocess(batch, binarize_at), draws, axis=0)
-        mean, logvar = tf.repeat(mean, draws, axis=0), tf.repeat(logvar, draws, axis=0)
-        z = model.reparameterize(mean, logvar, tf.random.stateless_normal(tf.shape(mean), seed))
-        zero = tf.zeros_like(z)
-        log_p_x = log_likelihood(x, model.decode(z), model.config.likelihood)
-        return tf.reshape(log_p_x + log_normal(z, zero, zero) - log_normal(z, mean, logvar), [-1, draws])
-
-    bounds = np.full(len(images), -np.inf)
-    images_at_a_time, draws_at_a_time = max(1, _BATCH // samples), min(samples, _BATCH)
-    for start in range(0, len(images), images_at_a_time):
-        part = slice(start, start + images_at_a_time)
-        for first in range(0, samples, draws_at_a_time):
-            draws = min(draws_at_a_time, samples - first)
-            seed = tf.constant([EVALUATION_SEED, start * samples + first], tf.int64)
-            weights = log_weights(images[part], mean[part], logvar[part], seed, draws).numpy().astype(np.float64)
-            bounds[part] = np.logaddexp(bounds[part], np.logaddexp.reduce(weights, axis=1))
-        on_images(min(start + images_at_a_time, len(images)))
-    return bounds - math.log(samples)
+    return lambda z: {name: array.numpy() for name, array in run(tf.constant(z)).items()}

@@ -16,8 +16,8 @@ import numpy as np
 import cvae_runtime
 import cvae_runtime.bundle
 import cvae_runtime.system
-from cvae_runtime._engine.providers import open_sessions
 from cvae_runtime._engine.scheduler import Scheduler
+from cvae_runtime.sessions import open_session
 
 from ._harness import Race, Rounds, check_output, race
 from ._process import Contender, ContenderError
@@ -81,7 +81,7 @@ def inputs(bundle: cvae_runtime.Bundle, role: str) -> Arrays:
 
 def run_candidate(candidate: Candidate, arrays: Arrays, scheduler: Scheduler) -> Callable[[int], Arrays]:
     """Open a graph and return a function that runs it on all inputs in micro-batches of a given size."""
-    (session,) = open_sessions(lambda _: [candidate.data], "cpu").sessions
+    session = open_session(candidate.data)
 
     def call(size: int) -> Arrays:
         found = {t.name: np.empty((IMAGES, *t.shape[1:]), t.dtype) for t in candidate.info.outputs}

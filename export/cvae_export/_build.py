@@ -25,7 +25,7 @@ from ._graph import Graph
 from ._int8 import CALIBRATION_IMAGES, NotQuantizable, to_int8
 from ._reference import Reference
 from ._sampler import SAMPLER_OPSET, sampler
-from ._speed import provider_works, speed_ratio
+from ._speed import speed_ratio
 from ._verify import BATCHES, BUDGETS, Comparison, check, compare, runs_of
 from .passes import CPU, CPU_OPSET, LAYOUT, PORTABLE, Pipeline, select_passes
 
@@ -168,24 +168,24 @@ class _Builder:
 
     def _prune_slow_passes(self, role: str, plain: onnx.ModelProto, pipeline: Pipeline) -> Pipeline:
         """Return a pipeline without the target's own rewrites that make the graph slower."""
-        expected = self._reference.expected(role)
-        graph, applied = self._finish(role, plain, pipeline)
+        graph = Graph(role, "cpu", "float32", *self._finish(role, plain, pipeline))
         for rewrite in pipeline:
-            if rewrite in LAYOUT or type(rewrite).__name__ not in applied:
+            if rewrite in LAYOUT or type(rewrite).__name__ not in graph.passes:
                 continue
             without = tuple(other for other in pipeline if other is not rewrite)
-            other, others = self._finish(role, plain, without)
-            if speed_ratio(other, graph, expected) > _PRUNE_SPEED:
+            data, passes = self._finish(role, plain, without)
+            other = dataclasses.replace(graph, data=data, passes=passes)
+            speed = self._speed(other, graph)
+            if speed is not None and speed > _PRUNE_SPEED:
                 self._progress(f"{role}: faster without {type(rewrite).__name__}, which is left out")
-                graph, applied, pipeline = other, others, without
+                graph, pipeline = other, without
         return pipeline
 
-    def _speed(self, graph: Graph, fastest: Graph) -> float | None:
-        """Return how many times faster a graph is than the fastest float32 graph; None without its hardware."""
+    def _speed(self, graph: Graph, other: Graph) -> float | None:
+        """Return how many times faster a graph is than another one of its role; None without its hardware."""
         provider = "cuda" if graph.precision == "float16" else "cpu"
-        if not provider_works(provider, graph.data):
-            return None
-        return speed_ratio(graph.data, fastest.data, self._reference.expected(graph.role), provider)
+        expected = self._reference.expected(graph.role)
+        return speed_ratio(graph, other, expected, self._reference.source.info, provider)
 
     @cached_property
     def _calibration(self) -> Reference:

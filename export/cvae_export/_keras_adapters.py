@@ -9,7 +9,8 @@ import onnx
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cvae_runtime import PROVIDERS, CvaeError, InputError
+from cvae_runtime import BundleError, CvaeError, InputError
+from cvae_runtime.sessions import open_session
 
 from ._config import DEFAULT_OPSET, DecoderOutput, Range
 from ._convert import ConversionError, convert
@@ -17,8 +18,7 @@ from ._decoder_output import kind_of_output, probs_of
 from ._ends import End, end_of
 from ._input_range import RANGES, Preprocess, range_text
 from ._network import Network
-from ._reasons import full_tracebacks, place_of, reason_of
-from ._verify import open_session
+from ._reasons import first_error, full_tracebacks, place_of, reason_of
 
 Shape = tuple[int, int, int]
 Encode = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
@@ -156,11 +156,11 @@ def _to_graph(network: Network, call: Callable[[tf.Tensor], Mapping[str, tf.Tens
     except ConversionError as error:
         raise ConversionError(f"{network.name}: {error}") from error
     try:
-        open_session(proto.SerializeToString(), PROVIDERS["cpu"])
-    except Exception as error:  # ONNX Runtime's exceptions have no common base
+        open_session(proto.SerializeToString())
+    except BundleError as error:
         raise ConversionError(
             f"{network.name}: expected a graph that ONNX Runtime opens, found one that it does not: "
-            f"{reason_of(error)}; rebuild the model under the policy float32, with simpler layers"
+            f"{reason_of(first_error(error))}; rebuild the model under the policy float32, with simpler layers"
         ) from error
     return proto
 

@@ -14,8 +14,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from cvae_runtime import PROVIDERS
+from cvae_runtime import ProviderError
 from cvae_runtime.bundle import Precision, Verified
+from cvae_runtime.sessions import open_session
 from cvae_runtime.system import allowed_cores
 
 from ._config import ATOL
@@ -185,36 +186,20 @@ def runs_of(graph: Graph, providers: Sequence[str] = ("cpu", "cuda")) -> Iterato
 
     Only the default providers compute in full float32.
     """
-    names = [name for name in providers if graph.target in ("portable", name)]
-    available = [PROVIDERS[name] for name in names if PROVIDERS[name] in onnxruntime.get_available_providers()]
-    for provider in available:
-        for level in onnxruntime.GraphOptimizationLevel.__members__.values():
+    for provider in providers:
+        if graph.target not in ("portable", provider):
+            continue
+        for level in onnxruntime.GraphOptimizationLevel.__members__:
             try:
                 session = open_session(graph.data, provider, level)
-            except Exception:  # of any type; on the CPU the graph is at fault
-                if provider == PROVIDERS["cpu"]:
-                    raise
+            except ProviderError:
                 break
-            if session.get_providers()[0] == provider:  # otherwise it is compiled in but has no device
-                yield _run(session)
+            yield _run(session)
 
 
 def run_onnx(graph: bytes) -> Run:
     """Return a function that runs an ONNX file on the CPU at ONNX Runtime's default level."""
-    return _run(open_session(graph, PROVIDERS["cpu"]))
-
-
-def open_session(graph: bytes, provider: str, level: Any = None) -> Any:
-    """Open a session as cvae_runtime does, at an optimization level; None: ONNX Runtime's default."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.load_model_format", "ONNX")  # otherwise the file's bytes decide
-    if level is not None:
-        options.graph_optimization_level = level
-    settings = {"use_tf32": "0"} if provider == PROVIDERS["cuda"] else {}
-    return onnxruntime.InferenceSession(graph, options, providers=[(provider, settings)], enable_fallback=0)
+    return _run(open_session(graph))
 
 
 def _run(session: Any) -> Run:

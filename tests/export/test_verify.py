@@ -10,7 +10,7 @@ from cvae_export._graph import Graph
 from cvae_export._reference import Reference, run_tensorflow
 from cvae_export._source import source_of_run
 from cvae_export._verify import BUDGETS, MeanElbo, check, compare, runs_of, table
-from cvae_runtime import PROVIDERS, packaged_bundle
+from cvae_runtime import PROVIDERS, BundleError, packaged_bundle
 from cvae_train import preprocess
 
 
@@ -127,13 +127,13 @@ def test_the_standard_error_is_that_of_the_mean():
 def test_broken_provider_is_skipped(monkeypatch, capsys, fails):
     session = onnxruntime.InferenceSession
 
-    def open_session(graph, options, providers, enable_fallback):
+    def on_the_cpu(graph, options, providers, enable_fallback):
         if providers[0][0] != PROVIDERS["cpu"] and fails == "raises" and enable_fallback == 0:
             raise RuntimeError("no device")
         return session(graph, options, providers=[PROVIDERS["cpu"]])
 
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: list(PROVIDERS.values()))
-    monkeypatch.setattr(onnxruntime, "InferenceSession", open_session)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", on_the_cpu)
     graph = Graph("decoder", "portable", "float32", (packaged_bundle() / "decoder.onnx").read_bytes(), ())
     levels = len(onnxruntime.GraphOptimizationLevel.__members__)
     assert len(list(runs_of(graph, [*PROVIDERS]))) == levels
@@ -142,7 +142,7 @@ def test_broken_provider_is_skipped(monkeypatch, capsys, fails):
 
 
 def test_graph_that_fails_on_the_cpu_raises():
-    with pytest.raises(Exception, match="No graph was found in the protobuf"):
+    with pytest.raises(BundleError, match="No graph was found in the protobuf"):
         list(runs_of(Graph("decoder", "portable", "float32", b"\x08\x08", ())))
 
 

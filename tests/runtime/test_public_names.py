@@ -120,6 +120,10 @@ NAMES = {
         "posterior_noise",
         "prior_latents",
     ],
+    "cvae_runtime.sessions": [
+        "micro_batch_of",
+        "open_session",
+    ],
     "cvae_runtime.system": [
         "allowed_cores",
         "available_memory",

@@ -13,7 +13,7 @@ decoding one image.
 
 import dataclasses
 
-from .._bundle import GraphInfo, ModelInfo
+from .._bundle import ModelInfo, Precision
 
 _CACHE_BYTES = 1 << 20
 _LARGEST = 32
@@ -24,13 +24,20 @@ _BLOCK = 8  # most micro-batches that a thread takes at a time; large blocks mak
 _SHARES = 4  # fewest blocks per thread in a long call, so that threads finish at about the same time
 
 
-def micro_batch_of(graph: GraphInfo, model: ModelInfo, provider: str) -> int:
-    """Return the micro-batch of a graph, in images, by the rule of this module."""
+def micro_batch_of(role: str, precision: Precision, model: ModelInfo, provider: str) -> int:
+    """Return the micro-batch of a graph, in images, by the rule of this module.
+
+    Args:
+        role: the graph's role; all but "decoder" are treated as an encoder, which is most of their work.
+        precision: the graph's precision.
+        model: the model's entry of the manifest.
+        provider: a name of `PROVIDERS`.
+    """
     if provider != "cpu":
         return _ON_DEVICE
     height, width, channels = model.image_shape
-    pixels = height * width if graph.role == "decoder" else -(-height // 2) * -(-width // 2)
-    widest = _VALUE_BYTES[graph.precision] * pixels * max(model.filters[0] if model.filters else 1, channels)
+    pixels = height * width if role == "decoder" else -(-height // 2) * -(-width // 2)
+    widest = _VALUE_BYTES[precision] * pixels * max(model.filters[0] if model.filters else 1, channels)
     fitting = max(1, _CACHE_BYTES // widest)
     return min(_LARGEST, 1 << (fitting.bit_length() - 1))
 

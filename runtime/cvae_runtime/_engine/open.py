@@ -73,7 +73,9 @@ def open_engines(
         model, source = bundle.manifest.model, str(bundle.path / graph.file)
         check_session(session, graph, model, source)
         checked = CheckedSession(session, graph, opened.provider, source)
-        size = (micro_batches or {}).get(graph.role) or micro_batch_of(graph, model, opened.provider)
+        size = (micro_batches or {}).get(graph.role) or micro_batch_of(
+            graph.role, graph.precision, model, opened.provider
+        )
         if opened.provider in ("cuda", "tensorrt"):
             return BoundEngine(checked, size, scheduler, device_id=int((provider_options or {}).get("device_id", 0)))
         return Engine(checked, size, scheduler)

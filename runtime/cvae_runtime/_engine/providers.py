@@ -104,7 +104,7 @@ def open_sessions(
         graphs = graphs_for(name)
         sources = sources_for(name) if sources_for is not None else [""] * len(graphs)
         pairs = zip(graphs, sources, strict=True)
-        sessions = [_open(onnxruntime, graph, name, level, options or {}, source) for graph, source in pairs]
+        sessions = [open_session(graph, name, level, options, source) for graph, source in pairs]
         return Opened(sessions, name, why)
 
     if provider != "auto":
@@ -135,15 +135,33 @@ def nodes_by_provider(session: Any) -> dict[str, int] | None:
     return found
 
 
-def _open(
-    onnxruntime: Any,
+def open_session(
     graph: bytes,
-    provider: str,
-    level: str | None,
-    provider_options: Mapping[str, Any],
-    source: str,
+    provider: str = "cpu",
+    level: str | None = None,
+    provider_options: Mapping[str, Any] | None = None,
+    source: str = "",
 ) -> Any:
-    name = PROVIDERS[provider]
+    """Open a session for one graph. All sessions of this project are opened here, so that they have the same options.
+
+    Args:
+        graph: the bytes of an ONNX file.
+        provider: a name of `PROVIDERS`.
+        level: name of a member of ONNX Runtime's GraphOptimizationLevel, to check a graph at levels that users may
+            choose. Default: that of ONNX Runtime.
+        provider_options: options of the provider, by ONNX Runtime's names; they override this project's defaults.
+        source: name of the graph in error messages.
+
+    Returns:
+        An ``onnxruntime.InferenceSession`` of one thread that runs on the provider.
+
+    Raises:
+        ProviderError: the provider is not installed or does not work.
+        BundleError: ONNX Runtime cannot open the graph on the CPU.
+        MissingExtraError: ONNX Runtime is not installed.
+    """
+    onnxruntime = require("onnxruntime", "cpu")
+    name, provider_options = PROVIDERS[provider], provider_options or {}
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors; they also come as exceptions
     options.add_session_config_entry("session.load_model_format", "ONNX")  # otherwise the bytes select the format

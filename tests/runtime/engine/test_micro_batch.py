@@ -31,10 +31,9 @@ def manifest():
     ],
 )
 def test_micro_batches_of_models(role, precision, shape, filters, expected, manifest):
-    graph = dataclasses.replace(manifest.graphs[0], role=role, precision=precision)
     model = dataclasses.replace(manifest.model, image_shape=shape, filters=filters)
-    assert micro_batch_of(graph, model, "cpu") == expected
-    assert micro_batch_of(graph, model, "cuda") == 256
+    assert micro_batch_of(role, precision, model, "cpu") == expected
+    assert micro_batch_of(role, precision, model, "cuda") == 256
 
 
 @pytest.mark.parametrize(

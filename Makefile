@@ -24,7 +24,7 @@ help:
 	@echo 'make test    tests, formatting, linting, types; of the JavaScript too where Node.js is there'
 	@echo 'make test-js those of the JavaScript alone, in Node.js and in Chromium'
 	@echo 'make page    build the web page, which cvae-web copies'
-	@echo 'make torture attack everything for SECONDS=600, and count'
+	@echo 'make torture run the slow tests, then attack everything for SECONDS=600, and count'
 	@echo 'make lowest  the runtime with the oldest versions of its dependencies'
 	@echo 'make audit   look for known vulnerabilities in what is installed, over the network'
 	@echo 'make docs    build the documentation into site/'
@@ -98,9 +98,10 @@ $(JS)/dist/node.js: $(wildcard $(JS)/src/*.ts) $(JS)/node_modules/.installed
 page: $(JS)/node_modules/.installed
 	cd $(JS) && npm run build:page
 
-# The campaign of faults of docs/reliability.md; make torture SECONDS=3600 SEED=7
+# The attacks of docs/reliability.md; make torture SECONDS=3600 SEED=7
 SECONDS ?= 600
 torture: $(VENV)/.test $(if $(NODE),$(JS)/dist/node.js)
+	$(BIN)/python -m pytest -m slow
 	$(BIN)/python -m scripts.torture --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 # The runtime's tests with the oldest versions that its dependencies may have.

@@ -21,7 +21,7 @@ WITHOUT_NODE := no Node.js 20.19 or later with npm
 
 help:
 	@echo 'make demo    train for some minutes, export, draw samples and reconstructions'
-	@echo 'make test    tests, formatting, linting, types; of the JavaScript too where Node.js is there'
+	@echo 'make test    tests, formatting, linting, types, prose; of the JavaScript too where Node.js is there'
 	@echo 'make test-js those of the JavaScript alone, in Node.js and in Chromium'
 	@echo 'make page    build the web page, which cvae-web copies'
 	@echo 'make torture run the slow tests, then attack everything for SECONDS=600, and count'
@@ -30,7 +30,7 @@ help:
 	@echo 'make docs    build the documentation into site/'
 	@echo 'make prose   list sentences against the style of scripts/prose.toml'
 	@echo 'make dist    build the page, the sdist and the wheel'
-	@echo 'make lint    the checks without the tests'
+	@echo 'make lint    the checks without the tests: formatting, linting, types, prose'
 	@echo 'make format  format and fix what can be'
 	@echo 'make bundle  export assets/mnist into the package, evaluate it, draw the pictures of README and gallery'
 	@echo 'make clean   delete .venv, the demo and caches'
@@ -117,14 +117,13 @@ audit: $(VENV)/audit/.installed $(VENV)/.test
 docs: $(VENV)/docs/.installed $(if $(NODE),page)
 	NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --strict
 
-# Not part of lint yet: documents and docstrings still have findings.
 prose: | $(BIN)/python
 	$(BIN)/python scripts/prose.py
 
 dist: page $(VENV)/.test
 	$(BIN)/python -m build --no-isolation
 
-lint: $(VENV)/.test
+lint: $(VENV)/.test prose
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

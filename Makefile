@@ -21,16 +21,16 @@ WITHOUT_NODE := no Node.js 20.19 or later with npm
 
 help:
 	@echo 'make demo    train for some minutes, export, draw samples and reconstructions'
-	@echo 'make test    tests, formatting, linting, types; of the JavaScript too where Node.js is there'
+	@echo 'make test    tests, formatting, linting, types, prose; of the JavaScript too where Node.js is there'
 	@echo 'make test-js those of the JavaScript alone, in Node.js and in Chromium'
 	@echo 'make page    build the web page, which cvae-web copies'
-	@echo 'make torture attack everything for SECONDS=600, and count'
+	@echo 'make torture run the slow tests, then attack everything for SECONDS=600, and count'
 	@echo 'make lowest  the runtime with the oldest versions of its dependencies'
 	@echo 'make audit   look for known vulnerabilities in what is installed, over the network'
 	@echo 'make docs    build the documentation into site/'
 	@echo 'make prose   list sentences against the style of scripts/prose.toml'
 	@echo 'make dist    build the page, the sdist and the wheel'
-	@echo 'make lint    the checks without the tests'
+	@echo 'make lint    the checks without the tests: formatting, linting, types, prose'
 	@echo 'make format  format and fix what can be'
 	@echo 'make bundle  export assets/mnist into the package, evaluate it, draw the pictures of README and gallery'
 	@echo 'make clean   delete .venv, the demo and caches'
@@ -98,9 +98,10 @@ $(JS)/dist/node.js: $(wildcard $(JS)/src/*.ts) $(JS)/node_modules/.installed
 page: $(JS)/node_modules/.installed
 	cd $(JS) && npm run build:page
 
-# The campaign of faults of docs/reliability.md; make torture SECONDS=3600 SEED=7
+# The attacks of docs/reliability.md; make torture SECONDS=3600 SEED=7
 SECONDS ?= 600
 torture: $(VENV)/.test $(if $(NODE),$(JS)/dist/node.js)
+	$(BIN)/python -m pytest -m slow
 	$(BIN)/python -m scripts.torture --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 # The runtime's tests with the oldest versions that its dependencies may have.
@@ -116,14 +117,13 @@ audit: $(VENV)/audit/.installed $(VENV)/.test
 docs: $(VENV)/docs/.installed $(if $(NODE),page)
 	NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --strict
 
-# Not part of lint yet: documents and docstrings still have findings.
 prose: | $(BIN)/python
 	$(BIN)/python scripts/prose.py
 
 dist: page $(VENV)/.test
 	$(BIN)/python -m build --no-isolation
 
-lint: $(VENV)/.test
+lint: $(VENV)/.test prose
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 STYLE = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 PHRASES = {re.compile(pattern, re.IGNORECASE | re.DOTALL): remedy for pattern, remedy in STYLE["phrases"].items()}
 CODE = re.compile(r"``.+?``|`[^`]+`", re.DOTALL)
+PROGRAM = re.compile(r"^ *(import \w|from \S+ import |const )", re.MULTILINE)  # a string that another process runs
 SENTENCE = re.compile(r"\S.*?(?:[.!?](?=[\s\"')*]*(?:\s+[A-Z(\"'`*]|$))|$)", re.DOTALL)
 
 
@@ -50,10 +51,14 @@ def paragraphs(line: int, text: str, start: str) -> Iterator[Unit]:
 
 
 def python(text: str) -> Iterator[Unit]:
-    """Paragraphs and arguments of docstrings, other strings of several words, comments."""
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.count(" ") > 2:
-            yield from paragraphs(node.lineno, node.value, r"^\s*[\w*, ]+:(?= |$)")
+    """Paragraphs and arguments of docstrings, other strings of several words except programs, comments."""
+    nodes = list(ast.walk(ast.parse(text)))
+    docstrings = [node.value for node in nodes if isinstance(node, ast.Expr)]
+    for node in nodes:
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or node.value.count(" ") < 3:
+            continue
+        if node in docstrings or not PROGRAM.search(node.value):
+            yield from paragraphs(node.lineno, node.value, r"^\s*[\w*, ]+:(?= |$)|^\s*\{")
     alone = []
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:

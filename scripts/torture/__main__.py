@@ -11,7 +11,7 @@ import time
 
 from ._counts import Counts
 
-ATTACKS = ("kills", "places", "inputs", "numbers", "load")
+ATTACKS = ("kills", "places", "inputs", "bundles", "numbers", "load", "soak")
 
 
 def main() -> None:

@@ -74,9 +74,9 @@ class Limits:
 FREE = Limits()
 
 
-def start(command: Sequence[str], log: Path, limits: Limits = FREE) -> BaseProcess:
-    """Start a command line with empty stdin; stdout and stderr go to a file."""
-    return start_call(_run, (list(command),), log, limits)
+def start(command: Sequence[str], log: Path, limits: Limits = FREE, folder: Path | None = None) -> BaseProcess:
+    """Start a command line with empty stdin, in a folder if one is given; stdout and stderr go to a file."""
+    return start_call(_run, (list(command), folder), log, limits)
 
 
 def start_call(
@@ -98,9 +98,9 @@ def end(process: BaseProcess, patience: float = PATIENCE) -> int | None:
     return None
 
 
-def run(command: Sequence[str], log: Path, limits: Limits = FREE) -> int | None:
-    """Run a command line and return its exit code."""
-    return end(start(command, log, limits))
+def run(command: Sequence[str], log: Path, limits: Limits = FREE, folder: Path | None = None) -> int | None:
+    """Run a command line and return its exit code; None if it takes longer than `PATIENCE`."""
+    return end(start(command, log, limits, folder))
 
 
 def says_why(code: int | None, text: str) -> bool:
@@ -121,8 +121,10 @@ def _begin(function: Callable[..., object], arguments: tuple[object, ...], log: 
     function(*arguments)
 
 
-def _run(command: list[str]) -> None:
+def _run(command: list[str], folder: Path | None) -> None:
     import importlib
 
+    if folder is not None:
+        os.chdir(folder)
     sys.argv = command
     importlib.import_module(MODULES[command[0]]).main()

@@ -16,9 +16,9 @@ import cvae_runtime.bundle
 import cvae_runtime.images
 from cvae_runtime._images.source import open_images
 from cvae_train import RunFolder, read_history
-from scripts import hostile_bundles
 
 from ._arguments import LINES, read_arguments
+from ._damage import rehashed
 
 SHAPE = (4, 5, 1)
 _ROOT = Path(__file__).parents[2]
@@ -85,17 +85,8 @@ def readers() -> dict[str, Reader]:
 
 
 _FORMATS = (
-    ("PNG", "L"),
-    ("PNG", "RGBA"),
-    ("PNG", "P"),
-    ("PNG", "I;16"),
-    ("JPEG", "L"),
-    ("JPEG", "RGB"),
-    ("GIF", "P"),
-    ("BMP", "RGB"),
-    ("WEBP", "RGB"),
-    ("TIFF", "L"),
-    ("PPM", "RGB"),
+    *(("PNG", "L"), ("PNG", "RGBA"), ("PNG", "P"), ("PNG", "I;16"), ("JPEG", "L"), ("JPEG", "RGB"), ("GIF", "P")),
+    *(("BMP", "RGB"), ("WEBP", "RGB"), ("TIFF", "L"), ("PPM", "RGB")),
 )
 
 
@@ -121,6 +112,6 @@ def _read_graph(path: Path) -> None:
     files = {file.name: file.read_bytes() for file in _COLOUR.iterdir()}
     folder = path.parent / "bundle"
     folder.mkdir(exist_ok=True)
-    for name, data in hostile_bundles.rehashed({**files, path.name: path.read_bytes()}).items():
+    for name, data in rehashed({**files, path.name: path.read_bytes()}).items():
         (folder / name).write_bytes(data)
     cvae.read_bundle(folder)

@@ -1,7 +1,7 @@
 """Keep the inputs with the largest fuzzing coverage in corpus.zip: python -m scripts.torture.corpus FOLDER.
 
 FOLDER holds a folder for each reader with the findings of `scripts.torture.guided`, preferably minimized with
-libFuzzer's ``-merge=1``. They replace the kept inputs of these readers. The tests read every kept input.
+libFuzzer's ``-merge=1``. They replace the reader's kept inputs. The tests read every kept input.
 """
 
 import sys

@@ -14,6 +14,7 @@ from pathlib import Path
 import atheris  # type: ignore[import-not-found]
 
 with atheris.instrument_imports(include=["cvae_runtime", "cvae_train", "PIL", "click", "zipfile", "gzip", "json"]):
+    from ._parts import outcome_of
     from ._readers import readers
     from .corpus import read_corpus
     from .inputs import attempt
@@ -32,7 +33,7 @@ def main() -> None:
 
         def read(data: bytes) -> None:
             path.write_bytes(data)
-            if (outcome := attempt(reader, path)) not in ("read", "refused"):
+            if (outcome := outcome_of(attempt, reader, path)) not in ("read", "refused"):
                 raise AssertionError(f"{name}: {outcome}")
 
         # To merge, libFuzzer runs itself again, in a shell, with its first argument as the program.

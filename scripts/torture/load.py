@@ -23,14 +23,13 @@ from typing import Any
 import numpy as np
 
 import cvae_runtime as cvae
-from scripts import soak
 
+from . import soak
 from ._counts import Counts
 from ._processes import PATIENCE
 from .numbers import DIST
 
 _ROOT = Path(__file__).parents[2]
-_GROWTH = 20e6  # bytes, as in scripts/soak.py
 _CALLERS = 24
 
 _WAITING, _COUNT = 256, 32  # images that may wait in the service, and images per request
@@ -89,7 +88,7 @@ def _service(seconds: float, seed: int, counts: Counts) -> None:
         after = _latency(client)
         if after > _SLOWER * before:
             counts.defect("service", f"an answer took {before:.4f} s before and {after:.4f} s after the storm")
-        if memory[1] - memory[0] > _GROWTH:
+        if memory[1] - memory[0] > soak.LIMIT:
             counts.defect(
                 "service", f"memory grew by {(memory[1] - memory[0]) / 1e6:.1f} MB from one storm to the next"
             )
@@ -173,7 +172,7 @@ def _node(seconds: float, _: int, counts: Counts) -> None:
     found = json.loads(done.stdout)
     counts.add("Node.js: answered", found["calls"] - found["refused"])
     counts.add("Node.js: refused: InputError", found["refused"])
-    if found["grown"] > _GROWTH:
+    if found["grown"] > soak.LIMIT:
         counts.defect("Node.js", f"memory grew by {found['grown'] / 1e6:.1f} MB in {found['calls']:,} calls")
     if found["closed"] != "InputError":
         counts.defect("Node.js", f"a closed model: {found['closed']}")
@@ -219,7 +218,7 @@ def _models(seconds: float, seed: int, counts: Counts) -> None:
     counts.add("models: loaded, used and closed", number)
     # Memory of the first half may stay; a leak would grow further.
     grown = memory[-1] - max(memory[: (len(memory) + 1) // 2])
-    if grown > _GROWTH:
+    if grown > soak.LIMIT:
         counts.defect("models", f"memory grew by {grown / 1e6:.1f} MB in the second half of {number:,}")
     if handles[-1] > handles[0]:
         counts.defect("models", f"{handles[0]} handles became {handles[-1]} in {number:,}")

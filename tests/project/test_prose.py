@@ -66,6 +66,7 @@ def f():
 # is mended.
 x = told = such_a = 0  # noqa: F841
 y = 0  # told
+z = "import os; told = 0 or 1"
 '''
     assert found(text, ".py") == [(7, "told"), (9, "of these"), (14, "told"), (12, "mended")]
 

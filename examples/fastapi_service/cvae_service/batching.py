@@ -43,7 +43,7 @@ class Batcher:
         self.requests = self.calls = 0
 
     async def __call__(self, items: Array) -> Sequence[Array]:
-        """Return the outputs of these items.
+        """Return the outputs of the items.
 
         Raises:
             BusyError: too many items wait already.

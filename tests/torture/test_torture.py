@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 import cvae_runtime as cvae
-from scripts import hostile_bundles, lowest
+from scripts import lowest
 from scripts.torture import __main__ as torture
-from scripts.torture import numbers, places
+from scripts.torture import bundles, numbers, places
 from scripts.torture._arguments import LINES, read_arguments
 from scripts.torture._counts import Counts, rng_of, until
+from scripts.torture._damage import damaged_json
 from scripts.torture._jobs import Job, named
+from scripts.torture._parts import outcome_of
 from scripts.torture._processes import says_why
 from scripts.torture._readers import Reader, readers
 from scripts.torture.corpus import keep, read_corpus
@@ -72,6 +74,12 @@ def test_other_samples_are_a_defect(monkeypatch):
         )
         numbers._compare(model, rng_of(1), counts, languages=False)
     assert [line.split(":")[0] for line in counts.defects] == ["thread counts and restarts"]
+
+
+def test_outcomes_of_damaged_bundles():
+    counts = bundles.run_attack(0, 5)  # in another process, to record crashes and hangs
+    assert (counts.defects, counts.attempts) == ([], 40)
+    assert set(counts.outcomes) == {"bundles: read", "bundles: refused"}
 
 
 @pytest.mark.parametrize("name", readers())
@@ -138,7 +146,7 @@ def test_seed_determines_mutations():
 
 
 def test_short_json_can_be_damaged():
-    damaged = {hostile_bundles.damaged_json(b'{"a": 1}', rng_of(seed)) for seed in range(60)}
+    damaged = {damaged_json(b'{"a": 1}', rng_of(seed)) for seed in range(60)}
     assert {b"{}", b'{"a": [1]}'} <= damaged
 
 
@@ -146,7 +154,7 @@ def test_other_errors_are_defects(tmp_path):
     def read(_):
         raise KeyError("x")
 
-    assert attempt(Reader("a", (), read), tmp_path / "a") == "KeyError: 'x'"
+    assert outcome_of(attempt, Reader("a", (), read), tmp_path / "a") == "KeyError: 'x'"
 
 
 @pytest.mark.parametrize(

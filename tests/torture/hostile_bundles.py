@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from scripts import hostile_bundles
+from scripts.torture._damage import GRAPHS, Files, rehashed
+from tests.torture.bombs import Command
 
-from ._bombs import Command
-
-_COLOUR = Path(__file__).parents[2] / "tests" / "golden" / "colour"  # a small bundle
+_COLOUR = Path(__file__).parents[1] / "golden" / "colour"  # a small bundle
 _CONTROL = "\x1b]0;title\x07\x1b[2J\x9b31m"
 _GRAPH, _MANIFEST, _GOLDEN = "decoder.onnx", "manifest.json", "golden.json"
 
@@ -20,7 +19,7 @@ Change = Callable[[Any], object]
 
 def hostile_bundle_commands(folder: Path) -> Iterator[tuple[str, Command, bool]]:
     """Make hostile bundles; yield the change, a command line that reads the bundle, and whether it must fail."""
-    for number, graph in enumerate(hostile_bundles.GRAPHS):
+    for number, graph in enumerate(GRAPHS):
         bundle = _write(folder / f"graph{number}", {_GRAPH: graph((_COLOUR / _GRAPH).read_bytes())})
         yield f"graph {number}", _generate(bundle), True
     bundle = _write(folder / "gzip", {_GRAPH: gzip.compress((_COLOUR / _GRAPH).read_bytes(), mtime=0)})
@@ -66,10 +65,10 @@ def _generate(bundle: Path) -> Command:
     return ("cvae-generate", str(bundle), "-n", "2", "--overwrite", "-o", "samples.png")
 
 
-def _write(folder: Path, files: hostile_bundles.Files) -> Path:
+def _write(folder: Path, files: Files) -> Path:
     shutil.copytree(_COLOUR, folder)
     whole = {path.name: path.read_bytes() for path in folder.iterdir()}
-    for name, data in hostile_bundles.rehashed({**whole, **files}).items():
+    for name, data in rehashed({**whole, **files}).items():
         (folder / name).write_bytes(data)
     return folder
 

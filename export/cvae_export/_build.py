@@ -198,7 +198,7 @@ class _Builder:
 
     @cached_property
     def _metadata(self) -> dict[str, Any]:
-        info = dataclasses.asdict(self._reference.source.info)
+        info = self._reference.source.info.to_json()
         return {"cvae.format": 1, **{f"cvae.{key}": value for key, value in info.items()}}
 
     def _plain(self, role: str, opset: int) -> onnx.ModelProto:

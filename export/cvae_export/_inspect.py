@@ -177,7 +177,9 @@ def _graph_lines(graph: Mapping[str, Any], differences: Mapping[str, float]) -> 
 
 def _model(model: Mapping[str, Any]) -> str:
     height, width, channels = model["image_shape"]
-    return f"images {height}x{width}x{channels}, {model['latent_dim']} latents, likelihood {model['likelihood']}"
+    network = "" if model["architecture"] is None else f", {model['architecture']} network"
+    latents = f"{model['latent_dim']} latents"
+    return f"images {height}x{width}x{channels}, {latents}, likelihood {model['likelihood']}{network}"
 
 
 def _or_unknown(value: float | None, template: str) -> str:

@@ -59,6 +59,7 @@ def source_of_run(run: str | Path, data: str | Path | None = None, *, quiet: boo
             likelihood=config.model.likelihood,
             preprocessing=Preprocessing(scale=255, binarize_at=binarize_at),
             rng=RNG_NAME,
+            architecture=None if config.model.architecture == "notebook" else config.model.architecture,
         ),
         preprocess=lambda images: preprocess(images, binarize_at),
         # A float between two pixel values is rounded to the nearer one.

@@ -12,12 +12,14 @@ from cvae_runtime import cli
 from ._config import (
     LIKELIHOOD_OF_LEVELS,
     PRESETS,
+    Architecture,
     Binarize,
     Decay,
     Likelihood,
     Objective,
     Precision,
     read_config,
+    residual_filters,
 )
 from ._data import EMBEDDED, DataOptions, load_data
 from ._run import RunFolder
@@ -68,7 +70,7 @@ _SECTIONS = {
         "patience",
         "precision",
     ),
-    "Model": ("latent_dim", "filters", "likelihood", "binarize"),
+    "Model": ("architecture", "latent_dim", "filters", "likelihood", "binarize"),
     "Objective": ("objective", "samples", "beta", "kl_warmup_epochs", "free_bits"),
 }
 
@@ -129,8 +131,17 @@ _SECTIONS = {
     type=click.Choice(get_args(Precision)),
     help="Precision of the layers in a training step; auto: bfloat16 if the hardware supports it.",
 )
+@click.option(
+    "--architecture",
+    type=click.Choice(get_args(Architecture)),
+    help="Network: notebook, the 2018 notebook's; residual, residual blocks for pictures of any size.",
+)
 @click.option("--latent-dim", type=int, help="Number of latent dimensions.")
-@click.option("--filters", callback=_filters, help="Channels of the convolutions, first to last, such as 32,64.")
+@click.option(
+    "--filters",
+    callback=_filters,
+    help="Channels of the convolutions, first to last, such as 32,64; for residual, at 1/2, 1/4, ... of the image's side.",
+)
 @click.option(
     "--likelihood",
     type=click.Choice(get_args(Likelihood)),
@@ -203,7 +214,10 @@ def command(
         changes = {"binarize": "none"} | changes | {"likelihood": likelihood}
         if not quiet:
             print(f"3 channels: --likelihood {likelihood} --binarize none", file=sys.stderr)
-    shape = {name: changes.pop(name) for name in ("latent_dim", "filters", "likelihood") if name in changes}
+    names = ("architecture", "latent_dim", "filters", "likelihood")
+    shape = {name: changes.pop(name) for name in names if name in changes}
+    if shape.get("architecture") == "residual" != recipe.model.architecture:
+        shape.setdefault("filters", residual_filters(images.image_shape))
     model = dataclasses.replace(recipe.model, image_shape=images.image_shape, **shape)
     recipe = dataclasses.replace(recipe, model=model, **changes)
     import_tensorflow(verbose=verbose)

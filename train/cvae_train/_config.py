@@ -17,12 +17,14 @@ Likelihood = Literal["bernoulli", "discretized-logistic", "discretized-logistic-
 Objective = Literal["elbo", "analytic-kl", "stl", "iwae", "dreg"]
 Decay = Literal["constant", "cosine"]
 Precision = Literal["auto", "float32", "bfloat16"]
+Architecture = Literal["notebook", "residual"]
 
 KERNEL = 3
 STRIDE = 2
 COMPONENTS = 4  # mixture components per pixel and channel of "discretized-logistic-mixture"
 LIKELIHOOD_OF_LEVELS: Likelihood = "discretized-logistic-mixture"  # default for 256 levels and for colour
 BINARIZE_AT = 128  # lowest grey level that static binarization turns white: half of the range
+_RESIDUAL_FILTERS = 16  # at half of the image's side; twice as many at each lower resolution
 _LARGEST = sys.float_info.max  # a comparison, because math.isfinite raises on integers too large for a float
 
 
@@ -31,19 +33,23 @@ class ModelConfig:
     """Shape of the network; the default is TensorFlow's 2018 convolutional VAE notebook.
 
     Attributes:
-        image_shape: (H, W, C); H and W are multiples of 2^len(filters). C is 1, or 3 with a likelihood of 256 levels.
+        image_shape: (H, W, C). C is 1, or 3 with a likelihood of 256 levels. For "notebook", H and W are multiples of
+            2^len(filters); "residual" pads other sides inside the network.
         latent_dim: L, the number of latent dimensions.
-        filters: channels of the encoder's convolutions, first to last; the decoder mirrors them.
+        filters: for "notebook", channels of the encoder's convolutions, first to last; the decoder mirrors them. For
+            "residual", channels at 1/2, 1/4, ... of the image's side; `residual_filters` has the defaults.
         likelihood: p(x|z) with independent pixels and channels. "bernoulli": binary pixels, given as logits.
             "discretized-logistic-mixture": 256 levels, each pixel a mixture of `COMPONENTS` logistic distributions
             (Salimans et al., "PixelCNN++", 2017). "discretized-logistic": 256 levels from a single logistic
             distribution with its location in [0, 1]; used by older runs.
+        architecture: "notebook", or "residual" for pictures; `_model` has a module for each.
     """
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
     latent_dim: int = 50
     filters: tuple[int, ...] = (32, 64)
     likelihood: Likelihood = "bernoulli"
+    architecture: Architecture = "notebook"
 
     def __post_init__(self) -> None:
         if self.latent_dim < 1:
@@ -52,6 +58,8 @@ class ModelConfig:
             raise InputError(f"filters must be one or more positive numbers; found {self.filters}")
         if self.likelihood not in get_args(Likelihood):
             raise InputError(f"likelihood must be one of {get_args(Likelihood)}; found {self.likelihood!r}")
+        if self.architecture not in get_args(Architecture):
+            raise InputError(f"architecture must be one of {get_args(Architecture)}; found {self.architecture!r}")
         if len(self.image_shape) != 3:
             raise InputError(f"image_shape must be height, width and channels; found {self.image_shape}")
         height, width, channels = self.image_shape
@@ -63,7 +71,7 @@ class ModelConfig:
                 f"the likelihood {LIKELIHOOD_OF_LEVELS} with binarize none"
             )
         for name, size in (("height", height), ("width", width)):
-            if not self._works(size):
+            if self.architecture == "notebook" and not self._works(size):
                 raise InputError(
                     f"the image {name} does not fit {len(self.filters)} layers of stride {STRIDE}: expected a multiple "
                     f"of {self._unit} (the nearest valid: {self._nearest(size)}), found {size}; scale the images "
@@ -77,7 +85,14 @@ class ModelConfig:
     @property
     def base_shape(self) -> tuple[int, int]:
         """Height and width of the decoder's first feature map."""
-        return self.image_shape[0] // self._unit, self.image_shape[1] // self._unit
+        height, width = (-(-size // self._unit) for size in self.image_shape[:2])
+        return height, width
+
+    @property
+    def padding(self) -> tuple[int, int]:
+        """Rows and columns that images are padded with inside the network; always 0 for "notebook"."""
+        height, width = (-size % self._unit for size in self.image_shape[:2])
+        return height, width
 
     @property
     def _unit(self) -> int:
@@ -106,6 +121,12 @@ class ModelConfig:
             n for n in range(max(below, 0) + self._unit, below + 16 * self._unit, self._unit) if self._works(n)
         )
         return f"{larger}" if smaller is None else f"{smaller} and {larger}"
+
+
+def residual_filters(image_shape: tuple[int, int, int]) -> tuple[int, ...]:
+    """Choose the filters of a residual network: from 32 pixels on, the smallest map has 8 to 15 rows or columns."""
+    resolutions = max(2, max(image_shape[:2]).bit_length() - 4)
+    return tuple(_RESIDUAL_FILTERS << n for n in range(resolutions))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -83,11 +83,14 @@ def _decode(kind: Any, value: Any, source: str, path: str) -> Any:
 
 
 def decode_object(kind: type[Dataclass], value: dict[str, Any], source: str, path: str) -> Dataclass:
-    """Convert a JSON object to a dataclass; see `_decode`."""
+    """Convert a JSON object to a dataclass; missing fields take their defaults. See `_decode`."""
+    optional = {field.name for field in dataclasses.fields(kind) if field.default is not dataclasses.MISSING}
     fields = {}
     for name, hint in typing.get_type_hints(kind, include_extras=True).items():
         where = f"{path}.{name}" if path else name
         if name not in value:
+            if name in optional:
+                continue
             raise BundleError(f"{source}: {where}: expected, but missing")
         fields[name] = _decode(hint, value[name], source, where)
     return kind(**fields)

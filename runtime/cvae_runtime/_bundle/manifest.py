@@ -62,11 +62,14 @@ class ModelInfo:
     Attributes:
         image_shape: (H, W, C), the shape of an image.
         latent_dim: L, the number of latent dimensions.
-        filters: number of channels of each convolution of the encoder.
+        filters: number of channels of each convolution of the encoder, or at 1/2, 1/4, ... of the image's side if the
+            architecture is "residual".
         likelihood: p(x|z): "bernoulli", "discretized-logistic" or "discretized-logistic-mixture"; later
             versions may add names.
         preprocessing: the preprocessing inside the encoder.
         rng: name of the random numbers that define the samples, such as "threefry2x32-20/box-muller".
+        architecture: name of the network, such as "residual"; None for the notebook's network and for models from other
+            projects, whose manifests do not have the key. Later versions may add names.
     """
 
     image_shape: tuple[_Positive, _Positive, _Positive]
@@ -75,11 +78,17 @@ class ModelInfo:
     likelihood: str
     preprocessing: Preprocessing
     rng: str
+    architecture: str | None = None
 
     @property
     def decoder_outputs(self) -> tuple[str, ...]:
         """Names of the decoder's outputs that the likelihood needs; ("probs",) for an unknown likelihood."""
         return LIKELIHOOD_OUTPUTS.get(self.likelihood, ("probs",))
+
+    def to_json(self) -> dict[str, Any]:
+        """Convert to plain JSON values, without an architecture of None."""
+        fields = dataclasses.asdict(self)
+        return {name: value for name, value in fields.items() if name != "architecture" or value is not None}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,7 +201,8 @@ class Manifest:
 
     def to_json(self) -> str:
         """Return the text of ``manifest.json``."""
-        return json.dumps({"format": FORMAT, **dataclasses.asdict(self)}, indent=2, allow_nan=False) + "\n"
+        fields = {**dataclasses.asdict(self), "model": self.model.to_json()}
+        return json.dumps({"format": FORMAT, **fields}, indent=2, allow_nan=False) + "\n"
 
 
 def parse_manifest(text: str | bytes, source: str) -> Manifest:

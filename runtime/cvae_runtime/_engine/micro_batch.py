@@ -2,9 +2,9 @@
 
 On a CPU, a micro-batch is the largest power of two whose widest layer fits into 1 MiB, and at most 32. 1 MiB is about
 the second-level cache of a core. The widest layer has ``filters[0]`` channels; it has the image's size in a decoder,
-and half of its height and width in an encoder. So the MNIST model decodes 8 images at a time and encodes 32. The rule
-ignores this machine's cache, so that all machines of a cluster cut samples alike; `Model.tune` measures instead. Other
-providers take 256, which gives work to all cores of a device.
+and half of its height and width in an encoder and in a residual network. So the MNIST model decodes 8 images at a time
+and encodes 32. The rule ignores this machine's cache, so that all machines of a cluster cut samples alike; `Model.tune`
+measures instead. Other providers take 256, which gives work to all cores of a device.
 
 A call of few images is cut into as many equal parts as there are threads. No part is smaller than a quarter of a
 micro-batch, which is two images for the MNIST model's decoder. Passing a part to another thread takes about as long as
@@ -36,7 +36,8 @@ def micro_batch_of(role: str, precision: Precision, model: ModelInfo, provider: 
     if provider != "cpu":
         return _ON_DEVICE
     height, width, channels = model.image_shape
-    pixels = height * width if role == "decoder" else -(-height // 2) * -(-width // 2)
+    full = role == "decoder" and model.architecture != "residual"
+    pixels = height * width if full else -(-height // 2) * -(-width // 2)
     widest = _VALUE_BYTES[precision] * pixels * max(model.filters[0] if model.filters else 1, channels)
     fitting = max(1, _CACHE_BYTES // widest)
     return min(_LARGEST, 1 << (fitting.bit_length() - 1))

@@ -137,14 +137,15 @@ const WIDEST_BYTES = 4 * 2 ** 20;
 
 /**
  * The number of images per call. On a CPU it is the largest power of two up to 32 whose widest layer fits into 4 MiB. That
- * layer has `filters[0]` channels, at the image's size in a decoder and at half its height and width in an encoder. GPUs
- * take larger batches.
+ * layer has `filters[0]` channels, at the image's size in a decoder and at half its height and width in an encoder and in
+ * a residual network. GPUs take larger batches.
  */
 function microBatchOf(
   graph: GraphInfo,
-  { image_shape: [height, width, channels], filters }: Manifest["model"],
+  { image_shape: [height, width, channels], filters, architecture }: Manifest["model"],
 ): number {
-  const pixels = graph.role === "decoder" ? height * width : Math.ceil(height / 2) * Math.ceil(width / 2);
+  const full = graph.role === "decoder" && architecture !== "residual";
+  const pixels = full ? height * width : Math.ceil(height / 2) * Math.ceil(width / 2);
   const fitting = WIDEST_BYTES / (4 * pixels * Math.max(filters[0] ?? 1, channels));
   return 2 ** Math.min(5, Math.max(0, Math.floor(Math.log2(fitting))));
 }

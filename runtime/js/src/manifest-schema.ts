@@ -36,6 +36,11 @@ export const MANIFEST_SCHEMA: Schema = {
           },
         },
         rng: { type: "string" },
+        architecture: {
+          description:
+            "The network: residual; others may come. Absent for the notebook's network and for models from other projects.",
+          anyOf: [{ type: "null" }, { type: "string" }],
+        },
       },
     },
     training: {

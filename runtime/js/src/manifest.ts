@@ -57,6 +57,8 @@ export interface Manifest {
     readonly image_shape: readonly [number, number, number];
     readonly latent_dim: number;
     readonly filters: readonly number[];
+    /** The network, such as "residual"; absent for the notebook's network and for models from other projects. */
+    readonly architecture?: string | null;
     readonly likelihood: string;
     readonly preprocessing: { readonly scale: number; readonly binarize_at: number | null };
     readonly rng: string;

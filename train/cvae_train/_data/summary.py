@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from cvae_runtime import InputError
 from cvae_runtime.images import evenly_spaced, look_at_cut
 
-from .._config import Likelihood, TrainConfig
+from .._config import Likelihood, ModelConfig, TrainConfig
 from .dataset import Dataset
 
 _SAMPLE_IMAGES = 2_000
@@ -23,7 +23,7 @@ def describe_images(config: TrainConfig, data: Dataset) -> list[str]:
 
     Returns:
         Lines: number and shape of the images, the fraction of white pixels after thresholding, how the sets were
-        chosen, which files were skipped, and whether thresholding loses grey values.
+        chosen, which files were skipped, whether the network pads images, and whether thresholding loses grey values.
 
     Raises:
         InputError: thresholding leaves only black or only white, or makes most images equal; all values are 0 and 1 of
@@ -42,8 +42,9 @@ def describe_images(config: TrainConfig, data: Dataset) -> list[str]:
     line = (
         f"{data.source}: images of {width}x{height} pixels, {'grey' if channels == 1 else 'RGB'}: {', '.join(counts)}"
     )
+    notes = [*data.notes, *_say_padding(config.model)]
     if config.binarize_at is None:
-        return [line, *data.notes]
+        return [line, *notes]
     levels = f"levels {cut.low} to {cut.high} of 255"
     remedy = "scale the levels to 0 to 255, or pass --binarize none to keep grey values"
     if not _LEAST_WHITE <= cut.white <= _MOST_WHITE:
@@ -56,7 +57,13 @@ def describe_images(config: TrainConfig, data: Dataset) -> list[str]:
             f"{data.source}: expected different images after thresholding at level {config.binarize_at}, found "
             f"{cut.alike:,} of {cut.count:,} to be equal ({levels}); {remedy}"
         )
-    return [f"{line}; {cut.white:.1%} white after thresholding", *data.notes, *_warn_of_grey(cut.grey)]
+    return [f"{line}; {cut.white:.1%} white after thresholding", *notes, *_warn_of_grey(cut.grey)]
+
+
+def _say_padding(model: ModelConfig) -> Iterator[str]:
+    if any(model.padding):
+        height, width = (size + more for size, more in zip(model.image_shape, model.padding, strict=False))
+        yield f"the network pads images to {width}x{height} pixels inside, and crops its output"
 
 
 def _warn_of_grey(share: float) -> Iterator[str]:

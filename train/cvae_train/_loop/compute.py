@@ -17,7 +17,7 @@ import tensorflow as tf
 from cvae_runtime.system import allowed_cores
 
 from .._config import Precision
-from .._model import CVAE, Transposed
+from .._model import CVAE, Transposed, every_layer
 from .._run import Plan
 
 IMAGES_PER_TOWER = 25  # at least; with fewer, starting an operator takes longer than running it
@@ -89,7 +89,7 @@ def computing_in(model: CVAE, compute: Compute) -> Iterator[None]:
 
     Trace a ``tf.function`` within the block, and its graph keeps them.
     """
-    layers = [layer for network in (model.encoder, model.decoder) for layer in (network, *network.layers)]
+    layers = [*every_layer(model.encoder), *every_layer(model.decoder)]
     policies = [layer.dtype_policy for layer in layers]
     transposed = [layer for layer in layers if isinstance(layer, Transposed)]
     try:

@@ -1,7 +1,8 @@
-"""The network and its objectives: layers, likelihoods, the ELBO and its gradients."""
+"""The networks and their objectives: layers, likelihoods, the ELBO and its gradients."""
 
 from .conv_transpose import Transposed
 from .cvae import CVAE
+from .layers import every_layer
 from .losses import gaussian_kl, log_likelihood, log_normal, preprocess
 from .objectives import Draws, elbo, surrogates
 
@@ -10,6 +11,7 @@ __all__ = [
     "Draws",
     "Transposed",
     "elbo",
+    "every_layer",
     "gaussian_kl",
     "log_likelihood",
     "log_normal",

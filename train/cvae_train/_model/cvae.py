@@ -1,42 +1,24 @@
-"""The convolutional VAE of TensorFlow's 2018 notebook, generalized in image size, depth and width."""
+"""The convolutional VAE: encoder and decoder of an architecture, and the steps between them."""
+
+from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from .._config import COMPONENTS, KERNEL, STRIDE, ModelConfig
-from .conv_transpose import Transposed
+from .._config import Architecture, ModelConfig
+from .layers import FLOAT32, Seeds
 from .losses import pixel_parameters
+from .notebook import notebook
+from .residual import residual
 
-# Set for every layer, because the user or the calling program may have changed Keras's defaults.
-_FLOAT32 = "float32"
-_IMAGES = {"data_format": "channels_last", "dtype": _FLOAT32}
+_SEEDS = 256  # more than any network has layers; a longer sequence of seeds starts with the same ones
 
-# Decoder outputs per pixel and channel.
-_OUTPUTS = {"bernoulli": 1, "discretized-logistic": 2, "discretized-logistic-mixture": 3 * COMPONENTS}
-# Initial log scale of mixture components: a standard deviation of 0.16, half of the distance between components.
-INITIAL_LOG_SCALE = -2.4
-
-
-class _Flatten(keras.layers.Layer):
-    """Flatten (B, ...) to (B, size); Keras's own layer adds eight operators to exported graphs to compute the shape."""
-
-    def __init__(self, size: int, name: str) -> None:
-        super().__init__(name=name, dtype=_FLOAT32)
-        self._size = size
-
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.reshape(x, [-1, self._size])
-
-
-def _output_bias(config: ModelConfig) -> keras.initializers.Initializer:
-    """Initial bias of the last layer; a mixture's components start evenly spaced over the range and equally likely."""
-    if config.likelihood != "discretized-logistic-mixture":
-        return keras.initializers.Zeros()
-    channels = config.image_shape[2]
-    locations = np.tile(np.linspace(0.0, 1.0, COMPONENTS), channels)
-    log_scales = np.full(len(locations), INITIAL_LOG_SCALE)
-    return keras.initializers.Constant(np.concatenate([locations, log_scales, np.zeros(len(locations))]))
+# Functions that build encoder and decoder, by architecture.
+_NETWORKS: Mapping[Architecture, Callable[[ModelConfig, Seeds], tuple[keras.Sequential, keras.Sequential]]] = {
+    "notebook": notebook,
+    "residual": residual,
+}
 
 
 class CVAE(keras.Model):
@@ -53,72 +35,12 @@ class CVAE(keras.Model):
     """
 
     def __init__(self, config: ModelConfig | None = None, seed: int = 0) -> None:
-        super().__init__(name="cvae", dtype=_FLOAT32)
+        super().__init__(name="cvae", dtype=FLOAT32)
         self.config = config = config or ModelConfig()
-        seeds = iter(np.random.SeedSequence(seed).generate_state(2 * len(config.filters) + 3) >> 1)
-
-        def glorot() -> keras.initializers.Initializer:
-            return keras.initializers.GlorotUniform(seed=int(next(seeds)))
-
-        convolutions = [
-            keras.layers.Conv2D(
-                filters,
-                KERNEL,
-                STRIDE,
-                "valid",
-                activation="relu",
-                kernel_initializer=glorot(),
-                name=f"conv_{n}",
-                **_IMAGES,
-            )
-            for n, filters in enumerate(config.filters, 1)
-        ]
-        self.encoder = keras.Sequential(
-            [
-                keras.Input(config.image_shape, dtype=_FLOAT32),
-                *convolutions,
-                _Flatten(config.encoded_size, name="flatten"),
-                keras.layers.Dense(2 * config.latent_dim, kernel_initializer=glorot(), name="dense", dtype=_FLOAT32),
-            ],
-            name="encoder",
-        )
-        base = (*config.base_shape, config.filters[0])
-        transposed = [
-            Transposed(
-                filters,
-                KERNEL,
-                STRIDE,
-                "same",
-                activation="relu",
-                kernel_initializer=glorot(),
-                name=f"conv_transpose_{n}",
-                **_IMAGES,
-            )
-            for n, filters in enumerate(reversed(config.filters), 1)
-        ]
-        self.decoder = keras.Sequential(
-            [
-                keras.Input((config.latent_dim,), dtype=_FLOAT32),
-                keras.layers.Dense(
-                    int(np.prod(base)), activation="relu", kernel_initializer=glorot(), name="dense", dtype=_FLOAT32
-                ),
-                keras.layers.Reshape(base, dtype=_FLOAT32),
-                *transposed,
-                Transposed(
-                    _OUTPUTS[config.likelihood] * config.image_shape[2],
-                    KERNEL,
-                    1,
-                    "same",
-                    kernel_initializer=glorot(),
-                    bias_initializer=_output_bias(config),
-                    name="conv_transpose_out",
-                    **_IMAGES,
-                ),
-            ],
-            name="decoder",
-        )
+        seeds = map(int, np.random.SeedSequence(seed).generate_state(_SEEDS) >> 1)
+        self.encoder, self.decoder = _NETWORKS[config.architecture](config, seeds)
         for network in (self.encoder, self.decoder):  # Sequential has no dtype argument
-            network.dtype_policy = _FLOAT32
+            network.dtype_policy = FLOAT32
         self.built = True  # encoder and decoder are built: their inputs have shapes
 
     def encode(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -2,6 +2,7 @@
 
 from .dataset import Dataset, fingerprint_of, load_data, load_test
 from .holdout import held_out
+from .look import DataLook, look_at
 from .options import AS_THEY_ARE, DataOptions
 from .sources import EMBEDDED
 from .summary import describe_images
@@ -9,6 +10,7 @@ from .summary import describe_images
 __all__ = [
     "AS_THEY_ARE",
     "EMBEDDED",
+    "DataLook",
     "DataOptions",
     "Dataset",
     "describe_images",
@@ -16,4 +18,5 @@ __all__ = [
     "held_out",
     "load_data",
     "load_test",
+    "look_at",
 ]

@@ -1,5 +1,6 @@
 """Encoded images in files or records: read on threads, with a list of those that cannot be read."""
 
+import itertools
 import sys
 import warnings
 from collections import Counter, deque
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvae_runtime import InputError
-from cvae_runtime.images import encoded_shape, fit_image, read_image
+from cvae_runtime.images import encoded_shape, evenly_spaced, fit_image, read_image
 from cvae_runtime.system import allowed_cores, require
 
 from .options import DataOptions, Shape
@@ -58,7 +59,16 @@ class EncodedSplit:
 
     def shapes(self) -> Counter[Shape]:
         """Count the readable images by shape (H, W, C), from their headers."""
-        return Counter(self._each("reading image headers", encoded_shape))
+        return Counter(self._each("reading image headers", encoded_shape, len(self)))
+
+    def images(self, most: int | None = None) -> Iterator[NDArray[np.uint8]]:
+        """Yield the readable images as they are, uint8 (H, W, C) each: all, or at most ``most``, evenly spaced."""
+
+        def decode(file: Path | bytes, name: str) -> NDArray[np.uint8]:
+            pixels = np.asarray(read_picture(file, name))
+            return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
+
+        return self._each("looking at images", decode, len(self) if most is None else most)
 
     def read(self, shape: Shape, store: PixelStore) -> NDArray[np.uint8]:
         """Decode the readable images to one shape: uint8 (N, H, W, C).
@@ -78,13 +88,18 @@ class EncodedSplit:
             return fit_image(picture, shape)
 
         pixels, count = store.new(len(self._images), shape), 0
-        for picture in self._each("reading images", decode):
+        for picture in self._each("reading images", decode, len(self)):
             pixels[count] = picture
             count += 1
         return pixels[:count]
 
-    def _each(self, label: str, work: Callable[[Path | bytes, str], Result]) -> Iterator[Result]:
-        """Yield ``work``'s result for each image, in order; record the images for which it raises `InputError`."""
+    def _each(self, label: str, work: Callable[[Path | bytes, str], Result], most: int) -> Iterator[Result]:
+        """Yield ``work``'s results for at most ``most`` images, evenly spaced, in order.
+
+        Records the images for which it raises `InputError`.
+        """
+        chosen = np.zeros(len(self), np.bool_)
+        chosen[evenly_spaced(len(self), most)] = True
 
         def attempt(encoded: Encoded) -> tuple[str, Result | InputError]:
             name, file = encoded
@@ -100,11 +115,11 @@ class EncodedSplit:
             # Pillow warns about many images that it reads correctly. The filter applies to all threads.
             warnings.catch_warnings(action="ignore"),
             tqdm(
-                total=len(self._images), desc=label, unit=" images", delay=PROGRESS_DELAY, leave=False, disable=hidden
+                total=int(chosen.sum()), desc=label, unit=" images", delay=PROGRESS_DELAY, leave=False, disable=hidden
             ) as bar,
             ThreadPoolExecutor(threads) as pool,
         ):
-            for name, result in _in_order(pool, attempt, self._images, _AHEAD * threads):
+            for name, result in _in_order(pool, attempt, itertools.compress(self._images, chosen), _AHEAD * threads):
                 bar.update()
                 if isinstance(result, InputError):
                     self.unreadable[name] = str(result)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -46,7 +46,9 @@ def image_folder(path: Path, options: DataOptions, quiet: bool, _inside: Mapping
             if name != "train" and not pictures:
                 raise InputError(f"{path / called[name][0]}: expected images ({', '.join(IMAGE_FORMATS)}), found none")
         splits = {name: split(pictures) for name, pictures in names.items()}
-        return source_with_splits(splits, options, path, called, _notes(skipped))
+        inside = [name.removeprefix(folder) for folder in folders for name in found.names if name.startswith(folder)]
+        source = source_with_splits(splits, options, path, called, _notes(skipped))
+        return dataclasses.replace(source, classes=class_folders(inside))
     if not found.names:
         return None
     alone = [folder for folder in _folders_with_images(found.names) if names_only_a_split(folder.split("/")[-2])]
@@ -59,13 +61,24 @@ def image_folder(path: Path, options: DataOptions, quiet: bool, _inside: Mapping
     unpaired = [
         f"{folder} is read like any other folder, since no folder beside it completes a split" for folder in alone
     ]
-    return source_with_holdout(
+    source = source_with_holdout(
         found.names,
         options,
         path,
         lambda chosen: split(list(itertools.compress(found.names, chosen))),
         [*unpaired, *_notes(found.skipped)],
     )
+    return dataclasses.replace(source, classes=class_folders(found.names))
+
+
+def class_folders(names: Sequence[str]) -> tuple[tuple[str, int], ...]:
+    """Find the class folders that hold images, given the images' paths in their parts; see `Source.classes`."""
+    folders = [name.split("/")[:-1] for name in names]
+    common = itertools.takewhile(lambda level: len(set(level)) == 1, zip(*folders, strict=False))
+    above = sum(1 for _ in common)
+    if any(len(folder) == above for folder in folders):
+        return ()
+    return tuple(sorted(Counter(folder[above] for folder in folders).items()))
 
 
 def splits_of_folders(folders: Sequence[str], names: Iterable[str]) -> dict[str, SplitName]:

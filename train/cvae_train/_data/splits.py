@@ -4,7 +4,7 @@ import dataclasses
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from cvae_runtime.images import (
     IMAGE_SUFFIXES,
     as_images,
     describe_skipped,
+    evenly_spaced,
     file_kind,
     fit_image,
     shape_of_images,
@@ -54,6 +55,9 @@ class Split(Protocol):
     def shapes(self) -> Counter[Shape]:
         """Count the readable images by shape (H, W, C)."""
 
+    def images(self, most: int | None = None) -> Iterator[NDArray[np.uint8]]:
+        """Yield the readable images as they are, uint8 (H, W, C) each: all, or at most ``most``, evenly spaced."""
+
     def read(self, shape: Shape, store: PixelStore) -> NDArray[np.uint8]:
         """Read the readable images, converted to one shape: uint8 (N, H, W, C)."""
 
@@ -66,12 +70,15 @@ class Source:
         train, test: the training and the test set.
         validation: the validation set; None if the source has none.
         notes: lines about how the sets were chosen and which files are skipped.
+        classes: name of each class folder and its number of images, over all parts. Class folders are siblings that
+            together hold all images of a part, two or more. Empty if there are none.
     """
 
     train: Split
     test: Split
     validation: Split | None = None
     notes: Sequence[str] = ()
+    classes: tuple[tuple[str, int], ...] = ()
 
     @property
     def splits(self) -> list[Split]:
@@ -218,6 +225,13 @@ class ArraySplit:
     def shapes(self) -> Counter[Shape]:
         """Count the images by shape (H, W, C)."""
         return Counter({self._shape: len(self)})
+
+    def images(self, most: int | None = None) -> Iterator[NDArray[np.uint8]]:
+        """Yield the images as they are, uint8 (H, W, C) each: all, or at most ``most``, evenly spaced."""
+        rows = np.arange(len(self._array)) if self._rows is None else self._rows
+        rows = rows if most is None else rows[evenly_spaced(len(rows), most)]
+        for span in spans(len(rows), self._array[0].nbytes):
+            yield from as_images(self._array[rows[span]], self._name)
 
     def read(self, shape: Shape, store: PixelStore) -> NDArray[np.uint8]:
         """Read the images, converted to one shape: uint8 (N, H, W, C); reads a mapped array one span at a time.

@@ -5,7 +5,8 @@ import { checkChoice, count } from "./check.ts";
 import { Engine, type Signature } from "./engine.ts";
 import { messageOf, ProviderError } from "./errors.ts";
 import { decoderOutputs } from "./elbo.ts";
-import { chooseGraph, PRECISIONS, type GraphInfo, type Manifest, type Precision } from "./manifest.ts";
+import { chooseGraph } from "./manifest.ts";
+import { PRECISIONS, type GraphInfo, type Manifest, type ModelInfo, type Precision } from "./manifest-types.ts";
 import { Model } from "./model.ts";
 import type { Platform, RuntimeOptions } from "./ort.ts";
 
@@ -140,10 +141,7 @@ const WIDEST_BYTES = 4 * 2 ** 20;
  * layer has `filters[0]` channels, at the image's size in a decoder and at half its height and width in an encoder. GPUs
  * take larger batches.
  */
-function microBatchOf(
-  graph: GraphInfo,
-  { image_shape: [height, width, channels], filters }: Manifest["model"],
-): number {
+function microBatchOf(graph: GraphInfo, { image_shape: [height, width, channels], filters }: ModelInfo): number {
   const pixels = graph.role === "decoder" ? height * width : Math.ceil(height / 2) * Math.ceil(width / 2);
   const fitting = WIDEST_BYTES / (4 * pixels * Math.max(filters[0] ?? 1, channels));
   return 2 ** Math.min(5, Math.max(0, Math.floor(Math.log2(fitting))));

@@ -12,11 +12,10 @@ modules=$js/node_modules
 [ -d "$modules" ] || fail 1 "$modules is missing; run first: cd runtime/js && npm install && npm run build"
 [ -f "$js/dist/browser.js" ] || fail 1 "$js/dist is missing; run first: cd runtime/js && npm run build"
 
-mkdir -p "$folder/bundle" "$folder/lib/cvae-runtime" "$folder/lib/json-schema" "$folder/lib/hashes" "$folder/lib/onnxruntime-web"
+mkdir -p "$folder/bundle" "$folder/lib/cvae-runtime" "$folder/lib/hashes" "$folder/lib/onnxruntime-web"
 cp "$here/index.html" "$folder"
 cp "$bundle"/*.json "$bundle"/*.onnx "$folder/bundle"
 cp "$js"/dist/*.js "$folder/lib/cvae-runtime"
-cp "$modules"/@cfworker/json-schema/dist/esm/*.js "$folder/lib/json-schema"
 cp "$modules"/@noble/hashes/*.js "$folder/lib/hashes"
 # Each script loads the .wasm file beside it: two pairs.
 for name in ort.wasm.bundle.min.mjs ort-wasm-simd-threaded.wasm \

@@ -14,9 +14,9 @@ from cvae_runtime import check_golden, prior_latents, read_bundle
 from cvae_runtime.bundle import (
     BUNDLE_LAYOUT,
     MANIFEST_NAME,
+    FileInfo,
     Golden,
     GoldenCase,
-    GoldenInfo,
     GoldenLatents,
     Manifest,
     Training,
@@ -153,7 +153,7 @@ def _export(source: ExportSource, target: Path, config: ExportConfig, *, overwri
         if source.training is None or elbo is None
         else Training(**source.training, test_elbo=elbo.mean, test_elbo_stderr=elbo.stderr),
         graphs=tuple(comparison.graph.describe(comparison.verified) for comparison in comparisons),
-        golden=GoldenInfo(GOLDEN_NAME, len(golden), hashlib.sha256(golden).hexdigest()),
+        golden=FileInfo(GOLDEN_NAME, len(golden), hashlib.sha256(golden).hexdigest()),
         versions={name: metadata.version(name) for name in _PACKAGES},
     )
     with new_folder(target, replaces=BUNDLE_LAYOUT if overwrite else None) as folder:

@@ -106,21 +106,6 @@ function plainImports(): Plugin {
   };
 }
 
-/** The manifest's schema without its descriptions. */
-function plainSchema(): Plugin {
-  return {
-    name: "cvae-plain-schema",
-    apply: "build",
-    load(id) {
-      if (!id.endsWith("/src/manifest-schema.ts")) return null;
-      const schema = readFileSync(join(PACKAGE, "manifest.schema.json"), "utf8");
-      const spoken = new Set(["$schema", "title", "description", "$comment"]);
-      const plain = JSON.parse(schema, (key, value: unknown) => (spoken.has(key) ? undefined : value)) as unknown;
-      return `export const MANIFEST_SCHEMA = ${JSON.stringify(plain)};`;
-    },
-  };
-}
-
 /** Serves the packaged model during development. */
 function packagedModel(): Plugin {
   return {
@@ -153,14 +138,9 @@ export default defineConfig(({ mode }) => {
     base: "./",
     publicDir: false,
     define: { require: "undefined" }, // onnxruntime-web checks whether it runs in Node.js
-    plugins: [plainImports(), plainSchema(), ...(single ? [oneFile()] : [pageFiles(), packagedModel()])],
+    plugins: [plainImports(), ...(single ? [oneFile()] : [pageFiles(), packagedModel()])],
     // The single-file page runs on WebAssembly only, whose bytes are inserted later.
-    resolve: {
-      alias: {
-        "@cfworker/json-schema": join(PAGE, "schema.ts"),
-        ...(single ? { "onnxruntime-web/webgpu": join(PAGE, "absent.ts") } : {}),
-      },
-    },
+    resolve: { alias: single ? { "onnxruntime-web/webgpu": join(PAGE, "absent.ts") } : {} },
     build: {
       outDir: OUT,
       emptyOutDir: !single,
@@ -169,7 +149,6 @@ export default defineConfig(({ mode }) => {
       modulePreload: false,
       assetsInlineLimit: 0,
       license: single ? false : { fileName: LICENSES }, // the bundled packages require it
-      chunkSizeWarningLimit: 150,
       rolldownOptions: single ? { output: { codeSplitting: false } } : PAGE_AND_WORKER,
     },
   };

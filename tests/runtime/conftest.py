@@ -152,7 +152,7 @@ class Bundles:
             graph_info(encoder or self._tiny.encoder(), "encoder.onnx", "encoder", *ENCODER_IO),
             graph_info(decoder or self._decoder(**model), "decoder.onnx", "decoder", *self._decoder_io(**model)),
         )
-        golden_info = cvae.bundle.GoldenInfo("golden.json", len(golden), hashlib.sha256(golden).hexdigest())
+        golden_info = cvae.bundle.FileInfo("golden.json", len(golden), hashlib.sha256(golden).hexdigest())
         training = cvae.bundle.Training({"epochs": 1}, "noise", 11, -9.5, 0.25)
         return cvae.bundle.Manifest(
             dataclasses.replace(info, **model), training, graphs, golden_info, {"numpy": "2.0.0"}

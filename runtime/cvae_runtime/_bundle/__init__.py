@@ -1,10 +1,10 @@
 """The bundle format: folder, manifest and golden vectors, read and checked before ONNX Runtime opens a graph."""
 
 from .golden import Golden, GoldenCase, GoldenLatents, parse_golden
-from .manifest import (
-    LIKELIHOOD_OUTPUTS,
-    MANIFEST_NAME,
-    GoldenInfo,
+from .manifest import MANIFEST_NAME, parse_manifest
+from .manifest_methods import LIKELIHOOD_OUTPUTS
+from .manifest_types import (
+    FileInfo,
     GraphInfo,
     Manifest,
     ModelInfo,
@@ -14,7 +14,6 @@ from .manifest import (
     TensorInfo,
     Training,
     Verified,
-    parse_manifest,
 )
 from .read import BUNDLE_LAYOUT, Bundle, packaged_bundle, read_bundle
 from .select import choose_graph
@@ -24,9 +23,9 @@ __all__ = [
     "LIKELIHOOD_OUTPUTS",
     "MANIFEST_NAME",
     "Bundle",
+    "FileInfo",
     "Golden",
     "GoldenCase",
-    "GoldenInfo",
     "GoldenLatents",
     "GraphInfo",
     "Manifest",

@@ -12,7 +12,8 @@ from pathlib import Path
 from .._errors import BundleError, IntegrityError
 from .._system import Layout, Owns, owns_names
 from .check_path import check_bundle_path
-from .manifest import MANIFEST_NAME, GoldenInfo, GraphInfo, Manifest, parse_manifest
+from .manifest import MANIFEST_NAME, parse_manifest
+from .manifest_types import FileInfo, GraphInfo, Manifest
 from .plain_graph import check_plain_graph
 
 _MANIFEST_LIMIT = 1 << 20  # bytes; a manifest takes some kilobytes
@@ -186,7 +187,7 @@ def _read_whole(folder: _Folder, sha256: str | None) -> Bundle:
     manifest = parse_manifest(text, str(source))
     files: dict[str, bytes] = {}
     digests: dict[str, str] = {}  # by file name, since several entries may name one file
-    described: list[GraphInfo | GoldenInfo] = [*manifest.graphs, manifest.golden]
+    described: list[GraphInfo | FileInfo] = [*manifest.graphs, manifest.golden]
     for info in described:
         path = folder.path / info.file
         if info.file not in files:

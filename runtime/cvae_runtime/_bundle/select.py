@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from .._errors import InputError
-from .manifest import GraphInfo, Manifest, Precision
+from .manifest_types import GraphInfo, Manifest, Precision
 
 
 def choose_graph(manifest: Manifest, role: str, precision: Precision, provider: str) -> GraphInfo:

@@ -8,7 +8,18 @@ export { BundleError, CvaeError, InputError, IntegrityError, ProviderError } fro
 export type { GoldenResult, SelfCheck } from "./golden.ts";
 export type { Method } from "./interpolate.ts";
 export type { LoadOptions } from "./load.ts";
-export type { FileInfo, GraphInfo, Manifest, Precision, TensorInfo } from "./manifest.ts";
+export type {
+  FileInfo,
+  GraphInfo,
+  Manifest,
+  ModelInfo,
+  Precision,
+  Preprocessing,
+  Target,
+  TensorInfo,
+  Training,
+  Verified,
+} from "./manifest-types.ts";
 export type { DrawOptions, Model, Receipt } from "./model.ts";
 export type { RuntimeOptions } from "./ort.ts";
 export { imageGrid, toUint8, type Drawable, type GridOptions, type Picture } from "./pictures.ts";

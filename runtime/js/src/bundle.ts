@@ -1,7 +1,8 @@
 /** Read a bundle: the manifest, then each file that is needed. Files are checked before they are used. */
 
 import { BundleError, found, InputError, IntegrityError, messageOf } from "./errors.ts";
-import { MANIFEST_NAME, parseManifest, type FileInfo, type GraphInfo, type Manifest } from "./manifest.ts";
+import { MANIFEST_NAME, parseManifest } from "./manifest.ts";
+import type { FileInfo, GraphInfo, Manifest } from "./manifest-types.ts";
 import { refuseOtherThanPlainGraph } from "./plain-graph.ts";
 import { sha256 } from "./sha256.ts";
 

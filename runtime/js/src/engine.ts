@@ -2,7 +2,7 @@
 
 import type { Bundle } from "./bundle.ts";
 import { BundleError, EXPORT_AGAIN, InputError, messageOf, ProviderError } from "./errors.ts";
-import type { GraphInfo } from "./manifest.ts";
+import type { GraphInfo } from "./manifest-types.ts";
 import type { OrtSession, OrtTensor, Runtime, TensorData } from "./ort.ts";
 
 /** A graph's input and outputs, with their dimensions after the batch. */

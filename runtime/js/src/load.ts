@@ -5,7 +5,8 @@ import { checkChoice, count } from "./check.ts";
 import { Engine, type Signature } from "./engine.ts";
 import { messageOf, ProviderError } from "./errors.ts";
 import { decoderOutputs } from "./elbo.ts";
-import { chooseGraph, PRECISIONS, type GraphInfo, type Manifest, type Precision } from "./manifest.ts";
+import { chooseGraph } from "./manifest.ts";
+import { PRECISIONS, type GraphInfo, type Manifest, type ModelInfo, type Precision } from "./manifest-types.ts";
 import { Model } from "./model.ts";
 import type { Platform, RuntimeOptions } from "./ort.ts";
 
@@ -142,7 +143,7 @@ const WIDEST_BYTES = 4 * 2 ** 20;
  */
 function microBatchOf(
   graph: GraphInfo,
-  { image_shape: [height, width, channels], filters, architecture }: Manifest["model"],
+  { image_shape: [height, width, channels], filters, architecture }: ModelInfo,
 ): number {
   const full = graph.role === "decoder" && architecture !== "residual";
   const pixels = full ? height * width : Math.ceil(height / 2) * Math.ceil(width / 2);

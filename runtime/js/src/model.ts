@@ -8,7 +8,7 @@ import { Engine, product } from "./engine.ts";
 import { BundleError, EXPORT_AGAIN, InputError } from "./errors.ts";
 import { checkLatents, difference, parseGolden, type SelfCheck } from "./golden.ts";
 import { interpolateLatents, METHODS, type Method } from "./interpolate.ts";
-import type { GraphInfo, Manifest } from "./manifest.ts";
+import type { GraphInfo, Manifest } from "./manifest-types.ts";
 import { checkRange, posteriorNoise, priorLatents, RNG_NAME } from "./random.ts";
 import { scoreImages, type Posterior, type Scores } from "./score.ts";
 

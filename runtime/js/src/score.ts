@@ -3,7 +3,7 @@
 import type { Latents } from "./arrays.ts";
 import { gaussianKl, LOG_LIKELIHOODS, logPriorOverPosterior, logSumExp, reparameterize, targetsOf } from "./elbo.ts";
 import { InputError } from "./errors.ts";
-import type { Manifest } from "./manifest.ts";
+import type { ModelInfo } from "./manifest-types.ts";
 import { posteriorNoise } from "./random.ts";
 
 /** q(z|x) = N(mean, exp(logvar)) of each image. */
@@ -41,7 +41,7 @@ export async function scoreImages(
   pixels: Uint8Array,
   posterior: Posterior,
   decode: Decode,
-  model: Manifest["model"],
+  model: ModelInfo,
   samples: number,
   seed: bigint,
   first: bigint,

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import json
 from importlib import resources
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -12,7 +13,10 @@ from hypothesis import strategies as st
 
 import cvae_runtime as cvae
 import cvae_runtime.bundle
+from cvae_runtime._bundle import LIKELIHOOD_OUTPUTS, convert
+from cvae_runtime._bundle.schema import find_error
 
+CASES = json.loads((Path(__file__).parents[2] / "golden" / "manifest.json").read_text())  # JavaScript tests them too
 SCHEMA = json.loads((resources.files(cvae) / "manifest.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 # Replacements for other values; each is valid somewhere.
@@ -142,75 +146,31 @@ def test_unknown_keys_are_ignored(manifest, document):
     assert cvae.bundle.parse_manifest(json.dumps(value), "m") == manifest
 
 
-def set_at(path, new):
-    return lambda document: changed(document, path, replace(new))
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["message"])
+def test_messages(case, refuses):
+    document = json.loads((cvae.packaged_bundle() / "manifest.json").read_text())
+    change = replace(case["value"]) if "value" in case else delete
+    with refuses(cvae.BundleError, f"my/manifest.json: {case['message']}"):
+        cvae.bundle.parse_manifest(json.dumps(changed(document, case["path"], change)), "my/manifest.json")
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (set_at(("model", "latent_dim"), "50"), 'model.latent_dim: expected an integer, found "50"'),
-        (set_at(("model", "latent_dim"), 0), "model.latent_dim: expected at least 1, found 0"),
-        (set_at(("model", "latent_dim"), True), "model.latent_dim: expected an integer, found true"),
-        (set_at(("model", "image_shape"), [4, 4]), "model.image_shape: expected a list of 3, found [4, 4]"),
-        (set_at(("model", "image_shape", 1), 1.5), "model.image_shape[1]: expected an integer, found 1.5"),
-        (set_at(("model", "rng"), None), "model.rng: expected a string, found null"),
-        (
-            set_at(("model", "preprocessing", "binarize_at"), 256),
-            "model.preprocessing.binarize_at: expected 1 to 255, found 256",
-        ),
-        (set_at(("training", "test_elbo"), "low"), 'training.test_elbo: expected a number, found "low"'),
-        (set_at(("training", "config"), []), "training.config: expected an object, found []"),
-        (set_at(("graphs",), {}), "graphs: expected a list, found {}"),
-        (
-            set_at(("graphs", 1, "target"), "gpu"),
-            'graphs[1].target: expected one of portable, cpu, found "gpu"',
-        ),
-        (
-            set_at(("graphs", 1, "file"), "../decoder.onnx"),
-            'graphs[1].file: expected a plain file name, found "../decoder.onnx"',
-        ),
-        (set_at(("golden", "sha256"), "f" * 63), f'golden.sha256: expected 64 hex digits, found "{"f" * 56}...'),
-        (
-            set_at(("graphs", 0, "inputs", 0, "shape", 0), None),
-            "graphs[0].inputs[0].shape[0]: expected an integer or a string, found null",
-        ),
-        (set_at(("versions", "numpy"), 2), "versions.numpy: expected a string, found 2"),
-        (set_at(("model",), [[0] * 9]), "model: expected an object, found [[0, 0, 0, 0, 0, 0, 0, 0, 0]]"),
-        (
-            set_at(("graphs", 0, "role"), "painter"),
-            "graphs: expected a portable float32 encoder, found none; export the bundle again",
-        ),
-        (
-            set_at(("graphs", 1, "precision"), "float16"),
-            "graphs: expected a portable float32 decoder, found none; export the bundle again",
-        ),
-        (
-            set_at(("model", "likelihood"), "discretized-logistic"),
-            "graphs[1].outputs: expected probs and log_scale, for the likelihood 'discretized-logistic', found probs; export the bundle again",
-        ),
-        (
-            set_at(("model", "likelihood"), "discretized-logistic-mixture"),
-            "graphs[1].outputs: expected probs and location and log_scale and mixture_logits, for the likelihood 'discretized-logistic-mixture', found probs; export the bundle again",
-        ),
-        (
-            set_at(("graphs", 1, "outputs"), []),
-            "graphs[1].outputs: expected probs, for the likelihood 'bernoulli', found none; export the bundle again",
-        ),
-        (
-            set_at(("format",), 2),
-            "expected format 1, found 2; use the version of cvae-toolkit that wrote it, or export the bundle again",
-        ),
-        (lambda document: document["graphs"], 'expected an object with "format": 1; this is not a bundle\'s manifest'),
-        (
-            lambda document: changed(document, ("graphs", 1, "opset"), delete),
-            "graphs[1].opset: expected, but missing",
-        ),
-    ],
-)
-def test_messages(change, message, document, refuses):
-    with refuses(cvae.BundleError, f"my/manifest.json: {message}"):
-        cvae.bundle.parse_manifest(json.dumps(change(document)), "my/manifest.json")
+def test_a_list_is_no_manifest(refuses):
+    with refuses(cvae.BundleError, 'm: expected an object with "format": 1; this is not a bundle\'s manifest'):
+        cvae.bundle.parse_manifest("[1]", "m")
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOOD_OUTPUTS)
+def test_schema_requires_the_decoder_outputs_of_each_likelihood(likelihood, bundles):
+    document = json.loads(bundles.manifest(likelihood=likelihood).to_json())
+    outputs = document["graphs"][1]["outputs"]
+    assert {output["name"] for output in outputs} == set(LIKELIHOOD_OUTPUTS[likelihood])
+    for index in range(len(outputs)):
+        assert not judged(changed(document, ("graphs", 1, "outputs", index), delete))
+
+
+def test_unknown_keywords_of_a_schema_are_errors():
+    with pytest.raises(ValueError, match="^unknown keywords of JSON Schema: uniqueItems$"):
+        find_error([], {"$defs": {}, "uniqueItems": True})
 
 
 @pytest.mark.parametrize("text", ["", "{", "\ufeff{}", '{"format": NaN}', '{"format": Infinity}', "[" * 100_000])
@@ -226,7 +186,7 @@ def test_invalid_utf8():
 
 def test_deeply_nested_values(document):
     def text(depth):
-        return json.dumps(set_at(("model",), "HERE")(document)).replace('"HERE"', "[" * depth + "]" * depth)
+        return json.dumps(changed(document, ("model",), replace("HERE"))).replace('"HERE"', "[" * depth + "]" * depth)
 
     def parses(depth):
         try:
@@ -247,10 +207,21 @@ def test_deeply_nested_values(document):
 
 def test_numbers_beyond_float64(document):
     # Python and JavaScript parse it as infinity, which JSON cannot represent.
-    text = json.dumps(set_at(("training", "test_elbo"), "HERE")(document)).replace('"HERE"', "-1e400")
+    text = json.dumps(changed(document, ("training", "test_elbo"), replace("HERE"))).replace('"HERE"', "-1e400")
     assert not VALIDATOR.is_valid(json.loads(text))
     with pytest.raises(cvae.BundleError, match="training.test_elbo: expected a "):
         cvae.bundle.parse_manifest(text, "m")
+
+
+def test_optional_keys():
+    @dataclasses.dataclass(frozen=True)
+    class Info:
+        name: str
+        size: int | None
+        labels: tuple[str, ...] | None = None
+
+    for document in ({"name": "a", "size": None}, {"name": "a", "size": 3, "labels": ["b"]}):
+        assert convert.to_json(convert.from_json(Info, document)) == document
 
 
 def test_nan_and_infinity_are_not_written(manifest):

@@ -75,7 +75,9 @@ def test_a_folder_without_a_manifest(tmp_path, refuses):
 
 def test_an_invalid_manifest(tiny_bundle, bundles, refuses):
     bundles.edit(tiny_bundle, lambda manifest: manifest["model"].pop("rng"))
-    with refuses(cvae.BundleError, f"{tiny_bundle / 'manifest.json'}: model.rng: expected, but missing"):
+    with refuses(
+        cvae.BundleError, f"{tiny_bundle / 'manifest.json'}: model.rng: expected, but missing; export the bundle again"
+    ):
         cvae.read_bundle(tiny_bundle)
 
 
@@ -211,7 +213,8 @@ def test_special_files_do_not_block(name, make, tiny_bundle, refuses):
 def test_names_that_leave_the_folder(file, tiny_bundle, bundles, refuses):
     shutil.copy(tiny_bundle / "decoder.onnx", tiny_bundle.parent / "outside.onnx")
     bundles.edit(tiny_bundle, lambda manifest: manifest["graphs"][1].update(file=file))
-    message = f'{tiny_bundle / "manifest.json"}: graphs[1].file: expected a plain file name, found "{file}"'
+    where = f"{tiny_bundle / 'manifest.json'}: graphs[1].file"
+    message = f'{where}: expected a plain file name, found "{file}"; export the bundle again'
     with refuses(cvae.BundleError, message):
         cvae.read_bundle(tiny_bundle)
 

@@ -65,7 +65,7 @@ class EncodedSplit:
         """Yield the readable images as they are, uint8 (H, W, C) each: all, or at most ``most``, evenly spaced."""
 
         def decode(file: Path | bytes, name: str) -> NDArray[np.uint8]:
-            pixels = np.asarray(read_picture(file, name))
+            pixels = np.asarray(read_image(file, name))
             return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
 
         return self._each("looking at images", decode, len(self) if most is None else most)

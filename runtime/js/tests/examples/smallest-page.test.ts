@@ -159,7 +159,7 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
           "expected a bundle, a folder that cvae-export makes",
       );
     expect(await page.isDisabled("button")).toBe(true);
-    rmSync(join(bare, "lib/json-schema"), { recursive: true });
+    rmSync(join(bare, "lib/cvae-runtime"), { recursive: true });
     await page.reload();
     await expect.poll(() => told(page)).toBe("lib/ cannot be read: see README.md");
     // As opened by a double-click.

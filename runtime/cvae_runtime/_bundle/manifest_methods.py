@@ -1,0 +1,35 @@
+"""Methods of the manifest's types, which ``manifest_types.py`` inherits: that file is generated."""
+
+import json
+from collections.abc import Mapping
+
+from .convert import to_json
+
+FORMAT = 1
+
+# The decoder's outputs for each known likelihood: float32 [batch, H, W, C] each; a mixture's parameters are
+# [batch, H, W, C, K].
+LIKELIHOOD_OUTPUTS: Mapping[str, tuple[str, ...]] = {
+    "bernoulli": ("probs",),
+    "discretized-logistic": ("probs", "log_scale"),
+    "discretized-logistic-mixture": ("probs", "location", "log_scale", "mixture_logits"),
+}
+
+
+class HasDecoderOutputs:
+    """Adds `decoder_outputs` to a model's description."""
+
+    likelihood: str
+
+    @property
+    def decoder_outputs(self) -> tuple[str, ...]:
+        """Names of the decoder's outputs that the likelihood needs; ("probs",) for an unknown likelihood."""
+        return LIKELIHOOD_OUTPUTS.get(self.likelihood, ("probs",))
+
+
+class WritesJson:
+    """Adds `to_json` to a manifest."""
+
+    def to_json(self) -> str:
+        """Return the text of ``manifest.json``."""
+        return json.dumps({"format": FORMAT, **to_json(self)}, indent=2, allow_nan=False) + "\n"

@@ -1,0 +1,647 @@
+/** The parts of a manifest. Made by scripts/manifest.py from manifest.schema.json; change the schema. */
+
+import type { Schema } from "./schema.ts";
+
+/** The providers that a graph is for. */
+export const TARGETS = ["portable", "cpu"] as const;
+export type Target = (typeof TARGETS)[number];
+
+/** The precision of a graph's weights. */
+export const PRECISIONS = ["float32", "float16", "int8"] as const;
+export type Precision = (typeof PRECISIONS)[number];
+
+/** The preprocessing of raw pixels inside the encoder's graph. */
+export interface Preprocessing {
+  /** divisor of the pixels, if they are not binarized. */
+  readonly scale: number;
+  /** smallest pixel value that becomes 1; null if pixels are not binarized. */
+  readonly binarize_at: number | null;
+}
+
+/** The model's shapes, likelihood, preprocessing and random numbers. */
+export interface ModelInfo {
+  /** (H, W, C), the shape of an image. */
+  readonly image_shape: readonly [number, number, number];
+  /** L, the number of latent dimensions. */
+  readonly latent_dim: number;
+  /** number of channels of each convolution of the encoder, or at 1/2, 1/4, ... of the image's side if the architecture is residual. */
+  readonly filters: readonly number[];
+  /** p(x|z): bernoulli, discretized-logistic or discretized-logistic-mixture; later versions may add names. */
+  readonly likelihood: string;
+  /** the preprocessing inside the encoder. */
+  readonly preprocessing: Preprocessing;
+  /** name of the random numbers that define the samples, such as threefry2x32-20/box-muller. */
+  readonly rng: string;
+  /** name of the network, such as residual; absent for the notebook's network and for models from other projects. Later versions may add names. */
+  readonly architecture?: string;
+}
+
+/** The training run that made the weights. */
+export interface Training {
+  /** the run's configuration. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** name of the data set. */
+  readonly data: string;
+  /** number of test images. */
+  readonly test_images: number;
+  /** mean ELBO of the test images, in nats per image. */
+  readonly test_elbo: number;
+  /** standard error of test_elbo; null for a single image. */
+  readonly test_elbo_stderr: number | null;
+}
+
+/** An input or output of a graph. */
+export interface TensorInfo {
+  /** its name in the graph. */
+  readonly name: string;
+  /** NumPy's name, such as float32. */
+  readonly dtype: string;
+  /** a number for each fixed dimension, and a name for each dimension of any size. */
+  readonly shape: readonly (number | string)[];
+}
+
+/** The export's measurements of a graph against the trained model. */
+export interface Verified {
+  /** largest absolute difference over the test set, by output. */
+  readonly max_abs_difference: Readonly<Record<string, number>>;
+  /** change of the test ELBO, in nats per image; null without a test set. */
+  readonly elbo_change: number | null;
+  /** time of the float32 graph that this graph replaces, divided by the time of this graph; null if not measured. */
+  readonly speed_ratio: number | null;
+}
+
+/** A graph: one .onnx file of the bundle. */
+export interface GraphInfo {
+  /** encoder, decoder, or an optional role. */
+  readonly role: string;
+  /** portable for any provider, or cpu. */
+  readonly target: Target;
+  /** float32, float16 or int8. */
+  readonly precision: Precision;
+  /** name of the file in the bundle's folder. */
+  readonly file: string;
+  /** size of the file. */
+  readonly bytes: number;
+  /** SHA-256 of the file, in hex. */
+  readonly sha256: string;
+  /** version of ONNX's operators that the graph needs. */
+  readonly opset: number;
+  /** version of ONNX's file format that the graph needs. */
+  readonly ir_version: number;
+  /** names of the graph rewrites that the export applied. */
+  readonly passes: readonly string[];
+  /** the graph's inputs. */
+  readonly inputs: readonly TensorInfo[];
+  /** the graph's outputs. */
+  readonly outputs: readonly TensorInfo[];
+  /** the export's measurements. */
+  readonly verified: Verified;
+}
+
+/** A file of the bundle that is not a graph. */
+export interface FileInfo {
+  /** name of the file in the bundle's folder. */
+  readonly file: string;
+  /** size of the file. */
+  readonly bytes: number;
+  /** SHA-256 of the file, in hex. */
+  readonly sha256: string;
+}
+
+/** The content of manifest.json, format 1. */
+export interface Manifest {
+  /** version of the format. */
+  readonly format: 1;
+  /** shapes, likelihood, preprocessing and random numbers. */
+  readonly model: ModelInfo;
+  /** the training run; null without a run of cvae-train or without test images. */
+  readonly training: Training | null;
+  /** every graph. A portable float32 encoder and decoder are required. */
+  readonly graphs: readonly GraphInfo[];
+  /** the file of golden vectors. */
+  readonly golden: FileInfo;
+  /** version of each package that took part in the export, by name. */
+  readonly versions: Readonly<Record<string, string>>;
+}
+
+export const MANIFEST_SCHEMA: Schema = {
+ "type": "object",
+ "required": [
+  "format",
+  "model",
+  "training",
+  "graphs",
+  "golden",
+  "versions"
+ ],
+ "properties": {
+  "format": {
+   "const": 1
+  },
+  "model": {
+   "$ref": "#/$defs/ModelInfo"
+  },
+  "training": {
+   "anyOf": [
+    {
+     "type": "null"
+    },
+    {
+     "$ref": "#/$defs/Training"
+    }
+   ]
+  },
+  "graphs": {
+   "type": "array",
+   "maxItems": 256,
+   "items": {
+    "$ref": "#/$defs/GraphInfo"
+   },
+   "allOf": [
+    {
+     "title": "a portable float32 encoder",
+     "contains": {
+      "type": "object",
+      "required": [
+       "role",
+       "target",
+       "precision"
+      ],
+      "properties": {
+       "role": {
+        "const": "encoder"
+       },
+       "target": {
+        "const": "portable"
+       },
+       "precision": {
+        "const": "float32"
+       }
+      }
+     }
+    },
+    {
+     "title": "a portable float32 decoder",
+     "contains": {
+      "type": "object",
+      "required": [
+       "role",
+       "target",
+       "precision"
+      ],
+      "properties": {
+       "role": {
+        "const": "decoder"
+       },
+       "target": {
+        "const": "portable"
+       },
+       "precision": {
+        "const": "float32"
+       }
+      }
+     }
+    }
+   ]
+  },
+  "golden": {
+   "$ref": "#/$defs/FileInfo"
+  },
+  "versions": {
+   "type": "object",
+   "additionalProperties": {
+    "type": "string"
+   }
+  }
+ },
+ "allOf": [
+  {
+   "if": {
+    "properties": {
+     "model": {
+      "properties": {
+       "likelihood": {
+        "const": "discretized-logistic"
+       }
+      }
+     }
+    }
+   },
+   "then": {
+    "properties": {
+     "graphs": {
+      "items": {
+       "if": {
+        "properties": {
+         "role": {
+          "const": "decoder"
+         }
+        }
+       },
+       "then": {
+        "allOf": [
+         {
+          "properties": {
+           "outputs": {
+            "title": "log_scale, for the likelihood discretized-logistic",
+            "contains": {
+             "properties": {
+              "name": {
+               "const": "log_scale"
+              }
+             }
+            }
+           }
+          }
+         }
+        ]
+       }
+      }
+     }
+    }
+   }
+  },
+  {
+   "if": {
+    "properties": {
+     "model": {
+      "properties": {
+       "likelihood": {
+        "const": "discretized-logistic-mixture"
+       }
+      }
+     }
+    }
+   },
+   "then": {
+    "properties": {
+     "graphs": {
+      "items": {
+       "if": {
+        "properties": {
+         "role": {
+          "const": "decoder"
+         }
+        }
+       },
+       "then": {
+        "allOf": [
+         {
+          "properties": {
+           "outputs": {
+            "title": "location, for the likelihood discretized-logistic-mixture",
+            "contains": {
+             "properties": {
+              "name": {
+               "const": "location"
+              }
+             }
+            }
+           }
+          }
+         },
+         {
+          "properties": {
+           "outputs": {
+            "title": "log_scale, for the likelihood discretized-logistic-mixture",
+            "contains": {
+             "properties": {
+              "name": {
+               "const": "log_scale"
+              }
+             }
+            }
+           }
+          }
+         },
+         {
+          "properties": {
+           "outputs": {
+            "title": "mixture_logits, for the likelihood discretized-logistic-mixture",
+            "contains": {
+             "properties": {
+              "name": {
+               "const": "mixture_logits"
+              }
+             }
+            }
+           }
+          }
+         }
+        ]
+       }
+      }
+     }
+    }
+   }
+  }
+ ],
+ "$defs": {
+  "Positive": {
+   "type": "integer",
+   "minimum": 1
+  },
+  "Number": {
+   "title": "a number",
+   "type": "number",
+   "minimum": -1.7976931348623157e+308,
+   "maximum": 1.7976931348623157e+308
+  },
+  "FileName": {
+   "title": "a plain file name",
+   "type": "string",
+   "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$",
+   "not": {
+    "pattern": "\\s"
+   }
+  },
+  "Sha256": {
+   "title": "64 hex digits",
+   "type": "string",
+   "pattern": "^[0-9a-f]{64}$",
+   "maxLength": 64
+  },
+  "Target": {
+   "enum": [
+    "portable",
+    "cpu"
+   ]
+  },
+  "Precision": {
+   "enum": [
+    "float32",
+    "float16",
+    "int8"
+   ]
+  },
+  "Preprocessing": {
+   "type": "object",
+   "required": [
+    "scale",
+    "binarize_at"
+   ],
+   "properties": {
+    "scale": {
+     "$ref": "#/$defs/Positive"
+    },
+    "binarize_at": {
+     "anyOf": [
+      {
+       "type": "null"
+      },
+      {
+       "type": "integer",
+       "minimum": 1,
+       "maximum": 255
+      }
+     ]
+    }
+   }
+  },
+  "ModelInfo": {
+   "type": "object",
+   "required": [
+    "image_shape",
+    "latent_dim",
+    "filters",
+    "likelihood",
+    "preprocessing",
+    "rng"
+   ],
+   "properties": {
+    "image_shape": {
+     "type": "array",
+     "minItems": 3,
+     "maxItems": 3,
+     "items": {
+      "$ref": "#/$defs/Positive"
+     }
+    },
+    "latent_dim": {
+     "$ref": "#/$defs/Positive"
+    },
+    "filters": {
+     "type": "array",
+     "items": {
+      "$ref": "#/$defs/Positive"
+     }
+    },
+    "likelihood": {
+     "type": "string"
+    },
+    "preprocessing": {
+     "$ref": "#/$defs/Preprocessing"
+    },
+    "rng": {
+     "type": "string"
+    },
+    "architecture": {
+     "type": "string"
+    }
+   }
+  },
+  "Training": {
+   "type": "object",
+   "required": [
+    "config",
+    "data",
+    "test_images",
+    "test_elbo",
+    "test_elbo_stderr"
+   ],
+   "properties": {
+    "config": {
+     "type": "object"
+    },
+    "data": {
+     "type": "string"
+    },
+    "test_images": {
+     "$ref": "#/$defs/Positive"
+    },
+    "test_elbo": {
+     "$ref": "#/$defs/Number"
+    },
+    "test_elbo_stderr": {
+     "anyOf": [
+      {
+       "type": "null"
+      },
+      {
+       "$ref": "#/$defs/Number"
+      }
+     ]
+    }
+   }
+  },
+  "TensorInfo": {
+   "type": "object",
+   "required": [
+    "name",
+    "dtype",
+    "shape"
+   ],
+   "properties": {
+    "name": {
+     "type": "string"
+    },
+    "dtype": {
+     "type": "string"
+    },
+    "shape": {
+     "type": "array",
+     "items": {
+      "anyOf": [
+       {
+        "type": "integer"
+       },
+       {
+        "type": "string"
+       }
+      ]
+     }
+    }
+   }
+  },
+  "Verified": {
+   "type": "object",
+   "required": [
+    "max_abs_difference",
+    "elbo_change",
+    "speed_ratio"
+   ],
+   "properties": {
+    "max_abs_difference": {
+     "type": "object",
+     "additionalProperties": {
+      "$ref": "#/$defs/Number"
+     }
+    },
+    "elbo_change": {
+     "anyOf": [
+      {
+       "type": "null"
+      },
+      {
+       "$ref": "#/$defs/Number"
+      }
+     ]
+    },
+    "speed_ratio": {
+     "anyOf": [
+      {
+       "type": "null"
+      },
+      {
+       "$ref": "#/$defs/Number"
+      }
+     ]
+    }
+   }
+  },
+  "GraphInfo": {
+   "type": "object",
+   "required": [
+    "role",
+    "target",
+    "precision",
+    "file",
+    "bytes",
+    "sha256",
+    "opset",
+    "ir_version",
+    "passes",
+    "inputs",
+    "outputs",
+    "verified"
+   ],
+   "properties": {
+    "role": {
+     "type": "string"
+    },
+    "target": {
+     "$ref": "#/$defs/Target"
+    },
+    "precision": {
+     "$ref": "#/$defs/Precision"
+    },
+    "file": {
+     "$ref": "#/$defs/FileName"
+    },
+    "bytes": {
+     "$ref": "#/$defs/Positive"
+    },
+    "sha256": {
+     "$ref": "#/$defs/Sha256"
+    },
+    "opset": {
+     "$ref": "#/$defs/Positive"
+    },
+    "ir_version": {
+     "$ref": "#/$defs/Positive"
+    },
+    "passes": {
+     "type": "array",
+     "items": {
+      "type": "string"
+     }
+    },
+    "inputs": {
+     "type": "array",
+     "items": {
+      "$ref": "#/$defs/TensorInfo"
+     }
+    },
+    "outputs": {
+     "type": "array",
+     "items": {
+      "$ref": "#/$defs/TensorInfo"
+     }
+    },
+    "verified": {
+     "$ref": "#/$defs/Verified"
+    }
+   },
+   "if": {
+    "properties": {
+     "role": {
+      "const": "decoder"
+     }
+    }
+   },
+   "then": {
+    "properties": {
+     "outputs": {
+      "title": "probs",
+      "contains": {
+       "properties": {
+        "name": {
+         "const": "probs"
+        }
+       }
+      }
+     }
+    }
+   }
+  },
+  "FileInfo": {
+   "type": "object",
+   "required": [
+    "file",
+    "bytes",
+    "sha256"
+   ],
+   "properties": {
+    "file": {
+     "$ref": "#/$defs/FileName"
+    },
+    "bytes": {
+     "$ref": "#/$defs/Positive"
+    },
+    "sha256": {
+     "$ref": "#/$defs/Sha256"
+    }
+   }
+  }
+ }
+};

@@ -198,8 +198,8 @@ class _Builder:
 
     @cached_property
     def _metadata(self) -> dict[str, Any]:
-        info = self._reference.source.info.to_json()
-        return {"cvae.format": 1, **{f"cvae.{key}": value for key, value in info.items()}}
+        info = dataclasses.asdict(self._reference.source.info)
+        return {"cvae.format": 1, **{f"cvae.{key}": value for key, value in info.items() if value is not None}}
 
     def _plain(self, role: str, opset: int) -> onnx.ModelProto:
         source = self._reference.source

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import importlib.metadata
 import inspect
 from pathlib import Path
 
@@ -22,6 +23,7 @@ NAMES = {
         "MissingExtraError",
         "Model",
         "Posterior",
+        "Provider",
         "ProviderError",
         "Scores",
         "TargetExistsError",
@@ -35,6 +37,7 @@ NAMES = {
         "prior_latents",
         "read_bundle",
         "read_images",
+        "show",
         "to_uint8",
     ],
     "cvae_runtime.bundle": [
@@ -132,7 +135,7 @@ NAMES = {
         "write_page",
     ],
 }
-CONSTANTS = {"Precision", "Target"}
+CONSTANTS = {"Precision", "Provider", "Target"}
 
 
 def modules():
@@ -190,6 +193,14 @@ def test_methods_of_the_model():
         "threads": None,
         "provider_options": None,
     }
+
+
+def test_the_version_is_the_distribution_s(monkeypatch):
+    assert cvae.__version__ == importlib.metadata.version("cvae-toolkit")
+    monkeypatch.setattr(cvae, "_distribution_version", lambda _name: None)
+    assert cvae.__version__ == "0+unknown"
+    with pytest.raises(AttributeError, match="^module 'cvae_runtime' has no attribute 'generate'$"):
+        _ = cvae.generate
 
 
 def test_constants():

@@ -34,8 +34,8 @@ class Bundle:
 
     path: Path
     manifest: Manifest
-    files: Mapping[str, bytes]
-    text: bytes
+    files: Mapping[str, bytes] = dataclasses.field(repr=False)
+    text: bytes = dataclasses.field(repr=False)
     sha256: str
 
 

@@ -16,7 +16,7 @@ from .cut import check_cut, evenly_spaced, look_at_cut, lost_images
 from .file_kind import PICTURE_FORMATS, file_kind
 from .files import encoded_shape, fit_picture, read_images, read_picture
 from .folder import PICTURE_SUFFIXES, describe_passed_over, find_pictures
-from .grid import encode_gif, encode_png, grid_scale, picture_grid, to_uint8
+from .grid import encode_gif, encode_png, grid_scale, picture_grid, show, to_uint8
 from .idx import read_idx
 from .source import ImageSource, open_images
 
@@ -50,6 +50,7 @@ __all__ = [
     "read_npy",
     "read_npz",
     "read_picture",
+    "show",
     "spans",
     "to_uint8",
     "write_npy_header",

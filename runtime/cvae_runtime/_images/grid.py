@@ -3,16 +3,20 @@
 import io
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import PIL.Image
 
 from .._check import check_int
 from .._errors import InputError
 
 _SCALE_UP_TO = 64  # pixels; images up to this size are enlarged in a grid
 _GRID_SCALE = 2
+_CHANNELS = (1, 3)
 
 
 def to_uint8(images: NDArray[Any]) -> NDArray[np.uint8]:
@@ -81,6 +85,48 @@ def picture_grid(
     return grid
 
 
+def show(images: Any, columns: int | None = None, *, padding: int = 1, scale: int | None = None) -> "PIL.Image.Image":
+    """Draw images as one picture, which a notebook displays.
+
+    Args:
+        images: uint8, or floats in [0, 1]. One image, (H, W) or (H, W, C); N images, (N, H, W) or (N, H, W, C), or a
+            list of them; or rows of images, (R, N, H, W, C), as `Model.traverse` and `Model.manifold` return them.
+            An array of three axes, the last of length 1 or 3, is one image.
+        columns: images in a row. Default: N for rows of images, otherwise the square root of N, rounded up.
+        padding: pixels of mid-grey between and around the images.
+        scale: factor of enlargement. Default: 2 for images up to 64 pixels, otherwise 1.
+
+    Returns:
+        The picture, a ``PIL.Image.Image`` of mode L or RGB. Its ``save("samples.png")`` writes a file.
+
+    Raises:
+        InputError: the images have another shape, dtype or range, or a number is out of range.
+    """
+    levels = to_uint8(_stacked(images))
+    if levels.ndim == 2 or (levels.ndim == 3 and levels.shape[2] in _CHANNELS):
+        levels = levels[np.newaxis]
+    if levels.ndim == 3:
+        levels = levels[..., np.newaxis]
+    if levels.ndim == 5:
+        columns = levels.shape[1] if columns is None else columns
+        levels = levels.reshape(-1, *levels.shape[2:])
+    if levels.ndim != 4 or levels.shape[3] not in _CHANNELS:
+        raise InputError(
+            f"images to show must have the shape (N, H, W, C), C being 1 or 3, or another that show() takes; "
+            f"found {np.shape(images)}"
+        )
+    scale = grid_scale(levels.shape[1:]) if scale is None else scale
+    return _pillow_image(picture_grid(levels, columns, padding=padding, scale=scale))
+
+
+def _stacked(images: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(images)
+    except ValueError as error:
+        shapes = " and ".join(sorted({str(np.shape(image)) for image in images}))
+        raise InputError(f"images of a list must have one shape; found {shapes}: show them one by one") from error
+
+
 def encode_png(picture: NDArray[Any], *, optimize: bool = True) -> bytes:
     """Encode one picture as PNG.
 
@@ -116,11 +162,11 @@ def encode_gif(frames: Iterable[NDArray[Any]], milliseconds: int) -> bytes:
     return buffer.getvalue()
 
 
-def _pillow_image(picture: NDArray[Any]) -> Any:
+def _pillow_image(picture: NDArray[Any]) -> "PIL.Image.Image":
     from PIL import Image  # a tenth of the package's import time, and arrays do not need it
 
     picture = to_uint8(picture)
-    if picture.ndim != 3 or picture.shape[2] not in (1, 3) or not picture.size:
+    if picture.ndim != 3 or picture.shape[2] not in _CHANNELS or not picture.size:
         raise InputError(f"a picture must have the shape (H, W, C), C being 1 or 3; found {picture.shape}")
     return Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture)
 

@@ -14,7 +14,7 @@ from .._bundle import Bundle, Precision, packaged_bundle, read_bundle
 from .._check import check_images, check_int, check_latents, check_memory
 from .._engine import Provider, Scheduler, check_provider, make_receipt, open_engines
 from .._errors import BundleError, InputError
-from .._images import to_uint8
+from .._images import encode_png, grid_scale, picture_grid, to_uint8
 from .._math import (
     Method,
     check_dimensions,
@@ -29,6 +29,7 @@ from .._math import (
     traversal_latents,
 )
 from .._score import Posterior, Scores, check_likelihood, score_images
+from .card import Card
 from .samples import Dtype, check_rng, check_samples
 
 Images = NDArray[np.uint8]
@@ -37,6 +38,7 @@ Floats = NDArray[np.float32]
 TRAVERSED = 10  # dimensions of a traversal by default
 
 _TUNED_ON = 512  # items per call of the measurement
+_ON_THE_CARD = 16  # samples
 _BATCH_BYTES = 4 << 20  # of a batch: large, since threads wait for each other at its end
 
 
@@ -154,6 +156,21 @@ class Model:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __repr__(self) -> str:
+        return self._card().line()
+
+    def _repr_html_(self) -> str:
+        """Return the card that a notebook shows: samples of seed 0, and facts about the model."""
+
+        def draw() -> bytes:
+            samples = self.generate(_ON_THE_CARD, dtype="uint8")
+            return encode_png(picture_grid(samples, scale=grid_scale(self.image_shape)))
+
+        return self._card().html(draw)
+
+    def _card(self) -> Card:
+        return Card(self._path, self.manifest, self.graphs, self.provider, self.threads, closed=self._scheduler.closed)
 
     def close(self) -> None:
         """End the threads. Later calls raise `InputError`."""

@@ -11,10 +11,11 @@ from .arrays import (
     spans,
     write_npy_header,
 )
+from .batch import ImageInput, image_batch
 from .captions import caption_cells, caption_rows
 from .cut import check_cut, evenly_spaced, look_at_cut, lost_images
 from .file_kind import PICTURE_FORMATS, file_kind
-from .files import encoded_shape, fit_picture, read_images, read_picture
+from .files import ImageFile, encoded_shape, fit_picture, is_image_file, read_images, read_picture
 from .folder import PICTURE_SUFFIXES, describe_passed_over, find_pictures
 from .grid import encode_gif, encode_png, grid_scale, picture_grid, show, to_uint8
 from .idx import read_idx
@@ -23,6 +24,8 @@ from .source import ImageSource, open_images
 __all__ = [
     "PICTURE_FORMATS",
     "PICTURE_SUFFIXES",
+    "ImageFile",
+    "ImageInput",
     "ImageSource",
     "as_images",
     "caption_cells",
@@ -37,6 +40,8 @@ __all__ = [
     "find_pictures",
     "fit_picture",
     "grid_scale",
+    "image_batch",
+    "is_image_file",
     "look_at_cut",
     "lost_images",
     "npy_bytes",

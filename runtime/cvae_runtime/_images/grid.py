@@ -89,9 +89,9 @@ def show(images: Any, columns: int | None = None, *, padding: int = 1, scale: in
     """Draw images as one picture, which a notebook displays.
 
     Args:
-        images: uint8, or floats in [0, 1]. One image, (H, W) or (H, W, C); N images, (N, H, W) or (N, H, W, C), or a
-            list of them; or rows of images, (R, N, H, W, C), as `Model.traverse` and `Model.manifold` return them.
-            An array of three axes, the last of length 1 or 3, is one image.
+        images: uint8, or floats in [0, 1]. One image is (H, W) or (H, W, C). N images are (N, H, W), (N, H, W, C), or a
+            list. Rows of images are (R, N, H, W, C), as `Model.traverse` and `Model.manifold` return them. An array of
+            three axes, the last of length 1 or 3, is one image.
         columns: images in a row. Default: N for rows of images, otherwise the square root of N, rounded up.
         padding: pixels of mid-grey between and around the images.
         scale: factor of enlargement. Default: 2 for images up to 64 pixels, otherwise 1.

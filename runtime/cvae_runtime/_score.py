@@ -23,6 +23,11 @@ class Posterior:
     Attributes:
         mean: float32 (N, L).
         logvar: natural logarithm of the variance, float32 (N, L).
+
+    Examples:
+        >>> mean, logvar = cvae.load().encode(np.zeros((3, 28, 28), np.uint8))
+        >>> mean.shape, logvar.dtype
+        ((3, 50), dtype('float32'))
     """
 
     mean: NDArray[np.float32]
@@ -49,6 +54,11 @@ class Scores:
             different k differ. For k = 1 it is an estimate of the ELBO in which the KL term is not in closed form.
         posterior: the images' `Posterior`, as `Model.encode` returns it.
         samples: k, the number of draws per image.
+
+    Examples:
+        >>> scores = cvae.load().score(np.zeros((3, 28, 28), np.uint8), samples=5)
+        >>> scores.elbo.shape, scores.iw_bound.dtype, scores.samples
+        ((3,), dtype('float64'), 5)
     """
 
     elbo: NDArray[np.float64]

@@ -1,16 +1,20 @@
 """The public names and their docstrings."""
 
 import ast
+import doctest
 import importlib
 import importlib.metadata
 import inspect
+import itertools
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import cvae_runtime as cvae
 import cvae_runtime.bundle
 import cvae_runtime.random
+from cvae_runtime._engine import providers
 
 NAMES = {
     "cvae_runtime": [
@@ -176,6 +180,31 @@ def test_public_names_are_documented(module, name):
     if inspect.isclass(thing):
         methods = [m for m in vars(thing).values() if inspect.isfunction(m) and not m.__name__.startswith("_")]
         assert [method.__name__ for method in methods if not inspect.getdoc(method)] == []
+
+
+def examples():
+    """The examples of all public names of the package; those of constants follow the assignment."""
+    parser, names = doctest.DocTestParser(), {"cvae": cvae, "np": np}
+    for name in cvae.__all__:
+        thing = getattr(cvae, name)
+        text = CONSTANT_DOCS.get(name) or inspect.getdoc(thing)
+        yield parser.get_doctest(text, dict(names), name, None, None)
+
+
+CONSTANT_DOCS = {
+    node.targets[0].id: doc.value.value
+    for node, doc in itertools.pairwise(ast.parse(inspect.getsource(providers)).body)
+    if isinstance(node, ast.Assign) and isinstance(doc, ast.Expr)
+}
+
+
+@pytest.mark.parametrize("example", list(examples()), ids=lambda example: example.name)
+def test_every_name_has_an_example_that_works(example, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert example.examples
+    report = []
+    doctest.DocTestRunner().run(example, out=report.append)
+    assert report == []
 
 
 def test_methods_of_the_model():

@@ -72,6 +72,11 @@ def read_images(
 
     Raises:
         InputError: a file cannot be read, or does not fit and the matching option is not set.
+
+    Examples:
+        >>> cvae.show(cvae.load().generate(1), padding=0).save("digit.png")  # 56 x 56 pixels
+        >>> cvae.read_images(["digit.png"], (28, 28, 1), resize=True).shape
+        (1, 28, 28, 1)
     """
     listed: dict[str, Any] = {"images": files}
     if isinstance(files, Sequence) and not isinstance(files, str):

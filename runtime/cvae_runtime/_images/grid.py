@@ -27,6 +27,10 @@ def to_uint8(images: NDArray[Any]) -> NDArray[np.uint8]:
 
     Raises:
         InputError: another dtype, NaN, or floats more than half a level outside [0, 1].
+
+    Examples:
+        >>> cvae.to_uint8(np.array([0.0, 0.5, 1.0]))
+        array([  0, 128, 255], dtype=uint8)
     """
     images = np.asarray(images)
     if images.dtype == np.uint8:
@@ -66,6 +70,10 @@ def picture_grid(
 
     Raises:
         InputError: the images have another shape, dtype or range, or a number is out of range.
+
+    Examples:
+        >>> cvae.picture_grid(np.zeros((6, 28, 28, 1), np.uint8), columns=3).shape
+        (59, 88, 1)
     """
     images = to_uint8(images)
     if images.ndim != 4 or not images.size:
@@ -101,6 +109,10 @@ def show(images: Any, columns: int | None = None, *, padding: int = 1, scale: in
 
     Raises:
         InputError: the images have another shape, dtype or range, or a number is out of range.
+
+    Examples:
+        >>> cvae.show(cvae.load().manifold(steps=3)).size
+        (172, 172)
     """
     levels = to_uint8(_stacked(images))
     if levels.ndim == 2 or (levels.ndim == 3 and levels.shape[2] in _CHANNELS):
@@ -128,7 +140,7 @@ def _stacked(images: Any) -> NDArray[Any]:
 
 
 def encode_png(picture: NDArray[Any], *, optimize: bool = True) -> bytes:
-    """Encode one picture as PNG.
+    r"""Encode one picture as PNG.
 
     Args:
         picture: (H, W, C) with C 1 or 3, uint8 or floats in [0, 1], as for `to_uint8`.
@@ -136,6 +148,10 @@ def encode_png(picture: NDArray[Any], *, optimize: bool = True) -> bytes:
 
     Raises:
         InputError: the picture has another shape, dtype or range.
+
+    Examples:
+        >>> cvae.encode_png(np.zeros((28, 28, 1), np.uint8))[:4]
+        b'\x89PNG'
     """
     buffer = io.BytesIO()
     _pillow_image(picture).save(buffer, "PNG", optimize=optimize)
@@ -151,6 +167,10 @@ def encode_gif(frames: Iterable[NDArray[Any]], milliseconds: int) -> bytes:
 
     Raises:
         InputError: there are no frames, or one is not a picture.
+
+    Examples:
+        >>> cvae.encode_gif(cvae.load().generate(3), milliseconds=100)[:6]
+        b'GIF89a'
     """
     # Copy: Pillow shares an array's memory, which an iterator may reuse for its next frame.
     pictures = [_pillow_image(np.array(frame)) for frame in frames]

@@ -69,6 +69,11 @@ def load(
         InputError: an unknown provider, a precision of which the bundle has no graph, options for "auto" or "cpu", or
             a number of threads out of range.
         MissingExtraError: ONNX Runtime is not installed.
+
+    Examples:
+        >>> with cvae.load(provider="cpu", threads=1) as model:
+        ...     print(model)
+        <Model mnist: images (28, 28, 1), 50 latent dimensions, bernoulli; cpu, 1 thread>
     """
     check_provider(provider, provider_options)
     if precision not in get_args(Precision):
@@ -101,6 +106,16 @@ class Model:
         threads: number of micro-batches that run at the same time on the CPU.
         sha256: SHA-256 of ``manifest.json``, in hex. The manifest holds the hash of every other file.
         graphs: the graph in use for each role, "encoder" and "decoder".
+
+    Examples:
+        >>> model = cvae.load()
+        >>> images = model.generate(4, seed=0, dtype="uint8")
+        >>> mean, logvar = model.encode(images)
+        >>> mean.shape, model.decode(mean).shape, model.score(images).elbo.shape
+        ((4, 50), (4, 28, 28, 1), (4,))
+        >>> model.traverse(images[0], [29, 7], steps=5).shape, model.manifold([29, 7], steps=6).shape
+        ((2, 5, 28, 28, 1), (6, 6, 28, 28, 1))
+        >>> model.close()
     """
 
     def __init__(
@@ -465,7 +480,7 @@ class Model:
         Raises:
             InputError: wrong dtype or shape.
         """
-        one = np.zeros(self.latent_dim, np.float32) if start is None else self._one(start, "start")
+        one: Any = np.zeros(self.latent_dim, np.float32) if start is None else self._one(start, "start")
         latent = self._as_latent(one, "start")
         image: NDArray[np.uint8] = one if one.dtype == np.uint8 else to_uint8(self.decode(latent[np.newaxis]))[0]
         ranked: list[int] = self.encode(image[np.newaxis]).logvar[0].argsort(kind="stable").tolist()

@@ -8,9 +8,12 @@ The first `load` imports ONNX Runtime; importing this package does not. The impo
 the variable has a value, because official builds of ONNX Runtime send telemetry to Microsoft.
 """
 
+from typing import Any as _Any
+
 from ._bundle import Bundle, packaged_bundle, read_bundle
-from ._engine import PROVIDERS, check_golden
+from ._engine import PROVIDERS, Provider, check_golden
 from ._engine import disable_telemetry as _disable_telemetry
+from ._engine import distribution_version as _distribution_version
 from ._errors import (
     BundleError,
     CvaeError,
@@ -20,12 +23,22 @@ from ._errors import (
     ProviderError,
     TargetExistsError,
 )
-from ._images import encode_gif, encode_png, image_grid, read_images, to_uint8
+from ._images import encode_gif, encode_png, image_grid, read_images, show, to_uint8
 from ._math import posterior_noise, prior_latents
 from ._model import Model, load
 from ._score import Posterior, Scores
 
 _disable_telemetry()
+
+__version__: str
+
+
+def __getattr__(name: str) -> _Any:
+    # Reading the version of a distribution takes longer than importing this package.
+    if name == "__version__":
+        return _distribution_version("cvae-toolkit") or "0+unknown"
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "PROVIDERS",
@@ -37,6 +50,7 @@ __all__ = [
     "MissingExtraError",
     "Model",
     "Posterior",
+    "Provider",
     "ProviderError",
     "Scores",
     "TargetExistsError",
@@ -50,5 +64,6 @@ __all__ = [
     "prior_latents",
     "read_bundle",
     "read_images",
+    "show",
     "to_uint8",
 ]

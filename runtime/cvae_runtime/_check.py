@@ -39,12 +39,13 @@ def check_temperature(value: Any) -> None:
         raise InputError(f"temperature must be a finite number of at least 0; found {value!r}")
 
 
-def check_images(images: NDArray[np.uint8], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """Check raw pixels and add a missing channel axis.
+def check_images(images: NDArray[np.uint8], shape: tuple[int, int, int], name: str = "images") -> NDArray[np.uint8]:
+    """Check raw pixels and add missing axes.
 
     Args:
-        images: uint8 (N, H, W, C), or (N, H, W) for one channel.
+        images: uint8 (N, H, W, C), or (N, H, W) for one channel; or one image, (H, W, C), or (H, W) for one channel.
         shape: (H, W, C).
+        name: the argument's name, for messages.
 
     Returns:
         The images, uint8 (N, H, W, C).
@@ -54,14 +55,18 @@ def check_images(images: NDArray[np.uint8], shape: tuple[int, int, int]) -> NDAr
     """
     expected = f"uint8 of shape (N, {', '.join(map(str, shape))})"
     if not isinstance(images, np.ndarray):
-        raise InputError(f"images must be a NumPy array, {expected}; found {type(images).__name__}")
+        raise InputError(
+            f"{name} must be a NumPy array, {expected}, a PIL image, a path, or a list of images; "
+            f"found {type(images).__name__}"
+        )
     if images.dtype != np.uint8:
-        raise InputError(f"images must be {expected}, raw pixels 0 to 255; found {images.dtype}")
-    batch = images[..., np.newaxis] if images.ndim == 3 and shape[2] == 1 else images
+        raise InputError(f"{name} must be {expected}, raw pixels 0 to 255; found {images.dtype}")
+    batch = images[np.newaxis] if images.shape in (shape, shape[:2]) else images
+    batch = batch[..., np.newaxis] if batch.ndim == 3 and shape[2] == 1 else batch
     if batch.ndim != 4 or batch.shape[1:] != shape:
-        raise InputError(f"images must be {expected}; found shape {images.shape}{_advice(images.shape, shape)}")
+        raise InputError(f"{name} must be {expected}; found shape {images.shape}{_advice(images.shape, shape)}")
     if len(batch) == 0:
-        raise InputError("images must hold at least one image; found none")
+        raise InputError(f"{name} must hold at least one image; found none")
     return batch
 
 

@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,23 +12,36 @@ from ._bundle import LIKELIHOOD_OUTPUTS, Preprocessing
 from ._errors import InputError
 from ._math import gaussian_kl, gaussian_log_density, log_likelihood, posterior_noise, reparameterize, targets_of
 
+_MEANS = ("elbo", "reconstruction", "kl", "iw_bound")  # in the repr of scores
 _DECODED_AT_A_TIME = 512  # latents; bounds the memory
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Posterior:
-    """The approximate posterior q(z|x) = N(mean, exp(logvar)) of N images.
+    """The approximate posterior q(z|x) = N(mean, exp(logvar)) of N images. It unpacks into mean and logvar.
 
     Attributes:
         mean: float32 (N, L).
         logvar: natural logarithm of the variance, float32 (N, L).
+
+    Examples:
+        >>> mean, logvar = cvae.load().encode(np.zeros((3, 28, 28), np.uint8))
+        >>> mean.shape, logvar.dtype
+        ((3, 50), dtype('float32'))
     """
 
     mean: NDArray[np.float32]
     logvar: NDArray[np.float32]
 
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        yield self.mean
+        yield self.logvar
 
-@dataclasses.dataclass(frozen=True)
+    def __repr__(self) -> str:
+        return f"<Posterior of {_images(self.mean)}: mean and logvar, {self.mean.dtype} {self.mean.shape}>"
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
 class Scores:
     """Scores of N images under a model. The first four are float64 (N,), in nats per image.
 
@@ -40,6 +54,11 @@ class Scores:
             different k differ. For k = 1 it is an estimate of the ELBO in which the KL term is not in closed form.
         posterior: the images' `Posterior`, as `Model.encode` returns it.
         samples: k, the number of draws per image.
+
+    Examples:
+        >>> scores = cvae.load().score(np.zeros((3, 28, 28), np.uint8), samples=5)
+        >>> scores.elbo.shape, scores.iw_bound.dtype, scores.samples
+        ((3,), dtype('float64'), 5)
     """
 
     elbo: NDArray[np.float64]
@@ -48,6 +67,15 @@ class Scores:
     iw_bound: NDArray[np.float64]
     posterior: Posterior
     samples: int
+
+    def __repr__(self) -> str:
+        means = ", ".join(f"{name} {getattr(self, name).mean():.1f}" for name in _MEANS)
+        draws = f"{self.samples} draw{'' if self.samples == 1 else 's'}"
+        return f"<Scores of {_images(self.elbo)} by {draws}: {means}; means in nats per image>"
+
+
+def _images(array: NDArray[Any]) -> str:
+    return f"{len(array)} image{'' if len(array) == 1 else 's'}"
 
 
 def check_likelihood(likelihood: str) -> None:

@@ -87,10 +87,19 @@ def test_pictures(executed):
     assert not np.array_equal(picture_of(cells["before"]), picture_of(cells["after"]))
 
 
+def test_the_card_of_the_model(executed):
+    cells, folder = executed
+    (output,) = cells["model"].outputs
+    with cvae.load(folder / "my-model") as model:
+        assert output.data["text/plain"] == repr(model)
+        assert output.data["text/html"] == model._repr_html_()
+
+
 def test_printed_figures(executed):
     cells, _ = executed
     training, stripes = re.fullmatch(
-        r"test ELBO (\S+) nats, in training it was (\S+)\nstripes   (\S+) nats\n", text_of(cells["score"])
+        r"<Scores of 1000 images by 1 draw: elbo .*>\ntest ELBO (\S+) nats, in training it was (\S+)\nstripes   (\S+) nats\n",
+        text_of(cells["score"]),
     ).group(2, 3)
     assert float(stripes) < float(training) - 100
     difference = re.fullmatch(r"largest difference from cvae_runtime: (\S+)\n", text_of(cells["embed"]))[1]

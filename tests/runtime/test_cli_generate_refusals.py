@@ -29,11 +29,11 @@ def test_images_that_do_not_fit_need_an_option(run):
     photo = np.full((40, 60, 3), 250, np.uint8)
     photo[5:35, 28:32] = 20
     Image.fromarray(photo).save("photo.png")
-    message = "Error: photo.png: the model takes grey images, found colour; pass --grey to turn it grey\n"
+    message = "Error: photo.png: the model takes grey images, found colour; pass --grey, in Python read_images(..., grey=True), to turn it grey\n"
     assert run("--reconstruct", "photo.png") == (1, b"", message)
     message = (
         "Error: photo.png: the model takes 28x28 pixels (width x height), found 60x40; "
-        "pass --resize to scale and crop it\n"
+        "pass --resize, in Python read_images(..., resize=True), to scale and crop it\n"
     )
     assert run("--reconstruct", "photo.png", "--grey") == (1, b"", message)
     found = []

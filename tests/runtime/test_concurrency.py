@@ -19,7 +19,7 @@ INTERRUPTIBLE = "import signal, sys; signal.signal(signal.SIGINT, signal.default
 
 
 def fields(result):
-    """Return all arrays in a result."""
+    """Return all arrays and numbers in a result."""
     values = [getattr(result, field.name) for field in dataclasses.fields(result)]
     return [array for value in values for array in (fields(value) if dataclasses.is_dataclass(value) else [value])]
 
@@ -58,7 +58,7 @@ def test_many_threads_get_the_bits_of_one(threads, tiny, tiny_bundle):
     for outcome in outcomes:
         assert outcome.keys() == set(range(len(expected)))
         for index, arrays in outcome.items():
-            assert all((found == wanted).all() for found, wanted in zip(arrays, expected[index], strict=True))
+            assert all(np.array_equal(found, wanted) for found, wanted in zip(arrays, expected[index], strict=True))
 
 
 def test_closing_during_calls(tiny, tiny_bundle):

@@ -1,15 +1,20 @@
 """The public names and their docstrings."""
 
 import ast
+import doctest
 import importlib
+import importlib.metadata
 import inspect
+import itertools
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import cvae_runtime as cvae
 import cvae_runtime.bundle
 import cvae_runtime.random
+from cvae_runtime._engine import providers
 
 NAMES = {
     "cvae_runtime": [
@@ -22,6 +27,7 @@ NAMES = {
         "MissingExtraError",
         "Model",
         "Posterior",
+        "Provider",
         "ProviderError",
         "Scores",
         "TargetExistsError",
@@ -35,6 +41,7 @@ NAMES = {
         "prior_latents",
         "read_bundle",
         "read_images",
+        "show",
         "to_uint8",
     ],
     "cvae_runtime.bundle": [
@@ -136,7 +143,7 @@ NAMES = {
         "write_page",
     ],
 }
-CONSTANTS = {"Precision", "Target"}
+CONSTANTS = {"Precision", "Provider", "Target"}
 
 
 def modules():
@@ -179,6 +186,31 @@ def test_public_names_are_documented(module, name):
         assert [method.__name__ for method in methods if not inspect.getdoc(method)] == []
 
 
+def examples():
+    """The examples of all public names of the package; those of constants follow the assignment."""
+    parser, names = doctest.DocTestParser(), {"cvae": cvae, "np": np}
+    for name in cvae.__all__:
+        thing = getattr(cvae, name)
+        text = CONSTANT_DOCS.get(name) or inspect.getdoc(thing)
+        yield parser.get_doctest(text, dict(names), name, None, None)
+
+
+CONSTANT_DOCS = {
+    node.targets[0].id: doc.value.value
+    for node, doc in itertools.pairwise(ast.parse(inspect.getsource(providers)).body)
+    if isinstance(node, ast.Assign) and isinstance(doc, ast.Expr)
+}
+
+
+@pytest.mark.parametrize("example", list(examples()), ids=lambda example: example.name)
+def test_every_name_has_an_example_that_works(example, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert example.examples
+    report = []
+    doctest.DocTestRunner().run(example, out=report.append)
+    assert report == []
+
+
 def test_methods_of_the_model():
     methods = {name for name in dir(cvae.Model) if not name.startswith("_")}
     assert methods == {
@@ -194,6 +226,14 @@ def test_methods_of_the_model():
         "threads": None,
         "provider_options": None,
     }
+
+
+def test_the_version_is_the_distribution_s(monkeypatch):
+    assert cvae.__version__ == importlib.metadata.version("cvae-toolkit")
+    monkeypatch.setattr(cvae, "_distribution_version", lambda _name: None)
+    assert cvae.__version__ == "0+unknown"
+    with pytest.raises(AttributeError, match="^module 'cvae_runtime' has no attribute 'generate'$"):
+        _ = cvae.generate
 
 
 def test_constants():

@@ -155,3 +155,20 @@ def test_scores_of_256_levels(likelihood, samples, bundles, tiny, tmp_path):
     log_weights = log_p - np.reshape(ratios, (11, samples))
     bound = np.logaddexp.reduce(log_weights, axis=1) - math.log(samples)
     np.testing.assert_allclose(scores.iw_bound, bound, rtol=1e-5)
+
+
+def test_scores_and_posteriors_say_what_they_hold(tiny_model, tiny):
+    scores = tiny_model.score(tiny.images, samples=4)
+    means = ", ".join(
+        f"{name} {getattr(scores, name).mean():.1f}" for name in ("elbo", "reconstruction", "kl", "iw_bound")
+    )
+    assert repr(scores) == f"<Scores of 11 images by 4 draws: {means}; means in nats per image>"
+    assert repr(tiny_model.score(tiny.images[:1])).startswith("<Scores of 1 image by 1 draw: elbo -")
+    assert repr(scores.posterior) == "<Posterior of 11 images: mean and logvar, float32 (11, 3)>"
+
+
+def test_a_posterior_unpacks(tiny_model, tiny):
+    posterior = tiny_model.encode(tiny.images)
+    mean, logvar = posterior
+    assert mean is posterior.mean
+    assert logvar is posterior.logvar

@@ -31,12 +31,17 @@ class Bundle:
         files: the checked bytes of every file that the manifest names, by file name. Sessions open these bytes.
         text: the bytes of ``manifest.json``.
         sha256: SHA-256 of ``text``, in hex. It identifies the bundle, since the manifest holds all other hashes.
+
+    Examples:
+        >>> bundle = cvae.read_bundle()
+        >>> bundle.manifest.model.latent_dim, "encoder.onnx" in bundle.files
+        (50, True)
     """
 
     path: Path
     manifest: Manifest
-    files: Mapping[str, bytes]
-    text: bytes
+    files: Mapping[str, bytes] = dataclasses.field(repr=False)
+    text: bytes = dataclasses.field(repr=False)
     sha256: str
 
 
@@ -50,7 +55,12 @@ BUNDLE_LAYOUT = Layout("a bundle", _owns)
 
 
 def packaged_bundle() -> Path:
-    """Return the folder of the MNIST bundle that the package contains."""
+    """Return the folder of the MNIST bundle that the package contains.
+
+    Examples:
+        >>> (cvae.packaged_bundle() / "manifest.json").exists()
+        True
+    """
     return Path(__file__).parents[1] / "bundles" / "mnist"
 
 
@@ -69,6 +79,10 @@ def read_bundle(path: str | Path | None = None, sha256: str | None = None) -> Bu
             plain and self-contained.
         IntegrityError: a file is missing, is a link, or has another size or hash than in the manifest; or the
             manifest's own hash is not ``sha256``.
+
+    Examples:
+        >>> cvae.read_bundle().path == cvae.packaged_bundle()
+        True
     """
     folder = packaged_bundle() if path is None else Path(path)
     for reading in range(1, _READINGS + 1):

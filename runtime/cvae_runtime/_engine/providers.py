@@ -25,8 +25,19 @@ PROVIDERS = {
     "coreml": "CoreMLExecutionProvider",
     "directml": "DmlExecutionProvider",
 }
+"""ONNX Runtime's name of each execution provider, by the name that `load` takes.
+
+Examples:
+    >>> cvae.PROVIDERS["cpu"]
+    'CPUExecutionProvider'
+"""
 
 Provider = Literal["auto", "cpu", "cuda", "tensorrt", "openvino", "webgpu", "coreml", "directml"]
+"""The type of the argument ``provider`` of `load`.
+
+Examples:
+    >>> provider: cvae.Provider = "auto"
+"""
 
 _GPU = "pip uninstall onnxruntime; pip install 'cvae-toolkit[gpu]'"
 REMEDIES = {

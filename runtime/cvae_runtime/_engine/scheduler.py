@@ -119,6 +119,11 @@ class Scheduler:
                 self._busy.append(future)
         return started
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
     def check_open(self) -> None:
         """Raise `InputError` or `ProviderError` if `run` could not work."""
         if self._closed:

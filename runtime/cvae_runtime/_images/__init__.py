@@ -11,18 +11,21 @@ from .arrays import (
     spans,
     write_npy_header,
 )
+from .batch import ImageInput, image_batch
 from .captions import caption_cells, caption_rows
 from .cut import check_cut, evenly_spaced, look_at_cut, lost_images
 from .file_kind import IMAGE_FORMATS, file_kind
-from .files import encoded_shape, fit_image, read_image, read_images
+from .files import ImageFile, encoded_shape, fit_image, is_image_file, read_image, read_images
 from .folder import IMAGE_SUFFIXES, describe_skipped, find_images
-from .grid import encode_gif, encode_png, grid_scale, image_grid, to_uint8
+from .grid import encode_gif, encode_png, grid_scale, image_grid, show, to_uint8
 from .idx import read_idx
 from .source import ImageSource, open_images
 
 __all__ = [
     "IMAGE_FORMATS",
     "IMAGE_SUFFIXES",
+    "ImageFile",
+    "ImageInput",
     "ImageSource",
     "as_images",
     "caption_cells",
@@ -37,7 +40,9 @@ __all__ = [
     "find_images",
     "fit_image",
     "grid_scale",
+    "image_batch",
     "image_grid",
+    "is_image_file",
     "look_at_cut",
     "lost_images",
     "npy_bytes",
@@ -50,6 +55,7 @@ __all__ = [
     "read_npy",
     "read_npz",
     "shape_of_images",
+    "show",
     "spans",
     "to_uint8",
     "write_npy_header",

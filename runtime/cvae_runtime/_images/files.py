@@ -7,19 +7,30 @@ white stays white.
 """
 
 import io
+import logging
+import os
+import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import PIL.Image
 
 from .._errors import InputError
 from .._system import refuse_special
 from .arrays import as_images, read_npy
 from .file_kind import IMAGE_FORMATS, NPY, file_kind
+from .folder import describe_skipped, find_images, no_images
+
+ImageFile = Union[str, os.PathLike[str], "PIL.Image.Image"]
+
+_log = logging.getLogger("cvae_runtime")
 
 # Pillow reads dozens more, by their content; some start other programs (EPS starts Ghostscript).
 _FORMATS = tuple(map(str.upper, IMAGE_FORMATS))
@@ -35,43 +46,90 @@ _ON_ITS_SIDE = (5, 6, 7, 8)
 
 
 def read_images(
-    paths: Sequence[Path],
+    files: ImageFile | Sequence[ImageFile],
     shape: tuple[int, int, int],
     *,
     resize: bool = False,
     grey: bool = False,
     invert: bool = False,
 ) -> NDArray[np.uint8]:
-    """Read image files for a model of image shape (H, W, C).
+    """Read images for a model of image shape (H, W, C).
+
+    Transparent parts become white; they become black if all visible pixels are white. An animation gives its first
+    frame. The orientation that a camera stores in EXIF is applied.
 
     Args:
-        paths: image files, or ``.npy`` files of one image or many.
+        files: a path, a PIL image, or a list of both. A path names an image file, an ``.npy`` file of one image or
+            many, or a folder. The images of a folder and its subfolders are read in the order of their paths; the log
+            names the other files.
         shape: (H, W, C).
         resize: scale an image to cover H x W (Lanczos) and crop it evenly on both sides.
         grey: convert colour to grey by the luma of ITU-R 601-2.
         invert: swap light and dark.
 
     Returns:
-        uint8 (N, H, W, C), in the order of the paths.
+        uint8 (N, H, W, C), in the order of the files.
 
     Raises:
         InputError: a file cannot be read, or does not fit and the matching option is not set.
+
+    Examples:
+        >>> cvae.show(cvae.load().generate(1), padding=0).save("digit.png")  # 56 x 56 pixels
+        >>> cvae.read_images(["digit.png"], (28, 28, 1), resize=True).shape
+        (1, 28, 28, 1)
     """
-    if not paths:
+    listed: dict[str, Any] = {"images": files}
+    if isinstance(files, Sequence) and not isinstance(files, str):
+        listed = {f"images[{index}]": file for index, file in enumerate(files)}
+    if not listed:
         raise InputError("expected at least one image file; found none")
+    images = read_named(listed, shape, resize=resize, grey=grey)
+    return np.bitwise_not(images) if invert else images
+
+
+def read_named(
+    listed: Mapping[str, Any], shape: tuple[int, int, int], *, resize: bool = False, grey: bool = False
+) -> NDArray[np.uint8]:
+    """Read files and PIL images by their names in errors; see `read_images`."""
     batches = []
     # Ignore Pillow's warnings: it still reads these images, and real problems raise errors.
     with warnings.catch_warnings(action="ignore"):
-        for path in paths:
-            if path.suffix == ".npy" or file_kind(path) == NPY:
-                pictures = as_images(stacked(read_npy(path), path, shape), str(path))
-                batches.append(fit_images(pictures, path, shape, resize=resize, grey=grey))
-            else:
-                picture = read_image(path, str(path))
-                _check_fits(picture, path, shape, resize, grey)
-                batches.append(fit_image(picture, shape)[np.newaxis])
-    images = np.concatenate(batches)
-    return np.bitwise_not(images) if invert else images
+        for label, file in listed.items():
+            if not is_image_file(file):
+                raise InputError(f"{label} must be a path or a PIL image; found {type(file).__name__}")
+            if not isinstance(file, str | os.PathLike):
+                batches.append(_fitted(from_pillow(file, label), label, shape, resize, grey))
+                continue
+            for path in _files_of(Path(file)):
+                if path.suffix == ".npy" or file_kind(path) == NPY:
+                    pictures = as_images(stacked(read_npy(path), path, shape), str(path))
+                    batches.append(fit_images(pictures, path, shape, resize=resize, grey=grey))
+                else:
+                    batches.append(_fitted(read_image(path, str(path)), path, shape, resize, grey))
+    return np.concatenate(batches)
+
+
+def is_image_file(value: Any) -> bool:
+    """Return whether ``value`` is a path or a PIL image."""
+    pillow = sys.modules.get("PIL.Image")  # before its import there are no PIL images
+    return isinstance(value, str | os.PathLike) or (pillow is not None and isinstance(value, pillow.Image))
+
+
+def _files_of(path: Path) -> list[Path]:
+    """The images of a folder, or the file itself."""
+    if not path.is_dir():
+        return [path]
+    found = find_images(path)
+    if not found.names:
+        raise no_images(path, found.skipped)
+    if found.skipped:
+        _log.warning("%s: %s", path, describe_skipped(found.skipped))
+    return [path / name for name in found.names]
+
+
+def _fitted(picture: Any, name: Path | str, shape: tuple[int, int, int], resize: bool, grey: bool) -> NDArray[np.uint8]:
+    _check_fits(picture, name, shape, resize, grey)
+    return fit_image(picture, shape)[np.newaxis]
 
 
 def fit_images(
@@ -160,11 +218,28 @@ def read_image(file: Path | bytes, name: str) -> Any:
         InputError: the file cannot be read, has more than 8 bits a channel (grey: 16), or has more pixels than
             Pillow's limit, ``Image.MAX_IMAGE_PIXELS``.
     """
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
     with _opened(file, name) as encoded:
         # Apply the orientation. Of an animation this is the first frame.
         picture = ImageOps.exif_transpose(encoded)
+    return _flat(picture, name)
+
+
+def from_pillow(picture: "PIL.Image.Image", name: str) -> Any:
+    """Convert a PIL image as `read_image` converts that of a file."""
+    from PIL import ImageOps
+
+    with _pillow_errors(name, lambda: "another"):
+        _check_encoded(picture, name)
+        upright = ImageOps.exif_transpose(picture)
+    return _flat(upright, name)
+
+
+def _flat(picture: Any, name: str) -> Any:
+    """Convert an upright image to an opaque one of mode L or RGB."""
+    from PIL import Image
+
     if picture.mode in _SIXTEEN_BIT_MODES:
         return _to_eight_bits(picture, name)
     if picture.mode == "1":
@@ -202,30 +277,47 @@ def fit_image(picture: Any, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
 @contextmanager
 def _opened(file: Path | bytes, name: str) -> Iterator[Any]:
     """Open an image and read its header; errors of the block become `InputError` with its name."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     if isinstance(file, Path):
         refuse_special(file)
+    with (
+        _pillow_errors(name, lambda: _found(file)),
+        Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=_FORMATS) as picture,
+    ):
+        _check_encoded(picture, name)
+        yield picture
+
+
+def _check_encoded(picture: Any, name: str) -> None:
+    """Raise `InputError` for too many pixels, or a mode that is not supported."""
+    from PIL import Image
+
+    # Pillow only warns up to twice the limit; warning filters are not thread-safe, so check it here.
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and picture.width * picture.height > limit:
+        raise InputError(
+            f"{name}: expected at most {limit:,} pixels, found {picture.width}x{picture.height} "
+            f"(width x height); make the image smaller"
+        )
+    if picture.mode not in (*_EIGHT_BIT_MODES, *_SIXTEEN_BIT_MODES):
+        raise InputError(
+            f"{name}: expected 8 bits a channel, or 16 of grey, found mode {picture.mode}; convert the image to 8 bits"
+        )
+
+
+@contextmanager
+def _pillow_errors(name: str, found: Callable[[], str]) -> Iterator[None]:
+    """Turn Pillow's errors into `InputError` with a name; ``found`` describes a file of unknown format."""
+    from PIL import UnidentifiedImageError
+
     try:
-        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=_FORMATS) as picture:
-            # Pillow only warns up to twice the limit; warning filters are not thread-safe, so check it here.
-            limit = Image.MAX_IMAGE_PIXELS
-            if limit is not None and picture.width * picture.height > limit:
-                raise InputError(
-                    f"{name}: expected at most {limit:,} pixels, found {picture.width}x{picture.height} "
-                    f"(width x height); make the image smaller"
-                )
-            if picture.mode not in (*_EIGHT_BIT_MODES, *_SIXTEEN_BIT_MODES):
-                raise InputError(
-                    f"{name}: expected 8 bits a channel, or 16 of grey, found mode {picture.mode}; "
-                    f"convert the image to 8 bits"
-                )
-            yield picture
+        yield
     except InputError:
         raise
     except UnidentifiedImageError as error:
         raise InputError(
-            f"{name}: cannot be read as an image: expected {', '.join(IMAGE_FORMATS)}, found {_found(file)}"
+            f"{name}: cannot be read as an image: expected {', '.join(IMAGE_FORMATS)}, found {found()}"
         ) from error
     # Pillow's decoders raise nearly anything on damaged data.
     except Exception as error:
@@ -273,13 +365,17 @@ def _to_pil(image: NDArray[np.uint8]) -> Any:
     return Image.fromarray(image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image)
 
 
-def _check_fits(picture: Any, path: Path, shape: tuple[int, int, int], resize: bool, grey: bool) -> None:
+def _check_fits(picture: Any, name: Path | str, shape: tuple[int, int, int], resize: bool, grey: bool) -> None:
     """Raise `InputError` if an image does not have the shape and the option that would change it is not set."""
     height, width, channels = shape
     if channels == 1 and picture.mode != "L" and not grey:
-        raise InputError(f"{path}: the model takes grey images, found colour; pass --grey to turn it grey")
+        raise InputError(
+            f"{name}: the model takes grey images, found colour; "
+            f"pass --grey, in Python read_images(..., grey=True), to turn it grey"
+        )
     if picture.size != (width, height) and not resize:
         raise InputError(
-            f"{path}: the model takes {width}x{height} pixels (width x height), found "
-            f"{picture.width}x{picture.height}; pass --resize to scale and crop it"
+            f"{name}: the model takes {width}x{height} pixels (width x height), found "
+            f"{picture.width}x{picture.height}; "
+            f"pass --resize, in Python read_images(..., resize=True), to scale and crop it"
         )

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._bundle import Bundle, Precision, packaged_bundle, read_bundle
-from .._check import check_images, check_int, check_latents, check_memory
+from .._check import check_int, check_latents, check_memory
 from .._engine import Provider, Scheduler, check_provider, make_receipt, open_engines
 from .._errors import BundleError, InputError
-from .._images import to_uint8
+from .._images import ImageFile, ImageInput, encode_png, grid_scale, image_batch, image_grid, is_image_file, to_uint8
 from .._math import (
     Method,
     check_dimensions,
@@ -29,14 +29,15 @@ from .._math import (
     traversal_latents,
 )
 from .._score import Posterior, Scores, check_likelihood, score_images
+from .card import Card
 from .samples import Dtype, check_rng, check_samples
 
-Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 TRAVERSED = 10  # dimensions of a traversal by default
 
 _TUNED_ON = 512  # items per call of the measurement
+_ON_THE_CARD = 16  # samples
 _BATCH_BYTES = 4 << 20  # of a batch: large, since threads wait for each other at its end
 
 
@@ -68,6 +69,11 @@ def load(
         InputError: an unknown provider, a precision of which the bundle has no graph, options for "auto" or "cpu", or
             a number of threads out of range.
         MissingExtraError: ONNX Runtime is not installed.
+
+    Examples:
+        >>> with cvae.load(provider="cpu", threads=1) as model:
+        ...     print(model)
+        <Model mnist: images (28, 28, 1), 50 latent dimensions, bernoulli; cpu, 1 thread>
     """
     check_provider(provider, provider_options)
     if precision not in get_args(Precision):
@@ -100,6 +106,16 @@ class Model:
         threads: number of micro-batches that run at the same time on the CPU.
         sha256: SHA-256 of ``manifest.json``, in hex. The manifest holds the hash of every other file.
         graphs: the graph in use for each role, "encoder" and "decoder".
+
+    Examples:
+        >>> model = cvae.load()
+        >>> images = model.generate(4, seed=0, dtype="uint8")
+        >>> mean, logvar = model.encode(images)
+        >>> mean.shape, model.decode(mean).shape, model.score(images).elbo.shape
+        ((4, 50), (4, 28, 28, 1), (4,))
+        >>> model.traverse(images[0], [29, 7], steps=5).shape, model.manifold([29, 7], steps=6).shape
+        ((2, 5, 28, 28, 1), (6, 6, 28, 28, 1))
+        >>> model.close()
     """
 
     def __init__(
@@ -154,6 +170,21 @@ class Model:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __repr__(self) -> str:
+        return self._card().line()
+
+    def _repr_html_(self) -> str:
+        """Return the card that a notebook shows: samples of seed 0, and facts about the model."""
+
+        def draw() -> bytes:
+            samples = self.generate(_ON_THE_CARD, dtype="uint8")
+            return encode_png(image_grid(samples, scale=grid_scale(self.image_shape)))
+
+        return self._card().html(draw)
+
+    def _card(self) -> Card:
+        return Card(self._path, self.manifest, self.graphs, self.provider, self.threads, closed=self._scheduler.closed)
 
     def close(self) -> None:
         """End the threads. Later calls raise `InputError`."""
@@ -254,11 +285,13 @@ class Model:
 
         return (samples(start, min(start + batch, end)) for start in range(first, end, batch))
 
-    def encode(self, images: Images) -> Posterior:
+    def encode(self, images: ImageInput) -> Posterior:
         """Encode raw pixels to posteriors q(z|x). The graph scales or binarizes the pixels itself.
 
         Args:
-            images: uint8 (N, H, W, C), or (N, H, W) for one channel.
+            images: N images of the model's size. An array of raw pixels is uint8 (N, H, W, C), or (N, H, W) for one
+                channel. A single image lacks the first axis. A PIL image, the path of an image file, of an ``.npy``
+                file or of a folder, and a list of images are converted as `read_images` does without options.
 
         Returns:
             `Posterior`: mean and logvar, float32 (N, L).
@@ -266,7 +299,7 @@ class Model:
         Raises:
             InputError: wrong dtype or shape, or no images.
         """
-        images = check_images(images, self.image_shape)
+        images = image_batch(images, self.image_shape)
         mean = np.empty((len(images), self.latent_dim), np.float32)
         logvar = np.empty_like(mean)
 
@@ -288,11 +321,11 @@ class Model:
         """
         return self._decode_array(check_latents(z, self.latent_dim))["probs"]
 
-    def reconstruct(self, images: Images, *, sample: bool = False, seed: int = 0, first: int = 0) -> Floats:
+    def reconstruct(self, images: ImageInput, *, sample: bool = False, seed: int = 0, first: int = 0) -> Floats:
         """Encode images and decode their latents.
 
         Args:
-            images: uint8 (N, H, W, C), or (N, H, W) for one channel.
+            images: as for `encode`.
             sample: decode a draw from q(z|x) instead of its mean.
             seed: unsigned 64-bit seed of the draws.
             first: index of the first image in the stream of draws.
@@ -301,10 +334,10 @@ class Model:
             float32 (N, H, W, C), in [0, 1].
 
         Raises:
-            InputError: wrong dtype or shape, no images, or a number out of range.
+            InputError: wrong dtype, shape or size, an unreadable file, no images, or a number out of range.
             BundleError: the encoder's outputs are so extreme that a draw is not finite.
         """
-        images = check_images(images, self.image_shape)
+        images = image_batch(images, self.image_shape)
         if sample:
             check_rng(self.manifest.model)
             check_range(seed, first, len(images), self.latent_dim)
@@ -314,11 +347,11 @@ class Model:
         noise = posterior_noise(seed, first, len(posterior.mean), self.latent_dim)
         return self._decode_draws(reparameterize(posterior.mean, posterior.logvar, noise))["probs"]
 
-    def score(self, images: Images, *, samples: int = 1, seed: int = 0, first: int = 0) -> Scores:
+    def score(self, images: ImageInput, *, samples: int = 1, seed: int = 0, first: int = 0) -> Scores:
         """Compute each image's ELBO and its importance-weighted bound on log p(x), in nats.
 
         Args:
-            images: uint8 (N, H, W, C), or (N, H, W) for one channel.
+            images: as for `encode`.
             samples: k, the number of draws from q(z|x) per image.
             seed: unsigned 64-bit seed of the draws.
             first: index of the first image in the stream of draws.
@@ -327,12 +360,12 @@ class Model:
             `Scores`, float64 (N,) each. ``elbo`` is averaged over the draws.
 
         Raises:
-            InputError: wrong dtype or shape, no images, a number out of range, an unknown likelihood, or draws that
+            InputError: wrong dtype, shape or size, an unreadable file, no images, a number out of range, an unknown likelihood, or draws that
                 exceed memory.
             BundleError: the graphs' outputs are so extreme that a score is not finite.
         """
         samples, first = check_int("samples", samples, 1), check_int("first", first, 0)
-        images = check_images(images, self.image_shape)
+        images = image_batch(images, self.image_shape)
         check_rng(self.manifest.model)
         check_range(seed, first * samples, len(images) * samples, self.latent_dim)
         model = self.manifest.model
@@ -354,11 +387,14 @@ class Model:
         self._check_finite("scores", scores.elbo, scores.iw_bound)
         return scores
 
-    def interpolate(self, a: NDArray[Any], b: NDArray[Any], *, steps: int = 8, method: Method = "linear") -> Floats:
+    def interpolate(
+        self, a: NDArray[Any] | ImageFile, b: NDArray[Any] | ImageFile, *, steps: int = 8, method: Method = "linear"
+    ) -> Floats:
         """Decode evenly spaced latents between two ends.
 
         Args:
-            a, b: each a latent, float32 (L,), or an image, uint8 (H, W, C) or (H, W), which is encoded to its mean.
+            a, b: each a latent, float32 (L,), or an image, which is encoded to its mean: uint8 (H, W, C) or (H, W), a
+                PIL image, or the path of a file.
             steps: number of images, both ends included; at least 2.
             method: "linear", or "spherical" (Shoemake, "Animating rotation with quaternion curves", 1985), whose
                 latents keep the length that is typical of the prior.
@@ -375,12 +411,17 @@ class Model:
         return self.decode(interpolate_latents(start, end, steps, method))
 
     def traverse(
-        self, start: NDArray[Any], dimensions: Sequence[int] | None = None, *, steps: int = 7, span: float = 3.0
+        self,
+        start: NDArray[Any] | ImageFile,
+        dimensions: Sequence[int] | None = None,
+        *,
+        steps: int = 7,
+        span: float = 3.0,
     ) -> Floats:
         """Vary one latent dimension at a time and decode the latents.
 
         Args:
-            start: a latent, float32 (L,), or an image, uint8 (H, W, C) or (H, W), which is encoded to its mean.
+            start: a latent or an image, as for `interpolate`.
             dimensions: D distinct dimensions, 0 to L - 1. Default: the first 10 of `rank_dimensions`.
             steps: images per dimension, at least 2. If odd, the middle image is decoded from ``start`` itself.
             span: largest offset below and above the value in ``start``; the prior's standard deviation is 1.
@@ -424,14 +465,14 @@ class Model:
             raise InputError(f"a manifold needs exactly 2 latent dimensions; found {len(chosen)}")
         return self._decode_grid(manifold_latents(self.latent_dim, chosen, steps))
 
-    def rank_dimensions(self, start: NDArray[Any] | None = None) -> list[int]:
+    def rank_dimensions(self, start: NDArray[Any] | ImageFile | None = None) -> list[int]:
         """Rank the latent dimensions by posterior variance, ascending.
 
         An unused dimension has the prior as its posterior, and ranks last.
 
         Args:
-            start: an image, uint8 (H, W, C) or (H, W), or a latent, float32 (L,), which is decoded to an image.
-                Default: the latent 0, the mean of the prior.
+            start: a latent, which is decoded to an image, or an image, as for `interpolate`. Default: the latent 0, the
+                mean of the prior.
 
         Returns:
             All L dimensions, by ascending logvar of the image's posterior.
@@ -439,13 +480,23 @@ class Model:
         Raises:
             InputError: wrong dtype or shape.
         """
-        start = np.zeros(self.latent_dim, np.float32) if start is None else start
-        latent = self._as_latent(start, "start")
-        image = start if start.dtype == np.uint8 else to_uint8(self.decode(latent[np.newaxis]))[0]
+        one: Any = np.zeros(self.latent_dim, np.float32) if start is None else self._one(start, "start")
+        latent = self._as_latent(one, "start")
+        image: NDArray[np.uint8] = one if one.dtype == np.uint8 else to_uint8(self.decode(latent[np.newaxis]))[0]
         ranked: list[int] = self.encode(image[np.newaxis]).logvar[0].argsort(kind="stable").tolist()
         return ranked
 
+    def _one(self, value: Any, name: str) -> Any:
+        """Read a file or convert a PIL image to uint8 (H, W, C); return another value unchanged."""
+        if not is_image_file(value):
+            return value
+        images = image_batch(value, self.image_shape)
+        if len(images) != 1:
+            raise InputError(f"{name} must be one image; found {len(images):,}")
+        return images[0]
+
     def _as_latent(self, value: Any, name: str) -> Floats:
+        value = self._one(value, name)
         shapes = {(self.latent_dim,), self.image_shape} | (
             {self.image_shape[:2]} if self.image_shape[2] == 1 else set()
         )

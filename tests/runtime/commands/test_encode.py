@@ -316,7 +316,7 @@ def test_help_lists_every_option(encode):
         (["empty"], "empty: expected images (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP) in the folder, found none"),
         (
             ["photos"],
-            "photos/b/large.png: the model takes 4x4 pixels (width x height), found 5x6; pass --resize to scale and crop it",
+            "photos/b/large.png: the model takes 4x4 pixels (width x height), found 5x6; pass --resize, in Python read_images(..., resize=True), to scale and crop it",
         ),
         (
             ["photos", "--resize"],
@@ -327,7 +327,7 @@ def test_help_lists_every_option(encode):
         ),
         (
             ["large.npy"],
-            "large.npy: the model takes 4x4 pixels (width x height), found 5x6; pass --resize to scale and crop it",
+            "large.npy: the model takes 4x4 pixels (width x height), found 5x6; pass --resize, in Python read_images(..., resize=True), to scale and crop it",
         ),
         (
             ["nan.npy"],

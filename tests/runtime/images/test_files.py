@@ -43,7 +43,10 @@ def test_black_and_white_is_grey(tmp_path):
 
 def test_colour_for_a_grey_model_needs_grey(tmp_path, refuses):
     path = saved(tmp_path / "a.png", COLOUR)
-    with refuses(cvae.InputError, f"{path}: the model takes grey images, found colour; pass --grey to turn it grey"):
+    with refuses(
+        cvae.InputError,
+        f"{path}: the model takes grey images, found colour; pass --grey, in Python read_images(..., grey=True), to turn it grey",
+    ):
         cvae.read_images([path], SHAPE)
     luma = COLOUR @ [0.299, 0.587, 0.114]  # ITU-R 601-2
     grey = cvae.read_images([path], SHAPE, grey=True)[0, ..., 0]
@@ -109,7 +112,7 @@ def test_a_palette_is_looked_up(tmp_path):
 
 def test_another_size_needs_resize(tmp_path, refuses):
     path = saved(tmp_path / "a.png", np.zeros((6, 8), np.uint8))
-    message = f"{path}: the model takes 4x5 pixels (width x height), found 8x6; pass --resize to scale and crop it"
+    message = f"{path}: the model takes 4x5 pixels (width x height), found 8x6; pass --resize, in Python read_images(..., resize=True), to scale and crop it"
     with refuses(cvae.InputError, message):
         cvae.read_images([path], (5, 4, 1))
 

@@ -164,3 +164,59 @@ def test_frames_may_reuse_one_array():
             gif.seek(frame)
             levels.append(gif.convert("L").getpixel((0, 0)))
     assert levels == [0, 90, 200]
+
+
+@pytest.mark.parametrize(
+    ("shape", "settings", "grid"),
+    [
+        ((4, 5), {}, {"scale": 2}),
+        ((4, 5, 3), {}, {"scale": 2}),
+        ((4, 5, 1), {"scale": 3}, {"scale": 3}),
+        ((7, 4, 5), {"columns": 2, "padding": 0}, {"scale": 2, "columns": 2, "padding": 0}),
+        ((7, 4, 5, 3), {}, {"scale": 2}),
+        ((2, 65, 4, 1), {}, {"scale": 1}),
+        ((2, 6, 4, 5, 3), {}, {"scale": 2, "columns": 6}),
+        ((2, 6, 4, 5, 1), {"columns": 3}, {"scale": 2, "columns": 3}),
+    ],
+)
+def test_show_draws_a_grid(shape, settings, grid):
+    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    channels = shape[-1] if shape[-1] in (1, 3) else 1
+    height, width = (shape[-3:-1] if shape[-1] in (1, 3) else shape[-2:])[:2]
+    expected = cvae.image_grid(images.reshape(-1, height, width, channels), **grid)
+    picture = cvae.show(images, **settings)
+    assert picture.mode == ("L" if channels == 1 else "RGB")
+    np.testing.assert_array_equal(np.asarray(picture).reshape(expected.shape), expected)
+    assert picture._repr_png_().startswith(b"\x89PNG")  # notebooks call it
+
+
+def test_show_takes_floats_and_lists():
+    levels = np.random.default_rng(0).integers(0, 256, (3, 4, 5, 1), np.uint8)
+    expected = np.asarray(cvae.show(levels))
+    np.testing.assert_array_equal(np.asarray(cvae.show(levels / np.float32(255))), expected)
+    np.testing.assert_array_equal(np.asarray(cvae.show(list(levels))), expected)
+
+
+SHOWN = "images to show must have the shape (N, H, W, C), C being 1 or 3, or another that show() takes"
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros(3, np.uint8), f"{SHOWN}; found (3,)"),
+        (np.zeros((2, 4, 5, 2), np.uint8), f"{SHOWN}; found (2, 4, 5, 2)"),
+        ([], f"{SHOWN}; found (0,)"),
+        (
+            np.zeros((0, 4, 5, 1), np.uint8),
+            "images must have the shape (N, H, W, C) and hold at least one; found (0, 4, 5, 1)",
+        ),
+        (
+            [np.zeros((4, 5), np.uint8), np.zeros((5, 5), np.uint8)],
+            "images of a list must have one shape; found (4, 5) and (5, 5): show them one by one",
+        ),
+        ("samples.png", "images must be uint8, or floats in [0, 1]; found <U11: scale or convert them"),
+    ],
+)
+def test_show_refuses_what_is_no_picture(images, message, refuses):
+    with refuses(cvae.InputError, message):
+        cvae.show(images)

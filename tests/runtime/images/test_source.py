@@ -147,7 +147,7 @@ def test_images_are_fitted_as_by_read_images(kind, tmp_path, write_idx):
 
 def test_colour_needs_grey(tmp_path, refuses):
     np.save(tmp_path / "a.npy", IMAGES.repeat(3, axis=3))
-    message = f"{tmp_path / 'a.npy'}: the model takes grey images, found colour; pass --grey to turn it grey"
+    message = f"{tmp_path / 'a.npy'}: the model takes grey images, found colour; pass --grey, in Python read_images(..., grey=True), to turn it grey"
     with refuses(cvae.InputError, message):
         open_images(tmp_path / "a.npy", SHAPE).read(0, 1)
     np.testing.assert_array_equal(open_images(tmp_path / "a.npy", SHAPE, grey=True).read(2, 9), IMAGES[2:9])

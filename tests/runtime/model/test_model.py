@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import cvae_runtime as cvae
 from cvae_runtime import _check
@@ -27,6 +28,45 @@ def test_the_channel_axis_is_optional_for_grey_images(tiny_model, tiny):
     with_axis, without = tiny_model.encode(tiny.images), tiny_model.encode(tiny.images[..., 0])
     assert (with_axis.mean == without.mean).all()
     assert (with_axis.logvar == without.logvar).all()
+
+
+@pytest.fixture(scope="module")
+def one_image(tiny, tmp_path_factory):
+    """Image 0 of `tiny` in each form that a model takes."""
+    pixels, path = tiny.images[0], tmp_path_factory.mktemp("one") / "one.png"
+    picture = Image.fromarray(pixels[..., 0])
+    picture.save(path)
+    return {"array": pixels, "grey": pixels[..., 0], "picture": picture, "text": str(path), "path": path}
+
+
+@pytest.mark.parametrize("form", ["array", "grey", "picture", "text", "path"])
+def test_one_image_in_any_form(form, one_image, tiny_model, tiny):
+    image, expected = one_image[form], tiny.images[:1]
+    assert tiny_model.encode(image).mean.shape == (1, 3)
+    for images in (image, [image]):
+        assert (tiny_model.encode(images).mean == tiny_model.encode(expected).mean).all()
+        assert (tiny_model.reconstruct(images) == tiny_model.reconstruct(expected)).all()
+        assert (tiny_model.score(images).elbo == tiny_model.score(expected).elbo).all()
+    other = tiny.images[1]
+    way = tiny_model.interpolate(image, other, steps=3)
+    assert (way == tiny_model.interpolate(expected[0], other, steps=3)).all()
+    assert (tiny_model.traverse(image) == tiny_model.traverse(expected[0])).all()
+    assert tiny_model.rank_dimensions(image) == tiny_model.rank_dimensions(expected[0])
+
+
+def test_a_list_of_all_forms(one_image, tiny_model, tiny):
+    found = tiny_model.encode([*one_image.values(), tiny.images[1:3]])
+    expected = tiny_model.encode(tiny.images[[0] * 5 + [1, 2]])
+    assert (found.mean == expected.mean).all()
+    assert tiny_model.encode((*one_image.values(),)).mean.shape == (5, 3)
+
+
+def test_a_path_of_many_images_is_no_end(tiny_model, tiny, tmp_path, refuses):
+    path = tmp_path / "many.npy"
+    np.save(path, tiny.images)
+    assert (tiny_model.encode(path).mean == tiny_model.encode(tiny.images).mean).all()
+    with refuses(cvae.InputError, "start must be one image; found 11"):
+        tiny_model.traverse(path)
 
 
 def test_decode(tiny_model, tiny):
@@ -116,18 +156,23 @@ def test_small_numpy_integers_do_not_overflow(tiny_model):
     assert (tiny_model.generate(300, first=np.uint8(5)) == tiny_model.generate(300, first=5)).all()
 
 
-IMAGES = "uint8 of shape (N, 4, 4, 1)"
+IMAGES, OTHERS = "uint8 of shape (N, 4, 4, 1)", "a PIL image, a path, or a list of images"
 
 
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        ([[0]], f"images must be a NumPy array, {IMAGES}; found list"),
-        (None, f"images must be a NumPy array, {IMAGES}; found NoneType"),
+        ([[0]], f"images[0] must be a NumPy array, {IMAGES}, {OTHERS}; found list"),
+        (None, f"images must be a NumPy array, {IMAGES}, {OTHERS}; found NoneType"),
+        ([], "images must hold at least one image; found none"),
+        (
+            [np.zeros((4, 4), np.uint8), np.zeros((4, 4))],
+            f"images[1] must be {IMAGES}, raw pixels 0 to 255; found float64",
+        ),
         (np.zeros((2, 4, 4, 1), np.float32), f"images must be {IMAGES}, raw pixels 0 to 255; found float32"),
         (np.zeros((2, 4, 4, 3), np.uint8), f"images must be {IMAGES}; found shape (2, 4, 4, 3)"),
         (np.zeros((2, 4, 5), np.uint8), f"images must be {IMAGES}; found shape (2, 4, 5)"),
-        (np.zeros((4, 4), np.uint8), f"images must be {IMAGES}; found shape (4, 4)"),
+        (np.zeros((5, 4), np.uint8), f"images must be {IMAGES}; found shape (5, 4)"),
         (np.array(3, np.uint8), f"images must be {IMAGES}; found shape ()"),
         (np.zeros((0, 4, 4, 1), np.uint8), "images must hold at least one image; found none"),
     ],

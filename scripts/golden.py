@@ -48,7 +48,7 @@ def numbers_of(model: cvae.Model) -> dict[str, Any]:
         "spherical": text(model.interpolate(codes.mean[0], codes.mean[1], steps=3, method="spherical")),
         "ranking": text(np.array(model.rank_dimensions()[:10], np.float32)),
         "traverse": text(model.traverse(codes.mean[0], [2, 0], steps=3, span=2.0)),
-        "manifold": text(model.manifold(3, dimensions=[0, 1])),
+        "manifold": text(model.manifold(steps=3, dimensions=[0, 1])),
         **{name: text(getattr(scores, name)) for name in ("elbo", "reconstruction", "kl", "log_likelihood")},
     }
 

@@ -183,42 +183,43 @@ export class Model {
    * Varies one latent dimension at a time and decodes the latents.
    *
    * @param start a single latent or a single image, as for `interpolate`.
-   * @param options.dimensions distinct dimensions; by default the first 10 of `rankDimensions`.
+   * @param dimensions distinct dimensions; by default the first 10 of `rankDimensions`.
    * @param options.steps images per dimension; 7 by default. If odd, the middle one is decoded from `start` itself.
    * @param options.span largest offset below and above the value in `start`; 3 by default.
    * @returns all steps of the first dimension, then those of the next one.
    */
   async traverse(
     start: Float32Array | Latents | ImagesIn,
-    options: { dimensions?: readonly number[]; steps?: number; span?: number } = {},
+    dimensions?: readonly number[],
+    options: { steps?: number; span?: number } = {},
   ): Promise<Images> {
     const { span = 3 } = options;
     const steps = countOf("steps", options.steps ?? 7, 2);
     checkSpan(span);
-    if (options.dimensions !== undefined) checkDimensions(options.dimensions, this.latentDim);
-    const [latent, dimensions] = await Promise.all([
+    if (dimensions !== undefined) checkDimensions(dimensions, this.latentDim);
+    const [latent, chosen] = await Promise.all([
       this.#end(start, "start"),
-      options.dimensions?.slice() ?? this.rankDimensions(start).then((ranked) => ranked.slice(0, TRAVERSED)),
+      dimensions?.slice() ?? this.rankDimensions(start).then((ranked) => ranked.slice(0, TRAVERSED)),
     ]);
-    return await this.decode(traversalLatents(latent, dimensions, steps, span));
+    return await this.decode(traversalLatents(latent, chosen, steps, span));
   }
 
   /**
    * Decodes a grid over two latent dimensions, from the prior's 5 % quantile to its 95 % quantile. All others are 0.
    *
-   * @param options.dimensions the dimension that grows down the rows, and the one that grows along the columns; by
+   * @param dimensions the dimension that grows down the rows, and the one that grows along the columns; by
    * default the first two of `rankDimensions`, in ascending order.
    * @param options.steps images per side; 20 by default.
    * @returns the rows of the grid, one after another.
    */
-  async manifold(options: { dimensions?: readonly number[]; steps?: number } = {}): Promise<Images> {
+  async manifold(dimensions?: readonly number[], options: { steps?: number } = {}): Promise<Images> {
     const steps = countOf("steps", options.steps ?? 20, 2);
-    const dimensions = options.dimensions ?? (await this.rankDimensions()).slice(0, 2).sort((a, b) => a - b);
-    checkDimensions(dimensions, this.latentDim);
-    if (dimensions.length !== 2) {
-      throw new InputError(`a manifold needs exactly 2 latent dimensions; found ${dimensions.length}`);
+    const chosen = dimensions ?? (await this.rankDimensions()).slice(0, 2).sort((a, b) => a - b);
+    checkDimensions(chosen, this.latentDim);
+    if (chosen.length !== 2) {
+      throw new InputError(`a manifold needs exactly 2 latent dimensions; found ${chosen.length}`);
     }
-    return await this.decode(manifoldLatents(this.latentDim, dimensions, steps));
+    return await this.decode(manifoldLatents(this.latentDim, chosen, steps));
   }
 
   /**

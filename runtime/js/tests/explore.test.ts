@@ -25,10 +25,10 @@ test("a latent is ranked as its image", async () => {
 test("the defaults are ranked dimensions", async () => {
   const order = await model.rankDimensions();
   const start = new Float32Array(3);
-  expect(await model.traverse(start)).toEqual(await model.traverse(start, { dimensions: order, steps: 7, span: 3 }));
+  expect(await model.traverse(start)).toEqual(await model.traverse(start, order, { steps: 7, span: 3 }));
   const dimensions = order.slice(0, 2).sort();
-  expect(await model.manifold()).toEqual(await model.manifold({ dimensions, steps: 20 }));
-  expect((await model.manifold({ steps: 2 })).shape).toEqual([4, 12, 16, 3]);
+  expect(await model.manifold()).toEqual(await model.manifold(dimensions, { steps: 20 }));
+  expect((await model.manifold(undefined, { steps: 2 })).shape).toEqual([4, 12, 16, 3]);
 });
 
 describe("invalid arguments are refused", () => {
@@ -37,25 +37,21 @@ describe("invalid arguments are refused", () => {
     ["two latents", () => model.traverse(new Float32Array(6)), "start must be one latent or one image; found 2"],
     [
       "no span",
-      () => model.traverse(new Float32Array(3), { span: 0 }),
+      () => model.traverse(new Float32Array(3), undefined, { span: 0 }),
       "span must be a finite number above 0; found 0",
     ],
     [
       "a repeated dimension",
-      () => model.traverse(new Float32Array(3), { dimensions: [1, 1] }),
+      () => model.traverse(new Float32Array(3), [1, 1]),
       "dimensions must be distinct whole numbers from 0 to 2; found [1, 1]",
     ],
     [
       "a dimension too high",
-      () => model.manifold({ dimensions: [0, 3] }),
+      () => model.manifold([0, 3]),
       "dimensions must be distinct whole numbers from 0 to 2; found [0, 3]",
     ],
-    [
-      "three dimensions",
-      () => model.manifold({ dimensions: [0, 1, 2] }),
-      "a manifold needs exactly 2 latent dimensions; found 3",
-    ],
-    ["one step", () => model.manifold({ steps: 1 }), "steps must be a whole number of at least 2; found 1"],
+    ["three dimensions", () => model.manifold([0, 1, 2]), "a manifold needs exactly 2 latent dimensions; found 3"],
+    ["one step", () => model.manifold([0, 1], { steps: 1 }), "steps must be a whole number of at least 2; found 1"],
   ])("%s", async (_, call, message) => {
     await expect(call()).rejects.toThrow(new cvae.InputError(message));
   });

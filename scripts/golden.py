@@ -46,6 +46,9 @@ def numbers_of(model: cvae.Model) -> dict[str, Any]:
         "drawn": text(model.reconstruct(images[:2], sample=True, seed=9, first=4)),
         "linear": text(model.interpolate(images[0], images[1], steps=3)),
         "spherical": text(model.interpolate(codes.mean[0], codes.mean[1], steps=3, method="spherical")),
+        "ranking": text(np.array(model.rank_dimensions()[:10], np.float32)),
+        "traverse": text(model.traverse(codes.mean[0], [2, 0], steps=3, span=2.0)),
+        "manifold": text(model.manifold(steps=3, dimensions=[0, 1])),
         **{name: text(getattr(scores, name)) for name in ("elbo", "reconstruction", "kl", "iw_bound")},
     }
 

@@ -83,9 +83,7 @@ def typescript_types(schema: dict[str, Any]) -> str:
             text += f"  /** {field['description']} */\n"
             text += f"  readonly {key}{'' if key in rule['required'] else '?'}: {kind};\n"
         text += "}\n"
-    return (
-        text + f"\nexport const MANIFEST_SCHEMA: Schema = {json.dumps(bare(schema), indent=1, ensure_ascii=False)};\n"
-    )
+    return text + f"\nexport const MANIFEST_SCHEMA: Schema = {json.dumps(bare(schema))};\n"
 
 
 def classes(schema: dict[str, Any]) -> list[tuple[str, Any]]:

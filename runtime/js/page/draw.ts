@@ -10,7 +10,7 @@ import { alarm, explain, press, say } from "./notice.ts";
 import { Pad } from "./pad.ts";
 import { erase, paint, resize, toImageData } from "./picture.ts";
 import type { Sample } from "./sample.ts";
-import { edgeMean } from "./ranking.ts";
+import { edgeMean } from "./edge.ts";
 
 const FAILURE = "The picture could not be scored";
 

@@ -62,7 +62,7 @@ export class ExploreSection {
     this.#latest.ask({ latent: this.latent, when: undefined });
   }
 
-  /** Assigns the visible sliders to the dimensions that change the picture most. */
+  /** Assigns the visible sliders to the first dimensions of a ranking. */
   rank(order: readonly number[]): void {
     this.#few = order.slice(0, MOST).map((dimension) => this.#slider(dimension));
     block("sliders").replaceChildren(...this.#few.map((slider) => slider.row));

@@ -6,13 +6,13 @@ import { block } from "./dom.ts";
 import { DrawSection } from "./draw.ts";
 import { asBundle, asImage, watchChooser, watchDrops } from "./drop.ts";
 import type { Found } from "./drop.ts";
+import { edgeMean } from "./edge.ts";
 import { embeddedFiles } from "./embedded.ts";
 import { ExploreSection } from "./explore.ts";
 import { ModelSection } from "./model.ts";
 import { alarm, attempt, calm, explain, say } from "./notice.ts";
 import { keepOffline } from "./offline.ts";
 import { SampleSection } from "./sample.ts";
-import { rankDimensions } from "./ranking.ts";
 import { WalkSection } from "./walk.ts";
 
 const PACKAGED = new URL("./bundle/", document.baseURI);
@@ -47,11 +47,10 @@ bench.onModel(() => {
 /** Work that waits until a model's first grid is drawn. */
 async function settle(): Promise<void> {
   walk.set(samples.sample(0).latent, samples.sample(1).latent);
-  const found = await rankDimensions(bench);
-  if (found !== undefined) {
-    explore.rank(found.order);
-    draw.setEdge(found.edge);
-  }
+  const order = await bench.use((model) => model.rankDimensions());
+  if (order !== undefined) explore.rank(order);
+  const middle = await bench.use((model) => model.decode(new Float32Array(model.latentDim)));
+  if (middle !== undefined) draw.setEdge(edgeMean(middle.data, bench.model.imageShape));
   await bench.upgrade();
   if (bench.source === PACKAGED) await keepOffline(bench.model, PACKAGED);
 }

@@ -161,13 +161,7 @@ async function readAtMost(response: Response, limit: number): Promise<Bytes> {
       }
     }
   }
-  const bytes = new Uint8Array(size);
-  let start = 0;
-  for (const part of parts) {
-    bytes.set(part, start);
-    start += part.length;
-  }
-  return bytes;
+  return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
 
 function reason(error: unknown): string {

@@ -6,7 +6,8 @@ import { Engine, type Signature } from "./engine.ts";
 import { messageOf, ProviderError } from "./errors.ts";
 import { decoderOutputs } from "./elbo.ts";
 import { chooseGraph } from "./manifest.ts";
-import { PRECISIONS, type GraphInfo, type Manifest, type ModelInfo, type Precision } from "./manifest-types.ts";
+import { PRECISIONS, type GraphInfo, type Manifest, type Precision } from "./manifest-types.ts";
+import { microBatchOf } from "./micro-batch.ts";
 import { Model } from "./model.ts";
 import type { Platform, RuntimeOptions } from "./ort.ts";
 
@@ -75,9 +76,7 @@ async function openOn(
   const engines: Engine[] = [];
   try {
     for (const [graph, signature] of [[encoder, inside] as const, [decoder, outside] as const]) {
-      engines.push(
-        await Engine.open(bundle, graph, runtime, signature, onCpu ? microBatchOf(graph, manifest.model) : GPU_BATCH),
-      );
+      engines.push(await Engine.open(bundle, graph, runtime, signature, microBatchOf(graph, manifest.model, onCpu)));
     }
     const model = new Model(bundle, {
       encoder: engines[0],
@@ -131,22 +130,4 @@ function signatures({ model }: Manifest, graph: GraphInfo): [encoder: Signature,
       ),
     },
   ];
-}
-
-const GPU_BATCH = 256;
-const WIDEST_BYTES = 4 * 2 ** 20;
-
-/**
- * The number of images per call. On a CPU it is the largest power of two up to 32 whose widest layer fits into 4 MiB. That
- * layer has `filters[0]` channels, at the image's size in a decoder and at half its height and width in an encoder and in
- * a residual network. GPUs take larger batches.
- */
-function microBatchOf(
-  graph: GraphInfo,
-  { image_shape: [height, width, channels], filters, architecture }: ModelInfo,
-): number {
-  const full = graph.role === "decoder" && architecture !== "residual";
-  const pixels = full ? height * width : Math.ceil(height / 2) * Math.ceil(width / 2);
-  const fitting = WIDEST_BYTES / (4 * pixels * Math.max(filters[0] ?? 1, channels));
-  return 2 ** Math.min(5, Math.max(0, Math.floor(Math.log2(fitting))));
 }

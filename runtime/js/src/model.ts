@@ -1,4 +1,4 @@
-/** A loaded bundle: generate, encode, decode, reconstruct, score and interpolate typed arrays. */
+/** A loaded bundle: encode, decode, reconstruct, score and explore typed arrays. */
 
 import { latentValues, rawPixels, type Images, type ImageShape, type ImagesIn, type Latents } from "./arrays.ts";
 import type { Bundle } from "./bundle.ts";
@@ -6,9 +6,11 @@ import { checkChoice, checkTemperature, count as countOf, whole, type Whole } fr
 import { decoderOutputs, reparameterize } from "./elbo.ts";
 import { Engine, product } from "./engine.ts";
 import { BundleError, EXPORT_AGAIN, InputError } from "./errors.ts";
+import { ascending, checkDimensions, checkSpan, manifoldLatents, traversalLatents } from "./explore.ts";
 import { checkLatents, difference, parseGolden, type SelfCheck } from "./golden.ts";
 import { interpolateLatents, METHODS, type Method } from "./interpolate.ts";
 import type { GraphInfo, Manifest } from "./manifest-types.ts";
+import { toUint8 } from "./pictures.ts";
 import { checkRange, posteriorNoise, priorLatents, RNG_NAME } from "./random.ts";
 import { scoreImages, type Posterior, type Scores } from "./score.ts";
 
@@ -17,6 +19,8 @@ export interface DrawOptions {
   seed?: Whole;
   first?: Whole;
 }
+
+const TRAVERSED = 10; // dimensions of a traversal by default
 
 /** How a model was opened. */
 export interface Opened {
@@ -171,8 +175,63 @@ export class Model {
     const steps = countOf("steps", options.steps ?? 8, 2);
     const method = options.method ?? "linear";
     checkChoice("method", method, METHODS);
-    const [start, end] = await Promise.all([this.#end(a), this.#end(b)]); // both are copied before the first await
+    const [start, end] = await Promise.all([this.#end(a, "an end"), this.#end(b, "an end")]); // both are copied before the first await
     return await this.decode(interpolateLatents(start, end, steps, method));
+  }
+
+  /**
+   * Varies one latent dimension at a time and decodes the latents.
+   *
+   * @param start a single latent or a single image, as for `interpolate`.
+   * @param dimensions distinct dimensions; by default the first 10 of `rankDimensions`.
+   * @param options.steps images per dimension; 7 by default. If odd, the middle one is decoded from `start` itself.
+   * @param options.span largest offset below and above the value in `start`; 3 by default.
+   * @returns all steps of the first dimension, then those of the next one.
+   */
+  async traverse(
+    start: Float32Array | Latents | ImagesIn,
+    dimensions?: readonly number[],
+    options: { steps?: number; span?: number } = {},
+  ): Promise<Images> {
+    const { span = 3 } = options;
+    const steps = countOf("steps", options.steps ?? 7, 2);
+    checkSpan(span);
+    if (dimensions !== undefined) checkDimensions(dimensions, this.latentDim);
+    const [latent, chosen] = await Promise.all([
+      this.#end(start, "start"),
+      dimensions?.slice() ?? this.rankDimensions(start).then((ranked) => ranked.slice(0, TRAVERSED)),
+    ]);
+    return await this.decode(traversalLatents(latent, chosen, steps, span));
+  }
+
+  /**
+   * Decodes a grid over two latent dimensions, from the prior's 5 % quantile to its 95 % quantile. All others are 0.
+   *
+   * @param dimensions the dimension that grows down the rows, and the one that grows along the columns; by
+   * default the first two of `rankDimensions`, in ascending order.
+   * @param options.steps images per side; 20 by default.
+   * @returns the rows of the grid, one after another.
+   */
+  async manifold(dimensions?: readonly number[], options: { steps?: number } = {}): Promise<Images> {
+    const steps = countOf("steps", options.steps ?? 20, 2);
+    const chosen = dimensions ?? (await this.rankDimensions()).slice(0, 2).sort((a, b) => a - b);
+    checkDimensions(chosen, this.latentDim);
+    if (chosen.length !== 2) {
+      throw new InputError(`a manifold needs exactly 2 latent dimensions; found ${chosen.length}`);
+    }
+    return await this.decode(manifoldLatents(this.latentDim, chosen, steps));
+  }
+
+  /**
+   * Ranks the latent dimensions by posterior variance, ascending. An unused dimension has the prior as its posterior,
+   * and ranks last. Of equal dimensions, the lower one is first.
+   *
+   * @param start a single image, or a single latent, which is decoded to an image; by default the prior's mean.
+   */
+  async rankDimensions(start: Float32Array | Latents | ImagesIn = new Float32Array(this.latentDim)): Promise<number[]> {
+    const image = isLatent(start) ? toUint8(await this.decode(await this.#end(start, "start"))) : start;
+    const { logvar } = await this.encode(image);
+    return ascending(one(logvar.data, this.latentDim, "start"));
   }
 
   /** Compares the model with the bundle's golden vectors and random numbers, on the provider in use. */
@@ -250,10 +309,9 @@ export class Model {
     return await this.#inTurn(() => this.opened.decoder.run(count, latents, outputs));
   }
 
-  async #end(value: Float32Array | Latents | ImagesIn): Promise<Float32Array> {
+  async #end(value: Float32Array | Latents | ImagesIn, name: string): Promise<Float32Array> {
     const latent = isLatent(value) ? latentValues(value, this.latentDim) : (await this.encode(value)).mean.data;
-    if (latent.length === this.latentDim) return latent;
-    throw new InputError(`an end must be one latent or one image; found ${latent.length / this.latentDim}`);
+    return one(latent, this.latentDim, name);
   }
 
   #checkRng(): void {
@@ -278,6 +336,12 @@ export class Model {
         `the outputs of its graphs are too extreme; ${EXPORT_AGAIN}`,
     );
   }
+}
+
+/** Returns the values of a single latent. @throws InputError for several. */
+function one(values: Float32Array, latentDim: number, name: string): Float32Array {
+  if (values.length === latentDim) return values;
+  throw new InputError(`${name} must be one latent or one image; found ${values.length / latentDim}`);
 }
 
 function isLatent(value: Float32Array | Latents | ImagesIn): value is Float32Array | Latents {

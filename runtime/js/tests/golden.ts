@@ -1,6 +1,7 @@
 /** Read Python's results, `tests/golden/*.json`. */
 
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** A path relative to the project's root. */
@@ -17,6 +18,12 @@ export const BUNDLES = {
   colour: projectPath("tests/golden/colour"),
   mixture: projectPath("tests/golden/mixture"),
 };
+
+/** The files of a portable bundle, by name. */
+export function filesOf(bundle: keyof typeof BUNDLES): Map<string, Uint8Array> {
+  const names = ["manifest.json", "encoder.onnx", "decoder.onnx", "golden.json"];
+  return new Map(names.map((name) => [name, readFileSync(join(BUNDLES[bundle], name))]));
+}
 
 export interface GoldenArray {
   dtype: "uint8" | "float32" | "float64";

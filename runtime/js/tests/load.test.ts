@@ -1,50 +1,15 @@
 /** Choice of the provider, with a simulated GPU whose results can be wrong. */
 
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-
-import * as ort from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
 
 import { ProviderError } from "../src/api.ts";
 import { fromFiles } from "../src/bundle.ts";
 import { loadOn, type LoadOptions } from "../src/load.ts";
-import type { Ort, OrtSession, OrtTensor, Platform } from "../src/ort.ts";
-import { BUNDLES } from "./golden.ts";
+import type { Ort, Platform } from "../src/ort.ts";
+import { filesOf } from "./golden.ts";
+import { changed, REAL, standIn } from "./stand-in.ts";
 
-const FILES = new Map(
-  ["manifest.json", "encoder.onnx", "decoder.onnx", "golden.json"].map((name) => [
-    name,
-    readFileSync(join(BUNDLES.colour, name)),
-  ]),
-);
-
-const REAL = ort as unknown as Ort;
-
-/** ONNX Runtime with sessions whose outputs are altered. */
-function standIn(alter: (tensor: OrtTensor, name: string) => OrtTensor): Ort {
-  return {
-    Tensor: REAL.Tensor,
-    env: REAL.env,
-    InferenceSession: {
-      async create(model, options) {
-        const session = await REAL.InferenceSession.create(model, { ...options, executionProviders: ["cpu"] });
-        const { inputNames, outputNames } = session;
-        const run: OrtSession["run"] = async (feeds, fetches) => {
-          const outputs = Object.entries(await session.run(feeds, fetches));
-          return Object.fromEntries(outputs.map(([name, tensor]) => [name, alter(tensor, name)]));
-        };
-        return { inputNames, outputNames, run, release: () => session.release() };
-      },
-    },
-  };
-}
-
-function changed(change: (value: number, output: string) => number): Ort {
-  return standIn(({ type, dims, data }, name) => {
-    return { type, dims, data: (data as Float32Array).map((value) => change(value, name)) };
-  });
-}
+const FILES = filesOf("colour");
 
 const remedy = "say something else";
 

@@ -8,7 +8,7 @@ import { afterAll, describe, expect, test } from "vitest";
 
 import * as cvae from "../src/node.ts";
 import { expectPythons } from "./expectations.ts";
-import { BUNDLES, readGolden, valuesOf } from "./golden.ts";
+import { BUNDLES, filesOf, readGolden, valuesOf } from "./golden.ts";
 import { numbersOf } from "./numbers.ts";
 
 const folders: string[] = [];
@@ -86,9 +86,8 @@ test("int8 graphs are chosen if they exist", async () => {
 
 test("a bundle loads from a path, a file URL and files in memory", async () => {
   const folder = BUNDLES.colour;
-  const names = ["manifest.json", "encoder.onnx", "decoder.onnx", "golden.json"];
-  const files = new Map(names.map((name) => [name, readFileSync(join(folder, name))]));
-  const blobs = new Map(names.map((name) => [name, new Blob([readFileSync(join(folder, name))])]));
+  const files = filesOf("colour");
+  const blobs = new Map([...files].map(([name, bytes]) => [name, new Blob([new Uint8Array(bytes)])]));
   const found = [];
   for (const source of [folder, pathToFileURL(`${folder}/`), pathToFileURL(folder).href, files, blobs]) {
     found.push((await (await cvae.load(source)).generate(1)).data);
@@ -321,8 +320,7 @@ describe("a damaged bundle is refused", () => {
   });
 
   test("missing golden vectors", async () => {
-    const names = ["manifest.json", "encoder.onnx", "decoder.onnx", "golden.json"];
-    const files = new Map(names.map((name) => [name, readFileSync(join(BUNDLES.colour, name))]));
+    const files = filesOf("colour");
     files.delete("golden.json");
     const model = await cvae.load(files);
     await expect(model.selfCheck()).rejects.toThrow(

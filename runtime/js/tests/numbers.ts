@@ -29,6 +29,9 @@ export async function numbersOf(model: Model, { seed, first, images }: Asked): P
     drawn: await model.reconstruct(two, { sample: true, seed: 9, first: 4 }),
     linear: await model.interpolate(one, other, { steps: 3 }),
     spherical: await model.interpolate(latent(0), latent(1), { steps: 3, method: "spherical" }),
+    ranking: (await model.rankDimensions()).slice(0, 10), // the others differ by less than rounding
+    traverse: await model.traverse(latent(0), [2, 0], { steps: 3, span: 2 }),
+    manifold: await model.manifold([0, 1], { steps: 3 }),
     elbo: scores.elbo,
     reconstruction: scores.reconstruction,
     kl: scores.kl,

@@ -5,17 +5,15 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symli
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import * as ort from "onnxruntime-node";
 import { afterAll, describe, expect, test } from "vitest";
 
 import { fromFiles, type BundleSource } from "../src/bundle.ts";
 import { loadOn } from "../src/load.ts";
 import * as cvae from "../src/node.ts";
-import type { Ort, OrtSession, Platform } from "../src/ort.ts";
-import { BUNDLES } from "./golden.ts";
+import type { Platform } from "../src/ort.ts";
+import { BUNDLES, filesOf } from "./golden.ts";
+import { changed } from "./stand-in.ts";
 
-const NAMES = ["manifest.json", "encoder.onnx", "decoder.onnx", "golden.json"];
-const REAL = ort as unknown as Ort;
 const root = mkdtempSync(join(tmpdir(), "cvae-"));
 let made = 0;
 
@@ -40,7 +38,7 @@ function files(
   replaced: Record<string, string> = {},
   more: number[] = [], // bytes added to the encoder
 ) {
-  const all = new Map<string, Uint8Array>(NAMES.map((name) => [name, readFileSync(join(BUNDLES.colour, name))]));
+  const all = filesOf("colour");
   for (const [name, text] of Object.entries(replaced)) all.set(name, new TextEncoder().encode(text));
   all.set("encoder.onnx", new Uint8Array([...(all.get("encoder.onnx") ?? []), ...more]));
   const manifest = JSON.parse(readFileSync(join(BUNDLES.colour, "manifest.json"), "utf8")) as Loose;
@@ -52,27 +50,16 @@ function files(
   return all.set("manifest.json", new TextEncoder().encode(JSON.stringify(manifest)));
 }
 
-/** A platform whose sessions return other values for one output. */
-function altered(output: string, change: (value: number) => number): Platform {
-  const create: Ort["InferenceSession"]["create"] = async (model, options) => {
-    const session = await REAL.InferenceSession.create(model, options);
-    const run: OrtSession["run"] = async (feeds, fetches) => {
-      const entries = Object.entries(await session.run(feeds, fetches)).map(([name, { type, dims, data }]) => {
-        const values = data as Float32Array;
-        return [name, { type, dims, data: name === output ? values.map(change) : values }] as const;
-      });
-      return Object.fromEntries(entries);
-    };
-    const { inputNames, outputNames } = session;
-    return { inputNames, outputNames, run, release: () => session.release() };
-  };
-  const stand: Ort = { Tensor: REAL.Tensor, env: REAL.env, InferenceSession: { create } };
-  return {
+/** Loads the colour bundle with sessions that return other values for one output. */
+async function loadAltered(output: string, change: (value: number) => number, source = fromFiles(filesOf("colour"))) {
+  const stand = changed((value, name) => (name === output ? change(value) : value));
+  const platform: Platform = {
     providers: ["cpu"],
     onCpu: ["cpu"],
     auto: () => ["cpu"],
     runtime: () => Promise.resolve({ ort: stand, executionProvider: "cpu", threads: 1, remedy: "say another" }),
   };
+  return await loadOn(platform, source, {});
 }
 
 const IMAGES = Uint8Array.from({ length: 2 * 576 }, (_, i) => (i * 37) % 256);
@@ -136,7 +123,7 @@ describe("invalid outputs of graphs are refused", () => {
   ];
 
   test.each(calls)("%s", async (_, call) => {
-    const load = (change: (value: number) => number) => loadOn(altered("probs", change), fromFiles(files()), {});
+    const load = (change: (value: number) => number) => loadAltered("probs", change);
     for (const value of [NaN, Infinity]) {
       await expect(call(await load(() => value))).rejects.toThrow(
         new cvae.BundleError("decoder.onnx: expected a finite probs, found NaN or infinity; export it again"),
@@ -152,31 +139,19 @@ describe("invalid outputs of graphs are refused", () => {
 
   test("rounding errors are clipped", async () => {
     let calls = 0;
-    const model = await loadOn(
-      altered("probs", () => (calls++ % 2 ? 1.0005 : -0.0005)),
-      fromFiles(files()),
-      {},
-    );
+    const model = await loadAltered("probs", () => (calls++ % 2 ? 1.0005 : -0.0005));
     expect(new Set((await model.generate(4)).data)).toEqual(new Set([0, 1]));
   });
 
   test("a scale of NaN", async () => {
-    const model = await loadOn(
-      altered("log_scale", () => NaN),
-      fromFiles(files()),
-      {},
-    );
+    const model = await loadAltered("log_scale", () => NaN);
     await expect(model.score(IMAGES)).rejects.toThrow(
       new cvae.BundleError("decoder.onnx: expected a finite log_scale, found NaN or infinity; export it again"),
     );
   });
 
   test("a posterior of NaN", async () => {
-    const model = await loadOn(
-      altered("logvar", () => NaN),
-      fromFiles(files()),
-      {},
-    );
+    const model = await loadAltered("logvar", () => NaN);
     await expect(model.encode(IMAGES)).rejects.toThrow(
       new cvae.BundleError("encoder.onnx: expected a finite logvar, found NaN or infinity; export it again"),
     );
@@ -186,11 +161,7 @@ describe("invalid outputs of graphs are refused", () => {
     ["logvar", -1e9],
     ["log_scale", -1e9],
   ])("scores under an extreme %s", async (output, value) => {
-    const model = await loadOn(
-      altered(output, () => value),
-      fromFiles(files()),
-      {},
-    );
+    const model = await loadAltered(output, () => value);
     await expect(model.score(IMAGES)).rejects.toThrow(
       new cvae.BundleError(
         "encoder.onnx: expected finite scores, found NaN or infinity; the outputs of its graphs are too extreme; " +
@@ -270,7 +241,7 @@ describe("a bundle that is replaced", () => {
         return Promise.resolve(new Uint8Array(bytes));
       },
     };
-    const model = await loadOn(altered("none", Number), source, {});
+    const model = await loadAltered("none", Number, source);
     const manifest = bundles[times % 2].get("manifest.json") ?? "";
     expect(model.sha256).toBe(createHash("sha256").update(manifest).digest("hex"));
   });

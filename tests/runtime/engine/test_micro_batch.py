@@ -1,6 +1,8 @@
 """The size of a micro-batch, and the division of a call into micro-batches."""
 
 import dataclasses
+import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,31 +11,25 @@ from hypothesis import strategies as st
 import cvae_runtime as cvae
 from cvae_runtime._engine.micro_batch import Cut, cut, micro_batch_of, smallest_part
 
+# JavaScript tests them too.
+CASES = json.loads((Path(__file__).parents[2] / "golden" / "micro_batch.json").read_text())
+
 
 @pytest.fixture(scope="module")
 def manifest():
     return cvae.read_bundle().manifest
 
 
-@pytest.mark.parametrize(
-    ("role", "precision", "shape", "filters", "expected"),
-    [
-        ("decoder", "float32", (28, 28, 1), (32, 64), 8),
-        ("encoder", "float32", (28, 28, 1), (32, 64), 32),
-        ("decoder", "int8", (28, 28, 1), (32, 64), 16),
-        ("decoder", "float16", (28, 28, 1), (32, 64), 8),
-        ("decoder", "float32", (64, 64, 3), (32, 64, 128), 2),
-        ("encoder", "float32", (64, 64, 3), (32, 64, 128), 8),
-        ("encoder", "float32", (63, 63, 3), (32, 64, 128), 8),
-        ("decoder", "float32", (256, 256, 3), (64,), 1),
-        ("decoder", "float32", (4, 4, 1), (), 32),
-        ("decoder", "float32", (256, 128, 3), (), 2),
-    ],
-)
-def test_micro_batches_of_models(role, precision, shape, filters, expected, manifest):
-    model = dataclasses.replace(manifest.model, image_shape=shape, filters=filters)
-    assert micro_batch_of(role, precision, model, "cpu") == expected
-    assert micro_batch_of(role, precision, model, "cuda") == 256
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_micro_batches_of_models(case, manifest):
+    model = dataclasses.replace(
+        manifest.model,
+        image_shape=case["image_shape"],
+        filters=case["filters"],
+        architecture=case.get("architecture"),
+    )
+    assert micro_batch_of(case["role"], case["precision"], model, "cpu") == case["micro_batch"]
+    assert micro_batch_of(case["role"], case["precision"], model, "cuda") == 256
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from ._errors import (
     InputError,
     IntegrityError,
     MissingExtraError,
+    ParityError,
     ProviderError,
     TargetExistsError,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "IntegrityError",
     "MissingExtraError",
     "Model",
+    "ParityError",
     "Posterior",
     "ProviderError",
     "Scores",

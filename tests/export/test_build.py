@@ -3,14 +3,14 @@ import dataclasses
 import onnx
 import pytest
 
-from cvae_export import ExportConfig, ParityError
+from cvae_export import ExportConfig
 from cvae_export import _build as build_module
 from cvae_export._build import build
 from cvae_export._config import PASSES
 from cvae_export._reference import Reference
 from cvae_export._source import source_of_run
 from cvae_export.passes import CPU, PORTABLE, ROWS
-from cvae_runtime import InputError
+from cvae_runtime import InputError, ParityError
 
 CPU_PASSES = ("BiasIntoConvolution", "DenseLayout", "OutputPhases", "StridedOutput")
 
@@ -75,10 +75,10 @@ def test_slow_passes_are_pruned(reference, monkeypatch):
 
     monkeypatch.setattr(build_module, "speed_ratio", without_strided)
     lines = []
-    comparisons, _ = build(reference, ExportConfig(keep_slow=True), lines.append)
+    comparisons, _ = build(reference, ExportConfig(keep_slow=True), lambda *step: lines.append(": ".join(step)))
     decoder = next(c.graph for c in comparisons if c.graph.file == "decoder_cpu.onnx")
     assert decoder.passes == ("BiasIntoConvolution", "DenseLayout", "OutputPhases")
-    assert "decoder: faster without StridedOutput, which is left out" in lines
+    assert "decoder_cpu.onnx: faster without StridedOutput, which is left out" in lines
 
 
 def test_passes_that_are_named_run_without_being_measured(reference):

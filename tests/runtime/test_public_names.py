@@ -21,6 +21,7 @@ NAMES = {
         "IntegrityError",
         "MissingExtraError",
         "Model",
+        "ParityError",
         "Posterior",
         "ProviderError",
         "Scores",

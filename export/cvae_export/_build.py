@@ -66,9 +66,9 @@ def build(
         ConversionError: the opset lacks an operator.
         ParityError: a float32 graph differs from the model by more than its tolerance.
     """
-    if "int8" in config.precisions and reference.source.calibration_images is None:
-        raise InputError("precision int8: expected images to measure activation ranges on, found none; pass --data")
     builder = _Builder(reference, config, progress)
+    if "int8" in config.precisions:
+        builder.read_calibration_images()  # here, since the comparison of the other graphs takes minutes
     kept = [builder.compare(builder.portable(role)) for role in _required(config)]
     check(kept)
     skipped = []
@@ -108,6 +108,14 @@ class _Builder:
         self._config = config
         self._progress = progress
         self._passes = PASSES if config.passes is None else tuple(config.passes)
+
+    def read_calibration_images(self) -> None:
+        """Read the training images that show the ranges of activations.
+
+        Raises:
+            InputError: there are none.
+        """
+        assert self._calibration.images.size
 
     def portable(self, role: str) -> Graph:
         """Build the portable float32 graph of a role."""
@@ -200,8 +208,13 @@ class _Builder:
     def _calibration(self) -> Reference:
         """The model's outputs for evenly spaced training images."""
         source = self._reference.source
-        assert source.calibration_images is not None  # as `build` has seen
-        images = source.calibration_images()
+        advice = "pass the images that the model was trained on with --data, or leave out int8"
+        if source.calibration_images is None:
+            raise InputError(f"precision int8: expected training images to measure ranges on, found none; {advice}")
+        try:
+            images = source.calibration_images()
+        except InputError as error:
+            raise InputError(f"{error}. Precision int8 needs the training images; {advice}") from error
         taken = np.linspace(0, len(images) - 1, min(len(images), CALIBRATION_IMAGES)).astype(np.int64)
         return Reference(dataclasses.replace(source, test_images=np.asarray(images[taken])))
 

@@ -72,6 +72,8 @@ def _advise_input(shape: Sequence[int | None]) -> str:
             channels = next((count for count in (1, 3) if size % count == 0 and _side(size // count)), 0)
             side = _side(size // channels) if channels else 0
             layer, image = "keras.layers.Flatten()(x)", f"{side}, {side}, {channels}" if channels else image
+        case (_, int(height), int(width), 1 | 3 as channels):  # of a fixed number of images
+            image = f"{height}, {width}, {channels}"
         case (_, 1 | 3 as channels, int(height), int(width)):
             layer, image = "keras.layers.Permute((3, 1, 2))(x)", f"{height}, {width}, {channels}"
         case (_, int(height), int(width)):

@@ -137,8 +137,26 @@ def test_8_bits_need_images(trained):
     source = dataclasses.replace(source_of_run(trained.path), calibration_images=None)
     with pytest.raises(InputError) as caught:
         build(Reference(source), ExportConfig(precisions=("int8",)))
-    message = "precision int8: expected images to measure activation ranges on, found none; pass --data"
+    message = (
+        "precision int8: expected training images to measure ranges on, found none; "
+        "pass the images that the model was trained on with --data, or leave out int8"
+    )
     assert str(caught.value) == message
+
+
+def test_8_bits_of_a_run_without_training_images_fail_before_any_comparison(trained):
+    def missing():
+        raise InputError("set.npz: expected images, found nothing; name another file")
+
+    source = dataclasses.replace(source_of_run(trained.path), calibration_images=missing)
+    steps = []
+    with pytest.raises(InputError) as caught:
+        build(Reference(source), ExportConfig(precisions=("int8",)), lambda *step: steps.append(step))
+    assert steps == []
+    assert str(caught.value) == (
+        "set.npz: expected images, found nothing; name another file. Precision int8 needs the training images; "
+        "pass the images that the model was trained on with --data, or leave out int8"
+    )
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,19 @@ def fresh_python():
 
 
 @pytest.fixture
+def without_export(fresh_python):
+    """A function that runs a command of the runtime where the export extra is not installed."""
+    code = (
+        "import importlib, sys\n"
+        "absent = ('tensorflow', 'keras', 'tqdm', 'onnx', 'onnx_ir', 'tf2onnx', 'cvae_train', 'cvae_export')\n"
+        "sys.modules.update(dict.fromkeys(absent))\n"  # importing them fails
+        "command, *sys.argv[1:] = sys.argv[1:]\n"
+        "importlib.import_module(f'cvae_runtime._commands.{command}').main()"
+    )
+    return lambda *arguments: fresh_python(code, *arguments)
+
+
+@pytest.fixture
 def write_idx():
     """A function that writes an IDX file, compressed where the name ends in .gz."""
 

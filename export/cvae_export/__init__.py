@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from cvae_train import import_tensorflow
 
 if TYPE_CHECKING:
+    from cvae_runtime.bundle import Manifest
+
     from ._build import SkippedGraph
+    from ._compare_bundle import compare_bundle
     from ._config import ExportConfig
     from ._convert import ConversionError
-    from ._errors import ParityError
     from ._export import ExportResult, export, export_models
     from ._graph import Graph
     from ._verify import Comparison, MeanElbo
@@ -26,9 +28,10 @@ _MODULES = {
     "ExportConfig": "_config",
     "ExportResult": "_export",
     "Graph": "_graph",
+    "Manifest": "_export",
     "MeanElbo": "_verify",
-    "ParityError": "_errors",
     "SkippedGraph": "_build",
+    "compare_bundle": "_compare_bundle",
     "export": "_export",
     "export_models": "_export",
 }
@@ -39,9 +42,10 @@ __all__ = [
     "ExportConfig",
     "ExportResult",
     "Graph",
+    "Manifest",
     "MeanElbo",
-    "ParityError",
     "SkippedGraph",
+    "compare_bundle",
     "export",
     "export_models",
 ]

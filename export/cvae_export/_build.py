@@ -7,7 +7,7 @@ The rewrites of a graph are measured too: each one is left out in turn, and stay
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +23,7 @@ from ._float16 import to_float16
 from ._functions import FUNCTIONS, outputs_of
 from ._graph import Graph
 from ._int8 import CALIBRATION_IMAGES, NotQuantizable, to_int8
+from ._progress import Progress
 from ._reference import Reference
 from ._sampler import SAMPLER_OPSET, sampler
 from ._speed import speed_ratio
@@ -33,8 +34,6 @@ from .passes import CPU, CPU_OPSET, LAYOUT, PORTABLE, Pipeline, select_passes
 LEAST_SPEED: Mapping[Precision, float] = {"float32": 1.05, "float16": 1.3, "int8": 1.3}
 _PRUNE_SPEED = 1.02  # leave a rewrite out if the graph is this many times faster without it; less may be noise
 
-Progress = Callable[[str], None]
-
 
 @dataclasses.dataclass(frozen=True)
 class SkippedGraph:
@@ -44,15 +43,20 @@ class SkippedGraph:
     reason: str
 
 
+def count_graphs(config: ExportConfig) -> int:
+    """Return the number of graphs that `build` builds."""
+    return len(_required(config)) + len(ROLES) * len(_optional_graphs(config))
+
+
 def build(
-    reference: Reference, config: ExportConfig, progress: Progress = lambda _: None
+    reference: Reference, config: ExportConfig, progress: Progress = lambda _file, _step: None
 ) -> tuple[list[Comparison], list[SkippedGraph]]:
     """Build the requested graphs and compare them with the model.
 
     Args:
         reference: the model's own outputs.
         config: which graphs to build.
-        progress: called with a line of progress.
+        progress: called with a graph's file and each step of building it.
 
     Returns:
         The comparisons of the graphs to write, and the skipped graphs.
@@ -62,10 +66,10 @@ def build(
         ConversionError: the opset lacks an operator.
         ParityError: a float32 graph differs from the model by more than its tolerance.
     """
-    if "int8" in config.precisions and reference.source.calibration_images is None:
-        raise InputError("precision int8: expected images to measure activation ranges on, found none; pass --data")
     builder = _Builder(reference, config, progress)
-    kept = [builder.compare(builder.portable(role)) for role in (*ROLES, *dict.fromkeys(config.extras))]
+    if "int8" in config.precisions:
+        builder.read_calibration_images()  # here, since the comparison of the other graphs takes minutes
+    kept = [builder.compare(builder.portable(role)) for role in _required(config)]
     check(kept)
     skipped = []
     for portable in kept[: len(ROLES)]:
@@ -81,6 +85,11 @@ def build(
     return kept, skipped
 
 
+def _required(config: ExportConfig) -> Sequence[str]:
+    """Return the roles whose portable float32 graph is written."""
+    return (*ROLES, *dict.fromkeys(config.extras))
+
+
 def _optional_graphs(config: ExportConfig) -> Sequence[tuple[Target, Precision]]:
     """Return the optional graphs; graphs that others are compared with come first."""
     offers: list[tuple[Target, Precision]] = []
@@ -94,11 +103,19 @@ def _optional_graphs(config: ExportConfig) -> Sequence[tuple[Target, Precision]]
 
 
 class _Builder:
-    def __init__(self, reference: Reference, config: ExportConfig, progress: Progress = lambda _: None) -> None:
+    def __init__(self, reference: Reference, config: ExportConfig, progress: Progress) -> None:
         self._reference = reference
         self._config = config
         self._progress = progress
         self._passes = PASSES if config.passes is None else tuple(config.passes)
+
+    def read_calibration_images(self) -> None:
+        """Read the training images that show the ranges of activations.
+
+        Raises:
+            InputError: there are none.
+        """
+        assert self._calibration.images.size
 
     def portable(self, role: str) -> Graph:
         """Build the portable float32 graph of a role."""
@@ -107,7 +124,7 @@ class _Builder:
 
     def compare(self, graph: Graph) -> Comparison:
         """Compare a graph with the model."""
-        self._progress(f"{graph.file}: comparing with the model")
+        self._progress(graph.file, "comparing with the model")
         budget = BUDGETS[graph.precision]
         if graph.precision == "float32":
             budget = dataclasses.replace(budget, atol=self._config.atol)
@@ -127,7 +144,7 @@ class _Builder:
             ParityError: a float32 graph differs from the model by more than its tolerance.
         """
         graph = Graph(portable.role, target, precision, b"", ())
-        self._progress(f"{graph.file}: building")
+        self._progress(graph.file, "building")
         try:
             data, passes = self._write(portable, precision)
         except (NotQuantizable, ConversionError) as error:
@@ -177,7 +194,7 @@ class _Builder:
             other = dataclasses.replace(graph, data=data, passes=passes)
             speed = self._speed(other, graph)
             if speed is not None and speed > _PRUNE_SPEED:
-                self._progress(f"{role}: faster without {type(rewrite).__name__}, which is left out")
+                self._progress(graph.file, f"faster without {type(rewrite).__name__}, which is left out")
                 graph, pipeline = other, without
         return pipeline
 
@@ -191,8 +208,13 @@ class _Builder:
     def _calibration(self) -> Reference:
         """The model's outputs for evenly spaced training images."""
         source = self._reference.source
-        assert source.calibration_images is not None  # as `build` has seen
-        images = source.calibration_images()
+        advice = "pass the images that the model was trained on with --data, or leave out int8"
+        if source.calibration_images is None:
+            raise InputError(f"precision int8: expected training images to measure ranges on, found none; {advice}")
+        try:
+            images = source.calibration_images()
+        except InputError as error:
+            raise InputError(f"{error}. Precision int8 needs the training images; {advice}") from error
         taken = np.linspace(0, len(images) - 1, min(len(images), CALIBRATION_IMAGES)).astype(np.int64)
         return Reference(dataclasses.replace(source, test_images=np.asarray(images[taken])))
 

@@ -1,13 +1,16 @@
 """Command line of ``cvae-export``."""
 
+import contextlib
+import dataclasses
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cvae_runtime import cli, read_bundle
+from cvae_runtime import MissingExtraError, ParityError, cli, read_bundle
 from cvae_runtime.system import require
 from cvae_runtime.web import check_page, is_single_file, write_page
 from cvae_train import import_tensorflow
@@ -23,6 +26,9 @@ from ._config import (
     TARGETS,
     ExportConfig,
 )
+
+if TYPE_CHECKING:
+    from ._export import ExportResult
 
 _OPSETS = (OPSETS.start, OPSETS.stop - 1)
 
@@ -107,7 +113,13 @@ class _Output(_Range):
     type=click.IntRange(1, 255),
     help="Binarize the input of --encoder: this pixel value and above become 255, others 0.  [default: do not]",
 )
-@click.option("--onnx", "target", type=click.Path(path_type=Path), required=True, help="Folder of the bundle to write.")
+@click.option("--onnx", "target", type=click.Path(path_type=Path), help="Folder of the bundle to write.")
+@click.option(
+    "--verify",
+    "bundle",
+    type=click.Path(path_type=Path),
+    help="Instead of exporting, compare this bundle with RUN. Takes no other options than --data and --json.",
+)
 @click.option(
     "--target",
     "targets",
@@ -165,13 +177,16 @@ class _Output(_Range):
     type=click.Path(path_type=Path),
     help="Also write the bundle's web page: a folder, or one file if the name ends in .html.",
 )
+@cli.json_option
 @cli.common_options
 def command(
     run: Path | None,
-    target: Path,
+    target: Path | None,
+    bundle: Path | None,
     data: str | None,
     overwrite: bool,
     web: Path | None,
+    as_json: bool,
     quiet: bool,
     verbose: bool,
     **options: Any,
@@ -182,15 +197,21 @@ def command(
 
     The command compares the outputs of TensorFlow and of the exported graphs on every test image, or on seeded
     inputs for --encoder without --data. If a difference exceeds the tolerance, it writes nothing and exits with
-    code 3.
+    code 3. With --verify, it repeats the comparison for an existing bundle.
     """
     pair_options = {name: value for name in _PAIR_OPTIONS if (value := options.pop(name)) is not None}
-    if bool(pair_options) != (run is None) or not (run or {"encoder", "decoder"} <= set(pair_options)):
+    if run is not None and not pair_options:
+        _check_no_keras_model(run, target)
+    if bundle is not None:
+        _check_verify_options(run)
+    elif target is None:
+        raise click.UsageError("Missing option '--onnx'.")
+    elif bool(pair_options) != (run is None) or not (run or {"encoder", "decoder"} <= set(pair_options)):
         given = (["RUN"] if run else []) + [f"--{name.replace('_', '-')}" for name in pair_options]
         raise click.UsageError(
             f"expected either RUN, or --encoder and --decoder with their options; found {', '.join(given) or 'neither'}"
         )
-    if web is not None:  # an export takes minutes, so check first
+    elif web is not None:  # an export takes minutes, so check first
         if web.resolve() == target.resolve():
             raise click.UsageError(f"--onnx and --web: expected two different paths, found {target} for both")
         check_page(web, single_file=is_single_file(web), overwrite=overwrite)
@@ -198,8 +219,12 @@ def command(
     for module in ("tf2onnx", "onnx", "onnx_ir", "onnxruntime"):
         require(module, "export")
 
+    if bundle is not None:
+        assert run is not None  # as `_check_verify_options` has seen
+        _verify(run, bundle, data, as_json=as_json, quiet=quiet)
+        return
+    assert target is not None
     from ._export import export, export_models
-    from ._inspect import with_error
 
     if options["passes"] is not None:
         options["passes"] = [name for name in options["passes"] if name != "none"]
@@ -209,19 +234,93 @@ def command(
         result = export_models(target=target, config=config, **pair_options, **common)
     else:
         result = export(run, target, config, **common)
-    if not quiet:
-        print(result.table(), file=sys.stderr)
-        for skipped in result.skipped:
-            print(f"{skipped.file} is not written: {skipped.reason}", file=sys.stderr)
-        if result.elbo is not None:
-            elbo = with_error(result.elbo.mean, result.elbo.stderr)
-            images = "1 image" if result.elbo.count == 1 else f"{result.elbo.count:,} images"
-            print(f"test ELBO {elbo} nats per image over {images}", file=sys.stderr)
-        print(f"{result.path}: {', '.join(graph.file for graph in result.manifest.graphs)}", file=sys.stderr)
+    if not quiet and not as_json:
+        print(_report(result), file=sys.stderr)
     if web is not None:
         write_page(read_bundle(result.path), web, overwrite=overwrite)
         if not quiet:
             print(f"{web}: the web page of {result.path}", file=sys.stderr)
+    if as_json:
+        cli.print_json(_as_json(result, web))
+    elif not quiet:
+        print("\n".join(["next:", *(f"  {shlex.join(line)}" for line in _next_commands(target, web))]), file=sys.stderr)
+
+
+def _check_no_keras_model(run: Path, target: Path | None) -> None:
+    """Raise `click.UsageError` if a path for RUN is a Keras model."""
+    if run.suffix not in (".keras", ".h5") and not (run / "saved_model.pb").is_file():
+        return
+    role, other = ("decoder", "encoder") if "dec" in run.name.lower() else ("encoder", "decoder")
+    pair = {role: shlex.quote(str(run)), other: other.upper()}
+    raise click.UsageError(
+        f"{run}: expected a run folder, found a Keras model; pass both models: cvae-export "
+        f"--encoder {pair['encoder']} --decoder {pair['decoder']} --onnx {shlex.quote(str(target or 'NAME'))}"
+    )
+
+
+def _check_verify_options(run: Path | None) -> None:
+    """Raise `click.UsageError` unless --verify has RUN, and no options that it ignores."""
+    context = click.get_current_context()
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if isinstance(parameter, click.Option)
+        and parameter.name not in ("bundle", "data", "as_json", "quiet", "verbose")
+        and context.get_parameter_source(str(parameter.name)) is click.core.ParameterSource.COMMANDLINE
+    ]
+    if run is None or given:
+        raise click.UsageError(
+            f"--verify: expected RUN and at most --data and --json, found {', '.join(given) or 'no RUN'}"
+        )
+
+
+def _verify(run: Path, bundle: Path, data: str | None, *, as_json: bool, quiet: bool) -> None:
+    """Compare a bundle with its run, print the result, and raise `ParityError` if they differ."""
+    from ._compare_bundle import compare_bundle
+    from ._verify import rows, table
+
+    comparisons = compare_bundle(run, bundle, data=data, quiet=quiet)
+    off = [comparison.graph.file for comparison in comparisons if not comparison.all_pass]
+    if as_json:
+        cli.print_json({"bundle": bundle, "run": run, "agrees": not off, "graphs": rows(comparisons)})
+    elif not quiet:
+        print(table(comparisons), file=sys.stderr)
+    if off:
+        raise ParityError(
+            f"{bundle}: expected the outputs of {run}, found differences in {', '.join(off)}; pass the run that was "
+            f"exported, or use another version of ONNX Runtime"
+        )
+
+
+def _report(result: "ExportResult") -> str:
+    """Describe a result as lines of text."""
+    lines = [result.table(), *(f"{skipped.file} is not written: {skipped.reason}" for skipped in result.skipped)]
+    if result.elbo is not None:
+        lines.append(f"test ELBO {result.elbo}")
+    return "\n".join([*lines, f"{result.path}: {', '.join(graph.file for graph in result.manifest.graphs)}"])
+
+
+def _as_json(result: "ExportResult", web: Path | None) -> dict[str, Any]:
+    from ._verify import rows
+
+    return {
+        "bundle": result.path,
+        "graphs": rows(result.comparisons),
+        "skipped": [dataclasses.asdict(skipped) for skipped in result.skipped],
+        "elbo": None if result.elbo is None else dataclasses.asdict(result.elbo),
+        "web": web,
+    }
+
+
+def _next_commands(bundle: Path, web: Path | None) -> list[list[str]]:
+    """Return command lines that use a bundle: verify, generate and, unless written or not built, the web page."""
+    picture, page = (bundle.parent / f"{bundle.resolve().name}.{suffix}" for suffix in ("png", "html"))
+    lines = [["cvae-verify", str(bundle)], ["cvae-generate", str(bundle), "-o", str(picture)]]
+    if web is None:
+        with contextlib.suppress(MissingExtraError):
+            check_page(page, single_file=True, overwrite=True)
+            lines.append(["cvae-web", str(bundle), str(page)])
+    return lines
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import sys
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cvae_runtime import check_golden, prior_latents, read_bundle
+from cvae_runtime import ParityError, check_golden, prior_latents, read_bundle
 from cvae_runtime.bundle import (
     BUNDLE_LAYOUT,
     MANIFEST_NAME,
@@ -24,10 +23,10 @@ from cvae_runtime.bundle import (
 from cvae_runtime.files import new_folder, refuse_existing_folder, write_file
 from cvae_train import Dataset
 
-from ._build import SkippedGraph, build
+from ._build import SkippedGraph, build, count_graphs
 from ._config import ATOL, DecoderOutput, ExportConfig, Range
-from ._errors import ParityError
 from ._keras_source import source_of_models
+from ._progress import show_progress
 from ._reference import Reference
 from ._source import ExportSource, source_of_run
 from ._verify import Comparison, MeanElbo, run_onnx, table
@@ -39,7 +38,7 @@ _GOLDEN_ATOL_OF_FEW_BITS = 0.05  # for outputs up to 1, as ATOL
 _PACKAGES = ("cvae-toolkit", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "numpy")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class ExportResult:
     """An exported bundle.
 
@@ -60,6 +59,12 @@ class ExportResult:
     def table(self) -> str:
         """Return the comparisons as lines of text."""
         return table(self.comparisons)
+
+    def __repr__(self) -> str:
+        largest = max(max(comparison.differences.values()) for comparison in self.comparisons)
+        elbo = "" if self.elbo is None else f"; test ELBO {self.elbo}"
+        files = ", ".join(graph.file for graph in self.manifest.graphs)
+        return f"<ExportResult {self.path}: {files}; differences up to {largest:.1e}{elbo}>"
 
 
 def export(
@@ -142,8 +147,9 @@ def export_models(
 
 
 def _export(source: ExportSource, target: Path, config: ExportConfig, *, overwrite: bool, quiet: bool) -> ExportResult:
-    reference = Reference(source)
-    comparisons, skipped = build(reference, config, (lambda _: None) if quiet else _print_progress)
+    with show_progress(count_graphs(config), quiet=quiet) as progress:
+        reference = Reference(source)
+        comparisons, skipped = build(reference, config, progress)
     graphs = [comparison.graph for comparison in comparisons]
     elbo = None if reference.elbos is None else MeanElbo.of(reference.elbos)
     golden = _golden_vectors(comparisons, reference).to_json().encode()
@@ -163,10 +169,6 @@ def _export(source: ExportSource, target: Path, config: ExportConfig, *, overwri
         write_file(folder / MANIFEST_NAME, manifest.to_json().encode())
         _check_written(folder)
     return ExportResult(target, manifest, comparisons, skipped, elbo)
-
-
-def _print_progress(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def _golden_vectors(comparisons: Sequence[Comparison], reference: Reference) -> Golden:

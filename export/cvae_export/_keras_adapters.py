@@ -1,5 +1,6 @@
 """Adapters of external Keras encoders and decoders: inspect their graphs and try them on a few inputs."""
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -44,14 +45,50 @@ _SPREADS = {
 }
 
 
+def check_roles(encoder: Network, decoder: Network) -> None:
+    """Raise `InputError` if the encoder takes latents and the decoder images."""
+    if len(encoder.shape) == 2 and len(decoder.shape) == 4:
+        raise InputError(
+            f"{encoder.name} and {decoder.name}: expected an encoder of images and a decoder of latents, found inputs "
+            f"of {encoder.shape} and {decoder.shape}; swap the two models"
+        )
+
+
 def image_shape_of(encoder: Network) -> Shape:
     match encoder.shape:
         case (None, int(height), int(width), 1 | 3 as channels):
             return height, width, channels
     raise InputError(
         f"{encoder.name}: expected an input (None, H, W, C), images of one size with 1 or 3 channels, channels last; "
-        f"found {encoder.shape}; wrap it: x = keras.Input((H, W, C)); keras.Model(x, model(x))"
+        f"found {encoder.shape}; {_advise_input(encoder.shape)}"
     )
+
+
+def _advise_input(shape: Sequence[int | None]) -> str:
+    """Return what to do with an encoder whose input has another shape."""
+    layer, image = "x", "H, W, C"
+    match shape:
+        case (_, int(size)):
+            channels = next((count for count in (1, 3) if size % count == 0 and _side(size // count)), 0)
+            side = _side(size // channels) if channels else 0
+            layer, image = "keras.layers.Flatten()(x)", f"{side}, {side}, {channels}" if channels else image
+        case (_, int(height), int(width), 1 | 3 as channels):  # of a fixed number of images
+            image = f"{height}, {width}, {channels}"
+        case (_, 1 | 3 as channels, int(height), int(width)):
+            layer, image = "keras.layers.Permute((3, 1, 2))(x)", f"{height}, {width}, {channels}"
+        case (_, int(height), int(width)):
+            layer, image = "keras.ops.squeeze(x, -1)", f"{height}, {width}, 1"
+        case (_, None, _, 1 | 3 as channels) | (_, _, None, 1 | 3 as channels):
+            image = f"H, W, {channels}"
+        case _:
+            return "pass a model of such images"
+    return f"wrap it: x = keras.Input(({image})); keras.Model(x, model({layer}))"
+
+
+def _side(pixels: int) -> int:
+    """Return the side of a square of this many pixels; 0 if there is none."""
+    side = math.isqrt(pixels)
+    return side if side * side == pixels else 0
 
 
 def latent_dim_of(decoder: Network) -> int:
@@ -107,11 +144,23 @@ def adapt_decoder(decoder: Network, z: Any, image_shape: Shape, output: DecoderO
     if pixels.shape[1:] != image_shape:
         raise InputError(
             f"{decoder.name}: expected images of {(None, *image_shape)}, the encoder's input, found "
-            f"{_shapes([pixels])}; pass an encoder and a decoder of one model"
+            f"{_shapes([pixels])}; {_advise_output(decoder, pixels.shape[1:], image_shape)}"
         )
     end = end_of(_to_graph(decoder, lambda z: {"pixels": _pixels(decoder, z)}), "pixels")
     kind = kind_of_output(decoder.name, end, pixels, output)
     return lambda z: {"probs": probs_of(_pixels(decoder, z), kind)}, kind
+
+
+def _advise_output(decoder: Network, found: Sequence[int], image_shape: Shape) -> str:
+    """Return what to do with a decoder whose images have another shape."""
+    height, width, channels = image_shape
+    if found == (channels, height, width):
+        layer = "Permute((2, 3, 1))"
+    elif math.prod(found) == math.prod(image_shape):
+        layer = f"Reshape({image_shape})"
+    else:
+        return "pass an encoder and a decoder of one model"
+    return f"wrap it: z = keras.Input(({decoder.shape[1]},)); keras.Model(z, keras.layers.{layer}(model(z)))"
 
 
 def check_reconstructions(

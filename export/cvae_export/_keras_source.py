@@ -20,6 +20,7 @@ from ._keras_adapters import (
     adapt_encoder,
     check_logvar,
     check_reconstructions,
+    check_roles,
     graph_of_encoder,
     image_shape_of,
     latent_dim_of,
@@ -59,6 +60,7 @@ def source_of_models(
     if binarize_at is not None and not 1 <= binarize_at <= 255:
         raise InputError(f"binarize_at: expected a threshold from 1 to 255, found {binarize_at}")
     encoding, decoding = network_of(encoder, "encoder"), network_of(decoder, "decoder")
+    check_roles(encoding, decoding)
     image_shape, latent_dim = image_shape_of(encoding), latent_dim_of(decoding)
     decode, kind = adapt_decoder(decoding, prior_latents(0, 0, _TRIAL_LATENTS, latent_dim), image_shape, decoder_output)
 

@@ -77,6 +77,7 @@ class Reference:
         grey = grey_images(source.info.image_shape)
         test = source.test_images
         self.images = grey if test is None else np.concatenate([test, grey])
+        self._runs: dict[str, Run] = {}  # of the model itself, by role
         self.noise = posterior_noise(EVALUATION_SEED, 0, len(self.images), source.info.latent_dim)
         count = 0 if test is None else len(test)
         codes = reparameterize(self._codes["mean"][:count], self._codes["logvar"][:count], self.noise[:count])
@@ -176,7 +177,9 @@ class Reference:
 
     def _run(self, role: str, inputs: Arrays) -> Arrays:
         """Run a role of the model itself, in parts."""
-        run = run_tensorflow(FUNCTIONS[role](self.source))
+        if role not in self._runs:
+            self._runs[role] = run_tensorflow(FUNCTIONS[role](self.source))
+        run = self._runs[role]
         (name, array), *_ = inputs.items()
         parts = [run({name: array[start : start + _BATCH]}) for start in range(0, len(array), _BATCH)]
         return {output: np.concatenate([part[output] for part in parts]) for output in parts[0]}
@@ -196,10 +199,14 @@ class Reference:
 
 
 def run_tensorflow(function: Function) -> Run:
-    """Wrap a TensorFlow function as a function of named arrays."""
+    """Wrap a TensorFlow function as a function of named arrays.
+
+    It is traced here, since TensorFlow warns if the first call of each of several functions traces it.
+    """
+    traced = function.get_concrete_function(*function.input_signature)
 
     def run(inputs: Arrays) -> dict[str, NDArray[Any]]:
-        outputs = function(**{name: tf.constant(array) for name, array in inputs.items()})
+        outputs = traced(**{name: tf.constant(array) for name, array in inputs.items()})
         return {name: output.numpy() for name, output in outputs.items()}
 
     return run

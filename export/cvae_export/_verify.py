@@ -14,13 +14,12 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from cvae_runtime import ProviderError
+from cvae_runtime import ParityError, ProviderError, cli
 from cvae_runtime.bundle import Precision, Verified
 from cvae_runtime.sessions import open_session
 from cvae_runtime.system import allowed_cores
 
 from ._config import ATOL
-from ._errors import ParityError
 from ._graph import Graph
 from ._reference import Expected, Run
 
@@ -65,6 +64,10 @@ class MeanElbo:
         """Return the mean of the ELBOs of all test images, float64 (N,)."""
         stderr = float(elbos.std(ddof=1) / math.sqrt(len(elbos))) if len(elbos) > 1 else None
         return cls(float(elbos.mean()), stderr, len(elbos))
+
+    def __str__(self) -> str:
+        images = "1 image" if self.count == 1 else f"{self.count:,} images"
+        return f"{cli.with_error(self.mean, self.stderr)} nats per image over {images}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,6 +122,25 @@ def table(comparisons: Sequence[Comparison]) -> str:
             figures = f"{difference:20.2e}{limit}{change}{speed}{len(c.graph.data) / 1000:8.0f}"
             lines.append(f"{c.graph.file:26}{output:16}{figures}{verdict}")
     return "\n".join(lines)
+
+
+def rows(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
+    """Return comparisons as JSON values, one for each output."""
+    return [
+        {
+            "graph": c.graph.file,
+            "output": output,
+            "difference": difference,
+            "tolerance": c.tolerances[output],
+            "elbo_change": c.elbo_change,
+            "elbo_tolerance": c.elbo_tolerance,
+            "speed_ratio": c.speed_ratio,
+            "bytes": len(c.graph.data),
+            "agrees": c.passes(output),
+        }
+        for c in comparisons
+        for output, difference in c.differences.items()
+    ]
 
 
 def check(comparisons: Sequence[Comparison]) -> None:

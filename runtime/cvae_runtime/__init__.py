@@ -20,6 +20,7 @@ from ._errors import (
     InputError,
     IntegrityError,
     MissingExtraError,
+    ParityError,
     ProviderError,
     TargetExistsError,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "IntegrityError",
     "MissingExtraError",
     "Model",
+    "ParityError",
     "Posterior",
     "Provider",
     "ProviderError",

@@ -49,6 +49,12 @@ class MissingExtraError(CvaeError, ImportError):
     """
 
 
+class ParityError(CvaeError):
+    """A graph's outputs differ from those of the trained model, or from a bundle's golden vectors."""
+
+    exit_code = 3
+
+
 class ProviderError(CvaeError):
     """The requested execution provider is not installed or does not work.
 

@@ -28,10 +28,10 @@ MODULES = {
     "cvae-train": "cvae_train._cli",
     "cvae-evaluate": "cvae_train._cli_evaluate",
     "cvae-export": "cvae_export._cli",
-    "cvae-verify": "cvae_export._cli_verify",
-    "cvae-inspect": "cvae_export._cli_inspect",
     "cvae-generate": "cvae_runtime._commands.generate",
     "cvae-encode": "cvae_runtime._commands.encode",
+    "cvae-verify": "cvae_runtime._commands.verify",
+    "cvae-inspect": "cvae_runtime._commands.inspect",
 }
 
 # TensorFlow's log would fill the files that receive the commands' errors.

@@ -9,9 +9,11 @@ import pytest
 from PIL import Image
 
 from cvae_export import _cli as export_cli
-from cvae_export import _cli_verify
 from cvae_runtime import read_bundle
 from cvae_runtime._commands import generate as _cli_generate
+from cvae_runtime._commands import verify as _cli_verify
+from cvae_runtime._commands import web as _cli_web
+from cvae_runtime._web import write as _web
 from cvae_train import _cli as train_cli
 from cvae_train import _cli_evaluate
 from cvae_train._run.folder import RunFolder
@@ -22,6 +24,7 @@ COMMANDS = {
     "cvae-export": export_cli.command,
     "cvae-verify": _cli_verify.command,
     "cvae-generate": _cli_generate.command,
+    "cvae-web": _cli_web.command,
 }
 
 
@@ -124,3 +127,22 @@ def test_missing_run_is_an_error(shell, command, tmp_path, monkeypatch):
     assert shell(command) == (1, message)
     (tmp_path / "nowhere").write_text("")
     assert shell(command) == (1, message.replace("nothing", "a file"))
+
+
+def test_next_commands_of_an_export_work(shell, trained, tmp_path, monkeypatch):
+    page = tmp_path / "page"
+    page.mkdir()
+    (page / "single.html").write_text("<!--cvae:files-->")
+    monkeypatch.setattr(_web, "PAGE", page)
+    bundle, written = tmp_path / "it's mine", ("it's mine.png", "it's mine.html")
+    line = f"cvae-export {trained.path} --onnx {shlex.quote(str(bundle))}"
+    code, err = shell(line)
+    said, lines = err.split("next:\n")
+    assert (code, said.splitlines()[-1]) == (0, f"{bundle}: encoder.onnx, decoder.onnx")
+    assert [line.split()[0] for line in lines.splitlines()] == ["cvae-verify", "cvae-generate", "cvae-web"]
+    assert [shell(advice)[0] for advice in lines.splitlines()] == [0, 0, 0]
+    assert all((tmp_path / name).is_file() for name in written)
+
+    (page / "single.html").unlink()  # the page is not built
+    _, err = shell(f"{line} --overwrite")
+    assert "cvae-web" not in err

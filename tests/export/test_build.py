@@ -3,14 +3,14 @@ import dataclasses
 import onnx
 import pytest
 
-from cvae_export import ExportConfig, ParityError
+from cvae_export import ExportConfig
 from cvae_export import _build as build_module
 from cvae_export._build import build
 from cvae_export._config import PASSES
 from cvae_export._reference import Reference
 from cvae_export._source import source_of_run
 from cvae_export.passes import CPU, PORTABLE, ROWS
-from cvae_runtime import InputError
+from cvae_runtime import InputError, ParityError
 
 CPU_PASSES = ("BiasIntoConvolution", "DenseLayout", "OutputPhases", "StridedOutput")
 
@@ -75,10 +75,10 @@ def test_slow_passes_are_pruned(reference, monkeypatch):
 
     monkeypatch.setattr(build_module, "speed_ratio", without_strided)
     lines = []
-    comparisons, _ = build(reference, ExportConfig(keep_slow=True), lines.append)
+    comparisons, _ = build(reference, ExportConfig(keep_slow=True), lambda *step: lines.append(": ".join(step)))
     decoder = next(c.graph for c in comparisons if c.graph.file == "decoder_cpu.onnx")
     assert decoder.passes == ("BiasIntoConvolution", "DenseLayout", "OutputPhases")
-    assert "decoder: faster without StridedOutput, which is left out" in lines
+    assert "decoder_cpu.onnx: faster without StridedOutput, which is left out" in lines
 
 
 def test_passes_that_are_named_run_without_being_measured(reference):
@@ -137,8 +137,26 @@ def test_8_bits_need_images(trained):
     source = dataclasses.replace(source_of_run(trained.path), calibration_images=None)
     with pytest.raises(InputError) as caught:
         build(Reference(source), ExportConfig(precisions=("int8",)))
-    message = "precision int8: expected images to measure activation ranges on, found none; pass --data"
+    message = (
+        "precision int8: expected training images to measure ranges on, found none; "
+        "pass the images that the model was trained on with --data, or leave out int8"
+    )
     assert str(caught.value) == message
+
+
+def test_8_bits_of_a_run_without_training_images_fail_before_any_comparison(trained):
+    def missing():
+        raise InputError("set.npz: expected images, found nothing; name another file")
+
+    source = dataclasses.replace(source_of_run(trained.path), calibration_images=missing)
+    steps = []
+    with pytest.raises(InputError) as caught:
+        build(Reference(source), ExportConfig(precisions=("int8",)), lambda *step: steps.append(step))
+    assert steps == []
+    assert str(caught.value) == (
+        "set.npz: expected images, found nothing; name another file. Precision int8 needs the training images; "
+        "pass the images that the model was trained on with --data, or leave out int8"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,6 @@
+import json
+import sys
+
 import pytest
 
 from cvae_export._cli import command
@@ -33,7 +36,7 @@ def test_prints_the_table_the_elbo_and_the_files(cvae_export, trained, tmp_path)
     ]
     assert lines[5].startswith(f"test ELBO {trained.history[-1].elbo:.2f} +- ")
     assert lines[5].endswith(" nats per image over 13 images")
-    assert lines[6:] == [f"{tmp_path / 'bundle'}: encoder.onnx, decoder.onnx"]
+    assert lines[6:8] == [f"{tmp_path / 'bundle'}: encoder.onnx, decoder.onnx", "next:"]
 
 
 def test_command_line_options_reach_the_export(cvae_export, trained, tmp_path):
@@ -62,9 +65,50 @@ def test_quiet_prints_nothing(cvae_export, trained, tmp_path):
 def test_with_adds_graphs(cvae_export, trained, tmp_path):
     code, err = cvae_export(trained.path, "--onnx", tmp_path / "bundle", "--with", "sampler, decoder_uint8")
     assert code == 0
-    assert (
-        err.splitlines()[-1] == f"{tmp_path / 'bundle'}: encoder.onnx, decoder.onnx, sampler.onnx, decoder_uint8.onnx"
+    assert f"\n{tmp_path / 'bundle'}: encoder.onnx, decoder.onnx, sampler.onnx, decoder_uint8.onnx\nnext:\n" in err
+
+
+def test_json_is_all_of_stdout(whole_console, trained, tmp_path):
+    code, out, err = whole_console(command, "cvae-export", trained.path, "--onnx", tmp_path / "bundle", "--json")
+    report = json.loads(out)
+    manifest = read_bundle(tmp_path / "bundle").manifest
+    assert (code, err.splitlines()[-1]) == (0, "decoder_cpu.onnx: building")
+    assert (report["bundle"], report["web"]) == (str(tmp_path / "bundle"), None)
+    assert [(row["graph"], row["output"], row["agrees"]) for row in report["graphs"]] == [
+        ("encoder.onnx", "mean", True),
+        ("encoder.onnx", "logvar", True),
+        ("decoder.onnx", "probs", True),
+    ]
+    assert [row["bytes"] for row in report["graphs"][1:]] == [graph.bytes for graph in manifest.graphs]
+    assert [skipped["file"] for skipped in report["skipped"]] == ["encoder_cpu.onnx", "decoder_cpu.onnx"]
+    assert report["elbo"] == {
+        "mean": manifest.training.test_elbo,
+        "stderr": manifest.training.test_elbo_stderr,
+        "count": 13,
+    }
+
+
+def test_terminal_shows_a_bar(cvae_export, trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    code, err = cvae_export(trained.path, "--onnx", tmp_path / "bundle")
+    assert code == 0
+    assert "encoder.onnx: comparing with the model:   0%|" in err
+    assert "decoder_cpu.onnx: building:  75%|" in err
+    assert "| 3/4 [" in err
+
+
+def test_stderr_has_only_lines_of_this_project(fresh_python, trained, tmp_path):
+    result = fresh_python(
+        "from cvae_export._cli import main; main()",
+        *(trained.path, "--onnx", tmp_path / "bundle"),
+        *("--with", "reconstructor,scorer,sampler,decoder_uint8,encoder_float"),
+        *("--precision", "float32,int8,float16", "--keep-slow"),
     )
+    assert (result.returncode, result.stdout) == (0, "")
+    bundle = read_bundle(tmp_path / "bundle")
+    starts = tuple(graph.file for graph in bundle.manifest.graphs)
+    known = (*starts, "encoder_cpu.onnx", "graph  ", "test ELBO ", f"{bundle.path}: ", "next:", "  cvae-")
+    assert [line for line in result.stderr.splitlines() if not line.startswith(known)] == []
 
 
 def test_a_graph_beyond_its_tolerance_exits_3(cvae_export, trained, tmp_path):
@@ -80,6 +124,14 @@ def test_a_graph_beyond_its_tolerance_exits_3(cvae_export, trained, tmp_path):
     ("arguments", "message"),
     [
         (("run",), "Error: Missing option '--onnx'."),
+        (
+            ("my/e.keras",),
+            "Error: my/e.keras: expected a run folder, found a Keras model; pass both models: cvae-export --encoder my/e.keras --decoder DECODER --onnx NAME",
+        ),
+        (
+            ("my decoder.keras", "--onnx", "new"),
+            "Error: my decoder.keras: expected a run folder, found a Keras model; pass both models: cvae-export --encoder ENCODER --decoder 'my decoder.keras' --onnx new",
+        ),
         (
             ("run", "--onnx", "x", "--with", "scorer,critic"),
             "Error: Invalid value for '--with': 'critic': choose among reconstructor, scorer, sampler, decoder_uint8, encoder_float, separated by commas",

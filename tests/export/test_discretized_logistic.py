@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 import cvae_runtime
-from cvae_export import ParityError, export
+from cvae_export import export
 from cvae_export._config import OPSETS
 from cvae_export._convert import convert, finish
 from cvae_export._functions import FUNCTIONS
@@ -21,7 +21,7 @@ from cvae_export._reference import Reference, run_tensorflow
 from cvae_export._source import source_of_run
 from cvae_export._verify import BUDGETS, check, compare
 from cvae_export.passes import PORTABLE
-from cvae_runtime import check_golden, posterior_noise, prior_latents
+from cvae_runtime import ParityError, check_golden, posterior_noise, prior_latents
 from cvae_runtime.elbo import gaussian_kl, log_likelihood, reparameterize, targets_of
 from cvae_train import Dataset, evaluate, train
 from cvae_train._config import COMPONENTS

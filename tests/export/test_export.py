@@ -8,8 +8,8 @@ import pytest
 
 import cvae_runtime
 import cvae_runtime.bundle
-from cvae_export import ExportConfig, ParityError, export
-from cvae_runtime import InputError, TargetExistsError, check_golden, prior_latents, read_bundle
+from cvae_export import ExportConfig, export
+from cvae_runtime import InputError, ParityError, TargetExistsError, check_golden, prior_latents, read_bundle
 from cvae_train import Dataset, train
 
 

@@ -7,15 +7,14 @@ import pytest
 from PIL import Image
 
 import cvae_export._cli
-import cvae_export._cli_inspect
-import cvae_export._cli_verify
 import cvae_runtime
 import cvae_runtime._commands.encode
 import cvae_runtime._commands.generate
+import cvae_runtime._commands.inspect
+import cvae_runtime._commands.verify
 import cvae_train._cli
 import cvae_train._cli_evaluate
 from cvae_export._graph import Graph
-from cvae_export._inspect import with_error
 from cvae_export._reference import Expected
 from cvae_export._verify import BUDGETS, MeanElbo, compare
 
@@ -70,8 +69,9 @@ def test_a_few_images_run_through_all_commands(whole_console, folder_of, tmp_pat
     manifest = strict(bundle / "manifest.json")
     assert (manifest["training"]["test_images"], manifest["training"]["test_elbo_stderr"] is None) == (tested, alone)
     assert strict(bundle / "golden.json")["cases"]
-    assert "FAILS" not in does(cvae_export._cli_verify.command, "cvae-verify", bundle, "--run", run)
-    output = does(cvae_export._cli_inspect.command, "cvae-inspect", bundle)
+    does(cvae_runtime._commands.verify.command, "cvae-verify", bundle)
+    assert "FAILS" not in does(cvae_export._cli.command, "cvae-export", run, "--verify", bundle)
+    output = does(cvae_runtime._commands.inspect.command, "cvae-inspect", bundle)
     assert ("over the one test image of pictures" in output) == alone
     does(cvae_runtime._commands.generate.command, "cvae-generate", bundle, "-n", 4, "-o", samples)
     with Image.open(samples) as picture:
@@ -95,4 +95,4 @@ def test_elbo_tolerance_of_one_large_image(change, passes):
 
 def test_the_elbo_of_one_image_has_no_standard_error():
     assert MeanElbo.of(np.array([-77.0, -79.0])) == MeanElbo(-78.0, 1.0, 2)
-    assert with_error(-77.0, None) == "-77.00 +- -"
+    assert str(MeanElbo(-77.0, None, 1)) == "-77.00 +- - nats per image over 1 image"

@@ -35,19 +35,58 @@ def refusal(*pair, **options):
 
 
 @pytest.mark.parametrize(
-    ("input_shape", "found"),
+    ("input_shape", "found", "advice"),
     [
-        ((8, 8), "(None, 8, 8)"),
-        ((1, 8, 8), "(None, 1, 8, 8)"),
-        ((8, 8, 2), "(None, 8, 8, 2)"),
-        ((None, None, 1), "(None, None, None, 1)"),
+        ((8, 8, 2), "(None, 8, 8, 2)", "pass a model of such images"),
+        (
+            (None, None, 1),
+            "(None, None, None, 1)",
+            "wrap it: x = keras.Input((H, W, 1)); keras.Model(x, model(x))",
+        ),
+        (
+            (20,),
+            "(None, 20)",
+            "wrap it: x = keras.Input((H, W, C)); keras.Model(x, model(keras.layers.Flatten()(x)))",
+        ),
     ],
 )
-def test_an_encoder_takes_images_of_one_size(input_shape, found):
+def test_an_encoder_takes_images_of_one_size(input_shape, found, advice):
     x = keras.Input(input_shape)
     assert refusal(keras.Model(x, layers.Rescaling(1.0)(x)), decoder()) == (
         f"encoder: expected an input (None, H, W, C), images of one size with 1 or 3 channels, channels last; "
-        f"found {found}; wrap it: x = keras.Input((H, W, C)); keras.Model(x, model(x))"
+        f"found {found}; {advice}"
+    )
+
+
+def take_advice(message, model):
+    """Run the code that a message advises for a model; return the resulting model."""
+    names = {"keras": keras, "model": model}
+    statement, expression = message.split("; wrap it: ")[1].split("; ")
+    exec(statement, names)
+    return eval(expression, names)
+
+
+@pytest.mark.parametrize("shape", [(64,), (192,), (8, 8), (1, 8, 8), (3, 8, 8)])
+def test_advised_wrapping_of_an_encoder_works(shape):
+    x = keras.Input(shape)
+    h = layers.Flatten()(x)
+    model = keras.Model(x, [layers.Dense(3)(h), layers.Dense(3)(h)])
+    image_shape = (8, 8, 3 if np.prod(shape) == 192 else 1)
+    wrapped = take_advice(refusal(model, decoder()), model)
+    assert source_of_models(wrapped, decoder(image_shape)).info.image_shape == image_shape
+
+
+@pytest.mark.parametrize("shape", [(64,), (1, 8, 8)])
+def test_advised_wrapping_of_a_decoder_works(shape):
+    flat = decoder(shape)
+    wrapped = take_advice(refusal(encoder(), flat), flat)
+    assert source_of_models(encoder(), wrapped).info.image_shape == SHAPE
+
+
+def test_swapped_models_are_refused():
+    assert refusal(decoder(), encoder()) == (
+        "encoder and decoder: expected an encoder of images and a decoder of latents, found inputs of (None, 3) and "
+        "(None, 8, 8, 1); swap the two models"
     )
 
 
@@ -67,10 +106,9 @@ def test_latents_and_images_must_fit_each_other():
     assert refusal(encoder(lambda h: [layers.Dense(3)(h), h]), decoder()) == (
         f"encoder: expected mean and logvar of (None, 3), the decoder's input, found (None, 3) and (None, 4); {together}"
     )
-    for shape, found in (((8, 8, 3), "(None, 8, 8, 3)"), ((64,), "(None, 64)")):
-        assert refusal(encoder(), decoder(shape)) == (
-            f"decoder: expected images of (None, 8, 8, 1), the encoder's input, found {found}; {together}"
-        )
+    assert refusal(encoder(), decoder((8, 8, 3))) == (
+        f"decoder: expected images of (None, 8, 8, 1), the encoder's input, found (None, 8, 8, 3); {together}"
+    )
 
 
 @pytest.mark.parametrize(

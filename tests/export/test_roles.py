@@ -14,7 +14,7 @@ from onnx.reference import ReferenceEvaluator
 import cvae_runtime
 import cvae_runtime.bundle
 import cvae_runtime.elbo
-from cvae_export import ExportConfig, ParityError, export
+from cvae_export import ExportConfig, export
 from cvae_export._build import _Builder
 from cvae_export._config import EXTRA_ROLES, OPSETS
 from cvae_export._convert import convert, finish
@@ -25,7 +25,7 @@ from cvae_export._scorer import _log_likelihood
 from cvae_export._source import source_of_run
 from cvae_export._verify import BUDGETS, check, compare, run_onnx
 from cvae_export.passes import PORTABLE
-from cvae_runtime import check_golden, posterior_noise, read_bundle, to_uint8
+from cvae_runtime import ParityError, check_golden, posterior_noise, read_bundle, to_uint8
 from cvae_train import CVAE, preprocess
 
 

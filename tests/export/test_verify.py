@@ -4,13 +4,12 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from cvae_export import ParityError
 from cvae_export._functions import FUNCTIONS
 from cvae_export._graph import Graph
 from cvae_export._reference import Reference, run_tensorflow
 from cvae_export._source import source_of_run
 from cvae_export._verify import BUDGETS, MeanElbo, check, compare, runs_of, table
-from cvae_runtime import PROVIDERS, BundleError, packaged_bundle
+from cvae_runtime import PROVIDERS, BundleError, ParityError, packaged_bundle
 from cvae_train import preprocess
 
 

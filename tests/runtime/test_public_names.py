@@ -26,6 +26,7 @@ NAMES = {
         "IntegrityError",
         "MissingExtraError",
         "Model",
+        "ParityError",
         "Posterior",
         "Provider",
         "ProviderError",

@@ -1,5 +1,6 @@
 """The bundle format: folder, manifest and golden vectors, read and checked before ONNX Runtime opens a graph."""
 
+from .describe_graph import describe_graph
 from .golden import Golden, GoldenCase, GoldenLatents, parse_golden
 from .manifest import MANIFEST_NAME, parse_manifest
 from .manifest_methods import LIKELIHOOD_OUTPUTS
@@ -37,6 +38,7 @@ __all__ = [
     "Training",
     "Verified",
     "choose_graph",
+    "describe_graph",
     "packaged_bundle",
     "parse_golden",
     "parse_manifest",

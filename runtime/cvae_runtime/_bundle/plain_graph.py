@@ -118,7 +118,7 @@ def _refusal(message: memoryview, kind: str) -> str | None:
     seen: set[int] = set()
     inputs: list[bytes] = []
     operator = b""
-    for field, wire_type, value in _fields(message):
+    for field, wire_type, value in fields(message):
         place = kind, field
         if place in _REFUSED:
             return _REFUSED[place]
@@ -157,20 +157,20 @@ def _quoted(value: memoryview) -> str:
     return f'"{text[:_LONGEST]}"'
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
+def fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
     """Yield field number, wire type and value of each field: an int for a varint, otherwise bytes."""
     position = 0
     while position < len(message):
-        tag, position = _varint(message, position)
+        tag, position = varint(message, position)
         if tag >= 1 << 32:  # parsers disagree on it
             raise ValueError("a field number of more than 29 bits")
         field, wire_type = tag >> 3, tag & 7
         if wire_type == _VARINT:
-            number, position = _varint(message, position)
+            number, position = varint(message, position)
             yield field, wire_type, number
             continue
         if wire_type == _BYTES:
-            size, position = _varint(message, position)
+            size, position = varint(message, position)
         elif wire_type in (_EIGHT, _FOUR):
             size = 8 if wire_type == _EIGHT else 4
         else:
@@ -181,7 +181,12 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
         position += size
 
 
-def _varint(message: memoryview, position: int) -> tuple[int, int]:
+def varint(message: memoryview, position: int) -> tuple[int, int]:
+    """Return the number at a position, and the position after it.
+
+    Raises:
+        ValueError: there is no number.
+    """
     number = shift = 0
     while True:
         if position >= len(message):

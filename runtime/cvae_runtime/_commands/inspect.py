@@ -1,21 +1,17 @@
-"""Descriptions of bundles and graphs for embedders, as JSON values and as text.
-
-TensorFlow is not needed. Without onnx, operators and parameters are missing; the manifest has all other facts.
-"""
+"""``cvae-inspect``: describe a bundle or a graph for embedders, as text or JSON."""
 
 import dataclasses
 import json
-import math
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cvae_runtime import Bundle, InputError, MissingExtraError
-from cvae_runtime.files import parse_json, refuse_special
-from cvae_runtime.system import printable_values, require
+import click
 
-_QUANTIZATION = ("QuantizeLinear", "DequantizeLinear")
+from .. import cli
+from .._bundle import Bundle, describe_graph, read_bundle
+from .._errors import InputError
+from .._system import parse_json, printable_values, refuse_special
 
 _FEED = {
     ("z", "float32"): "latents: standard normal draws for samples, or an encoder's means",
@@ -27,15 +23,30 @@ _FEED = {
 }
 
 
+@click.command()
+@click.argument("path", required=False, metavar="[BUNDLE|FILE.onnx]", type=click.Path(path_type=Path))
+@cli.json_option
+@cli.common_options
+def command(path: Path | None, as_json: bool, **_: bool) -> None:
+    """Describe a bundle or a single graph.
+
+    Prints inputs and what to feed, outputs, sizes, parameters, operators, opset, ELBO, and what the export verified.
+    The default is the packaged MNIST model.
+    """
+    report = inspect_bundle(read_bundle(path)) if path is None or path.is_dir() else inspect_file(path)
+    if as_json:
+        cli.print_json(report)
+    else:
+        print(describe(report))
+
+
 def inspect_bundle(bundle: Bundle) -> dict[str, Any]:
-    """Return a bundle's manifest, and what to feed, operators and parameters of each graph (null without onnx)."""
+    """Return a bundle's manifest, and what to feed, operators and parameters of each graph."""
     report = {"bundle": str(bundle.path), **dataclasses.asdict(bundle.manifest)}
     for graph in report["graphs"]:
+        found = describe_graph(bundle.files[graph["file"]])
         graph["feed"] = _feed(graph["inputs"], report["model"]["preprocessing"])
-        try:
-            graph.update(_count(_parse(bundle.files[graph["file"]], graph["file"])))
-        except MissingExtraError:
-            graph.update(operators=None, parameters=None)
+        graph |= {"operators": found.operators, "parameters": found.parameters}
     return report
 
 
@@ -44,56 +55,19 @@ def inspect_file(path: Path) -> dict[str, Any]:
 
     Raises:
         InputError: the file cannot be read, or is not an ONNX file.
-        MissingExtraError: onnx is not installed.
     """
     refuse_special(path)
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: expected a bundle or an .onnx file: {error.strerror}") from error
-    proto = _parse(data, str(path))
-
-    from ._graph import tensor_info
-
-    metadata = {entry.key: _value(entry.key, entry.value) for entry in proto.metadata_props}
-    inputs, outputs = (
-        [dataclasses.asdict(tensor_info(value)) for value in values]
-        for values in (proto.graph.input, proto.graph.output)
-    )
-    return {
-        "file": str(path),
-        "bytes": len(data),
-        "opset": next((entry.version for entry in proto.opset_import if entry.domain == ""), None),
-        "ir_version": proto.ir_version,
-        "inputs": inputs,
-        "outputs": outputs,
-        "feed": _feed(inputs, metadata.get("cvae.preprocessing")),
-        **_count(proto),
-        "metadata": metadata,
-    }
-
-
-def _parse(data: bytes, source: str) -> Any:
-    onnx = require("onnx", "export")
+        raise InputError(f"{path}: expected a bundle or an .onnx file: {error.strerror}; name another file") from error
     try:
-        proto = onnx.load_from_string(data)
-    except Exception as error:  # protobuf's exceptions differ from version to version
-        raise InputError(f"{source}: not an ONNX file, or a damaged one: {error}") from error
-    if not proto.graph.output:  # protobuf parses almost any bytes as an empty message
-        raise InputError(f"{source}: not an ONNX file: expected a graph with outputs, found none")
-    return proto
-
-
-def _count(proto: Any) -> dict[str, Any]:
-    """Count nodes by operator, and parameters: constants except scalars, shapes, indices, scales and zero points."""
-    scales = {name for node in proto.graph.node if node.op_type in _QUANTIZATION for name in node.input[1:]}
-    weights = [
-        tensor
-        for tensor in proto.graph.initializer
-        if tensor.dims and tensor.data_type != tensor.INT64 and tensor.name not in scales
-    ]
-    names = Counter(".".join(filter(None, (node.domain, node.op_type))) for node in proto.graph.node)
-    return {"operators": dict(sorted(names.items())), "parameters": sum(math.prod(tensor.dims) for tensor in weights)}
+        report = dataclasses.asdict(describe_graph(data))
+    except ValueError as error:
+        raise InputError(f"{path}: not an ONNX file, or a damaged one: {error}; name another file") from error
+    metadata = {key: _value(key, text) for key, text in report.pop("metadata").items()}
+    feed = _feed(report["inputs"], metadata.get("cvae.preprocessing"))
+    return {"file": str(path), "bytes": len(data), **report, "feed": feed, "metadata": metadata}
 
 
 def _value(key: str, text: str) -> Any:
@@ -122,18 +96,13 @@ def describe(report: Mapping[str, Any]) -> str:
     return "\n".join(_bundle_lines(shown) if "bundle" in shown else _file_lines(shown))
 
 
-def with_error(mean: float, stderr: float | None) -> str:
-    """Format a mean and its standard error; "-" without one."""
-    return f"{mean:.2f} +- {'-' if stderr is None else f'{stderr:.2f}'}"
-
-
 def _bundle_lines(report: Mapping[str, Any]) -> Iterator[str]:
     model, training, golden = report["model"], report["training"], report["golden"]
     yield f"{report['bundle']}: {_model(model)}"
     if training is None:
         yield "test ELBO      none: external models"
     else:
-        elbo = f"{with_error(training['test_elbo'], training['test_elbo_stderr'])} nats per image"
+        elbo = f"{cli.with_error(training['test_elbo'], training['test_elbo_stderr'])} nats per image"
         images = "one test image" if training["test_images"] == 1 else f"{training['test_images']:,} test images"
         yield f"test ELBO      {elbo}, over the {images} of {training['data']}"
     yield f"random         {model['rng']}"
@@ -164,15 +133,10 @@ def _graph_lines(graph: Mapping[str, Any], differences: Mapping[str, float]) -> 
             note = graph["feed"].get(name, "") if kind == "input" else difference
             shape = f"[{', '.join(map(str, tensor['shape']))}]"
             yield f"  {kind:12} {name:12} {tensor['dtype']:8} {shape:20} {note}".rstrip()
-    yield f"  size         {graph['bytes']:,} bytes, {_or_unknown(graph['parameters'], '{:,}')} parameters"
+    yield f"  size         {graph['bytes']:,} bytes, {graph['parameters']:,} parameters"
     yield f"  opset        {graph['opset']}, IR version {graph['ir_version']}"
-    operators = graph["operators"]
-    counts = (
-        "unknown: pip install 'cvae-toolkit[export]'"
-        if operators is None
-        else ", ".join(name if count == 1 else f"{name} x{count}" for name, count in operators.items())
-    )
-    yield f"  operators    {counts}"
+    operators = (name if count == 1 else f"{name} x{count}" for name, count in graph["operators"].items())
+    yield f"  operators    {', '.join(operators)}"
 
 
 def _model(model: Mapping[str, Any]) -> str:
@@ -184,3 +148,8 @@ def _model(model: Mapping[str, Any]) -> str:
 
 def _or_unknown(value: float | None, template: str) -> str:
     return "not measured" if value is None else template.format(value)
+
+
+def main() -> None:
+    """Entry point of ``cvae-inspect``."""
+    cli.run(command)

@@ -1,15 +1,52 @@
-"""Check of golden vectors on every provider and optimization level of ONNX Runtime, without TensorFlow."""
+"""``cvae-verify``: check a bundle's golden vectors on every provider and optimization level of ONNX Runtime."""
 
 import dataclasses
 import logging
 import math
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-from cvae_runtime import PROVIDERS, Bundle, BundleError, ProviderError, check_golden
-from cvae_runtime.bundle import GoldenResult
-from cvae_runtime.system import printable_values, require
+import click
 
-_log = logging.getLogger("cvae_export")
+from .. import cli
+from .._bundle import Bundle, read_bundle
+from .._engine import PROVIDERS, GoldenResult, check_golden
+from .._errors import BundleError, ParityError, ProviderError
+from .._system import printable_values, require
+
+_log = logging.getLogger("cvae_runtime")
+
+
+@click.command()
+@click.argument("bundle", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--provider", type=click.Choice([*PROVIDERS]), help="Run only on this provider.  [default: all that work here]"
+)
+@cli.json_option
+@cli.common_options
+def command(bundle: Path | None, provider: str | None, as_json: bool, quiet: bool, **_: bool) -> None:
+    """Verify a bundle on this machine.
+
+    BUNDLE is a folder written by cvae-export; the default is the packaged MNIST model. The command checks the
+    bundle's hashes, and its golden vectors on every installed provider at every optimization level of ONNX Runtime. If
+    an output disagrees, it exits with code 3. To compare a bundle with the run that it was exported from, use
+    cvae-export RUN --verify BUNDLE.
+    """
+    contents = read_bundle(bundle)
+    checks = check_everywhere(contents, provider)
+    failed = sum(not check.result.agrees for check in checks)
+    if as_json:
+        cli.print_json(
+            {"bundle": str(contents.path), "agrees": not failed, "golden": [_row(check) for check in checks]}
+        )
+    elif not quiet:
+        print(table(checks))
+    if failed:
+        raise ParityError(
+            f"{contents.path}: expected the outputs of its golden vectors, found {failed} of {len(checks)} that differ; "
+            f"use another --provider or version of ONNX Runtime, or export the bundle again"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,3 +117,20 @@ def table(checks: Sequence[Check]) -> str:
         name = f"{printable_values(result.file):26}{printable_values(result.output):34}"
         lines.append(f"{name}{where}{figures}{verdict}")
     return "\n".join(lines)
+
+
+def _row(check: Check) -> dict[str, Any]:
+    return {
+        "graph": check.result.file,
+        "output": check.result.output,
+        "provider": check.provider,
+        "worst_level": check.level,
+        "difference": check.result.difference,
+        "tolerance": check.result.atol,
+        "agrees": check.result.agrees,
+    }
+
+
+def main() -> None:
+    """Entry point of ``cvae-verify``."""
+    cli.run(command)

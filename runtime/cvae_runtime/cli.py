@@ -1,6 +1,8 @@
 """Shared parts of the console scripts: exit codes, messages, ``-v``, ``-q``, ``--version`` and help in sections."""
 
+import json
 import logging
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
@@ -49,6 +51,24 @@ def common_options(function: Decorated) -> Decorated:
     ):
         function = option(function)
     return function
+
+
+def json_option(function: Decorated) -> Decorated:
+    """Add ``--json`` as parameter ``as_json``: the command prints its result by `print_json` and no other text."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")(function)
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print an object on stdout as JSON; NaN and infinity, which JSON lacks, are null."""
+    print(json.dumps(_finite(value), indent=2, allow_nan=False, default=str))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def run(command: click.Command) -> NoReturn:

@@ -38,6 +38,12 @@ def tiny_data() -> Dataset:
 
 
 @pytest.fixture(scope="session")
+def misleading_data(tiny_data) -> Dataset:
+    """The tiny images with a validation set of their negatives, which the first epoch models best."""
+    return Dataset(tiny_data.train, tiny_data.test, validation=255 - tiny_data.test)
+
+
+@pytest.fixture(scope="session")
 def rgb_config() -> TrainConfig:
     """The same for pictures in colour."""
     model = ModelConfig(image_shape=(8, 8, 3), latent_dim=4, filters=(4, 6), likelihood="discretized-logistic-mixture")

@@ -6,14 +6,14 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from cvae_runtime import MissingExtraError, ParityError, cli, read_bundle
 from cvae_runtime.system import require
 from cvae_runtime.web import check_page, is_single_file, write_page
-from cvae_train import import_tensorflow
+from cvae_train import Checkpoint, import_tensorflow
 
 from ._config import (
     ATOL,
@@ -165,6 +165,12 @@ class _Output(_Range):
     "[default: where RUN found them; none for --encoder]",
 )
 @click.option(
+    "--checkpoint",
+    type=click.Choice(get_args(Checkpoint)),
+    help="Weights of RUN: best, of the epoch of best validation ELBO, or last, of the last complete epoch.  "
+    "[default: best if RUN has a validation set, otherwise last]",
+)
+@click.option(
     "--atol",
     type=float,
     default=ATOL,
@@ -184,6 +190,7 @@ def command(
     target: Path | None,
     bundle: Path | None,
     data: str | None,
+    checkpoint: Checkpoint | None,
     overwrite: bool,
     web: Path | None,
     as_json: bool,
@@ -191,9 +198,9 @@ def command(
     verbose: bool,
     **options: Any,
 ) -> None:
-    """Export a finished run, or a pair of Keras models, as an ONNX bundle.
+    """Export a run, or a pair of Keras models, as an ONNX bundle.
 
-    RUN is a folder written by cvae-train. To export other Keras models, pass --encoder and --decoder instead.
+    RUN is a folder written by cvae-train; a run that was stopped has its last complete epoch. To export other Keras models, pass --encoder and --decoder instead.
 
     The command compares the outputs of TensorFlow and of the exported graphs on every test image, or on seeded
     inputs for --encoder without --data. If a difference exceeds the tolerance, it writes nothing and exits with
@@ -211,7 +218,9 @@ def command(
         raise click.UsageError(
             f"expected either RUN, or --encoder and --decoder with their options; found {', '.join(given) or 'neither'}"
         )
-    elif web is not None:  # an export takes minutes, so check first
+    if checkpoint is not None and run is None:
+        raise click.UsageError("--checkpoint chooses weights of RUN, found --encoder and --decoder: leave it out")
+    if bundle is None and web is not None:  # an export takes minutes, so check first
         if web.resolve() == target.resolve():
             raise click.UsageError(f"--onnx and --web: expected two different paths, found {target} for both")
         check_page(web, single_file=is_single_file(web), overwrite=overwrite)
@@ -233,7 +242,7 @@ def command(
     if run is None:
         result = export_models(target=target, config=config, **pair_options, **common)
     else:
-        result = export(run, target, config, **common)
+        result = export(run, target, config, checkpoint=checkpoint, **common)
     if not quiet and not as_json:
         print(_report(result), file=sys.stderr)
     if web is not None:

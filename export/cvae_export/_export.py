@@ -21,7 +21,7 @@ from cvae_runtime.bundle import (
     Training,
 )
 from cvae_runtime.files import new_folder, refuse_existing_folder, write_file
-from cvae_train import Dataset
+from cvae_train import Checkpoint, Dataset
 
 from ._build import SkippedGraph, build, count_graphs
 from ._config import ATOL, DecoderOutput, ExportConfig, Range
@@ -73,27 +73,29 @@ def export(
     config: ExportConfig | None = None,
     *,
     data: str | Path | None = None,
+    checkpoint: Checkpoint | None = None,
     overwrite: bool = False,
     quiet: bool = False,
 ) -> ExportResult:
-    """Export a finished run as a bundle, verified on its whole test set.
+    """Export a run as a bundle, verified on its whole test set.
 
     Args:
         run: the run folder.
         target: the bundle's folder; on an error nothing is written.
         config: which graphs to write; None: the default `ExportConfig`.
         data: the images that the run was trained on, if they have moved since.
+        checkpoint: "best" or "last"; see `cvae_train.load_run`, which also loads runs that were stopped.
         overwrite: replace an existing bundle.
         quiet: show no progress.
 
     Raises:
-        InputError: the run is not finished, or its images are missing or have another fingerprint.
+        InputError: the run has no such checkpoint, or its images are missing or have another fingerprint.
         TargetExistsError: the target exists, and ``overwrite`` is false or it holds anything but a bundle.
         ConversionError: the opset lacks an operator.
         ParityError: a graph differs from the trained model by more than its tolerance.
     """
     refuse_existing_folder(Path(target), BUNDLE_LAYOUT, overwrite)
-    source = source_of_run(run, data, quiet=quiet)
+    source = source_of_run(run, data, checkpoint=checkpoint, quiet=quiet)
     return _export(source, Path(target), config or ExportConfig(), overwrite=overwrite, quiet=quiet)
 
 

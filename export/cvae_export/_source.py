@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cvae_runtime.bundle import ModelInfo, Preprocessing
 from cvae_runtime.random import RNG_NAME
-from cvae_train import RunFolder, load_run, preprocess
+from cvae_train import Checkpoint, RunFolder, load_run, preprocess
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,14 +40,18 @@ class ExportSource:
     training: Mapping[str, Any] | None
 
 
-def source_of_run(run: str | Path, data: str | Path | None = None, *, quiet: bool = False) -> ExportSource:
-    """Return the model and the test images of a finished run.
+def source_of_run(
+    run: str | Path, data: str | Path | None = None, *, checkpoint: Checkpoint | None = None, quiet: bool = False
+) -> ExportSource:
+    """Return the model and the test images of a run; see `cvae_train.load_run` for ``checkpoint``.
 
     Raises:
-        InputError: the run is not finished, or its images are missing or have another fingerprint.
+        InputError: the run has no such checkpoint, or its images are missing or have another fingerprint.
     """
-    result = load_run(run)
+    result = load_run(run, checkpoint)
     folder = RunFolder(result.path)
+    course = folder.read_course()
+    lineage = {} if course.start is None else {"start": course.to_json()["start"], "freeze": course.freeze}
     _, source = folder.read_config()
     test_images = folder.load_test(data, quiet=quiet)
     config, binarize_at = result.config, result.config.binarize_at
@@ -69,7 +73,7 @@ def source_of_run(run: str | Path, data: str | Path | None = None, *, quiet: boo
         test_images=test_images,
         calibration_images=lambda: folder.load_train(data, quiet=quiet),
         training={
-            "config": config.to_json(),
+            "config": {**config.to_json(), **lineage},
             "data": Path(source.source).name,
             "test_images": source.test_images,
         },

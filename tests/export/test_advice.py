@@ -71,20 +71,25 @@ def stopped(tmp_path, shell, monkeypatch):
     return tmp_path / "a run"
 
 
-@pytest.mark.parametrize("command", ["cvae-evaluate -q --samples 2 {}", "cvae-export -q {} --onnx {}-bundle"])
-def test_advised_line_resumes_a_stopped_run(shell, stopped, command):
+@pytest.mark.parametrize("command", ["cvae-evaluate --samples 2 {}", "cvae-export {} --onnx {}-bundle"])
+def test_a_stopped_run_is_used_and_the_advised_line_finishes_it(shell, stopped, command, caplog):
     line = command.replace("{}", shlex.quote(str(stopped)), 1).replace("{}-bundle", shlex.quote(f"{stopped}-bundle"))
-    code, err = shell(line)
-    said, advice = err.removesuffix("\n").split("; resume it with: ")
-    assert (code, said) == (1, f"Error: {stopped}: expected a finished run, found one that was stopped")
-    code, err = shell(advice)
-    assert (code, RunFolder(stopped).finished) == (0, True)
-    assert shell(line) == (0, "")
+    caplog.clear()
+    assert shell(line)[0] == 0
+    (warning,) = [r.getMessage() for r in caplog.records if r.name == "cvae_train" and r.levelname == "WARNING"]
+    said, advice = warning.split(" To finish the run, resume it with: ")
+    assert said == f"{stopped}: stopped after epoch 1 of 2; these are the weights of epoch 1."
+    assert shell(advice)[0] == 0
+    assert RunFolder(stopped).finished
+    caplog.clear()
+    assert shell(f"{line} --overwrite")[0] == 0
+    assert [r.getMessage() for r in caplog.records if r.name == "cvae_train"] == []
 
 
 def test_a_stopped_run_on_mnist_needs_no_data(trained, tmp_path):
     run = shutil.copytree(trained.path, tmp_path / "run")
-    (run / "weights.npz").unlink()
+    for name in ("weights.npz", "checkpoint.npz"):
+        (run / name).unlink()
     text = (run / "config.json").read_text()
     (run / "config.json").write_text(re.sub(r'"source": "[^"]*"', '"source": "mnist"', text))
     from cvae_train import load_run

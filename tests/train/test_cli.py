@@ -187,6 +187,24 @@ def test_what_was_said_of_pictures_in_colour_is_not_replaced(cvae_train, rgb_arc
     assert not (tmp_path / "run").exists()
 
 
+def test_the_best_epoch_and_overfitting_are_printed_at_the_end(cvae_train, tmp_path, misleading_data):
+    parts = {"x_train": misleading_data.train, "x_test": misleading_data.test, "x_val": misleading_data.validation}
+    np.savez(tmp_path / "set.npz", **parts)
+    code, err = cvae_train(tmp_path / "set.npz", "--run", tmp_path / "run", *SMALL, "--learning-rate", 0.01)
+    first, last = read_history(tmp_path / "run/history.csv")
+    assert (code, err.splitlines()[-2:]) == (
+        0,
+        [
+            (
+                f"warning: overfitting: the validation ELBO fell from {first.validation_elbo:.2f} at epoch 1 to "
+                f"{last.validation_elbo:.2f} at epoch 2, and the weights of epoch 1 are kept; try more images, fewer "
+                f"--epochs, --patience 5, or a smaller --latent-dim"
+            ),
+            (f"{tmp_path / 'run'}: epoch 1 of 2 (best validation ELBO), test ELBO {first.elbo:.2f} nats per image"),
+        ],
+    )
+
+
 WARNING = (
     "warning: posterior collapse: the test KL is {:.2g} nats, so latents hold no information; "
     "try --kl-warmup-epochs 10, or --objective analytic-kl --free-bits 0.1, or a smaller --latent-dim"

@@ -42,11 +42,30 @@ def test_an_evaluation_is_replaced_only_when_asked(cvae_evaluate, run):
     assert cvae_evaluate(run.path, "--samples", 2, "-q", "--overwrite") == (0, "")
 
 
-def test_an_unfinished_run_is_refused(cvae_evaluate, run):
+def test_a_run_that_was_stopped_is_evaluated(cvae_evaluate, run):
     (run.path / "weights.npz").unlink()
-    code, err = cvae_evaluate(run.path)
-    assert code == 1
-    assert err.startswith(f"Error: {run.path}: expected a finished run, found one that was stopped; resume it with")
+    code, err = cvae_evaluate(run.path, "--samples", 2)
+    assert (code, f"{run.path}: epoch 3" in err.splitlines()) == (0, True)
+    written = json.loads((run.path / "evaluation.json").read_text())
+    assert (written["epoch"], written["elbo"]) == (3, pytest.approx(run.history[-1].elbo, abs=1e-3))
+
+
+def test_json_is_all_of_stdout(whole_console, run):
+    code, out, err = whole_console(command, "cvae-evaluate", run.path, "--samples", 2, "--json")
+    printed = json.loads(out)
+    assert (code, printed.pop("run"), "13 test images" in err) == (0, str(run.path), True)
+    assert printed == json.loads((run.path / "evaluation.json").read_text())
+    again = whole_console(command, "cvae-evaluate", run.path, "--samples", 2, "--json", "-q", "--overwrite")
+    assert again == (0, out, "")
+
+
+def test_a_run_without_a_validation_set_has_no_best(cvae_evaluate, run):
+    message = (
+        f"Error: {run.path}: expected a run that keeps its best epoch, found one without a validation set; "
+        f"pass --checkpoint last\n"
+    )
+    assert cvae_evaluate(run.path, "--checkpoint", "best", "-q") == (1, message)
+    assert cvae_evaluate(run.path, "--checkpoint", "last", "--samples", 2, "-q") == (0, "")
 
 
 def test_no_samples_are_refused(cvae_evaluate, run):

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from ._config import PRESETS, ModelConfig, TrainConfig, read_config
 from ._data import DataOptions, Dataset, load_data
-from ._run import Callback, DataInfo, EpochRecord, RunFolder, RunResult, read_history
+from ._run import Callback, Checkpoint, Course, DataInfo, EpochRecord, RunFolder, RunResult, Start, read_history
 from ._tensorflow import import_tensorflow
 
 if TYPE_CHECKING:
     from ._evaluate import Evaluation, evaluate
+    from ._load import load_run
     from ._loop import DivergedError, WorkerLostError
     from ._model import CVAE, preprocess
     from ._tensorboard import TensorBoard
-    from ._train import load_run, train
+    from ._train import train
 
 _NEED_TENSORFLOW = {
     "CVAE": "_model",
@@ -30,7 +31,7 @@ _NEED_TENSORFLOW = {
     "TensorBoard": "_tensorboard",
     "WorkerLostError": "_loop",
     "evaluate": "_evaluate",
-    "load_run": "_train",
+    "load_run": "_load",
     "preprocess": "_model",
     "train": "_train",
 }
@@ -39,6 +40,8 @@ __all__ = [
     "CVAE",
     "PRESETS",
     "Callback",
+    "Checkpoint",
+    "Course",
     "DataInfo",
     "DataOptions",
     "Dataset",
@@ -48,6 +51,7 @@ __all__ = [
     "ModelConfig",
     "RunFolder",
     "RunResult",
+    "Start",
     "TensorBoard",
     "TrainConfig",
     "WorkerLostError",

@@ -18,11 +18,12 @@ from ._config import (
     Likelihood,
     Objective,
     Precision,
+    TrainConfig,
     read_config,
     residual_filters,
 )
 from ._data import EMBEDDED, DataOptions, load_data
-from ._run import RunFolder
+from ._run import Part, RunFolder
 from ._tensorflow import import_tensorflow
 
 _FRACTION = click.FloatRange(0, 1, min_open=True, max_open=True)
@@ -53,9 +54,15 @@ def _likelihood_for_colour(resumed: Path | None) -> Likelihood:
     return LIKELIHOOD_OF_LEVELS if found == "bernoulli" else found
 
 
+def _with_model_of(recipe: TrainConfig, run: Path) -> TrainConfig:
+    """Replace the model of a recipe, and the form of the pixels that it needs, with those of a run."""
+    config, _ = RunFolder(run).read_config()
+    return dataclasses.replace(recipe, model=config.model, binarize=config.binarize)
+
+
 _SECTIONS = {
     "Images": ("image_size", "channels", "test_fraction", "skip_bad", "memory_limit"),
-    "Run": ("run", "resume", "overwrite", "seed", "tensorboard"),
+    "Run": ("run", "resume", "overwrite", "start_from", "freeze", "seed", "tensorboard"),
     "Recipe (the preset sets the defaults)": (
         "preset",
         "config",
@@ -157,8 +164,21 @@ _SECTIONS = {
 )
 @click.option("--seed", type=int, help="Random seed, an unsigned 64-bit integer. It determines the run.")
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard event files into the run folder.")
-@click.option("--resume", is_flag=True, help="Resume the run in the folder, or start one if there is none.")
+@click.option(
+    "--from",
+    "start_from",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Start from the weights of another run, in all layers of the same shape. Its model is the default.",
+)
+@click.option("--freeze", type=click.Choice(get_args(Part)), help="With --from: do not train this part of the model.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Resume the run in the folder, or start one if there is none. With more --epochs, continue a finished run.",
+)
 @click.option("--overwrite", is_flag=True, help="Delete the run in the folder and start again.")
+@cli.json_option
 @cli.common_options
 def command(
     data: str,
@@ -170,9 +190,12 @@ def command(
     run: Path | None,
     preset: str | None,
     config: Path | None,
+    start_from: Path | None,
+    freeze: Part | None,
     resume: bool,
     overwrite: bool,
     tensorboard: bool,
+    as_json: bool,
     quiet: bool,
     verbose: bool,
     **changes: Any,
@@ -195,6 +218,8 @@ def command(
         raise click.UsageError("--resume continues a run and --overwrite deletes it: give one of them")
     if preset is not None and config is not None:
         raise click.UsageError("--preset and --config both set the recipe: give one of them")
+    if freeze is not None and start_from is None:
+        raise click.UsageError("--freeze needs --from RUN, whose weights it keeps")
     if run is None and (resume or overwrite):
         raise click.UsageError("--resume and --overwrite need --run DIR")
     changes = {name: value for name, value in changes.items() if value is not None}
@@ -207,6 +232,8 @@ def command(
         quiet=quiet,
     )
     recipe = PRESETS[preset or "notebook"] if config is None else read_config(config)
+    if start_from is not None and config is None:
+        recipe = _with_model_of(recipe, run if resume and run and RunFolder(run).config.is_file() else start_from)
     if changes.get("likelihood", "bernoulli") != "bernoulli":
         changes.setdefault("binarize", "none")
     elif "likelihood" not in changes and images.image_shape[2] == 3 and recipe.model.likelihood == "bernoulli":
@@ -229,12 +256,24 @@ def command(
         from ._tensorboard import TensorBoard
 
         callbacks.append(TensorBoard(images.test))
-    result = train(recipe, images, run, resume=resume, overwrite=overwrite, quiet=quiet, callbacks=callbacks)
+    result = train(
+        recipe,
+        images,
+        run,
+        resume=resume,
+        overwrite=overwrite,
+        quiet=quiet,
+        start_from=start_from,
+        freeze=freeze,
+        callbacks=callbacks,
+    )
     if not quiet:
-        kept = result.kept
         for warning in result.warnings:
             print(f"warning: {warning}", file=sys.stderr)
-        print(f"{result.path}: epoch {kept.epoch}, test ELBO {kept.elbo:.2f} nats per image", file=sys.stderr)
+        elbo = f"test ELBO {result.kept.elbo:.2f} nats per image"
+        print(f"{result.path}: {result.describe_epoch()}, {elbo}", file=sys.stderr)
+    if as_json:
+        cli.print_json(result.to_json())
 
 
 def main() -> None:

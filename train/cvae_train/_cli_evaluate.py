@@ -2,13 +2,14 @@
 
 import sys
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from cvae_runtime import cli
 from cvae_runtime.files import refuse_existing, write_file
 
-from ._run import RunFolder, write_json
+from ._run import Checkpoint, RunFolder, write_json
 from ._tensorflow import import_tensorflow
 
 
@@ -21,12 +22,27 @@ from ._tensorflow import import_tensorflow
 @click.option(
     "--data", type=click.Path(path_type=Path), help="Where the run's images are now.  [default: where they were]"
 )
+@click.option(
+    "--checkpoint",
+    type=click.Choice(get_args(Checkpoint)),
+    help="Weights: best, of the epoch of best validation ELBO, or last, of the last complete epoch.  "
+    "[default: best if the run has a validation set, otherwise last]",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an existing evaluation.")
+@cli.json_option
 @cli.common_options
 def command(
-    run: Path, samples: int, images: int | None, data: Path | None, overwrite: bool, quiet: bool, verbose: bool
+    run: Path,
+    samples: int,
+    images: int | None,
+    data: Path | None,
+    checkpoint: Checkpoint | None,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
 ) -> None:
-    """Evaluate a finished run on its test set.
+    """Evaluate a run on its test set. The run may have been stopped.
 
     Prints the ELBO and its terms, the importance-weighted bound, and statistics of the latents. Writes them to
     evaluation.json in the run folder, and to evaluation.png with sample images.
@@ -39,19 +55,25 @@ def command(
     import_tensorflow(verbose=verbose, extra="train")
 
     from ._evaluate import evaluate
+    from ._load import load_run
     from ._panel import draw_panel
-    from ._train import load_run
 
-    result = load_run(run)
+    result = load_run(run, checkpoint)
     binarize_at = result.config.binarize_at
     with click.progressbar(length=len(test), label="importance samples", file=sys.stderr, hidden=quiet) as bar:
         evaluation = evaluate(
             result.model, test, binarize_at, samples=samples, on_images=lambda done: bar.update(done - bar.pos)
         )
-    write_json(folder.evaluation, evaluation.to_json())
-    write_file(folder.evaluation_picture, draw_panel(result.model, test, binarize_at, result.history, evaluation))
+    fields = {"epoch": result.epoch, **evaluation.to_json()}
+    write_json(folder.evaluation, fields)
+    write_file(
+        folder.evaluation_picture,
+        draw_panel(result.model, test, binarize_at, result.history, result.epoch, evaluation),
+    )
     if not quiet:
-        print(evaluation.table(), file=sys.stderr)
+        print(f"{run}: {result.describe_epoch()}", evaluation.table(), sep="\n", file=sys.stderr)
+    if as_json:
+        cli.print_json({"run": str(run), **fields})
 
 
 def main() -> None:

@@ -24,11 +24,16 @@ def draw_panel(
     images: NDArray[np.uint8],
     binarize_at: int | None,
     history: Sequence[EpochRecord],
+    epoch: int,
     evaluation: Evaluation,
 ) -> bytes:
-    """Draw the panel as PNG; with two latent dimensions it shows the manifold instead of traversals."""
+    """Draw the panel as PNG; with two latent dimensions it shows the manifold instead of traversals.
+
+    ``epoch`` is the one whose weights the model has.
+    """
     return draw(
-        (12.0, 7.2), lambda figure: _paint(figure.subplots(2, 3), model, images, binarize_at, history, evaluation)
+        (12.0, 7.2),
+        lambda figure: _paint(figure.subplots(2, 3), model, images, binarize_at, history, epoch, evaluation),
     )
 
 
@@ -38,9 +43,10 @@ def _paint(
     images: NDArray[np.uint8],
     binarize_at: int | None,
     history: Sequence[EpochRecord],
+    epoch: int,
     evaluation: Evaluation,
 ) -> None:
-    draw_elbo_curve(axes[0, 0], history)
+    draw_elbo_curve(axes[0, 0], history, epoch)
     _draw_kl(axes[0, 1], evaluation)
     x = preprocess(images[:PAIRS], binarize_at).numpy()
     _show(axes[0, 2], np.concatenate([x, _reconstruct(model, x)]), len(x), "reconstructions")

@@ -1,4 +1,4 @@
-"""Train a model, resume a run, and load a finished one."""
+"""Train a model, and resume or continue a run."""
 
 import contextlib
 import dataclasses
@@ -6,16 +6,18 @@ import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cvae_runtime import InputError, prior_latents
-from cvae_runtime.files import move_file, write_file
+from cvae_runtime.files import write_file
 from cvae_runtime.images import read_image, read_npz
 
 from ._config import TrainConfig
 from ._data import Dataset, describe_images, load_data
+from ._load import Source, load_run, read_source
 from ._loop import (
     Cluster,
     Compute,
@@ -27,31 +29,33 @@ from ._loop import (
     load_weights,
     save_checkpoint,
     save_weights,
+    take_weights,
 )
 from ._model import CVAE
 from ._run import (
     COLUMNS,
     SAMPLES,
     Callback,
+    Course,
     DataInfo,
     EpochRecord,
+    Part,
     Plan,
     RunFolder,
     RunResult,
-    check_finished,
+    Start,
     describe_environment,
     gif_epochs,
     history_of,
     history_table,
-    kept_epoch,
-    read_history,
     sample_picture,
-    stops_early,
     write_elbo_curve,
     write_gif,
     write_history,
 )
 from ._tensorflow import op_determinism
+
+_PARTS: tuple[Part | None, ...] = (None, *get_args(Part))
 
 _log = logging.getLogger("cvae_train")
 
@@ -64,6 +68,8 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     quiet: bool = False,
+    start_from: str | Path | None = None,
+    freeze: Part | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> RunResult:
     """Train a model and write config, history, checkpoint, sample images and weights to a run folder.
@@ -74,13 +80,18 @@ def train(
         run: the run folder; default: ``runs/0001`` or the next free number.
         resume: continue the run in that folder from its last complete epoch, if there is one. The result equals that of
             an uninterrupted run: towers, threads and precision stay the same, even on fewer cores. On a different kind
-            of device this is impossible, and a warning is logged.
+            of device this is impossible, and a warning is logged. A finished run is continued if ``config`` has more
+            epochs: with its optimizer, and with a learning-rate schedule for the added epochs alone.
         overwrite: delete the run in that folder first. A folder that is not a run is not deleted.
         quiet: show no progress.
+        start_from: folder of a run whose weights this run starts from, where names and shapes of the layers agree. To
+            resume, it may be left out.
+        freeze: the part of the model that keeps the weights of ``start_from``, "encoder" or "decoder".
         callbacks: called at the start and end of the run and after each epoch.
 
     Raises:
-        InputError: data and config do not match, or the folder holds a run with other settings.
+        InputError: data and config do not match, or the folder holds a run with other settings; or no layer of
+            ``start_from`` fits, or one of the frozen part does not.
         TargetExistsError: the folder holds a run, and neither resume nor overwrite is set.
         DivergedError: the loss became infinite or NaN.
         WorkerLostError: another worker of the cluster ended.
@@ -94,16 +105,24 @@ def train(
         )
     lines = describe_images(config, data)
     folder = RunFolder(Path(run) if run is not None else _next_free(Path("runs")))
-    begun = folder.read_plan() if resume and folder.config.is_file() else None
+    resumed = resume and folder.config.is_file()
+    begun = folder.read_plan() if resumed else None
+    if freeze is not None and start_from is None and not resumed:
+        raise InputError(
+            f"freeze: expected start_from, whose weights are frozen, found freeze {freeze!r} alone; set it"
+        )
     compute = choose_compute(config.precision, config.batch_size, begun)
     cluster = join_cluster()
     with cluster.detect_lost_workers(), op_determinism(config.deterministic), contextlib.ExitStack() as stack:
         info = DataInfo.of(data)
-        cluster.check_agreement(f"{config} {info.fingerprint} {compute.precision}")
+        cluster.check_agreement(f"{config} {info.fingerprint} {compute.precision} {freeze}")
         # All workers must divide an epoch into the same chunks, which depend on the number of towers.
         compute = dataclasses.replace(compute, towers=int(cluster.broadcast_number(compute.towers)))
         plan = Plan(**dataclasses.asdict(compute), replicas=cluster.replicas, workers=cluster.workers)
-        prepared = folder.prepared(config, info, describe_environment(), plan, resume=resume, overwrite=overwrite)
+        start, source = _read_start(folder, config, start_from, freeze, resumed=resumed)
+        prepared = folder.prepared(
+            config, info, describe_environment(), plan, resume=resume, overwrite=overwrite, start=start, freeze=freeze
+        )
         cluster.run_on_chief(lambda: stack.enter_context(prepared))
         if cluster.broadcast_number(cluster.chief and folder.finished):
             return _finished(folder, config, cluster)
@@ -115,8 +134,11 @@ def train(
                 *begun.differences(plan),
             )
         # Only variables need the scope; Keras's optimizers must be called outside of it.
+        course = _share_course(folder.read_course() if cluster.chief else Course(), cluster)
         with cluster.strategy.scope():
-            loop = Loop(config, data, compute, cluster)
+            loop = Loop(config, data, compute, cluster, freeze=course.freeze, begun_after=course.begun_after)
+        if source is not None:
+            take_weights(loop.model, source.arrays)
         history = _continue(folder, loop, cluster)
         listeners = callbacks if cluster.chief else ()
         for callback in listeners:
@@ -124,11 +146,15 @@ def train(
         with Progress(config.epochs, loop.train_count, quiet=quiet or not cluster.chief) as progress:
             for line in (*lines, _describe(compute, cluster)):
                 progress.print(line)
-            _run_epochs(folder, loop, history, progress, listeners)
+            if source is not None:
+                progress.print(source.describe())
+            if history and len(history) == course.begun_after:
+                progress.print(f"continues after epoch {len(history)}, until epoch {config.epochs}")
+            _run_epochs(folder, loop, course, history, progress, listeners)
         if cluster.chief:
             _finish(folder, loop, history)
         cluster.broadcast_variables(loop.model.variables)
-        result = RunResult(folder.path, config, history, loop.model)
+        result = RunResult(folder.path, config, history, loop.model, course.kept_epoch(history))
         for callback in listeners:
             callback.on_train_end(result)
         return result
@@ -144,23 +170,48 @@ def _describe(compute: Compute, cluster: Cluster) -> str:
 
 def _finished(folder: RunFolder, config: TrainConfig, cluster: Cluster) -> RunResult:
     """Load a run that is already finished, on every worker."""
-    result = load_run(folder.path) if cluster.chief else RunResult(folder.path, config, [], CVAE(config.model))
+    result = load_run(folder.path) if cluster.chief else RunResult(folder.path, config, [], CVAE(config.model), 0)
     cluster.broadcast_variables(result.model.variables)
-    return dataclasses.replace(result, history=_share_history(result.history, cluster))
+    epoch = int(cluster.broadcast_number(result.epoch))
+    return dataclasses.replace(result, history=_share_history(result.history, cluster), epoch=epoch)
 
 
-def load_run(path: str | Path) -> RunResult:
-    """Read a finished run.
+def _read_start(
+    folder: RunFolder, config: TrainConfig, start_from: str | Path | None, freeze: Part | None, *, resumed: bool
+) -> tuple[Start | None, Source | None]:
+    """Return the record of the weights that the run starts from, and the weights if they are still needed.
 
     Raises:
-        InputError: the folder does not hold a finished run.
+        InputError: the arguments differ from the record of the run to resume, or as `read_source`.
     """
-    folder = RunFolder(Path(path))
-    config, _ = folder.read_config()
-    check_finished(folder)
-    model = CVAE(config.model)
-    load_weights(folder.weights, model)
-    return RunResult(folder.path, config, read_history(folder.history), model)
+    if not resumed:
+        source = None if start_from is None else read_source(start_from, config, freeze)
+        return (None if source is None else source.start), source
+    course = folder.read_course()
+    recorded = course.start
+    found = (None if start_from is None else Path(start_from).resolve().name, freeze)
+    expected = (None if recorded is None else recorded.run, course.freeze)
+    if found not in ((None, None), expected):
+        raise InputError(
+            f"{folder.path}: expected --from {expected[0]} --freeze {expected[1]}, as the run was started with, found "
+            f"--from {found[0]} --freeze {found[1]}; leave both out, or choose another folder"
+        )
+    if recorded is None or folder.checkpoint.exists():
+        return recorded, None
+    source = None if start_from is None else read_source(start_from, config, freeze)
+    if source is None or source.start != recorded:
+        raise InputError(
+            f"{folder.path}: expected --from with the weights of {recorded.run} that have the SHA-256 "
+            f"{recorded.weights_sha256}, since the run was stopped before it saved them; start again with --overwrite"
+        )
+    return recorded, source
+
+
+def _share_course(course: Course, cluster: Cluster) -> Course:
+    """Send what the epochs depend on from the chief's course to every worker."""
+    numbers = (course.keeps_best, course.begun_after, _PARTS.index(course.freeze))
+    keeps_best, begun_after, part = (int(cluster.broadcast_number(number)) for number in numbers)
+    return Course(bool(keeps_best), (begun_after,) if begun_after else (), freeze=_PARTS[part])
 
 
 def _continue(folder: RunFolder, loop: Loop, cluster: Cluster) -> list[EpochRecord]:
@@ -169,6 +220,7 @@ def _continue(folder: RunFolder, loop: Loop, cluster: Cluster) -> list[EpochReco
     if cluster.chief and folder.checkpoint.exists():
         history = load_checkpoint(folder.checkpoint, loop.model, loop.optimizer)
         _check_resumable(folder, loop, history)
+        _save_best(folder, loop, history)  # a run may end between its checkpoint and this
     elif cluster.chief:
         _save_epoch(folder, loop, history)
     cluster.broadcast_variables([*loop.model.variables, *loop.optimizer.variables])
@@ -180,7 +232,7 @@ def _check_resumable(folder: RunFolder, loop: Loop, history: Sequence[EpochRecor
     try:
         for epoch in gif_epochs(len(history)):
             read_image(folder.sample(epoch), str(folder.sample(epoch)))
-        if loop.config.patience and history:
+        if folder.read_course().kept_epoch(history) < len(history):
             read_npz(folder.best, [variable.path for variable in loop.model.variables])
     except InputError as error:
         raise InputError(f"{error}; restore the file, or start again with --overwrite") from error
@@ -194,11 +246,16 @@ def _share_history(history: Sequence[EpochRecord], cluster: Cluster) -> list[Epo
 
 
 def _run_epochs(
-    folder: RunFolder, loop: Loop, history: list[EpochRecord], progress: Progress, listeners: Sequence[Callback]
+    folder: RunFolder,
+    loop: Loop,
+    course: Course,
+    history: list[EpochRecord],
+    progress: Progress,
+    listeners: Sequence[Callback],
 ) -> None:
     """Train until the last epoch or until early stopping; append a record per epoch to ``history``."""
     config = loop.config
-    while len(history) < config.epochs and not stops_early(history, config.patience):
+    while len(history) < config.epochs and not course.stops_early(history, config.patience):
         epoch = len(history) + 1
         progress.begin_epoch(epoch)
         history.append(_run_epoch(loop, epoch, progress))
@@ -224,29 +281,38 @@ def _run_epoch(loop: Loop, epoch: int, progress: Progress) -> EpochRecord:
 
 def _save_epoch(folder: RunFolder, loop: Loop, history: Sequence[EpochRecord]) -> NDArray[np.float32]:
     """Save the last epoch of the history; return its samples."""
-    # A resumed run starts from the checkpoint. The other files of the epoch are therefore written before it, and
-    # history.csv, which only repeats it, after it. Writing any of them again gives the same bytes.
+    # A resumed run starts from the checkpoint. The picture of the epoch is therefore written before it, and the files
+    # that repeat a part of it, after it. Writing any of them again gives the same bytes.
     config, epoch = loop.config, len(history)
     latents = prior_latents(config.seed, 0, SAMPLES, config.model.latent_dim)
     with loop.averaged():
         samples = loop.decode(latents)
         write_file(folder.sample(epoch), sample_picture(samples))
-        if config.patience and kept_epoch(history, config.patience) == epoch:
-            save_weights(folder.best, loop.model)
     save_checkpoint(folder.checkpoint, loop.model, loop.optimizer, history)
+    _save_best(folder, loop, history)
     write_history(folder.history, history)
     return samples
 
 
+def _save_best(folder: RunFolder, loop: Loop, history: Sequence[EpochRecord]) -> None:
+    """Save the weights of the last epoch if the run keeps its best epoch and this is the one."""
+    course = folder.read_course()
+    if course.has_best(history) and course.kept_epoch(history) == len(history):
+        with loop.averaged():
+            save_weights(folder.best, loop.model)
+
+
 def _finish(folder: RunFolder, loop: Loop, history: Sequence[EpochRecord]) -> None:
+    kept = folder.read_course().kept_epoch(history)
     write_history(folder.history, history)
-    write_elbo_curve(folder.elbo_curve, history)
+    write_elbo_curve(folder.elbo_curve, history, kept)
     write_gif(folder.gif, [folder.sample(epoch) for epoch in gif_epochs(len(history))])
-    if loop.config.patience:
-        move_file(folder.best, folder.weights)
+    if kept < len(history):
+        load_weights(folder.best, loop.model)
+        save_weights(folder.weights, loop.model, len(history))
     else:
         with loop.averaged():
-            save_weights(folder.weights, loop.model)
+            save_weights(folder.weights, loop.model, len(history))
     load_weights(folder.weights, loop.model)
 
 

@@ -61,7 +61,7 @@ def test_the_gif_holds_the_pictures(tmp_path):
 
 def test_the_elbo_curve_is_a_png(tmp_path):
     history = [EpochRecord(epoch, -100.0 / epoch, -70.0, 30.0, -110.0, 1.0, 1.0) for epoch in (1, 2)]
-    write_elbo_curve(tmp_path / "elbo.png", history)
+    write_elbo_curve(tmp_path / "elbo.png", history, 1)
     with Image.open(tmp_path / "elbo.png") as picture:
         assert picture.format == "PNG"
         assert np.asarray(picture.convert("L")).std() > 5  # something is drawn

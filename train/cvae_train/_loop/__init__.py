@@ -1,6 +1,14 @@
 """The compiled training loop: steps, optimizer, devices, cluster, progress and checkpoints."""
 
-from .checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
+from .checkpoint import (
+    load_checkpoint,
+    load_checkpoint_weights,
+    load_weights,
+    read_checkpoint_history,
+    save_checkpoint,
+    save_weights,
+    take_weights,
+)
 from .cluster import Cluster, WorkerLostError, join_cluster
 from .compute import Compute, choose_compute
 from .loop import DivergedError, Loop
@@ -16,7 +24,10 @@ __all__ = [
     "choose_compute",
     "join_cluster",
     "load_checkpoint",
+    "load_checkpoint_weights",
     "load_weights",
+    "read_checkpoint_history",
     "save_checkpoint",
     "save_weights",
+    "take_weights",
 ]

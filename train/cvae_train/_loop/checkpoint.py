@@ -18,16 +18,26 @@ from cvae_runtime import InputError
 from cvae_runtime.files import parse_json, write_file
 from cvae_runtime.images import npz_bytes, read_npz
 
-from .._run import EpochRecord
+from .._config import TrainConfig
+from .._model import CVAE
+from .._run import EPOCHS, EpochRecord, Part
+from .optimizer import make_optimizer, trained_variables
 
 VERSION = 1
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def save_weights(path: Path, model: keras.Model) -> None:
-    """Write a model's variables by their paths, ``encoder/conv_1/kernel`` and so on."""
-    write_file(path, npz_bytes(_named(model.variables)))
+def save_weights(path: Path, model: keras.Model, epochs: int | None = None) -> None:
+    """Write a model's variables by their paths, ``encoder/conv_1/kernel`` and so on.
+
+    Args:
+        path: the file.
+        model: the model.
+        epochs: number of complete epochs of the finished run, which the file of its weights also holds.
+    """
+    extra = {} if epochs is None else {EPOCHS: np.array(epochs)}
+    write_file(path, npz_bytes({**_named(model.variables), **extra}))
 
 
 def load_weights(path: Path, model: keras.Model) -> None:
@@ -47,6 +57,40 @@ def save_checkpoint(
     state = {"version": VERSION, "history": [dataclasses.asdict(record) for record in history]}
     arrays = _named([*model.variables, *optimizer.variables])
     write_file(path, npz_bytes({"state": np.array(json.dumps(state, allow_nan=False)), **arrays}))
+
+
+def load_checkpoint_weights(path: Path, model: CVAE, config: TrainConfig, freeze: Part | None) -> None:
+    """Load the weights that a run would keep of the checkpoint's epoch: their average, if it has one.
+
+    Raises:
+        InputError: as `load_checkpoint`.
+    """
+    trained = trained_variables(model, freeze)
+    optimizer = make_optimizer(config, steps_per_epoch=1)
+    optimizer.build(trained)
+    load_checkpoint(path, model, optimizer)
+    optimizer.finalize_variable_values(trained)
+
+
+def read_checkpoint_history(path: Path) -> list[EpochRecord]:
+    """Read the history of a checkpoint.
+
+    Raises:
+        InputError: the file is damaged or of another version.
+    """
+    return _history_of(path, str(read_npz(path, ["state"])[0]))
+
+
+def take_weights(model: keras.Model, arrays: Arrays) -> tuple[str, ...]:
+    """Assign the arrays that have the name and the shape of a variable; return their names."""
+    taken = [variable for variable in model.variables if _fits(variable, arrays)]
+    for variable in taken:
+        variable.assign(arrays[variable.path])
+    return tuple(variable.path for variable in taken)
+
+
+def _fits(variable: keras.Variable, arrays: Arrays) -> bool:
+    return variable.path in arrays and arrays[variable.path].shape == tuple(variable.shape)
 
 
 def load_checkpoint(path: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> list[EpochRecord]:

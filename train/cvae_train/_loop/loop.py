@@ -23,10 +23,11 @@ from cvae_runtime.elbo import EVALUATION_SEED
 from .._config import TrainConfig
 from .._data import Dataset, held_out
 from .._model import CVAE, Draws, elbo, gaussian_kl, log_likelihood, preprocess, surrogates
+from .._run import Part
 from .cluster import Cluster
 from .compute import Compute, computing_in
 from .feed import Feed, feed
-from .optimizer import averaged, make_optimizer
+from .optimizer import averaged, make_optimizer, trained_variables
 
 CHUNK_SECONDS = 1.0  # target; Ctrl-C should take effect within two seconds
 TEST_BATCH = 500
@@ -80,19 +81,31 @@ class Loop:
         data: images of the config's shape.
         compute: use of the hardware.
         cluster: the devices; default: those of this process. Create the loop in the scope of the cluster's strategy.
+        freeze: the part of the model that is not trained; None: train both.
+        begun_after: see `make_optimizer`.
 
     Attributes:
         model, optimizer: their variables are the state of the loop.
+        trained: the variables that the optimizer changes, the encoder's first.
         train_count: training images per epoch.
         steps_per_epoch: optimizer steps per epoch, including a smaller last one.
     """
 
     def __init__(
-        self, config: TrainConfig, data: Dataset, compute: Compute = _PLAIN, cluster: Cluster | None = None
+        self,
+        config: TrainConfig,
+        data: Dataset,
+        compute: Compute = _PLAIN,
+        cluster: Cluster | None = None,
+        *,
+        freeze: Part | None = None,
+        begun_after: int = 0,
     ) -> None:
         self.cluster = cluster or Cluster(tf.distribute.get_strategy())
         self.config = config
         self.model = CVAE(config.model, config.seed)
+        self._freeze = freeze
+        self.trained = trained_variables(self.model, freeze)
         self._compute = compute
         self._train_feed = feed(data.train)
         indices = np.arange(len(data.train))
@@ -102,8 +115,8 @@ class Loop:
         self._train_indices = tf.constant(indices[~validation], tf.int32)
         self.train_count = len(self._train_indices)
         self.steps_per_epoch = math.ceil(self.train_count / config.batch_size)
-        self.optimizer = make_optimizer(config, self.steps_per_epoch)
-        self.optimizer.build(self.model.trainable_variables)
+        self.optimizer = make_optimizer(config, self.steps_per_epoch, begun_after)
+        self.optimizer.build(self.trained)
         self._chunk = 1  # steps; adapts to CHUNK_SECONDS
         latent_dim = config.model.latent_dim
         self._validation: _EvaluationSet | None = None
@@ -143,7 +156,7 @@ class Loop:
 
     def averaged(self) -> AbstractContextManager[None]:
         """Give the model its averaged weights within the block, if there are any; see `TrainConfig.ema`."""
-        return averaged(self.optimizer, self.model.trainable_variables)
+        return averaged(self.optimizer, self.trained)
 
     def test_elbo(self, epoch: int) -> tuple[float, float]:
         """Mean reconstruction term and KL over the test set, with one draw per image, in nats per image.
@@ -241,7 +254,7 @@ class Loop:
         elbos, *sums = self.cluster.sum(count, work)
         # Towers add up sums, not means, since they may have different numbers of images.
         gradients = [gradient / tf.cast(count, tf.float32) for gradient in sums]
-        self.optimizer.apply(gradients, self.model.trainable_variables)
+        self.optimizer.apply(gradients, self.trained)
         return elbos
 
     def _tower(self, x: tf.Tensor, noise: tf.Tensor, beta: tf.Tensor) -> list[tf.Tensor]:
@@ -256,8 +269,8 @@ class Loop:
             for_decoder, for_encoder = surrogates(self.config.objective, draws, beta, self.config.free_bits)
             losses = -tf.reduce_sum(for_decoder), -tf.reduce_sum(for_encoder)
         elbos = tf.reduce_sum(elbo(draws))
-        if for_decoder is for_encoder:
-            return [elbos, *tape.gradient(losses[0], model.trainable_variables)]
+        if for_decoder is for_encoder or self._freeze is not None:
+            return [elbos, *tape.gradient(losses[self._freeze == "decoder"], self.trained)]
         encoder, decoder = model.encoder.trainable_variables, model.decoder.trainable_variables
         return [elbos, *tape.gradient(losses[1], encoder), *tape.gradient(losses[0], decoder)]
 

@@ -4,14 +4,34 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import keras
+import tensorflow as tf
 
 from .._config import TrainConfig
+from .._model import CVAE
+from .._run import Part
 
 
-def make_optimizer(config: TrainConfig, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    """Create the optimizer of a run; its variables include the average of the weights."""
+class _Restarted(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule that starts at a later step; earlier steps have its first learning rate."""
+
+    def __init__(self, schedule: keras.optimizers.schedules.LearningRateSchedule, first: int) -> None:
+        self._schedule, self._first = schedule, first
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        return self._schedule(tf.maximum(step - self._first, 0))
+
+
+def make_optimizer(config: TrainConfig, steps_per_epoch: int, begun_after: int = 0) -> keras.optimizers.Optimizer:
+    """Create the optimizer of a run; its variables include the average of the weights.
+
+    Args:
+        config: the recipe.
+        steps_per_epoch: optimizer steps per epoch.
+        begun_after: number of complete epochs when the run was continued. With "cosine", the epochs after them have the
+            schedule of a run of that many epochs, warm-up included. A constant learning rate stays as it is.
+    """
     rate: float | keras.optimizers.schedules.LearningRateSchedule = config.learning_rate
-    steps = config.epochs * steps_per_epoch
+    steps = (config.epochs - begun_after) * steps_per_epoch
     if config.decay == "cosine":
         schedule = keras.optimizers.schedules.CosineDecay
         if config.warmup_steps:
@@ -21,6 +41,8 @@ def make_optimizer(config: TrainConfig, steps_per_epoch: int) -> keras.optimizer
             rate = schedule(config.learning_rate, steps)
     elif config.warmup_steps:
         rate = keras.optimizers.schedules.PolynomialDecay(0.0, config.warmup_steps, config.learning_rate)
+    if config.decay == "cosine" and begun_after:
+        rate = _Restarted(rate, begun_after * steps_per_epoch)
     with _float32_by_default():
         return keras.optimizers.Adam(
             rate,
@@ -41,6 +63,12 @@ def _float32_by_default() -> Iterator[None]:
         yield
     finally:
         keras.config.set_floatx(before)
+
+
+def trained_variables(model: CVAE, freeze: Part | None) -> list[keras.Variable]:
+    """Return the variables that are trained if the part ``freeze`` is not, the encoder's first."""
+    parts = {"encoder": model.encoder, "decoder": model.decoder}
+    return [variable for name, part in parts.items() if name != freeze for variable in part.trainable_variables]
 
 
 @contextmanager

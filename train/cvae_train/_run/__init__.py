@@ -1,18 +1,17 @@
 """The run folder: configuration, compute plan, history, images, and callbacks."""
 
 from .callbacks import Callback
-from .check_run import check_finished
+from .check_run import resume_advice
+from .course import Checkpoint, Course, Part, Start
 from .drawing import draw
-from .folder import DataInfo, RunFolder, write_json
+from .folder import EPOCHS, DataInfo, RunFolder, write_json
 from .history import (
     COLLAPSE_REMEDY,
     COLUMNS,
     EpochRecord,
     history_of,
     history_table,
-    kept_epoch,
     read_history,
-    stops_early,
     write_history,
 )
 from .plan import Plan
@@ -23,24 +22,27 @@ from .result import RunResult
 __all__ = [
     "COLLAPSE_REMEDY",
     "COLUMNS",
+    "EPOCHS",
     "SAMPLES",
     "Callback",
+    "Checkpoint",
+    "Course",
     "DataInfo",
     "EpochRecord",
+    "Part",
     "Plan",
     "RunFolder",
     "RunResult",
-    "check_finished",
+    "Start",
     "describe_environment",
     "draw",
     "draw_elbo_curve",
     "gif_epochs",
     "history_of",
     "history_table",
-    "kept_epoch",
     "read_history",
+    "resume_advice",
     "sample_picture",
-    "stops_early",
     "write_elbo_curve",
     "write_gif",
     "write_history",

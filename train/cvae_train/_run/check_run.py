@@ -1,10 +1,9 @@
-"""Errors for a path that is not a finished run."""
+"""Messages about a path that is not a run, or is a run that was stopped."""
 
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cvae_runtime import InputError
 from cvae_runtime.bundle import MANIFEST_NAME
 
 from .._data import EMBEDDED
@@ -24,21 +23,15 @@ def not_a_run_message(path: Path, error: Exception) -> str:
     return f"{what} {found}; cvae-train --run DIR makes one"
 
 
-def check_finished(folder: "RunFolder") -> None:
-    """Raise `InputError` unless a run is finished.
+def resume_advice(folder: "RunFolder") -> str:
+    """Return the advice that resumes a run.
 
-    The message has the command that resumes it: ``--config`` repeats the recipe, the other options the way that images
-    are read.
+    It has a command line, in which ``--config`` repeats the recipe and the other options the way that images are read.
     """
-    if folder.finished:
-        return
     _, data = folder.read_config()
-    unfinished = f"{folder.path}: expected a finished run, found one that was stopped; resume it with"
     if data.source == "memory":
-        raise InputError(
-            f"{unfinished} cvae_train.train with the same arrays and recipe, run={str(folder.path)!r}, resume=True"
-        )
-    raise InputError(f"{unfinished}: {shlex.join(_resume_command(folder, data))}")
+        return f"resume it with cvae_train.train with the same arrays and recipe, run={str(folder.path)!r}, resume=True"
+    return f"resume it with: {shlex.join(_resume_command(folder, data))}"
 
 
 def _resume_command(folder: "RunFolder", data: "DataInfo") -> list[str]:

@@ -4,15 +4,17 @@
 * ``environment.json``: versions and machine.
 * ``history.csv``: one row per epoch.
 * ``checkpoint.npz``: the last complete epoch.
-* ``best.npz``: with early stopping, the weights of the best epoch so far; renamed to ``weights.npz`` at the end.
+* ``best.npz``: with a validation set, the weights of the epoch of best validation ELBO so far.
 * ``samples/``: ``image_at_epoch_0000.png`` and so on.
-* ``cvae.gif``, ``elbo.png``, ``weights.npz``: written at the end, weights last. A run with weights is finished.
+* ``cvae.gif``, ``elbo.png``, ``weights.npz``: written at the end, weights last. A run with weights is finished, unless
+  it is being continued: then the weights are older than the continuation.
 * ``evaluation.json``, ``evaluation.png``: written by ``cvae-evaluate``.
 * ``tensorboard/``: written by ``cvae-train --tensorboard``.
 """
 
 import dataclasses
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -31,14 +33,18 @@ from cvae_runtime.files import (
     remove_temporary,
     write_file,
 )
+from cvae_runtime.images import npz_names, read_npz
 
 from .._config import TrainConfig
 from .._data import AS_THEY_ARE, DataOptions, Dataset, fingerprint_of, load_data, load_test
 from .check_run import not_a_run_message
+from .course import Course, Part, Start
+from .history import read_history
 from .layout import RUN_LAYOUT, is_file_of_run
 from .plan import Plan
 
 FORMAT = 1
+EPOCHS = "epochs"  # array of weights.npz
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,8 +129,14 @@ class RunFolder:
 
     @property
     def finished(self) -> bool:
-        """Whether the run is finished."""
-        return self.weights.is_file()
+        """Whether the run is finished.
+
+        While a finished run is continued, it still has the weights of the epochs before.
+        """
+        if not self.weights.is_file():
+            return False
+        begun_after = self.read_course().begun_after
+        return not begun_after or _epochs_of(self.weights) > begun_after
 
     def read_config(self) -> tuple[TrainConfig, DataInfo]:
         """Read the recipe and the data of the run.
@@ -162,6 +174,14 @@ class RunFolder:
         """
         fields = self._read_fields()
         return Plan.from_json(fields["compute"], str(self.config)) if isinstance(fields.get("compute"), dict) else None
+
+    def read_course(self) -> Course:
+        """Read the course of the run.
+
+        Raises:
+            InputError: the folder is not a run, or another version wrote its config.json.
+        """
+        return Course.from_json(self._read_fields(), str(self.config))
 
     def load_test(self, source: str | Path | None = None, *, quiet: bool = False) -> NDArray[np.uint8]:
         """Read the run's test images, but not its training images, from ``source`` or the recorded source.
@@ -227,8 +247,10 @@ class RunFolder:
         *,
         resume: bool,
         overwrite: bool,
+        start: Start | None = None,
+        freeze: Part | None = None,
     ) -> Iterator[None]:
-        """Create, replace or resume the run folder, and lock it within the block.
+        """Create, replace, resume or continue the run folder, and lock it within the block.
 
         Raises:
             TargetExistsError: the folder is a run, and neither resume nor overwrite is set; or overwrite is set, and
@@ -251,11 +273,14 @@ class RunFolder:
             if taken:
                 stack.enter_context(lock_directory(self.path))
             if taken and resume:
-                self._check_same(config, data)
+                more = self._adds_epochs(config)
+                self._check_same(dataclasses.replace(config, epochs=more) if more else config, data)
                 remove_temporary(self.path, is_file_of_run)
+                if more:
+                    self._continue(config)
             else:
                 written = {"config": config.to_json(), "data": dataclasses.asdict(data)}
-                written |= {"compute": dataclasses.asdict(plan)}
+                written |= {"compute": dataclasses.asdict(plan), **Course(start=start, freeze=freeze).to_json()}
                 self._begin(written, environment, stack, overwrite=taken)
             yield
 
@@ -272,6 +297,24 @@ class RunFolder:
             write_json(folder.config, {"format": FORMAT, **written})
             stack.enter_context(lock_directory(path, self.path))
 
+    def _adds_epochs(self, config: TrainConfig) -> int:
+        """Number of epochs of the recorded recipe if the run is finished and ``config`` has more, otherwise 0."""
+        epochs = self.read_config()[0].epochs
+        return epochs if self.finished and config.epochs > epochs else 0
+
+    def _continue(self, config: TrainConfig) -> None:
+        """Record that the finished run is continued to the epochs of ``config``."""
+        if not self.checkpoint.is_file():
+            raise InputError(
+                f"{self.path}: expected a run with checkpoint.npz, which training continues from, found none; restore "
+                f"the file, or start another run from the weights with --from {shlex.quote(str(self.path))}"
+            )
+        course, history = self.read_course(), read_history(self.history)
+        if course.kept_epoch(history) < len(history) and not self.best.is_file():  # an older version renamed it
+            write_file(self.best, self.weights.read_bytes())
+        course = dataclasses.replace(course, continued_after=(*course.continued_after, len(history)))
+        write_json(self.config, {**self._read_fields(), "config": config.to_json(), **course.to_json()})
+
     def _check_same(self, config: TrainConfig, data: DataInfo) -> None:
         old, new = _settings(*self.read_config()), _settings(config, data)
         differences = [f"  {key}: {old[key]} then, {new[key]} now" for key in old if old[key] != new[key]]
@@ -280,6 +323,11 @@ class RunFolder:
                 f"{self.path} was started with other settings; repeat them, or choose another folder:\n"
                 + "\n".join(differences)
             )
+
+
+def _epochs_of(weights: Path) -> int:
+    """Number of complete epochs when the weights were written; 0 in files of older versions, which lack it."""
+    return int(read_npz(weights, [EPOCHS])[0]) if EPOCHS in npz_names(weights) else 0
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""Figures of each epoch, ``history.csv``, and early stopping."""
+"""Figures of each epoch, ``history.csv``, and warnings about them."""
 
 import csv
 import dataclasses
@@ -40,6 +40,8 @@ class EpochRecord:
 
 
 COLLAPSED_KL = 0.1  # nats per image, of the test set
+OVERFITTED = 0.01  # fall of the validation ELBO, as a fraction of its best
+OVERFITTING_REMEDY = "try more images, fewer --epochs, --patience 5, or a smaller --latent-dim"
 COLLAPSE_REMEDY = "try --kl-warmup-epochs 10, or --objective analytic-kl --free-bits 0.1, or a smaller --latent-dim"
 
 _FIELDS = [field.name for field in dataclasses.fields(EpochRecord)]
@@ -94,11 +96,11 @@ def history_of(table: NDArray[np.float64]) -> list[EpochRecord]:
     ]
 
 
-def kept_epoch(history: Sequence[EpochRecord], patience: int) -> int:
-    """Epoch whose weights a run keeps: with early stopping the one of best validation ELBO, otherwise the last."""
-    if not patience:
-        return len(history)
-    return max(history, key=lambda record: (record.validation_elbo, -record.epoch)).epoch if history else 0
+def best_epoch(history: Sequence[EpochRecord]) -> int | None:
+    """Epoch of best validation ELBO, the first of equal ones; None without a validation set."""
+    if not history or history[-1].validation_elbo is None:
+        return None
+    return max(history, key=lambda record: (record.validation_elbo, -record.epoch)).epoch
 
 
 def collapse_warning(kl: float) -> str | None:
@@ -108,6 +110,23 @@ def collapse_warning(kl: float) -> str | None:
     return f"posterior collapse: the test KL is {kl:.2g} nats, so latents hold no information; {COLLAPSE_REMEDY}"
 
 
-def stops_early(history: Sequence[EpochRecord], patience: int) -> bool:
-    """Whether early stopping ends a run here; see `TrainConfig.patience`."""
-    return bool(patience) and len(history) - kept_epoch(history, patience) >= patience
+def overfitting_warning(history: Sequence[EpochRecord], kept: int) -> str | None:
+    """Return a warning if the validation ELBO has fallen by more than `OVERFITTED` since its best, otherwise None.
+
+    Args:
+        history: one record per epoch.
+        kept: the epoch whose weights the run keeps.
+    """
+    number = best_epoch(history)
+    if number is None:
+        return None
+    best, last = history[number - 1], history[-1]
+    assert best.validation_elbo is not None
+    assert last.validation_elbo is not None
+    if best.validation_elbo - last.validation_elbo <= OVERFITTED * abs(best.validation_elbo):
+        return None
+    return (
+        f"overfitting: the validation ELBO fell from {best.validation_elbo:.2f} at epoch {best.epoch} to "
+        f"{last.validation_elbo:.2f} at epoch {last.epoch}, and the weights of epoch {kept} are kept; "
+        f"{OVERFITTING_REMEDY}"
+    )

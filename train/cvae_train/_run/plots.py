@@ -49,12 +49,12 @@ def write_gif(path: Path, pictures: Sequence[Path]) -> None:
     write_file(path, encode_gif(frames, FRAME_MILLISECONDS))
 
 
-def write_elbo_curve(path: Path, history: Sequence[EpochRecord]) -> None:
-    """Draw the test and training ELBO over the epochs, as PNG."""
-    write_file(path, draw((6.4, 4.0), lambda figure: draw_elbo_curve(figure.subplots(), history)))
+def write_elbo_curve(path: Path, history: Sequence[EpochRecord], kept: int) -> None:
+    """Draw the ELBO over the epochs, as PNG; the title names the epoch ``kept``, counted from 1."""
+    write_file(path, draw((6.4, 4.0), lambda figure: draw_elbo_curve(figure.subplots(), history, kept)))
 
 
-def draw_elbo_curve(axes: Any, history: Sequence[EpochRecord]) -> None:
+def draw_elbo_curve(axes: Any, history: Sequence[EpochRecord], kept: int) -> None:
     """Draw the curve on Matplotlib's axes."""
     epochs = [record.epoch for record in history]
     # The first epochs gain ten times as much as all later ones together and would flatten the rest of the curve.
@@ -67,7 +67,8 @@ def draw_elbo_curve(axes: Any, history: Sequence[EpochRecord]) -> None:
         values = [record.validation_elbo for record in validated]
         axes.plot([record.epoch for record in validated], values, color="tab:orange", label="validation", marker=".")
     axes.set(xlabel="epoch", ylabel="ELBO (nats per image)")
-    axes.set_title(f"test ELBO {history[-1].elbo:.2f} after {epochs[-1]} epochs")
+    of = "" if kept == epochs[-1] else f" of {epochs[-1]}"
+    axes.set_title(f"test ELBO {history[kept - 1].elbo:.2f} after epoch {kept}{of}")
     axes.set_ylim(bottom=low - 1.0)
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")

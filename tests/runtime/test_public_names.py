@@ -125,6 +125,7 @@ NAMES = {
         "available_memory",
         "printable_values",
         "require",
+        "shell_quote",
     ],
     "cvae_runtime.web": [
         "check_page",

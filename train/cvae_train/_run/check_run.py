@@ -1,11 +1,11 @@
 """Errors for a path that is not a finished run."""
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cvae_runtime import InputError
 from cvae_runtime.bundle import MANIFEST_NAME
+from cvae_runtime.system import shell_quote
 
 from .._data import EMBEDDED
 
@@ -17,7 +17,7 @@ def not_a_run_message(path: Path, error: Exception) -> str:
     """Return the error message for a folder whose ``config.json`` raised ``error``."""
     what = f"{path}: expected a run folder, found"
     if (path / MANIFEST_NAME).is_file():
-        return f"{what} a bundle; name its run, or check the bundle with cvae-verify {shlex.quote(str(path))}"
+        return f"{what} a bundle; name its run, or check the bundle with cvae-verify {shell_quote(path)}"
     if (path / "config.json").exists():
         return f"{what} a config.json that cannot be read: {error}; name another folder"
     found = "nothing" if not path.exists() else "a folder without config.json" if path.is_dir() else "a file"
@@ -38,7 +38,7 @@ def check_finished(folder: "RunFolder") -> None:
         raise InputError(
             f"{unfinished} cvae_train.train with the same arrays and recipe, run={str(folder.path)!r}, resume=True"
         )
-    raise InputError(f"{unfinished}: {shlex.join(_resume_command(folder, data))}")
+    raise InputError(f"{unfinished}: {' '.join(map(shell_quote, _resume_command(folder, data)))}")
 
 
 def _resume_command(folder: "RunFolder", data: "DataInfo") -> list[str]:

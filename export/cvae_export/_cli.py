@@ -78,7 +78,19 @@ class _Output(_Range):
         return super().convert(value, parameter, context)
 
 
-@click.command()
+@click.command(
+    cls=cli.SectionedCommand,
+    sections={
+        "Keras models instead of RUN": _PAIR_OPTIONS,
+        "Graphs": ("targets", "precisions", "extras", "passes", "keep_slow", "opset"),
+        "Verification": ("data", "atol"),
+        "Output": ("target", "overwrite", "web"),
+    },
+    examples=[
+        "cvae-export my-run --onnx my-model --precision float32,int8",
+        "cvae-export --encoder encoder.keras --decoder decoder.keras --onnx my-model",
+    ],
+)
 @click.argument("run", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--encoder",

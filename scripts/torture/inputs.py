@@ -156,11 +156,11 @@ _SCRIPTS = {
             "--receipt",
             "--overwrite",
         ),
-        *("-o", "--output", "-q"),
+        *("-o", "--output", "--json", "-q"),
     ),
     "cvae-encode": (
         *("--resize", "--grey", "--invert", "--samples", "--seed", "--top-anomalies", "--anomalies", "--provider"),
-        *("--precision", "--threads", "--format", "--receipt", "--overwrite", "-o", "-q"),
+        *("--precision", "--threads", "--format", "--receipt", "--overwrite", "--json", "-o", "-q"),
     ),
     "cvae-train": (
         *("--image-size", "--channels", "--test-fraction", "--skip-bad", "--memory-limit", "--preset", "--config"),

@@ -40,10 +40,10 @@ class SectionedCommand(click.Command):
             for parameter in self.get_params(context)
             if isinstance(parameter, click.Option) and (line := parameter.get_help_record(context)) is not None
         }
-        parts = [(heading, [lines.pop(name) for name in names]) for heading, names in self._sections.items()]
-        for heading, part in [*parts, ("Other options" if parts else "Options", list(lines.values()))]:
+        sections = [(heading, [lines.pop(name) for name in names]) for heading, names in self._sections.items()]
+        for heading, section in [*sections, ("Other options" if sections else "Options", list(lines.values()))]:
             with formatter.section(heading):
-                formatter.write_dl(part, col_max=26)
+                formatter.write_dl(section, col_max=26)
 
     def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples; click calls this method."""

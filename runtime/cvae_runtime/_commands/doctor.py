@@ -43,11 +43,11 @@ def as_text(found: "Diagnosis") -> str:
     lines += [f"{'memory':14}{found.memory / 2**30:.1f} GiB available"]
     lines += [f"{'device':14}{device}" for device in found.devices]
     for trial in found.trials:
-        parts = ["works" if trial.works else "FAILS"]
-        parts += [] if trial.worst is None else [f"golden vectors differ by up to {trial.worst:.2g} of their tolerance"]
+        words = ["works" if trial.works else "FAILS"]
+        words += [] if trial.worst is None else [f"golden vectors differ by up to {trial.worst:.2g} of their tolerance"]
         nodes = [f"{count} on {name}" for name, count in (trial.nodes or {}).items()]
-        parts += [f"nodes of the decoder: {', '.join(nodes)}"] if nodes else []
-        lines += [f"{trial.provider:14}{', '.join(parts)}"]
+        words += [f"nodes of the decoder: {', '.join(nodes)}"] if nodes else []
+        lines += [f"{trial.provider:14}{', '.join(words)}"]
     lines += [f"{'not used':14}{name}" for name in found.unused]
     for problem in found.problems:
         lines += ["", f"problem: {problem.what}", f"    fix: {problem.fix}"]

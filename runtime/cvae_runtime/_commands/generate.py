@@ -236,13 +236,13 @@ class _Request(Exploration, Sharding, ExecutorChoice):
         """Make a function that reads files and folders of images for a model, and checks them against its threshold."""
 
         def read(paths: Sequence[Path]) -> NDArray[np.uint8]:
-            parts = []
+            batches = []
             for path in paths:
                 source = open_images(path, model.image_shape, resize=self.resize, grey=self.grey, invert=self.invert)
-                parts.append(source.read(0, source.count))
+                batches.append(source.read(0, source.count))
                 if source.skipped and not self.quiet:
                     click.echo(f"{path}: {describe_skipped(source.skipped)}", err=True)
-            images = np.concatenate(parts)
+            images = np.concatenate(batches)
             check_cut(images, model.manifest.model.preprocessing.binarize_at, ", ".join(map(str, paths)))
             return images
 

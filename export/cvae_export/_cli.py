@@ -84,7 +84,19 @@ class _Output(_Range):
         return super().convert(value, parameter, context)
 
 
-@click.command()
+@click.command(
+    cls=cli.SectionedCommand,
+    sections={
+        "Keras models instead of RUN": _PAIR_OPTIONS,
+        "Graphs": ("targets", "precisions", "extras", "passes", "keep_slow", "opset"),
+        "Verification": ("data", "atol"),
+        "Output": ("target", "overwrite", "web"),
+    },
+    examples=[
+        "cvae-export my-run --onnx my-model --precision float32,int8",
+        "cvae-export --encoder encoder.keras --decoder decoder.keras --onnx my-model",
+    ],
+)
 @click.argument("run", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--encoder",
@@ -220,7 +232,7 @@ def command(
         )
     if checkpoint is not None and run is None:
         raise click.UsageError("--checkpoint chooses weights of RUN, found --encoder and --decoder: leave it out")
-    if bundle is None and web is not None:  # an export takes minutes, so check first
+    if target is not None and web is not None:  # an export takes minutes, so check first
         if web.resolve() == target.resolve():
             raise click.UsageError(f"--onnx and --web: expected two different paths, found {target} for both")
         check_page(web, single_file=is_single_file(web), overwrite=overwrite)

@@ -3,7 +3,6 @@
 import dataclasses
 import mmap
 import re
-import shlex
 import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from cvae_runtime import InputError
+from cvae_runtime.system import shell_quote
 
 from ._reasons import first_error, reason_of
 
@@ -127,7 +127,7 @@ def _describe_folder(path: Path, save: str) -> str:
     if names >= _ARCHIVED:
         return "an unpacked .keras file; pass the file itself, or zip the folder's files as NAME.keras"
     if {"config.json", "weights.npz"} <= names:
-        return f"a run of cvae-train; export it with cvae-export {shlex.quote(str(path))} --onnx NAME"
+        return f"a run of cvae-train; export it with cvae-export {shell_quote(path)} --onnx NAME"
     if any(name.endswith(".index") for name in names):
         return (
             "a checkpoint without a model; build the model in Python, restore the checkpoint, then "

@@ -1,4 +1,4 @@
-"""Read and write images: arrays, IDX files, pictures and folders of them; grids, PNG and GIF."""
+"""Read and write images: arrays, IDX files, image files and folders; grids, PNG and GIF."""
 
 from ._images import (
     IMAGE_FORMATS,

@@ -65,11 +65,11 @@ _SCRIPTS = {
     "cvae-generate": (
         "-n --count --seed --first --temperature --latents --reconstruct --traverse --manifold --interpolate --resize "
         "--grey --invert --provider --precision --threads --format --dtype --separate --shard-size --resume --gif "
-        "--scale --captions --receipt --overwrite -o --output -q"
+        "--scale --captions --receipt --overwrite -o --output --json -q"
     ),
     "cvae-encode": (
         "--resize --grey --invert --samples --seed --top-anomalies --anomalies --provider --precision --threads "
-        "--format --receipt --overwrite -o -q"
+        "--format --receipt --overwrite --json -o -q"
     ),
     "cvae-train": (
         "--image-size --channels --test-fraction --skip-bad --memory-limit --preset --config --batch-size "

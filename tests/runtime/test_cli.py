@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.metadata
+import json
 import os
 import subprocess
 import sys
@@ -231,8 +232,17 @@ def test_quiet_and_verbose(flags, lines):
     assert [line for line in found if not line.startswith((" ", "cvae_runtime._errors"))] == lines
 
 
+def test_json_is_one_object_in_which_null_replaces_nan(capsys):
+    cli.print_json({"a": [1.5, float("nan")], "b": {"c": float("-inf"), "d": ("é", None, True)}})
+    assert json.loads(capsys.readouterr().out) == {"a": [1.5, None], "b": {"c": None, "d": ["é", None, True]}}
+
+
 def test_help_lists_options_below_their_headings(monkeypatch, capsys):
-    @click.command(cls=cli.SectionedCommand, sections={"Colours": ("red", "blue"), "Sizes": ("wide",)})
+    @click.command(
+        cls=cli.SectionedCommand,
+        sections={"Colours": ("red", "blue"), "Sizes": ("wide",)},
+        examples=["paint --red door", "paint --blue wall"],
+    )
     @click.argument("name")
     @click.option("--wide", is_flag=True, help="Wide.")
     @click.option("--blue", is_flag=True, help="Blue.")
@@ -248,7 +258,8 @@ def test_help_lists_options_below_their_headings(monkeypatch, capsys):
     assert capsys.readouterr().out.split("\n\n")[1:] == [
         "Colours:\n  --red   Red.\n  --blue  Blue.",
         "Sizes:\n  --wide  Wide.",
-        "Other options:\n  --more  More.\n  --help  Show this message and exit.\n",
+        "Other options:\n  --more  More.\n  --help  Show this message and exit.",
+        "Examples:\n  paint --red door\n  paint --blue wall\n",
     ]
 
 

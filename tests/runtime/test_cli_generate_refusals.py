@@ -23,6 +23,35 @@ def test_malformed_latents_are_an_error(run, tiny_bundle):
     assert run(tiny_bundle, "--latents", "z.npy") == (1, b"", message)
     message = "Error: z.png: cannot be read as a NumPy file: [Errno 2] No such file or directory: 'z.png'\n"
     assert run(tiny_bundle, "--latents", "z.png") == (1, b"", message)
+    np.save("z.npy", np.array([[1.0], None], object), allow_pickle=True)
+    message = (
+        "Error: z.npy: expected an array of numbers, found pickled objects, which can run any code; save them as numbers: "
+        "numpy.save(path, numpy.stack(list(array)))\n"
+    )
+    assert run(tiny_bundle, "--latents", "z.npy") == (1, b"", message)
+
+
+def test_an_archive_of_latents_is_an_error_with_the_command_that_converts_it(run, tiny_bundle, tiny_model):
+    latents = cvae.prior_latents(5, 0, 4, 3)
+    np.savez("a code's.npz", index=np.arange(4), mean=latents)
+    line = (
+        """python -c "import sys, numpy; numpy.save(sys.argv[2], numpy.load(sys.argv[1])['mean'])" """
+        """'a code'"'"'s.npz' 'a code'"'"'s.npy'"""
+    )
+    message = (
+        f"Error: a code's.npz: expected an .npy file of latents, found an .npz archive of index, mean; convert it: "
+        f"{line}\n"
+    )
+    assert run(tiny_bundle, "--latents", "a code's.npz") == (1, b"", message)
+    subprocess.run(["/bin/sh", "-c", line.replace("python", sys.executable, 1)], check=True)
+    np.savez("other.npz", x=latents)
+    message = (
+        "Error: other.npz: expected an .npy file of latents, found an .npz archive of x; save one of its arrays with "
+        "numpy.save\n"
+    )
+    assert run(tiny_bundle, "--latents", "other.npz") == (1, b"", message)
+    assert run(tiny_bundle, "--latents", "a code's.npy", "-o", "a.npy") == (0, b"", "")
+    np.testing.assert_array_equal(cvae.images.read_npy(Path("a.npy")), tiny_model.decode(latents))
 
 
 def test_images_that_do_not_fit_need_an_option(run):
@@ -54,14 +83,6 @@ def test_an_existing_file_needs_overwrite(run, tiny_bundle):
         assert image.size == (4 * 9 + 1, 4 * 9 + 1)
 
 
-def test_an_existing_folder_of_images_needs_overwrite(run, tiny_bundle):
-    arguments = [tiny_bundle, "-n", 1, "--separate", "-o", "images"]
-    assert run(*arguments) == (0, b"", "")
-    message = "Error: images exists already; choose another name or pass --overwrite\n"
-    assert run(*arguments) == (1, b"", message)
-    assert run(*arguments, "--overwrite") == (0, b"", "")
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -77,13 +98,10 @@ def test_an_existing_folder_of_images_needs_overwrite(run, tiny_bundle):
         (["--precision", "int8"], "precision int8: the bundle has graphs in float32; choose one of them"),
         (["-o", "a.jpg"], "a.jpg: expected a name that ends in .png, .gif, .npy, .npz; or pass --format"),
         (["-o", "none/a.png"], "cannot write none/a.png: the folder none does not exist; create it first"),
-        (["--dtype", "uint8"], "--dtype is for npy and npz; a png holds grey levels"),
-        (["--separate", "-o", "-"], "--separate writes png or npy files into a folder; name one with --output"),
         (
-            ["-n", "10001"],
-            "10,001 images are too many for one png (at most 10,000); pass --format npy or --separate",
+            ["--reconstruct", "none.png"],
+            "none.png: expected a folder of images, an image, an .npy or an IDX file, found nothing; check the name",
         ),
-        (["--reconstruct", "none.png"], "none.png: cannot be read as an image: [Errno 2] No such file or directory"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -108,6 +126,7 @@ def test_errors_are_1_with_one_message_and_no_output(arguments, message, run, ti
             "--count, --first and --temperature are for samples, not for --reconstruct",
         ),
         (["--invert"], "--resize, --grey and --invert are for --reconstruct, --interpolate and --traverse"),
+        (["--json", "-o", "-"], "--json and --output - both write to stdout: name a file with --output"),
         (["--reconstruct"], "Option '--reconstruct' requires an argument."),
         (["--reconstruct", "-o", "a.png"], "Option '--reconstruct' requires an argument."),
         (["-n", "many"], "Invalid value for '-n' / '--count': 'many' is not a valid integer."),
@@ -176,16 +195,3 @@ def test_images_on_one_side_of_the_threshold_are_an_error(run, tiny_bundle, tiny
     )
     assert run(tiny_bundle, "--reconstruct", "dark.npy") == (1, b"", message)
     assert not Path("samples.png").exists()
-
-
-def test_rows_of_an_array_are_flat_images_or_an_error(run, tiny_bundle, tiny):
-    np.save("flat.npy", tiny.images.reshape(11, 16))
-    assert run(tiny_bundle, "--reconstruct", "flat.npy", "-o", "flat.npz") == (0, b"", "")
-    with np.load("flat.npz") as found:
-        np.testing.assert_array_equal(found["originals"], tiny.images)
-    np.save("other.npy", np.zeros((400, 784), np.uint8))
-    message = (
-        "Error: other.npy: expected an array of shape (4, 4), one image, or (N, 16), flat images, found shape (400, 784); "
-        "for one image of another size use array[None], for flat ones array.reshape(-1, H, W)\n"
-    )
-    assert run(tiny_bundle, "--reconstruct", "other.npy", "--resize") == (1, b"", message)

@@ -142,39 +142,6 @@ def test_a_folder_that_cannot_be_created_is_1(run, tiny_bundle):
         assert run(tiny_bundle, *SHARDS, "-o", name) == (1, b"", f"Error: {message}\n")
 
 
-def test_other_settings_are_1_and_overwrite_starts_again(run, tiny_bundle):
-    arguments = ["-q", tiny_bundle, "-n", 250, *SHARDS, "-o", "out"]
-    assert run(*arguments) == (0, b"", "")
-    message = "out exists already; choose another name or pass --resume or --overwrite"
-    assert run(*arguments) == (1, b"", f"Error: {message}\n")
-    message = (
-        "out was written with other settings: seed was 0 and is now 3; "
-        "use the old settings, or start again with --overwrite instead of --resume"
-    )
-    assert run(*arguments, "--seed", 3, "--resume") == (1, b"", f"Error: {message}\n")
-    before = contents("out")
-    assert run(*arguments, "--seed", 3, "--overwrite") == (0, b"", "")
-    assert contents("out").keys() == before.keys()
-    assert contents("out")["part-00000.npy"] != before["part-00000.npy"]
-
-
-def test_a_locked_folder_is_1(run, tiny_bundle):
-    arguments = ["-q", tiny_bundle, "-n", 250, *SHARDS, "-o", "out"]
-    assert run(*arguments) == (0, b"", "")
-    Path("out", "part-00001.npy").unlink()
-    before = contents("out")
-    message = (
-        "out: expected a folder that no process is writing, found another process at work in it; "
-        "wait until it ends, or choose another name"
-    )
-    with cvae.files.lock_directory(Path("out")):
-        assert run(*arguments, "--resume") == (1, b"", f"Error: {message}\n")
-        assert run(*arguments, "--overwrite") == (1, b"", f"Error: {message}\n")
-    assert contents("out") == before
-    assert run(*arguments, "--resume") == (0, b"", "")
-    assert len(contents("out")) == 4
-
-
 def test_numbers_out_of_range_are_1_and_create_no_folder(run, tiny_bundle, tmp_path):
     for arguments, message in [
         (["--shard-size", 0], "shard size must be a whole number of at least 1; found 0"),

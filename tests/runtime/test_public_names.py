@@ -137,6 +137,7 @@ NAMES = {
         "available_memory",
         "printable_values",
         "require",
+        "shell_quote",
     ],
     "cvae_runtime.web": [
         "check_page",

@@ -82,7 +82,14 @@ _SECTIONS = {
 }
 
 
-@click.command(cls=cli.SectionedCommand, sections=_SECTIONS)
+@click.command(
+    cls=cli.SectionedCommand,
+    sections=_SECTIONS,
+    examples=[
+        "cvae-train --preset fast --run my-run",
+        "cvae-train photos/ --image-size 64 --preset fast --run my-run",
+    ],
+)
 @click.argument("data", default=EMBEDDED)
 @click.option(
     "--image-size",
@@ -206,14 +213,10 @@ def command(
     test/). It can also be a folder with MNIST's four IDX files, an .npz file with x_train and x_test, an .npy file, or
     TFRecords with encoded images. The default is the embedded MNIST.
 
-    \b
-      cvae-train --preset fast --run my-run
-      cvae-train photos/ --image-size 64 --preset fast --run my-run
-
     The run folder receives config.json, history.csv, a checkpoint and an image of samples for each epoch. The end of
     the run adds cvae.gif, elbo.png and the weights. After Ctrl-C, --resume continues from the last complete epoch.
     docs/training.md has the details.
-    """  # noqa: D301 - \b keeps click from rewrapping
+    """
     if resume and overwrite:
         raise click.UsageError("--resume continues a run and --overwrite deletes it: give one of them")
     if preset is not None and config is not None:

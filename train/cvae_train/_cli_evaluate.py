@@ -13,7 +13,11 @@ from ._run import Checkpoint, RunFolder, write_json
 from ._tensorflow import import_tensorflow
 
 
-@click.command()
+@click.command(
+    cls=cli.SectionedCommand,
+    sections={"Images": ("data", "images"), "Metrics": ("samples",), "Output": ("overwrite",)},
+    examples=["cvae-evaluate my-run", "cvae-evaluate my-run --samples 5000 --images 1000"],
+)
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
     "--samples", type=int, default=500, show_default=True, help="Draws per image for the importance-weighted bound."

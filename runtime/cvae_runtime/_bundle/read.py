@@ -4,13 +4,12 @@ import contextlib
 import dataclasses
 import hashlib
 import os
-import shlex
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from .._errors import BundleError, IntegrityError
-from .._system import Layout, Owns, owns_names
+from .._system import Layout, Owns, owns_names, shell_quote
 from .check_path import check_bundle_path
 from .manifest import MANIFEST_NAME, parse_manifest
 from .manifest_types import FileInfo, GraphInfo, Manifest
@@ -163,7 +162,7 @@ class _Folder:
             if stat.S_ISLNK(os.stat(place, dir_fd=self._descriptor, follow_symlinks=False).st_mode):
                 raise IntegrityError(
                     f"{path}: expected a file, found a link; "
-                    f"copy the bundle without links: cp -RL {shlex.quote(str(self.path))} COPY"
+                    f"copy the bundle without links: cp -RL {shell_quote(self.path)} COPY"
                 )
             # O_NONBLOCK: opening a named pipe would otherwise wait for a writer forever.
             flags = (

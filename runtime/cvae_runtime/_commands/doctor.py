@@ -1,7 +1,6 @@
 """``cvae-doctor``: test every provider on this machine, and print fixes."""
 
 import dataclasses
-import json
 from typing import TYPE_CHECKING
 
 import click
@@ -13,8 +12,8 @@ if TYPE_CHECKING:
     from .diagnose import Diagnosis
 
 
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.command(cls=cli.SectionedCommand, sections={}, examples=["cvae-doctor", "cvae-doctor --json > machine.json"])
+@cli.json_option
 @cli.common_options
 def command(as_json: bool, **_: bool) -> int:
     """Test every provider of the installed ONNX Runtime, and print fixes for problems.
@@ -25,8 +24,12 @@ def command(as_json: bool, **_: bool) -> int:
     from .._bundle import read_bundle
     from .diagnose import diagnose
 
+    cli.check_json(as_json)
     found = diagnose(read_bundle())
-    print(json.dumps(dataclasses.asdict(found), indent=1, allow_nan=False) if as_json else as_text(found))
+    if as_json:
+        cli.print_json(dataclasses.asdict(found))
+    else:
+        print(as_text(found))
     return 0 if any(trial.works for trial in found.trials) else ProviderError.exit_code
 
 
@@ -40,11 +43,11 @@ def as_text(found: "Diagnosis") -> str:
     lines += [f"{'memory':14}{found.memory / 2**30:.1f} GiB available"]
     lines += [f"{'device':14}{device}" for device in found.devices]
     for trial in found.trials:
-        parts = ["works" if trial.works else "FAILS"]
-        parts += [] if trial.worst is None else [f"golden vectors differ by up to {trial.worst:.2g} of their tolerance"]
+        words = ["works" if trial.works else "FAILS"]
+        words += [] if trial.worst is None else [f"golden vectors differ by up to {trial.worst:.2g} of their tolerance"]
         nodes = [f"{count} on {name}" for name, count in (trial.nodes or {}).items()]
-        parts += [f"nodes of the decoder: {', '.join(nodes)}"] if nodes else []
-        lines += [f"{trial.provider:14}{', '.join(parts)}"]
+        words += [f"nodes of the decoder: {', '.join(nodes)}"] if nodes else []
+        lines += [f"{trial.provider:14}{', '.join(words)}"]
     lines += [f"{'not used':14}{name}" for name in found.unused]
     for problem in found.problems:
         lines += ["", f"problem: {problem.what}", f"    fix: {problem.fix}"]

@@ -3,7 +3,8 @@
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,28 +26,42 @@ from .._jobs import (
     draw_pairs,
 )
 from .._model import Model, load
-from .._system import new_file, progress, refuse_existing, require, write_file
-from .executor import ExecutorChoice, engine_options
-from .options import image_options, model_options
+from .._system import check_stdout, new_file, progress, refuse_existing, require, write_file
+from .executor import ENGINE_OPTIONS, ExecutorChoice, engine_options
+from .options import IMAGE_OPTIONS, MODEL_OPTIONS, image_options, model_options
 
 _MOST_ANOMALIES = 1000  # of one picture
 
 
-@click.command()
+@click.command(
+    cls=cli.SectionedCommand,
+    sections={
+        "Images": IMAGE_OPTIONS,
+        "Scores": ("samples", "seed"),
+        "Anomalies": ("top_anomalies", "anomalies"),
+        "Output": ("output", "format", "overwrite", "as_json", "receipt"),
+        "Model": MODEL_OPTIONS,
+        "Cluster": ENGINE_OPTIONS,
+    },
+    examples=[
+        "cvae-encode my-model photos/ --resize -o codes.npz",
+        "cvae-encode my-model photos/ --resize --top-anomalies 20 -o codes.parquet",
+    ],
+)
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="[BUNDLE] IMAGES")
 @image_options
-@click.option("--samples", type=int, default=1, show_default=True, help="Posterior samples of each image's ELBO.")
+@click.option("--samples", type=int, default=1, show_default=True, help="Posterior samples for each image's ELBO.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the posterior samples.")
 @click.option(
     "--top-anomalies",
     type=click.IntRange(1, _MOST_ANOMALIES),
     metavar="N",
-    help="Print and draw the N images of the lowest ELBO.  [default: none]",
+    help="Print and draw the N images of the lowest ELBO, in nats.  [default: none]",
 )
 @click.option(
     "--anomalies",
     type=click.Path(path_type=Path),
-    help="Path of the picture of --top-anomalies.  [default: anomalies.png beside the output]",
+    help="Path of the picture of --top-anomalies.  [default: named after the table: codes_anomalies.png]",
 )
 @model_options
 @engine_options
@@ -57,6 +72,7 @@ _MOST_ANOMALIES = 1000  # of one picture
     "--receipt", type=click.Path(path_type=Path), help="Write a provenance record of the run to this file, as JSON."
 )
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
+@cli.json_option
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), default="codes.npz", show_default=True, help="Path of the table."
 )
@@ -79,9 +95,11 @@ def command(paths: tuple[Path, ...], **options: Any) -> None:
         precision=request.precision,
         threads=request.threads,
     ) as model:
-        _encode(model, paths[0] if len(paths) == 2 else None, request)
+        result = _encode(model, paths[0] if len(paths) == 2 else None, request)
         if request.receipt is not None:
-            write_receipt(request.receipt, model.receipt(), request.as_json())
+            write_receipt(request.receipt, model.receipt(), request.to_json())
+    if request.as_json:
+        cli.print_json(result)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +120,7 @@ class _Request(ExecutorChoice):
     format: str | None
     receipt: Path | None
     overwrite: bool
+    as_json: bool
     output: Path
     quiet: bool
     verbose: bool
@@ -113,6 +132,9 @@ class _Request(ExecutorChoice):
             raise click.UsageError("--anomalies is for --top-anomalies: pass both")
         if str(self.output) == "-":
             raise click.UsageError("cannot write a table to stdout: name a file with --output")
+        cli.check_json(self.as_json)
+        if self.top_anomalies is not None and not self.quiet:
+            check_stdout()
         if self.table_format == "parquet":
             require("pyarrow", "parquet")
         picture = self.picture if self.top_anomalies is not None else None
@@ -137,7 +159,7 @@ class _Request(ExecutorChoice):
     @property
     def picture(self) -> Path:
         """Path of the picture of the lowest ELBOs."""
-        return self.output.with_name("anomalies.png") if self.anomalies is None else self.anomalies
+        return self.output.with_name(f"{self.output.stem}_anomalies.png") if self.anomalies is None else self.anomalies
 
     def encoding(self) -> Encoding:
         """Work for an executor."""
@@ -146,13 +168,14 @@ class _Request(ExecutorChoice):
         lowest = self.top_anomalies or 0
         return Encoding(path, self.resize, self.grey, self.invert, self.samples, self.seed, lowest)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Options as JSON values, for the receipt."""
         names = ("resize", "grey", "invert", "samples", "seed")
         return {"images": str(self.images), **{name: getattr(self, name) for name in names}}
 
 
-def _encode(model: Model, bundle: Path | None, request: _Request) -> None:
+def _encode(model: Model, bundle: Path | None, request: _Request) -> dict[str, Any]:
+    """Write the table and the picture, and return the result of ``--json``."""
     shape = model.image_shape
     encoding = request.encoding()
     source = encoding.open(shape)
@@ -161,39 +184,78 @@ def _encode(model: Model, bundle: Path | None, request: _Request) -> None:
         click.echo(f"{request.images}: {describe_skipped(source.skipped)}", err=True)
     batches = batches_of(source.count, code_batch(shape))
     executor = request.executor(model, bundle, request.precision, request.threads, ordered=True) or InProcess(model)
-    lowest = LowestElbo(encoding.lowest, shape)
+    total = _Total(LowestElbo(encoding.lowest, shape))
     quiet = request.quiet or len(batches) == 1
     with (
         new_file(request.output) as file,
         progress(source.count, "images", quiet=quiet) as advance,
         contextlib.closing(executor(encoding, batches)) as completed,
     ):
-        lost: list[int] = []
-        CODE_FORMATS[request.table_format](file, _tables((encoded for _, encoded in completed), lowest, lost, advance))
-    if any(lost) and not request.quiet:
+        CODE_FORMATS[request.table_format](file, _tables((encoded for _, encoded in completed), total, advance))
+    if total.lost and not request.quiet:
         line = (
-            f"{request.images}: the model's threshold makes {sum(lost):,} of {source.count:,} images all black or all "
+            f"{request.images}: the model's threshold makes {total.lost:,} of {source.count:,} images all black or all "
             f"white; their codes carry no information"
         )
         click.echo(line, err=True)
+    result = {
+        "output": str(request.output),
+        "format": request.table_format,
+        "images": source.count,
+        "lost": total.lost,
+        "skipped": dict(source.skipped),
+        "elbo": {
+            "unit": "nats",
+            "mean": total.elbo / source.count,
+            "lowest": total.low,
+            "highest": total.high,
+        },
+    }
     if request.top_anomalies is not None:
-        reconstructions = to_uint8(model.reconstruct(lowest.images))
-        captions = [str(index) for index in lowest.index]
-        write_file(request.picture, encode_png(draw_pairs(lowest.images, reconstructions, captions)))
-        for index, elbo in () if request.quiet else zip(lowest.index.tolist(), lowest.elbo, strict=True):
-            name = [] if source.names is None else [source.names[index]]
-            print("\t".join([str(index), *name, f"{elbo:.2f}"]))
+        result["anomalies"] = _draw_anomalies(model, request, total.lowest, source.names)
+    return result
 
 
-def _tables(
-    batches: Iterable[EncodedBatch], lowest: LowestElbo, lost: list[int], advance: Callable[[int], None]
-) -> Iterator[Columns]:
-    """Yield the columns of each batch; append the batch's number of lost images to ``lost``."""
-    for columns, rows, images, lost_here in batches:
-        lost.append(lost_here)
-        lowest.offer(columns["index"][rows], columns["elbo"][rows], images)
-        yield columns
-        advance(len(columns["index"]))
+def _draw_anomalies(model: Model, request: _Request, lowest: LowestElbo, names: Sequence[str] | None) -> dict[str, Any]:
+    """Draw and print the images of the lowest ELBO, and return them as JSON values."""
+    reconstructions = to_uint8(model.reconstruct(lowest.images))
+    captions = [str(index) for index in lowest.index]
+    write_file(request.picture, encode_png(draw_pairs(lowest.images, reconstructions, captions)))
+    rows = [
+        {"index": index, **({} if names is None else {"path": names[index]}), "elbo": elbo}
+        for index, elbo in zip(lowest.index.tolist(), lowest.elbo.tolist(), strict=True)
+    ]
+    for *where, elbo in () if request.quiet or request.as_json else (row.values() for row in rows):
+        print("\t".join([*map(str, where), f"{elbo:.2f}"]))
+    return {"picture": str(request.picture), "images": rows}
+
+
+@dataclasses.dataclass
+class _Total:
+    """Sums over the batches of a table: ELBOs in nats, and the number of lost images."""
+
+    lowest: LowestElbo
+    lost: int = 0
+    elbo: float = 0.0
+    low: float = math.inf
+    high: float = -math.inf
+
+    def add(self, batch: EncodedBatch) -> None:
+        """Add a batch."""
+        columns, rows = batch.columns, batch.rows
+        self.lowest.offer(columns["index"][rows], columns["elbo"][rows], batch.images)
+        self.lost += batch.lost
+        self.elbo += float(columns["elbo"].sum())
+        self.low = min(self.low, float(columns["elbo"].min()))
+        self.high = max(self.high, float(columns["elbo"].max()))
+
+
+def _tables(batches: Iterable[EncodedBatch], total: _Total, advance: Callable[[int], None]) -> Iterator[Columns]:
+    """Yield the columns of each batch, and add the batch to the total."""
+    for batch in batches:
+        total.add(batch)
+        yield batch.columns
+        advance(len(batch.columns["index"]))
 
 
 def main() -> None:

@@ -5,35 +5,34 @@ from pathlib import Path
 
 import click
 
+from .. import cli
 from .._bundle import Precision
 from .._jobs import Executor
 from .._model import Model
-from ..cli import Decorated
+
+ENGINE_OPTIONS = ("engine", "address", "workers")
 
 
-def engine_options(function: Decorated) -> Decorated:
-    """Add the options of engines, named as the fields of `ExecutorChoice`."""
-    for option in (
-        click.option(
-            "--workers",
-            type=click.IntRange(1),
-            help="Largest number of Ray tasks at a time.  [default: twice the number that the cluster can run]",
-        ),
-        click.option(
-            "--address",
-            help="Address of the Ray cluster: auto, HOST:PORT or ray://HOST:PORT.  [default: RAY_ADDRESS, otherwise "
-            "this machine's cluster, otherwise a new one]",
-        ),
-        click.option(
-            "--engine",
-            type=click.Choice(["local", "ray"]),
-            default="local",
-            show_default=True,
-            help="Run in this process, or on the machines of a Ray cluster, which must share the files.",
-        ),
-    ):
-        function = option(function)
-    return function
+# Add the options of engines, named as the fields of `ExecutorChoice`.
+engine_options = cli.add_options(
+    click.option(
+        "--engine",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="Run in this process, or on the machines of a Ray cluster, which must share the files.",
+    ),
+    click.option(
+        "--address",
+        help="Address of the Ray cluster: auto, HOST:PORT or ray://HOST:PORT.  [default: RAY_ADDRESS, otherwise "
+        "this machine's cluster, otherwise a new one]",
+    ),
+    click.option(
+        "--workers",
+        type=click.IntRange(1),
+        help="Largest number of Ray tasks at a time.  [default: twice the number that the cluster can run]",
+    ),
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,11 +9,11 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import cli
 from .._check import check_int
 from .._errors import InputError
 from .._math import Method, prior_latents
 from .._model import TRAVERSED, Model, check_samples
-from ..cli import Decorated
 from .output import Output
 
 _Read = Callable[[list[Path]], NDArray[np.uint8]]
@@ -36,39 +36,39 @@ def _numbers(_context: click.Context, _parameter: click.Parameter, value: str | 
         raise click.BadParameter(f"expected integers separated by commas, such as 3,7; found {value!r}") from None
 
 
-def explore_options(function: Decorated) -> Decorated:
-    """Add the options of exploration, named as the fields of `Exploration`."""
-    for option in (
-        click.option("--span", type=float, help="Distance of --traverse to each side, in latent units.  [default: 3]"),
-        click.option(
-            "--dimensions",
-            metavar="N,N",
-            callback=_numbers,
-            help="Latent dimensions of --traverse, or the two of --manifold.  [default: those of lowest posterior "
-            "variance]",
-        ),
-        click.option(
-            "--steps",
-            type=int,
-            help="Images of --interpolate, of each dimension of --traverse, of each side of --manifold.  "
-            "[default: 8, 7, 20]",
-        ),
-        click.option("--method", type=click.Choice(get_args(Method)), help="Path of --interpolate.  [default: linear]"),
-        click.option("--manifold", is_flag=True, help="Draw a grid over two latent dimensions."),
-        click.option(
-            "--traverse",
-            metavar="IMAGE",
-            help="Vary the latent of an image file, or of a sample by its index, one dimension at a time.",
-        ),
-        click.option(
-            "--interpolate",
-            nargs=2,
-            metavar="A B",
-            help="Draw the path between two image files, or samples by their index.",
-        ),
-    ):
-        function = option(function)
-    return function
+EXPLORE_OPTIONS = (*_STEPS, "method", "steps", "dimensions", "span")
+
+
+# Add the options of exploration, named as the fields of `Exploration`.
+explore_options = cli.add_options(
+    click.option(
+        "--interpolate",
+        nargs=2,
+        metavar="A B",
+        help="Draw the path between two image files, or samples by their index.",
+    ),
+    click.option(
+        "--traverse",
+        metavar="IMAGE",
+        help="Vary the latent of an image file, or of a sample by its index, one dimension at a time.",
+    ),
+    click.option("--manifold", is_flag=True, help="Draw a grid over two latent dimensions."),
+    click.option("--method", type=click.Choice(get_args(Method)), help="Path of --interpolate.  [default: linear]"),
+    click.option(
+        "--steps",
+        type=int,
+        help="Images of --interpolate, of each dimension of --traverse, of each side of --manifold.  "
+        "[default: 8, 7, 20]",
+    ),
+    click.option(
+        "--dimensions",
+        metavar="N,N",
+        callback=_numbers,
+        help="Latent dimensions of --traverse, or the two of --manifold.  [default: those of lowest posterior "
+        "variance]",
+    ),
+    click.option("--span", type=float, help="Distance of --traverse to each side, in latent units.  [default: 3]"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,8 +95,8 @@ class Exploration:
                 raise click.UsageError(f"--{option} is for --{', --'.join(jobs)}")
 
 
-def explore(model: Model, request: Exploration, seed: int, read: _Read, output: Output) -> None:
-    """Run the chosen job.
+def explore(model: Model, request: Exploration, seed: int, read: _Read, output: Output) -> int:
+    """Run the chosen job, and return the number of images.
 
     Args:
         model: the model to explore.
@@ -125,6 +125,7 @@ def explore(model: Model, request: Exploration, seed: int, read: _Read, output: 
         output.check(steps * steps)
         images = model.manifold(dimensions, steps=steps)
         output.write_rows(images, {"images": images, "dimensions": np.array(dimensions)}, padding=0)
+    return int(np.prod(images.shape[:-3]))
 
 
 def _start(name: str, model: Model, seed: int, read: _Read) -> NDArray[Any]:

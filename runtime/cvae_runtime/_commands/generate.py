@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,25 +14,27 @@ from numpy.typing import NDArray
 from .. import cli
 from .._check import check_int, check_latents, check_memory
 from .._engine import write_receipt
-from .._images import check_cut, read_images, read_npy, to_uint8
-from .._jobs import SHARD_FORMATS
+from .._errors import InputError
+from .._images import check_cut, describe_skipped, npz_names, open_images, read_npy, to_uint8
+from .._jobs import SHARD_FORMATS, ShardSettings, write_shards
 from .._model import Model, check_samples, load
-from .._system import progress, refuse_existing
-from .executor import ExecutorChoice, engine_options
-from .explore import Exploration, explore, explore_options
-from .options import image_options, model_options
+from .._system import progress, refuse_existing, shell_quote
+from .executor import ENGINE_OPTIONS, ExecutorChoice, engine_options
+from .explore import EXPLORE_OPTIONS, Exploration, explore, explore_options
+from .options import IMAGE_OPTIONS, MODEL_OPTIONS, image_options, model_options
 from .output import FORMATS, Output
-from .shards import Sharding, shard_options
+from .shards import SHARD_OPTIONS, Sharding, shard_options
 
 _Make = Callable[[int, int], NDArray[np.float32]]
 
 _BLOCK = 4096  # images between two updates of the progress bar
 _BAR_FROM = 20_000  # images; fewer take about a second
 _SEVERAL = "--reconstruct"
+_LATENTS = ("latents", "mean")  # names of latents in the archives of cvae-generate and cvae-encode
 _FORMATS = list(dict.fromkeys([*FORMATS, *SHARD_FORMATS]))
 
 
-class _Command(click.Command):
+class _Command(cli.SectionedCommand):
     """Let ``--reconstruct A B C`` take all names up to the next option, as a shell expands ``*.png``."""
 
     def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
@@ -48,19 +51,35 @@ class _Command(click.Command):
         return super().parse_args(context, expanded)
 
 
-@click.command(cls=_Command)
+@click.command(
+    cls=_Command,
+    sections={
+        "Samples": ("count", "seed", "first", "temperature", "latents"),
+        "Reconstructions": ("reconstruct", *IMAGE_OPTIONS),
+        "Exploration of the latent space": EXPLORE_OPTIONS,
+        "Output": ("output", "format", "dtype", "separate", "overwrite", "as_json", "receipt"),
+        "Pictures": ("gif", "scale", "captions"),
+        "Shards": (*SHARD_OPTIONS, *ENGINE_OPTIONS),
+        "Model": MODEL_OPTIONS,
+    },
+    examples=[
+        "cvae-generate my-model -n 64 --seed 7 -o samples.png",
+        "cvae-generate my-model --reconstruct photos/ --resize -o reconstructions.png",
+        "cvae-generate my-model --interpolate a.png b.png --resize --gif -o between.gif",
+    ],
+)
 @click.argument("bundle", required=False, type=click.Path(path_type=Path))
 @click.option("-n", "--count", type=int, help="Number of samples.  [default: 16]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the samples.")
 @click.option("--first", type=int, default=0, show_default=True, help="Index of the first sample.")
-@click.option("--temperature", type=float, help="Factor on the latents.  [default: 1]")
+@click.option("--temperature", type=float, help="Factor on the latents; 0 gives the mean of the prior.  [default: 1]")
 @click.option("--latents", type=click.Path(path_type=Path), help="Decode the latents of an .npy file, float32 (N, L).")
 @click.option(
     _SEVERAL,
     type=click.Path(path_type=Path),
     multiple=True,
-    metavar="IMAGE...",
-    help="Reconstruct image files or .npy arrays; pictures show originals above reconstructions.",
+    metavar="IMAGES...",
+    help="Reconstruct image files, folders of images or .npy arrays; pictures show originals above reconstructions.",
 )
 @explore_options
 @image_options
@@ -87,6 +106,7 @@ class _Command(click.Command):
     "--receipt", type=click.Path(path_type=Path), help="Write a provenance record of the run to this file, as JSON."
 )
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
+@cli.json_option
 @click.option(
     "-o",
     "--output",
@@ -108,15 +128,19 @@ def command(bundle: Path | None, **options: Any) -> None:
         refuse_existing(request.receipt, request.overwrite)
     with load(bundle, provider=request.provider, precision=request.precision, threads=request.threads) as model:
         if output is None:
-            _write_shards(model, bundle, request)
+            images = _write_shards(model, bundle, request)
         elif request.reconstruct:
-            _reconstruct(model, request, output)
+            images = _reconstruct(model, request, output)
         elif request.job:
-            explore(model, request, request.seed, request.reader(model), output)
+            images = explore(model, request, request.seed, request.reader(model), output)
         else:
-            _generate(model, request, output)
+            images = _generate(model, request, output)
         if request.receipt is not None:
-            write_receipt(request.receipt, model.receipt(), request.as_json())
+            write_receipt(request.receipt, model.receipt(), request.to_json())
+        if request.as_json:
+            file_format = request.format or "npy" if output is None else output.format
+            result = {"output": request.target, "format": file_format, "images": images, "request": request.to_json()}
+            cli.print_json(result)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,6 +167,7 @@ class _Request(Exploration, Sharding, ExecutorChoice):
     captions: bool
     receipt: Path | None
     overwrite: bool
+    as_json: bool
     output: str | None
     quiet: bool
     verbose: bool
@@ -161,6 +186,7 @@ class _Request(Exploration, Sharding, ExecutorChoice):
             raise click.UsageError(f"--captions is for samples and --traverse, not for --{sources[0]}")
         if self.gif and self.format not in (None, "gif"):
             raise click.UsageError(f"--gif and --format {self.format} contradict each other: pass one of them")
+        cli.check_json(self.as_json, self.output)
         self.check_exploration()
         pictures = [name for name in ("separate", "gif", "scale", "captions") if getattr(self, name)]
         if self.shard_size is not None and (others := sources + pictures):
@@ -194,8 +220,8 @@ class _Request(Exploration, Sharding, ExecutorChoice):
         """Number of samples, and temperature."""
         return 16 if self.count is None else self.count, 1.0 if self.temperature is None else self.temperature
 
-    def as_json(self) -> dict[str, Any]:
-        """Options as JSON values, for the receipt."""
+    def to_json(self) -> dict[str, Any]:
+        """Options as JSON values, for the receipt and for ``--json``."""
         if self.latents is not None:
             return {"latents": str(self.latents)}
         if self.reconstruct:
@@ -207,39 +233,57 @@ class _Request(Exploration, Sharding, ExecutorChoice):
         return {"seed": self.seed, "first": self.first, "count": count, "temperature": temperature}
 
     def reader(self, model: Model) -> Callable[[Sequence[Path]], NDArray[np.uint8]]:
-        """Make a function that reads image files for a model, and checks them against its threshold."""
+        """Make a function that reads files and folders of images for a model, and checks them against its threshold."""
 
         def read(paths: Sequence[Path]) -> NDArray[np.uint8]:
-            images = read_images(paths, model.image_shape, resize=self.resize, grey=self.grey, invert=self.invert)
+            batches = []
+            for path in paths:
+                source = open_images(path, model.image_shape, resize=self.resize, grey=self.grey, invert=self.invert)
+                batches.append(source.read(0, source.count))
+                if source.skipped and not self.quiet:
+                    click.echo(f"{path}: {describe_skipped(source.skipped)}", err=True)
+            images = np.concatenate(batches)
             check_cut(images, model.manifest.model.preprocessing.binarize_at, ", ".join(map(str, paths)))
             return images
 
         return read
 
 
-def _write_shards(model: Model, bundle: Path | None, request: _Request) -> None:
+def _write_shards(model: Model, bundle: Path | None, request: _Request) -> int:
+    """Write samples as a folder of shards, and return their number."""
     count, temperature = request.samples
-    samples = {"count": count, "seed": request.seed, "first": request.first, "temperature": temperature}
-    request.write(
+    file_format = request.format or "npy"
+    settings = ShardSettings.of(
+        model,
+        count=count,
+        seed=request.seed,
+        first=request.first,
+        temperature=temperature,
+        shard_size=request.shard_size,
+        file_format=file_format,
+        dtype="uint8" if file_format == "tar" else request.dtype or "float32",
+    )
+    write_shards(
         model,
         Path(request.target),
-        request.format,
-        request.dtype,
+        settings,
+        resume=request.resume,
         overwrite=request.overwrite,
         quiet=request.quiet,
         executor=request.executor(model, bundle, request.precision, request.threads),
-        **samples,
     )
+    return count
 
 
-def _generate(model: Model, request: _Request, output: Output) -> None:
+def _generate(model: Model, request: _Request, output: Output) -> int:
+    """Write samples or decoded latents, and return their number."""
     blocks = functools.partial(_in_blocks, shape=model.image_shape, quiet=request.quiet)
     if request.latents is not None:
-        latents = check_latents(read_npy(request.latents), model.latent_dim)
+        latents = _read_latents(request.latents, model.latent_dim)
         output.check(len(latents))
         images = blocks(lambda start, stop: model.decode(latents[start:stop]), len(latents))
         output.write(images, {"images": images, "latents": latents})
-        return
+        return len(latents)
     count, temperature = request.samples
     output.check(check_int("count", count, 1))
     check_samples(model.manifest.model, count, seed=request.seed, first=request.first, temperature=temperature)
@@ -251,9 +295,24 @@ def _generate(model: Model, request: _Request, output: Output) -> None:
     images = blocks(block, count)
     indices = np.uint64(request.first) + np.arange(count, dtype=np.uint64)
     output.write(images, {"images": images, "seed": np.array(request.seed), "index": indices}, request.first)
+    return count
 
 
-def _reconstruct(model: Model, request: _Request, output: Output) -> None:
+def _read_latents(path: Path, latent_dim: int) -> NDArray[np.float32]:
+    """Read latents, float32 (N, L), from an ``.npy`` file."""
+    if path.is_file() and zipfile.is_zipfile(path):
+        names = npz_names(path)
+        advice = "save one of its arrays with numpy.save"
+        if known := [name for name in _LATENTS if name in names]:
+            program = f"import sys, numpy; numpy.save(sys.argv[2], numpy.load(sys.argv[1])['{known[0]}'])"
+            advice = f'convert it: python -c "{program}" {shell_quote(path)} {shell_quote(path.with_suffix(".npy"))}'
+        found = f"an .npz archive of {', '.join(names) or 'nothing'}"
+        raise InputError(f"{path}: expected an .npy file of latents, found {found}; {advice}")
+    return check_latents(read_npy(path), latent_dim)
+
+
+def _reconstruct(model: Model, request: _Request, output: Output) -> int:
+    """Write reconstructions, and return their number."""
     originals = request.reader(model)(request.reconstruct)
     output.check(2 * len(originals))
     reconstructions = model.reconstruct(originals)
@@ -261,6 +320,7 @@ def _reconstruct(model: Model, request: _Request, output: Output) -> None:
         output.write(reconstructions, {"images": reconstructions, "originals": originals})
     else:
         output.write_pairs(originals, to_uint8(reconstructions))
+    return len(originals)
 
 
 def _in_blocks(make: _Make, count: int, shape: tuple[int, int, int], *, quiet: bool) -> NDArray[np.float32]:

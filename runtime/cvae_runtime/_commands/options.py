@@ -4,40 +4,37 @@ from typing import get_args
 
 import click
 
+from .. import cli
 from .._bundle import Precision
 from .._engine import PROVIDERS
-from ..cli import Decorated
+
+# Add ``--resize``, ``--grey`` and ``--invert``, which fit images to a model.
+image_options = cli.add_options(
+    click.option("--resize", is_flag=True, help="Scale and crop images to the model's size."),
+    click.option("--grey", is_flag=True, help="Convert colour images to grey."),
+    click.option("--invert", is_flag=True, help="Swap light and dark, for example for dark digits on white paper."),
+)
 
 
-def image_options(function: Decorated) -> Decorated:
-    """Add ``--resize``, ``--grey`` and ``--invert``, which fit images to a model."""
-    for option in (
-        click.option("--invert", is_flag=True, help="Swap light and dark, for example for dark digits on white paper."),
-        click.option("--grey", is_flag=True, help="Convert colour images to grey."),
-        click.option("--resize", is_flag=True, help="Scale and crop images to the model's size."),
-    ):
-        function = option(function)
-    return function
+IMAGE_OPTIONS = ("resize", "grey", "invert")
+MODEL_OPTIONS = ("provider", "precision", "threads")
 
 
-def model_options(function: Decorated) -> Decorated:
-    """Add ``--provider``, ``--precision`` and ``--threads``, the arguments of `load`."""
-    for option in (
-        click.option("--threads", type=int, help="Number of CPU threads.  [default: all cores]"),
-        click.option(
-            "--precision",
-            type=click.Choice(get_args(Precision)),
-            default="float32",
-            show_default=True,
-            help="Precision of the graphs.",
-        ),
-        click.option(
-            "--provider",
-            type=click.Choice(["auto", *PROVIDERS]),
-            default="auto",
-            show_default=True,
-            help="Execution provider of ONNX Runtime; auto falls back to the CPU.",
-        ),
-    ):
-        function = option(function)
-    return function
+# Add ``--provider``, ``--precision`` and ``--threads``, the arguments of `load`.
+model_options = cli.add_options(
+    click.option(
+        "--provider",
+        type=click.Choice(["auto", *PROVIDERS]),
+        default="auto",
+        show_default=True,
+        help="Execution provider of ONNX Runtime; auto falls back to the CPU.",
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(get_args(Precision)),
+        default="float32",
+        show_default=True,
+        help="Precision of the graphs.",
+    ),
+    click.option("--threads", type=int, help="Number of CPU threads.  [default: all cores]"),
+)

@@ -21,7 +21,7 @@ from .._images import (
     npz_bytes,
     to_uint8,
 )
-from .._system import make_folder, refuse_existing, write_file
+from .._system import check_stdout, make_folder, refuse_existing, write_file
 
 FORMATS = ("png", "gif", "npy", "npz")
 
@@ -94,6 +94,7 @@ class Output:
                 f"pass --format npy or --separate"
             )
         if self._stdout:
+            check_stdout()
             if sys.stdout.isatty():
                 raise InputError("refusing to write binary data to a terminal; redirect it, or name a file with -o")
         else:

@@ -1,28 +1,25 @@
-"""``cvae-generate --shard-size``: write samples as a folder of shards."""
+"""Options of ``cvae-generate`` for folders of shards."""
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import click
 
-from .._jobs import SHARD_FORMATS, Executor, ShardSettings, write_shards
-from .._model import Dtype, Model
-from ..cli import Decorated
+from .. import cli
+from .._jobs import SHARD_FORMATS
+
+SHARD_OPTIONS = ("shard_size", "resume")
 
 
-def shard_options(function: Decorated) -> Decorated:
-    """Add the options of shards, named as the fields of `Sharding`."""
-    for option in (
-        click.option("--resume", is_flag=True, help="Continue a folder of shards: write those missing or damaged."),
-        click.option(
-            "--shard-size",
-            type=int,
-            help="Samples in a shard: write a folder of npy, parquet or tar files.  [default: one output file]",
-        ),
-    ):
-        function = option(function)
-    return function
+# Add the options of shards, named as the fields of `Sharding`.
+shard_options = cli.add_options(
+    click.option(
+        "--shard-size",
+        type=int,
+        help="Samples in a shard: write a folder of npy, parquet or tar files.  [default: one output file]",
+    ),
+    click.option("--resume", is_flag=True, help="Continue a folder of shards: write those missing or damaged."),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,26 +47,3 @@ class Sharding:
             raise click.UsageError("cannot write shards to stdout: name a folder with --output")
         if self.resume and overwrite:
             raise click.UsageError("--resume and --overwrite contradict each other: pass one of them")
-
-    def write(
-        self,
-        model: Model,
-        folder: Path,
-        file_format: str | None,
-        dtype: Dtype | None,
-        *,
-        overwrite: bool,
-        quiet: bool,
-        executor: Executor | None,
-        **samples: Any,
-    ) -> None:
-        """Write shards of samples; ``samples`` are the arguments of `Model.stream`."""
-        file_format = file_format or "npy"
-        settings = ShardSettings.of(
-            model,
-            shard_size=self.shard_size,
-            file_format=file_format,
-            dtype="uint8" if file_format == "tar" else dtype or "float32",
-            **samples,
-        )
-        write_shards(model, folder, settings, resume=self.resume, overwrite=overwrite, quiet=quiet, executor=executor)

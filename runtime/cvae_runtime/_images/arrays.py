@@ -104,6 +104,11 @@ def _numpy_errors(path: Path) -> Iterator[None]:
     except CvaeError:
         raise
     except Exception as error:
+        if isinstance(error, ValueError) and ("allow_pickle" in str(error) or "Python objects" in str(error)):
+            raise InputError(
+                f"{path}: expected an array of numbers, found pickled objects, which can run any code; save them as "
+                f"numbers: numpy.save(path, numpy.stack(list(array)))"
+            ) from error
         raise InputError(f"{path}: cannot be read as a NumPy file: {error}") from error
 
 

@@ -26,7 +26,7 @@ from .._errors import InputError
 from .._system import refuse_special
 from .arrays import as_images, read_npy
 from .file_kind import IMAGE_FORMATS, NPY, file_kind
-from .folder import describe_skipped, find_images, no_images
+from .folder import describe_skipped, find_images, no_images_in
 
 ImageFile = Union[str, os.PathLike[str], "PIL.Image.Image"]
 
@@ -121,7 +121,7 @@ def _files_of(path: Path) -> list[Path]:
         return [path]
     found = find_images(path)
     if not found.names:
-        raise no_images(path, found.skipped)
+        raise no_images_in(path, found.skipped)
     if found.skipped:
         _log.warning("%s: %s", path, describe_skipped(found.skipped))
     return [path / name for name in found.names]

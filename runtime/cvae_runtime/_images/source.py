@@ -38,6 +38,16 @@ class ImageSource:
     names: Sequence[str] | None = None
     skipped: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
+    @functools.cached_property
+    def longest_name(self) -> int:
+        """Characters of the longest name; 0 without names."""
+        return max(map(len, self.names or ()), default=0)
+
+    @functools.cached_property
+    def has_subfolders(self) -> bool:
+        """Whether some of the images lie in subfolders."""
+        return any("/" in name for name in self.names or ())
+
 
 def open_images(
     path: Path, shape: tuple[int, int, int], *, resize: bool = False, grey: bool = False, invert: bool = False
@@ -66,7 +76,7 @@ def open_images(
             found.skipped,
         )
     if not path.is_file():
-        raise InputError(f"{path}: {_EXPECTED}, found nothing")
+        raise InputError(f"{path}: {_EXPECTED}, found nothing; check the name")
     kind, suffix = file_kind(path), path.suffix.lower()
     if kind == NPY or suffix == ".npy":
         # Map the file again for each batch: pages that a mapping has read count as memory until it is closed.

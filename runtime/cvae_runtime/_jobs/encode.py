@@ -83,8 +83,10 @@ class Encoding:
         images = source.read(indices.start, indices.stop)
         columns: Columns = {"index": np.arange(indices.start, indices.stop, dtype=np.int64)}
         if source.names is not None:
-            widest = max(map(len, source.names))
-            columns["path"] = np.array(source.names[indices.start : indices.stop], f"<U{widest}")
+            paths = np.array(source.names[indices.start : indices.stop], f"<U{source.longest_name}")
+            columns["path"] = paths
+            if source.has_subfolders:
+                columns["folder"] = np.array([path.rpartition("/")[0] for path in paths.tolist()], paths.dtype)
         columns |= code_columns(model, images, indices.start, samples=self.samples, seed=self.seed)
         rows = lowest_rows(columns["elbo"], self.lowest)
         return EncodedBatch(columns, rows, images[rows], lost_images(images, _cut_of(model)))

@@ -7,9 +7,9 @@ from .folders import make_folder, new_folder, refuse_existing_folder
 from .layout import Layout, Owns, check_replaceable, owns_names, remove_temporary
 from .lock import lock_directory
 from .memory import available_memory, physical_memory, refuse_size
-from .printable import printable_handler, printable_values
+from .printable import printable_handler, printable_values, shell_quote
 from .progress import progress
-from .streams import drop_stdout_that_fails, guard_streams, print_error, reader_has_gone
+from .streams import check_stdout, drop_stdout_that_fails, guard_streams, print_error, reader_has_gone
 from .strict_json import parse_json
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "allowed_cores",
     "available_memory",
     "check_replaceable",
+    "check_stdout",
     "cpu_quota",
     "drop_stdout_that_fails",
     "guard_streams",
@@ -41,5 +42,6 @@ __all__ = [
     "refuse_special",
     "remove_temporary",
     "require",
+    "shell_quote",
     "write_file",
 ]

@@ -1,7 +1,11 @@
 """Print untrusted text on a terminal safely: escape control characters."""
 
 import logging
+import os
+import shlex
+import sys
 import unicodedata
+from pathlib import Path
 from typing import Any
 
 # Unicode categories: control characters, line and paragraph separators, and lone surrogates, which cannot be encoded.
@@ -37,6 +41,23 @@ def printable_values(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [printable_values(item) for item in value]
     return value
+
+
+def shell_quote(path: Path | str) -> str:
+    r"""Quote a file name for a command in a message, so that the command works when it is pasted.
+
+    A name with characters that `printable` or the encoding of stderr would change becomes ``$'caf\303\251'``: bash,
+    zsh and ksh read its octal bytes.
+    """
+    text = str(path)
+    try:
+        text.encode(getattr(sys.stderr, "encoding", None) or "utf-8")
+        if printable(text, keep="") == text:
+            return shlex.quote(text)
+    except UnicodeEncodeError:
+        pass
+    plain = set(range(32, 127)) - set(b"\\'")
+    return "$'" + "".join(chr(byte) if byte in plain else f"\\{byte:03o}" for byte in os.fsencode(text)) + "'"
 
 
 class _Formatter(logging.Formatter):

@@ -36,6 +36,19 @@ def guard_streams() -> None:
         sys.stdout = _Closed()
 
 
+def check_stdout() -> None:
+    """Check, before a command works for minutes, that stdout can be written.
+
+    Raises:
+        InputError: it is closed.
+        BrokenPipeError: it is a pipe without a reader.
+    """
+    if isinstance(sys.stdout, _Closed):
+        sys.stdout.write("")  # raises
+    if hasattr(select, "poll") and _has_no_reader(1):
+        raise BrokenPipeError
+
+
 def drop_stdout_that_fails() -> None:
     """Flush stdout; if that fails, redirect it to the null device, so that Python prints no error at exit."""
     try:
@@ -54,10 +67,12 @@ def print_error(message: str) -> None:
 
 def reader_has_gone() -> bool:
     """Whether stdout or stderr is a pipe without a reader; True if the system cannot poll."""
-    if not hasattr(select, "poll"):
-        return True
+    return not hasattr(select, "poll") or _has_no_reader(1, 2)
+
+
+def _has_no_reader(*descriptors: int) -> bool:
     poll = select.poll()
-    for descriptor in (1, 2):
+    for descriptor in descriptors:
         poll.register(descriptor, 0)
     return any(event & select.POLLERR for _, event in poll.poll(0))
 

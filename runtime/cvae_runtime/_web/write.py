@@ -7,13 +7,21 @@ WebAssembly is gzipped, to keep an installation small.
 import base64
 import gzip
 import json
-import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from .._bundle import MANIFEST_NAME, Bundle, choose_graph
 from .._errors import MissingExtraError
-from .._system import Layout, Owns, new_folder, owns_names, refuse_existing, refuse_existing_folder, write_file
+from .._system import (
+    Layout,
+    Owns,
+    new_folder,
+    owns_names,
+    refuse_existing,
+    refuse_existing_folder,
+    shell_quote,
+    write_file,
+)
 
 PAGE = Path(__file__).parents[1] / "page"
 
@@ -61,7 +69,7 @@ def _build_instructions() -> str:
     node = "with Node.js 20.19 or later"
     checkout = Path(__file__).parents[3]
     if (checkout / "Makefile").is_file():
-        return f"build it, {node}: make -C {shlex.quote(str(checkout))} page"
+        return f"build it, {node}: make -C {shell_quote(checkout)} page"
     return f"in a checkout of cvae-toolkit, {node}, run: make page && pip install ."
 
 

@@ -1,8 +1,8 @@
 """``cvae-generate``, from arguments to output."""
 
 import io
+import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -68,12 +68,6 @@ def test_sample_40_of_64_is_the_first_from_40(array):
     np.testing.assert_allclose(many[40:41], one, atol=1e-6)
 
 
-def test_a_gif_has_a_frame_for_each_sample(run, tiny_bundle):
-    assert run(tiny_bundle, "-n", 5, "-o", "a.gif") == (0, b"", "")
-    with Image.open("a.gif") as image:
-        assert (image.format, image.n_frames) == ("GIF", 5)
-
-
 def test_an_npz_contains_seed_and_indices(run, tiny_bundle, tiny_model):
     seed = (1 << 64) - 1
     assert run(tiny_bundle, "-n", 5, "--seed", seed, "--first", 40, "-o", "a.npz") == (0, b"", "")
@@ -86,14 +80,6 @@ def test_uint8_arrays_are_the_grey_levels(array, tiny_bundle, tiny_model):
     found = array(tiny_bundle, "-n", 5, "--dtype", "uint8")
     assert found.dtype == np.uint8
     np.testing.assert_array_equal(found, cvae.to_uint8(tiny_model.generate(5)))
-
-
-def test_separate_names_files_by_index(run, tiny_bundle, tiny_model):
-    assert run(tiny_bundle, "-n", 3, "--first", 40, "--separate", "-o", "images") == (0, b"", "")
-    names = ["image_000040.png", "image_000041.png", "image_000042.png"]
-    assert sorted(path.name for path in Path("images").iterdir()) == names
-    pixels = [np.asarray(Image.open(f"images/{name}")) for name in names]
-    np.testing.assert_array_equal(pixels, cvae.to_uint8(tiny_model.generate(3, first=40))[..., 0])
 
 
 def test_latents_are_decoded(run, array, tiny_bundle, tiny_model):
@@ -114,6 +100,18 @@ def test_reconstruct_takes_all_names_up_to_the_next_option(run, digit, packaged_
     np.testing.assert_array_equal(images, packaged_model.reconstruct(originals))
     assert run("--reconstruct", names[0], "--reconstruct", *names[1:], "--dtype", "uint8", "-o", "a.npy")[0] == 0
     np.testing.assert_array_equal(cvae.images.read_npy(Path("a.npy")), cvae.to_uint8(images))
+
+
+def test_reconstruct_takes_folders(run, digit, packaged_model):
+    Path("photos/b").mkdir(parents=True)
+    Image.fromarray(digit).save("photos/b/1.png")
+    Image.fromarray(digit.T).save("photos/2.png")
+    Path("photos/notes").write_text("x")
+    line = "photos: skipped 1 file: 1 text (notes)\n"
+    assert run("--reconstruct", "photos", "digit.png", "-o", "pairs.npz") == (0, b"", line)
+    originals, images = cvae.images.read_npz(Path("pairs.npz"), ["originals", "images"])
+    np.testing.assert_array_equal(originals[..., 0], [digit.T, digit, digit])
+    np.testing.assert_array_equal(images, packaged_model.reconstruct(originals))
 
 
 def test_reconstruct_draws_originals_above_reconstructions(run, digit, packaged_model):
@@ -142,19 +140,40 @@ def test_blocks_do_not_change_samples(flags, run, tiny_bundle, tiny_model, monke
     np.testing.assert_array_equal(found, tiny_model.generate(50, first=5))
 
 
-def test_help_lists_every_option(run):
-    code, out, err = run("--help")
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["-n", 5, "--first", 3], {"images": 5, "request": {"seed": 0, "first": 3, "count": 5, "temperature": 1.0}}),
+        (["--latents", "z.npy"], {"images": 2, "request": {"latents": "z.npy"}}),
+        (["--reconstruct", "tiny.npy"], {"images": 11, "request": {"reconstruct": ["tiny.npy"]}}),
+        (["--traverse", 3, "--steps", 4], {"images": 12, "request": {"seed": 0, "traverse": "3"}}),
+        (
+            ["-n", 5, "--shard-size", 2, "-q"],
+            {
+                "output": "samples",
+                "format": "npy",
+                "images": 5,
+                "request": {"seed": 0, "first": 0, "count": 5, "temperature": 1.0},
+            },
+        ),
+    ],
+    ids=str,
+)
+def test_json_is_the_result_of_the_command(arguments, expected, run, tiny_bundle, tiny):
+    np.save("tiny.npy", tiny.images)
+    np.save("z.npy", np.zeros((2, 3), np.float32))
+    code, out, err = run(tiny_bundle, *arguments, "--json")
     assert (code, err) == (0, "")
-    samples = ("count", "seed", "first", "temperature", "latents")
-    images = ("reconstruct", "resize", "grey", "invert")
-    model = ("provider", "precision", "threads")
-    target = ("format", "dtype", "separate", "shard-size", "resume", "overwrite", "output")
-    names = (*samples, *images, *model, *target, "quiet", "verbose", "version", "help")
-    assert [name for name in names if f"--{name}" not in out.decode()] == []
+    assert json.loads(out) == {"output": "samples.png", "format": "png", **expected}
+    assert Path(json.loads(out)["output"]).exists()
 
 
-def test_as_a_process_it_writes_a_picture(tmp_path):
-    command = [*MAIN, "-n", "4", "-o", "a.png"]
-    result = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, check=False)
-    assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
-    assert size_of(tmp_path / "a.png") == (2 * 57 + 1, 2 * 57 + 1)
+def test_a_shell_completes_options(run, monkeypatch):
+    monkeypatch.setenv("_CVAE_GENERATE_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "cvae-generate --man")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    assert run() == (0, b"plain,--manifold\n", "")
+    monkeypatch.setenv("_CVAE_GENERATE_COMPLETE", "zsh_source")
+    code, out, err = run()
+    assert (code, err) == (0, "")
+    assert b"_CVAE_GENERATE_COMPLETE=zsh_complete cvae-generate" in out

@@ -92,9 +92,14 @@ def test_pickled_objects_are_refused(tmp_path, refuses):
     objects = np.array([{}, None], object)
     np.save(tmp_path / "a.npy", objects)
     np.savez(tmp_path / "a.npz", a=objects)
-    why = "cannot be read as a NumPy file: Object arrays cannot be loaded when allow_pickle=False"
+    why = (
+        "expected an array of numbers, found pickled objects, which can run any code; save them as numbers: "
+        "numpy.save(path, numpy.stack(list(array)))"
+    )
     with refuses(cvae.InputError, f"{tmp_path / 'a.npy'}: {why}"):
         cvae.images.read_npy(tmp_path / "a.npy")
+    with refuses(cvae.InputError, f"{tmp_path / 'a.npy'}: {why}"):
+        cvae.images.read_npy(tmp_path / "a.npy", mapped=True)
     with refuses(cvae.InputError, f"{tmp_path / 'a.npz'}: {why}"):
         cvae.images.read_npz(tmp_path / "a.npz", ["a"])
 

@@ -187,7 +187,7 @@ def test_other_files_are_an_error_with_their_kind(tmp_path, write_idx, refuses, 
         "folder": "folder: expected images (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP) in the folder, found none; "
         "skipped 1 file: 1 text (a.txt)",
         "empty": "empty: expected images (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP) in the folder, found none",
-        "nothing": "nothing: expected a folder of images, an image, an .npy or an IDX file, found nothing",
+        "nothing": "nothing: expected a folder of images, an image, an .npy or an IDX file, found nothing; check the name",
         "labels.gz": "labels.gz: not an IDX file of 3-dimensional bytes: expected the magic number 0x00000803, "
         "found 0x00000801; check that the file is what its name says",
         "none.npy": "none.npy: expected at least one image, found an empty set of shape (0, 4, 4, 1)",

@@ -1,6 +1,10 @@
 """Untrusted text on a terminal: control characters are escaped."""
 
+import io
 import logging
+import os
+import subprocess
+import sys
 import unicodedata
 
 import pytest
@@ -10,6 +14,7 @@ from hypothesis import strategies as st
 import cvae_runtime as cvae
 import cvae_runtime.system
 from cvae_runtime._system.printable import printable
+from cvae_runtime._system.streams import print_error
 
 CLEAR = "\x1b[2J\x1b]0;title\x07\x9b31m"
 SHOWN = r"\x1b[2J\x1b]0;title\x07\x9b31m"
@@ -28,6 +33,15 @@ SHOWN = r"\x1b[2J\x1b]0;title\x07\x9b31m"
 )
 def test_control_characters_are_escaped(text, shown):
     assert printable(text) == shown
+
+
+@pytest.mark.parametrize("name", ["plain.png", "a b", "it's", "café", "a\x1b[2J\nb", "\udcff", "back\\slash'é"])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_a_quoted_name_works_when_it_is_pasted(name, encoding, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BytesIO(), encoding, errors="backslashreplace"))
+    print_error(f"printf %s {cvae.system.shell_quote(name)}")
+    line = sys.stderr.buffer.getvalue()
+    assert subprocess.run(["bash", "-c", line], capture_output=True, check=True).stdout == os.fsencode(name)
 
 
 def test_values_escape_line_breaks_too():

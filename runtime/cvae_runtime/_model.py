@@ -53,6 +53,12 @@ def load(
         InputError: an unknown provider, a precision of which the bundle has no graph, options for "auto" or "cpu", or
             a number of threads out of range.
         MissingExtraError: ONNX Runtime is not installed.
+
+    Examples:
+        >>> model = cvae.load(provider="cpu", threads=2)
+        >>> model.provider, model.threads
+        ('cpu', 2)
+        >>> model.close()
     """
     check_provider(provider, provider_options)
     if precision not in get_args(Precision):
@@ -78,6 +84,13 @@ class Model(Explorer, Sampler):
         threads: number of micro-batches that run at the same time on the CPU.
         sha256: SHA-256 of ``manifest.json``, in hex. The manifest holds the hash of every other file.
         graphs: the graph in use for each role, "encoder" and "decoder".
+
+    Examples:
+        >>> with cvae.load() as model:
+        ...     images = model.generate(2, seed=0)
+        ...     codes = model.encode(cvae.to_uint8(images))
+        >>> images.shape, codes.mean.shape
+        ((2, 28, 28, 1), (2, 50))
     """
 
     def __init__(

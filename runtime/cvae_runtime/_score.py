@@ -21,6 +21,12 @@ class Posterior:
     Attributes:
         mean: float32 (N, L).
         logvar: natural logarithm of the variance, float32 (N, L).
+
+    Examples:
+        >>> with cvae.load() as model:
+        ...     posterior = model.encode(np.zeros((3, 28, 28, 1), np.uint8))
+        >>> posterior.logvar.shape
+        (3, 50)
     """
 
     mean: NDArray[np.float32]
@@ -38,6 +44,12 @@ class Scores:
         log_likelihood: the importance-weighted bound on log p(x) over the k draws (Burda, Grosse and Salakhutdinov,
             "Importance weighted autoencoders", 2016). Its expectation grows with k towards log p(x).
         posterior: the images' `Posterior`, as `Model.encode` returns it.
+
+    Examples:
+        >>> with cvae.load() as model:
+        ...     scores = model.score(model.generate(3, seed=0, dtype="uint8"), samples=2)
+        >>> bool(np.allclose(scores.elbo, scores.reconstruction - scores.kl))
+        True
     """
 
     elbo: NDArray[np.float64]

@@ -16,6 +16,7 @@ from .decode import Rule, decode_object, excerpt
 
 FORMAT = 1
 MANIFEST_NAME = "manifest.json"
+"""The name of the manifest in a bundle."""
 
 # The decoder's outputs for each known likelihood: float32 [batch, H, W, C] each; a mixture's parameters are
 # [batch, H, W, C, K].
@@ -28,7 +29,9 @@ DECODER_OUTPUTS: Mapping[str, tuple[str, ...]] = {
 _MOST_GRAPHS = 256  # in a bundle; cvae-export writes up to 20
 
 Target = Literal["portable", "cpu"]
+"""The runtimes that a graph is made for: any, or ONNX Runtime's CPU provider."""
 Precision = Literal["float32", "float16", "int8"]
+"""The precision of a graph's weights and products."""
 
 
 def _matching(pattern: str, words: str) -> Rule:

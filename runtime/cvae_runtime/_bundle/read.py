@@ -30,6 +30,13 @@ class Bundle:
         files: the checked bytes of every file that the manifest names, by file name. Sessions open these bytes.
         text: the bytes of ``manifest.json``.
         sha256: SHA-256 of ``text``, in hex. It identifies the bundle, since the manifest holds all other hashes.
+
+    Examples:
+        >>> bundle = cvae.read_bundle()
+        >>> bundle.manifest.model.image_shape
+        (28, 28, 1)
+        >>> sorted(bundle.files)[:2]
+        ['decoder.onnx', 'decoder_cpu.onnx']
     """
 
     path: Path
@@ -46,10 +53,16 @@ def _owns(folder: Path) -> Owns:
 
 
 BUNDLE_LAYOUT = Layout("a bundle", _owns)
+"""The files that a bundle consists of."""
 
 
 def packaged_bundle() -> Path:
-    """Return the folder of the MNIST bundle that the package contains."""
+    """Return the folder of the MNIST bundle that the package contains.
+
+    Examples:
+        >>> (cvae.packaged_bundle() / "manifest.json").is_file()
+        True
+    """
     return Path(__file__).parents[1] / "bundles" / "mnist"
 
 
@@ -68,6 +81,11 @@ def read_bundle(path: str | Path | None = None, sha256: str | None = None) -> Bu
             plain and self-contained.
         IntegrityError: a file is missing, is a link, or has another size or hash than in the manifest; or the
             manifest's own hash is not ``sha256``.
+
+    Examples:
+        >>> bundle = cvae.read_bundle(cvae.packaged_bundle())
+        >>> cvae.read_bundle(bundle.path, sha256=bundle.sha256) == bundle
+        True
     """
     folder = packaged_bundle() if path is None else Path(path)
     for reading in range(1, _READINGS + 1):

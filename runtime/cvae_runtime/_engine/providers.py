@@ -25,6 +25,12 @@ PROVIDERS = {
     "coreml": "CoreMLExecutionProvider",
     "directml": "DmlExecutionProvider",
 }
+"""ONNX Runtime's name of each execution provider, by the name that `load` takes.
+
+Examples:
+    >>> cvae.PROVIDERS["cpu"]
+    'CPUExecutionProvider'
+"""
 
 Provider = Literal["auto", "cpu", "cuda", "tensorrt", "openvino", "webgpu", "coreml", "directml"]
 

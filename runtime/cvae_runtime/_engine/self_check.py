@@ -50,6 +50,11 @@ def check_golden(bundle: Bundle, provider: str = "cpu", level: str | None = None
         ProviderError: the provider is not installed or does not work.
         InputError: an unknown provider.
         MissingExtraError: ONNX Runtime is not installed.
+
+    Examples:
+        >>> results = cvae.check_golden(cvae.read_bundle(), provider="cpu")
+        >>> all(result.agrees for result in results)
+        True
     """
     info = bundle.manifest.golden
     source = str(bundle.path / info.file)

@@ -56,6 +56,12 @@ def read_images(
 
     Raises:
         InputError: a file cannot be read, or does not fit and the matching option is not set.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> _ = Path("zero.png").write_bytes(cvae.encode_png(np.zeros((28, 28, 1), np.uint8)))
+        >>> cvae.read_images([Path("zero.png")], (28, 28, 1)).shape
+        (1, 28, 28, 1)
     """
     if not paths:
         raise InputError("expected at least one image file; found none")

@@ -23,6 +23,10 @@ def to_uint8(images: NDArray[Any]) -> NDArray[np.uint8]:
 
     Raises:
         InputError: another dtype, NaN, or floats more than half a level outside [0, 1].
+
+    Examples:
+        >>> cvae.to_uint8(np.array([[[0.0], [0.2], [1.0]]])).ravel().tolist()
+        [0, 51, 255]
     """
     images = np.asarray(images)
     if images.dtype == np.uint8:
@@ -62,6 +66,10 @@ def picture_grid(
 
     Raises:
         InputError: the images have another shape, dtype or range, or a number is out of range.
+
+    Examples:
+        >>> cvae.picture_grid(np.zeros((6, 28, 28, 1), np.uint8), columns=3, padding=0).shape
+        (56, 84, 1)
     """
     images = to_uint8(images)
     if images.ndim != 4 or not images.size:
@@ -90,6 +98,10 @@ def encode_png(picture: NDArray[Any], *, optimize: bool = True) -> bytes:
 
     Raises:
         InputError: the picture has another shape, dtype or range.
+
+    Examples:
+        >>> cvae.encode_png(np.zeros((28, 28, 1), np.uint8))[1:4]
+        b'PNG'
     """
     buffer = io.BytesIO()
     _pillow_image(picture).save(buffer, "PNG", optimize=optimize)
@@ -105,6 +117,11 @@ def encode_gif(frames: Iterable[NDArray[Any]], milliseconds: int) -> bytes:
 
     Raises:
         InputError: there are no frames, or one is not a picture.
+
+    Examples:
+        >>> frames = np.zeros((2, 28, 28, 1), np.uint8)
+        >>> cvae.encode_gif(frames, milliseconds=100)[:6]
+        b'GIF89a'
     """
     # Copy: Pillow shares an array's memory, which an iterator may reuse for its next frame.
     pictures = [_pillow_image(np.array(frame)) for frame in frames]

@@ -14,6 +14,7 @@ from .._check import check_int, is_int
 from .._errors import InputError
 
 RNG_NAME = "threefry2x32-20/box-muller"
+"""The name of the random numbers in a bundle's manifest."""
 
 _POSTERIOR_COUNTERS = 1 << 63
 _KEY_PARITY = np.uint32(0x1BD11BDA)
@@ -64,6 +65,11 @@ def prior_latents(seed: int, first: int, count: int, latent_dim: int) -> NDArray
 
     Raises:
         InputError: a number out of range. The stream ends where its counters reach 2^63.
+
+    Examples:
+        >>> z = cvae.prior_latents(seed=7, first=0, count=5, latent_dim=2)
+        >>> bool((cvae.prior_latents(seed=7, first=3, count=2, latent_dim=2) == z[3:]).all())
+        True
     """
     check_range(seed, first, count, latent_dim)
     return _normals(int(seed), 0, int(first), int(count), int(latent_dim))
@@ -85,6 +91,11 @@ def posterior_noise(seed: int, first: int, count: int, latent_dim: int) -> NDArr
 
     Raises:
         InputError: a number out of range. The stream ends where its counters reach 2^64.
+
+    Examples:
+        >>> noise = cvae.posterior_noise(seed=0, first=0, count=3, latent_dim=2)
+        >>> noise.shape, noise.dtype
+        ((3, 2), dtype('float32'))
     """
     check_range(seed, first, count, latent_dim)
     return _normals(int(seed), _POSTERIOR_COUNTERS, int(first), int(count), int(latent_dim))

@@ -158,33 +158,6 @@ def test_other_settings_are_1_and_overwrite_starts_again(run, tiny_bundle):
     assert contents("out")["part-00000.npy"] != before["part-00000.npy"]
 
 
-def test_a_locked_folder_is_1(run, tiny_bundle):
-    arguments = ["-q", tiny_bundle, "-n", 250, *SHARDS, "-o", "out"]
-    assert run(*arguments) == (0, b"", "")
-    Path("out", "part-00001.npy").unlink()
-    before = contents("out")
-    message = (
-        "out: expected a folder that no process is writing, found another process at work in it; "
-        "wait until it ends, or choose another name"
-    )
-    with cvae.files.lock_directory(Path("out")):
-        assert run(*arguments, "--resume") == (1, b"", f"Error: {message}\n")
-        assert run(*arguments, "--overwrite") == (1, b"", f"Error: {message}\n")
-    assert contents("out") == before
-    assert run(*arguments, "--resume") == (0, b"", "")
-    assert len(contents("out")) == 4
-
-
-def test_numbers_out_of_range_are_1_and_create_no_folder(run, tiny_bundle, tmp_path):
-    for arguments, message in [
-        (["--shard-size", 0], "shard size must be a whole number of at least 1; found 0"),
-        (["--shard-size", 5, "-n", 0], "count must be a whole number of at least 1; found 0"),
-        (["--shard-size", 5, "--first", -1], "first must be a whole number of at least 0; found -1"),
-    ]:
-        assert run(tiny_bundle, *arguments) == (1, b"", f"Error: {message}\n")
-    assert list(tmp_path.iterdir()) == [tiny_bundle]
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,4 +1,13 @@
-"""The bundle format: read a bundle, its manifest and its golden vectors, and check it on this machine."""
+"""The bundle format: read a bundle, its manifest and its golden vectors, and check it on this machine.
+
+Examples:
+    >>> from cvae_runtime import bundle
+    >>> manifest = bundle.read_bundle().manifest
+    >>> sorted({graph.role for graph in manifest.graphs})
+    ['decoder', 'encoder']
+    >>> manifest.model.latent_dim
+    50
+"""
 
 from ._bundle import (
     BUNDLE_LAYOUT,

@@ -1,4 +1,11 @@
-"""The ELBO and its parts, in NumPy."""
+"""The ELBO and its parts, in NumPy.
+
+Examples:
+    >>> from cvae_runtime import elbo
+    >>> mean, logvar = np.array([[1.0, 0.0]]), np.zeros((1, 2))
+    >>> elbo.gaussian_kl(mean, logvar).tolist()
+    [0.5]
+"""
 
 from ._math import (
     EVALUATION_SEED,

@@ -1,4 +1,13 @@
-"""Atomic writes of files and folders, and locks on folders."""
+"""Atomic writes of files and folders, and locks on folders.
+
+Examples:
+    >>> from cvae_runtime import files
+    >>> from pathlib import Path
+    >>> with files.new_folder(Path("results")) as folder:  # it appears when the block ends
+    ...     files.write_file(folder / "a.txt", b"text")
+    >>> Path("results/a.txt").read_text()
+    'text'
+"""
 
 from ._system import (
     Layout,

@@ -1,4 +1,12 @@
-"""Read and write images: arrays, IDX files, image files and folders; grids, PNG and GIF."""
+"""Read and write images: arrays, IDX files, image files and folders; grids, PNG and GIF.
+
+Examples:
+    >>> from cvae_runtime import images
+    >>> from pathlib import Path
+    >>> _ = Path("zeros.npy").write_bytes(images.npy_bytes(np.zeros((3, 28, 28), np.uint8)))
+    >>> images.as_images(images.read_npy(Path("zeros.npy")), "zeros.npy").shape
+    (3, 28, 28, 1)
+"""
 
 from ._images import (
     IMAGE_FORMATS,

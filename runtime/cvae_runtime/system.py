@@ -1,4 +1,10 @@
-"""The process and its machine: CPUs, memory, optional packages, and text that is safe to print."""
+"""The process and its machine: CPUs, memory, optional packages, and text that is safe to print.
+
+Examples:
+    >>> from cvae_runtime import system
+    >>> system.allowed_cores() >= 1
+    True
+"""
 
 from ._system import allowed_cores, available_memory, printable_values, require, shell_quote
 

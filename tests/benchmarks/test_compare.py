@@ -1,5 +1,3 @@
-import dataclasses
-
 import pytest
 
 from benchmarks import _cli
@@ -10,7 +8,13 @@ from benchmarks._result import Comparison, Entry, Point
 
 def comparison(*, unit="images/s", better="higher", negligible=0.05, name="decoding, offline", **rounds):
     kinds = {"ours": "ours", "second": "ours", "peer": "peer", "top": "ceiling"}
-    entries = tuple(Entry(who, kinds[who], (Point(16, tuple(figures)),)) for who, figures in rounds.items())
+
+    def entry(who, figures):
+        if not figures:
+            return Entry(who, kinds[who], status="failed", reason="exit code 1: no luck")
+        return Entry(who, kinds[who], (Point(16, tuple(figures)),))
+
+    entries = tuple(entry(who, figures) for who, figures in rounds.items())
     return Comparison(name, "offline", unit, better, "batch", entries, "ours", negligible)
 
 
@@ -38,86 +42,49 @@ def run(tmp_path, capsys):
 STEADY = [100.0, 100.0, 100.0, 100.0, 100.0]
 
 
-def test_equal_figures_are_no_regression(run):
-    before = [comparison(ours=STEADY, peer=STEADY)]
-    assert run(before, before) == (
-        0,
-        [
-            "  1.00x +-  5% same   inference: decoding, offline, batch 16: ours",
-            "2 figures compared, no regression of ours",
-        ],
-        "",
-    )
+NOISY, FEW = [90.0, 95.0, 100.0, 105.0, 110.0], [90.0, 100.0, 110.0]  # spreads of 10 %
 
 
-def test_worse_than_noise_is_a_regression(run):
-    after = [comparison(ours=[80.0] * 5, second=[120.0] * 5, peer=STEADY)]
-    before = [comparison(ours=STEADY, second=STEADY, peer=STEADY)]
-    assert run(before, after) == (
-        3,
-        [
-            "  0.80x +-  5% worse  inference: decoding, offline, batch 16: ours",
-            "  1.20x +-  5% better inference: decoding, offline, batch 16: second",
-            "3 figures compared, 1 regressions of ours",
-        ],
-        "",
-    )
+def times(factor, rates):
+    return [factor * rate for rate in rates]
 
 
-def test_change_within_spreads_is_noise(run):
-    noisy = [90.0, 95.0, 100.0, 105.0, 110.0]  # 10 % each
-    after = [comparison(ours=[0.85 * rate for rate in noisy])]
-    code, lines, _ = run([comparison(ours=noisy)], after)
-    assert code == 0
-    assert lines[0] == "  0.85x +- 20% same   inference: decoding, offline, batch 16: ours"
-
-
-def test_few_rounds_double_the_noise(run):
-    few = [90.0, 100.0, 110.0]
-    code, lines, _ = run([comparison(ours=few)], [comparison(ours=[0.75 * rate for rate in few])])
-    assert code == 0
-    assert lines[0] == "  0.75x +- 40% same   inference: decoding, offline, batch 16: ours"
+@pytest.mark.parametrize(
+    ("before", "after", "code", "line"),
+    [
+        ({"ours": STEADY, "peer": STEADY}, {"ours": STEADY, "peer": STEADY}, 0, "1.00x +-  5% same   {}: ours"),
+        ({"ours": STEADY}, {"ours": times(0.8, STEADY)}, 3, "0.80x +-  5% worse  {}: ours"),
+        ({"second": STEADY}, {"second": times(1.2, STEADY)}, 0, "1.20x +-  5% better {}: second"),
+        ({"ours": NOISY}, {"ours": times(0.85, NOISY)}, 0, "0.85x +- 20% same   {}: ours"),
+        ({"ours": FEW}, {"ours": times(0.75, FEW)}, 0, "0.75x +- 40% same   {}: ours"),
+        ({"peer": STEADY}, {"peer": times(0.5, STEADY)}, 0, "0.50x +-  5% worse  {}: peer"),
+        ({"second": STEADY}, {"second": []}, 3, " gone             {}: second"),
+    ],
+)  # fmt: skip
+def test_changes(run, before, after, code, line):
+    found, lines, _ = run([comparison(**{"ours": STEADY, **before})], [comparison(**{"ours": STEADY, **after})])
+    assert found == code
+    assert f"  {line.format('inference: decoding, offline, batch 16')}" in lines
+    assert lines[-1].endswith(", 1 regressions of ours" if code else ", no regression of ours")
 
 
 def test_slower_machine_is_no_regression(run):
-    before = [comparison(ours=STEADY, top=[200.0] * 5)]
-    halved = [comparison(ours=[50.0] * 5, top=[100.0] * 5)]
-    code, lines, _ = run(before, halved)
+    before = comparison(ours=STEADY, top=times(2, STEADY))
+    code, lines, _ = run([before], [comparison(ours=times(0.5, STEADY), top=STEADY)])
     assert code == 0
-    assert lines[0] == ("  1.00x +-  5% same   inference: decoding, offline, batch 16: ours, as share of the ceiling")
-    code, lines, _ = run(before, [comparison(ours=[40.0] * 5, top=[100.0] * 5)])
-    assert code == 3
-    assert lines[0].startswith("  0.80x +-  5% worse ")
+    assert lines[0] == "  1.00x +-  5% same   inference: decoding, offline, batch 16: ours, as share of the ceiling"
+    assert run([before], [comparison(ours=times(0.4, STEADY), top=STEADY)])[0] == 3
 
 
 def test_longer_times_are_worse(run):
-    def starts(milliseconds):
-        return [comparison(unit="ms", better="lower", ours=[milliseconds] * 5)]
-
-    assert run(starts(100.0), starts(130.0))[0] == 3
-    assert run(starts(130.0), starts(100.0))[0] == 0
-
-
-def test_worse_peer_is_no_regression(run):
-    code, lines, _ = run([comparison(ours=STEADY, peer=STEADY)], [comparison(ours=STEADY, peer=[50.0] * 5)])
-    assert code == 0
-    assert lines[1] == "  0.50x +-  5% worse  inference: decoding, offline, batch 16: peer"
-
-
-def test_missing_figure_is_a_regression(run):
-    gone = comparison(ours=STEADY, second=STEADY)
-    failed = Entry("second", "ours", status="failed", reason="exit code 1: no luck")
-    gone = dataclasses.replace(gone, entries=(gone.entries[0], failed))
-    code, lines, _ = run([comparison(ours=STEADY, second=STEADY)], [gone])
-    assert code == 3
-    assert lines[1] == "   gone             inference: decoding, offline, batch 16: second"
+    short, long = ([comparison(unit="ms", better="lower", ours=times(factor, STEADY))] for factor in (1.0, 1.3))
+    assert (run(short, long)[0], run(long, short)[0]) == (3, 0)
 
 
 def test_missing_questions_are_not_compared(run):
     before = [comparison(ours=STEADY), comparison(name="encoding, offline", ours=STEADY)]
-    code, lines, _ = run(before, before[:1])
-    assert code == 0
-    assert lines[-1] == "1 figures compared, no regression of ours"
+    assert run(before, before[:1])[1][-1] == "1 figures compared, no regression of ours"
+    assert run(before, before)[1][-1] == "2 figures compared, no regression of ours"
 
 
 def test_other_processor_is_noted(run):

@@ -100,37 +100,6 @@ def test_shares_of_the_largest_golden_value(golden):
     assert largest > 1.5
 
 
-@pytest.mark.parametrize(
-    ("found", "status", "message"),
-    [
-        (
-            Agreement({"decoder.onnx": {"probs": 2e-4}}, {}, 0),
-            "refused",
-            "probs of decoder.onnx: off by 0.0002, more than 0.0001",
-        ),
-        (
-            Agreement({"decoder.onnx": {"probs": float("nan")}}, {}, 0),
-            "refused",
-            "probs of decoder.onnx: off by nan, more than 0.0001",
-        ),
-        (
-            Agreement({"decoder.onnx": {"probs": 0.0}}, {}, 2),
-            "refused",
-            "other random numbers: 2 ulp from the golden ones",
-        ),
-        (
-            Agreement({}, {"decoder.onnx": "no Conv", "encoder.onnx": "no Cast"}, None),
-            "failed",
-            "it runs none of the graphs: decoder.onnx: no Conv; encoder.onnx: no Cast",
-        ),
-    ],
-)
-def test_wrong_programs_are_not_measured(golden, found, status, message):
-    with pytest.raises(ContenderError) as caught:
-        shares(found, golden)
-    assert (caught.value.status, str(caught.value)) == (status, message)
-
-
 def test_bits():
     assert [bits(share) for share in (0.0, 2.0**-30, 2.0**-20, 0.25)] == [24.0, 24.0, 20.0, 2.0]
 

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from benchmarks._result import Comparison, Entry, Point
-from benchmarks._table import figure, heading, legend, markdown_table, table, versus
+from benchmarks._table import figure, heading, legend, table, versus
 
 
 def cells(text):
@@ -21,14 +21,6 @@ def test_cells(sample):
     assert notes == [
         "- LiteRT: refused: wrong output at batch 1: off by 0.5, more than 1e-04",
         "- skipped: PyTorch & co",
-    ]
-
-
-def test_columns_are_aligned():
-    assert markdown_table([["", "a"], ["name", "12,345"]]).splitlines() == [
-        "|      |      a |",
-        "| ---- | -----: |",
-        "| name | 12,345 |",
     ]
 
 

@@ -17,6 +17,7 @@ from cvae_train import import_tensorflow
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
+READMES = sorted([*ROOT.glob("examples/**/README.md"), ROOT / "runtime" / "js" / "README.md"])
 
 
 def python_blocks(document):
@@ -115,10 +116,19 @@ def test_commands_name_their_extra(document):
         assert re.search(r"cvae-toolkit\[[a-z,]*(parquet|ray)", text)  # Ray's data sets bring pyarrow
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def anchors(document):
+    """The anchors of a document's headings, as GitHub and the site make them."""
+    text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, *READMES], ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_links_have_targets(document):
-    for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
-        assert target.startswith("https://") or (document.parent / target).exists(), target
+    for target, anchor in re.findall(r"\]\((?!https://)([^)#\s]*)#?([^)\s]*)\)", document.read_text()):
+        path = document.parent / target if target else document
+        assert path.exists(), target
+        assert not anchor or anchor in anchors(path), f"{target}#{anchor}"
 
 
 def test_every_page_is_in_the_navigation():

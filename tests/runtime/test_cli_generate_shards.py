@@ -152,6 +152,22 @@ def test_numbers_out_of_range_are_1_and_create_no_folder(run, tiny_bundle, tmp_p
     assert list(tmp_path.iterdir()) == [tiny_bundle]
 
 
+def test_other_settings_are_1_and_overwrite_starts_again(run, tiny_bundle):
+    arguments = ["-q", tiny_bundle, "-n", 250, *SHARDS, "-o", "out"]
+    assert run(*arguments) == (0, b"", "")
+    message = "out exists already; choose another name or pass --resume or --overwrite"
+    assert run(*arguments) == (1, b"", f"Error: {message}\n")
+    message = (
+        "out was written with other settings: seed was 0 and is now 3; "
+        "use the old settings, or start again with --overwrite instead of --resume"
+    )
+    assert run(*arguments, "--seed", 3, "--resume") == (1, b"", f"Error: {message}\n")
+    before = contents("out")
+    assert run(*arguments, "--seed", 3, "--overwrite") == (0, b"", "")
+    assert contents("out").keys() == before.keys()
+    assert contents("out")["part-00000.npy"] != before["part-00000.npy"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -295,7 +295,6 @@ def read_config(path: Path) -> TrainConfig:
     return TrainConfig.from_json(fields, str(path))
 
 
-# Recipes by name; `dataclasses.replace` applies the options of a command line.
 PRESETS: Mapping[str, TrainConfig] = {
     "notebook": TrainConfig(),
     # 70 times the notebook's learning rate: warm-up and clipping keep it stable, and the decay makes it precise.
@@ -319,3 +318,4 @@ PRESETS: Mapping[str, TrainConfig] = {
         precision="auto",
     ),
 }
+"""Recipes by name. `dataclasses.replace` changes settings of one."""

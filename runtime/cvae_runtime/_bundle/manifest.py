@@ -15,6 +15,7 @@ from .manifest_types import Manifest
 from .schema import excerpt, find_error
 
 MANIFEST_NAME = "manifest.json"
+"""The name of the manifest in a bundle."""
 
 _SCHEMA = Path(__file__).parents[1] / "manifest.schema.json"
 

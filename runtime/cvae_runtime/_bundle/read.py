@@ -51,6 +51,7 @@ def _owns(folder: Path) -> Owns:
 
 
 BUNDLE_LAYOUT = Layout("a bundle", _owns)
+"""The files that a bundle consists of."""
 
 
 def packaged_bundle() -> Path:

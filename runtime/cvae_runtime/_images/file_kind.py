@@ -8,6 +8,7 @@ from pathlib import Path
 from .._system import refuse_special
 
 IMAGE_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WebP")
+"""The formats of images that are read."""
 IDX, NPY, NPZ, TFRECORD, CSV = "IDX", "NPY", "NPZ", "TFRecord", "CSV"  # IDX is followed by the number of dimensions
 EMPTY, UNREADABLE = "empty", "unreadable"
 

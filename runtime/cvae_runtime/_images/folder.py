@@ -9,10 +9,10 @@ from .._errors import InputError
 from .._system import printable_values
 from .file_kind import IMAGE_FORMATS, file_kind
 
-# Files with these suffixes count as images whatever they contain: a damaged one is an error.
 IMAGE_SUFFIXES = (
     *(".bmp", ".gif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
 )
+"""Suffixes of files that count as images whatever they contain: a damaged one is an error."""
 
 # Raw files begin as TIFF does; Pillow reads only their thumbnail.
 _RAW_SUFFIXES = (".3fr", ".arw", ".cr2", ".dng", ".erf", ".iiq", ".nef", ".nrw", ".orf", ".pef", ".rw2", ".sr2", ".srw")

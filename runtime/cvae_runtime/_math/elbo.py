@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from .._errors import InputError
 
 PROBABILITY_FLOOR = 1e-7
-EVALUATION_SEED = 0  # of the noise of every reported ELBO, so that only the models make a difference
+"""The smallest distance of a probability from 0 and 1 in a Bernoulli log-likelihood."""
+EVALUATION_SEED = 0
+"""The seed of the noise of every reported ELBO, so that ELBOs differ only because of the models."""
 
 Float64s = NDArray[np.float64]
 Float32s = NDArray[np.float32]

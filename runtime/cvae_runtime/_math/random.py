@@ -14,6 +14,7 @@ from .._check import check_int, is_int
 from .._errors import InputError
 
 RNG_NAME = "threefry2x32-20/box-muller"
+"""The name of the random numbers in a bundle's manifest."""
 
 _POSTERIOR_COUNTERS = 1 << 63
 _KEY_PARITY = np.uint32(0x1BD11BDA)

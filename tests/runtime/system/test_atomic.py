@@ -56,12 +56,6 @@ def test_a_failed_write_keeps_the_old_file(error, tmp_path, monkeypatch):
     assert (names(tmp_path), target.read_bytes()) == (["a.bin"], b"old")
 
 
-def test_a_missing_parent_folder_is_an_error(tmp_path, refuses):
-    target = tmp_path / "none" / "a.bin"
-    with refuses(cvae.InputError, f"cannot write {target}: No such file or directory; check space and permissions"):
-        cvae.files.write_file(target, b"data")
-
-
 def test_a_name_that_is_a_folder_is_refused(tmp_path, monkeypatch):
     (tmp_path / "folder").mkdir()
     monkeypatch.chdir(tmp_path)

@@ -104,18 +104,6 @@ def test_names_of_invalid_utf_8_are_escaped(shell):
     assert (code, out.decode().split(), err) == (1, ["a\\udcff"], "told\nError: a\\udcff: no\n")
 
 
-def test_anomalies_are_printed_in_any_encoding(shell, tmp_path):
-    from PIL import Image
-
-    (tmp_path / "pictures").mkdir()
-    Image.new("L", (28, 28)).save(tmp_path / "pictures" / "日本.png")
-    program = "from cvae_runtime._commands.encode import main; main()"
-    for encoding in ("cp1252", "ascii"):
-        code, out, err = shell("pictures -o c.npz --top-anomalies 1 --overwrite", program, PYTHONIOENCODING=encoding)
-        assert (code, err) == (0, "")
-        assert out.decode().split("\t")[:2] == ["0", "\\u65e5\\u672c.png"]
-
-
 def test_a_picture_on_stdout_is_intact(shell):
     program = "from cvae_runtime._commands.generate import main; main()"
     whole = shell("-n 1 -o -", program)

@@ -120,10 +120,6 @@ def test_float_at_half_is_white(tmp_path):
     [
         ({"x_train": np.zeros((2, 8, 8))}, "expected the arrays x_train and x_test, found x_train"),
         ({"x_train": np.zeros((2, 8)), "x_test": np.zeros((2, 8))}, r"train images: expected images of shape \(N, H, W\) or \(N, H, W, C\) with C 1 or 3, found shape \(2, 8\)"),
-        ({"x_train": np.zeros((2, 8, 8)) + 2, "x_test": np.zeros((2, 8, 8))}, r"float images must lie in \[0, 1\], found 2 to 2; divide 0-255 values by 255"),
-        ({"x_train": np.zeros((2, 8, 8)) * np.nan, "x_test": np.zeros((2, 8, 8))}, r"float images must lie in \[0, 1\], found NaN or infinity \(128 times\); replace them with numpy.nan_to_num"),
-        ({"x_train": np.zeros((2, 8, 8), int), "x_test": np.zeros((2, 8, 8), int)}, "expected uint8, bool, or float in .*, found int64; convert it: \\(255 \\* array\\)\\.astype\\(numpy\\.uint8\\)"),
-        ({"x_train": np.zeros((0, 8, 8)), "x_test": np.zeros((2, 8, 8))}, "expected at least one image, found an empty set"),
     ],
 )  # fmt: skip
 def test_wrong_npz(tmp_path, arrays, message):
@@ -131,16 +127,6 @@ def test_wrong_npz(tmp_path, arrays, message):
     with pytest.raises(InputError, match=message) as caught:
         load_data(tmp_path / "set.npz")
     assert str(tmp_path / "set.npz") in str(caught.value)
-
-
-def test_pickled_and_damaged_npz_are_refused(tmp_path):
-    path = tmp_path / "set.npz"
-    np.savez(path, x_train=np.array([{}], dtype=object), x_test=np.array([{}], dtype=object), allow_pickle=True)
-    with pytest.raises(InputError, match="expected an array of numbers, found pickled objects"):
-        load_data(path)
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(InputError, match="cannot be read as a NumPy file"):
-        load_data(path)
 
 
 @pytest.mark.parametrize("limit", [1 << 20, 0])
@@ -175,8 +161,6 @@ def test_a_folder_of_two_npy_files_is_mapped(tmp_path, images, limit):
     [
         (np.zeros((3, 4)), r"set\.npy: expected images of shape .*, found shape \(3, 4\)"),
         (np.float32(1), r"set\.npy: expected images of shape .*, found shape \(\)"),
-        (np.zeros((3, 4, 4), int), r"set\.npy: expected uint8, bool, or float in \[0, 1\], found int64"),
-        (np.zeros((3, 4, 4)) + 9, r"set\.npy: float images must lie in \[0, 1\], found 9 to 9"),
         (np.zeros((1, 4, 4)), r"set\.npy: expected at least two images, one to train on and one to hold out, found 1"),
         (np.array([None]), r"set\.npy: expected an array of numbers, found pickled objects"),
     ],

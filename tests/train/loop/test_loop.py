@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from cvae_runtime import posterior_noise
-from cvae_runtime.elbo import bernoulli_log_likelihood, gaussian_kl, log_likelihood, reparameterize, targets_of
+from cvae_runtime.elbo import gaussian_kl, log_likelihood, reparameterize, targets_of
 from cvae_train import Dataset, DivergedError, ModelConfig, TrainConfig
 from cvae_train._data.holdout import held_out
 from cvae_train._loop.compute import Compute
@@ -92,24 +92,16 @@ def test_a_step_is_adams_on_minus_the_mean_elbo(replaced, tiny_data):
         np.testing.assert_allclose((old - new)[large], config.learning_rate * np.sign(g)[large], rtol=2e-2)
 
 
-def test_the_test_elbo_is_the_runtimes_definition(replaced, tiny_data):
-    loop = Loop(replaced(), tiny_data)
+@pytest.mark.parametrize("kind", ["tiny", "rgb"])
+def test_the_test_elbo_is_the_runtimes_definition(kind, request):
+    config, data = request.getfixturevalue(f"{kind}_config"), request.getfixturevalue(f"{kind}_data")
+    loop = Loop(config, data)
     reconstruction, kl = loop.test_elbo(0)
-    x = targets_of(tiny_data.test, 128)
+    x = targets_of(data.test, config.binarize_at)
     mean, logvar = (t.numpy() for t in loop.model.encode(tf.constant(x)))
-    probs = loop.decode(reparameterize(mean, logvar, posterior_noise(0, 0, 13, 3)))
-    assert reconstruction == pytest.approx(bernoulli_log_likelihood(x, probs).mean(), rel=1e-5)
-    assert kl == pytest.approx(gaussian_kl(mean, logvar).mean(), rel=1e-5)
-
-
-def test_the_test_elbo_of_256_levels_is_the_runtimes_definition(rgb_config, rgb_data):
-    loop = Loop(rgb_config, rgb_data)
-    reconstruction, kl = loop.test_elbo(0)
-    x = targets_of(rgb_data.test, None)
-    mean, logvar = (t.numpy() for t in loop.model.encode(tf.constant(x)))
-    z = reparameterize(mean, logvar, posterior_noise(0, 0, 13, 4))
+    z = reparameterize(mean, logvar, posterior_noise(0, 0, 13, config.model.latent_dim))
     parameters = {name: array.numpy() for name, array in loop.model.pixel_parameters(z).items()}
-    log_p = log_likelihood(x, parameters, rgb_config.model.likelihood)
+    log_p = log_likelihood(x, parameters, config.model.likelihood)
     assert reconstruction == pytest.approx(log_p.mean(), rel=1e-5)
     assert kl == pytest.approx(gaussian_kl(mean, logvar).mean(), rel=1e-5)
     np.testing.assert_allclose(loop.decode(z), parameters["probs"], rtol=0, atol=1e-6)
@@ -120,15 +112,6 @@ def test_the_test_elbo_covers_a_set_that_no_batch_divides(replaced, tiny_data, m
     monkeypatch.setattr("cvae_train._loop.loop.TEST_BATCH", 3)
     monkeypatch.setattr("cvae_train._loop.loop.TEST_CHUNK", 8)
     assert Loop(replaced(), tiny_data).test_elbo(0) == pytest.approx(expected, rel=1e-6)
-
-
-def test_training_improves_the_elbo(replaced, tiny_data):
-    loop = Loop(replaced(), tiny_data)
-    before = loop.test_elbo(0)
-    for epoch in range(1, 16):
-        loop.train_epoch(epoch, quiet)
-    after = loop.test_elbo(15)
-    assert after[0] - after[1] > before[0] - before[1] + 5.0
 
 
 def test_a_loss_that_is_not_finite_names_epoch_and_step(replaced, tiny_data):
@@ -158,18 +141,20 @@ def test_grey_values_stay_grey_without_binarization(replaced):
 
 def rates(config, data, steps):
     optimizer = Loop(config, data).optimizer
-    return [float(optimizer._learning_rate(step)) if callable(optimizer._learning_rate) else None for step in steps]
+    for step in steps:
+        optimizer.iterations.assign(step)
+        yield float(optimizer.learning_rate)
 
 
 def test_the_learning_rate_rises_and_falls_as_asked(replaced, tiny_data):
     # 10 epochs of 3 steps; the closed form of half a cosine.
     both = replaced(epochs=10, learning_rate=0.1, warmup_steps=6, decay="cosine")
     expected = [0.0, 0.05, 0.1, 0.05, 0.0]
-    np.testing.assert_allclose(rates(both, tiny_data, (0, 3, 6, 18, 30)), expected, atol=1e-7)
+    np.testing.assert_allclose([*rates(both, tiny_data, (0, 3, 6, 18, 30))], expected, atol=1e-7)
     cosine = replaced(epochs=10, learning_rate=0.1, decay="cosine")
-    np.testing.assert_allclose(rates(cosine, tiny_data, (0, 10, 15, 30)), [0.1, 0.075, 0.05, 0.0], atol=1e-7)
+    np.testing.assert_allclose([*rates(cosine, tiny_data, (0, 10, 15, 30))], [0.1, 0.075, 0.05, 0.0], atol=1e-7)
     warmup = replaced(epochs=10, learning_rate=0.1, warmup_steps=4)
-    np.testing.assert_allclose(rates(warmup, tiny_data, (0, 1, 4, 30)), [0.0, 0.025, 0.1, 0.1], atol=1e-7)
+    np.testing.assert_allclose([*rates(warmup, tiny_data, (0, 1, 4, 30))], [0.0, 0.025, 0.1, 0.1], atol=1e-7)
     assert Loop(replaced(), tiny_data).optimizer.learning_rate.numpy() == pytest.approx(1e-2)
 
 
@@ -183,6 +168,7 @@ def test_kl_warm_up_raises_beta_step_by_step(replaced, tiny_data):
 @pytest.mark.parametrize(
     "changes",
     [
+        {},
         {"objective": "analytic-kl", "free_bits": 0.1, "kl_warmup_epochs": 1, "clip_norm": 50.0},
         {"objective": "stl"},
         {"objective": "iwae", "samples": 3},

@@ -16,6 +16,7 @@ export const BUNDLES = {
   mnist: projectPath("runtime/cvae_runtime/bundles/mnist"),
   colour: projectPath("tests/golden/colour"),
   mixture: projectPath("tests/golden/mixture"),
+  residual: projectPath("tests/golden/residual"),
 };
 
 export interface GoldenArray {

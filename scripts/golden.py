@@ -1,7 +1,8 @@
 """Write Python's results for the tests of other languages: python scripts/golden.py writes tests/golden/runtime.json.
 
-The numbers are `cvae_runtime`'s for the packaged bundle and two tiny colour bundles, which are trained here if missing:
-``tests/golden/mixture``, and ``tests/golden/colour`` with the likelihood of earlier bundles.
+The numbers are `cvae_runtime`'s for the packaged bundle and three tiny colour bundles, which are trained here if missing:
+``tests/golden/mixture``, ``tests/golden/residual`` with a residual network that pads its images, and
+``tests/golden/colour`` with the likelihood of earlier bundles.
 ``tests/runtime/test_golden_numbers.py`` asserts that Python still computes the same numbers.
 """
 
@@ -23,8 +24,13 @@ BUNDLES = {
     "mnist": ROOT / "runtime" / "cvae_runtime" / "bundles" / "mnist",
     "colour": GOLDEN / "colour",
     "mixture": GOLDEN / "mixture",
+    "residual": GOLDEN / "residual",
 }
-LIKELIHOODS = {"colour": "discretized-logistic", "mixture": "discretized-logistic-mixture"}
+MODELS = {
+    "colour": {"filters": (4,), "likelihood": "discretized-logistic"},
+    "mixture": {"filters": (4,), "likelihood": "discretized-logistic-mixture"},
+    "residual": {"filters": (4, 4, 4), "likelihood": "discretized-logistic-mixture", "architecture": "residual"},
+}
 
 
 def numbers_of(model: cvae.Model) -> dict[str, Any]:
@@ -62,7 +68,7 @@ def text(array: NDArray[Any]) -> dict[str, Any]:
     }
 
 
-def make_colour_bundle(target: Path, likelihood: Any) -> None:
+def make_colour_bundle(target: Path, fields: dict[str, Any]) -> None:
     """Train a tiny model of coloured squares for two epochs, and export it."""
     import cvae_export
     from cvae_train import Dataset, ModelConfig, TrainConfig, train
@@ -74,16 +80,16 @@ def make_colour_bundle(target: Path, likelihood: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "squares.npz"
         np.savez(path, x_train=images[:250], x_test=images[250:])
-        model = ModelConfig(image_shape=(12, 16, 3), latent_dim=3, filters=(4,), likelihood=likelihood)
+        model = ModelConfig(image_shape=(12, 16, 3), latent_dim=3, **fields)
         config = TrainConfig(model=model, epochs=2, batch_size=25, learning_rate=3e-3, binarize="none")
         train(config, Dataset(images[:250], images[250:], "coloured squares"), Path(folder) / "run", quiet=True)
         cvae_export.export(Path(folder) / "run", target, data=str(path))
 
 
 if __name__ == "__main__":
-    for name, likelihood in LIKELIHOODS.items():
+    for name, fields in MODELS.items():
         if not BUNDLES[name].exists():
-            make_colour_bundle(BUNDLES[name], likelihood)
+            make_colour_bundle(BUNDLES[name], fields)
     numbers = {}
     for name, path in BUNDLES.items():
         with cvae.load(path, provider="cpu") as model:

@@ -35,6 +35,10 @@ LEAST_SPEED: Mapping[Precision, float] = {"float32": 1.05, "float16": 1.3, "int8
 _PRUNE_SPEED = 1.02  # leave a rewrite out if the graph is this many times faster without it; less may be noise
 
 
+class TooSlow(Exception):  # a reason to skip the graph, not an error
+    """A graph is not faster than the graph that it replaces."""
+
+
 @dataclasses.dataclass(frozen=True)
 class SkippedGraph:
     """A requested graph that is not written, and the reason."""
@@ -146,18 +150,13 @@ class _Builder:
         graph = Graph(portable.role, target, precision, b"", ())
         self._progress(graph.file, "building")
         try:
-            data, passes = self._write(portable, precision)
-        except (NotQuantizable, ConversionError) as error:
+            data, passes = self._write(portable, precision, lambda data: self._check_speed(graph, data, fastest))
+            if precision == "float32" and set(passes) == set(portable.passes):
+                return SkippedGraph(graph.file, f"it is the same graph as {portable.file}")
+            speed = self._check_speed(graph, data, fastest)
+        except (NotQuantizable, ConversionError, TooSlow) as error:
             return SkippedGraph(graph.file, str(error))
-        if precision == "float32" and set(passes) == set(portable.passes):
-            return SkippedGraph(graph.file, f"it is the same graph as {portable.file}")
         graph = dataclasses.replace(graph, data=data, passes=passes)
-        speed = self._speed(graph, fastest)
-        least = LEAST_SPEED[precision]
-        if speed is not None and speed < least and not self._config.keep_slow:
-            return SkippedGraph(
-                graph.file, f"it is {speed:.2f}x as fast as {fastest.file}, less than {least:g}x; --keep-slow writes it"
-            )
         comparison = dataclasses.replace(self.compare(graph), speed_ratio=speed)
         if precision == "float32":
             check([comparison])
@@ -170,14 +169,18 @@ class _Builder:
             reason = f"it differs from the model by {max(comparison.differences.values()):.1e}, more than its tolerance"
         return SkippedGraph(graph.file, reason)
 
-    def _write(self, portable: Graph, precision: Precision) -> tuple[bytes, tuple[str, ...]]:
+    def _write(
+        self, portable: Graph, precision: Precision, check_speed: Callable[[bytes], object]
+    ) -> tuple[bytes, tuple[str, ...]]:
         role, expected = portable.role, self._reference.expected(portable.role)
         if precision == "float16":
             return to_float16(portable.data, expected.batches(max(BATCHES))), portable.passes
         plain = self._plain(role, max(self._config.opset, CPU_OPSET))
         if precision == "int8":
             calibration = self._calibration.expected(role)
-            return to_int8(plain, calibration, self._passes, lambda proto: self._finish(role, proto, ())[0])
+            return to_int8(
+                plain, calibration, self._passes, lambda proto: self._finish(role, proto, ())[0], check_speed
+            )
         pipeline = select_passes(CPU, self._passes)
         if self._config.passes is None:
             pipeline = self._prune_slow_passes(role, plain, pipeline)
@@ -203,6 +206,18 @@ class _Builder:
         provider = "cuda" if graph.precision == "float16" else "cpu"
         expected = self._reference.expected(graph.role)
         return speed_ratio(graph, other, expected, self._reference.source.info, provider)
+
+    def _check_speed(self, graph: Graph, data: bytes, fastest: Graph) -> float | None:
+        """Return how many times faster a graph's data is than the fastest float32 graph; None without its hardware.
+
+        Raises:
+            TooSlow: it is less than `LEAST_SPEED` times as fast, and the configuration does not keep slow graphs.
+        """
+        least = LEAST_SPEED[graph.precision]
+        speed = self._speed(dataclasses.replace(graph, data=data), fastest)
+        if speed is not None and speed < least and not self._config.keep_slow:
+            raise TooSlow(f"it is {speed:.2f}x as fast as {fastest.file}, less than {least:g}x; --keep-slow writes it")
+        return speed
 
     @cached_property
     def _calibration(self) -> Reference:

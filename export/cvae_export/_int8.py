@@ -20,6 +20,7 @@ CALIBRATION_IMAGES = 2000
 # The best one differs between models: the one with the highest ELBO on the calibration images is used.
 _PERCENTILES = np.array([99.3, 99.6, 99.8, 99.9, 99.95, 100.0])
 _BATCH = 250
+_MOST_IN_TURN = 8  # activations whose percentiles are chosen one by one; more share one percentile
 
 
 class NotQuantizable(Exception):  # a reason to skip the graph, not an error
@@ -31,6 +32,7 @@ def to_int8(
     expected: Expected,
     names: Collection[str],
     finish: Callable[[onnx.ModelProto], bytes],
+    check_speed: Callable[[bytes], object] = lambda _: None,
 ) -> tuple[bytes, tuple[str, ...]]:
     """Convert a graph to 8 bits.
 
@@ -39,6 +41,7 @@ def to_int8(
         expected: the model's outputs for calibration images.
         names: names of the rewrites that may run.
         finish: converts a graph to a file.
+        check_speed: called with a graph of the same speed before the ranges are chosen, which takes minutes; may raise.
 
     Returns:
         The file, and the names of the rewrites that changed the graph.
@@ -63,6 +66,7 @@ def to_int8(
         quantize(candidate, ranges)
         return finish(ir.to_proto(candidate))
 
+    check_speed(rounded([100.0] * len(values)))
     return rounded(_best_percentiles(len(values), lambda kept: _elbo(rounded(kept), expected))), (
         *applied,
         "Equalize",
@@ -105,9 +109,9 @@ def _input_percentiles(model: ir.Model, inputs: Arrays) -> list[_InputPercentile
 
 
 def _best_percentiles(count: int, quality: Callable[[Sequence[float]], float]) -> Sequence[float]:
-    """Choose the percentile of each of ``count`` activations: first the best for all, then for each in turn."""
+    """Choose the percentile of each of ``count`` activations: first the best for all, then for each of few in turn."""
     best = max(([percent] * count for percent in _PERCENTILES), key=quality)
-    for n in range(count):
+    for n in range(count if count <= _MOST_IN_TURN else 0):
         best = max(([*best[:n], percent, *best[n + 1 :]] for percent in _PERCENTILES), key=quality)
     return best
 

@@ -134,6 +134,23 @@ def test_pictures_in_colour_take_the_likelihood_of_256_levels(
     assert cvae_train(rgb_archive, "--run", "quiet", *SMALL, *recipe, "-q") == (0, "")
 
 
+def test_a_residual_network_takes_pictures_of_any_size(cvae_train, rgb_data, tmp_path):
+    path = tmp_path / "odd.npz"
+    np.savez(path, x_train=rgb_data.train[:, :7], x_test=rgb_data.test[:, :7])
+    options = (path, "--epochs", 1, "--latent-dim", 3, "--architecture", "residual")
+    code, err = cvae_train(*options, "--run", tmp_path / "run")
+    assert (code, err.splitlines()[2]) == (0, "the network pads images to 8x8 pixels inside, and crops its output")
+    model = RunFolder(tmp_path / "run").read_config()[0].model
+    assert (model.architecture, model.filters, model.image_shape) == ("residual", (16, 32), (7, 8, 3))
+    assert cvae_train(*options, "--run", tmp_path / "other", "--filters", "4,6,8", "-q") == (0, "")
+    assert RunFolder(tmp_path / "other").read_config()[0].model.filters == (4, 6, 8)
+
+    toml = tmp_path / "mine.toml"
+    toml.write_text('epochs = 1\n[model]\narchitecture = "residual"\nlatent_dim = 2\nfilters = [5]\n')
+    assert cvae_train(path, "--config", toml, "--run", tmp_path / "third", "-q") == (0, "")
+    assert RunFolder(tmp_path / "third").read_config()[0].model.filters == (5,)
+
+
 @pytest.mark.parametrize("data", ["archive", "rgb_archive"])
 @pytest.mark.parametrize("likelihood", ["discretized-logistic", "discretized-logistic-mixture"])
 def test_the_likelihoods_of_256_levels_are_not_binarized(cvae_train, request, tmp_path, data, likelihood):

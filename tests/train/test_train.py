@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import re
 import signal
@@ -121,6 +122,34 @@ def test_a_run_that_dies_anywhere_resumes_to_the_undisturbed_one(
     assert untimed(resumed.history) == untimed(undisturbed.history)
     assert untimed(read_history(path / "history.csv")) == untimed(undisturbed.history)
     for a, b in zip(resumed.model.weights, undisturbed.model.weights, strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_a_residual_run_resumes_to_the_undisturbed_one(rgb_config, rgb_data, tmp_path, monkeypatch):
+    odd = Dataset(rgb_data.train[:, :7], rgb_data.test[:, :7])
+    model = dataclasses.replace(rgb_config.model, image_shape=(7, 8, 3), architecture="residual")
+    config = dataclasses.replace(rgb_config, model=model, learning_rate=1e-3)
+    whole = train(config, odd, tmp_path / "whole", quiet=True)
+    assert whole.history[-1].elbo > whole.history[0].elbo
+
+    real, calls = sys.modules["cvae_train._train"].write_history, []
+
+    def after_an_epoch(*arguments):
+        real(*arguments)
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cvae_train._train.write_history", after_an_epoch)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, odd, tmp_path / "cut", quiet=True)
+    resumed = train(config, odd, tmp_path / "cut", resume=True, quiet=True)
+    assert untimed(resumed.history) == untimed(whole.history)
+    assert (tmp_path / "cut/weights.npz").read_bytes() == (tmp_path / "whole/weights.npz").read_bytes()
+    loaded = load_run(tmp_path / "whole")
+    assert loaded.config.model.architecture == "residual"
+    for a, b in zip(loaded.model.weights, whole.model.weights, strict=True):
         assert np.array_equal(a, b)
 
 

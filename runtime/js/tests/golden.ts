@@ -17,6 +17,7 @@ export const BUNDLES = {
   mnist: projectPath("runtime/cvae_runtime/bundles/mnist"),
   colour: projectPath("tests/golden/colour"),
   mixture: projectPath("tests/golden/mixture"),
+  residual: projectPath("tests/golden/residual"),
 };
 
 /** The files of a portable bundle, by name. */

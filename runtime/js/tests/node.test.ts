@@ -23,7 +23,7 @@ function copy(): string {
   return folder;
 }
 
-describe.each(["mnist", "colour", "mixture"] as const)("the bundle %s", (name) => {
+describe.each(["mnist", "colour", "mixture", "residual"] as const)("the bundle %s", (name) => {
   const golden = readGolden(name);
   const asked = { seed: golden.seed, first: golden.first, images: valuesOf(golden.images) };
 

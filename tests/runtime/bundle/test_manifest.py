@@ -81,10 +81,21 @@ def document(manifest):
     return json.loads(manifest.to_json())
 
 
-@pytest.fixture(scope="module", params=["bernoulli", "discretized-logistic", "discretized-logistic-mixture"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        {"likelihood": "bernoulli"},
+        {"likelihood": "discretized-logistic"},
+        {"likelihood": "discretized-logistic-mixture"},
+        {"likelihood": "bernoulli", "architecture": "residual"},
+    ],
+    ids=lambda model: "-".join(model.values()),
+)
 def any_document(request, bundles):
-    """Return a manifest of each likelihood."""
-    return json.loads(bundles.manifest(likelihood=request.param).to_json())
+    """Return a manifest of each likelihood, and one that names its architecture."""
+    manifest = bundles.manifest(likelihood=request.param["likelihood"])
+    model = dataclasses.replace(manifest.model, **request.param)
+    return json.loads(dataclasses.replace(manifest, model=model).to_json())
 
 
 def test_the_schema_is_a_schema():
@@ -108,6 +119,14 @@ def test_the_packaged_manifest_is_valid():
     text = (cvae.packaged_bundle() / cvae.bundle.MANIFEST_NAME).read_text()
     assert judged(json.loads(text))
     assert cvae.bundle.parse_manifest(text, "m").to_json() == text
+
+
+def test_an_architecture_is_optional(manifest, document):
+    assert "architecture" not in document["model"]
+    assert cvae.bundle.parse_manifest(json.dumps(document), "m").model.architecture is None
+    named = dataclasses.replace(manifest, model=dataclasses.replace(manifest.model, architecture="residual"))
+    assert json.loads(named.to_json())["model"]["architecture"] == "residual"
+    assert cvae.bundle.parse_manifest(named.to_json(), "m") == named
 
 
 def test_every_field_is_required(document):

@@ -16,6 +16,8 @@ from .conv_transpose import Transposed
 from .layers import FLOAT32, IMAGES, Flatten, Seeds, glorot, output_bias, outputs
 
 BLOCKS = 1  # at each resolution
+# Of q(z|x), a standard deviation of 0.14: the decoder sees the latents, instead of noise, from the first step on.
+INITIAL_LOGVAR = -4.0
 _EDGE = 2 * STRIDE  # side of the kernels of the first and last layer: every pixel is in as many windows as others
 
 
@@ -63,12 +65,19 @@ def _encoder(config: ModelConfig, seeds: Seeds) -> keras.Sequential:
             )
         )
         layers += _blocks(filters, n, seeds)
+    bias = [0.0] * config.latent_dim + [INITIAL_LOGVAR] * config.latent_dim
     return keras.Sequential(
         [
             *layers,
-            keras.layers.ReLU(name="relu", dtype=FLOAT32),
+            keras.layers.Activation("relu", name="activation", dtype=FLOAT32),
             Flatten(math.prod(config.base_shape) * config.filters[-1], name="flatten"),
-            keras.layers.Dense(2 * config.latent_dim, kernel_initializer=glorot(seeds), name="dense", dtype=FLOAT32),
+            keras.layers.Dense(
+                2 * config.latent_dim,
+                kernel_initializer=glorot(seeds),
+                bias_initializer=keras.initializers.Constant(bias),
+                name="dense",
+                dtype=FLOAT32,
+            ),
         ],
         name="encoder",
     )
@@ -88,7 +97,7 @@ def _decoder(config: ModelConfig, seeds: Seeds) -> keras.Sequential:
             )
         layers += _blocks(filters, n, seeds)
     layers += [
-        keras.layers.ReLU(name="relu", dtype=FLOAT32),
+        keras.layers.Activation("relu", name="activation", dtype=FLOAT32),
         Transposed(
             outputs(config),
             _EDGE,

@@ -62,7 +62,7 @@ describe.skipIf(CHROMIUM === undefined)("Chromium", () => {
   };
   const url = (folder: string) => `/@fs${folder}`;
 
-  test.each(["mnist", "colour", "mixture"] as const)("WebAssembly matches Python for the bundle %s", async (bundle) => {
+  test.each(["mnist", "colour", "mixture", "residual"] as const)("WebAssembly matches Python for the bundle %s", async (bundle) => {
     const page = await open();
     const result = await page.evaluate(([...args]) => window.run(...args, { provider: "wasm" }), [
       url(BUNDLES[bundle]),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from cvae_runtime import cli
+from cvae_runtime import InputError, cli
 from cvae_runtime.files import refuse_existing, write_file
 
 from ._run import RunFolder, write_json
@@ -26,17 +26,24 @@ def command(
 ) -> None:
     """Evaluate a finished run on its test set.
 
-    Prints the ELBO and its terms, the importance-weighted NLL, and statistics of the latents. Writes them to
-    evaluation.json in the run folder, and to evaluation.png with sample images.
+    Draws samples, reconstructions and the curve into evaluation.png in the run folder. Compares the ELBO with two
+    simple models of the training images, the histogram of each pixel and PCA, and says what to try next. Prints the
+    ELBO and its terms, the importance-weighted NLL, and statistics of the latents; evaluation.json has all figures.
     """
     folder = RunFolder(run)
     folder.read_config()  # first, because "this is no run" matters more than an existing evaluation.json
     for target in (folder.evaluation, folder.evaluation_picture):
         refuse_existing(target, overwrite)
     test = folder.load_test(data, quiet=quiet)[:images]
+    lines = []
+    try:
+        train = folder.load_train(data, quiet=quiet)
+    except InputError as error:  # only the test images have to be there
+        train = None
+        lines.append(f"without simple models to compare with, since they need the training images: {error}")
     import_tensorflow(verbose=verbose, extra="train")
 
-    from ._evaluate import evaluate
+    from ._evaluate import evaluate, next_steps
     from ._panel import draw_panel
     from ._train import load_run
 
@@ -44,12 +51,26 @@ def command(
     binarize_at = result.config.binarize_at
     with click.progressbar(length=len(test), label="importance samples", file=sys.stderr, hidden=quiet) as bar:
         evaluation = evaluate(
-            result.model, test, binarize_at, samples=samples, on_images=lambda done: bar.update(done - bar.pos)
+            result.model,
+            test,
+            binarize_at,
+            samples=samples,
+            train=train,
+            on_images=lambda done: bar.update(done - bar.pos),
         )
     write_json(folder.evaluation, evaluation.to_json())
     write_file(folder.evaluation_picture, draw_panel(result.model, test, binarize_at, result.history, evaluation))
     if not quiet:
-        print(evaluation.table(), file=sys.stderr)
+        advice = next_steps(evaluation, result.config, result.history) or ["nothing stands out"]
+        lines += [
+            f"{folder.evaluation_picture}: samples, reconstructions, the curve",
+            *evaluation.comparison(),
+            "what to try next:",
+            *(f"  {line}" for line in advice),
+            "",
+            evaluation.table(),
+        ]
+        print("\n".join(lines), file=sys.stderr)
 
 
 def main() -> None:

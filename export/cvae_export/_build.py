@@ -7,7 +7,7 @@ The rewrites of a graph are measured too: each one is left out in turn, and stay
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 

@@ -32,7 +32,7 @@ def test_the_panel_of_pictures_in_colour_is_in_colour(rgb_config, rgb_data):
     model = CVAE(rgb_config.model)
     evaluation = Evaluation(13, "none", -900.0, 9.0, -890.0, 10.0, 880.0, 9.0, 500, [2.5] * 4, 4, 1.5, 6.76)
     with Image.open(io.BytesIO(draw_panel(model, rgb_data.test, None, HISTORY, 2, evaluation))) as picture:
-        reconstructions = np.asarray(picture.convert("RGB"), np.int16)[:400, 1000:]
+        reconstructions = np.asarray(picture.convert("RGB"), np.int16)[:400, 480:960]
     # The originals' blobs are orange on blue; Matplotlib's frame and text are grey.
     orange, blue = (
         reconstructions[..., 0] - reconstructions[..., 2] > 100,

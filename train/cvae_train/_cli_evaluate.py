@@ -6,7 +6,7 @@ from typing import get_args
 
 import click
 
-from cvae_runtime import cli
+from cvae_runtime import InputError, cli
 from cvae_runtime.files import refuse_existing, write_file
 
 from ._run import Checkpoint, RunFolder, write_json
@@ -48,17 +48,24 @@ def command(
 ) -> None:
     """Evaluate a run on its test set. The run may have been stopped.
 
-    Prints the ELBO and its terms, the importance-weighted bound, and statistics of the latents. Writes them to
-    evaluation.json in the run folder, and to evaluation.png with sample images.
+    Draws samples, reconstructions and the curve into evaluation.png in the run folder. Compares the ELBO with two
+    simple models of the training images, the histogram of each pixel and PCA, and says what to try next. Prints the
+    ELBO and its terms, the importance-weighted NLL, and statistics of the latents; evaluation.json has all figures.
     """
     folder = RunFolder(run)
     folder.read_config()  # first, because "this is no run" matters more than an existing evaluation.json
     for target in (folder.evaluation, folder.evaluation_picture):
         refuse_existing(target, overwrite)
     test = folder.load_test(data, quiet=quiet)[:images]
+    lines = []
+    try:
+        train = folder.load_train(data, quiet=quiet)
+    except InputError as error:  # only the test images have to be there
+        train = None
+        lines.append(f"without simple models to compare with, since they need the training images: {error}")
     import_tensorflow(verbose=verbose, extra="train")
 
-    from ._evaluate import evaluate
+    from ._evaluate import evaluate, next_steps
     from ._load import load_run
     from ._panel import draw_panel
 
@@ -66,7 +73,12 @@ def command(
     binarize_at = result.config.binarize_at
     with click.progressbar(length=len(test), label="importance samples", file=sys.stderr, hidden=quiet) as bar:
         evaluation = evaluate(
-            result.model, test, binarize_at, samples=samples, on_images=lambda done: bar.update(done - bar.pos)
+            result.model,
+            test,
+            binarize_at,
+            samples=samples,
+            train=train,
+            on_images=lambda done: bar.update(done - bar.pos),
         )
     fields = {"epoch": result.epoch, **evaluation.to_json()}
     write_json(folder.evaluation, fields)
@@ -75,7 +87,17 @@ def command(
         draw_panel(result.model, test, binarize_at, result.history, result.epoch, evaluation),
     )
     if not quiet:
-        print(f"{run}: {result.describe_epoch()}", evaluation.table(), sep="\n", file=sys.stderr)
+        advice = next_steps(evaluation, result.config, result.history) or ["nothing stands out"]
+        lines += [
+            f"{run}: {result.describe_epoch()}",
+            f"{folder.evaluation_picture}: samples, reconstructions, the curve",
+            *evaluation.comparison(),
+            "what to try next:",
+            *(f"  {line}" for line in advice),
+            "",
+            evaluation.table(),
+        ]
+        print("\n".join(lines), file=sys.stderr)
     if as_json:
         cli.print_json({"run": str(run), **fields})
 

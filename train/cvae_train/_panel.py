@@ -1,4 +1,4 @@
-"""Evaluation panel: one image with ELBO curve, KL per dimension, reconstructions, samples and latent traversals."""
+"""Evaluation panel: one image with samples, reconstructions, ELBO curve, traversals, KL per dimension and figures."""
 
 from collections.abc import Sequence
 from statistics import NormalDist
@@ -46,21 +46,22 @@ def _paint(
     epoch: int,
     evaluation: Evaluation,
 ) -> None:
-    draw_elbo_curve(axes[0, 0], history, epoch)
-    _draw_kl(axes[0, 1], evaluation)
-    x = preprocess(images[:PAIRS], binarize_at).numpy()
-    _show(axes[0, 2], np.concatenate([x, _reconstruct(model, x)]), len(x), "reconstructions")
     rows, columns = SAMPLES
     latents = prior_latents(0, 0, rows * columns, model.config.latent_dim)
-    _show(axes[1, 0], model.sample(latents).numpy(), columns, "samples")
+    _show(axes[0, 0], model.sample(latents).numpy(), columns, "samples")
+    x = preprocess(images[:PAIRS], binarize_at).numpy()
+    _show(axes[0, 1], np.concatenate([x, _reconstruct(model, x)]), len(x), "reconstructions")
+    draw_elbo_curve(axes[0, 2], history, epoch)
     if model.config.latent_dim == 2:
-        _show(axes[1, 1], model.sample(manifold_latents()).numpy(), MANIFOLD, "manifold, 5 to 95 % quantiles")
+        _show(axes[1, 0], model.sample(manifold_latents()).numpy(), MANIFOLD, "manifold, 5 to 95 % quantiles")
     else:
         latents = traversal_latents(model.encode(x[:1])[0].numpy()[0], evaluation.kl_per_dimension)
         title = f"{TRAVERSED} latent dimensions from -{REACH:g} to {REACH:g}"
-        _show(axes[1, 1], model.sample(latents).numpy(), STEPS, title)
+        _show(axes[1, 0], model.sample(latents).numpy(), STEPS, title)
+    _draw_kl(axes[1, 1], evaluation)
     axes[1, 2].axis("off")
-    axes[1, 2].text(0.0, 1.0, evaluation.table(), family="monospace", fontsize=7, va="top", wrap=True)
+    text = "\n".join([*evaluation.comparison(), "", evaluation.table()]).lstrip()
+    axes[1, 2].text(0.0, 1.0, text, family="monospace", fontsize=6, va="top", wrap=True)
 
 
 def traversal_latents(start: NDArray[np.float32], kl_per_dimension: Sequence[float]) -> NDArray[np.float32]:

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import warnings
 
@@ -7,8 +8,10 @@ import pytest
 from cvae_runtime import InputError, posterior_noise
 from cvae_runtime.elbo import bernoulli_log_likelihood, gaussian_kl, log_likelihood, reparameterize, targets_of
 from cvae_train import CVAE, Evaluation, evaluate, train
-from cvae_train import _evaluate as module
-from cvae_train._evaluate import aggregate_gap
+from cvae_train._evaluate import Baselines
+from cvae_train._evaluate import evaluation as module
+from cvae_train._evaluate.baselines import fit_baselines
+from cvae_train._evaluate.evaluation import aggregate_gap
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +87,7 @@ def test_pixels_of_256_levels_have_bits_per_dimension(rgb_config, rgb_data, tmp_
     lines = evaluation.table().splitlines()
     assert lines[0] == "13 test images, 8-bit pixels; nats per image"
     assert lines[2].split() == ["bits", "per", "dimension", f"{evaluation.bits_per_dimension:.3f}"]
+    assert lines[6].split() == ["bits", "per", "dimension", f"{-evaluation.iw_bound / (8 * 8 * 3 * np.log(2)):.3f}"]
 
 
 def test_the_bound_of_256_levels_by_brute_force(rgb_config, rgb_data):
@@ -95,6 +99,42 @@ def test_the_bound_of_256_levels_by_brute_force(rgb_config, rgb_data):
     log_p = [log_likelihood(x, parameters, rgb_config.model.likelihood) for x in targets]
     expected = np.mean([np.logaddexp.reduce(values) - np.log(4000) for values in log_p])
     assert evaluate(model, rgb_data.test[:4], None, samples=4000).iw_bound == pytest.approx(expected, abs=0.3)
+
+
+def test_baselines_are_fitted_to_the_training_images(result, tiny_data, rgb_config, rgb_data):
+    binary = evaluate(result.model, tiny_data.test, 128, samples=1, train=tiny_data.train).baselines
+    assert binary == fit_baselines(tiny_data.train, tiny_data.test, 3, 128)
+    colour = evaluate(CVAE(rgb_config.model), rgb_data.test, None, samples=1, train=rgb_data.train)
+    assert colour.baselines == fit_baselines(rgb_data.train, rgb_data.test, 4, None)
+    assert colour.to_json()["baselines"] == dataclasses.asdict(colour.baselines)
+
+
+def test_grey_pixels_under_bernoulli_have_no_baselines(result, tiny_data):
+    assert evaluate(result.model, tiny_data.test, None, samples=1, train=tiny_data.train).baselines is None
+
+
+def test_the_comparison_in_nats():
+    evaluation = dataclasses.replace(make(2), baselines=Baselines(-206.5, -70.25, 4))
+    assert evaluation.comparison() == [
+        "is it good?                          nats per image",
+        "  this model (ELBO)                          -80.00",
+        "  per-pixel histogram                       -206.50",
+        "  PCA, 4 dimensions                          -70.25",
+        "  better than the histogram, worse than PCA",
+    ]
+    assert make(2).comparison() == []
+
+
+def test_the_comparison_in_bits_per_dimension():
+    baselines = Baselines(-160.0, -120.0, 4)
+    evaluation = dataclasses.replace(make(2, "none"), bits_per_dimension=3.0, baselines=baselines)
+    assert evaluation.comparison() == [
+        "is it good?                          nats per image  bits per dimension",
+        "  this model (ELBO)                          -80.00               3.000",
+        "  per-pixel histogram                       -160.00               6.000",
+        "  PCA, 4 dimensions                         -120.00               4.500",
+        "  better than the histogram, better than PCA",
+    ]
 
 
 def make(active, binarize="static", images=10, kl=(1.0, 0.0, 0.0, 0.0)):
@@ -128,7 +168,9 @@ def test_json_has_null_for_statistics_of_one_image(result, tiny_data, count, ali
         warnings.simplefilter("error")
         evaluation = evaluate(result.model, images, 128, samples=2)
     fields = json.loads(json.dumps(evaluation.to_json(), allow_nan=False))
-    null = {"bits_per_dimension"} | ({"elbo_stderr", "iw_bound_stderr", "active_units"} if count == 1 else set())
+    null = {"bits_per_dimension", "baselines"} | (
+        {"elbo_stderr", "iw_bound_stderr", "active_units"} if count == 1 else set()
+    )
     assert {name for name, value in fields.items() if value is None} == null
     assert fields["images"] == count
     table = evaluation.table()

@@ -13,8 +13,9 @@ from cvae_runtime import InputError, Posterior, Scores
 from cvae_runtime.bundle import Preprocessing
 from cvae_runtime.elbo import EVALUATION_SEED, gaussian_kl_per_dimension, score_images
 
-from ._model import CVAE, preprocess
-from ._run import COLLAPSE_REMEDY
+from .._model import CVAE, preprocess
+from .._run import COLLAPSE_REMEDY
+from .baselines import Baselines, fit_baselines
 
 ACTIVE_VARIANCE = 0.01  # least variance of an active dimension's means (Burda, Grosse and Salakhutdinov, 2016)
 
@@ -48,6 +49,8 @@ class Evaluation:
             average of q(z|x) over the images. It is a lower bound of the mismatch between the latents of samples and
             those that the decoder was trained on.
         bits_per_dimension: the negative ELBO in bits per pixel and channel; None for the bernoulli likelihood.
+        baselines: simple models of the same images; None without training images, and for grey pixels under the
+            bernoulli likelihood.
     """
 
     images: int
@@ -63,6 +66,7 @@ class Evaluation:
     active_units: int | None
     aggregate_gap: float
     bits_per_dimension: float | None = None
+    baselines: Baselines | None = None
 
     @property
     def warnings(self) -> list[str]:
@@ -85,12 +89,39 @@ class Evaluation:
         """Convert to plain JSON values."""
         return {**dataclasses.asdict(self), "warnings": self.warnings}
 
+    def comparison(self) -> list[str]:
+        """Compare the ELBO with the baselines: lines of a text table, empty without baselines."""
+        if self.baselines is None:
+            return []
+        in_bits = self.bits_per_dimension is not None
+        rows = {
+            "this model (ELBO)": self.elbo,
+            "per-pixel histogram": self.baselines.histogram,
+            f"PCA, {self.baselines.pca_dimensions} dimensions": self.baselines.pca,
+        }
+        head = f"{'is it good?':36}{'nats per image':>15}{'bits per dimension' * in_bits:>20}"
+        lines = [
+            f"{f'  {name}':36}{nats:15.2f}{f'{self._bits(nats):.3f}' if in_bits else '':>20}"
+            for name, nats in rows.items()
+        ]
+        over_histogram, over_pca = (
+            "better" if self.elbo > nats else "worse" for nats in (self.baselines.histogram, self.baselines.pca)
+        )
+        verdict = f"{over_histogram} than the histogram, {over_pca} than PCA"
+        return [*(line.rstrip() for line in (head, *lines)), f"  {verdict}"]
+
+    def _bits(self, nats: float) -> float:
+        """Convert a log likelihood in nats per image to bits per dimension, as the ELBO was converted."""
+        assert self.bits_per_dimension is not None
+        return self.bits_per_dimension * nats / self.elbo
+
     def table(self) -> str:
         """Format the figures as a text table."""
-        bits = []
+        bits, bound_bits = [], []
         if self.bits_per_dimension is not None:
             data = "8-bit pixels"
             bits = [f"{'  bits per dimension':36}{self.bits_per_dimension:13.3f}"]
+            bound_bits = [f"{'  bits per dimension':36}{self._bits(self.iw_bound):13.3f}"]
         elif self.binarize == "static":
             data = "pixels binarized at 0.5"
         else:
@@ -102,6 +133,7 @@ class Evaluation:
             f"{'  reconstruction':36}{self.reconstruction:12.2f}",
             f"{'  KL':36}{self.kl:12.2f}",
             f"{f'IW bound, {self.samples} draws':36}{self.iw_bound:12.2f} +- {_or_dash(self.iw_bound_stderr, '.2f')}",
+            *bound_bits,
             f"{'active units':36}{_or_dash(self.active_units, 'd'):>9} of {len(self.kl_per_dimension)}",
             f"{'aggregate posterior from the prior':36}{self.aggregate_gap:12.2f}",
         ]
@@ -114,6 +146,7 @@ def evaluate(
     binarize_at: int | None,
     *,
     samples: int = 500,
+    train: NDArray[np.uint8] | None = None,
     on_images: OnImages = lambda _done: None,
 ) -> Evaluation:
     """Evaluate a model.
@@ -124,6 +157,7 @@ def evaluate(
         binarize_at: see `TrainConfig.binarize_at`.
         samples: k, draws per image of the importance-weighted bound; the time is proportional to it. The noise of the
             draws is that of `Model.score` with seed 0.
+        train: the training images, uint8 (N, H, W, C), to fit the baselines to; None: no baselines.
         on_images: called with the number of images done so far.
 
     Raises:
@@ -160,6 +194,10 @@ def evaluate(
     m, v = mean.astype(np.float64), logvar.astype(np.float64)
     kl_per_dimension = gaussian_kl_per_dimension(mean, logvar).mean(axis=0)
     elbo = float(scores.elbo.mean())
+    baselines = None
+    # A cross-entropy of grey values is no likelihood, so nothing can be compared with it.
+    if train is not None and (model.config.likelihood != "bernoulli" or binarize_at is not None):
+        baselines = fit_baselines(train, images, model.config.latent_dim, binarize_at)
     return Evaluation(
         images=len(images),
         binarize="none" if binarize_at is None else "static",
@@ -174,6 +212,7 @@ def evaluate(
         active_units=int((m.var(axis=0) > ACTIVE_VARIANCE).sum()) if len(images) > 1 else None,
         aggregate_gap=aggregate_gap(m, v),
         bits_per_dimension=model.config.bits_per_dimension(elbo),
+        baselines=baselines,
     )
 
 

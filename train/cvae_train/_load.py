@@ -94,8 +94,8 @@ class Source:
 
     Attributes:
         start: their record.
-        arrays: all weights of the other run, by the names of the variables.
-        new: names of the variables of the new model that none of them fits.
+        arrays: the weights, by the names of the variables.
+        new: names of the layers of the new model that start at random.
         freeze: the part of the new model that is not trained.
     """
 
@@ -108,7 +108,7 @@ class Source:
         """Describe which weights are taken in a line."""
         start = self.start
         count = len(start.taken) + len(self.new)
-        parts = [f"weights of {start.run}, epoch {start.epoch}: {len(start.taken)} of {count} arrays taken"]
+        parts = [f"weights of {start.run}, epoch {start.epoch}: {len(start.taken)} of {count} layers taken"]
         if self.new:
             parts.append(f"new: {', '.join(self.new)}")
         if self.freeze is not None:
@@ -120,24 +120,30 @@ def read_source(path: str | Path, config: TrainConfig, freeze: Part | None) -> S
     """Read the weights of a run that another run with the recipe ``config`` starts from.
 
     Raises:
-        InputError: as `load_run`; or no array fits, or one of the part ``freeze`` does not.
+        InputError: as `load_run`; or no layer fits, or one of the part ``freeze`` does not.
     """
     if freeze not in (None, *get_args(Part)):
         raise InputError(f"freeze must be encoder or decoder; found {freeze!r}")
     result, file = _load(Path(path), None)
     arrays = {variable.path: variable.numpy() for variable in result.model.variables}
-    shapes = {variable.path: tuple(variable.shape) for variable in CVAE(config.model).variables}
-    taken = tuple(name for name, shape in shapes.items() if name in arrays and arrays[name].shape == shape)
-    new = [name for name in shapes if name not in taken]
+    layers: dict[str, list[str]] = {}
+    unfit = set()
+    for variable in CVAE(config.model).variables:
+        layer = variable.path.rpartition("/")[0]
+        layers.setdefault(layer, []).append(variable.path)
+        if variable.path not in arrays or arrays[variable.path].shape != tuple(variable.shape):
+            unfit.add(layer)
+    taken, new = (tuple(name for name in layers if (name in unfit) is other) for other in (False, True))
     if not taken:
         raise InputError(
             f"{path}: expected weights that fit the model, found other shapes in every layer; start without --from, or "
             f"use the filters and the latent dimensions of that run"
         )
-    if freeze is not None and (unfit := [name for name in new if name.startswith(f"{freeze}/")]):
+    if freeze is not None and (others := [name for name in new if name.startswith(f"{freeze}/")]):
         raise InputError(
             f"{path}: expected weights that fit the whole {freeze}, which is to be frozen, found other shapes in "
-            f"{', '.join(unfit)}; leave --freeze out, or use images and a model of that run's shapes"
+            f"{', '.join(others)}; leave --freeze out, or use images and a model of that run's shapes"
         )
+    arrays = {path: arrays[path] for name in taken for path in layers[name]}
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     return Source(Start(Path(path).resolve().name, result.epoch, digest, taken), arrays, new, freeze)

@@ -81,16 +81,11 @@ def read_checkpoint_history(path: Path) -> list[EpochRecord]:
     return _history_of(path, str(read_npz(path, ["state"])[0]))
 
 
-def take_weights(model: keras.Model, arrays: Arrays) -> tuple[str, ...]:
-    """Assign the arrays that have the name and the shape of a variable; return their names."""
-    taken = [variable for variable in model.variables if _fits(variable, arrays)]
-    for variable in taken:
-        variable.assign(arrays[variable.path])
-    return tuple(variable.path for variable in taken)
-
-
-def _fits(variable: keras.Variable, arrays: Arrays) -> bool:
-    return variable.path in arrays and arrays[variable.path].shape == tuple(variable.shape)
+def take_weights(model: keras.Model, arrays: Arrays) -> None:
+    """Assign arrays to the variables with their names; the other variables stay as they are."""
+    for variable in model.variables:
+        if variable.path in arrays:
+            variable.assign(arrays[variable.path])
 
 
 def load_checkpoint(path: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> list[EpochRecord]:

@@ -20,7 +20,7 @@ class Start:
         run: name of the folder of the run that they are from.
         epoch: epoch of that run, counted from 1.
         weights_sha256: SHA-256 of the file that they were read from, in hex.
-        taken: names of the variables that were taken; the others were initialized at random.
+        taken: names of the layers that were taken; the others were initialized at random.
     """
 
     run: str

@@ -1,7 +1,7 @@
 """Write Python's results for the tests of other languages: python scripts/golden.py writes tests/golden/runtime.json.
 
-The numbers are `cvae_runtime`'s for the packaged bundle and three tiny colour bundles, which are trained here if missing:
-``tests/golden/mixture``, ``tests/golden/residual`` with a residual network that pads its images, and
+The numbers are `cvae_runtime`'s for the packaged bundle and three tiny colour bundles. The script trains those that are
+missing: ``tests/golden/mixture``, ``tests/golden/residual`` with a residual network that pads its images, and
 ``tests/golden/colour`` with the likelihood of earlier bundles.
 ``tests/runtime/test_golden_numbers.py`` asserts that Python still computes the same numbers.
 """

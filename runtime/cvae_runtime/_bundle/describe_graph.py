@@ -32,7 +32,7 @@ _QUANTIZATION = ("QuantizeLinear", "DequantizeLinear")
 
 @dataclasses.dataclass(frozen=True)
 class GraphDescription:
-    """What an ONNX file says of itself.
+    """Description of an ONNX file.
 
     Attributes:
         opset: of the standard operators; None without them.

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 STYLE = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 PHRASES = {re.compile(pattern, re.IGNORECASE | re.DOTALL): remedy for pattern, remedy in STYLE["phrases"].items()}
 CODE = re.compile(r"``.+?``|`[^`]+`", re.DOTALL)
+EXAMPLE = re.compile(r"^ *>>> .*?(?=\n\s*\n|\Z)", re.DOTALL | re.MULTILINE)  # of a docstring: code, not prose
 SENTENCE = re.compile(r"\S.*?(?:[.!?](?=[\s\"')*]*(?:\s+[A-Z(\"'`*]|$))|$)", re.DOTALL)
 
 
@@ -53,7 +54,8 @@ def python(text: str) -> Iterator[Unit]:
     """Paragraphs and arguments of docstrings, other strings of several words, comments."""
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.count(" ") > 2:
-            yield from paragraphs(node.lineno, node.value, r"^\s*[\w*, ]+:(?= |$)")
+            prose = EXAMPLE.sub(lambda block: "\n" * block[0].count("\n"), node.value)
+            yield from paragraphs(node.lineno, prose, r"^\s*[\w*, ]+:(?= |$)")
     alone = []
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:

@@ -20,7 +20,7 @@ STYLE = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="ut
 PHRASES = {re.compile(pattern, re.IGNORECASE | re.DOTALL): remedy for pattern, remedy in STYLE["phrases"].items()}
 CODE = re.compile(r"``.+?``|`[^`]+`", re.DOTALL)
 PROGRAM = re.compile(r"^ *(import \w|from \S+ import |const )", re.MULTILINE)  # a string that another process runs
-EXAMPLES = re.compile(r"^ *Examples:\n.*", re.MULTILINE | re.DOTALL)  # the last section of a docstring
+EXAMPLE = re.compile(r"^ *>>> .*?(?=\n\s*\n|\Z)", re.DOTALL | re.MULTILINE)  # of a docstring: code, not prose
 SENTENCE = re.compile(r"\S.*?(?:[.!?](?=[\s\"')*]*(?:\s+[A-Z(\"'`*]|$))|$)", re.DOTALL)
 
 
@@ -59,7 +59,7 @@ def python(text: str) -> Iterator[Unit]:
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or node.value.count(" ") < 3:
             continue
         if node in docstrings or not PROGRAM.search(node.value):
-            prose = EXAMPLES.sub("", node.value)
+            prose = EXAMPLE.sub(lambda block: "\n" * block[0].count("\n"), node.value)
             yield from paragraphs(node.lineno, prose, r"^\s*[\w*, ]+:(?= |$)|^\s*\{|^\s*\|")
     alone = []
     for token in tokenize.generate_tokens(io.StringIO(text).readline):

@@ -88,3 +88,10 @@ def test_command_prints_places_and_counts(capsys, tmp_path):
     path.write_text("It prints the reason.\n")
     assert prose.main([path]) == 0
     assert capsys.readouterr().out == "0 findings\n"
+
+
+def test_examples_of_docstrings_are_code(found):
+    text = (
+        '"""Say it.\n\nExamples:\n    >>> print("the user is told nothing")\n    nobody is told\n\nIt is told.\n"""\n'
+    )
+    assert found(text, ".py") == [(7, "told")]

@@ -32,7 +32,7 @@ _QUANTIZATION = ("QuantizeLinear", "DequantizeLinear")
 
 @dataclasses.dataclass(frozen=True)
 class GraphDescription:
-    """What an ONNX file says of itself.
+    """The description that an ONNX file contains of itself.
 
     Attributes:
         opset: of the standard operators; None without them.

@@ -1,12 +1,10 @@
 """Intermediate values of a graph for given inputs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
-from ._reference import Arrays, Run
+from ._reference import Run
 from ._verify import run_onnx
 
 
@@ -21,8 +19,3 @@ def run_for(model: ir.Model, names: Sequence[str]) -> Run:
     by_name = {value.name: value for node in copy.graph for value in node.outputs}
     copy.graph.outputs[:] = [by_name[name] for name in names]
     return run_onnx(ir.to_proto(copy).SerializeToString())
-
-
-def activations(model: ir.Model, names: Sequence[str], inputs: Arrays) -> Mapping[str, NDArray[np.float32]]:
-    """Return the named values of a graph for inputs; see `run_for`."""
-    return run_for(model, names)(inputs)

@@ -14,7 +14,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from ._calibrate import activations
+from ._calibrate import run_for
 from ._reference import Arrays
 from .passes import Writer, constant, only_user, sizes
 
@@ -49,7 +49,7 @@ def equalize(model: ir.Model, inputs: Arrays) -> None:
     pairs = list(_layer_pairs(model))
     if not pairs:
         return
-    found = activations(model, [str(pair.activation.name) for pair in pairs], inputs)
+    found = run_for(model, [str(pair.activation.name) for pair in pairs])(inputs)
     for pair in pairs:
         values = np.abs(found[str(pair.activation.name)])
         by_channel = values.reshape(len(values), pair.channels, -1).swapaxes(0, 1).reshape(pair.channels, -1)

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from ._calibrate import activations
+from ._calibrate import run_for
 from ._equalize import equalize
 from ._quantize import Range, is_heavy, quantize, sources
 from ._reference import Arrays, Expected
@@ -96,7 +96,7 @@ def _input_percentiles(model: ir.Model, inputs: Arrays) -> list[_InputPercentile
                 groups.remove(group)
                 names, layers = names | group[0], [*group[1], *layers]
             groups.append((names, layers))
-    found = activations(model, sorted(set().union(*(names for names, _ in groups))), inputs) if groups else {}
+    found = run_for(model, sorted(set().union(*(names for names, _ in groups))))(inputs) if groups else {}
     result = []
     for names, layers in groups:
         together = np.concatenate([found[name].ravel() for name in sorted(names)])

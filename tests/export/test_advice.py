@@ -1,5 +1,6 @@
 """Command lines that error messages advise work: each is taken from the message and run."""
 
+import gzip
 import re
 import shlex
 import shutil
@@ -136,7 +137,9 @@ def test_missing_run_is_an_error(shell, command, tmp_path, monkeypatch):
 
 def test_next_commands_of_an_export_work(shell, trained, tmp_path, monkeypatch):
     page = tmp_path / "page"
-    page.mkdir()
+    (page / "assets").mkdir(parents=True)
+    (page / "assets" / "ort-wasm-simd-threaded-abc.wasm.gz").write_bytes(gzip.compress(b"wasm"))
+    (page / "licenses.md").write_text("")
     (page / "single.html").write_text("<!--cvae:files-->")
     monkeypatch.setattr(_web, "PAGE", page)
     bundle, written = tmp_path / "it's mine", ("it's mine.png", "it's mine.html")

@@ -3,7 +3,7 @@ import onnx_ir as ir
 import pytest
 from onnx import numpy_helper
 
-from cvae_export._calibrate import activations
+from cvae_export._calibrate import run_for
 from cvae_export._equalize import equalize
 from cvae_export.passes import run_passes
 from tests.export.tiny_graphs import assert_close, assert_same, inputs_of, normal, operators, parse, run
@@ -63,7 +63,7 @@ def equalized(proto):
 def largest(proto, name, channels):
     """The largest absolute activation of each channel."""
     inputs = inputs_of(proto, 200)
-    values = np.abs(activations(ir.from_proto(proto), [name], inputs)[name])
+    values = np.abs(run_for(ir.from_proto(proto), [name])(inputs)[name])
     return values.reshape(len(values), channels, -1).max(axis=(0, 2))
 
 
@@ -81,7 +81,7 @@ def test_equalizing_keeps_outputs_and_levels_channels(proto, names):
 def test_activations_and_weights_share_the_difficulty():
     result = equalized(encoder())
     inputs, weights = inputs_of(result, 200), {t.name: numpy_helper.to_array(t) for t in result.graph.initializer}
-    values = np.abs(activations(ir.from_proto(result), ["r"], inputs)["r"])
+    values = np.abs(run_for(ir.from_proto(result), ["r"])(inputs)["r"])
     usual = np.percentile(values.swapaxes(0, 1).reshape(4, -1), 99.9, axis=1)
     taking = np.abs(weights[result.graph.node[-1].input[1]]).reshape(4, -1).max(axis=1)
     np.testing.assert_allclose(usual, taking, rtol=1e-4)

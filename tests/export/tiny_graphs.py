@@ -6,12 +6,12 @@ import logging
 import numpy as np
 import onnx
 import onnx_ir as ir
-import onnxruntime
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from cvae_export.passes import run_passes
+from cvae_runtime.sessions import open_session
 
 
 def parse(body, opset=18, **constants):
@@ -152,10 +152,7 @@ def evaluate(proto, inputs):
 
 def run(proto, inputs):
     """Return the outputs of ONNX Runtime."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return session.run(None, inputs)
+    return open_session(proto.SerializeToString()).run(None, inputs)
 
 
 def assert_close(found, expected, relative=1e-5):

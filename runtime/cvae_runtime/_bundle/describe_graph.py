@@ -5,7 +5,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from .manifest_types import TensorInfo
+from .manifest import TensorInfo
 from .plain_graph import fields, varint
 
 _DTYPES = {
@@ -32,7 +32,7 @@ _QUANTIZATION = ("QuantizeLinear", "DequantizeLinear")
 
 @dataclasses.dataclass(frozen=True)
 class GraphDescription:
-    """Description of an ONNX file.
+    """The description that an ONNX file contains of itself.
 
     Attributes:
         opset: of the standard operators; None without them.

@@ -307,7 +307,6 @@ def test_other_settings_than_the_first_times_are_listed(undisturbed, replaced, t
         train(replaced(epochs=5, learning_rate=0.5), other, undisturbed.path, resume=True, quiet=True)
     assert str(caught.value) == (
         f"{undisturbed.path} was started with other settings; repeat them, or choose another folder:\n"
-        f"  config.epochs: 3 then, 5 now\n"
         f"  config.learning_rate: 0.01 then, 0.5 now\n"
         f"  data.fingerprint: {tiny_data.fingerprint} then, {other.fingerprint} now"
     )

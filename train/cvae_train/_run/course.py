@@ -99,5 +99,5 @@ class Course:
         return len(history) if best is None else best
 
     def stops_early(self, history: Sequence[EpochRecord], patience: int) -> bool:
-        """Whether early stopping ends the run here; see `TrainConfig.patience`. A continuation counts from its start."""
+        """Whether early stopping ends the run here; see `TrainConfig.patience`. Added epochs count from their start."""
         return bool(patience) and len(history) - max(self.kept_epoch(history), self.begun_after) >= patience

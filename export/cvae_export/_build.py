@@ -194,9 +194,7 @@ class _Builder:
             return None
         speed = speed_ratio(data, fastest.data, self._reference.expected(graph.role), provider)
         if speed < least and not self._config.keep_slow:
-            raise TooSlow(
-                f"it is {speed:.2f}x as fast as {fastest.file}, less than {least:g}x; --keep-slow writes it"
-            )
+            raise TooSlow(f"it is {speed:.2f}x as fast as {fastest.file}, less than {least:g}x; --keep-slow writes it")
         return speed
 
     @cached_property

@@ -38,9 +38,7 @@ def test_micro_batches_of_models(role, precision, shape, filters, expected, mani
 
 
 def test_a_residual_decoder_is_widest_at_half_size(manifest):
-    model = dataclasses.replace(
-        manifest.model, image_shape=(64, 64, 3), filters=(32, 64, 128), architecture="residual"
-    )
+    model = dataclasses.replace(manifest.model, image_shape=(64, 64, 3), filters=(32, 64, 128), architecture="residual")
     for graph in manifest.graphs:
         if graph.precision == "float32":
             assert micro_batch_of(graph, model, "cpu") == 8

@@ -93,9 +93,7 @@ def _decoder(config: ModelConfig, seeds: Seeds) -> keras.Sequential:
     for n, filters in reversed(list(enumerate(config.filters, 1))):
         if n < len(config.filters):
             layers.append(
-                Transposed(
-                    filters, STRIDE, STRIDE, "same", kernel_initializer=glorot(seeds), name=f"up_{n}", **IMAGES
-                )
+                Transposed(filters, STRIDE, STRIDE, "same", kernel_initializer=glorot(seeds), name=f"up_{n}", **IMAGES)
             )
         layers += _blocks(filters, n, seeds)
     layers += [

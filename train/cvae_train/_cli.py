@@ -220,7 +220,9 @@ def command(
         kept = result.kept
         for warning in result.warnings:
             print(f"warning: {warning}", file=sys.stderr)
-        print(f"{result.path}: epoch {kept.epoch}, test ELBO {kept.elbo:.2f} nats per image", file=sys.stderr)
+        bits = recipe.model.bits_per_dimension(kept.elbo)
+        in_bits = "" if bits is None else f" ({bits:.3f} bits per dimension)"
+        print(f"{result.path}: epoch {kept.epoch}, test ELBO {kept.elbo:.2f} nats per image{in_bits}", file=sys.stderr)
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ def command(runs: tuple[Path, ...], output: Path, as_json: bool, overwrite: bool
     """Compare runs that were tested on the same images.
 
     Prints a table of test ELBO, its parts, NLL and training time, and the settings that differ. Draws the curves and
-    the samples side by side. Runs may be unfinished; the NLL is there after cvae-evaluate.
+    the samples side by side. Runs may be unfinished. cvae-evaluate computes the NLL.
 
     \b
       cvae-compare runs/0001 runs/0002

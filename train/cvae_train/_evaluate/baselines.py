@@ -73,9 +73,9 @@ def pca_log_likelihood(
 
     Probabilistic PCA (Tipping and Bishop, 1999) is a Gaussian with the maximum likelihood covariance W W' + s I, where
     W has ``dimensions`` columns. A level x of 0, 1, ... stands for the interval from x to x + 1: the probability of an
-    image is the integral of the density over its intervals. With u uniform on [0, 1), Jensen's inequality bounds the
-    log of this integral from below by the mean of log p(x + u) (Theis, van den Oord and Bethge, "A note on the
-    evaluation of generative models", 2016). For a Gaussian this mean has a closed form, so no noise is drawn. The
+    image is the integral of the density over its intervals. Let u be uniform on [0, 1). By Jensen's inequality, the log
+    of this integral is at least the mean of log p(x + u) (Theis, van den Oord and Bethge, "A note on the evaluation of
+    generative models", 2016). For a Gaussian this mean has a closed form, so no noise is drawn. The
     covariance is fitted to x + u in the same way: uniform noise adds 1/12 to each variance.
 
     The eigenvectors come from randomized subspace iteration with a fixed seed (Halko, Martinsson and Tropp, 2011). It

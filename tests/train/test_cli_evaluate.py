@@ -30,6 +30,32 @@ def test_prints_the_table_and_writes_json_and_picture(cvae_evaluate, run):
     assert (run.path / "evaluation.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_opens_with_the_comparison_and_what_to_try_next(cvae_evaluate, run):
+    _, err = cvae_evaluate(run.path, "--samples", 2)
+    lines = err.splitlines()[1:]  # after the progress bar
+    written = json.loads((run.path / "evaluation.json").read_text())["baselines"]
+    assert lines[0] == f"{run.path / 'evaluation.png'}: samples, reconstructions, the curve"
+    assert lines[1].split() == ["is", "it", "good?", "nats", "per", "image"]
+    assert lines[3].split() == ["per-pixel", "histogram", f"{written['histogram']:.2f}"]
+    assert lines[4].split() == ["PCA,", "3", "dimensions", f"{written['pca']:.2f}"]
+    assert lines[6] == "what to try next:"
+    assert lines[7].startswith("  ")
+    assert "13 test images, pixels binarized at 0.5; nats per image" in lines[8:]
+
+
+def test_without_training_images_there_is_no_comparison(cvae_evaluate, run, tiny_data, tmp_path):
+    fewer = tmp_path / "fewer.npz"
+    np.savez(fewer, x_train=tiny_data.train[:5], x_test=tiny_data.test)
+    code, err = cvae_evaluate(run.path, "--samples", 2, "--data", fewer)
+    assert code == 0
+    assert err.splitlines()[1].startswith(
+        f"without simple models to compare with, since they need the training images: {fewer}: expected the images "
+        f"that {run.path} was trained on, with fingerprint "
+    )
+    assert "is it good?" not in err
+    assert json.loads((run.path / "evaluation.json").read_text())["baselines"] is None
+
+
 def test_the_first_images_alone(cvae_evaluate, run):
     assert cvae_evaluate(run.path, "--samples", 2, "--images", 5, "-q") == (0, "")
     assert json.loads((run.path / "evaluation.json").read_text())["images"] == 5

@@ -273,7 +273,9 @@ def command(
     if not quiet:
         for warning in result.warnings:
             print(f"warning: {warning}", file=sys.stderr)
-        elbo = f"test ELBO {result.kept.elbo:.2f} nats per image"
+        bits = recipe.model.bits_per_dimension(result.kept.elbo)
+        in_bits = "" if bits is None else f" ({bits:.3f} bits per dimension)"
+        elbo = f"test ELBO {result.kept.elbo:.2f} nats per image{in_bits}"
         print(f"{result.path}: {result.describe_epoch()}, {elbo}", file=sys.stderr)
     if as_json:
         cli.print_json(result.to_json())

@@ -7,6 +7,7 @@ from .._run import EpochRecord
 from .evaluation import Evaluation
 
 _FELL = 0.01  # of the best ELBO, after which a run has overfitted
+_HARDLY = 0.85  # of the best baseline's log likelihood; a model with more has hardly learned
 _RISES = 0.005  # of the ELBO, over the last tenth of a run, above which more epochs help
 _IN_USE = 0.5  # nats: least KL of a dimension for more dimensions to help
 _APART = 0.1  # share of the KL; a larger aggregate gap shows in samples
@@ -18,7 +19,7 @@ def next_steps(evaluation: Evaluation, config: TrainConfig, history: Sequence[Ep
 
     `Evaluation.warnings` has the advice on posterior collapse.
     """
-    return [*_on_likelihood(evaluation), *_on_curve(evaluation, config, history), *_on_latents(evaluation)]
+    return [*_on_likelihood(evaluation), *(list(_on_curve(evaluation, config, history)) or _on_latents(evaluation))]
 
 
 def _on_likelihood(evaluation: Evaluation) -> Iterator[str]:
@@ -37,11 +38,11 @@ def _on_curve(evaluation: Evaluation, config: TrainConfig, history: Sequence[Epo
         remedy = f"pass --validation-fraction 0.1 --patience {max(5, config.epochs // 10)} to keep the best epoch"
         kept = "the run kept it; more images or fewer --filters help" if config.patience else remedy
         yield f"overfitting: the ELBO was highest after epoch {best.epoch} and fell by {fell:.2f} nats since; {kept}"
-    elif baselines is not None and evaluation.elbo <= max(baselines.histogram, baselines.pca):
-        better = "the per-pixel histogram" if evaluation.elbo <= baselines.histogram else "PCA"
+    elif baselines is not None and evaluation.elbo < _HARDLY * max(baselines.histogram, baselines.pca):
+        simple = "the per-pixel histogram" if baselines.histogram > baselines.pca else "PCA"
         wider = ",".join(str(2 * filters) for filters in config.model.filters)
         yield (
-            f"underfitting: {better} predicts the pixels better; pass --epochs {2 * config.epochs}, a higher "
+            f"underfitting: the model is not much better than {simple}; pass --epochs {2 * config.epochs}, a higher "
             f"--learning-rate or --filters {wider}"
         )
     elif len(history) >= _LEAST_EPOCHS:

@@ -13,6 +13,7 @@ Floats = NDArray[np.float64]
 
 _UNIFORM_VARIANCE = 1 / 12  # of noise between 0 and 1
 _OVERSAMPLED, _ITERATIONS = 10, 6  # for the randomized eigenvectors
+_DEPENDENT = 1e-13  # squared length, relative to the longest, below which a direction is rounding error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,9 +73,9 @@ def pca_log_likelihood(
 
     Probabilistic PCA (Tipping and Bishop, 1999) is a Gaussian with the maximum likelihood covariance W W' + s I, where
     W has ``dimensions`` columns. A level x of 0, 1, ... stands for the interval from x to x + 1: the probability of an
-    image is the integral of the density over its intervals. Let u be uniform on [0, 1). By Jensen's
-    inequality, the mean of log p(x + u) is a lower bound on the log of this integral (Theis, van den Oord and Bethge, "A note on the
-    evaluation of generative models", 2016). For a Gaussian this mean has a closed form, so no noise is drawn. The
+    image is the integral of the density over its intervals. Let u be uniform on [0, 1). By Jensen's inequality, the log
+    of this integral is at least the mean of log p(x + u) (Theis, van den Oord and Bethge, "A note on the evaluation of
+    generative models", 2016). For a Gaussian this mean has a closed form, so no noise is drawn. The
     covariance is fitted to x + u in the same way: uniform noise adds 1/12 to each variance.
 
     The eigenvectors come from randomized subspace iteration with a fixed seed (Halko, Martinsson and Tropp, 2011). It
@@ -94,6 +95,7 @@ def pca_log_likelihood(
 
     total = sum(np.square(rows, dtype=np.float64).sum() for rows in centred(train)) / len(train)
     variances, vectors = _principal(lambda: centred(train), len(train), size, dimensions)
+    dimensions = len(variances)
     noise = (total - variances.sum()) / (size - dimensions) + _UNIFORM_VARIANCE
     variances = variances + _UNIFORM_VARIANCE
     constant = size * math.log(2 * math.pi) + np.log(variances).sum() + (size - dimensions) * math.log(noise)
@@ -109,7 +111,7 @@ def pca_log_likelihood(
 def _principal(
     centred: Callable[[], Iterator[NDArray[np.float32]]], count: int, size: int, dimensions: int
 ) -> tuple[Floats, NDArray[np.float32]]:
-    """Largest eigenvalues and the eigenvectors (D, dimensions) of the covariance of centred rows."""
+    """Largest eigenvalues and the eigenvectors (D, dimensions) of the covariance of centred rows; fewer if it has zeros."""
     if dimensions == 0:
         return np.zeros(0), np.zeros((size, 0), np.float32)
 
@@ -120,11 +122,19 @@ def _principal(
     width = min(dimensions + _OVERSAMPLED, count, size)
     product = np.random.default_rng(0).standard_normal((size, width))
     for _ in range(_ITERATIONS):
-        basis = np.linalg.qr(product)[0].astype(np.float32)
+        basis = _orthonormal(product)
         product = times_covariance(basis)
     values, turned = np.linalg.eigh(basis.T @ product)
     largest = slice(None, -dimensions - 1, -1)
     return np.maximum(values[largest], 0.0), basis @ turned[:, largest].astype(np.float32)
+
+
+def _orthonormal(columns: Floats) -> NDArray[np.float32]:
+    """Orthonormal basis of the space of some columns; with fewer columns if they depend on each other."""
+    # A product and a small problem are faster than a QR decomposition, which synchronizes its threads for each column.
+    values, vectors = np.linalg.eigh(columns.T @ columns)
+    kept = values > _DEPENDENT * values.max(initial=0.0)
+    return (columns @ (vectors[:, kept] / np.sqrt(values[kept]))).astype(np.float32)
 
 
 def _levels(images: NDArray[np.uint8], binarize_at: int | None) -> Iterator[NDArray[np.uint8]]:

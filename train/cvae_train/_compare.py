@@ -1,0 +1,224 @@
+"""Compare runs on one data set: their figures, the settings that differ, and one picture of curves and samples."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cvae_runtime import InputError
+from cvae_runtime.images import read_picture
+
+from ._config import TrainConfig
+from ._run import DataInfo, EpochRecord, RunFolder, draw, kept_epoch, read_history
+
+_COLUMNS = 4  # samples side by side in a row
+
+
+@dataclasses.dataclass(frozen=True)
+class ComparedRun:
+    """Figures of one run; those of an epoch are of the epoch whose weights the run keeps.
+
+    Attributes:
+        folder: the run folder.
+        config: the recipe.
+        data: the images.
+        history: one record per epoch.
+        nll: from evaluation.json, in nats per image; None if the run was not evaluated.
+    """
+
+    folder: RunFolder
+    config: TrainConfig
+    data: DataInfo
+    history: Sequence[EpochRecord]
+    nll: float | None
+
+    @property
+    def name(self) -> str:
+        """Path of the run as the caller gave it."""
+        return str(self.folder.path)
+
+    @property
+    def kept(self) -> EpochRecord:
+        """Record of the epoch whose weights the run keeps."""
+        return self.history[kept_epoch(self.history, self.config.patience) - 1]
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """Figures by name, as in the table and in JSON."""
+        kept, bits = self.kept, self.config.model.bits_per_dimension
+        return {
+            "run": self.name,
+            "finished": self.folder.finished,
+            "epoch": kept.epoch,
+            "epochs": len(self.history),
+            "minutes": sum(record.seconds for record in self.history) / 60,
+            "elbo": kept.elbo,
+            "bits_per_dimension": bits(kept.elbo),
+            "reconstruction": kept.reconstruction,
+            "kl": kept.kl,
+            "nll": self.nll,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Runs that were tested on the same images, in the same form.
+
+    Attributes:
+        runs: two or more runs.
+    """
+
+    runs: Sequence[ComparedRun]
+
+    @property
+    def best(self) -> ComparedRun:
+        """The run with the highest test ELBO."""
+        return max(self.runs, key=lambda run: run.kept.elbo)
+
+    @property
+    def differences(self) -> dict[str, list[Any]]:
+        """Settings that are not the same in all runs: their values, one a run."""
+        settings = [_flat(run.config.to_json()) for run in self.runs]
+        values = {name: [setting[name] for setting in settings] for name in settings[0]}
+        return {name: found for name, found in values.items() if any(value != found[0] for value in found)}
+
+    def to_json(self) -> dict[str, Any]:
+        """Convert to plain JSON values."""
+        first = self.runs[0]
+        data = {"source": first.data.source, "test_images": first.data.test_images, "binarize": first.config.binarize}
+        runs = [run.figures for run in self.runs]
+        return {"data": data, "runs": runs, "best": self.best.name, "differences": self.differences}
+
+    def table(self) -> str:
+        """Format figures and differing settings as a text table; * marks the highest ELBO."""
+        first = self.runs[0]
+        levels = first.config.model.likelihood != "bernoulli"
+        head = ["", "run", "epoch", "minutes", "ELBO", *(["bits/dim"] if levels else []), "reconstruction", "KL", "NLL"]
+        rows = [head]
+        for run in self.runs:
+            figures = run.figures
+            bits = [f"{figures['bits_per_dimension']:.3f}"] if levels else []
+            rows.append(
+                [
+                    "*" if run is self.best else "",
+                    run.name,
+                    f"{figures['epoch']}/{figures['epochs']}" + ("" if figures["finished"] else " (stopped)"),
+                    f"{figures['minutes']:.1f}",
+                    f"{figures['elbo']:.2f}",
+                    *bits,
+                    f"{figures['reconstruction']:.2f}",
+                    f"{figures['kl']:.2f}",
+                    "-" if figures["nll"] is None else f"{figures['nll']:.2f}",
+                ]
+            )
+        settings = [["", "setting", *(run.name for run in self.runs)]]
+        settings += [["", name, *map(str, values)] for name, values in self.differences.items()]
+        pixels = "8-bit pixels" if levels else "binarized pixels" if first.config.binarize != "none" else "grey pixels"
+        title = f"{first.data.test_images:,} test images of {first.data.source}, {pixels}; nats per image"
+        parts = [[title], _aligned(rows), *([[""], _aligned(settings)] if len(settings) > 1 else [])]
+        return "\n".join(line for part in parts for line in part)
+
+    def picture(self) -> bytes:
+        """Draw the test ELBO over epochs and over time, and the last samples of each run, as PNG."""
+        columns = min(_COLUMNS, len(self.runs))
+        rows = math.ceil(len(self.runs) / columns)
+        return draw((12.0, 4.0 + 12.0 / columns * rows), lambda figure: self._paint(figure, rows, columns))
+
+    def _paint(self, figure: Any, rows: int, columns: int) -> None:
+        curves, samples = figure.subfigures(2, 1, height_ratios=[4.0, 12.0 / columns * rows])
+        over_epochs, over_time = curves.subplots(1, 2, sharey=True)
+        for run in self.runs:
+            elbos = [record.elbo for record in run.history]
+            over_epochs.plot([record.epoch for record in run.history], elbos, label=run.name, marker=".")
+            minutes = np.cumsum([record.seconds for record in run.history]) / 60
+            over_time.plot(minutes, elbos, marker=".")
+        over_epochs.set(xlabel="epoch", ylabel="test ELBO (nats per image)")
+        over_time.set(xlabel="minutes of training")
+        # The first epochs gain more than all later ones together and would flatten the rest of the curves.
+        over_epochs.set_ylim(bottom=min(run.history[len(run.history) // 20].elbo for run in self.runs))
+        if (unit := self.runs[0].config.model.bits_per_dimension(1.0)) is not None:
+            axis = over_time.secondary_yaxis("right", functions=(lambda nats: nats * unit, lambda bits: bits / unit))
+            axis.set_ylabel("bits per dimension")
+        over_epochs.legend()
+        grid = samples.subplots(rows, columns, squeeze=False).reshape(-1)
+        for axes in grid:
+            axes.axis("off")
+        for axes, run in zip(grid, self.runs, strict=False):
+            path = run.folder.sample(run.kept.epoch)
+            axes.imshow(np.asarray(read_picture(path, str(path))), cmap="gray", vmin=0, vmax=255)
+            axes.set_title(f"{run.name}, epoch {run.kept.epoch}")
+
+
+def compare_runs(paths: Sequence[Path]) -> Comparison:
+    """Read runs, finished or not, and check that their figures can be compared.
+
+    Args:
+        paths: two or more run folders.
+
+    Raises:
+        InputError: a folder is no run or has no epoch yet, or the runs were tested on different images, or with another
+            binarization or kind of likelihood.
+    """
+    runs = [_read(path) for path in paths]
+    first = runs[0]
+    for run in runs[1:]:
+        if _tested_on(run) != _tested_on(first):
+            raise InputError(
+                f"{run.name}: expected a run with the test images of {first.name}, {_describe(first)}, found "
+                f"{_describe(run)}; compare runs on the same data, read with the same options"
+            )
+    return Comparison(runs)
+
+
+def _read(path: Path) -> ComparedRun:
+    folder = RunFolder(path)
+    config, data = folder.read_config()
+    history = read_history(folder.history) if folder.history.is_file() else []
+    if not history:
+        raise InputError(f"{path}: expected a run with at least one epoch, found none; train it first")
+    return ComparedRun(folder, config, data, history, _read_nll(folder))
+
+
+def _read_nll(folder: RunFolder) -> float | None:
+    if not folder.evaluation.is_file():
+        return None
+    try:
+        return float(json.loads(folder.evaluation.read_text())["nll"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{folder.evaluation}: expected the figures of an evaluation, found {error!r}; write them again with "
+            f"cvae-evaluate --overwrite"
+        ) from error
+
+
+def _tested_on(run: ComparedRun) -> tuple[Any, ...]:
+    test = run.data.test_fingerprint or run.data.fingerprint
+    return test, run.config.binarize, run.config.model.likelihood == "bernoulli"
+
+
+def _describe(run: ComparedRun) -> str:
+    height, width, channels = run.config.model.image_shape
+    test = (run.data.test_fingerprint or run.data.fingerprint)[:8]
+    return (
+        f"{run.data.test_images:,} of {width}x{height}x{channels} (fingerprint {test}...) under "
+        f"{run.config.model.likelihood}, binarize {run.config.binarize}"
+    )
+
+
+def _flat(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {**{name: value for name, value in fields.items() if name != "model"}, **fields["model"]}
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Align columns: the first two to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            f"{cell:<{width}}" if place < 2 else f"{cell:>{width}}" for place, (cell, width) in enumerate(cells)
+        ).rstrip()
+        for cells in (list(zip(row, widths, strict=True)) for row in rows)
+    ]

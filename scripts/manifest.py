@@ -50,7 +50,7 @@ def python_types(schema: dict[str, Any]) -> str:
     )
     for name, rule in classes(schema):
         if "enum" in rule:
-            text += f"{name} = Literal[{', '.join(map(json.dumps, rule['enum']))}]\n"
+            text += f'{name} = Literal[{", ".join(map(json.dumps, rule["enum"]))}]\n"""{rule["description"]}"""\n'
             continue
         documents, fields = "", ""
         # Optional fields have a default, so they are last.

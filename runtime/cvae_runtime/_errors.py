@@ -50,7 +50,12 @@ class MissingExtraError(CvaeError, ImportError):
 
 
 class ParityError(CvaeError):
-    """A graph's outputs differ from those of the trained model, or from a bundle's golden vectors."""
+    """A graph's outputs differ from those of the trained model, or from a bundle's golden vectors.
+
+    Examples:
+        >>> cvae.ParityError.exit_code
+        3
+    """
 
     exit_code = 3
 

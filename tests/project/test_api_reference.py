@@ -12,7 +12,7 @@ import pytest
 import cvae_runtime as cvae
 
 ROOT = Path(__file__).parents[2]
-PUBLIC = ("bundle", "elbo", "files", "images", "random", "system", "web")
+PUBLIC = ("bundle", "elbo", "files", "images", "random", "sessions", "system", "web")
 MODULES = ("cvae_runtime", *(f"cvae_runtime.{name}" for name in PUBLIC), "cvae_train", "cvae_export")
 FLAGS = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
 
@@ -34,7 +34,8 @@ def documented(package):
 @pytest.mark.parametrize("module", MODULES)
 def test_public_names_have_docstrings(module):
     docstrings = dict.fromkeys(importlib.import_module(module).__all__)
-    found = {name: text for name, text in documented(module.partition(".")[0]) if text}
+    packages = ("cvae_runtime", module.partition(".")[0])
+    found = {name: text for package in packages for name, text in documented(package) if text}
     assert [name for name in docstrings if name not in found] == []
 
 

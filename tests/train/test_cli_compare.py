@@ -22,7 +22,7 @@ def cvae_compare(whole_console):
 def make_run(tmp_path, rgb_config):
     """A function that writes the files of a run that a comparison reads."""
 
-    def make(name, elbos, *, finished=True, nll=None, test="aa" * 32, level=90, config=rgb_config, **changes):
+    def make(name, elbos, *, finished=True, iw_bound=None, test="aa" * 32, level=90, config=rgb_config, **changes):
         config = dataclasses.replace(config, **changes)
         folder = RunFolder(tmp_path / name)
         folder.sample(0).parent.mkdir(parents=True)
@@ -33,22 +33,22 @@ def make_run(tmp_path, rgb_config):
         Image.fromarray(np.full((40, 40, 3), (level, 0, 255 - level), np.uint8)).save(folder.sample(len(elbos)))
         if finished:
             folder.weights.write_bytes(b"")
-        if nll is not None:
-            write_json(folder.evaluation, {"nll": nll})
+        if iw_bound is not None:
+            write_json(folder.evaluation, {"iw_bound": iw_bound})
         return folder.path
 
     return make
 
 
 def test_table_picture_and_next_command(cvae_compare, make_run, tmp_path):
-    a = make_run("a", [-900.0, -800.0], nll=790.0)
+    a = make_run("a", [-900.0, -800.0], iw_bound=-790.0)
     b = make_run("b", [-900.0, -780.5, -700.25], finished=False, learning_rate=0.5, epochs=9)
     code, out, err = cvae_compare(a, b, "-o", tmp_path / "both.png")
     assert code == 0
     lines = out.splitlines()
     assert lines[0] == "13 test images of photos, 8-bit pixels; nats per image"
     assert [line.split() for line in lines[1:4]] == [
-        ["run", "epoch", "minutes", "ELBO", "bits/dim", "reconstruction", "KL", "NLL"],
+        ["run", "epoch", "minutes", "ELBO", "bits/dim", "reconstruction", "KL", "IW", "bound"],
         [str(a), "2/2", "1.0", "-800.00", f"{800 / (192 * np.log(2)):.3f}", "-791.00", "9.00", "790.00"],
         [
             "*",
@@ -81,7 +81,7 @@ def test_the_best_finished_run_is_exported_next(cvae_compare, make_run, tmp_path
 
 
 def test_json(cvae_compare, make_run, tmp_path):
-    a = make_run("a", [-900.0, -800.0], nll=790.0)
+    a = make_run("a", [-900.0, -800.0], iw_bound=-790.0)
     b = make_run("b", [-700.0], finished=False, seed=8)
     code, out, err = cvae_compare(a, b, "--json", "-q", "-o", tmp_path / "both.png")
     assert (code, err) == (0, "")
@@ -99,9 +99,9 @@ def test_json(cvae_compare, make_run, tmp_path):
         "bits_per_dimension": pytest.approx(800 / (192 * np.log(2))),
         "reconstruction": -791.0,
         "kl": 9.0,
-        "nll": 790.0,
+        "iw_bound": -790.0,
     }
-    assert [found["runs"][1][name] for name in ("finished", "nll")] == [False, None]
+    assert [found["runs"][1][name] for name in ("finished", "iw_bound")] == [False, None]
 
 
 def test_binarized_runs_have_no_bits_per_dimension(cvae_compare, make_run, tmp_path, tiny_config):

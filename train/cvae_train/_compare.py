@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from cvae_runtime import InputError
-from cvae_runtime.images import read_picture
+from cvae_runtime.images import read_image
 
 from ._config import TrainConfig
-from ._run import DataInfo, EpochRecord, RunFolder, draw, kept_epoch, read_history
+from ._run import DataInfo, EpochRecord, RunFolder, draw, read_history
 
 _COLUMNS = 4  # samples side by side in a row
 
@@ -27,14 +27,14 @@ class ComparedRun:
         config: the recipe.
         data: the images.
         history: one record per epoch.
-        nll: from evaluation.json, in nats per image; None if the run was not evaluated.
+        iw_bound: from evaluation.json, in nats per image; None if the run was not evaluated.
     """
 
     folder: RunFolder
     config: TrainConfig
     data: DataInfo
     history: Sequence[EpochRecord]
-    nll: float | None
+    iw_bound: float | None
 
     @property
     def name(self) -> str:
@@ -44,7 +44,7 @@ class ComparedRun:
     @property
     def kept(self) -> EpochRecord:
         """Record of the epoch whose weights the run keeps."""
-        return self.history[kept_epoch(self.history, self.config.patience) - 1]
+        return self.history[self.folder.read_course().kept_epoch(self.history) - 1]
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -60,7 +60,7 @@ class ComparedRun:
             "bits_per_dimension": bits(kept.elbo),
             "reconstruction": kept.reconstruction,
             "kl": kept.kl,
-            "nll": self.nll,
+            "iw_bound": self.iw_bound,
         }
 
 
@@ -97,7 +97,17 @@ class Comparison:
         """Format figures and differing settings as a text table; * marks the highest ELBO."""
         first = self.runs[0]
         levels = first.config.model.likelihood != "bernoulli"
-        head = ["", "run", "epoch", "minutes", "ELBO", *(["bits/dim"] if levels else []), "reconstruction", "KL", "NLL"]
+        head = [
+            "",
+            "run",
+            "epoch",
+            "minutes",
+            "ELBO",
+            *(["bits/dim"] if levels else []),
+            "reconstruction",
+            "KL",
+            "IW bound",
+        ]
         rows = [head]
         for run in self.runs:
             figures = run.figures
@@ -112,7 +122,7 @@ class Comparison:
                     *bits,
                     f"{figures['reconstruction']:.2f}",
                     f"{figures['kl']:.2f}",
-                    "-" if figures["nll"] is None else f"{figures['nll']:.2f}",
+                    "-" if figures["iw_bound"] is None else f"{figures['iw_bound']:.2f}",
                 ]
             )
         settings = [["", "setting", *(run.name for run in self.runs)]]
@@ -149,7 +159,7 @@ class Comparison:
             axes.axis("off")
         for axes, run in zip(grid, self.runs, strict=False):
             path = run.folder.sample(run.kept.epoch)
-            axes.imshow(np.asarray(read_picture(path, str(path))), cmap="gray", vmin=0, vmax=255)
+            axes.imshow(np.asarray(read_image(path, str(path))), cmap="gray", vmin=0, vmax=255)
             axes.set_title(f"{run.name}, epoch {run.kept.epoch}")
 
 
@@ -180,14 +190,15 @@ def _read(path: Path) -> ComparedRun:
     history = read_history(folder.history) if folder.history.is_file() else []
     if not history:
         raise InputError(f"{path}: expected a run with at least one epoch, found none; train it first")
-    return ComparedRun(folder, config, data, history, _read_nll(folder))
+    return ComparedRun(folder, config, data, history, _read_bound(folder))
 
 
-def _read_nll(folder: RunFolder) -> float | None:
+def _read_bound(folder: RunFolder) -> float | None:
     if not folder.evaluation.is_file():
         return None
     try:
-        return float(json.loads(folder.evaluation.read_text())["nll"])
+        fields = json.loads(folder.evaluation.read_text())
+        return float(fields["iw_bound"] if "iw_bound" in fields else -fields["nll"])  # "nll" in older evaluations
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{folder.evaluation}: expected the figures of an evaluation, found {error!r}; write them again with "

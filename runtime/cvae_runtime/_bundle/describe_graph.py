@@ -5,7 +5,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from .manifest import TensorInfo
+from .manifest_types import TensorInfo
 from .plain_graph import fields, varint
 
 _DTYPES = {

@@ -7,7 +7,9 @@ from typing import Any, Literal
 from .manifest_methods import HasDecoderOutputs, WritesJson
 
 Target = Literal["portable", "cpu"]
+"""The providers that a graph is for."""
 Precision = Literal["float32", "float16", "int8"]
+"""The precision of a graph's weights."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -32,13 +32,6 @@ def test_micro_batches_of_models(case, manifest):
     assert micro_batch_of(case["role"], case["precision"], model, "cuda") == 256
 
 
-def test_a_residual_decoder_is_widest_at_half_size(manifest):
-    model = dataclasses.replace(manifest.model, image_shape=(64, 64, 3), filters=(32, 64, 128), architecture="residual")
-    for graph in manifest.graphs:
-        if graph.precision == "float32":
-            assert micro_batch_of(graph, model, "cpu") == 8
-
-
 @pytest.mark.parametrize(
     ("count", "micro_batch", "threads", "expected"),
     [

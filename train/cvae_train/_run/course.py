@@ -9,6 +9,7 @@ from cvae_runtime import InputError
 from .history import EpochRecord, best_epoch
 
 Checkpoint = Literal["best", "last"]
+"""Weights of a run: those of the epoch of best validation ELBO, or of the last complete epoch."""
 Part = Literal["encoder", "decoder"]
 
 

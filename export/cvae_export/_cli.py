@@ -89,8 +89,8 @@ class _Output(_Range):
     sections={
         "Keras models instead of RUN": _PAIR_OPTIONS,
         "Graphs": ("targets", "precisions", "extras", "passes", "keep_slow", "opset"),
-        "Verification": ("data", "atol"),
-        "Output": ("target", "overwrite", "web"),
+        "Verification": ("data", "checkpoint", "atol", "bundle"),
+        "Output": ("target", "overwrite", "web", "as_json"),
     },
     examples=[
         "cvae-export my-run --onnx my-model --precision float32,int8",

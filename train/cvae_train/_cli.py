@@ -62,7 +62,7 @@ def _with_model_of(recipe: TrainConfig, run: Path) -> TrainConfig:
 
 _SECTIONS = {
     "Images": ("image_size", "channels", "test_fraction", "skip_bad", "memory_limit"),
-    "Run": ("run", "resume", "overwrite", "start_from", "freeze", "seed", "tensorboard"),
+    "Run": ("run", "resume", "overwrite", "start_from", "freeze", "seed", "tensorboard", "as_json"),
     "Recipe (the preset sets the defaults)": (
         "preset",
         "config",

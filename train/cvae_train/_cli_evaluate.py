@@ -15,7 +15,7 @@ from ._tensorflow import import_tensorflow
 
 @click.command(
     cls=cli.SectionedCommand,
-    sections={"Images": ("data", "images"), "Metrics": ("samples",), "Output": ("overwrite",)},
+    sections={"Images": ("data", "images"), "Metrics": ("checkpoint", "samples"), "Output": ("overwrite", "as_json")},
     examples=["cvae-evaluate my-run", "cvae-evaluate my-run --samples 5000 --images 1000"],
 )
 @click.argument("run", type=click.Path(path_type=Path))

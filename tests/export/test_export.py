@@ -162,11 +162,13 @@ def test_a_run_on_arrays_in_memory_needs_data(replaced, tiny_data, tiny_archive,
     export(result.path, tmp_path / "bundle", data=tiny_archive)
 
 
-def test_an_unfinished_run_is_refused(run, tmp_path):
-    (run / "weights.npz").unlink()
+def test_a_run_without_a_complete_epoch_is_refused(run, tmp_path):
+    for name in ("weights.npz", "checkpoint.npz"):
+        (run / name).unlink()
     with pytest.raises(
         InputError,
-        match=r"expected a finished run, found one that was stopped; resume it with: cvae-train .* --run .* --resume",
+        match=r"expected a run with a complete epoch, found one that was stopped before; "
+        r"resume it with: cvae-train .* --run .* --resume",
     ):
         export(run, tmp_path / "bundle")
 

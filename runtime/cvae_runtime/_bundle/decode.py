@@ -84,7 +84,8 @@ def _decode(kind: Any, value: Any, source: str, path: str) -> Any:
 
 def decode_object(kind: type[Dataclass], value: dict[str, Any], source: str, path: str) -> Dataclass:
     """Convert a JSON object to a dataclass; missing fields take their defaults. See `_decode`."""
-    optional = {field.name for field in dataclasses.fields(kind) if field.default is not dataclasses.MISSING}
+    every = dataclasses.fields(kind)  # type: ignore[arg-type]  # a dataclass, as its callers have seen
+    optional = {field.name for field in every if field.default is not dataclasses.MISSING}
     fields = {}
     for name, hint in typing.get_type_hints(kind, include_extras=True).items():
         where = f"{path}.{name}" if path else name

@@ -62,17 +62,20 @@ describe.skipIf(CHROMIUM === undefined)("Chromium", () => {
   };
   const url = (folder: string) => `/@fs${folder}`;
 
-  test.each(["mnist", "colour", "mixture", "residual"] as const)("WebAssembly matches Python for the bundle %s", async (bundle) => {
-    const page = await open();
-    const result = await page.evaluate(([...args]) => window.run(...args, { provider: "wasm" }), [
-      url(BUNDLES[bundle]),
-      asked(bundle),
-    ] as const);
-    expectPythons(result.numbers, readGolden(bundle));
-    expect(result.check.results.filter(({ agrees }) => !agrees)).toEqual([]);
-    expect(result).toMatchObject({ provider: "wasm", threads: 1, notices: [], check: { agrees: true } });
-    expect(errors).toEqual([]);
-  });
+  test.each(["mnist", "colour", "mixture", "residual"] as const)(
+    "WebAssembly matches Python for the bundle %s",
+    async (bundle) => {
+      const page = await open();
+      const result = await page.evaluate(([...args]) => window.run(...args, { provider: "wasm" }), [
+        url(BUNDLES[bundle]),
+        asked(bundle),
+      ] as const);
+      expectPythons(result.numbers, readGolden(bundle));
+      expect(result.check.results.filter(({ agrees }) => !agrees)).toEqual([]);
+      expect(result).toMatchObject({ provider: "wasm", threads: 1, notices: [], check: { agrees: true } });
+      expect(errors).toEqual([]);
+    },
+  );
 
   test("an isolated page has threads, and the same results", async () => {
     const page = await open(ISOLATION);

@@ -15,7 +15,23 @@ from cvae_train import Dataset, train
 
 # Of ONNX's first opset, or in every runtime of docs/runtimes.md for the decoders of earlier bundles.
 PLAIN = {
-    *("Abs", "Add", "Cast", "Conv", "ConvTranspose", "Div", "Exp", "Log", "MatMul", "Max", "Min", "Mul", "Neg", "Pad"),
+    *(
+        "Abs",
+        "Add",
+        "Cast",
+        "Conv",
+        "ConvTranspose",
+        "Div",
+        "Exp",
+        "Log",
+        "MatMul",
+        "Max",
+        "Min",
+        "Mul",
+        "Neg",
+        "Pad",
+        "Relu",
+    ),
     *("ReduceSum", "Reshape", "Sigmoid", "Slice", "Softmax", "Split", "Sub", "Transpose"),
 }
 

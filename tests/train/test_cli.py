@@ -141,7 +141,7 @@ def test_a_residual_network_takes_pictures_of_any_size(cvae_train, rgb_data, tmp
     np.savez(path, x_train=rgb_data.train[:, :7], x_test=rgb_data.test[:, :7])
     options = (path, "--epochs", 1, "--latent-dim", 3, "--architecture", "residual")
     code, err = cvae_train(*options, "--run", tmp_path / "run")
-    assert (code, err.splitlines()[2]) == (0, "the network pads images to 8x8 pixels inside, and crops its output")
+    assert (code, err.splitlines()[3]) == (0, "the network pads images to 8x8 pixels inside, and crops its output")
     model = RunFolder(tmp_path / "run").read_config()[0].model
     assert (model.architecture, model.filters, model.image_shape) == ("residual", (16, 32), (7, 8, 3))
     assert cvae_train(*options, "--run", tmp_path / "other", "--filters", "4,6,8", "-q") == (0, "")

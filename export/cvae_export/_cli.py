@@ -242,7 +242,7 @@ def command(
 
     if bundle is not None:
         assert run is not None  # as `_check_verify_options` has seen
-        _verify(run, bundle, data, as_json=as_json, quiet=quiet)
+        _verify(run, bundle, data, checkpoint, as_json=as_json, quiet=quiet)
         return
     assert target is not None
     from ._export import export, export_models
@@ -286,21 +286,23 @@ def _check_verify_options(run: Path | None) -> None:
         parameter.opts[0]
         for parameter in context.command.params
         if isinstance(parameter, click.Option)
-        and parameter.name not in ("bundle", "data", "as_json", "quiet", "verbose")
+        and parameter.name not in ("bundle", "data", "checkpoint", "as_json", "quiet", "verbose")
         and context.get_parameter_source(str(parameter.name)) is click.core.ParameterSource.COMMANDLINE
     ]
     if run is None or given:
         raise click.UsageError(
-            f"--verify: expected RUN and at most --data and --json, found {', '.join(given) or 'no RUN'}"
+            f"--verify: expected RUN and at most --data, --checkpoint and --json, found {', '.join(given) or 'no RUN'}"
         )
 
 
-def _verify(run: Path, bundle: Path, data: str | None, *, as_json: bool, quiet: bool) -> None:
+def _verify(
+    run: Path, bundle: Path, data: str | None, checkpoint: Checkpoint | None, *, as_json: bool, quiet: bool
+) -> None:
     """Compare a bundle with its run, print the result, and raise `ParityError` if they differ."""
     from ._compare_bundle import compare_bundle
     from ._verify import rows, table
 
-    comparisons = compare_bundle(run, bundle, data=data, quiet=quiet)
+    comparisons = compare_bundle(run, bundle, data=data, checkpoint=checkpoint, quiet=quiet)
     off = [comparison.graph.file for comparison in comparisons if not comparison.all_pass]
     if as_json:
         cli.print_json({"bundle": bundle, "run": run, "agrees": not off, "graphs": rows(comparisons)})

@@ -7,6 +7,7 @@ from typing import Any
 
 from cvae_runtime import InputError, read_bundle
 from cvae_runtime.bundle import ModelInfo
+from cvae_train import Checkpoint
 
 from ._config import EXTRA_ROLES, ROLES
 from ._graph import Graph
@@ -17,7 +18,12 @@ from ._verify import BUDGETS, Comparison, compare, runs_of
 
 
 def compare_bundle(
-    run: str | Path, bundle: str | Path, *, data: str | Path | None = None, quiet: bool = False
+    run: str | Path,
+    bundle: str | Path,
+    *,
+    data: str | Path | None = None,
+    checkpoint: Checkpoint | None = None,
+    quiet: bool = False,
 ) -> list[Comparison]:
     """Compare every graph of a bundle with the trained model, as `export` does, on the run's whole test set.
 
@@ -25,6 +31,7 @@ def compare_bundle(
         run: the run folder that the bundle was exported from.
         bundle: the bundle's folder.
         data: the images that the run was trained on, if they have moved since.
+        checkpoint: the weights that were exported, see `cvae_train.load_run`.
         quiet: show no progress.
 
     Returns:
@@ -36,7 +43,7 @@ def compare_bundle(
             have another fingerprint.
     """
     contents = read_bundle(bundle)
-    source = source_of_run(run, data, quiet=quiet)
+    source = source_of_run(run, data, checkpoint=checkpoint, quiet=quiet)
     if different := _differences(contents.manifest.model, source.info):
         expected, found = (", ".join(f"{name} {values[side]}" for name, values in different.items()) for side in (0, 1))
         raise InputError(

@@ -115,5 +115,5 @@ def test_another_models_run_is_refused_with_what_differs(cvae_export, bundle, re
 )
 def test_verify_takes_a_run_and_its_data(cvae_export, arguments, found):
     code, _, err = cvae_export(*arguments, "--verify", "bundle")
-    message = f"Error: --verify: expected RUN and at most --data and --json, found {found}"
+    message = f"Error: --verify: expected RUN and at most --data, --checkpoint and --json, found {found}"
     assert (code, err.splitlines()[-1]) == (2, message)

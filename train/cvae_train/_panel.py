@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvae_runtime import image_grid, prior_latents, to_uint8
+from cvae_runtime.images import evenly_spaced
 
 from ._evaluate import Evaluation
 from ._model import CVAE, preprocess
@@ -49,7 +50,7 @@ def _paint(
     rows, columns = SAMPLES
     latents = prior_latents(0, 0, rows * columns, model.config.latent_dim)
     _show(axes[0, 0], model.sample(latents).numpy(), columns, "samples")
-    x = preprocess(images[:PAIRS], binarize_at).numpy()
+    x = preprocess(images[evenly_spaced(len(images), PAIRS)], binarize_at).numpy()
     _show(axes[0, 1], np.concatenate([x, _reconstruct(model, x)]), len(x), "reconstructions")
     draw_elbo_curve(axes[0, 2], history, epoch)
     if model.config.latent_dim == 2:

@@ -102,7 +102,7 @@ def test_a_folder(tmp_path, caplog, refuses):
         assert same(cvae.read_images([str(tmp_path), tmp_path / "a.png"], (4, 5, 1)), expected[[0, 1, 2, 0]])
     assert caplog.messages == [f"{tmp_path}: skipped 1 file: 1 text (notes.txt)"]
     (tmp_path / "empty").mkdir()
-    message = "expected pictures (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP) in the folder, found none"
+    message = "expected images (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP) in the folder, found none"
     with refuses(cvae.InputError, f"{tmp_path / 'empty'}: {message}"):
         image_batch(tmp_path / "empty", (4, 5, 1))
 

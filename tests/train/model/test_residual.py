@@ -28,13 +28,42 @@ def test_layers_work_at_half_size_and_below():
         (512,),
         (6,),
     ]
-    assert outputs(model.decoder.layers) == [
+    shapes = {layer.name: layer.output.shape[1:] for layer in model.decoder.layers[1:]}
+    assert [shapes[name] for name in ("dense", "block_3_1", "up_2", "block_2_1", "up_1", "block_1_1", "out")] == [
         (512,),
-        *[(8, 8, 8)] * 2,
+        (8, 8, 8),
         *[(16, 16, 6)] * 2,
-        *[(32, 32, 4)] * 3,
+        *[(32, 32, 4)] * 2,
         (64, 64, 36),
     ]
+    assert [shapes[f"sketch_{n}"] for n in (3, 2, 1)] == [(8, 8, 3), (16, 16, 3), (32, 32, 3)]
+    assert [shapes[f"enlarge_{n}"] for n in (2, 1, 0)] == [(16, 16, 3), (32, 32, 3), (64, 64, 3)]
+
+
+def test_the_sketch_is_zero_at_first_and_moves_all_components():
+    model = residual((8, 8, 3), (2, 3))
+    z = tf.constant(np.random.default_rng(0).standard_normal((2, 3)).astype(np.float32))
+    before = model.pixel_parameters(z)
+    (sketch,) = (layer for layer in model.decoder.layers if layer.name == "sketch_2")
+    sketch.bias.assign([0.25, 0.0, -0.5])
+    after = model.pixel_parameters(z)
+    moved = np.broadcast_to(np.array([0.25, 0.0, -0.5])[:, np.newaxis], (2, 8, 8, 3, 4))
+    np.testing.assert_allclose(after["location"] - before["location"], moved, atol=1e-6)
+    for name in ("log_scale", "mixture_logits"):
+        np.testing.assert_array_equal(after[name], before[name])
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "discretized-logistic"])
+def test_the_sketch_moves_logits_and_single_locations(likelihood):
+    model = residual((8, 8, 1), (2, 3), likelihood)
+    before = model.decoder(tf.zeros((1, 3)))
+    (sketch,) = (layer for layer in model.decoder.layers if layer.name == "sketch_1")
+    sketch.bias.assign([0.5])
+    moved = np.zeros(before.shape[-1])
+    moved[0] = 0.5
+    np.testing.assert_allclose(
+        model.decoder(tf.zeros((1, 3))) - before, np.broadcast_to(moved, before.shape), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize(
@@ -84,7 +113,7 @@ def test_blocks_are_the_identity_at_first_and_learn():
 
 def test_weights_have_names_of_their_own():
     names = [variable.path for variable in residual((8, 8, 1), (2, 3), "bernoulli").variables]
-    assert len(set(names)) == len(names) == 28
+    assert len(set(names)) == len(names) == 33
     assert {"encoder/block_1_1/conv_2/kernel", "decoder/up_1/kernel", "decoder/out/bias"} < set(names)
 
 

@@ -13,7 +13,7 @@ from cvae_runtime.files import make_folder, write_file
 from cvae_runtime.images import encode_png, read_npz
 
 from .._table import markdown_table
-from ._record import NOTEBOOK, OURS, Record, folder_of
+from ._record import NOTEBOOK, OURS, Record, folder_of, machine_of
 from ._sets import SETS, Row, pythae_of, verdict
 
 PLACE = "own-images"  # folder of pictures and histories below docs/images and docs/histories
@@ -49,7 +49,7 @@ def tables(rows: Mapping[str, Row]) -> str:
         likelihoods.append(
             [
                 f"[{name}](histories/{PLACE}/{name}.csv)",
-                f"{figures['train_images']:,} and {figures['test_images']:,}",
+                " + ".join(f"{figures['images'][part]:,}" for part in ("train", "validation", "test")),
                 f"{ours.minutes:g}",
                 _figure(ours, "bits_per_dimension", 3),
                 _figure(notebook, "bits_per_dimension", 3),
@@ -57,7 +57,7 @@ def tables(rows: Mapping[str, Row]) -> str:
                 _figure(ours, "histogram_bits_per_dimension", 3),
                 f"{figures['epoch']} of {len(ours.history)}",
                 f"{ours.megabytes:,.0f} MB",
-                ours.machine,
+                machine_of(ours.environment),
             ]
         )
         both = [
@@ -91,7 +91,7 @@ def _recipe(config: Mapping[str, Any]) -> str:
         f"{model['latent_dim']} latents",
         model["likelihood"],
         f"batch {config['batch_size']}",
-        f"learning rate {config['learning_rate']:g}",
+        f"rate {config['learning_rate']:g}",
         f"{config['epochs']:,} epochs",
         f"validation {config['validation_fraction']:.2g}",
     ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cvae_runtime.files import write_file
+from cvae_runtime.files import make_folder, write_file
 
 from .._document import DocumentError
 
@@ -14,8 +14,6 @@ OURS = "cvae-train"
 NOTEBOOK = "notebook's network"
 PYTHAE = ("pythae, learning rate 1e-3", "pythae, learning rate 1e-4")
 CONTENDERS = (OURS, NOTEBOOK, *PYTHAE)
-
-LEVELS = ("bits_per_dimension", "histogram_bits_per_dimension", "pca_bits_per_dimension")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,12 +50,12 @@ class Record:
             raise KeyError(f"bits per dimension of {self.contender}")
         return bits
 
-    @property
-    def machine(self) -> str:
-        """Vector instructions and cores of the machine."""
-        flags, cores = self.environment["flags"], self.environment["cores"]
-        kind = "AVX-512" if "avx512f" in flags else "AVX2" if "avx2" in flags else self.environment["machine"]
-        return f"{kind}, {cores} core{'' if cores == 1 else 's'}"
+
+def machine_of(environment: Mapping[str, Any]) -> str:
+    """Vector instructions and cores of the machine of an environment."""
+    flags, cores = environment["flags"], environment["cores"]
+    kind = "AVX-512" if "avx512f" in flags else "AVX2" if "avx2" in flags else environment["machine"]
+    return f"{kind}, {cores} core{'' if cores == 1 else 's'}"
 
 
 def best_of(records: Sequence[Record]) -> Record | None:
@@ -73,7 +71,9 @@ def folder_of(out: Path, set_name: str, contender: str) -> Path:
 def write_record(out: Path, record: Record) -> None:
     """Write a record into the folder of its training."""
     text = json.dumps(dataclasses.asdict(record), indent=1, allow_nan=False)
-    write_file(folder_of(out, record.set, record.contender) / "record.json", f"{text}\n".encode())
+    folder = folder_of(out, record.set, record.contender)
+    make_folder(folder)
+    write_file(folder / "record.json", f"{text}\n".encode())
 
 
 def read_records(out: Path, set_name: str) -> dict[str, Record]:

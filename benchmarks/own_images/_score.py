@@ -70,9 +70,9 @@ def score_run(run: Path, odd: Sequence[str] = (), data: Path | None = None) -> t
         odd: paths of odd images below ``data``.
         data: the folder whose images are ranked by their ELBO, lowest first.
     """
-    result, folder = cvae_train.load_run(run), cvae_train.RunFolder(run)
-    model, config = result.model, result.config
-    test, train = folder.load_test(quiet=True), folder.load_train(quiet=True)
+    result, parts = cvae_train.load_run(run), images_of(run)
+    model, config, test = result.model, result.config, parts["test"]
+    train = np.concatenate([parts["train"], parts["validation"]])  # of the simple models, which need no validation
     evaluation = cvae_train.evaluate(model, test, config.binarize_at, samples=1, train=train)
     baselines = evaluation.baselines
 
@@ -98,8 +98,7 @@ def score_run(run: Path, odd: Sequence[str] = (), data: Path | None = None) -> t
         "likelihood": config.model.likelihood,
         "epoch": result.epoch,
         "best_epoch": result.to_json()["best_epoch"],
-        "train_images": len(train),
-        "test_images": len(test),
+        "images": {name: len(images) for name, images in parts.items()},
     }
     return figures, _picture(test, reconstructions, model.sample(latents).numpy())
 

@@ -14,7 +14,7 @@ from cvae_runtime.files import make_folder
 from .._environment import environment
 from .._process import ContenderError
 from ._measure import measured
-from ._record import NOTEBOOK, OURS, PYTHAE, Record, folder_of, read_records, write_record
+from ._record import NOTEBOOK, OURS, PYTHAE, Record, folder_of, machine_of, read_records, write_record
 from ._sets import ImageSet
 
 TRAIN = (str(Path(sysconfig.get_path("scripts")) / "cvae-train"),)
@@ -61,13 +61,14 @@ def train(
 
 def _check_row(row: Mapping[str, Record], minutes: float, where: Mapping[str, Any], folder: Path) -> None:
     """Raise `ContenderError` unless the records have the same minutes and machine."""
+    here = f"{where['processor']} ({machine_of(where)})"
     for record in row.values():
-        processor = record.environment["processor"]
-        if record.minutes != minutes or processor != where["processor"]:
+        there = f"{record.environment['processor']} ({machine_of(record.environment)})"
+        if (record.minutes, there) != (minutes, here):
             raise ContenderError(
                 "refused",
-                f"{folder}: expected trainings of {minutes:g} minutes on {where['processor']}, found {record.minutes:g} "
-                f"minutes on {processor}; pass another --out, since only equal times on one machine can be compared",
+                f"{folder}: expected trainings of {minutes:g} minutes on {here}, found {record.minutes:g} minutes on "
+                f"{there}; pass another --out, since only equal times on one machine can be compared",
             )
 
 
@@ -95,7 +96,7 @@ def _train_pythae(
     if pythae is None:
         raise ContenderError("skipped", "no --pythae PYTHON, an interpreter with pythae")
     if not (run / "config.json").is_file():
-        raise ContenderError("skipped", f"{OURS} was not trained, whose images and number of latents it takes")
+        raise ContenderError("skipped", f"it takes images and number of latents of {OURS}, not trained")
     images, decoded = folder / "images.npz", folder / "decoded.npz"
     measured([*_SCORE, "images", str(run), str(images)], folder / "images.log")
     latent_dim = json.loads((run / "config.json").read_text(encoding="utf-8"))["config"]["model"]["latent_dim"]

@@ -1,7 +1,7 @@
 """Stand-ins for the commands that `own_images` starts.
 
-    python trainer.py DATA --minutes M --run RUN [--architecture notebook]      cvae-train: one epoch of a tiny model
-    python trainer.py IMAGES.npz OUT.npz --minutes=M --latent-dim=L --learning-rate=R      pythae: grey images
+python trainer.py DATA --minutes M --run RUN [--architecture notebook]      cvae-train: a tiny model
+python trainer.py IMAGES.npz OUT.npz --minutes=M --latent-dim=L --learning-rate=R      pythae: grey images
 """
 
 import argparse
@@ -21,7 +21,7 @@ def train(data, run, minutes, architecture):
     filters = (4, 8) if architecture == "residual" else (4,)
     model = cvae_train.ModelConfig(images.image_shape, LATENTS, filters, "discretized-logistic-mixture", architecture)
     config = cvae_train.TrainConfig(
-        model, epochs=2, batch_size=8, learning_rate=1e-3, binarize="none", validation_fraction=0.25, patience=2
+        model, epochs=30, batch_size=4, learning_rate=1e-2, binarize="none", validation_fraction=0.25, patience=2
     )
     cvae_train.train(config, images, run, quiet=True)
     print(f"trained for {minutes:g} minutes")

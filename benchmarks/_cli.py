@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
+from cvae_runtime import CvaeError
+
 from ._document import Document, DocumentError, write_document
 from ._environment import environment
 from ._process import ContenderError
@@ -91,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         asked = [name for name in QUESTIONS if getattr(question_module(name), "IN_ALL", True)]
         return _ask(asked if command == "all" else [command], **given)
-    except (DocumentError, ContenderError, OSError) as error:
+    except (DocumentError, ContenderError, CvaeError, OSError) as error:
         print(f"python -m benchmarks {command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

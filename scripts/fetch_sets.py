@@ -15,12 +15,12 @@ Needs pip, npm, apt-get and dpkg-deb (Debian), but no root. Nothing is installed
 
 The parts of a set:
 
-- fashion: the data set's own test part.
-- faces: of each five faces, in the order of the file, the last is in the test part. Of each five that remain, the last
+- Fashion: the data set's own test part.
+- Faces: of each five faces, in the order of the file, the last is in the test part. Of each five that remain, the last
   is in the validation part. So 64 faces are for training, 16 for validation and 20 for testing.
-- emoji, photos: a tenth is the test part, chosen by names. The skin tones of one emoji, and the pieces of one photograph,
-  are in the same part.
-- shapes, digits: undivided. cvae-train holds out a tenth for testing, chosen by names or numbers.
+- Emoji, photos: a tenth is the test part, chosen by names. All skin tones of an emoji are in one part, and all pieces
+  of a photograph.
+- Shapes, digits: undivided. cvae-train holds out a tenth for testing, chosen by names or numbers.
 - Except for faces, cvae-train takes its validation part from the training part.
 """
 

@@ -2,9 +2,9 @@
 
     PYTHON benchmarks/own_images/_pythae.py IMAGES.npz OUT.npz --minutes M --latent-dim L --learning-rate R
 
-It uses pythae's convolutional network for the size of the images, and pythae's trainer with Adam, batches of 100 and
-the squared error, as its example scripts do. The trainer is stopped after the minutes, within an epoch if need be. The
-weights of best validation loss are kept.
+It uses pythae's convolutional network for the size of the images, and the defaults of pythae's model and trainer except
+for the learning rate: squared error, Adam, batches of 64. The trainer is stopped after the minutes, within an epoch if
+need be. The weights of best validation loss are kept, as pythae does.
 
 OUT.npz receives ``reconstructions``, float32 (N, H, W, C) in [0, 1], decoded at the means of the latents, and
 ``samples``. A JSON file of the same name receives the number of epochs and steps, and versions.
@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-BATCH, SAMPLES = 100, 20
+DECODED_AT_A_TIME, SAMPLES = 64, 20
 
 
 class _TimeUpError(Exception):
@@ -75,13 +75,7 @@ def train(images: dict[str, np.ndarray], minutes: float, latent_dim: int, rate: 
                 raise _TimeUpError
 
     with tempfile.TemporaryDirectory() as folder:
-        config = BaseTrainerConfig(
-            output_dir=folder,
-            learning_rate=rate,
-            per_device_train_batch_size=BATCH,
-            per_device_eval_batch_size=BATCH,
-            no_cuda=True,
-        )
+        config = BaseTrainerConfig(output_dir=folder, learning_rate=rate, no_cuda=True)
         trainer = BaseTrainer(model, parts["train"], parts["validation"], config, callbacks=[Clock()])
         trainer.prepare_training()
         least, best, over = float("inf"), model.state_dict(), False
@@ -118,7 +112,7 @@ def main() -> None:
     with torch.no_grad():
         decoded = [
             model.decoder(model.encoder(part).embedding).reconstruction.numpy()
-            for part in torch.from_numpy(images["test"]).split(BATCH)
+            for part in torch.from_numpy(images["test"]).split(DECODED_AT_A_TIME)
         ]
         samples = model.decoder(torch.randn(SAMPLES, given.latent_dim)).reconstruction.numpy()
     arrays = {"reconstructions": np.concatenate(decoded), "samples": samples}

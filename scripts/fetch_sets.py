@@ -18,8 +18,7 @@ The parts of a set:
 - Fashion: the data set's own test part.
 - Faces: of each five faces, in the order of the file, the last is in the test part. Of each five that remain, the last
   is in the validation part. So 64 faces are for training, 16 for validation and 20 for testing.
-- Emoji, photos: a tenth is the test part, chosen by names. All skin tones of an emoji are in one part, and all pieces
-  of a photograph.
+- Emoji, photos: a tenth of the names is the test part. Skin tones of an emoji and pieces of a photograph stay together.
 - Shapes, digits: undivided. cvae-train holds out a tenth for testing, chosen by names or numbers.
 - Except for faces, cvae-train takes its validation part from the training part.
 """

@@ -1,3 +1,4 @@
+import dataclasses
 import importlib.util
 import json
 import os
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import cvae_train
 from benchmarks import _cli, own_images
 from benchmarks._document import DocumentError, read_document
 from benchmarks._environment import environment
@@ -316,6 +318,33 @@ def test_likeness_of_images():
     assert shifted["psnr"] == pytest.approx(20.0, abs=1e-3)  # off by a tenth
     # Of SSIM's three factors, that of the means remains, with its constant of 0.01 squared.
     assert shifted["ssim"] == pytest.approx((2 * 0.2 * 0.3 + 1e-4) / (0.2**2 + 0.3**2 + 1e-4), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("names", "fraction", "counts"),
+    [
+        (("x_train", "x_val", "x_test"), 0.0, [20, 7, 5]),
+        (("x_train", "x_test"), 0.25, [15, 5, 5]),
+        (("x_train", "x_test"), 0.0, [18, 2, 5]),
+    ],
+)
+def test_parts_are_those_of_the_run(names, fraction, counts, tmp_path):
+    sizes = {"x_train": 20, "x_val": 7, "x_test": 5}
+    rng = np.random.default_rng(0)
+    arrays = {name: rng.integers(0, 256, (sizes[name], 8, 8), np.uint8) for name in names}
+    np.savez(tmp_path / "data.npz", **arrays)
+    data = cvae_train.load_data(tmp_path / "data.npz", quiet=True)
+    model = cvae_train.ModelConfig((8, 8, 1))
+    config = cvae_train.TrainConfig(model, binarize="static", validation_fraction=fraction).to_json()
+    written = {"format": 1, "config": config, "data": dataclasses.asdict(cvae_train.DataInfo.of(data))}
+    (tmp_path / "config.json").write_text(json.dumps(written))
+    parts = images_of(tmp_path)
+    assert list(parts) == ["train", "validation", "test"]
+    assert [len(images) for images in parts.values()] == counts
+    np.testing.assert_array_equal(parts["test"][..., 0], arrays["x_test"])
+    together = np.concatenate([parts["train"], parts["validation"]])
+    given = np.concatenate([arrays[name] for name in names[:-1]])
+    assert {image.tobytes() for image in together} == {image.tobytes() for image in given}
 
 
 def test_odd_images_are_those_that_the_script_draws():

@@ -19,7 +19,7 @@ The parts of a set:
 - Faces: of each five faces, in the order of the file, the last is in the test part. Of each five that remain, the last
   is in the validation part. So 64 faces are for training, 16 for validation and 20 for testing.
 - Emoji, photos: a tenth of the names is the test part. Skin tones of an emoji and pieces of a photograph stay together.
-- Shapes, digits: undivided. cvae-train holds out a tenth for testing, chosen by names or numbers.
+- Shapes, digits: no parts. For testing, cvae-train holds out a tenth, chosen by names or numbers.
 - Except for faces, cvae-train takes its validation part from the training part.
 """
 

@@ -9,6 +9,7 @@
 """
 
 import argparse
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,7 +34,9 @@ _WINDOW = 11  # pixels, of SSIM
 def images_of(run: Path) -> dict[str, np.ndarray]:
     """The parts that a run was trained on, validated with and tested on."""
     config, info = cvae_train.RunFolder(run).read_config()
-    data = cvae_train.load_data(info.source, info.options, quiet=True)
+    height, width, channels = config.model.image_shape
+    options = dataclasses.replace(info.options, image_size=(height, width), channels=channels)
+    data = cvae_train.load_data(info.source, options, quiet=True)
     if data.validation is not None:
         return {"train": data.train, "validation": data.validation, "test": data.test}
     chosen = held_out([str(index) for index in range(len(data.train))], config.validation_fraction or VALIDATION)

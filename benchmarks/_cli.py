@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
+from cvae_runtime import CvaeError
+
 from ._document import Document, DocumentError, write_document
 from ._environment import environment
 from ._process import ContenderError
@@ -16,8 +18,8 @@ from ._result import Comparison
 from ._table import legend, table
 
 # In the order of "all". A question is a module with OPTIONS (names in _COMMON), an optional add_options(parser), and
-# run(), which yields comparisons and text.
-QUESTIONS = ("inference", "training", "graphs", "startup", "runtimes", "quality")
+# run(), which yields comparisons and text. With IN_ALL = False it is no part of "all".
+QUESTIONS = ("inference", "training", "graphs", "startup", "runtimes", "quality", "own_images")
 
 
 def _count(text: str) -> int:
@@ -65,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _add_common(options, module.OPTIONS)
         if hasattr(module, "add_options"):
             module.add_options(options)
-    everything = commands.add_parser("all", help="all questions, one after another")
+    everything = commands.add_parser("all", help="all questions but own_images, one after another")
     _add_common(everything, _COMMON)
     comparing = commands.add_parser("compare", help="the ratios of two result files; exit 3 on a regression")
     comparing.add_argument("before", type=Path, metavar="A.json")
@@ -89,8 +91,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             write_report(read_document(given["document"]), given["report"])
             return 0
-        return _ask(QUESTIONS if command == "all" else (command,), **given)
-    except (DocumentError, ContenderError, OSError) as error:
+        asked = [name for name in QUESTIONS if getattr(question_module(name), "IN_ALL", True)]
+        return _ask(asked if command == "all" else [command], **given)
+    except (DocumentError, ContenderError, CvaeError, OSError) as error:
         print(f"python -m benchmarks {command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from ._result import At, Comparison, Entry, Point
 
 NATS = "nats"
+LOGARITHMIC = (NATS, "bits", "dB")  # units of logarithms, whose ratios are meaningless
 
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:
@@ -35,7 +36,7 @@ def legend(comparison: Comparison) -> str:
     """One line that explains the figures of the table."""
     return (
         f"{comparison.unit}, {comparison.better} is better; median of the rounds ± half the spread "
-        f"(how {'much' if comparison.unit == NATS else 'many times'} better {comparison.ours} is)"
+        f"(how {'much' if comparison.unit in LOGARITHMIC else 'many times'} better {comparison.ours} is)"
     )
 
 
@@ -50,8 +51,8 @@ def heading(comparison: Comparison, at: At) -> str:
 
 
 def figure(comparison: Comparison, value: float) -> str:
-    """A figure with about three digits and thousands separators; nats with two decimals."""
-    if comparison.unit == NATS:
+    """A figure with about three digits and thousands separators; logarithms with two decimals."""
+    if comparison.unit in LOGARITHMIC:
         return f"{value:.2f}"
     if value == 0 or value >= 100:
         return f"{value:,.0f}"
@@ -68,8 +69,8 @@ def _cell(comparison: Comparison, ours: Entry | None, entry: Entry, at: At) -> s
 
 
 def versus(comparison: Comparison, mine: Point, other: Point) -> str:
-    """How many times better ``mine`` is; for nats the difference, because their ratios are meaningless."""
-    if comparison.unit == NATS:
+    """How many times better ``mine`` is; for logarithms the difference."""
+    if comparison.unit in LOGARITHMIC:
         difference = mine.median - other.median
         return f"{difference if comparison.better == 'higher' else -difference:+.2f}"
     ratio = comparison.gain(mine, other)

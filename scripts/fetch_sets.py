@@ -3,16 +3,24 @@
     python scripts/fetch_sets.py FOLDER [SET ...]
 
 Needs pip, npm, apt-get and dpkg-deb (Debian), but no root. Nothing is installed: packages are unpacked below FOLDER.
-Test parts are fixed here, so that variants of one emoji and pieces of one photograph are never in both parts.
 
 | set | package | licence | result |
 |---|---|---|---|
 | shapes | scripts/draw_pictures.py | Apache-2.0 | a folder: 640 pictures, RGB 64x64 |
 | fashion | dataset-fashion-mnist (apt) | Expat | IDX files: 60,000 and 10,000, grey 28x28 |
 | digits | scikit-learn (pip) | CC BY 4.0 (UCI's optical digits) | .npz: 1,797, grey 8x8 |
-| faces | scikit-image (pip) | see skimage/data/README.txt | .npz: 100, grey 25x25 |
+| faces | scikit-image (pip) | LFW; the package states none | .npz: 100, grey 25x25 |
 | emoji | emoji-datasource-twitter (npm) | CC BY 4.0 (Twemoji) | a folder: 3,526, RGB 64x64 on white |
 | photos | three packages of wallpapers (apt) | CC BY, CC BY-SA, GPL-2+ | a folder: 200 pieces in mixed sizes, RGB |
+
+The parts of a set:
+
+- Fashion: the data set's own test part.
+- Faces: of each five faces, in the order of the file, the last is in the test part. Of each five that remain, the last
+  is in the validation part. So 64 faces are for training, 16 for validation and 20 for testing.
+- Emoji, photos: a tenth of the names is the test part. Skin tones of an emoji and pieces of a photograph stay together.
+- Shapes, digits: no parts. For testing, cvae-train holds out a tenth, chosen by names or numbers.
+- Except for faces, cvae-train takes its validation part from the training part.
 """
 
 import argparse
@@ -82,10 +90,22 @@ def digits(folder: Path) -> None:
 
 
 def faces(folder: Path) -> None:
-    """Convert the faces of the LFW subset; its other half shows no faces."""
+    """Convert and divide the faces of the LFW subset.
+
+    Its documentation says that the first 100 images are faces and the other 100 are not.
+    """
     with zipfile.ZipFile(_wheel("scikit-image", folder)) as wheel, wheel.open("skimage/data/lfw_subset.npy") as file:
-        images = np.load(file)[:100]
-    np.savez(_new(folder / "faces") / "faces.npz", np.round(images * 255).astype(np.uint8))
+        images = np.round(np.load(file)[:100] * 255).astype(np.uint8)
+    parts = divide_faces(images)
+    np.savez(_new(folder / "faces") / "faces.npz", **{f"x_{part}": images for part, images in parts.items()})
+
+
+def divide_faces(images: np.ndarray) -> dict[str, np.ndarray]:
+    """Divide images (N, ...) into the parts ``train``, ``val`` and ``test``."""
+    tested = np.arange(len(images)) % 5 == 4
+    rest = images[~tested]
+    validated = np.arange(len(rest)) % 5 == 4
+    return {"train": rest[~validated], "val": rest[validated], "test": images[tested]}
 
 
 def emoji(folder: Path) -> None:

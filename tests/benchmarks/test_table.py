@@ -53,8 +53,9 @@ def test_figures_have_three_digits(sample, value, expected):
     assert figure(sample, value) == expected
 
 
-def test_nats_have_two_decimals(sample):
-    nats = dataclasses.replace(sample, unit="nats")
+@pytest.mark.parametrize("unit", ["nats", "bits", "dB"])
+def test_logarithms_have_two_decimals(sample, unit):
+    nats = dataclasses.replace(sample, unit=unit)
     assert [figure(nats, value) for value in (-72.4191, 66.9)] == ["-72.42", "66.90"]
 
 

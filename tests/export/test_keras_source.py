@@ -255,7 +255,7 @@ def test_command_exports_a_pair_and_warns_of_logits(cvae_export, saved, caplog, 
     code, err = cvae_export("--encoder", encoder, "--decoder", decoder, "--onnx", tmp_path / "bundle")
     assert code == 0
     _, *table = err.split("graph ", maxsplit=1)[1].splitlines()
-    table, last = table[:3], table[-1]
+    table, rest = table[:3], table[3:]
     assert caplog.messages == [
         (
             f"decoder {decoder}: has no activation at its end, so its output is read as logits; for pixels pass "
@@ -264,7 +264,7 @@ def test_command_exports_a_pair_and_warns_of_logits(cvae_export, saved, caplog, 
     ]
     assert [line.split()[0] for line in table] == ["encoder.onnx", "encoder.onnx", "decoder.onnx"]
     assert [line.split()[4] for line in table] == ["-"] * 3  # without an ELBO there is no change
-    assert last == f"{tmp_path / 'bundle'}: encoder.onnx, decoder.onnx"
+    assert f"{tmp_path / 'bundle'}: encoder.onnx, decoder.onnx" in rest
 
 
 def test_command_passes_options_of_the_pair(cvae_export, saved, tmp_path):
@@ -283,7 +283,7 @@ def test_command_passes_options_of_the_pair(cvae_export, saved, tmp_path):
         tmp_path / "set.npz",
     )
     code, err = cvae_export(*pair, *options, "--onnx", tmp_path / "bundle")
-    assert (code, err.splitlines()[-2].split(" ")[-5:]) == (0, ["per", "image", "over", "4", "images"])
+    assert (code, err.count("nats per image over 4 images\n")) == (0, 1)
     with cvae_runtime.load(tmp_path / "bundle", provider="cpu") as model:
         assert model.manifest.model.preprocessing.binarize_at == 100
         assert model.generate(4).max() == 1.0  # where the sigmoid exceeds 0.5

@@ -193,7 +193,7 @@ def test_a_scorer_gives_the_runtime_s_scores(graphs, model, tiny_data, samples):
 @pytest.mark.parametrize("role", ["reconstructor", "scorer", "decoder_uint8", "encoder_float"])
 @pytest.mark.parametrize("opset", [OPSETS.start, OPSETS.stop - 1])
 def test_every_opset_matches_the_model_with_plain_operators(reference, role, opset):
-    builder = _Builder(reference, ExportConfig(opset=opset))
+    builder = _Builder(reference, ExportConfig(opset=opset), lambda *_: None)
     graph = builder.portable(role)
     check([builder.compare(graph)])
     nodes = onnx.load_from_string(graph.data).graph.node
@@ -203,7 +203,7 @@ def test_every_opset_matches_the_model_with_plain_operators(reference, role, ops
 
 @pytest.mark.parametrize("role", EXTRA_ROLES)
 def test_onnx_s_reference_evaluator_gives_the_same_numbers(reference, role):
-    graph = _Builder(reference, ExportConfig()).portable(role)
+    graph = _Builder(reference, ExportConfig(), lambda *_: None).portable(role)
     evaluator, names = ReferenceEvaluator(graph.data), list(outputs_of(role, reference.source))
     inputs = reference.golden_inputs(role)
     found, expected = evaluator.run(names, inputs), run_onnx(graph.data)(inputs)

@@ -86,7 +86,7 @@ def test_a_temperature_multiplies_in_float32():
 
 @pytest.fixture(scope="module")
 def builder(trained):
-    return lambda opset: _Builder(Reference(source_of_run(trained.path)), ExportConfig(opset=opset))
+    return lambda opset: _Builder(Reference(source_of_run(trained.path)), ExportConfig(opset=opset), lambda *_: None)
 
 
 @pytest.mark.parametrize(("asked", "found"), [(13, 18), (18, 18), (21, 21)])

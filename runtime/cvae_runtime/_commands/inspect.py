@@ -42,7 +42,7 @@ def command(path: Path | None, as_json: bool, **_: bool) -> None:
 
 def inspect_bundle(bundle: Bundle) -> dict[str, Any]:
     """Return a bundle's manifest, and what to feed, operators and parameters of each graph."""
-    report = {"bundle": str(bundle.path), **dataclasses.asdict(bundle.manifest)}
+    report = {"bundle": str(bundle.path), **json.loads(bundle.manifest.to_json())}
     for graph in report["graphs"]:
         found = describe_graph(bundle.files[graph["file"]])
         graph["feed"] = _feed(graph["inputs"], report["model"]["preprocessing"])
@@ -141,7 +141,7 @@ def _graph_lines(graph: Mapping[str, Any], differences: Mapping[str, float]) -> 
 
 def _model(model: Mapping[str, Any]) -> str:
     height, width, channels = model["image_shape"]
-    network = "" if model["architecture"] is None else f", {model['architecture']} network"
+    network = "" if "architecture" not in model else f", {model['architecture']} network"
     latents = f"{model['latent_dim']} latents"
     return f"images {height}x{width}x{channels}, {latents}, likelihood {model['likelihood']}{network}"
 

@@ -143,7 +143,13 @@ def train(
         listeners = callbacks if cluster.chief else ()
         for callback in listeners:
             callback.on_train_begin(folder, config, tuple(history))
-        with Progress(config.epochs, loop.train_count, quiet=quiet or not cluster.chief) as progress:
+        with Progress(
+            config,
+            loop.train_count,
+            done=len(history),
+            validation=loop.has_validation,
+            quiet=quiet or not cluster.chief,
+        ) as progress:
             for line in (*lines, _describe(compute, cluster)):
                 progress.print(line)
             if source is not None:
@@ -261,7 +267,7 @@ def _run_epochs(
         history.append(_run_epoch(loop, epoch, progress))
         if loop.cluster.chief:
             samples = _save_epoch(folder, loop, history)
-        progress.end_epoch(history[-1], config.model.bits_per_dimension(history[-1].elbo))
+        progress.end_epoch(history[-1])
         for callback in listeners:
             callback.on_epoch_end(history[-1], samples)
     if len(history) < config.epochs:

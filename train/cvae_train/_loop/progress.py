@@ -78,7 +78,8 @@ class Progress:
                 self._bar = tqdm(
                     total=self._epochs * self._images,
                     initial=(epoch - 1) * self._images,
-                    bar_format="{desc} |{bar}| {percentage:3.0f}%",
+                    desc=f"epoch {epoch}/{self._epochs}",
+                    bar_format="{desc}|{bar}| {percentage:3.0f}%",
                     leave=False,
                     dynamic_ncols=True,
                 )
@@ -92,7 +93,7 @@ class Progress:
         if self._bar is not None:
             name, figure = self._table.train_elbo(elbo)
             self._bar.set_description_str(
-                f"epoch {self._epoch}/{self._epochs}, {name} {figure}, {self._time_left} left", refresh=False
+                f"epoch {self._epoch}/{self._epochs}, {name} {figure}, {self._time_left} left ", refresh=False
             )
             self._bar.update(total - self._bar.n)
         elif self._silent() and done < self._images:

@@ -142,7 +142,7 @@ def test_a_terminal_has_a_row_an_epoch_and_a_bar_of_the_run(replaced, monkeypatc
     bars = [piece for piece in pieces if "|" in piece]
     assert bars
     assert max(map(len, bars)) <= 80
-    assert bars[0].startswith(f"epoch {first}/40: |")
+    assert bars[0].startswith(f"epoch {first}/40 |")
     assert bars[0].endswith("|   0%" if first == 1 else "|  25%")
     last = [bar for bar in bars if bar.startswith("epoch 40/40, train ELBO -78.31, 00:0")]
     assert last

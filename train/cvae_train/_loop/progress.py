@@ -78,7 +78,7 @@ class Progress:
                 self._bar = tqdm(
                     total=self._epochs * self._images,
                     initial=(epoch - 1) * self._images,
-                    desc=f"epoch {epoch}/{self._epochs}",
+                    desc=f"epoch {epoch}/{self._epochs} ",
                     bar_format="{desc}|{bar}| {percentage:3.0f}%",
                     leave=False,
                     dynamic_ncols=True,

@@ -166,7 +166,7 @@ def test_help_imports_neither_tensorflow_nor_onnx(fresh_python):
     )
     result = fresh_python(code)
     assert result.returncode == 0, result.stderr
-    assert "Export a finished run, or a pair of Keras models, as an ONNX bundle." in result.stdout
+    assert "Export a run, or a pair of Keras models, as an ONNX bundle." in result.stdout
 
 
 def test_web_writes_the_page(cvae_export, trained, tmp_path, monkeypatch):

@@ -352,6 +352,26 @@ def test_progress_is_a_line_an_epoch_where_stderr_is_no_terminal(replaced, tiny_
     assert row == f"  1/1  {record.elbo:10.2f}  {record.kl:8.2f}  {record.train_elbo:10.2f}      00:00"
 
 
+def test_an_interrupt_says_how_arrays_go_on(tiny_config, tiny_data, tmp_path, monkeypatch):
+    train_epoch = Loop.train_epoch
+
+    def interrupted(self, epoch, on_images):
+        if epoch == 2:
+            raise KeyboardInterrupt
+        return train_epoch(self, epoch, on_images)
+
+    monkeypatch.setattr(Loop, "train_epoch", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        train(tiny_config, tiny_data, tmp_path / "run", quiet=True)
+    assert caught.value.__notes__ == [
+        f"{tmp_path / 'run'}: 1 of 3 epochs are complete",
+        (
+            f"resume it with cvae_train.train with the same arrays and recipe, run={str(tmp_path / 'run')!r}, "
+            f"resume=True"
+        ),
+    ]
+
+
 def test_a_run_killed_before_its_config_leaves_nothing(tiny_config, tiny_data, tmp_path, monkeypatch):
     def dying(*_):
         raise KeyboardInterrupt

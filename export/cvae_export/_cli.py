@@ -264,7 +264,7 @@ def command(
     if as_json:
         cli.print_json(_as_json(result, web))
     elif not quiet:
-        print("\n".join(["next:", *(f"  {shlex.join(line)}" for line in _next_commands(target, web))]), file=sys.stderr)
+        print(cli.next_lines(_next_commands(target, web)), file=sys.stderr)
 
 
 def _check_no_keras_model(run: Path, target: Path | None) -> None:

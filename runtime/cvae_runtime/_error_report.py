@@ -22,7 +22,8 @@ def report_error(error: BaseException, *, verbose: bool) -> int:
             error.show()
         return error.exit_code
     if isinstance(error, click.Abort | KeyboardInterrupt):
-        print_error("interrupted")
+        interrupt = error if error.__cause__ is None else error.__cause__
+        print_error("\n".join(["interrupted", *getattr(interrupt, "__notes__", [])]))
         return INTERRUPTED
     if isinstance(error, BrokenPipeError | SystemExit) and reader_has_gone():
         return 1  # the reader, such as `head`, closed the pipe

@@ -1,4 +1,4 @@
-"""Shared parts of the console scripts: exit codes, messages, ``-v``, ``-q``, ``--version``, ``--json`` and help."""
+"""Shared parts of the console scripts: exit codes, messages, ``-v``, ``-q``, ``--version``, ``--json``, next commands and help."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from ._error_report import report_error
-from ._system import check_stdout, drop_stdout_that_fails, guard_streams, printable_handler
+from ._system import check_stdout, drop_stdout_that_fails, guard_streams, printable_handler, shell_quote
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -110,6 +110,15 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return value
+
+
+def next_lines(commands: Sequence[Sequence[str]]) -> str:
+    """Format command lines as the next ones to run, a line each, quoted so that they can be pasted.
+
+    Args:
+        commands: the words of each command line.
+    """
+    return "\n".join(["next:", *(f"  {' '.join(map(shell_quote, words))}" for words in commands)])
 
 
 def with_error(mean: float, stderr: float | None) -> str:

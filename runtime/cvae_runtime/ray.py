@@ -122,7 +122,8 @@ def encode(
 
     Returns:
         The ``ray.data.Dataset`` with more columns: ``mean`` and ``logvar``, float32 (L,), and ``elbo``, float64, in
-        nats. With more than one sample also ``iw_bound`` over that many draws, float64, in nats.
+        nats. For likelihoods of 256 levels also ``bits_per_dimension``, float64. With more than one sample also
+        ``iw_bound`` over that many draws, float64, in nats.
 
     Raises:
         InputError: a number out of range, or an unknown provider or precision. Images of a wrong dtype or shape raise

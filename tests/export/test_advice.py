@@ -42,8 +42,8 @@ def shell(whole_console):
 
 
 @pytest.fixture
-def stopped(tmp_path, shell, monkeypatch):
-    """A run stopped after its first epoch, on images in a folder whose name has a space and a quote."""
+def interrupted(tmp_path, shell, monkeypatch):
+    """A run stopped by Ctrl-C after its first epoch, and what the command printed. It is trained on images in a folder whose name has a space and a quote."""
     rng = np.random.default_rng(0)
     pictures = tmp_path / "it's mine"
     pictures.mkdir()
@@ -67,9 +67,48 @@ def stopped(tmp_path, shell, monkeypatch):
         options = "--image-size 16x8 --channels 1 --test-fraction 0.25 --skip-bad"
         recipe = "--epochs 2 --batch-size 4 --latent-dim 2 --filters 3,5 --seed 9 --learning-rate 0.01 --binarize none"
         line = f"cvae-train {shlex.quote(str(pictures))} --run {shlex.quote(str(tmp_path / 'a run'))} {options} {recipe} -q"
-        assert shell(line)[0] == 130
+        code, err = shell(line)
+        assert code == 130
     monkeypatch.undo()
-    return tmp_path / "a run"
+    return tmp_path / "a run", err
+
+
+@pytest.fixture
+def stopped(interrupted):
+    """The run alone."""
+    return interrupted[0]
+
+
+def next_commands(err):
+    """The command lines that a command ends with."""
+    said, lines = err.rsplit("next:\n", 1)  # after "what to try next"
+    assert all(line.startswith("  cvae-") for line in lines.splitlines())
+    return said, lines.splitlines()
+
+
+def test_ctrl_c_ends_with_the_line_that_goes_on_to_the_export(shell, interrupted):
+    run, err = interrupted
+    said, (resume,) = next_commands(err)
+    assert said == f"\ninterrupted\n{run}: 1 of 2 epochs are complete\n"
+    assert "it's mine" in shlex.split(resume)[1]
+    code, err = shell(resume)
+    said, lines = next_commands(err)
+    assert (code, RunFolder(run).finished) == (0, True)
+    assert said.splitlines()[-1].startswith(f"{run}: epoch 2, test ELBO ")
+    evaluate, export = lines
+    assert shlex.split(evaluate) == ["cvae-evaluate", str(run)]
+    assert shlex.split(export) == ["cvae-export", str(run), "--onnx", f"{run}-bundle"]
+    code, err = shell(f"{evaluate} --samples 2")
+    assert (code, next_commands(err)[1]) == (0, [export])
+    assert shell(export)[0] == 0
+
+
+def test_next_commands_replace_the_files_of_an_earlier_time(shell, interrupted):
+    _, (resume,) = next_commands(interrupted[1])
+    for overwrite in (False, True):
+        _, (evaluate, export) = next_commands(shell(resume)[1])
+        assert ["--overwrite" in shlex.split(line) for line in (evaluate, export)] == [overwrite, overwrite]
+        assert [shell(line)[0] for line in (f"{evaluate} --samples 2", export)] == [0, 0]
 
 
 @pytest.mark.parametrize("command", ["cvae-evaluate --samples 2 {}", "cvae-export {} --onnx {}-bundle"])
@@ -77,14 +116,14 @@ def test_a_stopped_run_is_used_and_the_advised_line_finishes_it(shell, stopped, 
     line = command.replace("{}", shlex.quote(str(stopped)), 1).replace("{}-bundle", shlex.quote(f"{stopped}-bundle"))
     caplog.clear()
     assert shell(line)[0] == 0
-    (warning,) = [r.getMessage() for r in caplog.records if r.name == "cvae_train" and r.module == "_load"]
+    (warning,) = [message for message in caplog.messages if ": stopped after " in message]
     said, advice = warning.split(" To finish the run, resume it with: ")
     assert said == f"{stopped}: stopped after epoch 1 of 2; these are the weights of epoch 1."
     assert shell(advice)[0] == 0
     assert RunFolder(stopped).finished
     caplog.clear()
     assert shell(f"{line} --overwrite")[0] == 0
-    assert [r.getMessage() for r in caplog.records if r.name == "cvae_train" and r.module == "_load"] == []
+    assert [message for message in caplog.messages if ": stopped after " in message] == []
 
 
 def test_a_stopped_run_on_mnist_needs_no_data(trained, tmp_path):
@@ -145,10 +184,10 @@ def test_next_commands_of_an_export_work(shell, trained, tmp_path, monkeypatch):
     bundle, written = tmp_path / "it's mine", ("it's mine.png", "it's mine.html")
     line = f"cvae-export {trained.path} --onnx {shlex.quote(str(bundle))}"
     code, err = shell(line)
-    said, lines = err.split("next:\n")
+    said, lines = next_commands(err)
     assert (code, said.splitlines()[-1]) == (0, f"{bundle}: encoder.onnx, decoder.onnx")
-    assert [line.split()[0] for line in lines.splitlines()] == ["cvae-verify", "cvae-generate", "cvae-web"]
-    assert [shell(advice)[0] for advice in lines.splitlines()] == [0, 0, 0]
+    assert [line.split()[0] for line in lines] == ["cvae-verify", "cvae-generate", "cvae-web"]
+    assert [shell(advice)[0] for advice in lines] == [0, 0, 0]
     assert all((tmp_path / name).is_file() for name in written)
 
     (page / "single.html").unlink()  # the page is not built

@@ -30,7 +30,13 @@ def test_trains_and_says_where_and_how_well(cvae_train, archive, tmp_path):
     history = read_history(tmp_path / "run/history.csv")
     assert code == 0
     assert len(history) == 2
-    assert err.splitlines()[-1] == f"{tmp_path / 'run'}: epoch 2, test ELBO {history[-1].elbo:.2f} nats per image"
+    run = tmp_path / "run"
+    assert err.splitlines()[-4:] == [
+        f"{run}: epoch 2, test ELBO {history[-1].elbo:.2f} nats per image",
+        "next:",
+        f"  cvae-evaluate {run}",
+        f"  cvae-export {run} --onnx {run}-bundle",
+    ]
 
 
 def test_the_images_are_described_before_training(cvae_train, tmp_path, tiny_data):
@@ -52,7 +58,7 @@ def test_the_images_are_described_before_training(cvae_train, tmp_path, tiny_dat
     assert lines[0] == (
         f"{tmp_path / 'set'}: images of 8x8 pixels, grey: 40 for training, 13 for testing; {white:.1%} white after thresholding"
     )
-    assert lines[4].startswith("epoch 1/2: ")
+    assert [line.split()[0] for line in lines[4:8]] == ["ELBO", "epoch", "1/2", "2/2"]
 
 
 def test_the_validation_set_of_the_data_is_evaluated(cvae_train, tmp_path, tiny_data):
@@ -126,11 +132,12 @@ def test_pictures_in_colour_take_the_likelihood_of_256_levels(
     lines = err.splitlines()
     assert (code, lines[0], lines.count(IMPLIED)) == (0, IMPLIED, 1)
     record = read_history(tmp_path / "run/history.csv")[0]
-    bits = f"{rgb_config.model.bits_per_dimension(record.elbo):.3f} bits per dimension"
-    assert f" nats per image, {bits}, " in lines[4]
+    to_bits = rgb_config.model.bits_per_dimension
+    bits, train_bits = (f"{to_bits(elbo):.3f}" for elbo in (record.elbo, record.train_elbo))
+    assert lines[6].split()[:-1] == ["1/2", f"{record.elbo:.2f}", f"{record.kl:.2f}", bits, train_bits]
     last = read_history(tmp_path / "run/history.csv")[-1].elbo
     bits = f"{rgb_config.model.bits_per_dimension(last):.3f} bits per dimension"
-    assert lines[-1] == f"run: epoch 2, test ELBO {last:.2f} nats per image ({bits})"
+    assert lines[-4] == f"run: epoch 2, test ELBO {last:.2f} nats per image ({bits})"
     config = RunFolder(tmp_path / "run").read_config()[0]
     assert (config.model.likelihood, config.binarize) == ("discretized-logistic-mixture", "none")
     assert (config.model.image_shape, config.model.latent_dim) == ((8, 8, 3), 3)
@@ -217,7 +224,7 @@ def test_the_best_epoch_and_overfitting_are_printed_at_the_end(cvae_train, tmp_p
         )
     ]
     last_line = f"{tmp_path / 'run'}: epoch 1 of 2 (best validation ELBO), test ELBO {first.elbo:.2f} nats per image"
-    assert lines[-1] == last_line
+    assert lines[-4] == last_line
 
 
 WARNING = (
@@ -232,9 +239,9 @@ def test_a_posterior_that_collapses_is_warned_of_at_the_end(cvae_train, archive,
     code, err = cvae_train(*options)
     kl = read_history(tmp_path / "run/history.csv")[-1].kl
     assert (code, kl < 0.1) == (0, collapses)
-    assert (err.splitlines()[-2] == WARNING.format(kl), "warning" in err) == (collapses, collapses)
+    assert (err.splitlines()[-5] == WARNING.format(kl), "warning" in err) == (collapses, collapses)
     code, err = cvae_train(*options, "--resume")  # a finished run repeats the warning
-    assert (code, err.splitlines()[:-1]) == (0, [WARNING.format(kl)] if collapses else [])
+    assert (code, err.splitlines()[:-4]) == (0, [WARNING.format(kl)] if collapses else [])
 
 
 @pytest.mark.parametrize("options", [("--kl-warmup-epochs", 10), ("--objective", "analytic-kl", "--free-bits", 0.1)])
@@ -269,8 +276,17 @@ def test_ctrl_c_keeps_the_last_whole_epoch_and_exits_130(cvae_train, archive, tm
 
     monkeypatch.setattr(Loop, "train_epoch", interrupted)
     code, err = cvae_train(archive, "--run", tmp_path / "run", *SMALL, "-q")
-    assert (code, err.strip()) == (130, "interrupted")
-    assert len(read_history(tmp_path / "run/history.csv")) == 1
+    run = tmp_path / "run"
+    assert (code, err.strip().splitlines()) == (
+        130,
+        [
+            "interrupted",
+            f"{run}: 1 of 2 epochs are complete",
+            "next:",
+            f"  cvae-train {archive} --run {run} --config {run / 'config.json'} --resume",
+        ],
+    )
+    assert len(read_history(run / "history.csv")) == 1
     monkeypatch.undo()
 
 

@@ -77,7 +77,7 @@ def test_table_picture_and_next_command(cvae_compare, make_run, tmp_path):
 def test_the_best_finished_run_is_exported_next(cvae_compare, make_run, tmp_path):
     best, other = make_run("the best", [-700.0]), make_run("b", [-800.0])
     _, _, err = cvae_compare(other, best, "-o", tmp_path / "both.png")
-    assert err.splitlines()[1] == f"next: cvae-export '{best}' --onnx '{best}-bundle'"
+    assert err.splitlines()[1:] == ["next:", f"  cvae-export '{best}' --onnx '{best}-bundle'"]
 
 
 def test_json(cvae_compare, make_run, tmp_path):

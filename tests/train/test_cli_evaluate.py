@@ -1,4 +1,5 @@
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def test_prints_the_table_and_writes_json_and_picture(cvae_evaluate, run):
 
 def test_opens_with_the_comparison_and_what_to_try_next(cvae_evaluate, run):
     _, err = cvae_evaluate(run.path, "--samples", 2)
-    lines = err.splitlines()[1:]  # after the progress bar
+    lines = err.splitlines()[2:]  # after the progress bar and the epoch
     written = json.loads((run.path / "evaluation.json").read_text())["baselines"]
     assert lines.pop(0) == f"{run.path}: epoch 3"
     assert lines[0] == f"{run.path / 'evaluation.png'}: samples, reconstructions, the curve"
@@ -42,6 +43,13 @@ def test_opens_with_the_comparison_and_what_to_try_next(cvae_evaluate, run):
     assert lines[6] == "what to try next:"
     assert lines[7].startswith("  ")
     assert "13 test images, pixels binarized at 0.5; nats per image" in lines[8:]
+
+
+@pytest.mark.parametrize("options", [(), ("--checkpoint", "last")])
+def test_ends_with_the_export(cvae_evaluate, run, options):
+    _, err = cvae_evaluate(run.path, "--samples", 2, *options)
+    line = shlex.join(["cvae-export", str(run.path), "--onnx", f"{run.path}-bundle", *options])
+    assert err.splitlines()[-2:] == ["next:", f"  {line}"]
 
 
 def test_without_training_images_there_is_no_comparison(cvae_evaluate, run, tiny_data, tmp_path):

@@ -342,13 +342,34 @@ def test_load_run_gives_the_trained_model_back(undisturbed):
 def test_progress_is_a_line_an_epoch_where_stderr_is_no_terminal(replaced, tiny_data, tmp_path, capsys):
     result = train(replaced(epochs=1), tiny_data, tmp_path / "run")
     record = result.history[0]
-    *images, first, second = capsys.readouterr().err.splitlines()
+    *images, first, units, headings, row = capsys.readouterr().err.splitlines()
     assert images == describe_images(replaced(epochs=1), tiny_data)
     assert re.fullmatch(r"float32 layers on [CG]PU, batches in \d+ tower\(s\)", first)
-    assert second == (
-        f"epoch 1/1: test ELBO {record.elbo:.2f} (reconstruction {record.reconstruction:.2f}, KL {record.kl:.2f}), "
-        f"train {record.train_elbo:.2f} nats per image, {record.seconds:.1f} s, {record.images_per_second:,.0f} images/s"
+    assert (units, headings) == (
+        "ELBO and KL in nats per image",
+        "epoch   test ELBO        KL       train  time left",
     )
+    assert row == f"  1/1  {record.elbo:10.2f}  {record.kl:8.2f}  {record.train_elbo:10.2f}      00:00"
+
+
+def test_an_interrupt_says_how_arrays_go_on(tiny_config, tiny_data, tmp_path, monkeypatch):
+    train_epoch = Loop.train_epoch
+
+    def interrupted(self, epoch, on_images):
+        if epoch == 2:
+            raise KeyboardInterrupt
+        return train_epoch(self, epoch, on_images)
+
+    monkeypatch.setattr(Loop, "train_epoch", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        train(tiny_config, tiny_data, tmp_path / "run", quiet=True)
+    assert caught.value.__notes__ == [
+        f"{tmp_path / 'run'}: 1 of 3 epochs are complete",
+        (
+            f"resume it with cvae_train.train with the same arrays and recipe, run={str(tmp_path / 'run')!r}, "
+            f"resume=True"
+        ),
+    ]
 
 
 def test_a_run_killed_before_its_config_leaves_nothing(tiny_config, tiny_data, tmp_path, monkeypatch):

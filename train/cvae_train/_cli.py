@@ -23,7 +23,7 @@ from ._config import (
     residual_filters,
 )
 from ._data import EMBEDDED, DataOptions, load_data
-from ._run import Part, RunFolder
+from ._run import Part, RunFolder, evaluate_command, export_command
 from ._tensorflow import import_tensorflow
 
 _FRACTION = click.FloatRange(0, 1, min_open=True, max_open=True)
@@ -277,6 +277,9 @@ def command(
         in_bits = "" if bits is None else f" ({bits:.3f} bits per dimension)"
         elbo = f"test ELBO {result.kept.elbo:.2f} nats per image{in_bits}"
         print(f"{result.path}: {result.describe_epoch()}, {elbo}", file=sys.stderr)
+        if not as_json:
+            folder = RunFolder(result.path)
+            print(cli.next_lines([evaluate_command(folder), export_command(folder)]), file=sys.stderr)
     if as_json:
         cli.print_json(result.to_json())
 

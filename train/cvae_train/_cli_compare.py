@@ -7,9 +7,9 @@ import click
 
 from cvae_runtime import cli
 from cvae_runtime.files import refuse_existing, write_file
-from cvae_runtime.system import shell_quote
 
 from ._compare import compare_runs
+from ._run import export_command
 
 
 @click.command(
@@ -52,10 +52,7 @@ def command(runs: tuple[Path, ...], output: Path, as_json: bool, overwrite: bool
         print(f"{output}: curves and samples", file=sys.stderr)
         best = comparison.best
         if best.folder.finished:
-            print(
-                f"next: cvae-export {shell_quote(best.name)} --onnx {shell_quote(f'{best.name}-bundle')}",
-                file=sys.stderr,
-            )
+            print(cli.next_lines([export_command(best.folder)]), file=sys.stderr)
 
 
 def main() -> None:

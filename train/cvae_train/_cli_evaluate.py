@@ -9,7 +9,7 @@ import click
 from cvae_runtime import InputError, cli
 from cvae_runtime.files import refuse_existing, write_file
 
-from ._run import Checkpoint, RunFolder, write_json
+from ._run import Checkpoint, RunFolder, export_command, write_json
 from ._tensorflow import import_tensorflow
 
 
@@ -98,6 +98,8 @@ def command(
             evaluation.table(),
         ]
         print("\n".join(lines), file=sys.stderr)
+    if not quiet and not as_json:
+        print(cli.next_lines([export_command(folder, data=data, checkpoint=checkpoint)]), file=sys.stderr)
     if as_json:
         cli.print_json({"run": str(run), **fields})
 

@@ -4,14 +4,14 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cvae_runtime import InputError, prior_latents
+from cvae_runtime import InputError, cli, prior_latents
 from cvae_runtime.files import write_file
 from cvae_runtime.images import read_image, read_npz
 
@@ -27,6 +27,7 @@ from ._loop import (
     join_cluster,
     load_checkpoint,
     load_weights,
+    read_checkpoint_history,
     save_checkpoint,
     save_weights,
     take_weights,
@@ -48,6 +49,8 @@ from ._run import (
     gif_epochs,
     history_of,
     history_table,
+    resume_advice,
+    resume_command,
     sample_picture,
     write_elbo_curve,
     write_gif,
@@ -124,6 +127,8 @@ def train(
             config, info, describe_environment(), plan, resume=resume, overwrite=overwrite, start=start, freeze=freeze
         )
         cluster.run_on_chief(lambda: stack.enter_context(prepared))
+        if cluster.chief:
+            stack.enter_context(_advice_after_interrupt(folder))
         if cluster.broadcast_number(cluster.chief and folder.finished):
             return _finished(folder, config, cluster)
         if cluster.chief and begun not in (None, plan):
@@ -143,7 +148,13 @@ def train(
         listeners = callbacks if cluster.chief else ()
         for callback in listeners:
             callback.on_train_begin(folder, config, tuple(history))
-        with Progress(config.epochs, loop.train_count, quiet=quiet or not cluster.chief) as progress:
+        with Progress(
+            config,
+            loop.train_count,
+            done=len(history),
+            validation=loop.has_validation,
+            quiet=quiet or not cluster.chief,
+        ) as progress:
             for line in (*lines, _describe(compute, cluster)):
                 progress.print(line)
             if source is not None:
@@ -158,6 +169,20 @@ def train(
         for callback in listeners:
             callback.on_train_end(result)
         return result
+
+
+@contextlib.contextmanager
+def _advice_after_interrupt(folder: RunFolder) -> Iterator[None]:
+    """Add to a `KeyboardInterrupt` how many epochs are complete, and how to resume the run."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if folder.checkpoint.is_file() and not folder.finished:
+            complete, epochs = len(read_checkpoint_history(folder.checkpoint)), folder.read_config()[0].epochs
+            error.add_note(f"{folder.path}: {complete} of {epochs} epochs are complete")
+            command = resume_command(folder)
+            error.add_note(resume_advice(folder) if command is None else cli.next_lines([command]))
+        raise
 
 
 def _describe(compute: Compute, cluster: Cluster) -> str:
@@ -261,7 +286,7 @@ def _run_epochs(
         history.append(_run_epoch(loop, epoch, progress))
         if loop.cluster.chief:
             samples = _save_epoch(folder, loop, history)
-        progress.end_epoch(history[-1], config.model.bits_per_dimension(history[-1].elbo))
+        progress.end_epoch(history[-1])
         for callback in listeners:
             callback.on_epoch_end(history[-1], samples)
     if len(history) < config.epochs:

@@ -11,6 +11,7 @@ import click
 from .. import cli
 from .._bundle import Bundle, describe_graph, read_bundle
 from .._errors import InputError
+from .._math import bits_per_dimension
 from .._system import parse_json, printable_values, refuse_special
 
 _FEED = {
@@ -103,6 +104,8 @@ def _bundle_lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield "test ELBO      none: external models"
     else:
         elbo = f"{cli.with_error(training['test_elbo'], training['test_elbo_stderr'])} nats per image"
+        bits = bits_per_dimension(training["test_elbo"], model["likelihood"], model["image_shape"])
+        elbo += "" if bits is None else f" ({bits:.3f} bits per dimension)"
         images = "one test image" if training["test_images"] == 1 else f"{training['test_images']:,} test images"
         yield f"test ELBO      {elbo}, over the {images} of {training['data']}"
     yield f"random         {model['rng']}"

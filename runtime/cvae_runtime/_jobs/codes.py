@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._math import bits_per_dimension
 from .._model import Model
 
 _BATCH_BYTES = 2 << 20  # of uint8 pixels; the decoded pixels, float32, take four times as many
@@ -24,14 +25,18 @@ def code_columns(model: Model, images: NDArray[np.uint8], first: int, *, samples
         samples, seed: as for `Model.score`.
 
     Returns:
-        ``mean`` and ``logvar``, float32 (N, L); ``elbo``, float64 (N,); with more than one sample also
-        ``iw_bound``, float64 (N,), over ``samples`` draws, as in `Scores`.
+        ``mean`` and ``logvar``, float32 (N, L); ``elbo``, float64 (N,); for likelihoods of 256 levels also
+        ``bits_per_dimension``, float64 (N,); with more than one sample also ``iw_bound``, float64 (N,), over
+        ``samples`` draws, as in `Scores`.
 
     Raises:
         InputError: see `Model.score`.
     """
     scores = model.score(images, samples=samples, seed=seed, first=first)
     columns: Columns = {"mean": scores.posterior.mean, "logvar": scores.posterior.logvar, "elbo": scores.elbo}
+    bits = bits_per_dimension(scores.elbo, model.manifest.model.likelihood, model.image_shape)
+    if bits is not None:
+        columns["bits_per_dimension"] = bits
     if samples > 1:
         columns["iw_bound"] = scores.iw_bound
     return columns

@@ -5,7 +5,8 @@ ELBO = log p(x|z) - KL(q(z|x) || p(z)) with one draw z = mean + exp(logvar / 2) 
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,24 @@ EVALUATION_SEED = 0
 Float64s = NDArray[np.float64]
 Float32s = NDArray[np.float32]
 
+_OF_LEVELS = ("discretized-logistic", "discretized-logistic-mixture")
+_Elbo = TypeVar("_Elbo", float, Float64s)
+
 _IMAGES_AT_A_TIME = 64  # bounds the memory of float64 arrays
+
+
+def bits_per_dimension(elbo: _Elbo, likelihood: str, image_shape: Sequence[int]) -> _Elbo | None:
+    """Convert ELBOs to bits per pixel and channel, with the sign reversed: -ELBO / (H W C ln 2).
+
+    Args:
+        elbo: in nats per image.
+        likelihood: the model's likelihood p(x|z), by name.
+        image_shape: (H, W, C).
+
+    Returns:
+        Of the type of ``elbo``; None unless the likelihood is one of 256 levels.
+    """
+    return -elbo / (math.prod(image_shape) * math.log(2.0)) if likelihood in _OF_LEVELS else None
 
 
 def log_likelihood(targets: Float32s, outputs: Mapping[str, Float32s], likelihood: str) -> Float64s:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .._bundle import GraphInfo, Manifest
 from .._errors import CvaeError
+from .._math import bits_per_dimension
 from .._system import printable_values
 
 _LONGEST = 200  # characters of a text of the manifest
@@ -68,6 +69,9 @@ class Card:
             error = "" if training.test_elbo_stderr is None else f" ± {training.test_elbo_stderr:.2f}"
             facts["trained on"] = _text(training.data)
             facts["test ELBO"] = f"{training.test_elbo:.2f}{error} nats per image, of {training.test_images:,} images"
+            bits = bits_per_dimension(training.test_elbo, info.likelihood, info.image_shape)
+            if bits is not None:
+                facts["bits per dimension"] = f"{bits:.3f}"
         return {
             **facts,
             "runs on": self._engine,

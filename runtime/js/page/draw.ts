@@ -1,6 +1,7 @@
 /** The section Draw: a drawing or picture, its reconstruction, code and score. */
 
 import type { Model, Scores } from "../src/browser.ts";
+import { bitsPerDimension } from "../src/elbo.ts";
 import type { Bench } from "./bench.ts";
 import { chart } from "./chart.ts";
 import { block, button, canvas, input, number, on } from "./dom.ts";
@@ -110,8 +111,11 @@ export class DrawSection {
     block("centre-option").hidden = !(height === 28 && width === 28 && channels === 1);
     block("ink-option").hidden = channels === 1;
     const elbo = model.manifest.training?.test_elbo;
+    const bits = elbo === undefined ? undefined : bitsPerDimension(elbo, model.manifest.model);
+    const average = `${number(elbo ?? 0, 1)} nats${bits === undefined ? "" : `, ${number(bits, 3)} bits per dimension,`}`;
     block("elbo-note").textContent =
-      `Higher is likelier. ${typeof elbo === "number" ? `Test images have ${number(elbo, 1)} on average.` : ""}`;
+      `A higher ELBO is likelier. ${elbo === undefined ? "" : `Test images have ${average} on average.`}`;
+    block("bits").hidden = bitsPerDimension(0, model.manifest.model) === undefined;
     for (const id of ["seen", "reconstruction"]) resize(canvas(id), width, height);
     this.#suit();
   }
@@ -129,7 +133,7 @@ export class DrawSection {
     input("invert").checked = false;
     this.#code = undefined;
     button("draw-explore").disabled = true;
-    for (const id of ["elbo", "elbo-reconstruction", "elbo-kl"]) block(id).textContent = "–";
+    for (const id of ["elbo", "elbo-bits", "elbo-reconstruction", "elbo-kl"]) block(id).textContent = "–";
     for (const id of ["seen", "reconstruction"]) erase(canvas(id));
     chart(undefined, this.#bench.model.latentDim);
   }
@@ -170,11 +174,16 @@ export class DrawSection {
 
   #show({ elbo, reconstruction, kl, posterior }: Scores): void {
     block("elbo").textContent = number(elbo[0], 1);
+    const bits = bitsPerDimension(elbo[0], this.#bench.model.manifest.model);
+    if (bits !== undefined) block("elbo-bits").textContent = number(bits, 3);
     block("elbo-reconstruction").textContent = number(reconstruction[0], 1);
     block("elbo-kl").textContent = number(kl[0], 1);
     chart(posterior, this.#bench.model.latentDim);
     this.#code = posterior.mean.data.slice();
     button("draw-explore").disabled = false;
-    say(`ELBO ${number(elbo[0], 1)} nats: reconstruction ${number(reconstruction[0], 1)}, KL ${number(kl[0], 1)}`);
+    const inBits = bits === undefined ? "" : `, ${number(bits, 3)} bits per dimension`;
+    say(
+      `ELBO ${number(elbo[0], 1)} nats${inBits}: reconstruction ${number(reconstruction[0], 1)}, KL ${number(kl[0], 1)}`,
+    );
   }
 }

@@ -1,6 +1,7 @@
 /** The section Model: facts about the open model, its provider, speed and self-check. */
 
 import type { Model } from "../src/browser.ts";
+import { bitsPerDimension } from "../src/elbo.ts";
 import { SINGLE } from "./bench.ts";
 import type { Bench, Choice } from "./bench.ts";
 import { block, number, on, select } from "./dom.ts";
@@ -66,7 +67,11 @@ export class ModelSection {
       ["Encoder, decoder", bytes.map(inBytes).join(", ")],
       ["SHA-256", model.sha256.slice(0, 16)],
     ];
-    if (training !== null) facts.splice(3, 0, ["ELBO of test images", `${number(training.test_elbo, 2)} nats`]);
+    if (training !== null) {
+      const bits = bitsPerDimension(training.test_elbo, model.manifest.model);
+      const inBits = bits === undefined ? "" : `, ${number(bits, 3)} bits per dimension`;
+      facts.splice(3, 0, ["ELBO of test images", `${number(training.test_elbo, 2)} nats${inBits}`]);
+    }
     block("facts").replaceChildren(
       ...facts.map(([term, value]) => {
         const pair = document.createElement("div");

@@ -1,5 +1,7 @@
 /** The parts of the ELBO, the same as in Python: in nats, computed in float64, summed over each image. */
 
+import type { ModelInfo } from "./manifest-types.ts";
+
 /** Probabilities are clipped to [floor, 1 - floor] before their logarithm is taken. */
 export const PROBABILITY_FLOOR = 1e-7;
 
@@ -13,6 +15,13 @@ const LIKELIHOOD_OUTPUTS: ReadonlyMap<string, readonly string[]> = new Map([
 /** The outputs that a decoder must have for a likelihood; only "probs" if the likelihood is unknown. */
 export function decoderOutputs(likelihood: string): readonly string[] {
   return LIKELIHOOD_OUTPUTS.get(likelihood) ?? ["probs"];
+}
+
+const OF_LEVELS: ReadonlySet<string> = new Set(["discretized-logistic", "discretized-logistic-mixture"]);
+
+/** -elbo / (H W C ln 2), the ELBO in bits per pixel and channel; undefined unless the likelihood is one of 256 levels. */
+export function bitsPerDimension(elbo: number, { likelihood, image_shape: [height, width, channels] }: ModelInfo) {
+  return OF_LEVELS.has(likelihood) ? -elbo / (height * width * channels * Math.LN2) : undefined;
 }
 
 /** log p(x|z) of one image, from its targets and the decoder's outputs. */

@@ -1,12 +1,25 @@
 import { expect, test } from "vitest";
 
 import {
+  bitsPerDimension,
   discretizedLogisticLogLikelihood,
   discretizedLogisticMixtureLogLikelihood,
   gaussianKl,
   logPriorOverPosterior,
   logSumExp,
 } from "../src/elbo.ts";
+import { parseManifest } from "../src/manifest.ts";
+import { filesOf } from "./golden.ts";
+
+test("only likelihoods of 256 levels have bits per dimension", () => {
+  const bitsOf = (bundle: "mnist" | "colour" | "mixture", elbo: number) => {
+    const { model } = parseManifest(filesOf(bundle).get("manifest.json") ?? new Uint8Array(), bundle);
+    return bitsPerDimension(elbo * model.image_shape.reduce((a, b) => a * b) * Math.LN2, model);
+  };
+  expect(bitsOf("mnist", -5)).toBeUndefined();
+  expect(bitsOf("colour", -5)).toBeCloseTo(5, 12);
+  expect(bitsOf("mixture", -3.5)).toBeCloseTo(3.5, 12);
+});
 
 test("the 256 levels of the discretized logistic sum to one", () => {
   for (const [location, logScale] of [

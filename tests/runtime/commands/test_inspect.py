@@ -4,6 +4,7 @@ import json
 import os
 from collections import Counter
 
+import numpy as np
 import onnx
 import pytest
 
@@ -19,6 +20,15 @@ PACKAGED = packaged_bundle()
 def inspect(whole_console):
     """A function that runs the console script in this process: exit code, stdout, stderr."""
     return lambda *arguments: whole_console(command, "cvae-inspect", *arguments)
+
+
+def test_a_model_of_levels_has_bits_per_dimension(inspect, bundles, tmp_path):
+    folder = bundles.write(tmp_path / "levels", likelihood="discretized-logistic-mixture")
+    _, out, _ = inspect(folder)
+    bits = 9.5 / (4 * 4 * np.log(2.0))
+    assert out.splitlines()[1] == (
+        f"test ELBO      -9.50 +- 0.25 nats per image ({bits:.3f} bits per dimension), over the 11 test images of noise"
+    )
 
 
 def test_text_of_a_bundle(inspect):

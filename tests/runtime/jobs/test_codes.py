@@ -21,6 +21,14 @@ def test_columns_are_the_codes_and_the_scores(samples, tiny_model, tiny):
         np.testing.assert_array_equal(columns[name], column, err_msg=name)
 
 
+@pytest.mark.parametrize("likelihood", ["discretized-logistic", "discretized-logistic-mixture"])
+def test_likelihoods_of_levels_have_bits_per_dimension(likelihood, bundles, tmp_path, tiny):
+    with cvae.load(bundles.write(tmp_path / "levels", likelihood=likelihood), provider="cpu") as model:
+        columns = code_columns(model, tiny.images, 0, samples=2)
+    assert list(columns) == ["mean", "logvar", "elbo", "bits_per_dimension", "iw_bound"]
+    np.testing.assert_allclose(columns["bits_per_dimension"], columns["elbo"] / -(4 * 4 * np.log(2.0)), rtol=1e-12)
+
+
 def test_columns_do_not_depend_on_batches(packaged_model):
     images = cvae.to_uint8(packaged_model.generate(100, seed=3))
     whole = code_columns(packaged_model, images, 7)

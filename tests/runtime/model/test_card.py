@@ -45,6 +45,14 @@ FACTS = {
 }
 
 
+def test_a_model_of_levels_has_bits_per_dimension(bundles, tmp_path):
+    folder = bundles.write(tmp_path / "levels", likelihood="discretized-logistic-mixture")
+    with cvae.load(folder, provider="cpu") as model:
+        card = Parsed(model._repr_html_())
+    assert list(card.table)[5:7] == ["test ELBO", "bits per dimension"]
+    assert card.table["bits per dimension"] == f"{9.5 / (4 * 4 * np.log(2.0)):.3f}"
+
+
 def test_repr(tiny_model, tiny_bundle, monkeypatch):
     assert repr(tiny_model) == "<Model tiny: images (4, 4, 1), 3 latent dimensions, bernoulli; cpu, 2 threads>"
     monkeypatch.chdir(tiny_bundle)

@@ -154,6 +154,11 @@ class Loop:
             total, first = total + chunk_total, last
         return total / self.train_count
 
+    @property
+    def has_validation(self) -> bool:
+        """Whether there is a validation set."""
+        return self._validation is not None
+
     def averaged(self) -> AbstractContextManager[None]:
         """Give the model its averaged weights within the block, if there are any; see `TrainConfig.ema`."""
         return averaged(self.optimizer, self.trained)

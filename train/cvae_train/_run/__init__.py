@@ -14,6 +14,7 @@ from .history import (
     read_history,
     write_history,
 )
+from .next_commands import evaluate_command, export_command, resume_command
 from .plan import Plan
 from .plots import SAMPLES, draw_elbo_curve, gif_epochs, sample_picture, write_elbo_curve, write_gif
 from .provenance import describe_environment
@@ -37,11 +38,14 @@ __all__ = [
     "describe_environment",
     "draw",
     "draw_elbo_curve",
+    "evaluate_command",
+    "export_command",
     "gif_epochs",
     "history_of",
     "history_table",
     "read_history",
     "resume_advice",
+    "resume_command",
     "sample_picture",
     "write_elbo_curve",
     "write_gif",

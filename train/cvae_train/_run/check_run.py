@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from cvae_runtime.bundle import MANIFEST_NAME
 from cvae_runtime.system import shell_quote
 
-from .._data import EMBEDDED
+from .next_commands import resume_command
 
 if TYPE_CHECKING:
-    from .folder import DataInfo, RunFolder
+    from .folder import RunFolder
 
 
 def not_a_run_message(path: Path, error: Exception) -> str:
@@ -24,25 +24,8 @@ def not_a_run_message(path: Path, error: Exception) -> str:
 
 
 def resume_advice(folder: "RunFolder") -> str:
-    """Return the advice that resumes a run.
-
-    It has a command line, in which ``--config`` repeats the recipe and the other options the way that images are read.
-    """
-    _, data = folder.read_config()
-    if data.source == "memory":
+    """Return the advice that resumes a run, with the command line or the call in Python."""
+    command = resume_command(folder)
+    if command is None:
         return f"resume it with cvae_train.train with the same arrays and recipe, run={str(folder.path)!r}, resume=True"
-    return f"resume it with: {' '.join(map(shell_quote, _resume_command(folder, data)))}"
-
-
-def _resume_command(folder: "RunFolder", data: "DataInfo") -> list[str]:
-    options = data.options
-    line = ["cvae-train", *([] if data.source == EMBEDDED else [data.source])]
-    line += ["--run", str(folder.path), "--config", str(folder.config), "--resume"]
-    if options.image_size is not None:
-        height, width = options.image_size
-        line += ["--image-size", f"{width}x{height}"]
-    if options.channels is not None:
-        line += ["--channels", str(options.channels)]
-    if options.test_fraction is not None:
-        line += ["--test-fraction", repr(options.test_fraction)]
-    return [*line, *(["--skip-bad"] if options.skip_bad else [])]
+    return f"resume it with: {' '.join(map(shell_quote, command))}"

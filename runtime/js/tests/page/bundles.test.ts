@@ -85,6 +85,13 @@ describe.skipIf(CHROMIUM === undefined)("files dropped on the page", () => {
     await changes(guest.page, "reconstruction", () => scribble(guest.page, SEVEN));
     expect((await pixels(guest.page, "seen")).height).toBe(shape[0]);
     expect(await text(guest.page, "elbo")).toMatch(/^−?\d+\.\d$/);
+    const elbo = Number((await text(guest.page, "elbo")).replace("−", "-"));
+    const bits = Number((await text(guest.page, "elbo-bits")).replace("−", "-"));
+    expect(bits).toBeCloseTo(-elbo / (shape.reduce((a, b) => a * b) * Math.LN2), 2);
+    expect(await text(guest.page, "facts")).toMatch(/−\d+\.\d\d nats, \d\.\d{3} bits per dimension/);
+    expect(await text(guest.page, "elbo-note")).toMatch(
+      /^A higher ELBO .* nats, \d\.\d{3} bits per dimension, on average\.$/,
+    );
     expect(await guest.page.isVisible("#centre")).toBe(false);
     expect(await guest.page.isVisible("#ink")).toBe(true);
   });

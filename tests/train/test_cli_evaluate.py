@@ -35,7 +35,6 @@ def test_opens_with_the_comparison_and_what_to_try_next(cvae_evaluate, run):
     _, err = cvae_evaluate(run.path, "--samples", 2)
     lines = err.splitlines()[2:]  # after the progress bar and the epoch
     written = json.loads((run.path / "evaluation.json").read_text())["baselines"]
-    assert lines.pop(0) == f"{run.path}: epoch 3"
     assert lines[0] == f"{run.path / 'evaluation.png'}: samples, reconstructions, the curve"
     assert lines[1].split() == ["is", "it", "good?", "nats", "per", "image"]
     assert lines[3].split() == ["per-pixel", "histogram", f"{written['histogram']:.2f}"]

@@ -396,6 +396,4 @@ def test_a_preset_and_a_recipe_contradict_each_other(cvae_train):
 
 def test_the_help_s_sections_name_every_option():
     named = [name for names in _SECTIONS.values() for name in names]
-    assert sorted(named) == sorted(
-        {option.name for option in command.params} - {"data", "quiet", "verbose", "version"}
-    )
+    assert sorted(named) == sorted({option.name for option in command.params} - {"data", "quiet", "verbose", "version"})

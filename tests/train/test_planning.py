@@ -238,6 +238,15 @@ def test_train_does_in_one_call_what_the_command_does(run, photos, tmp_path):
     assert RunFolder(result.path).read_recipe() == RunFolder(tmp_path / "run").read_recipe()
     again = train(photos, run=tmp_path / "python", resume=True, quiet=True)
     assert again.history == result.history
+    plan = dataclasses.replace(plan_training(photos, minutes=0.35), speed=dataclasses.replace(SPEED, step_seconds=0.1))
+    other = train(photos, plan, tmp_path / "plan", quiet=True)
+    assert train(photos, plan, tmp_path / "plan", resume=True, quiet=True).history == other.history
+    faster = plan_training(photos, minutes=0.35)  # as measured another time
+    faster = dataclasses.replace(faster, config=dataclasses.replace(faster.config, epochs=9))
+    assert train(photos, faster, tmp_path / "plan", resume=True, quiet=True).history == other.history
+    with pytest.raises(InputError) as caught:
+        train(photos, plan, tmp_path / "other", minutes=3)
+    assert str(caught.value) == "minutes: expected those of the plan, found 3; pass them to plan_training"
     with pytest.raises(InputError) as caught:
         plan_training(photos, minutes=1, epochs=3)
     assert str(caught.value) == "minutes and epochs both set the length of the run: give one of them"

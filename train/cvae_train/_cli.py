@@ -257,14 +257,14 @@ def command(
             print("\n".join(plan.lines()))
         return
 
-    from ._train import train
+    from ._train import train_planned
 
     callbacks = []
     if tensorboard:
         from ._tensorboard import TensorBoard
 
         callbacks.append(TensorBoard(images.test))
-    result = train(
+    result = train_planned(
         images,
         plan,
         run,

@@ -154,7 +154,11 @@ def _resumed(request: Request, folder: RunFolder, config: TrainConfig | None) ->
     data = request.load(dataclasses.replace(info.options, **request.options.set_fields()))
     if config is not None:  # a recipe that was fitted to a time
         fitted = {name: getattr(recipe, name) for name in ("epochs", "warmup_steps", "kl_warmup_epochs", "patience")}
-        recipe = dataclasses.replace(_adapted(config, data, request), **fitted)
+        config = config if request.exact else _adapted(config, data, request)
+        if config.model.architecture == recipe.model.architecture:
+            model = dataclasses.replace(config.model, filters=recipe.model.filters)
+            config = dataclasses.replace(config, model=model)
+        recipe = dataclasses.replace(config, **fitted)
     shape = {name: value for name, value in request.given.items() if name in _MODEL}
     settings = {name: value for name, value in request.given.items() if name not in _MODEL}
     recipe = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, **shape), **settings)

@@ -103,31 +103,27 @@ def train(
         DivergedError: the loss became infinite or NaN.
         WorkerLostError: another worker of the cluster ended.
     """
-    if isinstance(data, Dataset) and isinstance(config, TrainingPlan):
-        images, plan = data, config
-    else:
-        options = config.options if isinstance(config, TrainingPlan) else AS_THEY_ARE
-        recipe = config.config if isinstance(config, TrainingPlan) else config
-        images, plan = prepare(
-            Request(
-                data,
-                recipe,
-                options,
-                minutes=minutes,
-                run=None if run is None else Path(run),
-                resume=resume,
-                start_from=None if start_from is None else Path(start_from),
-                exact=True,
-                quiet=quiet,
-            )
-        )
-        if isinstance(config, TrainingPlan):
-            plan = config
-    folder = RunFolder(Path(run) if run is not None else _next_free(Path("runs")))
-    return _train(
+    planned = config if isinstance(config, TrainingPlan) else None
+    if planned is not None and minutes not in (None, planned.minutes):
+        raise InputError(f"minutes: expected those of the plan, found {minutes:g}; pass them to plan_training")
+    request = Request(
+        data,
+        config.config if isinstance(config, TrainingPlan) else config,
+        AS_THEY_ARE if planned is None else planned.options,
+        minutes=minutes if planned is None else planned.minutes,
+        run=None if run is None else Path(run),
+        resume=resume,
+        start_from=None if start_from is None else Path(start_from),
+        exact=True,
+        quiet=quiet,
+    )
+    images, plan = prepare(request)
+    if planned is not None and plan.speed is None:  # no run to resume
+        plan = planned
+    return train_planned(
         images,
         plan,
-        folder,
+        request.run,
         resume=resume,
         overwrite=overwrite,
         quiet=quiet,
@@ -137,18 +133,20 @@ def train(
     )
 
 
-def _train(
+def train_planned(
     data: Dataset,
     plan: TrainingPlan,
-    folder: RunFolder,
+    run: Path | None,
     *,
-    resume: bool,
-    overwrite: bool,
-    quiet: bool,
-    start_from: str | Path | None,
-    freeze: Part | None,
-    callbacks: Sequence[Callback],
+    resume: bool = False,
+    overwrite: bool = False,
+    quiet: bool = False,
+    start_from: str | Path | None = None,
+    freeze: Part | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> RunResult:
+    """Train the plan of `prepare`; see `train`."""
+    folder = RunFolder(_next_free(Path("runs")) if run is None else run)
     config = plan.config
     if data.image_shape != config.model.image_shape:
         raise InputError(

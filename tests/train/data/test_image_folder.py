@@ -350,7 +350,7 @@ def test_the_test_part_is_read_without_the_training_pictures(save, folder):
     for path in (folder / "train").iterdir():
         path.unlink()
     np.testing.assert_array_equal(load_test(folder, DataOptions(), (4, 4, 1)), whole.test)
-    assert "train images: expected at least one picture" in refusal(folder)
+    assert "train images: expected at least one image" in refusal(folder)
 
 
 def test_memory_does_not_change_the_pixels(save, folder, tmp_path):

@@ -47,7 +47,7 @@ def test_a_folder_of_colour_pictures(tmp_path):
     assert look.classes == (("a", 10), ("b", 10))
     assert look.notes == (
         "a fraction of 0.1 is held out for testing",
-        "passed over 1 file: 1 text (notes.txt)",
+        "skipped 1 file: 1 text (notes.txt)",
     )
     assert look.source == load_data(tmp_path / "set", quiet=True).source
 

@@ -34,6 +34,8 @@ class Progress:
 
     def print(self, line: str) -> None:
         """Print a line."""
+        if self._bar is not None:
+            self._bar.clear()
         if not self._quiet:
             print(line, file=sys.stderr, flush=True)
 

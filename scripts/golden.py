@@ -82,7 +82,7 @@ def make_colour_bundle(target: Path, fields: dict[str, Any]) -> None:
         np.savez(path, x_train=images[:250], x_test=images[250:])
         model = ModelConfig(image_shape=(12, 16, 3), latent_dim=3, **fields)
         config = TrainConfig(model=model, epochs=2, batch_size=25, learning_rate=3e-3, binarize="none")
-        train(config, Dataset(images[:250], images[250:], "coloured squares"), Path(folder) / "run", quiet=True)
+        train(Dataset(images[:250], images[250:], "coloured squares"), config, Path(folder) / "run", quiet=True)
         cvae_export.export(Path(folder) / "run", target, data=str(path))
 
 

@@ -23,7 +23,7 @@ def train(data, run, minutes, architecture):
     config = cvae_train.TrainConfig(
         model, epochs=30, batch_size=4, learning_rate=1e-2, binarize="none", validation_fraction=0.25, patience=2
     )
-    cvae_train.train(config, images, run, quiet=True)
+    cvae_train.train(images, config, run, quiet=True)
     print(f"trained for {minutes:g} minutes")
 
 

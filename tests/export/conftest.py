@@ -29,7 +29,7 @@ def tiny_archive(tiny_data, tmp_path_factory):
 def trained(tiny_config, tiny_data, tiny_archive, tmp_path_factory) -> RunResult:
     """A finished tiny run whose config names the archive."""
     data = Dataset(tiny_data.train, tiny_data.test, str(tiny_archive))
-    return train(tiny_config, data, tmp_path_factory.mktemp("runs") / "tiny", quiet=True)
+    return train(data, tiny_config, tmp_path_factory.mktemp("runs") / "tiny", quiet=True)
 
 
 @pytest.fixture
@@ -43,4 +43,4 @@ def trained_grey(tiny_config, tiny_data, tiny_archive, tmp_path_factory) -> RunR
     """A finished tiny run on grey values."""
     data = Dataset(tiny_data.train, tiny_data.test, str(tiny_archive))
     config = dataclasses.replace(tiny_config, binarize="none", epochs=1)
-    return train(config, data, tmp_path_factory.mktemp("runs") / "grey", quiet=True)
+    return train(data, config, tmp_path_factory.mktemp("runs") / "grey", quiet=True)

@@ -16,7 +16,7 @@ from cvae_runtime._commands import verify as _cli_verify
 from cvae_runtime._commands import web as _cli_web
 from cvae_runtime._web import write as _web
 from cvae_train import _cli as train_cli
-from cvae_train import _cli_evaluate
+from cvae_train import _cli_evaluate, load_data
 from cvae_train._run.folder import RunFolder
 
 COMMANDS = {
@@ -50,9 +50,9 @@ def interrupted(tmp_path, shell, monkeypatch):
     for number in range(12):
         Image.fromarray(rng.integers(0, 2, (9, 14, 3), np.uint8) * 255).save(pictures / f"{number}.png")
     (pictures / "bad.png").write_text("x")
-    real = train_cli.load_data
+    real = load_data
 
-    def load_data(*arguments, **settings):  # Ctrl-C after an epoch
+    def then_interrupted(*arguments, **settings):  # Ctrl-C after an epoch
         from cvae_train._loop.loop import Loop
 
         train_epoch = Loop.train_epoch
@@ -63,7 +63,7 @@ def interrupted(tmp_path, shell, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(train_cli, "load_data", load_data)
+        patch.setattr("cvae_train._prepare.load_data", then_interrupted)
         options = "--image-size 16x8 --channels 1 --test-fraction 0.25 --skip-bad"
         recipe = "--epochs 2 --batch-size 4 --latent-dim 2 --filters 3,5 --seed 9 --learning-rate 0.01 --binarize none"
         line = f"cvae-train {shlex.quote(str(pictures))} --run {shlex.quote(str(tmp_path / 'a run'))} {options} {recipe} -q"

@@ -32,7 +32,7 @@ def overfitted(tiny_config, misleading_data, tmp_path):
     parts = {"x_train": misleading_data.train, "x_test": misleading_data.test, "x_val": misleading_data.validation}
     np.savez(tmp_path / "set.npz", **parts)
     data = dataclasses.replace(misleading_data, source=str(tmp_path / "set.npz"))
-    return train(tiny_config, data, tmp_path / "run", quiet=True).path
+    return train(data, tiny_config, tmp_path / "run", quiet=True).path
 
 
 @pytest.mark.parametrize("checkpoint", ["best", "last"])
@@ -52,7 +52,7 @@ def test_a_bundle_has_the_weights_of_the_checkpoint(console, overfitted, tmp_pat
 def test_the_manifest_has_the_lineage_of_a_run(tiny_config, tiny_data, tiny_archive, run, tmp_path):
     data = Dataset(tiny_data.train, tiny_data.test, str(tiny_archive))
     old = shutil.copytree(run, tmp_path / "old")
-    train(tiny_config, data, tmp_path / "new", start_from=old, freeze="encoder", quiet=True)
+    train(data, tiny_config, tmp_path / "new", start_from=old, freeze="encoder", quiet=True)
     training = export(tmp_path / "new", tmp_path / "bundle", quiet=True).manifest.training.config
     recorded = json.loads((tmp_path / "new/config.json").read_text())
     assert (training["start"], training["freeze"]) == (recorded["start"], "encoder")

@@ -89,8 +89,8 @@ def test_a_wrong_graph_whose_golden_vectors_agree_exits_3(cvae_export, bundle, t
 def test_another_models_run_is_refused_with_what_differs(cvae_export, bundle, replaced, tiny_data, tmp_path):
     grey = replaced(epochs=1, binarize="none")
     other = train(
-        dataclasses.replace(grey, model=dataclasses.replace(grey.model, latent_dim=5)),
         Dataset(tiny_data.train, tiny_data.test),
+        dataclasses.replace(grey, model=dataclasses.replace(grey.model, latent_dim=5)),
         tmp_path / "run",
         quiet=True,
     )

@@ -21,7 +21,7 @@ def bundles(trained_grey, rgb_config, rgb_data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("conformance")
     data = Dataset(rgb_data.train, rgb_data.test)
     np.savez(folder / "set.npz", x_train=rgb_data.train, x_test=rgb_data.test)
-    train(dataclasses.replace(rgb_config, epochs=1), data, folder / "run", quiet=True)
+    train(data, dataclasses.replace(rgb_config, epochs=1), folder / "run", quiet=True)
     colour = export(folder / "run", folder / "colour", data=folder / "set.npz")
     grey = export(trained_grey.path, folder / "grey")
     paths = {"packaged": packaged_bundle(), "grey": grey.path, "colour": colour.path}

@@ -49,7 +49,7 @@ def trained(likelihood, rgb_config, rgb_data, tmp_path_factory):
     np.savez(folder / "set.npz", x_train=rgb_data.train, x_test=rgb_data.test)
     data = Dataset(rgb_data.train, rgb_data.test, str(folder / "set.npz"))
     model = dataclasses.replace(rgb_config.model, likelihood=likelihood)
-    return train(dataclasses.replace(rgb_config, model=model, epochs=10), data, folder / "run", quiet=True)
+    return train(data, dataclasses.replace(rgb_config, model=model, epochs=10), folder / "run", quiet=True)
 
 
 @pytest.fixture(scope="module")

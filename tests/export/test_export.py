@@ -156,7 +156,7 @@ def test_other_data_than_the_runs_is_refused(trained, tiny_data, tmp_path):
 
 
 def test_a_run_on_arrays_in_memory_needs_data(replaced, tiny_data, tiny_archive, tmp_path):
-    result = train(replaced(epochs=1), Dataset(tiny_data.train, tiny_data.test), tmp_path / "run", quiet=True)
+    result = train(Dataset(tiny_data.train, tiny_data.test), replaced(epochs=1), tmp_path / "run", quiet=True)
     with pytest.raises(InputError, match=r"was trained on arrays in memory; save them .* and pass it with --data"):
         export(result.path, tmp_path / "bundle")
     export(result.path, tmp_path / "bundle", data=tiny_archive)

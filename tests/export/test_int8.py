@@ -22,7 +22,7 @@ def reference(tiny_config, tiny_data, tiny_archive, tmp_path_factory):
     """A model with enough channels for 8-bit arithmetic."""
     config = dataclasses.replace(tiny_config, model=dataclasses.replace(tiny_config.model, filters=(8, 8)), epochs=10)
     data = Dataset(tiny_data.train, tiny_data.test, str(tiny_archive))
-    result = train(config, data, tmp_path_factory.mktemp("runs") / "eight", quiet=True)
+    result = train(data, config, tmp_path_factory.mktemp("runs") / "eight", quiet=True)
     return Reference(source_of_run(result.path))
 
 

@@ -48,7 +48,7 @@ def trained(request, tiny_config, tiny_data, rgb_config, rgb_data, tmp_path_fact
     shape = data.train.shape[1:]
     model = dataclasses.replace(config.model, image_shape=shape, filters=(8, 8), architecture="residual")
     config = dataclasses.replace(config, model=model, learning_rate=1e-3, epochs=5)
-    return train(config, Dataset(data.train, data.test, str(folder / "set.npz")), folder / "run", quiet=True)
+    return train(Dataset(data.train, data.test, str(folder / "set.npz")), config, folder / "run", quiet=True)
 
 
 @pytest.fixture(scope="module")

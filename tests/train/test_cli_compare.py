@@ -190,7 +190,7 @@ def test_a_picture_is_replaced_only_when_asked(cvae_compare, make_run, tmp_path)
 def test_trained_runs(cvae_compare, tiny_config, tiny_data, tmp_path):
     data = Dataset(tiny_data.train, tiny_data.test, str(tmp_path / "set.npz"))
     runs = [
-        train(dataclasses.replace(tiny_config, seed=seed, epochs=1), data, tmp_path / str(seed), quiet=True).path
+        train(data, dataclasses.replace(tiny_config, seed=seed, epochs=1), tmp_path / str(seed), quiet=True).path
         for seed in (1, 2)
     ]
     code, out, _ = cvae_compare(*runs, "-o", tmp_path / "both.png")

@@ -18,7 +18,7 @@ def cvae_evaluate(console):
 def run(tiny_config, tiny_data, tmp_path):
     np.savez(tmp_path / "set.npz", x_train=tiny_data.train, x_test=tiny_data.test)
     data = Dataset(tiny_data.train, tiny_data.test, str(tmp_path / "set.npz"))
-    return train(tiny_config, data, tmp_path / "run", quiet=True)
+    return train(data, tiny_config, tmp_path / "run", quiet=True)
 
 
 def test_prints_the_table_and_writes_json_and_picture(cvae_evaluate, run):

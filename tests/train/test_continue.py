@@ -28,7 +28,7 @@ def interrupt(*_):
 def short(tiny_config, tiny_data, tmp_path_factory):
     """A finished run of two epochs."""
     config = dataclasses.replace(tiny_config, epochs=2)
-    return train(config, tiny_data, tmp_path_factory.mktemp("runs") / "short", quiet=True)
+    return train(tiny_data, config, tmp_path_factory.mktemp("runs") / "short", quiet=True)
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def run(short, tmp_path):
 
 
 def test_with_a_constant_rate_it_is_the_longer_run(run, replaced, tiny_data, tmp_path, capsys):
-    whole = train(replaced(epochs=4), tiny_data, tmp_path / "whole", quiet=True)
-    result = train(replaced(epochs=4), tiny_data, run, resume=True)
+    whole = train(tiny_data, replaced(epochs=4), tmp_path / "whole", quiet=True)
+    result = train(tiny_data, replaced(epochs=4), run, resume=True)
     lines = capsys.readouterr().err.splitlines()
     assert "continues after epoch 2, until epoch 4" in lines
     assert untimed(result) == untimed(whole)
@@ -47,7 +47,7 @@ def test_with_a_constant_rate_it_is_the_longer_run(run, replaced, tiny_data, tmp
     fields = json.loads((run / "config.json").read_text())
     assert (fields["config"]["epochs"], fields["continued_after"]) == (4, [2])
     before = (run / "weights.npz").stat().st_mtime_ns
-    assert train(replaced(epochs=4), tiny_data, run, resume=True, quiet=True).epoch == 4  # the same command again
+    assert train(tiny_data, replaced(epochs=4), run, resume=True, quiet=True).epoch == 4  # the same command again
     assert (run / "weights.npz").stat().st_mtime_ns == before
 
 
@@ -57,30 +57,30 @@ def test_the_weights_stay_until_there_are_new_ones(moment, run, short, replaced,
     with monkeypatch.context() as patch:
         patch.setattr(f"cvae_train._train.{moment}", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            train(replaced(epochs=3), tiny_data, run, resume=True, quiet=True)
+            train(tiny_data, replaced(epochs=3), run, resume=True, quiet=True)
     assert (run / "weights.npz").read_bytes() == weights
     assert not RunFolder(run).finished
     result = load_run(run)
     assert (result.epoch, list(result.history)) == (2, list(short.history))
     assert load_run(run, "last").epoch == (2 if moment == "_run_epoch" else 3)
-    assert train(replaced(epochs=3), tiny_data, run, resume=True, quiet=True).epoch == 3
-    train(replaced(epochs=3), tiny_data, tmp_path / "whole", quiet=True)
+    assert train(tiny_data, replaced(epochs=3), run, resume=True, quiet=True).epoch == 3
+    train(tiny_data, replaced(epochs=3), tmp_path / "whole", quiet=True)
     assert (run / "weights.npz").read_bytes() == (tmp_path / "whole/weights.npz").read_bytes()
     assert RunFolder(run).finished
 
 
 def test_a_stopped_continuation_resumes_to_the_uninterrupted_one(replaced, tiny_data, tmp_path, monkeypatch):
     shape = {"decay": "cosine", "warmup_steps": 2, "ema": 0.9, "validation_fraction": 0.25}
-    train(replaced(epochs=1, **shape), tiny_data, tmp_path / "run", quiet=True)
+    train(tiny_data, replaced(epochs=1, **shape), tmp_path / "run", quiet=True)
     shutil.copytree(tmp_path / "run", tmp_path / "whole")
     longer = replaced(epochs=3, **shape)
-    whole = train(longer, tiny_data, tmp_path / "whole", resume=True, quiet=True)
+    whole = train(tiny_data, longer, tmp_path / "whole", resume=True, quiet=True)
     real = Loop.train_epoch
     with monkeypatch.context() as patch:
         patch.setattr(Loop, "train_epoch", lambda *rest: real(*rest) if rest[1] == 2 else interrupt())
         with pytest.raises(KeyboardInterrupt):
-            train(longer, tiny_data, tmp_path / "run", resume=True, quiet=True)
-    resumed = train(longer, tiny_data, tmp_path / "run", resume=True, quiet=True)
+            train(tiny_data, longer, tmp_path / "run", resume=True, quiet=True)
+    resumed = train(tiny_data, longer, tmp_path / "run", resume=True, quiet=True)
     assert untimed(resumed) == untimed(whole)
     for name in ("weights.npz", "best.npz"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
@@ -103,10 +103,10 @@ def test_the_added_epochs_have_a_schedule_of_their_own(replaced):
 
 
 def test_a_run_that_stopped_early_gets_its_patience_again(replaced, misleading_data, tmp_path):
-    stopped = train(replaced(epochs=9, patience=1), misleading_data, tmp_path / "run", quiet=True)
+    stopped = train(misleading_data, replaced(epochs=9, patience=1), tmp_path / "run", quiet=True)
     assert (stopped.epoch, len(stopped.history)) == (1, 2)
     (tmp_path / "run/best.npz").unlink()  # as in older versions, which renamed it to weights.npz
-    result = train(replaced(epochs=10, patience=1), misleading_data, tmp_path / "run", resume=True, quiet=True)
+    result = train(misleading_data, replaced(epochs=10, patience=1), tmp_path / "run", resume=True, quiet=True)
     assert (result.epoch, len(result.history)) == (1, 3)
     with np.load(tmp_path / "run/weights.npz") as archive:
         for variable in stopped.model.variables:
@@ -116,7 +116,7 @@ def test_a_run_that_stopped_early_gets_its_patience_again(replaced, misleading_d
 
 def test_fewer_epochs_are_other_settings(run, replaced, tiny_data):
     with pytest.raises(InputError) as caught:
-        train(replaced(epochs=1), tiny_data, run, resume=True, quiet=True)
+        train(tiny_data, replaced(epochs=1), run, resume=True, quiet=True)
     assert str(caught.value) == (
         f"{run} was started with other settings; repeat them, or choose another folder:\n  config.epochs: 2 then, 1 now"
     )
@@ -126,7 +126,7 @@ def test_a_run_without_its_checkpoint_is_not_continued(run, replaced, tiny_data)
     (run / "checkpoint.npz").unlink()
     before = {path: path.read_bytes() for path in run.glob("*.*")}
     with pytest.raises(InputError) as caught:
-        train(replaced(epochs=3), tiny_data, run, resume=True, quiet=True)
+        train(tiny_data, replaced(epochs=3), run, resume=True, quiet=True)
     assert str(caught.value) == (
         f"{run}: expected a run with checkpoint.npz, which training continues from, found none; restore the file, or "
         f"start another run from the weights with --from {run}"

@@ -22,7 +22,7 @@ def test_images_stay_on_the_device(tiny_config, tiny_data):
 
 
 def test_a_run_gives_what_the_cpu_gives(tiny_config, tiny_data, tmp_path):
-    found = train(tiny_config, tiny_data, tmp_path / "run", quiet=True)
+    found = train(tiny_data, tiny_config, tmp_path / "run", quiet=True)
     with tf.device("CPU:0"):
         loop = Loop(tiny_config, tiny_data)
         expected = []

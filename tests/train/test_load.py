@@ -27,7 +27,7 @@ def same(a, b):
 def overfitted(tiny_config, misleading_data, tmp_path_factory):
     """A finished run whose first epoch is the best."""
     config = dataclasses.replace(tiny_config, ema=0.5)
-    result = train(config, misleading_data, tmp_path_factory.mktemp("runs") / "run", quiet=True)
+    result = train(misleading_data, config, tmp_path_factory.mktemp("runs") / "run", quiet=True)
     assert result.epoch == 1
     return result
 

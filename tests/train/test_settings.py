@@ -22,7 +22,7 @@ images = rng.integers(0, 2, (24, 8, 8, 1), np.uint8) * np.uint8(255)
 data = cvae_train.Dataset(images[:16], images[16:])
 model = cvae_train.ModelConfig(image_shape=(8, 8, 1), latent_dim=3, filters=(4, 6))
 recipe = cvae_train.TrainConfig(model=model, epochs=1, batch_size=16, learning_rate=1e-3, seed=5, clip_norm=1.0, ema=0.5)
-cvae_train.train(recipe, data, "run", quiet=True)
+cvae_train.train(data, recipe, "run", quiet=True)
 import keras, matplotlib
 print(json.dumps({
     "backend": keras.config.backend(), "floatx": keras.config.floatx(), "layout": keras.config.image_data_format(),

@@ -17,7 +17,7 @@ from cvae_train._loop.loop import Loop
 def old(tiny_config, tiny_data, tmp_path_factory):
     """A finished run of one epoch."""
     config = dataclasses.replace(tiny_config, epochs=1)
-    return train(config, tiny_data, tmp_path_factory.mktemp("runs") / "old", quiet=True)
+    return train(tiny_data, config, tmp_path_factory.mktemp("runs") / "old", quiet=True)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def interrupt(*_):
 
 @pytest.mark.parametrize("freeze", ["encoder", "decoder"])
 def test_a_frozen_part_keeps_its_weights(old, replaced, negatives, tmp_path, freeze):
-    result = train(replaced(epochs=1), negatives, tmp_path / "new", start_from=old.path, freeze=freeze, quiet=True)
+    result = train(negatives, replaced(epochs=1), tmp_path / "new", start_from=old.path, freeze=freeze, quiet=True)
     before, after = weights(old.model), weights(result.model)
     same = {name for name in before if np.array_equal(before[name], after[name])}
     assert same == {name for name in before if name.startswith(freeze)}
@@ -58,7 +58,7 @@ def test_a_frozen_part_keeps_its_weights(old, replaced, negatives, tmp_path, fre
 def test_without_an_epoch_in_between_the_weights_are_those_of_the_run(old, replaced, negatives, tmp_path, monkeypatch):
     monkeypatch.setattr(Loop, "train_epoch", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        train(replaced(epochs=1), negatives, tmp_path / "new", start_from=old.path, quiet=True)
+        train(negatives, replaced(epochs=1), tmp_path / "new", start_from=old.path, quiet=True)
     with np.load(tmp_path / "new/checkpoint.npz") as archive:
         for name, array in weights(old.model).items():
             assert np.array_equal(archive[name], array)
@@ -67,7 +67,7 @@ def test_without_an_epoch_in_between_the_weights_are_those_of_the_run(old, repla
 def test_another_size_takes_what_fits(old, replaced, tmp_path, capsys):
     images = np.random.default_rng(0).integers(0, 2, (20, 16, 12, 1), np.uint8) * 255
     config = replaced(epochs=1, model=ModelConfig(image_shape=(16, 12, 1), latent_dim=3, filters=(4, 6)))
-    result = train(config, Dataset(images[:12], images[12:]), tmp_path / "new", start_from=old.path)
+    result = train(Dataset(images[:12], images[12:]), config, tmp_path / "new", start_from=old.path)
     taken = RunFolder(tmp_path / "new").read_course().start.taken
     new = ["encoder/dense", "decoder/dense"]  # their sizes depend on the image
     assert sorted(taken) == sorted(set(layers(weights(result.model))) - set(new))
@@ -77,8 +77,8 @@ def test_another_size_takes_what_fits(old, replaced, tmp_path, capsys):
         unfit = ", ".join(name for name in new if name.startswith(freeze))
         with pytest.raises(InputError) as caught:
             train(
-                config,
                 Dataset(images[:12], images[12:]),
+                config,
                 tmp_path / "x",
                 start_from=old.path,
                 freeze=freeze,
@@ -94,7 +94,7 @@ def test_another_size_takes_what_fits(old, replaced, tmp_path, capsys):
 def test_weights_that_fit_nowhere_are_refused(old, replaced, negatives, tmp_path):
     config = replaced(model=ModelConfig(image_shape=(8, 8, 1), latent_dim=2, filters=(7,)))
     with pytest.raises(InputError) as caught:
-        train(config, negatives, tmp_path / "new", start_from=old.path, quiet=True)
+        train(negatives, config, tmp_path / "new", start_from=old.path, quiet=True)
     assert str(caught.value) == (
         f"{old.path}: expected weights that fit the model, found other shapes in every layer; start without --from, or "
         f"use the filters and the latent dimensions of that run"
@@ -103,14 +103,14 @@ def test_weights_that_fit_nowhere_are_refused(old, replaced, negatives, tmp_path
 
 def test_freeze_needs_a_run(replaced, negatives, tmp_path):
     with pytest.raises(InputError) as caught:
-        train(replaced(), negatives, tmp_path / "new", freeze="encoder", quiet=True)
+        train(negatives, replaced(), tmp_path / "new", freeze="encoder", quiet=True)
     assert str(caught.value) == (
         "freeze: expected start_from, whose weights are frozen, found freeze 'encoder' alone; set it"
     )
 
 
 def test_a_resumed_run_needs_the_other_no_more(old, replaced, negatives, tmp_path, monkeypatch):
-    arguments = (replaced(epochs=2), negatives)
+    arguments = (negatives, replaced(epochs=2))
     start = {"start_from": tmp_path / "old", "freeze": "encoder", "quiet": True}
     (tmp_path / "old").symlink_to(old.path, target_is_directory=True)
     start["start_from"] = old.path
@@ -134,7 +134,7 @@ def test_a_resumed_run_needs_the_other_no_more(old, replaced, negatives, tmp_pat
 def test_a_run_killed_before_its_first_checkpoint_needs_the_same_weights(
     old, replaced, negatives, tmp_path, monkeypatch
 ):
-    arguments = (replaced(epochs=1), negatives, tmp_path / "run")
+    arguments = (negatives, replaced(epochs=1), tmp_path / "run")
     with monkeypatch.context() as patch:
         patch.setattr("cvae_train._train._save_epoch", interrupt)
         with pytest.raises(KeyboardInterrupt):

@@ -14,7 +14,7 @@ from cvae_train._model.losses import preprocess
 @pytest.fixture(scope="module")
 def run(tiny_config, tiny_data, tmp_path_factory):
     path = tmp_path_factory.mktemp("run") / "run"
-    return train(tiny_config, tiny_data, path, quiet=True, callbacks=[TensorBoard(tiny_data.test)])
+    return train(tiny_data, tiny_config, path, quiet=True, callbacks=[TensorBoard(tiny_data.test)])
 
 
 @pytest.fixture(scope="module")

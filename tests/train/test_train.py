@@ -29,7 +29,7 @@ def untimed(history):
 
 @pytest.fixture
 def undisturbed(tiny_config, tiny_data, tmp_path):
-    return train(tiny_config, tiny_data, tmp_path / "undisturbed", quiet=True)
+    return train(tiny_data, tiny_config, tmp_path / "undisturbed", quiet=True)
 
 
 def test_a_run_folder_holds_what_the_guide_says(undisturbed):
@@ -83,7 +83,7 @@ def test_the_gif_shows_the_epochs_of_the_notebooks_pacing(undisturbed):
 
 
 def test_the_same_seed_gives_the_same_run(undisturbed, tiny_config, tiny_data, tmp_path):
-    again = train(tiny_config, tiny_data, tmp_path / "again", quiet=True)
+    again = train(tiny_data, tiny_config, tmp_path / "again", quiet=True)
     assert untimed(again.history) == untimed(undisturbed.history)
     for a, b in zip(again.model.weights, undisturbed.model.weights, strict=True):
         assert np.array_equal(a, b)
@@ -116,9 +116,9 @@ def test_a_run_that_dies_anywhere_resumes_to_the_undisturbed_one(
     path = tmp_path / "cut"
     monkeypatch.setattr(f"cvae_train._train.{name}", dying)
     with pytest.raises(PowerCutError):
-        train(tiny_config, tiny_data, path, quiet=True)
+        train(tiny_data, tiny_config, path, quiet=True)
     monkeypatch.undo()
-    resumed = train(tiny_config, tiny_data, path, resume=True, quiet=True)
+    resumed = train(tiny_data, tiny_config, path, resume=True, quiet=True)
     assert untimed(resumed.history) == untimed(undisturbed.history)
     assert untimed(read_history(path / "history.csv")) == untimed(undisturbed.history)
     for a, b in zip(resumed.model.weights, undisturbed.model.weights, strict=True):
@@ -129,7 +129,7 @@ def test_a_residual_run_resumes_to_the_undisturbed_one(rgb_config, rgb_data, tmp
     odd = Dataset(rgb_data.train[:, :7], rgb_data.test[:, :7])
     model = dataclasses.replace(rgb_config.model, image_shape=(7, 8, 3), architecture="residual")
     config = dataclasses.replace(rgb_config, model=model, learning_rate=1e-3)
-    whole = train(config, odd, tmp_path / "whole", quiet=True)
+    whole = train(odd, config, tmp_path / "whole", quiet=True)
     assert whole.history[-1].elbo > whole.history[0].elbo
 
     real, calls = sys.modules["cvae_train._train"].write_history, []
@@ -143,8 +143,8 @@ def test_a_residual_run_resumes_to_the_undisturbed_one(rgb_config, rgb_data, tmp
     with monkeypatch.context() as patch:
         patch.setattr("cvae_train._train.write_history", after_an_epoch)
         with pytest.raises(KeyboardInterrupt):
-            train(config, odd, tmp_path / "cut", quiet=True)
-    resumed = train(config, odd, tmp_path / "cut", resume=True, quiet=True)
+            train(odd, config, tmp_path / "cut", quiet=True)
+    resumed = train(odd, config, tmp_path / "cut", resume=True, quiet=True)
     assert untimed(resumed.history) == untimed(whole.history)
     assert (tmp_path / "cut/weights.npz").read_bytes() == (tmp_path / "whole/weights.npz").read_bytes()
     loaded = load_run(tmp_path / "whole")
@@ -182,22 +182,22 @@ def test_training_leaves_tensorflows_random_numbers_to_the_caller(undisturbed):
 
 def test_a_finished_run_is_left_as_it_is(undisturbed, tiny_config, tiny_data):
     before = {path: path.stat().st_mtime_ns for path in undisturbed.path.rglob("*")}
-    again = train(tiny_config, tiny_data, undisturbed.path, resume=True, quiet=True)
+    again = train(tiny_data, tiny_config, undisturbed.path, resume=True, quiet=True)
     assert again.history == list(undisturbed.history)
     assert {path: path.stat().st_mtime_ns for path in undisturbed.path.rglob("*")} == before
 
 
 def test_resume_begins_a_run_where_there_is_none(tiny_config, tiny_data, tmp_path):
-    assert len(train(tiny_config, tiny_data, tmp_path / "new", resume=True, quiet=True).history) == 3
+    assert len(train(tiny_data, tiny_config, tmp_path / "new", resume=True, quiet=True).history) == 3
 
 
 def test_an_existing_run_is_neither_resumed_nor_deleted_unasked(undisturbed, tiny_config, tiny_data):
     with pytest.raises(TargetExistsError) as caught:
-        train(tiny_config, tiny_data, undisturbed.path, quiet=True)
+        train(tiny_data, tiny_config, undisturbed.path, quiet=True)
     assert str(caught.value) == (
         f"{undisturbed.path} already holds a run; pass --resume to continue it or --overwrite to start again"
     )
-    again = train(tiny_config, tiny_data, undisturbed.path, overwrite=True, quiet=True)
+    again = train(tiny_data, tiny_config, undisturbed.path, overwrite=True, quiet=True)
     assert untimed(again.history) == untimed(undisturbed.history)
 
 
@@ -211,12 +211,12 @@ def test_a_run_that_another_process_is_at_work_on_is_refused(replaced, tiny_data
 
         def on_train_begin(self, *_):
             with pytest.raises(InputError) as caught:
-                train(config, tiny_data, path, quiet=True, **{option: True})
+                train(tiny_data, config, path, quiet=True, **{option: True})
             refusals.append(str(caught.value))
 
     if begun:
-        train(config, tiny_data, path, quiet=True)
-    result = train(config, tiny_data, path, overwrite=True, quiet=True, callbacks=[Other()])
+        train(tiny_data, config, path, quiet=True)
+    result = train(tiny_data, config, path, overwrite=True, quiet=True, callbacks=[Other()])
     message = (
         f"{path}: expected a folder that no process is writing, found another process at work in it; "
         f"wait until it ends, or choose another name"
@@ -227,14 +227,14 @@ def test_a_run_that_another_process_is_at_work_on_is_refused(replaced, tiny_data
 
 def test_what_killed_processes_left_is_removed_on_resume(replaced, tiny_data, tmp_path):
     config, run = replaced(epochs=1), RunFolder(tmp_path / "run")
-    train(config, tiny_data, run.path, quiet=True)
+    train(tiny_data, config, run.path, quiet=True)
     litter = [
         run.path / ".checkpoint.npz.0123abcd.tmp",
         run.sample(0).with_name(".image_at_epoch_0000.png.89abcdef.tmp"),
     ]
     for path in litter:
         path.write_bytes(b"half")
-    train(config, tiny_data, run.path, resume=True, quiet=True)
+    train(tiny_data, config, run.path, resume=True, quiet=True)
     assert not any(path.exists() for path in litter)
 
 
@@ -242,7 +242,7 @@ def test_a_folder_that_is_no_run_is_never_deleted(tiny_config, tiny_data, tmp_pa
     (tmp_path / "precious.txt").write_text("x")
     for option in ({"overwrite": True}, {"resume": True}, {}):
         with pytest.raises(InputError, match="expected a run folder or an empty one, found something else"):
-            train(tiny_config, tiny_data, tmp_path, quiet=True, **option)
+            train(tiny_data, tiny_config, tmp_path, quiet=True, **option)
     assert (tmp_path / "precious.txt").exists()
 
 
@@ -251,7 +251,7 @@ def test_a_folder_that_is_no_run_is_never_deleted(tiny_config, tiny_data, tmp_pa
 def test_resume_checks_the_files_it_needs(name, damage, replaced, misleading_data, tmp_path, monkeypatch):
     config, path = replaced(epochs=2), tmp_path / "run"
     monkeypatch.setattr("cvae_train._train._finish", lambda *_: None)
-    assert train(config, misleading_data, path, quiet=True).epoch == 1  # so best.npz is needed
+    assert train(misleading_data, config, path, quiet=True).epoch == 1  # so best.npz is needed
     before = (path / "history.csv").read_bytes()
     (path / name).unlink()
     if damage is not None:
@@ -259,7 +259,7 @@ def test_resume_checks_the_files_it_needs(name, damage, replaced, misleading_dat
     elif name == "checkpoint.npz":
         (path / name).mkdir()
     with pytest.raises(InputError) as caught:
-        train(config, misleading_data, path, resume=True, quiet=True)
+        train(misleading_data, config, path, resume=True, quiet=True)
     assert str(caught.value).startswith(f"{path / name}: ")
     assert (path / "history.csv").read_bytes() == before
 
@@ -270,7 +270,7 @@ def test_a_config_of_something_else_lets_nothing_be_deleted(text, tiny_config, t
     (tmp_path / "thesis.tex").write_text("years of work")
     for overwrite in (True, False):  # no --overwrite is advised that would fail
         with pytest.raises(TargetExistsError, match="expected a run folder, found another folder, which is not over"):
-            train(tiny_config, tiny_data, tmp_path, overwrite=overwrite, quiet=True)
+            train(tiny_data, tiny_config, tmp_path, overwrite=overwrite, quiet=True)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
         "config.json": text,
         "thesis.tex": "years of work",
@@ -289,7 +289,7 @@ def test_what_others_put_into_a_run_is_kept_and_named(name, tiny_config, tiny_da
         (folder.path / path).write_text("years of work")
     found = name if name in ("thesis.tex", "samples/notes.txt", "samples.zip") else f"{name.partition('/')[0]}/"
     with pytest.raises(TargetExistsError) as caught:
-        train(tiny_config, tiny_data, folder.path, overwrite=True, quiet=True)
+        train(tiny_data, tiny_config, folder.path, overwrite=True, quiet=True)
     assert str(caught.value) == (
         f"{folder.path}: expected a run folder and nothing else, found {found}; only what this project wrote is "
         f"overwritten: move the rest elsewhere, or choose another name"
@@ -304,7 +304,7 @@ def test_what_others_put_into_a_run_is_kept_and_named(name, tiny_config, tiny_da
 def test_other_settings_than_the_first_times_are_listed(undisturbed, replaced, tiny_data):
     other = Dataset(tiny_data.train, tiny_data.test[:5])
     with pytest.raises(InputError) as caught:
-        train(replaced(epochs=5, learning_rate=0.5), other, undisturbed.path, resume=True, quiet=True)
+        train(other, replaced(epochs=5, learning_rate=0.5), undisturbed.path, resume=True, quiet=True)
     assert str(caught.value) == (
         f"{undisturbed.path} was started with other settings; repeat them, or choose another folder:\n"
         f"  config.learning_rate: 0.01 then, 0.5 now\n"
@@ -315,20 +315,20 @@ def test_other_settings_than_the_first_times_are_listed(undisturbed, replaced, t
 def test_data_of_another_shape_than_the_models_is_refused(tiny_config, tmp_path):
     images = np.zeros((3, 16, 8), np.uint8)
     with pytest.raises(InputError, match=r"expected images of the model's shape \(8, 8, 1\), found \(16, 8, 1\)"):
-        train(tiny_config, Dataset(images, images), tmp_path / "run", quiet=True)
+        train(Dataset(images, images), tiny_config, tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
 
 
 def test_a_diverging_run_keeps_its_last_good_checkpoint(replaced, tiny_data, tmp_path):
     with pytest.raises(DivergedError, match="epoch 1, step 2; the checkpoint of epoch 0 is kept"):
-        train(replaced(learning_rate=1e30), tiny_data, tmp_path / "run", quiet=True)
+        train(tiny_data, replaced(learning_rate=1e30), tmp_path / "run", quiet=True)
     assert (tmp_path / "run/checkpoint.npz").is_file()
     assert read_history(tmp_path / "run/history.csv") == []
 
 
 def test_runs_are_numbered_where_no_folder_is_named(replaced, tiny_data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    paths = [train(replaced(epochs=1), tiny_data, quiet=True).path for _ in range(2)]
+    paths = [train(tiny_data, replaced(epochs=1), quiet=True).path for _ in range(2)]
     assert [str(path) for path in paths] == ["runs/0001", "runs/0002"]
 
 
@@ -340,7 +340,7 @@ def test_load_run_gives_the_trained_model_back(undisturbed):
 
 
 def test_progress_is_a_line_an_epoch_where_stderr_is_no_terminal(replaced, tiny_data, tmp_path, capsys):
-    result = train(replaced(epochs=1), tiny_data, tmp_path / "run")
+    result = train(tiny_data, replaced(epochs=1), tmp_path / "run")
     record = result.history[0]
     *images, first, units, headings, row = capsys.readouterr().err.splitlines()
     assert images == describe_images(replaced(epochs=1), tiny_data)
@@ -362,7 +362,7 @@ def test_an_interrupt_says_how_arrays_go_on(tiny_config, tiny_data, tmp_path, mo
 
     monkeypatch.setattr(Loop, "train_epoch", interrupted)
     with pytest.raises(KeyboardInterrupt) as caught:
-        train(tiny_config, tiny_data, tmp_path / "run", quiet=True)
+        train(tiny_data, tiny_config, tmp_path / "run", quiet=True)
     assert caught.value.__notes__ == [
         f"{tmp_path / 'run'}: 1 of 3 epochs are complete",
         (
@@ -378,21 +378,21 @@ def test_a_run_killed_before_its_config_leaves_nothing(tiny_config, tiny_data, t
 
     monkeypatch.setattr("cvae_train._run.folder.write_json", dying)
     with pytest.raises(KeyboardInterrupt):
-        train(tiny_config, tiny_data, tmp_path / "run", quiet=True)
+        train(tiny_data, tiny_config, tmp_path / "run", quiet=True)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_folder_that_one_is_in_is_no_run_folder(tiny_config, tiny_data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"cannot write \.: expected a name"):
-        train(tiny_config, tiny_data, ".", quiet=True)
+        train(tiny_data, tiny_config, ".", quiet=True)
 
 
 STOPPING = {"validation_fraction": 0.25, "patience": 2, "epochs": 40, "learning_rate": 0.03}
 
 
 def test_early_stopping_keeps_the_best_weights(replaced, tiny_data, tmp_path, capsys):
-    result = train(replaced(**STOPPING), tiny_data, tmp_path / "run")
+    result = train(tiny_data, replaced(**STOPPING), tmp_path / "run")
     elbos = [record.validation_elbo for record in result.history]
     best = int(np.argmax(elbos)) + 1
     assert len(elbos) == best + 2 < 40
@@ -401,7 +401,7 @@ def test_early_stopping_keeps_the_best_weights(replaced, tiny_data, tmp_path, ca
     loop = Loop(replaced(**STOPPING), tiny_data)
     load_weights(tmp_path / "run/weights.npz", loop.model)
     assert loop.validation_elbo(1) == max(elbos)
-    again = train(replaced(**STOPPING), tiny_data, tmp_path / "run", resume=True, quiet=True)
+    again = train(tiny_data, replaced(**STOPPING), tmp_path / "run", resume=True, quiet=True)
     assert again.kept == result.kept
 
 
@@ -409,9 +409,9 @@ def test_a_run_that_was_to_stop_stops_when_it_is_resumed(replaced, tiny_data, tm
     with monkeypatch.context() as patch:
         patch.setattr("cvae_train._train.write_gif", _interrupt)
         with pytest.raises(KeyboardInterrupt):
-            train(replaced(**STOPPING), tiny_data, tmp_path / "run", quiet=True)
-    whole = train(replaced(**STOPPING), tiny_data, tmp_path / "whole", quiet=True)
-    resumed = train(replaced(**STOPPING), tiny_data, tmp_path / "run", resume=True, quiet=True)
+            train(tiny_data, replaced(**STOPPING), tmp_path / "run", quiet=True)
+    whole = train(tiny_data, replaced(**STOPPING), tmp_path / "whole", quiet=True)
+    resumed = train(tiny_data, replaced(**STOPPING), tmp_path / "run", resume=True, quiet=True)
     assert untimed(resumed.history) == untimed(whole.history)
     assert (tmp_path / "run/weights.npz").read_bytes() == (tmp_path / "whole/weights.npz").read_bytes()
 
@@ -422,12 +422,12 @@ def _interrupt(*_):
 
 def test_a_resumed_run_goes_on_with_its_average(replaced, tiny_data, tmp_path, monkeypatch):
     config = replaced(ema=0.9)
-    whole = train(config, tiny_data, tmp_path / "whole", quiet=True)
+    whole = train(tiny_data, config, tmp_path / "whole", quiet=True)
     with monkeypatch.context() as patch:
         patch.setattr("cvae_train._train.write_gif", _interrupt)
         with pytest.raises(KeyboardInterrupt):
-            train(config, tiny_data, tmp_path / "run", quiet=True)
-    resumed = train(config, tiny_data, tmp_path / "run", resume=True, quiet=True)
+            train(tiny_data, config, tmp_path / "run", quiet=True)
+    resumed = train(tiny_data, config, tmp_path / "run", resume=True, quiet=True)
     assert untimed(resumed.history) == untimed(whole.history)
     assert (tmp_path / "run/weights.npz").read_bytes() == (tmp_path / "whole/weights.npz").read_bytes()
     loop = Loop(config, tiny_data)

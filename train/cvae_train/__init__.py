@@ -1,7 +1,7 @@
 """Train a convolutional variational autoencoder with TensorFlow.
 
     import cvae_train
-    result = cvae_train.train(cvae_train.PRESETS["fast"], cvae_train.load_data())
+    result = cvae_train.train("photos/", minutes=10)
     result.image(epoch=1)
 
 The first use of `train`, `load_run` or `CVAE` imports TensorFlow. A command can therefore print its help and check its
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._config import PRESETS, ModelConfig, TrainConfig, read_config
 from ._data import DataOptions, Dataset, load_data
+from ._recipe import Decision, Speed, TrainingPlan
 from ._run import Callback, Checkpoint, Course, DataInfo, EpochRecord, RunFolder, RunResult, Start, read_history
 from ._tensorflow import import_tensorflow
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ._load import load_run
     from ._loop import DivergedError, WorkerLostError
     from ._model import CVAE, preprocess
+    from ._planning import plan_training
     from ._tensorboard import TensorBoard
     from ._train import train
 
@@ -32,6 +34,7 @@ _NEED_TENSORFLOW = {
     "WorkerLostError": "_loop",
     "evaluate": "_evaluate",
     "load_run": "_load",
+    "plan_training": "_planning",
     "preprocess": "_model",
     "train": "_train",
 }
@@ -45,20 +48,24 @@ __all__ = [
     "DataInfo",
     "DataOptions",
     "Dataset",
+    "Decision",
     "DivergedError",
     "EpochRecord",
     "Evaluation",
     "ModelConfig",
     "RunFolder",
     "RunResult",
+    "Speed",
     "Start",
     "TensorBoard",
     "TrainConfig",
+    "TrainingPlan",
     "WorkerLostError",
     "evaluate",
     "import_tensorflow",
     "load_data",
     "load_run",
+    "plan_training",
     "preprocess",
     "read_config",
     "read_history",

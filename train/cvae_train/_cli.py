@@ -1,6 +1,5 @@
 """The ``cvae-train`` command."""
 
-import dataclasses
 import sys
 from pathlib import Path
 from typing import Any, get_args
@@ -10,7 +9,6 @@ import click
 from cvae_runtime import cli
 
 from ._config import (
-    LIKELIHOOD_OF_LEVELS,
     PRESETS,
     Architecture,
     Binarize,
@@ -18,12 +16,11 @@ from ._config import (
     Likelihood,
     Objective,
     Precision,
-    TrainConfig,
     read_config,
-    residual_filters,
 )
-from ._data import EMBEDDED, DataOptions, load_data
-from ._run import Part, RunFolder, evaluate_command, export_command
+from ._data import EMBEDDED, DataOptions
+from ._prepare import Request, prepare
+from ._run import Part, RunFolder, evaluate_command, export_command, read_data_options
 from ._tensorflow import import_tensorflow
 
 _FRACTION = click.FloatRange(0, 1, min_open=True, max_open=True)
@@ -46,24 +43,12 @@ def _image_size(_context: click.Context, _parameter: click.Parameter, value: str
     return height, width
 
 
-def _likelihood_for_colour(resumed: Path | None) -> Likelihood:
-    """Choose the likelihood for colour images: the resumed run's own, otherwise that of new models."""
-    if resumed is None or not RunFolder(resumed).config.is_file():
-        return LIKELIHOOD_OF_LEVELS
-    found = RunFolder(resumed).read_config()[0].model.likelihood
-    return LIKELIHOOD_OF_LEVELS if found == "bernoulli" else found
-
-
-def _with_model_of(recipe: TrainConfig, run: Path) -> TrainConfig:
-    """Replace the model of a recipe, and the form of the pixels that it needs, with those of a run."""
-    config, _ = RunFolder(run).read_config()
-    return dataclasses.replace(recipe, model=config.model, binarize=config.binarize)
-
-
 _SECTIONS = {
     "Images": ("image_size", "channels", "test_fraction", "skip_bad", "memory_limit"),
     "Run": ("run", "resume", "overwrite", "start_from", "freeze", "seed", "tensorboard", "as_json"),
-    "Recipe (the preset sets the defaults)": (
+    "Recipe (without a preset, its settings follow from the images)": (
+        "minutes",
+        "dry_run",
         "preset",
         "config",
         "epochs",
@@ -86,8 +71,8 @@ _SECTIONS = {
     cls=cli.SectionedCommand,
     sections=_SECTIONS,
     examples=[
-        "cvae-train --preset fast --run my-run",
-        "cvae-train photos/ --image-size 64 --preset fast --run my-run",
+        "cvae-train photos/ --run my-run",
+        "cvae-train photos/ --minutes 10 --run my-run",
     ],
 )
 @click.argument("data", default=EMBEDDED)
@@ -95,7 +80,8 @@ _SECTIONS = {
     "--image-size",
     callback=_image_size,
     metavar="WxH",
-    help="Scale and crop images to this size in pixels: width x height as 64x48, or 64.  [default: their own size]",
+    help="Scale and crop images to this size in pixels: width x height as 64x48, or 64.  [default: their own size if "
+    "all have the same, of at most 128 pixels; otherwise chosen]",
 )
 @click.option(
     "--channels",
@@ -119,8 +105,16 @@ _SECTIONS = {
 @click.option(
     "--preset",
     type=click.Choice(sorted(PRESETS)),
-    help="notebook: the 2018 recipe; fast: its ELBO in minutes; best: a better one in an hour.  [default: notebook]",
+    help="Recipe for MNIST. notebook: of 2018; fast: its ELBO in minutes; best: a better one in an hour.  "
+    "[default: notebook without DATA, otherwise a recipe derived from the images]",
 )
+@click.option(
+    "--minutes",
+    type=float,
+    metavar="M",
+    help="Fit the run to this time: epochs, schedule and, if need be, the network follow from the measured speed.",
+)
+@click.option("--dry-run", is_flag=True, help="Print the plan and the time that it takes, and stop.")
 @click.option(
     "--config", type=click.Path(path_type=Path), help="Read the recipe from a .toml file or a run's config.json."
 )
@@ -203,6 +197,8 @@ def command(
     overwrite: bool,
     tensorboard: bool,
     as_json: bool,
+    minutes: float | None,
+    dry_run: bool,
     quiet: bool,
     verbose: bool,
     **changes: Any,
@@ -212,6 +208,8 @@ def command(
     DATA is a folder of images (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP; nested or not, optionally in train/, val/ and
     test/). It can also be a folder with MNIST's four IDX files, an .npz file with x_train and x_test, an .npy file, or
     TFRecords with encoded images. The default is the embedded MNIST.
+
+    The recipe follows from the images. The command prints each decision with its reason and the option that changes it.
 
     The run folder receives config.json, history.csv, a checkpoint and an image of samples for each epoch. The end of
     the run adds cvae.gif, elbo.png and the weights. After Ctrl-C, --resume continues from the last complete epoch.
@@ -225,43 +223,50 @@ def command(
         raise click.UsageError("--freeze needs --from RUN, whose weights it keeps")
     if run is None and (resume or overwrite):
         raise click.UsageError("--resume and --overwrite need --run DIR")
-    changes = {name: value for name, value in changes.items() if value is not None}
-    images = load_data(
-        data,
-        DataOptions(image_size, None if channels is None else int(channels), test_fraction, skip_bad),
-        memory_limit=None if memory_limit is None else memory_limit << 20,
-        # The disk that holds the run has room; the temporary folder may be in memory.
-        spill=None if run is None else next(folder for folder in run.absolute().parents if folder.is_dir()),
-        quiet=quiet,
+    if minutes is not None and changes["epochs"] is not None:
+        raise click.UsageError("--minutes and --epochs both set the length of the run: give one of them")
+    if dry_run and (resume or tensorboard):
+        raise click.UsageError("--dry-run trains nothing: leave --resume and --tensorboard out")
+    options = DataOptions(image_size, None if channels is None else int(channels), test_fraction, skip_bad)
+    images, plan = prepare(
+        Request(
+            data,
+            PRESETS[preset] if preset is not None else None if config is None else read_config(config),
+            options if config is None else read_data_options(config, options),
+            {name: value for name, value in changes.items() if value is not None},
+            minutes,
+            run,
+            resume=resume,
+            start_from=start_from,
+            model_of_start=config is None,
+            memory_limit=None if memory_limit is None else memory_limit << 20,
+            # The disk that holds the run has room; the temporary folder may be in memory.
+            spill=None if run is None else next(folder for folder in run.absolute().parents if folder.is_dir()),
+            quiet=quiet,
+        )
     )
-    recipe = PRESETS[preset or "notebook"] if config is None else read_config(config)
-    if start_from is not None and config is None:
-        recipe = _with_model_of(recipe, run if resume and run and RunFolder(run).config.is_file() else start_from)
-    if changes.get("likelihood", "bernoulli") != "bernoulli":
-        changes.setdefault("binarize", "none")
-    elif "likelihood" not in changes and images.image_shape[2] == 3 and recipe.model.likelihood == "bernoulli":
-        likelihood = _likelihood_for_colour(run if resume else None)
-        changes = {"binarize": "none"} | changes | {"likelihood": likelihood}
-        if not quiet:
-            print(f"3 channels: --likelihood {likelihood} --binarize none", file=sys.stderr)
-    names = ("architecture", "latent_dim", "filters", "likelihood")
-    shape = {name: changes.pop(name) for name in names if name in changes}
-    if shape.get("architecture") == "residual" != recipe.model.architecture:
-        shape.setdefault("filters", residual_filters(images.image_shape))
-    model = dataclasses.replace(recipe.model, image_shape=images.image_shape, **shape)
-    recipe = dataclasses.replace(recipe, model=model, **changes)
     import_tensorflow(verbose=verbose)
 
-    from ._train import train
+    if dry_run:
+        from ._planning import measured
+
+        plan = measured(images, plan)
+        if as_json:
+            cli.print_json(plan.to_json())
+        else:
+            print("\n".join(plan.lines()))
+        return
+
+    from ._train import train_planned
 
     callbacks = []
     if tensorboard:
         from ._tensorboard import TensorBoard
 
         callbacks.append(TensorBoard(images.test))
-    result = train(
-        recipe,
+    result = train_planned(
         images,
+        plan,
         run,
         resume=resume,
         overwrite=overwrite,
@@ -273,7 +278,7 @@ def command(
     if not quiet:
         for warning in result.warnings:
             print(f"warning: {warning}", file=sys.stderr)
-        bits = recipe.model.bits_per_dimension(result.kept.elbo)
+        bits = result.config.model.bits_per_dimension(result.kept.elbo)
         in_bits = "" if bits is None else f" ({bits:.3f} bits per dimension)"
         elbo = f"test ELBO {result.kept.elbo:.2f} nats per image{in_bits}"
         print(f"{result.path}: {result.describe_epoch()}, {elbo}", file=sys.stderr)

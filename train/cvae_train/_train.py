@@ -16,7 +16,7 @@ from cvae_runtime.files import write_file
 from cvae_runtime.images import read_image, read_npz
 
 from ._config import TrainConfig
-from ._data import Dataset, describe_images, load_data
+from ._data import AS_THEY_ARE, Dataset, ImageSource, describe_images
 from ._load import Source, load_run, read_source
 from ._loop import (
     Cluster,
@@ -33,6 +33,8 @@ from ._loop import (
     take_weights,
 )
 from ._model import CVAE
+from ._prepare import Request, prepare
+from ._recipe import TrainingPlan
 from ._run import (
     COLUMNS,
     SAMPLES,
@@ -56,6 +58,7 @@ from ._run import (
     write_gif,
     write_history,
 )
+from ._speed import Forecast, fit_to_time
 from ._tensorflow import op_determinism
 
 _PARTS: tuple[Part | None, ...] = (None, *get_args(Part))
@@ -64,10 +67,11 @@ _log = logging.getLogger("cvae_train")
 
 
 def train(
-    config: TrainConfig | None = None,
-    data: Dataset | None = None,
+    data: ImageSource | Dataset | None = None,
+    config: TrainConfig | TrainingPlan | None = None,
     run: str | Path | None = None,
     *,
+    minutes: float | None = None,
     resume: bool = False,
     overwrite: bool = False,
     quiet: bool = False,
@@ -78,9 +82,12 @@ def train(
     """Train a model and write config, history, checkpoint, sample images and weights to a run folder.
 
     Args:
-        config: the recipe; default: the 2018 notebook's.
-        data: the images; default: the embedded MNIST.
+        data: the images: a path, arrays, or a `Dataset`, see `load_data`; default: the embedded MNIST.
+        config: the recipe, or a plan of `plan_training`. Default: derived from ``data``; without ``data`` and
+            ``minutes``, the 2018 notebook's.
         run: the run folder; default: ``runs/0001`` or the next free number.
+        minutes: choose the number of epochs, and the parts of the recipe that depend on it, so that the run takes this
+            time. A finished run is continued if ``minutes`` is larger than before.
         resume: continue the run in that folder from its last complete epoch, if there is one. The result equals that of
             an uninterrupted run: towers, threads and precision stay the same, even on fewer cores. On a different kind
             of device this is impossible, and a warning is logged. A finished run is continued if ``config`` has more
@@ -93,21 +100,63 @@ def train(
         callbacks: called at the start and end of the run and after each epoch.
 
     Raises:
-        InputError: data and config do not match, or the folder holds a run with other settings; or no layer of
+        InputError: the images cannot be read, data and config do not match, or the folder holds a run with other settings; or no layer of
             ``start_from`` fits, or one of the frozen part does not.
         TargetExistsError: the folder holds a run, and neither resume nor overwrite is set.
         DivergedError: the loss became infinite or NaN.
         WorkerLostError: another worker of the cluster ended.
     """
-    config = config or TrainConfig()
-    data = data or load_data()
+    planned = config if isinstance(config, TrainingPlan) else None
+    if planned is not None and minutes not in (None, planned.minutes):
+        raise InputError(f"minutes: expected those of the plan, found {minutes:g}; pass them to plan_training")
+    request = Request(
+        data,
+        config.config if isinstance(config, TrainingPlan) else config,
+        AS_THEY_ARE if planned is None else planned.options,
+        minutes=minutes if planned is None else planned.minutes,
+        run=None if run is None else Path(run),
+        resume=resume,
+        start_from=None if start_from is None else Path(start_from),
+        exact=True,
+        quiet=quiet,
+    )
+    images, plan = prepare(request)
+    if planned is not None and plan.speed is None:  # no run to resume
+        plan = planned
+    return train_planned(
+        images,
+        plan,
+        request.run,
+        resume=resume,
+        overwrite=overwrite,
+        quiet=quiet,
+        start_from=start_from,
+        freeze=freeze,
+        callbacks=callbacks,
+    )
+
+
+def train_planned(
+    data: Dataset,
+    plan: TrainingPlan,
+    run: Path | None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    quiet: bool = False,
+    start_from: str | Path | None = None,
+    freeze: Part | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> RunResult:
+    """Train the plan of `prepare`; see `train`."""
+    folder = RunFolder(_next_free(Path("runs")) if run is None else run)
+    config = plan.config
     if data.image_shape != config.model.image_shape:
         raise InputError(
             f"data: expected images of the model's shape {config.model.image_shape}, found {data.image_shape}; "
             f"set ModelConfig.image_shape to the shape of the data"
         )
     lines = describe_images(config, data)
-    folder = RunFolder(Path(run) if run is not None else _next_free(Path("runs")))
     resumed = resume and folder.config.is_file()
     begun = folder.read_plan() if resumed else None
     if freeze is not None and start_from is None and not resumed:
@@ -118,25 +167,39 @@ def train(
     cluster = join_cluster()
     with cluster.detect_lost_workers(), op_determinism(config.deterministic), contextlib.ExitStack() as stack:
         info = DataInfo.of(data)
-        cluster.check_agreement(f"{config} {info.fingerprint} {compute.precision} {freeze}")
         # All workers must divide an epoch into the same chunks, which depend on the number of towers.
         compute = dataclasses.replace(compute, towers=int(cluster.broadcast_number(compute.towers)))
-        plan = Plan(**dataclasses.asdict(compute), replicas=cluster.replicas, workers=cluster.workers)
+        if plan.minutes is not None and cluster.workers > 1:
+            raise InputError(f"minutes: expected one worker, found {cluster.workers}; set the number of epochs instead")
+        if plan.minutes is not None and plan.speed is None:
+            cluster.run_on_chief(lambda: _check_target(folder, resume, overwrite))
+            plan = fit_to_time(plan, data, compute, cluster)
+            config = plan.config
+        cluster.check_agreement(f"{config} {info.fingerprint} {compute.precision} {freeze}")
+        hardware = Plan(**dataclasses.asdict(compute), replicas=cluster.replicas, workers=cluster.workers)
         start, source = _read_start(folder, config, start_from, freeze, resumed=resumed)
         prepared = folder.prepared(
-            config, info, describe_environment(), plan, resume=resume, overwrite=overwrite, start=start, freeze=freeze
+            config,
+            info,
+            describe_environment(),
+            hardware,
+            resume=resume,
+            overwrite=overwrite,
+            start=start,
+            freeze=freeze,
+            recipe=plan.record() if plan.decisions or plan.minutes is not None else None,
         )
         cluster.run_on_chief(lambda: stack.enter_context(prepared))
         if cluster.chief:
             stack.enter_context(_advice_after_interrupt(folder))
         if cluster.broadcast_number(cluster.chief and folder.finished):
             return _finished(folder, config, cluster)
-        if cluster.chief and begun not in (None, plan):
+        if cluster.chief and begun not in (None, hardware):
             _log.warning(
                 "%s was started with %s and continues with %s: its results will differ in rounding from those of an "
                 "uninterrupted run",
                 folder.path,
-                *begun.differences(plan),
+                *begun.differences(hardware),
             )
         # Only variables need the scope; Keras's optimizers must be called outside of it.
         course = _share_course(folder.read_course() if cluster.chief else Course(), cluster)
@@ -155,13 +218,14 @@ def train(
             validation=loop.has_validation,
             quiet=quiet or not cluster.chief,
         ) as progress:
-            for line in (*lines, _describe(compute, cluster)):
+            for line in (*lines, *(() if resumed else plan.lines()), _describe(compute, cluster)):
                 progress.print(line)
             if source is not None:
                 progress.print(source.describe())
             if history and len(history) == course.begun_after:
                 progress.print(f"continues after epoch {len(history)}, until epoch {config.epochs}")
-            _run_epochs(folder, loop, course, history, progress, listeners)
+            forecast = Forecast(plan, progress.print) if plan.derived and not resumed and plan.speed is None else None
+            _run_epochs(folder, loop, course, history, progress, listeners, forecast)
         if cluster.chief:
             _finish(folder, loop, history)
         cluster.broadcast_variables(loop.model.variables)
@@ -183,6 +247,11 @@ def _advice_after_interrupt(folder: RunFolder) -> Iterator[None]:
             command = resume_command(folder)
             error.add_note(resume_advice(folder) if command is None else cli.next_lines([command]))
         raise
+
+
+def _check_target(folder: RunFolder, resume: bool, overwrite: bool) -> None:
+    """Raise before the speed is measured, instead of after it, if the folder cannot be written."""
+    folder.check_target(resume=resume, overwrite=overwrite)
 
 
 def _describe(compute: Compute, cluster: Cluster) -> str:
@@ -277,13 +346,14 @@ def _run_epochs(
     history: list[EpochRecord],
     progress: Progress,
     listeners: Sequence[Callback],
+    forecast: Forecast | None,
 ) -> None:
     """Train until the last epoch or until early stopping; append a record per epoch to ``history``."""
     config = loop.config
     while len(history) < config.epochs and not course.stops_early(history, config.patience):
         epoch = len(history) + 1
         progress.begin_epoch(epoch)
-        history.append(_run_epoch(loop, epoch, progress))
+        history.append(_run_epoch(loop, epoch, progress, forecast))
         if loop.cluster.chief:
             samples = _save_epoch(folder, loop, history)
         progress.end_epoch(history[-1])
@@ -293,9 +363,14 @@ def _run_epochs(
         progress.print(f"stopped early: no better validation ELBO for {config.patience} epochs")
 
 
-def _run_epoch(loop: Loop, epoch: int, progress: Progress) -> EpochRecord:
+def _run_epoch(loop: Loop, epoch: int, progress: Progress, forecast: Forecast | None) -> EpochRecord:
+    def on_images(done: int, elbo: float) -> None:
+        progress.update(done, elbo)
+        if forecast is not None:
+            forecast.update(epoch, done)
+
     start = time.perf_counter()
-    train_elbo = loop.train_epoch(epoch, progress.update)
+    train_elbo = loop.train_epoch(epoch, on_images)
     seconds = time.perf_counter() - start
     with loop.averaged():
         reconstruction, kl = loop.test_elbo(epoch)

@@ -16,7 +16,7 @@ from cvae_train._evaluate.evaluation import aggregate_gap
 
 @pytest.fixture(scope="module")
 def result(tiny_config, tiny_data, tmp_path_factory):
-    return train(tiny_config, tiny_data, tmp_path_factory.mktemp("runs") / "tiny", quiet=True)
+    return train(tiny_data, tiny_config, tmp_path_factory.mktemp("runs") / "tiny", quiet=True)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_the_aggregate_gap_is_a_gaussians_kl():
 
 
 def test_pixels_of_256_levels_have_bits_per_dimension(rgb_config, rgb_data, tmp_path):
-    result = train(rgb_config, rgb_data, tmp_path / "rgb", quiet=True)
+    result = train(rgb_data, rgb_config, tmp_path / "rgb", quiet=True)
     evaluation = evaluate(result.model, rgb_data.test, None, samples=50)
     assert evaluation.elbo == pytest.approx(result.history[-1].elbo, rel=1e-5)
     assert evaluation.bits_per_dimension == pytest.approx(-evaluation.elbo / (8 * 8 * 3 * np.log(2)))

@@ -35,7 +35,7 @@ model = ModelConfig(image_shape=(8, 8, 1), latent_dim=3, filters=(4, 6))
 config = TrainConfig(
     model=model, epochs=3, batch_size=13, learning_rate=1e-2, clip_norm=5.0, ema=0.9, validation_fraction=0.1, seed=5
 )
-result = train(dataclasses.replace(config, **json.loads(sys.argv[2])), data, sys.argv[1], quiet=True)
+result = train(data, dataclasses.replace(config, **json.loads(sys.argv[2])), sys.argv[1], quiet=True)
 digest = hashlib.sha256(b"".join(variable.numpy().tobytes() for variable in result.model.variables)).hexdigest()
 elbos = [[record.elbo, record.train_elbo, record.validation_elbo] for record in result.history]
 print(json.dumps({{"elbos": elbos, "weights": digest}}))

@@ -66,7 +66,7 @@ status = Path("/proc/self/status").read_text()
 used = int(status.split("VmData:")[1].split()[0]) << 10
 limit = used + (350 << 20)
 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-result = train(config, load_data(sys.argv[1], memory_limit=int(sys.argv[2])), sys.argv[3], quiet=True)
+result = train(load_data(sys.argv[1], memory_limit=int(sys.argv[2])), config, sys.argv[3], quiet=True)
 print(result.history[0].elbo > result.history[0].train_elbo)
 """
 

@@ -21,7 +21,7 @@ class Recorder(Callback):
 
 def test_the_methods_of_a_callback_are_called(tiny_config, tiny_data, tmp_path):
     recorder = Recorder()
-    result = train(tiny_config, tiny_data, tmp_path / "run", quiet=True, callbacks=[recorder, Callback()])
+    result = train(tiny_data, tiny_config, tmp_path / "run", quiet=True, callbacks=[recorder, Callback()])
     begin, *epochs, end = recorder.told
     assert begin == ("begin", RunFolder(tmp_path / "run"), tiny_config, [])
     assert [(kind, record) for kind, record, _ in epochs] == [("epoch", record) for record in result.history]
@@ -38,9 +38,9 @@ def test_a_callback_that_fails_ends_the_run_after_a_whole_epoch(tiny_config, tin
             raise OSError("no connection")
 
     with pytest.raises(OSError, match="no connection"):
-        train(tiny_config, tiny_data, tmp_path / "run", quiet=True, callbacks=[Failing()])
+        train(tiny_data, tiny_config, tmp_path / "run", quiet=True, callbacks=[Failing()])
     assert len(read_history(tmp_path / "run/history.csv")) == 1
     recorder = Recorder()
-    result = train(tiny_config, tiny_data, tmp_path / "run", resume=True, quiet=True, callbacks=[recorder])
+    result = train(tiny_data, tiny_config, tmp_path / "run", resume=True, quiet=True, callbacks=[recorder])
     assert recorder.told[0][3] == result.history[:1]
     assert [told[1].epoch for told in recorder.told[1:-1]] == [2, 3]

@@ -80,13 +80,13 @@ def test_a_resumed_run_that_cannot_compute_alike_says_so(
 ):
     config, folder = replaced(epochs=1), RunFolder(tmp_path / "run")
     monkeypatch.setattr("cvae_train._train._finish", lambda *_: None)
-    train(config, tiny_data, folder.path, quiet=True)
+    train(tiny_data, config, folder.path, quiet=True)
     fields = json.loads(folder.config.read_text())
     threads = fields["compute"]["threads"]
     fields["compute"] |= changes
     folder.config.write_text(json.dumps(fields))
     caplog.clear()
-    train(config, tiny_data, folder.path, resume=True, quiet=True)
+    train(tiny_data, config, folder.path, resume=True, quiet=True)
     (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert said == (
         f"{folder.path} was started with {then} and continues with {now.format(threads=threads)}: "
@@ -98,7 +98,7 @@ def test_a_run_that_computes_alike_says_nothing(replaced, tiny_data, tmp_path, m
     config, path = replaced(epochs=1), tmp_path / "run"
     monkeypatch.setattr("cvae_train._train._finish", lambda *_: None)
     for _ in range(2):
-        train(config, tiny_data, path, resume=True, quiet=True)
+        train(tiny_data, config, path, resume=True, quiet=True)
     assert [record.getMessage() for record in caplog.records if record.name == "cvae_train"] == []
 
 

@@ -1,10 +1,10 @@
 """Data sets: sources of images, reading and splitting them, and storage of the pixels."""
 
 from .dataset import Dataset, fingerprint_of, load_data, load_test
-from .holdout import held_out
-from .look import DataLook, look_at
+from .holdout import held_out, held_out_count
+from .look import DataLook, look_at, look_at_dataset
 from .options import AS_THEY_ARE, DataOptions
-from .sources import EMBEDDED
+from .sources import EMBEDDED, ImageSource
 from .summary import describe_images
 
 __all__ = [
@@ -13,10 +13,13 @@ __all__ = [
     "DataLook",
     "DataOptions",
     "Dataset",
+    "ImageSource",
     "describe_images",
     "fingerprint_of",
     "held_out",
+    "held_out_count",
     "load_data",
     "load_test",
     "look_at",
+    "look_at_dataset",
 ]

@@ -14,7 +14,7 @@ from cvae_runtime.images import as_images, spans
 
 from .options import AS_THEY_ARE, DataOptions, Shape
 from .pixel_store import PixelStore
-from .sources import EMBEDDED, open_source
+from .sources import EMBEDDED, MEMORY, ImageSource, open_source
 from .splits import Split, report_unreadable
 
 
@@ -33,7 +33,7 @@ class Dataset:
 
     train: NDArray[np.uint8]
     test: NDArray[np.uint8]
-    source: str = "memory"
+    source: str = MEMORY
     options: DataOptions = AS_THEY_ARE
     validation: NDArray[np.uint8] | None = None
     notes: tuple[str, ...] = ()
@@ -78,7 +78,7 @@ def fingerprint_of(*arrays: NDArray[np.uint8]) -> str:
 
 
 def load_data(
-    source: str | Path = EMBEDDED,
+    source: ImageSource = EMBEDDED,
     options: DataOptions = AS_THEY_ARE,
     *,
     memory_limit: int | None = None,
@@ -88,7 +88,8 @@ def load_data(
     """Load images.
 
     Args:
-        source: "mnist" for the embedded set, which is already binary, or a path. The content of the files decides which
+        source: "mnist" for the embedded set, which is already binary; an array of images, of which some are held out;
+            a tuple of a training and a test array (see `as_images`); or a path. The content of the files decides which
             kind it is.
 
             * A folder with MNIST's four IDX files, plain or compressed by gzip, or one IDX file of images.

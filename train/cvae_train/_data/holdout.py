@@ -26,7 +26,12 @@ def held_out(keys: Sequence[str], fraction: float) -> NDArray[np.bool_]:
         raise InputError(f"expected at least two images, one to train on and one to hold out, found {len(keys)}")
     # Python represents bytes of file names that are not valid UTF-8 as surrogates.
     digests = [hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest() for key in keys]
-    count = min(max(1, round(len(keys) * fraction)), len(keys) - 1)
+    count = held_out_count(len(keys), fraction)
     chosen = np.zeros(len(keys), np.bool_)
     chosen[sorted(range(len(keys)), key=digests.__getitem__)[:count]] = True
     return chosen
+
+
+def held_out_count(count: int, fraction: float) -> int:
+    """Number of images that `held_out` chooses of ``count``."""
+    return min(max(1, round(count * fraction)), count - 1)

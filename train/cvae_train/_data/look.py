@@ -2,16 +2,16 @@
 
 import dataclasses
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cvae_runtime import InputError
 
+from .dataset import Dataset
 from .options import AS_THEY_ARE, DataOptions
-from .sources import open_source
-from .splits import report_unreadable
+from .sources import ImageSource, open_source
+from .splits import ArraySplit, Source, report_unreadable
 
 _SAMPLE_IMAGES = 500  # for the histogram; evenly spaced
 _NEAR = 32  # levels from black or white
@@ -57,7 +57,7 @@ class DataLook:
     notes: tuple[str, ...] = ()
 
 
-def look_at(source: str | Path, options: DataOptions = AS_THEY_ARE, *, quiet: bool = False) -> DataLook:
+def look_at(source: ImageSource, options: DataOptions = AS_THEY_ARE, *, quiet: bool = False) -> DataLook:
     """Describe the images of a source.
 
     Reads the header of every image, and decodes a sample. If files store colour but the sample is grey, it decodes
@@ -71,9 +71,20 @@ def look_at(source: str | Path, options: DataOptions = AS_THEY_ARE, *, quiet: bo
     Raises:
         InputError: as `load_data`, but images may have several sizes.
     """
-    name, found = open_source(source, options, quiet)
+    return _look(*open_source(source, options, quiet), skip_bad=options.skip_bad)
+
+
+def look_at_dataset(data: Dataset) -> DataLook:
+    """Describe the images of a data set in memory."""
+    train, test, *validation = (ArraySplit(images, data.source) for images in data.splits)
+    source = Source(train, test, validation[0] if validation else None, data.notes)
+    return _look(data.source, source, skip_bad=data.options.skip_bad)
+
+
+def _look(name: str, found: Source, *, skip_bad: bool) -> DataLook:
     counts = [split.shapes() for split in found.splits]
-    report_unreadable(found.splits, options.skip_bad, name)
+    if not skip_bad or not any(counts):  # the images that are left out are logged when they are loaded
+        report_unreadable(found.splits, skip_bad, name)
     shapes = sum(counts, Counter())
     if not shapes:
         raise InputError(f"{name}: expected at least one image, found none")
@@ -87,7 +98,7 @@ def look_at(source: str | Path, options: DataOptions = AS_THEY_ARE, *, quiet: bo
         histogram += np.bincount(image.reshape(-1), minlength=256)
         coloured = coloured or not _is_grey(image)
     if not histogram.any():
-        report_unreadable(found.splits, options.skip_bad, name)  # raises, since nothing could be decoded
+        report_unreadable(found.splits, skip_bad, name)  # raises, since nothing could be decoded
     near_black, near_white = (
         float(values.sum() / histogram.sum()) for values in (histogram[:_NEAR], histogram[-_NEAR:])
     )

@@ -47,6 +47,10 @@ class DataOptions:
         size = fields.get("image_size")
         return cls(**{**fields, "image_size": None if size is None else tuple(size)})
 
+    def set_fields(self) -> dict[str, Any]:
+        """Return the options that differ from the defaults, by name."""
+        return {name: value for name, value in vars(self).items() if value not in (None, False)}
+
     def shape_of(self, found: Mapping[Shape, int], source: str) -> Shape:
         """Choose the shape (H, W, C) that all images are converted to.
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from cvae_runtime import InputError
@@ -35,13 +36,17 @@ from .splits import (
 from .tfrecord import tfrecords
 
 EMBEDDED = "mnist"
+MEMORY = "memory"  # name of arrays as a source
+
+ImageSource = str | Path | NDArray[Any] | tuple[NDArray[Any], NDArray[Any]]
+"""A path, or "mnist"; one array of images, or a training and a test array; see `load_data`."""
 
 _SPLITS: tuple[SplitName, ...] = ("train", "test", "validation")
 _IDX_IMAGES = ("IDX3", "gzip of IDX3")
 _IDX_NAMES = ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte")
 
 
-def open_source(source: str | Path, options: DataOptions, quiet: bool) -> tuple[str, Source]:
+def open_source(source: ImageSource, options: DataOptions, quiet: bool) -> tuple[str, Source]:
     """Recognize a source without reading its images.
 
     Returns:
@@ -50,6 +55,11 @@ def open_source(source: str | Path, options: DataOptions, quiet: bool) -> tuple[
     Raises:
         InputError: the source is missing, of an unknown kind, or damaged.
     """
+    if isinstance(source, np.ndarray):
+        return MEMORY, _split_array(source, options, Path(MEMORY))
+    if isinstance(source, tuple):
+        train, test = source
+        return MEMORY, source_with_splits(_arrays(MEMORY, {"train": train, "test": test}), options, MEMORY)
     if source == EMBEDDED:
         mnist = load_mnist()
         return EMBEDDED, source_with_splits(

@@ -159,6 +159,31 @@ class Loop:
         """Whether there is a validation set."""
         return self._validation is not None
 
+    def time_steps(self, seconds: float) -> tuple[float, float]:
+        """Train for some seconds to measure the speed; afterwards the weights are of no use.
+
+        Returns:
+            Seconds of the first steps, which compile the functions, and seconds of each later step.
+        """
+        compiled: set[int] = set()
+        compiling, total, steps, first = 0.0, 0.0, 0, self.steps_per_epoch
+        while total < seconds:
+            if first == self.steps_per_epoch:
+                order = self._shuffle(self._constant(1))
+                images, first = self._open(self._train_feed, order, self.config.batch_size), 0
+            last, towers = self._next_chunk(first)
+            start = time.perf_counter()
+            self._train_steps(images, *map(self._constant, (1, first, last)), towers).numpy()
+            took = self.cluster.broadcast_number(time.perf_counter() - start)
+            if towers in compiled:
+                total, steps = total + took, steps + last - first
+                self._adapt_chunk(last - first, took)
+            else:
+                compiled.add(towers)
+                compiling += took
+            first = last
+        return compiling, total / steps
+
     def averaged(self) -> AbstractContextManager[None]:
         """Give the model its averaged weights within the block, if there are any; see `TrainConfig.ema`."""
         return averaged(self.optimizer, self.trained)

@@ -4,7 +4,7 @@ from .callbacks import Callback
 from .check_run import resume_advice
 from .course import Checkpoint, Course, Part, Start
 from .drawing import draw
-from .folder import EPOCHS, DataInfo, RunFolder, write_json
+from .folder import EPOCHS, DataInfo, RunFolder, read_data_options, write_json
 from .history import (
     COLLAPSE_REMEDY,
     COLUMNS,
@@ -43,6 +43,7 @@ __all__ = [
     "gif_epochs",
     "history_of",
     "history_table",
+    "read_data_options",
     "read_history",
     "resume_advice",
     "resume_command",

@@ -175,6 +175,14 @@ class RunFolder:
         fields = self._read_fields()
         return Plan.from_json(fields["compute"], str(self.config)) if isinstance(fields.get("compute"), dict) else None
 
+    def read_recipe(self) -> dict[str, Any] | None:
+        """Read the reasons of a derived or timed recipe, see `TrainingPlan.record`; None if the run has none.
+
+        Raises:
+            InputError: the folder is not a run, or another version wrote its config.json.
+        """
+        return self._read_fields().get("recipe")
+
     def read_course(self) -> Course:
         """Read the course of the run.
 
@@ -237,26 +245,12 @@ class RunFolder:
             f"found fingerprint {found}; pass the right ones with --data"
         )
 
-    @contextmanager
-    def prepared(
-        self,
-        config: TrainConfig,
-        data: DataInfo,
-        environment: Mapping[str, Any],
-        plan: Plan,
-        *,
-        resume: bool,
-        overwrite: bool,
-        start: Start | None = None,
-        freeze: Part | None = None,
-    ) -> Iterator[None]:
-        """Create, replace, resume or continue the run folder, and lock it within the block.
+    def check_target(self, *, resume: bool, overwrite: bool) -> bool:
+        """Whether the folder holds a run, which is to be resumed or replaced.
 
         Raises:
-            TargetExistsError: the folder is a run, and neither resume nor overwrite is set; or overwrite is set, and
-                the folder also holds other files.
-            InputError: the folder is neither empty nor a run, or is a run with other settings, or another process has
-                locked it.
+            TargetExistsError: as `prepared`.
+            InputError: the folder is neither empty nor a run.
         """
         taken = self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir()))
         if taken and not self.config.is_file():
@@ -269,6 +263,33 @@ class RunFolder:
             raise TargetExistsError(
                 f"{self.path} already holds a run; pass --resume to continue it or --overwrite to start again"
             )
+        return taken
+
+    @contextmanager
+    def prepared(
+        self,
+        config: TrainConfig,
+        data: DataInfo,
+        environment: Mapping[str, Any],
+        plan: Plan,
+        *,
+        resume: bool,
+        overwrite: bool,
+        start: Start | None = None,
+        freeze: Part | None = None,
+        recipe: Mapping[str, Any] | None = None,
+    ) -> Iterator[None]:
+        """Create, replace, resume or continue the run folder, and lock it within the block.
+
+        ``recipe`` is what `read_recipe` returns later.
+
+        Raises:
+            TargetExistsError: the folder is a run, and neither resume nor overwrite is set; or overwrite is set, and
+                the folder also holds other files.
+            InputError: the folder is neither empty nor a run, or is a run with other settings, or another process has
+                locked it.
+        """
+        taken = self.check_target(resume=resume, overwrite=overwrite)
         with ExitStack() as stack:
             if taken:
                 stack.enter_context(lock_directory(self.path))
@@ -277,10 +298,11 @@ class RunFolder:
                 self._check_same(dataclasses.replace(config, epochs=more) if more else config, data)
                 remove_temporary(self.path, is_file_of_run)
                 if more:
-                    self._continue(config)
+                    self._continue(config, recipe)
             else:
                 written = {"config": config.to_json(), "data": dataclasses.asdict(data)}
                 written |= {"compute": dataclasses.asdict(plan), **Course(start=start, freeze=freeze).to_json()}
+                written |= _recorded(recipe)
                 self._begin(written, environment, stack, overwrite=taken)
             yield
 
@@ -302,7 +324,7 @@ class RunFolder:
         epochs = self.read_config()[0].epochs
         return epochs if self.finished and config.epochs > epochs else 0
 
-    def _continue(self, config: TrainConfig) -> None:
+    def _continue(self, config: TrainConfig, recipe: Mapping[str, Any] | None) -> None:
         """Record that the finished run is continued to the epochs of ``config``."""
         if not self.checkpoint.is_file():
             raise InputError(
@@ -313,7 +335,8 @@ class RunFolder:
         if course.kept_epoch(history) < len(history) and not self.best.is_file():  # an older version renamed it
             write_file(self.best, self.weights.read_bytes())
         course = dataclasses.replace(course, continued_after=(*course.continued_after, len(history)))
-        write_json(self.config, {**self._read_fields(), "config": config.to_json(), **course.to_json()})
+        fields = {**self._read_fields(), "config": config.to_json(), **course.to_json(), **_recorded(recipe)}
+        write_json(self.config, fields)
 
     def _check_same(self, config: TrainConfig, data: DataInfo) -> None:
         old, new = _settings(*self.read_config()), _settings(config, data)
@@ -323,6 +346,25 @@ class RunFolder:
                 f"{self.path} was started with other settings; repeat them, or choose another folder:\n"
                 + "\n".join(differences)
             )
+
+
+def read_data_options(path: Path, given: DataOptions) -> DataOptions:
+    """Return how the images of a run are read, given its ``config.json``, with the options in ``given`` replaced.
+
+    Other files, such as recipes in TOML, have no such options.
+    """
+    if path.suffix == ".toml":
+        return given
+    try:
+        fields = parse_json(path.read_text())
+        recorded = DataOptions.from_json(fields["data"]["options"])
+    except (AttributeError, KeyError, TypeError, OSError, ValueError):
+        return given
+    return dataclasses.replace(recorded, **given.set_fields())
+
+
+def _recorded(recipe: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {} if recipe is None else {"recipe": recipe}
 
 
 def _epochs_of(weights: Path) -> int:

@@ -11,6 +11,7 @@ from cvae_runtime import cli
 from ._config import (
     PRESETS,
     Architecture,
+    Augment,
     Binarize,
     Decay,
     Likelihood,
@@ -58,6 +59,7 @@ _SECTIONS = {
         "decay",
         "clip_norm",
         "ema",
+        "augment",
         "validation_fraction",
         "patience",
         "precision",
@@ -127,6 +129,11 @@ _SECTIONS = {
 )
 @click.option("--clip-norm", type=float, help="Clip gradients to this global norm.")
 @click.option("--ema", type=float, help="Keep a moving average of the weights with this decay per step; 0 to turn off.")
+@click.option(
+    "--augment",
+    type=click.Choice(get_args(Augment)),
+    help="Transform training images at random: mirror them, also flip them upside down, also turn them by 90 degrees.",
+)
 @click.option("--objective", type=click.Choice(get_args(Objective)), help="Objective to maximize.")
 @click.option("--samples", type=int, help="Draws of the latent per image, for iwae and dreg.")
 @click.option("--beta", type=float, help="Weight of the KL, for elbo, analytic-kl and stl.")

@@ -18,6 +18,7 @@ Objective = Literal["elbo", "analytic-kl", "stl", "iwae", "dreg"]
 Decay = Literal["constant", "cosine"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Architecture = Literal["notebook", "residual"]
+Augment = Literal["none", "mirror", "mirror-flip", "dihedral"]
 
 KERNEL = 3
 STRIDE = 2
@@ -146,6 +147,9 @@ class TrainConfig:
         epsilon: of Adam, added to the root of the second moment; 1e-8 is TensorFlow 1.x's.
         seed: unsigned 64-bit integer that initial weights, shuffles and noise derive from.
         binarize: "static" thresholds pixels at 0.5 of the range; "none" keeps grey values.
+        augment: transform each training image at random, differently in every epoch: "mirror": left to right;
+            "mirror-flip": also upside down; "dihedral": also by quarter turns, for square images. Validation and test
+            images stay as they are.
         objective: objective to maximize; `_model.objectives` defines them.
         samples: k, draws of q(z|x) per image; must be 1 except for "iwae" and "dreg".
         beta: weight of the KL (Higgins et al., "beta-VAE", 2017), for "elbo", "analytic-kl" and "stl".
@@ -178,6 +182,7 @@ class TrainConfig:
     precision: Precision = "float32"
     seed: int = 0
     binarize: Binarize = "static"
+    augment: Augment = "none"
     validation_fraction: float = 0.0
     patience: int = 0
     deterministic: bool = True
@@ -197,7 +202,13 @@ class TrainConfig:
         for name in ("ema", "validation_fraction"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise InputError(f"{name} must be at least 0 and below 1; found {getattr(self, name)}")
-        choices = {"binarize": Binarize, "objective": Objective, "decay": Decay, "precision": Precision}
+        choices = {
+            "augment": Augment,
+            "binarize": Binarize,
+            "objective": Objective,
+            "decay": Decay,
+            "precision": Precision,
+        }
         for name, choice in choices.items():
             if getattr(self, name) not in get_args(choice):
                 raise InputError(f"{name} must be one of {get_args(choice)}; found {getattr(self, name)!r}")
@@ -205,6 +216,11 @@ class TrainConfig:
             raise InputError(
                 f"the likelihood {self.model.likelihood} expects pixels of 256 levels, found binarize "
                 f"{self.binarize!r}; set it to 'none'"
+            )
+        height, width, _ = self.model.image_shape
+        if self.augment == "dihedral" and height != width:
+            raise InputError(
+                f"augment dihedral expects square images, found {width}x{height} pixels; set it to 'mirror-flip'"
             )
         self._check_objective()
         check_seed(self.seed)

@@ -149,6 +149,33 @@ def test_the_gradient_of_256_levels_is_the_slope(rng, likelihood):
         assert gradient[index] == pytest.approx(slope, rel=1e-3, abs=1e-4)
 
 
+def test_the_gradient_of_a_mixture_in_colour_is_that_of_its_formula(rng):
+    x = tf.constant(targets_of(rng.integers(0, 256, (3, 4, 5, 3), np.uint8), None))
+    output = tf.constant(floats(rng, 3, 4, 5, 9 * COMPONENTS))
+    weights = tf.constant([1.0, -2.0, 0.5])  # of images
+
+    def plain(output):
+        parts = [
+            tf.reshape(part, [3, 4, 5, 3, COMPONENTS]) for part in tf.split(tf.cast(output, tf.float64), 3, axis=-1)
+        ]
+        level = tf.cast(x, tf.float64)[..., tf.newaxis]
+        a, b = ((level + end / 510 - parts[0]) / tf.exp(tf.minimum(parts[1], 2.0)) for end in (-1, 1))
+        p = tf.where(level == 1.0, 1.0, tf.sigmoid(b)) - tf.where(level == 0.0, 0.0, tf.sigmoid(a))
+        return tf.reduce_sum(tf.math.log(tf.reduce_sum(tf.nn.softmax(parts[2]) * p, axis=-1)), axis=[1, 2, 3])
+
+    def gradient(function):
+        with tf.GradientTape() as tape:
+            tape.watch(output)
+            value = tf.cast(function(output), tf.float32)
+            total = tf.reduce_sum(value * weights)
+        return value, tape.gradient(total, output)
+
+    for found, expected in zip(
+        gradient(lambda output: log_likelihood(x, output, MIXTURE)), gradient(plain), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
 def test_log_normal_is_the_gaussian_density(rng):
     z, mean, logvar = floats(rng, 4, 3), floats(rng, 4, 3), floats(rng, 4, 3)
     deviation = np.exp(logvar.astype(np.float64) / 2)

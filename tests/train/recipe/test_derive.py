@@ -13,7 +13,7 @@ from cvae_train._data import DataLook
 from cvae_train._recipe import Speed, derive, fit_to_minutes, more_epochs, too_slow, with_smaller_network
 from cvae_train._recipe.table import FEWEST_FILTERS, MOST_TIMED_EPOCHS
 
-COLOUR = DataLook("/photos", 576, 64, None, (((64, 64), 640),), 3, False, False, 0.1, 0.1, 0, 255)
+COLOUR = DataLook("/photos", 576, 64, None, (((64, 64), 640),), 3, False, False, 0.1, 0.1, 0, 255, "dihedral")
 GREY = dataclasses.replace(COLOUR, channels=1, grey=True)
 GLYPHS = dataclasses.replace(GREY, black_and_white=True, near_black=0.8, near_white=0.1, sizes=(((28, 28), 640),))
 
@@ -37,6 +37,7 @@ def looks(draw):
         0.4,
         0,
         255,
+        draw(st.sampled_from(["none", "mirror", "mirror-flip", "dihedral"])),
     )
 
 
@@ -105,6 +106,7 @@ def test_what_is_decided_for_small_colour_pictures():
         objective="analytic-kl",
         precision="auto",
         binarize="none",
+        augment="dihedral",
         validation_fraction=0.1,
         patience=30,
     )
@@ -117,6 +119,7 @@ def test_what_is_decided_for_small_colour_pictures():
         "  --architecture residual     nothing wide at full size",
         "  --filters 16,32,64          at 1/2 ... 1/8 of the side",
         "  --latent-dim 64             unused ones cost little",
+        "  --augment dihedral          more images: such copies look like the others",
         "  --validation-fraction 0.1   to keep the weights of the best epoch",
         "  --batch-size 16             for 518 images",
         "  --learning-rate 0.002       highest, for batches of 16; cosine decay to 0",
@@ -177,6 +180,22 @@ def test_grey_images_in_rgb_files_become_grey():
 def test_likelihoods(look, settings, likelihood, binarize):
     config = derive(look, DataOptions(), settings).config
     assert (config.model.likelihood, config.binarize) == (likelihood, binarize)
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "augment", "reason"),
+    [
+        ({"symmetry": "mirror"}, DataOptions(), "mirror", "more images: such copies look like the others"),
+        ({"symmetry": "none"}, DataOptions(), "none", "mirrored images differ"),
+        ({"symmetry": "none", "train": 49}, DataOptions(), "none", "too few images to see a symmetry"),
+        ({"train": 10_000}, DataOptions(), "none", "10,000 images are enough"),
+        ({}, DataOptions(image_size=(32, 48)), "mirror-flip", "more images: such copies look like the others"),
+    ],
+)
+def test_symmetric_copies_of_few_images(changes, options, augment, reason):
+    plan = derive(dataclasses.replace(COLOUR, **changes), options, {})
+    assert plan.config.augment == augment
+    assert f"  --augment {augment:<17} {reason}" in plan.lines()
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,12 @@ from .look import DataLook, look_at, look_at_dataset
 from .options import AS_THEY_ARE, DataOptions
 from .sources import EMBEDDED, ImageSource
 from .summary import describe_images
+from .symmetry import LEAST_IMAGES
 
 __all__ = [
     "AS_THEY_ARE",
     "EMBEDDED",
+    "LEAST_IMAGES",
     "DataLook",
     "DataOptions",
     "Dataset",

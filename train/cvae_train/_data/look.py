@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 
 from cvae_runtime import InputError
 
+from .._config import Augment
 from .dataset import Dataset
 from .options import AS_THEY_ARE, DataOptions
 from .sources import ImageSource, open_source
 from .splits import ArraySplit, Source, report_unreadable
+from .symmetry import symmetry_of
 
 _SAMPLE_IMAGES = 500  # for the histogram; evenly spaced
 _NEAR = 32  # levels from black or white
@@ -35,10 +37,11 @@ class DataLook:
         near_black, near_white: share of the values below 32, and of those above 223.
         low, high: lowest and highest value, 0 to 255. Arrays of 0 and 1 have a high of 1; 12-bit values in files of 16
             bits have a high of at most 16.
+        symmetry: the transformations after which a classifier cannot tell the images from others of the set.
         classes: name and number of images of each class folder; see `Source`.
         notes: as `Dataset.notes`.
 
-    All figures of values are those of up to 500 evenly spaced training images. ``grey`` looks at every image.
+    All figures of values, and the symmetry, are those of up to 500 evenly spaced training images. ``grey`` looks at every image.
     """
 
     source: str
@@ -53,6 +56,7 @@ class DataLook:
     near_white: float
     low: int
     high: int
+    symmetry: Augment = "none"
     classes: tuple[tuple[str, int], ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -119,6 +123,7 @@ def _look(name: str, found: Source, *, skip_bad: bool) -> DataLook:
         near_white=near_white,
         low=low,
         high=high,
+        symmetry=symmetry_of(found.train.images(_SAMPLE_IMAGES)),
         classes=found.classes,
         notes=tuple(found.notes),
     )

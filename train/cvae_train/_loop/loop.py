@@ -24,6 +24,7 @@ from .._config import TrainConfig
 from .._data import Dataset, held_out
 from .._model import CVAE, Draws, elbo, gaussian_kl, log_likelihood, preprocess, surrogates
 from .._run import Part
+from .augment import augmented
 from .cluster import Cluster
 from .compute import Compute, computing_in
 from .feed import Feed, feed
@@ -34,7 +35,7 @@ TEST_BATCH = 500
 TEST_CHUNK = 10_000  # images; about a second of the default model
 
 _PLAIN = Compute()
-_SHUFFLE, _NOISE = 0, 1  # tags of independent random streams
+_SHUFFLE, _NOISE, _AUGMENT = 0, 1, 2  # tags of independent random streams
 
 # Without AutoGraph, which does not support Python 3.13; loops are written as tf.while_loop instead.
 _compiled = tf.function(autograph=False)
@@ -271,6 +272,9 @@ class Loop:
         count = tf.minimum(self.config.batch_size, self.train_count - first)
         here, stop = self.cluster.local_share(count)
         images = self._train_feed.take(opened, first + here, first + stop)
+        if self.config.augment != "none":
+            bits = tf.random.stateless_uniform((count, 3), self._seed(_AUGMENT, epoch, step), 0, 2, tf.int32)
+            images = augmented(images, self.config.augment, bits[here:stop])
         shape = (self.config.samples, count, self.config.model.latent_dim)
         noise = tf.random.stateless_normal(shape, self._seed(_NOISE, epoch, step))[:, here:stop]
         beta = self._beta(epoch, step)

@@ -9,6 +9,7 @@ import math
 import tensorflow as tf
 
 from .._config import COMPONENTS, Likelihood
+from .mixture import mixture_log_likelihood
 
 # PixelCNN++'s lower bound of -7, for half its pixel range (there -1 to 1). The interval of a level is then 8.6 times as
 # wide as the scale, so a pixel without uncertainty costs 0.03 nats.
@@ -84,10 +85,7 @@ def log_likelihood(x: tf.Tensor, output: tf.Tensor, likelihood: Likelihood) -> t
     if likelihood == "discretized-logistic":
         parameters = pixel_parameters(output, likelihood)
         return tf.reduce_sum(_log_level(x, parameters["probs"], parameters["log_scale"]), axis=[1, 2, 3])
-    components = _components(output)
-    log_p = _log_level(x[..., tf.newaxis], components["location"], components["log_scale"])
-    log_p += tf.nn.log_softmax(components["mixture_logits"])
-    return tf.reduce_sum(tf.reduce_logsumexp(log_p, axis=-1), axis=[1, 2, 3])
+    return mixture_log_likelihood(x, output, MIXTURE_LOG_SCALES)
 
 
 def _log_level(x: tf.Tensor, m: tf.Tensor, log_scale: tf.Tensor) -> tf.Tensor:

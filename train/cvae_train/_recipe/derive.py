@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .._config import LIKELIHOOD_OF_LEVELS, ModelConfig, TrainConfig, residual_filters
-from .._data import DataLook, DataOptions, held_out_count
+from .._config import LIKELIHOOD_OF_LEVELS, Augment, ModelConfig, TrainConfig, residual_filters
+from .._data import LEAST_IMAGES, DataLook, DataOptions, held_out_count
 from . import table
 from .plan import Decision, TrainingPlan
 
@@ -40,6 +40,7 @@ def derive(
     shape = (*size, channels)
     likelihood, binarize = _likelihood(decisions, look, shape)
     model = _network(decisions, shape, likelihood)
+    augment = decisions.take("augment", *_augment(look, shape))
     train, held = _validation(decisions, look)
     batch = decisions.take("batch_size", *_batch_size(train))
     rate, why = _learning_rate(batch)
@@ -62,6 +63,7 @@ def derive(
             **defaults,
             **{name: value for name, value in given.items() if name not in _MODEL},
             "binarize": binarize,
+            "augment": augment,
             "batch_size": batch,
             "learning_rate": rate,
             "epochs": epochs,
@@ -186,6 +188,15 @@ def _network(decisions: _Decisions, shape: Shape, likelihood: Any) -> ModelConfi
     why = "unused ones cost little" if latents == table.LATENT_DIM else f"{height * width * channels:,} values an image"
     latents = decisions.take("latent_dim", latents, why)
     return ModelConfig(shape, latents, filters, likelihood, architecture)
+
+
+def _augment(look: DataLook, shape: Shape) -> tuple[Augment, str]:
+    if look.train >= table.AUGMENT_BELOW:
+        return "none", f"{look.train:,} images are enough"
+    if look.symmetry == "none":
+        return "none", "mirrored images differ" if look.train >= LEAST_IMAGES else "too few images to see a symmetry"
+    symmetry: Augment = "mirror-flip" if look.symmetry == "dihedral" and shape[0] != shape[1] else look.symmetry
+    return symmetry, "more images: such copies look like the others"
 
 
 def _validation(decisions: _Decisions, look: DataLook) -> tuple[int, int]:

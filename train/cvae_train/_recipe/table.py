@@ -10,6 +10,8 @@ from .._config import Architecture, Objective, Precision
 SIDES = (28, 32, 48, 64, 96, 128)  # sides that images of mixed sizes are scaled to, in pixels
 LARGEST_SIDE = SIDES[-1]
 
+AUGMENT_BELOW = 10_000  # training images
+
 # Network
 ARCHITECTURE: Architecture = "residual"
 WIDER_BELOW = 48  # pixels; smaller images get twice as many filters, since these cost little there

@@ -37,7 +37,7 @@ class DataLook:
         near_black, near_white: share of the values below 32, and of those above 223.
         low, high: lowest and highest value, 0 to 255. Arrays of 0 and 1 have a high of 1; 12-bit values in files of 16
             bits have a high of at most 16.
-        symmetry: the transformations after which a classifier cannot tell the images from others of the set.
+        symmetry: the transformations whose results a classifier cannot distinguish from the images.
         classes: name and number of images of each class folder; see `Source`.
         notes: as `Dataset.notes`.
 

@@ -1,6 +1,6 @@
 """Symmetries of a set of images: whether mirrored, upside-down and turned images could belong to it.
 
-A classifier is trained to tell the images from their transformed copies (Lopez-Paz and Oquab, "Revisiting classifier
+A classifier is trained to distinguish the images from their transformed copies (Lopez-Paz and Oquab, "Revisiting classifier
 two-sample tests", 2017). If it does no better than chance on images that it was not trained on, the transformation is a
 symmetry of the set. Faces have the first of them, digits have none, and pictures of things from above have all.
 """
@@ -72,7 +72,7 @@ def _features(image: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def _are_alike(originals: NDArray[np.float64], copies: NDArray[np.float64]) -> bool:
-    """Whether a linear classifier tells an image from its copy, by features (N, F), no more often than by chance."""
+    """Whether a linear classifier distinguishes images from copies, by features (N, F), no better than by chance."""
     # The classifier is sign(w (f(x) - f(Tx))). Under the symmetry both signs are equally probable.
     differences = originals - copies
     scale = np.sqrt(np.mean(differences**2, axis=0))

@@ -1,8 +1,9 @@
 """Symmetries of a set of images: whether mirrored, upside-down and turned images could belong to it.
 
-A classifier is trained to distinguish the images from their transformed copies (Lopez-Paz and Oquab, "Revisiting classifier
-two-sample tests", 2017). If it does no better than chance on images that it was not trained on, the transformation is a
-symmetry of the set. Faces have the first of them, digits have none, and pictures of things from above have all.
+A classifier is trained to distinguish the images from their transformed copies (Lopez-Paz and Oquab, "Revisiting
+classifier two-sample tests", 2017). If it does no better than chance on images that it was not trained on, the
+transformation is a symmetry of the set. Photographs often have the first of them, digits have none, and drawings of
+things from above have all.
 """
 
 import math

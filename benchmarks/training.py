@@ -5,7 +5,9 @@ The check compares the ELBO of the first call; noise and initial weights change 
 """
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -67,12 +69,12 @@ def notebook() -> Factory:
     return lambda _task, _images: lambda: np.array([np.mean([step(x) for x in batches])])
 
 
-def _loop(precision: str, *, towers: bool) -> Factory:
+def _loop(precision: Literal["float32", "bfloat16"], *, towers: bool) -> Factory:
     from cvae_train._loop.compute import Compute, choose_compute
     from cvae_train._loop.loop import Loop
 
-    config = cvae_train.PRESETS["notebook"]
-    compute = choose_compute(precision, BATCH) if towers else Compute()
+    config = dataclasses.replace(cvae_train.PRESETS["notebook"], precision=precision)
+    compute = choose_compute(config) if towers else Compute()
     digits = _digits()
     loop = Loop(config, cvae_train.Dataset(digits, digits[:1]), compute)
     epochs = iter(range(1, 10**9))

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not GPUS, reason="TensorFlow s
 
 
 def test_auto_takes_bfloat16_and_whole_batches():
-    assert choose_compute("auto", 100) == Compute(1, "bfloat16", "GPU")
+    assert choose_compute(TrainConfig(precision="auto")) == Compute(1, "bfloat16", "GPU")
 
 
 def test_images_stay_on_the_device(tiny_config, tiny_data):

@@ -46,7 +46,7 @@ def measured(data: Dataset, plan: TrainingPlan) -> TrainingPlan:
     if plan.speed is not None:
         return plan
     describe_images(plan.config, data)  # raises if nothing can be learned from them
-    compute = choose_compute(plan.config.precision, plan.config.batch_size)
+    compute = choose_compute(plan.config)
     cluster = join_cluster()
     with op_determinism(plan.config.deterministic):
         if plan.minutes is not None:

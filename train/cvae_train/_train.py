@@ -163,7 +163,7 @@ def train_planned(
         raise InputError(
             f"freeze: expected start_from, whose weights are frozen, found freeze {freeze!r} alone; set it"
         )
-    compute = choose_compute(config.precision, config.batch_size, begun)
+    compute = choose_compute(config, begun)
     cluster = join_cluster()
     with cluster.detect_lost_workers(), op_determinism(config.deterministic), contextlib.ExitStack() as stack:
         info = DataInfo.of(data)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cvae_train import CVAE, ModelConfig
+from cvae_train import CVAE, ModelConfig, TrainConfig
 from cvae_train._loop import compute as compute_module
 from cvae_train._loop.compute import Compute, choose_compute, computing_in
 from cvae_train._loop.loop import Loop, _shares
@@ -98,26 +98,45 @@ def test_the_forms_for_a_cpu_take_the_same_step(replaced, tiny_data):
     np.testing.assert_allclose(other_weights, weights, atol=2e-4)
 
 
+def recipe(precision, batch_size, architecture="notebook"):
+    model = ModelConfig(filters=(4, 6), architecture=architecture)
+    return TrainConfig(model=model, precision=precision, batch_size=batch_size)
+
+
 @pytest.mark.parametrize(
     ("flags", "chosen"), [({"avx512_bf16"}, "bfloat16"), ({"amx_bf16"}, "bfloat16"), ({"avx2"}, "float32")]
 )
 def test_auto_takes_bfloat16_where_the_processor_multiplies_it(monkeypatch, flags, chosen):
     monkeypatch.setattr(compute_module, "_cpu_flags", lambda: flags)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: [])
-    assert choose_compute("auto", 10).precision == chosen
-    assert choose_compute("float32", 10).precision == "float32"
+    assert choose_compute(recipe("auto", 10)).precision == chosen
+    assert choose_compute(recipe("float32", 10)).precision == "float32"
 
 
 @pytest.mark.parametrize(
-    ("cores", "batch_size", "towers", "threads"),
-    [(2, 100, 2, 1), (8, 100, 4, 2), (6, 100, 4, 1), (2, 49, 1, 2), (1, 100, 1, 1), (64, 10_000, 64, 1)],
+    ("architecture", "cores", "batch_size", "towers", "threads"),
+    [
+        ("notebook", 2, 100, 2, 1),
+        ("notebook", 8, 100, 4, 2),
+        ("notebook", 6, 100, 4, 1),
+        ("notebook", 2, 49, 1, 2),
+        ("notebook", 1, 100, 1, 1),
+        ("notebook", 64, 10_000, 64, 1),
+        ("residual", 2, 16, 2, 1),
+        ("residual", 16, 16, 8, 2),
+        ("residual", 2, 3, 1, 2),
+    ],
 )
-def test_cores_are_shared_among_towers_that_have_enough_images(monkeypatch, cores, batch_size, towers, threads):
+def test_cores_are_shared_among_towers_that_have_enough_images(
+    monkeypatch, architecture, cores, batch_size, towers, threads
+):
     set_threads = []
     monkeypatch.setattr(compute_module, "_set_threads", lambda *numbers: not set_threads.append(numbers))
     monkeypatch.setattr(compute_module, "allowed_cores", lambda: cores)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: [])
-    assert choose_compute("float32", batch_size) == Compute(towers, "float32", for_cpu=True, threads=threads)
+    assert choose_compute(recipe("float32", batch_size, architecture)) == Compute(
+        towers, "float32", for_cpu=True, threads=threads
+    )
     assert set_threads == [(threads, towers if towers > 1 else 0)]
 
 
@@ -135,14 +154,14 @@ def one_core(monkeypatch):
 @pytest.mark.parametrize(("towers", "threads", "operators"), [(4, 2, 4), (1, 8, 0)])
 def test_a_resumed_run_computes_as_it_was_begun(one_core, towers, threads, operators):
     begun = Plan(towers=towers, threads=threads, precision="bfloat16", for_cpu=True)
-    chosen = choose_compute("auto", 100, begun)
+    chosen = choose_compute(recipe("auto", 100), begun)
     assert chosen == Compute(towers, "bfloat16", for_cpu=True, threads=threads)
     assert one_core == [(threads, operators)]
 
 
 def test_a_run_on_another_device_gets_a_new_plan(one_core):
     begun = Plan(precision="bfloat16", device="GPU")
-    assert choose_compute("auto", 100, begun) == Compute(1, "float32", for_cpu=True, threads=1)
+    assert choose_compute(recipe("auto", 100), begun) == Compute(1, "float32", for_cpu=True, threads=1)
     assert one_core == [(1, 0)]
 
 
@@ -151,8 +170,8 @@ def test_where_tensorflow_has_other_threads_the_towers_stay(monkeypatch):
     monkeypatch.setattr(compute_module, "_set_threads", lambda *_: False)
     monkeypatch.setattr(tf.config.threading, "get_intra_op_parallelism_threads", lambda: 0)
     begun = Plan(towers=2, threads=3, for_cpu=True)
-    assert choose_compute("float32", 100, begun) == Compute(2, "float32", for_cpu=True, threads=1)
-    assert choose_compute("float32", 100) == Compute(1, "float32", for_cpu=True, threads=1)
+    assert choose_compute(recipe("float32", 100), begun) == Compute(2, "float32", for_cpu=True, threads=1)
+    assert choose_compute(recipe("float32", 100)) == Compute(1, "float32", for_cpu=True, threads=1)
 
 
 @pytest.mark.parametrize("visible", [True, False])
@@ -160,7 +179,7 @@ def test_a_warning_for_an_unusable_gpu(monkeypatch, tmp_path, caplog, visible):
     (tmp_path / "0000:01:00.0").mkdir()
     monkeypatch.setattr(compute_module, "_NVIDIA", tmp_path)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: ["GPU:0"] if visible else [])
-    assert choose_compute("float32", 10).device == ("GPU" if visible else "CPU")
+    assert choose_compute(recipe("float32", 10)).device == ("GPU" if visible else "CPU")
     warning = "TensorFlow cannot use this machine's NVIDIA GPU, so training runs on the CPU; "
     assert [record.message.startswith(warning) for record in caplog.records] == ([] if visible else [True])
 

@@ -7,7 +7,7 @@ whole step. The sum of the towers' gradients is the gradient of the whole batch.
 
 import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,11 +16,13 @@ import tensorflow as tf
 
 from cvae_runtime.system import allowed_cores
 
-from .._config import Precision
+from .._config import Architecture, Precision, TrainConfig
 from .._model import CVAE, Transposed, every_layer
 from .._run import Plan
 
-IMAGES_PER_TOWER = 25  # at least; with fewer, starting an operator takes longer than running it
+# At least. With fewer, towers take longer than TensorFlow's threads in each operator; the residual network has many
+# operators with little work, which threads hardly speed up.
+IMAGES_PER_TOWER: Mapping[Architecture, int] = {"notebook": 25, "residual": 2}
 
 _NVIDIA = Path("/proc/driver/nvidia/gpus")  # the Linux driver's list of GPUs
 
@@ -48,17 +50,17 @@ class Compute:
     threads: int = 0
 
 
-def choose_compute(precision: Precision, batch_size: int, begun: Plan | None = None) -> Compute:
+def choose_compute(config: TrainConfig, begun: Plan | None = None) -> Compute:
     """Choose towers, threads and precision for the hardware, and set TensorFlow's threads.
 
     Threads can be set only before a process first uses TensorFlow. Afterwards there is one tower, with TensorFlow's
     current threads.
 
     Args:
-        precision: the recipe's setting.
-        batch_size: images per step.
+        config: the recipe.
         begun: plan of the run to resume, which is used again on the same kind of device.
     """
+    precision = config.precision
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus and _NVIDIA.exists() and any(_NVIDIA.iterdir()):
         _log.warning(
@@ -75,7 +77,11 @@ def choose_compute(precision: Precision, batch_size: int, begun: Plan | None = N
     if gpus:
         return Compute(1, precision, device)
     cores = allowed_cores()
-    towers = min(cores, max(1, batch_size // IMAGES_PER_TOWER)) if begun is None else begun.towers
+    towers = (
+        min(cores, max(1, config.batch_size // IMAGES_PER_TOWER[config.model.architecture]))
+        if begun is None
+        else begun.towers
+    )
     threads = cores // towers if begun is None else begun.threads
     if not _set_threads(threads, towers if towers > 1 else 0):
         towers = 1 if begun is None else towers

@@ -235,23 +235,22 @@ def command(
     if dry_run and (resume or tensorboard):
         raise click.UsageError("--dry-run trains nothing: leave --resume and --tensorboard out")
     options = DataOptions(image_size, None if channels is None else int(channels), test_fraction, skip_bad)
-    images, plan = prepare(
-        Request(
-            data,
-            PRESETS[preset] if preset is not None else None if config is None else read_config(config),
-            options if config is None else read_data_options(config, options),
-            {name: value for name, value in changes.items() if value is not None},
-            minutes,
-            run,
-            resume=resume,
-            start_from=start_from,
-            model_of_start=config is None,
-            memory_limit=None if memory_limit is None else memory_limit << 20,
-            # The disk that holds the run has room; the temporary folder may be in memory.
-            spill=None if run is None else next(folder for folder in run.absolute().parents if folder.is_dir()),
-            quiet=quiet,
-        )
+    request = Request(
+        data,
+        PRESETS[preset] if preset is not None else None if config is None else read_config(config),
+        options if config is None else read_data_options(config, options),
+        {name: value for name, value in changes.items() if value is not None},
+        minutes,
+        run,
+        resume=resume,
+        start_from=start_from,
+        model_of_start=config is None,
+        memory_limit=None if memory_limit is None else memory_limit << 20,
+        # The disk that holds the run has room; the temporary folder may be in memory.
+        spill=None if run is None else next(folder for folder in run.absolute().parents if folder.is_dir()),
+        quiet=quiet,
     )
+    images, plan = prepare(request)
     import_tensorflow(verbose=verbose)
 
     if dry_run:
@@ -274,11 +273,8 @@ def command(
     result = train_planned(
         images,
         plan,
-        run,
-        resume=resume,
+        request,
         overwrite=overwrite,
-        quiet=quiet,
-        start_from=start_from,
         freeze=freeze,
         callbacks=callbacks,
     )

@@ -20,10 +20,8 @@ from ._data import (
     look_at,
     look_at_dataset,
 )
-from ._recipe import Decision, TrainingPlan, check_minutes, derive, more_epochs, with_working_warmup
+from ._recipe import MODEL_SETTINGS, Decision, TrainingPlan, check_minutes, derive, more_epochs, with_working_warmup
 from ._run import RunFolder
-
-_MODEL = ("architecture", "latent_dim", "filters", "likelihood")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,8 +157,8 @@ def _resumed(request: Request, folder: RunFolder, config: TrainConfig | None) ->
             model = dataclasses.replace(config.model, filters=recipe.model.filters)
             config = dataclasses.replace(config, model=model)
         recipe = dataclasses.replace(config, **fitted)
-    shape = {name: value for name, value in request.given.items() if name in _MODEL}
-    settings = {name: value for name, value in request.given.items() if name not in _MODEL}
+    shape = {name: value for name, value in request.given.items() if name in MODEL_SETTINGS}
+    settings = {name: value for name, value in request.given.items() if name not in MODEL_SETTINGS}
     recipe = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, **shape), **settings)
     plan = _counted(TrainingPlan(recipe, data.options), data)
     if (record := folder.read_recipe()) is not None:
@@ -192,7 +190,7 @@ def _adapted(recipe: TrainConfig, data: Dataset, request: Request) -> TrainConfi
             found = request.recorded.read_config()[0].model.likelihood
             likelihood = LIKELIHOOD_OF_LEVELS if found == "bernoulli" else found
         changes = {"binarize": "none"} | changes | {"likelihood": likelihood}
-    shape = {name: changes.pop(name) for name in _MODEL if name in changes}
+    shape = {name: changes.pop(name) for name in MODEL_SETTINGS if name in changes}
     if shape.get("architecture") == "residual" != recipe.model.architecture:
         shape.setdefault("filters", residual_filters(data.image_shape))
     model = dataclasses.replace(recipe.model, image_shape=data.image_shape, **shape)

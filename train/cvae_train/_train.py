@@ -100,8 +100,8 @@ def train(
         callbacks: called at the start and end of the run and after each epoch.
 
     Raises:
-        InputError: the images cannot be read, data and config do not match, or the folder holds a run with other settings; or no layer of
-            ``start_from`` fits, or one of the frozen part does not.
+        InputError: the images cannot be read, data and config do not match, or the folder holds a run with other
+            settings; or no layer of ``start_from`` fits, or one of the frozen part does not.
         TargetExistsError: the folder holds a run, and neither resume nor overwrite is set.
         DivergedError: the loss became infinite or NaN.
         WorkerLostError: another worker of the cluster ended.
@@ -126,11 +126,8 @@ def train(
     return train_planned(
         images,
         plan,
-        request.run,
-        resume=resume,
+        request,
         overwrite=overwrite,
-        quiet=quiet,
-        start_from=start_from,
         freeze=freeze,
         callbacks=callbacks,
     )
@@ -139,17 +136,14 @@ def train(
 def train_planned(
     data: Dataset,
     plan: TrainingPlan,
-    run: Path | None,
+    request: Request,
     *,
-    resume: bool = False,
     overwrite: bool = False,
-    quiet: bool = False,
-    start_from: str | Path | None = None,
     freeze: Part | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> RunResult:
-    """Train the plan of `prepare`; see `train`."""
-    folder = RunFolder(_next_free(Path("runs")) if run is None else run)
+    """Train the plan that `prepare` made for a request; see `train`."""
+    folder = RunFolder(_next_free(Path("runs")) if request.run is None else request.run)
     config = plan.config
     if data.image_shape != config.model.image_shape:
         raise InputError(
@@ -157,9 +151,9 @@ def train_planned(
             f"set ModelConfig.image_shape to the shape of the data"
         )
     lines = describe_images(config, data)
-    resumed = resume and folder.config.is_file()
+    resumed = request.resume and folder.config.is_file()
     begun = folder.read_plan() if resumed else None
-    if freeze is not None and start_from is None and not resumed:
+    if freeze is not None and request.start_from is None and not resumed:
         raise InputError(
             f"freeze: expected start_from, whose weights are frozen, found freeze {freeze!r} alone; set it"
         )
@@ -172,18 +166,19 @@ def train_planned(
         if plan.minutes is not None and cluster.workers > 1:
             raise InputError(f"minutes: expected one worker, found {cluster.workers}; set the number of epochs instead")
         if plan.minutes is not None and plan.speed is None:
-            cluster.run_on_chief(lambda: _check_target(folder, resume, overwrite))
+            # An error now is better than after the speed is measured.
+            cluster.run_on_chief(lambda: folder.check_target(resume=request.resume, overwrite=overwrite))
             plan = fit_to_time(plan, data, compute, cluster)
             config = plan.config
         cluster.check_agreement(f"{config} {info.fingerprint} {compute.precision} {freeze}")
         hardware = Plan(**dataclasses.asdict(compute), replicas=cluster.replicas, workers=cluster.workers)
-        start, source = _read_start(folder, config, start_from, freeze, resumed=resumed)
+        start, source = _read_start(folder, config, request.start_from, freeze, resumed=resumed)
         prepared = folder.prepared(
             config,
             info,
             describe_environment(),
             hardware,
-            resume=resume,
+            resume=request.resume,
             overwrite=overwrite,
             start=start,
             freeze=freeze,
@@ -216,7 +211,7 @@ def train_planned(
             loop.train_count,
             done=len(history),
             validation=loop.has_validation,
-            quiet=quiet or not cluster.chief,
+            quiet=request.quiet or not cluster.chief,
         ) as progress:
             for line in (*lines, *(() if resumed else plan.lines()), _describe(compute, cluster)):
                 progress.print(line)
@@ -249,11 +244,6 @@ def _advice_after_interrupt(folder: RunFolder) -> Iterator[None]:
         raise
 
 
-def _check_target(folder: RunFolder, resume: bool, overwrite: bool) -> None:
-    """Raise before the speed is measured, instead of after it, if the folder cannot be written."""
-    folder.check_target(resume=resume, overwrite=overwrite)
-
-
 def _describe(compute: Compute, cluster: Cluster) -> str:
     devices = f"{cluster.replicas} {compute.device}s of {cluster.workers} worker(s)"
     return (
@@ -271,7 +261,7 @@ def _finished(folder: RunFolder, config: TrainConfig, cluster: Cluster) -> RunRe
 
 
 def _read_start(
-    folder: RunFolder, config: TrainConfig, start_from: str | Path | None, freeze: Part | None, *, resumed: bool
+    folder: RunFolder, config: TrainConfig, start_from: Path | None, freeze: Part | None, *, resumed: bool
 ) -> tuple[Start | None, Source | None]:
     """Return the record of the weights that the run starts from, and the weights if they are still needed.
 

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from cvae_train._data import LEAST_IMAGES, look_at
-from cvae_train._data.symmetry import symmetry_of
+from cvae_train._data.symmetry import SymmetryTest
+
+
+def symmetry_of(images):
+    test = SymmetryTest()
+    for image in images:
+        test.add(image)
+    return test.result()
 
 
 def pictures(rng, draw, count=200, height=24, width=24):

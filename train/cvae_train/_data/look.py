@@ -13,7 +13,7 @@ from .dataset import Dataset
 from .options import AS_THEY_ARE, DataOptions
 from .sources import ImageSource, open_source
 from .splits import ArraySplit, Source, report_unreadable
-from .symmetry import symmetry_of
+from .symmetry import SymmetryTest
 
 _SAMPLE_IMAGES = 500  # for the histogram; evenly spaced
 _NEAR = 32  # levels from black or white
@@ -41,7 +41,8 @@ class DataLook:
         classes: name and number of images of each class folder; see `Source`.
         notes: as `Dataset.notes`.
 
-    All figures of values, and the symmetry, are those of up to 500 evenly spaced training images. ``grey`` looks at every image.
+    All figures of values, and the symmetry, are those of up to 500 evenly spaced training images. ``grey`` looks at
+    every image.
     """
 
     source: str
@@ -97,10 +98,11 @@ def _look(name: str, found: Source, *, skip_bad: bool) -> DataLook:
         sizes[height, width] += count
     train, test, *validation = (count.total() for count in counts)
     channels = max(channels for *_, channels in shapes)
-    histogram, coloured = np.zeros(256, np.int64), False
+    histogram, coloured, symmetry = np.zeros(256, np.int64), False, SymmetryTest()
     for image in found.train.images(_SAMPLE_IMAGES):
         histogram += np.bincount(image.reshape(-1), minlength=256)
         coloured = coloured or not _is_grey(image)
+        symmetry.add(image)
     if not histogram.any():
         report_unreadable(found.splits, skip_bad, name)  # raises, since nothing could be decoded
     near_black, near_white = (
@@ -123,7 +125,7 @@ def _look(name: str, found: Source, *, skip_bad: bool) -> DataLook:
         near_white=near_white,
         low=low,
         high=high,
-        symmetry=symmetry_of(found.train.images(_SAMPLE_IMAGES)),
+        symmetry=symmetry.result(),
         classes=found.classes,
         notes=tuple(found.notes),
     )

@@ -7,7 +7,7 @@ things from above have all.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,36 +21,37 @@ _SIDE = 16  # pixels of the thumbnails
 _REDUCED_SIDE = 64
 _RIDGE = 1.0  # relative to the mean squared norm of the features
 
-_TRANSFORMS: Mapping[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
-    "mirror": lambda image: image[:, ::-1],
-    "flip": lambda image: image[::-1],
-    "turn": lambda image: image.swapaxes(0, 1),  # with a mirror
-}
+_TRANSFORMS: tuple[Callable[[NDArray[np.uint8]], NDArray[np.uint8]], ...] = (
+    lambda image: image[:, ::-1],
+    lambda image: image[::-1],
+    lambda image: image.swapaxes(0, 1),  # with a mirror, a quarter turn
+)
 
 
-def symmetry_of(images: Iterable[NDArray[np.uint8]]) -> Augment:
-    """Find the largest group of transformations that a classifier cannot detect.
+class SymmetryTest:
+    """Finds the largest group of transformations that a classifier cannot detect in the images added."""
 
-    Args:
-        images: uint8 (H, W, C) each, of any sizes. Quarter turns are tried only if all are squares.
-    """
-    features: dict[str, list[NDArray[np.float64]]] = {name: [] for name in ("", *_TRANSFORMS)}
-    squares = True
-    for image in images:
-        squares = squares and image.shape[0] == image.shape[1]
-        reduced = _reduced(image)
-        features[""].append(_features(reduced))
-        for name, transform in _TRANSFORMS.items():
-            features[name].append(_features(transform(reduced)))
-    if len(features[""]) < LEAST_IMAGES:
-        return "none"
-    # The copies are made before the features: then any asymmetry of the features is the same for both.
-    original, mirror, flip, turn = map(np.stack, features.values())
-    if not _are_alike(original, mirror):
-        return "none"
-    if not _are_alike(original, flip):
-        return "mirror"
-    return "dihedral" if squares and _are_alike(original, turn) else "mirror-flip"
+    def __init__(self) -> None:
+        self._features: list[list[NDArray[np.float64]]] = []  # of each image: those of the original and its copies
+        self._squares = True
+
+    def add(self, image: NDArray[np.uint8]) -> None:
+        """Add an image, uint8 (H, W, C), of any size. Quarter turns are tried only if all are squares."""
+        self._squares = self._squares and image.shape[0] == image.shape[1]
+        image = _reduced(image)
+        # The copies are made before the features: then any asymmetry of the features is the same for both.
+        self._features.append([_features(copy) for copy in (image, *(transform(image) for transform in _TRANSFORMS))])
+
+    def result(self) -> Augment:
+        """Return the group; "none" of fewer than `LEAST_IMAGES` images."""
+        if len(self._features) < LEAST_IMAGES:
+            return "none"
+        original, mirror, flip, transpose = map(np.stack, zip(*self._features, strict=True))
+        if not _are_alike(original, mirror):
+            return "none"
+        if not _are_alike(original, flip):
+            return "mirror"
+        return "dihedral" if self._squares and _are_alike(original, transpose) else "mirror-flip"
 
 
 def _reduced(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -113,7 +113,7 @@ class Cluster:
                 f"{differing}; start every worker with the same command and the same data"
             )
 
-    def run_on_chief(self, work: Callable[[], None]) -> None:
+    def run_on_chief(self, work: Callable[[], object]) -> None:
         """Call ``work`` on the chief; if it raises `CvaeError`, raise on every worker."""
         failure: CvaeError | None = None
         if self.chief:

@@ -77,11 +77,8 @@ def choose_compute(config: TrainConfig, begun: Plan | None = None) -> Compute:
     if gpus:
         return Compute(1, precision, device)
     cores = allowed_cores()
-    towers = (
-        min(cores, max(1, config.batch_size // IMAGES_PER_TOWER[config.model.architecture]))
-        if begun is None
-        else begun.towers
-    )
+    with_images = max(1, config.batch_size // IMAGES_PER_TOWER[config.model.architecture])
+    towers = min(cores, with_images) if begun is None else begun.towers
     threads = cores // towers if begun is None else begun.threads
     if not _set_threads(threads, towers if towers > 1 else 0):
         towers = 1 if begun is None else towers

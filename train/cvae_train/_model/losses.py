@@ -89,7 +89,7 @@ def log_likelihood(x: tf.Tensor, output: tf.Tensor, likelihood: Likelihood) -> t
 
 
 def _log_level(x: tf.Tensor, m: tf.Tensor, log_scale: tf.Tensor) -> tf.Tensor:
-    """Log probability of level x under a discretized logistic distribution with location m; the arguments broadcast."""
+    """Log probability of level x under a discretized logistic distribution with location m."""
     s = tf.exp(log_scale)
     a, b = (x - 1 / 510 - m) / s, (x + 1 / 510 - m) / s
     above_a = tf.where(x == 0.0, 0.0, -tf.nn.softplus(a))

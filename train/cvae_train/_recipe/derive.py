@@ -12,7 +12,9 @@ from .._data import LEAST_IMAGES, DataLook, DataOptions, held_out_count
 from . import table
 from .plan import Decision, TrainingPlan
 
-_MODEL = ("architecture", "filters", "latent_dim", "likelihood")
+MODEL_SETTINGS = ("architecture", "filters", "latent_dim", "likelihood")
+"""Fields of `ModelConfig` that a caller may set; the shape of the images follows from the data."""
+
 GIVEN = "given"
 
 Shape = tuple[int, int, int]
@@ -61,7 +63,7 @@ def derive(
         model=model,
         **{
             **defaults,
-            **{name: value for name, value in given.items() if name not in _MODEL},
+            **{name: value for name, value in given.items() if name not in MODEL_SETTINGS},
             "binarize": binarize,
             "augment": augment,
             "batch_size": batch,
@@ -93,7 +95,7 @@ class _Decisions:
         self.made: list[Decision] = []
 
     def inherit(self, config: TrainConfig) -> None:
-        for name in _MODEL:
+        for name in MODEL_SETTINGS:
             if name not in self._given:
                 self._given[name], self._why[name] = getattr(config.model, name), "as the run of --from"
         if "binarize" not in self._given:

@@ -33,12 +33,6 @@ def damaged(files, number, folder):
     return folder
 
 
-@settings(max_examples=500)
-@given(number=st.integers(0, 2**32))
-def test_a_damaged_bundle_is_read_or_refused(number, files, scratch):
-    assert attack.attempt(damaged(files, number, scratch), run=False) in ("refused", "read")
-
-
 @settings(max_examples=400)
 @given(number=st.integers(0, 2**32))
 def test_a_damaged_bundle_runs_or_is_refused(number, files, scratch):

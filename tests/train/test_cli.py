@@ -268,26 +268,6 @@ def test_a_posterior_that_collapses_is_warned_of_at_the_end(cvae_train, archive,
     assert (code, err.splitlines()[:-4]) == (0, [WARNING.format(kl)] if collapses else [])
 
 
-@pytest.mark.parametrize("options", [("--kl-warmup-epochs", 10), ("--objective", "analytic-kl", "--free-bits", 0.1)])
-def test_what_is_advised_against_collapse_can_be_pasted(cvae_train, archive, tmp_path, options):
-    assert cvae_train(archive, "--run", tmp_path / "run", *SMALL, *options, "-q") == (0, "")
-
-
-def test_quiet_prints_nothing(cvae_train, archive, tmp_path):
-    assert cvae_train(archive, "--run", tmp_path / "run", *SMALL, "--quiet") == (0, "")
-
-
-def test_a_finished_run_needs_resume_or_overwrite(cvae_train, archive, tmp_path):
-    command_line = (archive, "--run", tmp_path / "run", *SMALL, "-q")
-    assert cvae_train(*command_line) == (0, "")
-    assert cvae_train(*command_line) == (
-        1,
-        f"Error: {tmp_path / 'run'} already holds a run; pass --resume to continue it or --overwrite to start again\n",
-    )
-    assert cvae_train(*command_line, "--resume") == (0, "")
-    assert cvae_train(*command_line, "--overwrite") == (0, "")
-
-
 def test_ctrl_c_keeps_the_last_whole_epoch_and_exits_130(cvae_train, archive, tmp_path, monkeypatch):
     from cvae_train._loop.loop import Loop
 
@@ -381,18 +361,6 @@ def test_what_memory_does_not_hold_lies_beside_the_run(cvae_train, archive, tmp_
     )
     assert cvae_train(archive, "--run", tmp_path / "a/b/run", *SMALL, "--memory-limit", 3, "-q") == (0, "")
     assert stores == [(3 << 20, tmp_path)]  # the innermost existing folder
-
-
-def test_help_imports_no_tensorflow(fresh_python):
-    code = (
-        "import sys; sys.argv = ['cvae-train', '--help']\n"
-        "from cvae_train._cli import main\n"
-        "try: main()\n"
-        "finally: assert not {'tensorflow', 'keras', 'matplotlib'} & set(sys.modules)"
-    )
-    result = fresh_python(code)
-    assert result.returncode == 0, result.stderr
-    assert "Train a convolutional variational autoencoder." in result.stdout
 
 
 def test_a_recipe_of_ones_own(cvae_train, archive, tmp_path):

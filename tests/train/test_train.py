@@ -332,13 +332,6 @@ def test_runs_are_numbered_where_no_folder_is_named(replaced, tiny_data, tmp_pat
     assert [str(path) for path in paths] == ["runs/0001", "runs/0002"]
 
 
-def test_load_run_gives_the_trained_model_back(undisturbed):
-    loaded = load_run(undisturbed.path)
-    assert loaded.history == list(undisturbed.history)
-    for a, b in zip(loaded.model.weights, undisturbed.model.weights, strict=True):
-        assert np.array_equal(a, b)
-
-
 def test_progress_is_a_line_an_epoch_where_stderr_is_no_terminal(replaced, tiny_data, tmp_path, capsys):
     result = train(tiny_data, replaced(epochs=1), tmp_path / "run")
     record = result.history[0]

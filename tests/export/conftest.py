@@ -1,7 +1,6 @@
 import dataclasses
 import shutil
 
-import numpy as np
 import pytest
 
 from cvae_export._cli import command
@@ -18,14 +17,6 @@ def _equally_fast():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cvae_export._build.speed_ratio", lambda *arguments: None if "cuda" in arguments else 1.0)
         yield
-
-
-@pytest.fixture(scope="session")
-def tiny_archive(tiny_data, tmp_path_factory):
-    """The tiny images as an .npz file."""
-    path = tmp_path_factory.mktemp("data") / "set.npz"
-    np.savez(path, x_train=tiny_data.train, x_test=tiny_data.test)
-    return path
 
 
 @pytest.fixture(scope="session")

@@ -132,17 +132,6 @@ def test_only_bundles_are_overwritten(trained, tmp_path):
     assert (target / "thesis.tex").read_text() == "years of work"
 
 
-def test_moved_data_is_passed_by_option(run, tiny_archive, tmp_path):
-    fields = json.loads((run / "config.json").read_text())
-    fields["data"]["source"] = str(tmp_path / "moved.npz")
-    (run / "config.json").write_text(json.dumps(fields))
-    with pytest.raises(
-        InputError, match=r"found nothing; .*\. This needs the test images of .*; pass their location with --data"
-    ):
-        export(run, tmp_path / "bundle")
-    export(run, tmp_path / "bundle", data=tiny_archive)
-
-
 def test_a_run_on_arrays_in_memory_needs_data(replaced, tiny_data, tiny_archive, tmp_path):
     result = train(Dataset(tiny_data.train, tiny_data.test), replaced(epochs=1), tmp_path / "run", quiet=True)
     with pytest.raises(InputError, match=r"was trained on arrays in memory; save them .* and pass it with --data"):

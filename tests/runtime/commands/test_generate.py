@@ -2,8 +2,6 @@
 
 import io
 import json
-import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +11,6 @@ from PIL import Image
 import cvae_runtime as cvae
 import cvae_runtime.images
 from cvae_runtime._commands import generate as _cli_generate
-
-MAIN = [sys.executable, "-c", "from cvae_runtime._commands.generate import main; main()"]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(cvae.__file__).parents[1])}
 
 
 @pytest.fixture

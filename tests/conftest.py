@@ -1,5 +1,6 @@
 import dataclasses
 import gzip
+import os
 import struct
 import subprocess
 import sys
@@ -35,6 +36,14 @@ def tiny_data() -> Dataset:
         top, left = rng.integers(0, 5, 2)
         image[top : top + 3, left : left + 3] = rng.integers(128, 256)
     return Dataset(images[:40], images[40:])
+
+
+@pytest.fixture(scope="session")
+def tiny_archive(tiny_data, tmp_path_factory):
+    """The tiny images as an .npz file."""
+    path = tmp_path_factory.mktemp("data") / "set.npz"
+    np.savez(path, x_train=tiny_data.train, x_test=tiny_data.test)
+    return path
 
 
 @pytest.fixture(scope="session")
@@ -93,13 +102,14 @@ def console(whole_console):
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def fresh_python():
     """A function that runs a program in an interpreter of its own: the finished process, its output as text."""
 
-    def run(code, *arguments):
+    def run(code, *arguments, **variables):
         command = [sys.executable, "-c", code, *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **variables}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
     return run
 

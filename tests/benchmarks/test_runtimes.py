@@ -1,5 +1,4 @@
 import io
-import json
 import shutil
 import stat
 import sys
@@ -323,16 +322,3 @@ def test_prepared_bundles_select_each_graph(tmp_path):
     batch = np.fromfile(tmp_path / "batch.f32", "<f4").reshape(3, 50)
     assert (batch == cvae_runtime.prior_latents(1, 0, 3, 50)).all()
     assert np.fromfile(tmp_path / "first.f32", "<f4")[0].tobytes()[::-1].hex() == "bf8860bf"
-
-
-def test_result_fits_the_schema(tmp_path):
-    jsonschema = pytest.importorskip("jsonschema")
-    from benchmarks._document import SCHEMA, Document, write_document
-    from benchmarks._environment import environment
-
-    found, _ = ask(fake("Right", "ours"), fake("Near"), fake("Missing"))
-    document = Document("2026-11-25T00:00:00Z", True, environment(), {"runtimes": list(found.values())})
-    write_document(document, tmp_path / "r.json")
-    jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text())).validate(
-        json.loads((tmp_path / "r.json").read_text())
-    )

@@ -20,17 +20,3 @@ def test_contenders_train_the_same_model(contender, reference, progress):
         pytest.skip(entry.reason)
     assert (entry.status, entry.reason) == ("measured", None)
     assert len(entry.points[0].rounds) == 1
-
-
-def test_words_select_peers(monkeypatch, progress):
-    asked = []
-
-    class Nobody:
-        def __init__(self, contenders, _progress):
-            asked.extend(contender.name for contender in contenders)
-            raise InterruptedError
-
-    monkeypatch.setattr(training, "Field", Nobody)
-    with pytest.raises(InterruptedError):
-        next(training.run(quick=True, progress=progress, peers=["notebook"]))
-    assert asked == ["TensorFlow, eager as the notebook", *(each.name for each in training.OWN)]

@@ -1,9 +1,11 @@
 import dataclasses
 import shutil
 
-import numpy as np
 import pytest
 
+from cvae_export._cli import command
+from cvae_export._reference import Reference
+from cvae_export._source import source_of_run
 from cvae_train import Dataset, RunResult, import_tensorflow, train
 
 import_tensorflow()
@@ -18,18 +20,27 @@ def _equally_fast():
 
 
 @pytest.fixture(scope="session")
-def tiny_archive(tiny_data, tmp_path_factory):
-    """The tiny images as an .npz file."""
-    path = tmp_path_factory.mktemp("data") / "set.npz"
-    np.savez(path, x_train=tiny_data.train, x_test=tiny_data.test)
-    return path
-
-
-@pytest.fixture(scope="session")
 def trained(tiny_config, tiny_data, tiny_archive, tmp_path_factory) -> RunResult:
     """A finished tiny run whose config names the archive."""
     data = Dataset(tiny_data.train, tiny_data.test, str(tiny_archive))
     return train(data, tiny_config, tmp_path_factory.mktemp("runs") / "tiny", quiet=True)
+
+
+@pytest.fixture(scope="module")
+def source(trained):
+    """What is exported of the run `trained`, or of the one that a module calls so."""
+    return source_of_run(trained.path)
+
+
+@pytest.fixture(scope="module")
+def reference(source):
+    return Reference(source)
+
+
+@pytest.fixture
+def cvae_export(console):
+    """A function that runs the console script in this process: its exit code and stderr."""
+    return lambda *arguments: console(command, "cvae-export", *arguments)
 
 
 @pytest.fixture

@@ -172,6 +172,9 @@ def test_missing_run_is_an_error(shell, command, tmp_path, monkeypatch):
     assert shell(command) == (1, message)
     (tmp_path / "nowhere").write_text("")
     assert shell(command) == (1, message.replace("nothing", "a file"))
+    (tmp_path / "nowhere").unlink()
+    (tmp_path / "nowhere").mkdir()
+    assert shell(command) == (1, message.replace("nothing", "a folder without config.json"))
 
 
 def test_next_commands_of_an_export_work(shell, trained, tmp_path, monkeypatch):

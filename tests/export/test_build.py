@@ -8,16 +8,10 @@ from cvae_export import _build as build_module
 from cvae_export._build import build
 from cvae_export._config import PASSES
 from cvae_export._reference import Reference
-from cvae_export._source import source_of_run
 from cvae_export.passes import CPU, PORTABLE, ROWS
 from cvae_runtime import InputError, ParityError
 
 CPU_PASSES = ("BiasIntoConvolution", "DenseLayout", "OutputPhases", "StridedOutput")
-
-
-@pytest.fixture(scope="module")
-def reference(trained):
-    return Reference(source_of_run(trained.path))
 
 
 @pytest.fixture
@@ -133,8 +127,8 @@ def test_int8_speed_and_elbo_limits(reference, speeds, monkeypatch):
     assert change.endswith(" nats, more than 0")
 
 
-def test_8_bits_need_images(trained):
-    source = dataclasses.replace(source_of_run(trained.path), calibration_images=None)
+def test_8_bits_need_images(source):
+    source = dataclasses.replace(source, calibration_images=None)
     with pytest.raises(InputError) as caught:
         build(Reference(source), ExportConfig(precisions=("int8",)))
     message = (
@@ -144,11 +138,11 @@ def test_8_bits_need_images(trained):
     assert str(caught.value) == message
 
 
-def test_8_bits_of_a_run_without_training_images_fail_before_any_comparison(trained):
+def test_8_bits_of_a_run_without_training_images_fail_before_any_comparison(source):
     def missing():
         raise InputError("set.npz: expected images, found nothing; name another file")
 
-    source = dataclasses.replace(source_of_run(trained.path), calibration_images=missing)
+    source = dataclasses.replace(source, calibration_images=missing)
     steps = []
     with pytest.raises(InputError) as caught:
         build(Reference(source), ExportConfig(precisions=("int8",)), lambda *step: steps.append(step))

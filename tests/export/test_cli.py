@@ -8,12 +8,6 @@ from cvae_runtime import read_bundle
 from cvae_runtime._web import write as _web
 
 
-@pytest.fixture
-def cvae_export(console):
-    """A function that runs the console script in this process: its exit code and stderr."""
-    return lambda *arguments: console(command, "cvae-export", *arguments)
-
-
 def test_prints_the_table_the_elbo_and_the_files(cvae_export, trained, tmp_path):
     code, err = cvae_export(trained.path, "--onnx", tmp_path / "bundle")
     assert code == 0
@@ -56,10 +50,6 @@ def test_passes_none_is_the_graph_that_tf2onnx_makes(cvae_export, trained, tmp_p
     assert cvae_export(trained.path, "--onnx", tmp_path / "bundle", "--passes", "none", "-q") == (0, "")
     graphs = read_bundle(tmp_path / "bundle").manifest.graphs
     assert {graph.file: graph.passes for graph in graphs} == {"encoder.onnx": (), "decoder.onnx": ()}
-
-
-def test_quiet_prints_nothing(cvae_export, trained, tmp_path):
-    assert cvae_export(trained.path, "--onnx", tmp_path / "bundle", "-q") == (0, "")
 
 
 def test_with_adds_graphs(cvae_export, trained, tmp_path):
@@ -149,24 +139,6 @@ def test_a_graph_beyond_its_tolerance_exits_3(cvae_export, trained, tmp_path):
 def test_usage_errors_exit_2(cvae_export, arguments, message):
     code, err = cvae_export(*arguments)
     assert (code, err.splitlines()[-1]) == (2, message)
-
-
-def test_missing_run_is_one_line(cvae_export, tmp_path):
-    for path, found in ((tmp_path, "a folder without config.json"), (tmp_path / "none", "nothing")):
-        message = f"Error: {path}: expected a run folder, found {found}; cvae-train --run DIR makes one\n"
-        assert cvae_export(path, "--onnx", tmp_path / "bundle") == (1, message)
-
-
-def test_help_imports_neither_tensorflow_nor_onnx(fresh_python):
-    code = (
-        "import sys; sys.argv = ['cvae-export', '--help']\n"
-        "from cvae_export._cli import main\n"
-        "try: main()\n"
-        "finally: assert not {'tensorflow', 'keras', 'onnx', 'onnxruntime', 'tf2onnx'} & set(sys.modules)"
-    )
-    result = fresh_python(code)
-    assert result.returncode == 0, result.stderr
-    assert "Export a run, or a pair of Keras models, as an ONNX bundle." in result.stdout
 
 
 def test_web_writes_the_page(cvae_export, trained, tmp_path, monkeypatch):

@@ -1,7 +1,6 @@
 """``cvae-export RUN --verify BUNDLE`` and `compare_bundle`."""
 
 import dataclasses
-import hashlib
 import json
 import shutil
 
@@ -15,6 +14,7 @@ from cvae_runtime import check_golden, read_bundle
 from cvae_runtime.bundle import parse_golden
 from cvae_runtime.sessions import open_session
 from cvae_train import Dataset, train
+from tests.bundle_files import replace_file
 
 
 @pytest.fixture(scope="module")
@@ -32,16 +32,6 @@ def bundle(exported, tmp_path):
 def cvae_export(whole_console):
     """A function that runs the console script in this process: exit code, stdout, stderr."""
     return lambda *arguments: whole_console(command, "cvae-export", *arguments)
-
-
-def replace_file(bundle, name, data):
-    """Replace a file of a bundle and update its manifest."""
-    (bundle / name).write_bytes(data)
-    manifest = json.loads((bundle / "manifest.json").read_text())
-    for info in (*manifest["graphs"], manifest["golden"]):
-        if info["file"] == name:
-            info |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    (bundle / "manifest.json").write_text(json.dumps(manifest))
 
 
 def test_every_graph_is_compared(cvae_export, bundle, trained):
@@ -86,7 +76,9 @@ def test_a_wrong_graph_whose_golden_vectors_agree_exits_3(cvae_export, bundle, t
     assert [comparison.all_pass for comparison in compare_bundle(trained.path, bundle, quiet=True)] == [True, False]
 
 
-def test_another_models_run_is_refused_with_what_differs(cvae_export, bundle, replaced, tiny_data, tmp_path):
+def test_another_models_run_is_refused_with_what_differs(
+    cvae_export, bundle, replaced, tiny_data, tiny_archive, tmp_path
+):
     grey = replaced(epochs=1, binarize="none")
     other = train(
         Dataset(tiny_data.train, tiny_data.test),
@@ -94,8 +86,7 @@ def test_another_models_run_is_refused_with_what_differs(cvae_export, bundle, re
         tmp_path / "run",
         quiet=True,
     )
-    np.savez(tmp_path / "set.npz", x_train=tiny_data.train, x_test=tiny_data.test)
-    code, _, err = cvae_export(other.path, "--verify", bundle, "--data", tmp_path / "set.npz")
+    code, _, err = cvae_export(other.path, "--verify", bundle, "--data", tiny_archive)
     assert (code, err) == (
         1,
         (

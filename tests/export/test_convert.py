@@ -13,7 +13,6 @@ from cvae_export._cli import _OPSETS
 from cvae_export._config import OPSETS, ExportConfig
 from cvae_export._convert import _check_signature, convert, finish
 from cvae_export._functions import FUNCTIONS
-from cvae_export._source import source_of_run
 from cvae_export._tf2onnx_patches import HANDLERS
 from cvae_export.passes import PORTABLE
 from cvae_runtime import InputError
@@ -22,8 +21,7 @@ OUTPUTS = {"encoder": ("mean", "logvar"), "decoder": ("probs",)}
 
 
 @pytest.fixture(scope="module")
-def functions(trained):
-    source = source_of_run(trained.path)
+def functions(source):
     return {role: FUNCTIONS[role](source) for role in OUTPUTS}
 
 

@@ -2,9 +2,7 @@
 
 import dataclasses
 import json
-from importlib import resources
 
-import jsonschema
 import numpy as np
 import onnx
 import onnxruntime
@@ -16,12 +14,8 @@ from cvae_export import export
 from cvae_export._config import OPSETS
 from cvae_export._convert import convert, finish
 from cvae_export._functions import FUNCTIONS
-from cvae_export._graph import Graph
-from cvae_export._reference import Reference, run_tensorflow
-from cvae_export._source import source_of_run
-from cvae_export._verify import BUDGETS, check, compare
 from cvae_export.passes import PORTABLE
-from cvae_runtime import ParityError, check_golden, posterior_noise, prior_latents
+from cvae_runtime import check_golden, posterior_noise, prior_latents
 from cvae_runtime.elbo import gaussian_kl, log_likelihood, reparameterize, targets_of
 from cvae_train import Dataset, evaluate, train
 from cvae_train._config import COMPONENTS
@@ -57,20 +51,6 @@ def exported(trained):
     return export(trained.path, trained.path.parent / "bundle")
 
 
-@pytest.fixture(scope="module")
-def source(trained):
-    return source_of_run(trained.path)
-
-
-@pytest.fixture(scope="module")
-def reference(source):
-    return Reference(source)
-
-
-def test_training_improves_the_elbo(trained):
-    assert trained.history[-1].elbo > trained.history[0].elbo + 20.0
-
-
 def test_manifest_lists_decoder_outputs(exported, likelihood, outputs):
     model = exported.manifest.model
     assert (model.likelihood, model.image_shape, model.preprocessing.binarize_at) == (likelihood, (8, 8, 3), None)
@@ -81,8 +61,6 @@ def test_manifest_lists_decoder_outputs(exported, likelihood, outputs):
     ]
     assert set(decoder.verified.max_abs_difference) == set(outputs)
     assert abs(decoder.verified.elbo_change) < 1e-3
-    schema = json.loads(resources.files(cvae_runtime).joinpath("manifest.schema.json").read_text())
-    jsonschema.validate(json.loads((exported.path / "manifest.json").read_text()), schema)
     props = {p.key: json.loads(p.value) for p in onnx.load(exported.path / "decoder.onnx").metadata_props}
     assert props["cvae.likelihood"] == likelihood
 
@@ -127,25 +105,6 @@ def test_the_verified_elbo_is_the_definition(reference, trained, rgb_data, likel
     parameters = {name: array.numpy() for name, array in trained.model.pixel_parameters(z).items()}
     log_p = log_likelihood(targets_of(rgb_data.test, None), parameters, likelihood)
     assert reference.elbos.mean() == pytest.approx((log_p - gaussian_kl(mean, logvar)).mean(), rel=1e-6)
-
-
-@pytest.mark.parametrize("number", range(4))
-def test_a_difference_of_any_output_fails(reference, source, outputs, number):
-    output = outputs[number % len(outputs)]
-    right = run_tensorflow(FUNCTIONS["decoder"](source))
-
-    def other(inputs):
-        found = right(inputs)
-        return found | {output: found[output] + np.float32(1e-3)}
-
-    def compared(run):
-        graph = Graph("decoder", "portable", "float32", b"", ())
-        return compare(graph, [run], reference.expected("decoder"), reference.elbos, BUDGETS["float32"])
-
-    assert list(compared(right).differences) == list(outputs)
-    check([compared(right)])
-    with pytest.raises(ParityError, match=rf"{output} .*FAILS"):
-        check([compared(other)])
 
 
 @pytest.mark.parametrize("opset", OPSETS)

@@ -14,7 +14,6 @@ from cvae_export._convert import convert, finish
 from cvae_export._float16 import to_float16
 from cvae_export._functions import FUNCTIONS, outputs_of
 from cvae_export._graph import Graph
-from cvae_export._source import source_of_run
 from cvae_export._verify import run_onnx
 from cvae_export.passes import PORTABLE
 from cvae_runtime import posterior_noise, prior_latents, read_bundle
@@ -23,11 +22,6 @@ from cvae_runtime.elbo import bernoulli_log_likelihood, gaussian_kl, reparameter
 from cvae_train import CVAE, load_data, preprocess
 
 PRODUCTS = {"Conv", "ConvTranspose", "MatMul"}
-
-
-@pytest.fixture(scope="module")
-def source(trained):
-    return source_of_run(trained.path)
 
 
 @pytest.fixture(scope="module")

@@ -5,25 +5,6 @@ import cvae_export
 import cvae_runtime.bundle
 
 
-def test_public_names():
-    assert cvae_export.__all__ == [
-        "Comparison",
-        "ConversionError",
-        "ExportConfig",
-        "ExportResult",
-        "Graph",
-        "Manifest",
-        "MeanElbo",
-        "SkippedGraph",
-        "compare_bundle",
-        "export",
-        "export_models",
-    ]
-    for name in cvae_export.__all__:
-        assert getattr(cvae_export, name) is not None
-    assert not hasattr(cvae_export, "something_else")
-
-
 def dataclasses_in(hint):
     """The dataclasses of a type hint, and of their fields."""
     if dataclasses.is_dataclass(hint):

@@ -4,14 +4,8 @@ import numpy as np
 import pytest
 
 from cvae_export._reference import Reference, grey_images
-from cvae_export._source import source_of_run
 from cvae_runtime import posterior_noise, prior_latents
 from cvae_runtime.elbo import bernoulli_log_likelihood, gaussian_kl, reparameterize, targets_of
-
-
-@pytest.fixture(scope="module")
-def reference(trained):
-    return Reference(source_of_run(trained.path))
 
 
 def test_grey_pictures_hold_all_grey_values():
@@ -51,8 +45,8 @@ def test_latents_are_posterior_then_prior_draws(reference, trained, tiny_data):
     np.testing.assert_array_equal(z[13:], prior_latents(0, 0, 64, 3))
 
 
-def test_without_test_images_there_are_outputs_and_no_elbo(trained):
-    reference = Reference(dataclasses.replace(source_of_run(trained.path), test_images=None))
+def test_without_test_images_there_are_outputs_and_no_elbo(source):
+    reference = Reference(dataclasses.replace(source, test_images=None))
     expected = reference.expected("decoder")
     assert reference.elbos is None
     assert expected.elbos is None

@@ -1,8 +1,6 @@
 import dataclasses
 import json
-from importlib import resources
 
-import jsonschema
 import numpy as np
 import onnx
 import pytest
@@ -63,8 +61,6 @@ def exported(trained, tmp_path_factory):
 
 def test_the_manifest_names_the_architecture(exported):
     text = (exported.path / "manifest.json").read_text()
-    schema = json.loads(resources.files(cvae_runtime).joinpath("manifest.schema.json").read_text())
-    jsonschema.validate(json.loads(text), schema)
     assert json.loads(text)["model"]["architecture"] == "residual"
     assert exported.manifest.training.config["model"]["architecture"] == "residual"
     props = {p.key: p.value for p in onnx.load(exported.path / "decoder.onnx").metadata_props}

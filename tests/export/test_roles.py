@@ -1,10 +1,7 @@
 """Extra roles: their graphs match what the runtime computes from encoder and decoder."""
 
 import dataclasses
-import json
-from importlib import resources
 
-import jsonschema
 import numpy as np
 import onnx
 import pytest
@@ -27,11 +24,6 @@ from cvae_export._verify import BUDGETS, check, compare, run_onnx
 from cvae_export.passes import PORTABLE
 from cvae_runtime import ParityError, check_golden, posterior_noise, read_bundle, to_uint8
 from cvae_train import CVAE, preprocess
-
-
-@pytest.fixture(scope="module")
-def source(trained):
-    return source_of_run(trained.path)
 
 
 def in_colour(source, config, images):
@@ -114,8 +106,6 @@ def test_the_manifest_describes_every_graph(exported):
         ],
     }
     assert [graph.opset for graph in exported.manifest.graphs] == [15, 15, 15, 15, 18, 15, 15]
-    schema = json.loads(resources.files(cvae_runtime).joinpath("manifest.schema.json").read_text())
-    jsonschema.validate(json.loads((exported.path / "manifest.json").read_text()), schema)
 
 
 def test_roles_with_an_elbo_change(exported):

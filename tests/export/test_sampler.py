@@ -12,9 +12,7 @@ from onnx.reference import ReferenceEvaluator
 
 from cvae_export._build import _Builder
 from cvae_export._config import ExportConfig
-from cvae_export._reference import Reference
 from cvae_export._sampler import latents_graph
-from cvae_export._source import source_of_run
 from cvae_export._verify import run_onnx
 from cvae_runtime import prior_latents
 
@@ -85,8 +83,8 @@ def test_a_temperature_multiplies_in_float32():
 
 
 @pytest.fixture(scope="module")
-def builder(trained):
-    return lambda opset: _Builder(Reference(source_of_run(trained.path)), ExportConfig(opset=opset), lambda *_: None)
+def builder(reference):
+    return lambda opset: _Builder(reference, ExportConfig(opset=opset), lambda *_: None)
 
 
 @pytest.mark.parametrize(("asked", "found"), [(13, 18), (18, 18), (21, 21)])

@@ -2,7 +2,6 @@ import dataclasses
 
 import numpy as np
 import onnx
-import pytest
 
 from cvae_export import _speed
 from cvae_export._graph import Graph
@@ -41,21 +40,6 @@ def test_graphs_run_in_the_micro_batches_of_the_runtime_on_one_thread(monkeypatc
     assert speed_ratio(graph(), graph("int8"), EXPECTED, MODEL) == 1.0
     assert {(inputs["x"].shape, count) for _, inputs, count in seen} == {((8, MATRIX), 8), ((16, MATRIX), 16)}
     assert {session.get_session_options().intra_op_num_threads for session, *_ in seen} == {1}
-
-
-def test_seconds_are_those_of_an_item():
-    class Session:
-        calls = 0
-
-        def run(self, *_):
-            self.calls += 1
-
-    times = iter([0.0, 0.01, 0.02])
-    session = Session()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_speed.time, "perf_counter", lambda: next(times))
-        assert _speed._seconds(session, {}, 5) == pytest.approx(0.002)
-    assert session.calls == 3  # one to warm up
 
 
 def test_there_is_no_speed_where_the_provider_does_not_work():

@@ -7,20 +7,9 @@ import pytest
 from cvae_export._functions import FUNCTIONS
 from cvae_export._graph import Graph
 from cvae_export._reference import Reference, run_tensorflow
-from cvae_export._source import source_of_run
-from cvae_export._verify import BUDGETS, MeanElbo, check, compare, runs_of, table
+from cvae_export._verify import BUDGETS, check, compare, runs_of, table
 from cvae_runtime import PROVIDERS, BundleError, ParityError, packaged_bundle
 from cvae_train import preprocess
-
-
-@pytest.fixture(scope="module")
-def source(trained):
-    return source_of_run(trained.path)
-
-
-@pytest.fixture(scope="module")
-def reference(source):
-    return Reference(source)
 
 
 def run_of(source, role):
@@ -114,12 +103,6 @@ def test_the_table_lists_every_output(reference, source):
     assert (first[:2], first[-2:]) == (["encoder.onnx", "mean"], ["-", "1"])
     assert (second[:2], second[-2:]) == (["encoder.onnx", "logvar"], ["-", "1"])
     assert (third[:2], third[-2:]) == (["decoder.onnx", "probs"], ["1.50x", "1"])
-
-
-def test_the_standard_error_is_that_of_the_mean():
-    elbo = MeanElbo.of(np.array([-1.0, -3.0]))
-    assert (elbo.mean, elbo.stderr, elbo.count) == (-2.0, pytest.approx(1.0), 2)
-    assert MeanElbo.of(np.array([-1.0])).stderr is None
 
 
 @pytest.mark.parametrize("fails", ["raises", "falls-back"])

@@ -15,6 +15,23 @@ PLAIN = {"cvae-verify", "cvae-inspect"}  # few options
 COMMON = {"version", "quiet", "verbose"}
 
 
+HEAVY = {"tensorflow", "keras", "matplotlib", "onnx", "onnxruntime", "tf2onnx"}
+
+
+@pytest.mark.parametrize("script", sorted(SCRIPTS))
+def test_help_imports_nothing_heavy(script, fresh_python):
+    module, _, main = SCRIPTS[script].partition(":")
+    code = (
+        f"import sys; sys.argv = ['{script}', '--help']\n"
+        f"from {module} import {main}\n"
+        f"try: {main}()\n"
+        f"finally: assert not {HEAVY} & set(sys.modules)"
+    )
+    result = fresh_python(code)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"Usage: {script} ")
+
+
 def command_of(script):
     return importlib.import_module(SCRIPTS[script].partition(":")[0]).command
 

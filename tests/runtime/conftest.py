@@ -263,6 +263,18 @@ def encode(run_as):
     return functools.partial(run_as, _cli_encode.command, "cvae-encode")
 
 
+@pytest.fixture
+def python(fresh_python, tmp_path, monkeypatch):
+    """Run a program in a process of its own, in `tmp_path`: its exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def python(program, *arguments):
+        result = fresh_python(program, *arguments)
+        return result.returncode, result.stdout, result.stderr
+
+    return python
+
+
 @pytest.fixture(scope="module")
 def cluster():
     """Start a Ray cluster of 4 cores without usage statistics; yield the module `cvae_runtime.ray`."""

@@ -3,18 +3,13 @@
 import importlib
 import importlib.metadata
 import json
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import click
 import pytest
 
 import cvae_runtime as cvae
 from cvae_runtime import cli
-
-RUNTIME = str(Path(cvae.__file__).parents[1])
 
 LOGGING = """
 import logging, sys, click
@@ -222,10 +217,8 @@ def test_help_and_version_go_to_stdout(run):
         (["--quiet"], ["Error: no such thing"]),
     ],
 )
-def test_quiet_and_verbose(flags, lines):
-    environment = {**os.environ, "PYTHONPATH": RUNTIME}
-    command = [sys.executable, "-c", LOGGING, *flags]
-    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+def test_quiet_and_verbose(flags, lines, fresh_python):
+    result = fresh_python(LOGGING, *flags)
     assert (result.returncode, result.stdout) == (1, "")
     found = result.stderr.splitlines()
     # Keep only the first line of a traceback.

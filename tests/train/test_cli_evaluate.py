@@ -15,9 +15,8 @@ def cvae_evaluate(console):
 
 
 @pytest.fixture
-def run(tiny_config, tiny_data, tmp_path):
-    np.savez(tmp_path / "set.npz", x_train=tiny_data.train, x_test=tiny_data.test)
-    data = Dataset(tiny_data.train, tiny_data.test, str(tmp_path / "set.npz"))
+def run(tiny_config, tiny_data, tiny_archive, tmp_path):
+    data = Dataset(tiny_data.train, tiny_data.test, str(tiny_archive))
     return train(data, tiny_config, tmp_path / "run", quiet=True)
 
 

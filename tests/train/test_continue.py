@@ -10,18 +10,8 @@ import tensorflow as tf
 
 from cvae_runtime import InputError
 from cvae_train import RunFolder, load_run, read_history, train
-from cvae_train._loop.loop import Loop
 from cvae_train._loop.optimizer import make_optimizer
-
-UNTIMED = ("epoch", "elbo", "reconstruction", "kl", "train_elbo", "validation_elbo")
-
-
-def untimed(result):
-    return [[getattr(record, name) for name in UNTIMED] for record in result.history]
-
-
-def interrupt(*_):
-    raise KeyboardInterrupt
+from tests.train.runs import untimed
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +31,7 @@ def test_with_a_constant_rate_it_is_the_longer_run(run, replaced, tiny_data, tmp
     result = train(tiny_data, replaced(epochs=4), run, resume=True)
     lines = capsys.readouterr().err.splitlines()
     assert "continues after epoch 2, until epoch 4" in lines
-    assert untimed(result) == untimed(whole)
+    assert untimed(result.history) == untimed(whole.history)
     for name in ("weights.npz", "samples/image_at_epoch_0004.png"):
         assert (run / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     fields = json.loads((run / "config.json").read_text())
@@ -52,12 +42,10 @@ def test_with_a_constant_rate_it_is_the_longer_run(run, replaced, tiny_data, tmp
 
 
 @pytest.mark.parametrize("moment", ["_run_epoch", "write_gif"])
-def test_the_weights_stay_until_there_are_new_ones(moment, run, short, replaced, tiny_data, tmp_path, monkeypatch):
+def test_the_weights_stay_until_there_are_new_ones(moment, run, short, replaced, tiny_data, tmp_path, interrupted_at):
     weights = (run / "weights.npz").read_bytes()
-    with monkeypatch.context() as patch:
-        patch.setattr(f"cvae_train._train.{moment}", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            train(tiny_data, replaced(epochs=3), run, resume=True, quiet=True)
+    with interrupted_at(f"_train.{moment}"):
+        train(tiny_data, replaced(epochs=3), run, resume=True, quiet=True)
     assert (run / "weights.npz").read_bytes() == weights
     assert not RunFolder(run).finished
     result = load_run(run)
@@ -69,19 +57,16 @@ def test_the_weights_stay_until_there_are_new_ones(moment, run, short, replaced,
     assert RunFolder(run).finished
 
 
-def test_a_stopped_continuation_resumes_to_the_uninterrupted_one(replaced, tiny_data, tmp_path, monkeypatch):
+def test_a_stopped_continuation_resumes_to_the_uninterrupted_one(replaced, tiny_data, tmp_path, interrupted_in):
     shape = {"decay": "cosine", "warmup_steps": 2, "ema": 0.9, "validation_fraction": 0.25}
     train(tiny_data, replaced(epochs=1, **shape), tmp_path / "run", quiet=True)
     shutil.copytree(tmp_path / "run", tmp_path / "whole")
     longer = replaced(epochs=3, **shape)
     whole = train(tiny_data, longer, tmp_path / "whole", resume=True, quiet=True)
-    real = Loop.train_epoch
-    with monkeypatch.context() as patch:
-        patch.setattr(Loop, "train_epoch", lambda *rest: real(*rest) if rest[1] == 2 else interrupt())
-        with pytest.raises(KeyboardInterrupt):
-            train(tiny_data, longer, tmp_path / "run", resume=True, quiet=True)
+    with interrupted_in(3), pytest.raises(KeyboardInterrupt):
+        train(tiny_data, longer, tmp_path / "run", resume=True, quiet=True)
     resumed = train(tiny_data, longer, tmp_path / "run", resume=True, quiet=True)
-    assert untimed(resumed) == untimed(whole)
+    assert untimed(resumed.history) == untimed(whole.history)
     for name in ("weights.npz", "best.npz"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 

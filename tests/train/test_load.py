@@ -12,6 +12,7 @@ from cvae_runtime import InputError
 from cvae_runtime.images import npz_bytes
 from cvae_train import RunFolder, load_run, train
 from cvae_train._loop.loop import Loop
+from tests.train.runs import same_weights
 
 
 def weights(result):
@@ -19,8 +20,7 @@ def weights(result):
 
 
 def same(a, b):
-    a, b = weights(a), weights(b)
-    return all(np.array_equal(a[name], b[name]) for name in a)
+    return same_weights(a.model, b.model)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import cvae_train
 from cvae_runtime import InputError
 from cvae_train import DataOptions, RunFolder, Speed, TrainConfig, plan_training, read_history, train
 from cvae_train._cli import command
-from cvae_train._loop.loop import Loop
+from tests.train.runs import untimed
 
 SPEED = Speed(step_seconds=0.5, epoch_seconds=0.5, start_seconds=10.0)
 
@@ -63,10 +63,6 @@ PLAN = [
 ]
 
 
-def without_times(path):
-    return [dataclasses.replace(record, seconds=0, images_per_second=0) for record in read_history(path)]
-
-
 def test_a_folder_gets_a_recipe_of_its_own(run, photos, tmp_path):
     code, out, err = run(photos, "--run", tmp_path / "run", *FEW)
     lines = err.splitlines()
@@ -91,22 +87,14 @@ def test_a_folder_gets_a_recipe_of_its_own(run, photos, tmp_path):
     assert RunFolder(tmp_path / "again").weights.read_bytes() == finished
 
 
-def test_a_stopped_run_goes_on_with_its_plan(run, photos, tmp_path, monkeypatch):
+def test_a_stopped_run_goes_on_with_its_plan(run, photos, tmp_path, monkeypatch, interrupted_in):
     whole = train(photos, plan_of(photos), tmp_path / "whole", quiet=True)
-    real = Loop.train_epoch
-
-    def interrupted(self, epoch, on_images):
-        if epoch == 2:
-            raise KeyboardInterrupt
-        return real(self, epoch, on_images)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Loop, "train_epoch", interrupted)
+    with interrupted_in(2):
         assert run(photos, "--run", tmp_path / "run", *FEW, "-q")[0] == 130
     monkeypatch.setattr("cvae_train._prepare.derive", lambda *_: pytest.fail("derived again"))
     assert run(photos, "--run", tmp_path / "run", "--resume", "-q") == (0, "", "")
     assert (tmp_path / "run/weights.npz").read_bytes() == (whole.path / "weights.npz").read_bytes()
-    assert without_times(tmp_path / "run/history.csv") == without_times(whole.path / "history.csv")
+    assert untimed(read_history(tmp_path / "run/history.csv")) == untimed(whole.history)
 
 
 def plan_of(photos):

@@ -102,16 +102,10 @@ def test_a_policy_of_the_program_around_is_left_alone(trained, plain_files):
 
 
 @pytest.mark.parametrize("settings", [{"image_data_format": "first"}, ["no", "settings"]])
-def test_settings_that_keras_cannot_read_are_named(settings, tmp_path):
+def test_settings_that_keras_cannot_read_are_named(settings, tmp_path, monkeypatch, fresh_python):
     (tmp_path / "keras.json").write_text(json.dumps(settings))
-    done = subprocess.run(
-        [sys.executable, "-c", "from cvae_train._cli import main; main()", "-q"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "KERAS_HOME": str(tmp_path)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    monkeypatch.chdir(tmp_path)
+    done = fresh_python("from cvae_train._cli import main; main()", "-q", KERAS_HOME=str(tmp_path))
     assert done.returncode == 1
     assert done.stderr.startswith(f"Error: {tmp_path / 'keras.json'}: expected valid settings of Keras, found ")
     assert done.stderr.endswith("; fix or remove the file\n")

@@ -10,7 +10,6 @@ import pytest
 from cvae_runtime import InputError
 from cvae_train import Dataset, ModelConfig, RunFolder, load_run, train
 from cvae_train._cli import command
-from cvae_train._loop.loop import Loop
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +32,6 @@ def layers(arrays):
     return list(dict.fromkeys(name.rpartition("/")[0] for name in arrays))
 
 
-def interrupt(*_):
-    raise KeyboardInterrupt
-
-
 @pytest.mark.parametrize("freeze", ["encoder", "decoder"])
 def test_a_frozen_part_keeps_its_weights(old, replaced, negatives, tmp_path, freeze):
     result = train(negatives, replaced(epochs=1), tmp_path / "new", start_from=old.path, freeze=freeze, quiet=True)
@@ -55,9 +50,10 @@ def test_a_frozen_part_keeps_its_weights(old, replaced, negatives, tmp_path, fre
     assert (course.start.run, course.start.taken, course.freeze) == ("old", tuple(layers(before)), freeze)
 
 
-def test_without_an_epoch_in_between_the_weights_are_those_of_the_run(old, replaced, negatives, tmp_path, monkeypatch):
-    monkeypatch.setattr(Loop, "train_epoch", interrupt)
-    with pytest.raises(KeyboardInterrupt):
+def test_without_an_epoch_in_between_the_weights_are_those_of_the_run(
+    old, replaced, negatives, tmp_path, interrupted_in
+):
+    with interrupted_in(1), pytest.raises(KeyboardInterrupt):
         train(negatives, replaced(epochs=1), tmp_path / "new", start_from=old.path, quiet=True)
     with np.load(tmp_path / "new/checkpoint.npz") as archive:
         for name, array in weights(old.model).items():
@@ -109,17 +105,14 @@ def test_freeze_needs_a_run(replaced, negatives, tmp_path):
     )
 
 
-def test_a_resumed_run_needs_the_other_no_more(old, replaced, negatives, tmp_path, monkeypatch):
+def test_a_resumed_run_needs_the_other_no_more(old, replaced, negatives, tmp_path, interrupted_in):
     arguments = (negatives, replaced(epochs=2))
     start = {"start_from": tmp_path / "old", "freeze": "encoder", "quiet": True}
     (tmp_path / "old").symlink_to(old.path, target_is_directory=True)
     start["start_from"] = old.path
     whole = train(*arguments, tmp_path / "whole", **start)
-    real = Loop.train_epoch
-    with monkeypatch.context() as patch:
-        patch.setattr(Loop, "train_epoch", lambda *rest: real(*rest) if rest[1] == 1 else interrupt())
-        with pytest.raises(KeyboardInterrupt):
-            train(*arguments, tmp_path / "run", **start)
+    with interrupted_in(2), pytest.raises(KeyboardInterrupt):
+        train(*arguments, tmp_path / "run", **start)
     with pytest.raises(InputError) as caught:
         train(*arguments, tmp_path / "run", start_from=tmp_path / "other", resume=True, quiet=True)
     assert str(caught.value) == (
@@ -132,13 +125,11 @@ def test_a_resumed_run_needs_the_other_no_more(old, replaced, negatives, tmp_pat
 
 
 def test_a_run_killed_before_its_first_checkpoint_needs_the_same_weights(
-    old, replaced, negatives, tmp_path, monkeypatch
+    old, replaced, negatives, tmp_path, interrupted_at
 ):
     arguments = (negatives, replaced(epochs=1), tmp_path / "run")
-    with monkeypatch.context() as patch:
-        patch.setattr("cvae_train._train._save_epoch", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            train(*arguments, start_from=old.path, quiet=True)
+    with interrupted_at("_train._save_epoch"):
+        train(*arguments, start_from=old.path, quiet=True)
     digest = hashlib.sha256((old.path / "weights.npz").read_bytes()).hexdigest()
     with pytest.raises(InputError) as caught:
         train(*arguments, resume=True, quiet=True)

@@ -12,19 +12,13 @@ from PIL import Image
 
 from cvae_runtime import InputError, TargetExistsError
 from cvae_train import Callback, Dataset, DivergedError, RunFolder, load_run, read_history, train
-from cvae_train._data.dataset import fingerprint_of
 from cvae_train._data.summary import describe_images
 from cvae_train._loop.checkpoint import load_weights
 from cvae_train._loop.loop import Loop
 from cvae_train._run.folder import DataInfo
 from cvae_train._run.plan import Plan
+from tests.train.runs import same_weights, untimed
 from tests.waits import wait_until
-
-UNTIMED = ("epoch", "elbo", "reconstruction", "kl", "train_elbo")
-
-
-def untimed(history):
-    return [[getattr(record, name) for name in UNTIMED] for record in history]
 
 
 @pytest.fixture
@@ -55,17 +49,8 @@ def test_history_is_elbo_and_its_parts(undisturbed):
         assert row.images_per_second == pytest.approx(40 / row.seconds)
 
 
-def test_config_names_recipe_and_data(undisturbed, tiny_config, tiny_data):
-    fields = json.loads((undisturbed.path / "config.json").read_text())
-    assert fields["config"] == json.loads(json.dumps(tiny_config.to_json()))
-    assert fields["data"] == {
-        "source": "memory",
-        "fingerprint": tiny_data.fingerprint,
-        "train_images": 40,
-        "test_images": 13,
-        "test_fingerprint": fingerprint_of(tiny_data.test),
-        "options": {"image_size": None, "channels": None, "test_fraction": None, "skip_bad": False},
-    }
+def test_recipe_data_and_packages_are_recorded(undisturbed, tiny_config, tiny_data):
+    assert RunFolder(undisturbed.path).read_config() == (tiny_config, DataInfo.of(tiny_data))
     assert json.loads((undisturbed.path / "environment.json").read_text())["packages"]["tensorflow"]
 
 
@@ -85,8 +70,7 @@ def test_the_gif_shows_the_epochs_of_the_notebooks_pacing(undisturbed):
 def test_the_same_seed_gives_the_same_run(undisturbed, tiny_config, tiny_data, tmp_path):
     again = train(tiny_data, tiny_config, tmp_path / "again", quiet=True)
     assert untimed(again.history) == untimed(undisturbed.history)
-    for a, b in zip(again.model.weights, undisturbed.model.weights, strict=True):
-        assert np.array_equal(a, b)
+    assert same_weights(again.model, undisturbed.model)
     assert (again.path / "samples/image_at_epoch_0003.png").read_bytes() == (
         undisturbed.path / "samples/image_at_epoch_0003.png"
     ).read_bytes()
@@ -121,43 +105,30 @@ def test_a_run_that_dies_anywhere_resumes_to_the_undisturbed_one(
     resumed = train(tiny_data, tiny_config, path, resume=True, quiet=True)
     assert untimed(resumed.history) == untimed(undisturbed.history)
     assert untimed(read_history(path / "history.csv")) == untimed(undisturbed.history)
-    for a, b in zip(resumed.model.weights, undisturbed.model.weights, strict=True):
-        assert np.array_equal(a, b)
+    assert same_weights(resumed.model, undisturbed.model)
 
 
-def test_a_residual_run_resumes_to_the_undisturbed_one(rgb_config, rgb_data, tmp_path, monkeypatch):
+def test_a_residual_run_resumes_to_the_undisturbed_one(rgb_config, rgb_data, tmp_path, interrupted_in):
     odd = Dataset(rgb_data.train[:, :7], rgb_data.test[:, :7])
     model = dataclasses.replace(rgb_config.model, image_shape=(7, 8, 3), architecture="residual")
     config = dataclasses.replace(rgb_config, model=model, learning_rate=1e-3)
     whole = train(odd, config, tmp_path / "whole", quiet=True)
     assert whole.history[-1].elbo > whole.history[0].elbo
 
-    real, calls = sys.modules["cvae_train._train"].write_history, []
-
-    def after_an_epoch(*arguments):
-        real(*arguments)
-        calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr("cvae_train._train.write_history", after_an_epoch)
-        with pytest.raises(KeyboardInterrupt):
-            train(odd, config, tmp_path / "cut", quiet=True)
+    with interrupted_in(2), pytest.raises(KeyboardInterrupt):
+        train(odd, config, tmp_path / "cut", quiet=True)
     resumed = train(odd, config, tmp_path / "cut", resume=True, quiet=True)
     assert untimed(resumed.history) == untimed(whole.history)
     assert (tmp_path / "cut/weights.npz").read_bytes() == (tmp_path / "whole/weights.npz").read_bytes()
     loaded = load_run(tmp_path / "whole")
     assert loaded.config.model.architecture == "residual"
-    for a, b in zip(loaded.model.weights, whole.model.weights, strict=True):
-        assert np.array_equal(a, b)
+    assert same_weights(loaded.model, whole.model)
 
 
-def test_sigkill_leaves_a_run_that_resumes(tiny_data, tmp_path):
+def test_sigkill_leaves_a_run_that_resumes(tiny_archive, tmp_path):
     """Kill a real process between two epochs, at an arbitrary moment."""
-    np.savez(tmp_path / "set.npz", x_train=tiny_data.train, x_test=tiny_data.test)
     recipe = [
-        str(tmp_path / "set.npz"),
+        str(tiny_archive),
         *["--epochs", "60", "--batch-size", "16", "--filters", "4,6", "--latent-dim", "3", "--quiet"],
     ]
     command = [sys.executable, "-c", "from cvae_train._cli import main; main()", *recipe]
@@ -332,13 +303,6 @@ def test_runs_are_numbered_where_no_folder_is_named(replaced, tiny_data, tmp_pat
     assert [str(path) for path in paths] == ["runs/0001", "runs/0002"]
 
 
-def test_load_run_gives_the_trained_model_back(undisturbed):
-    loaded = load_run(undisturbed.path)
-    assert loaded.history == list(undisturbed.history)
-    for a, b in zip(loaded.model.weights, undisturbed.model.weights, strict=True):
-        assert np.array_equal(a, b)
-
-
 def test_progress_is_a_line_an_epoch_where_stderr_is_no_terminal(replaced, tiny_data, tmp_path, capsys):
     result = train(tiny_data, replaced(epochs=1), tmp_path / "run")
     record = result.history[0]
@@ -352,16 +316,8 @@ def test_progress_is_a_line_an_epoch_where_stderr_is_no_terminal(replaced, tiny_
     assert row == f"  1/1  {record.elbo:10.2f}  {record.kl:8.2f}  {record.train_elbo:10.2f}      00:00"
 
 
-def test_an_interrupt_says_how_arrays_go_on(tiny_config, tiny_data, tmp_path, monkeypatch):
-    train_epoch = Loop.train_epoch
-
-    def interrupted(self, epoch, on_images):
-        if epoch == 2:
-            raise KeyboardInterrupt
-        return train_epoch(self, epoch, on_images)
-
-    monkeypatch.setattr(Loop, "train_epoch", interrupted)
-    with pytest.raises(KeyboardInterrupt) as caught:
+def test_an_interrupt_says_how_arrays_go_on(tiny_config, tiny_data, tmp_path, interrupted_in):
+    with interrupted_in(2), pytest.raises(KeyboardInterrupt) as caught:
         train(tiny_data, tiny_config, tmp_path / "run", quiet=True)
     assert caught.value.__notes__ == [
         f"{tmp_path / 'run'}: 1 of 3 epochs are complete",
@@ -372,12 +328,8 @@ def test_an_interrupt_says_how_arrays_go_on(tiny_config, tiny_data, tmp_path, mo
     ]
 
 
-def test_a_run_killed_before_its_config_leaves_nothing(tiny_config, tiny_data, tmp_path, monkeypatch):
-    def dying(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("cvae_train._run.folder.write_json", dying)
-    with pytest.raises(KeyboardInterrupt):
+def test_a_run_killed_before_its_config_leaves_nothing(tiny_config, tiny_data, tmp_path, interrupted_at):
+    with interrupted_at("_run.folder.write_json"):
         train(tiny_data, tiny_config, tmp_path / "run", quiet=True)
     assert list(tmp_path.iterdir()) == []
 
@@ -405,28 +357,20 @@ def test_early_stopping_keeps_the_best_weights(replaced, tiny_data, tmp_path, ca
     assert again.kept == result.kept
 
 
-def test_a_run_that_was_to_stop_stops_when_it_is_resumed(replaced, tiny_data, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr("cvae_train._train.write_gif", _interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            train(tiny_data, replaced(**STOPPING), tmp_path / "run", quiet=True)
+def test_a_run_that_was_to_stop_stops_when_it_is_resumed(replaced, tiny_data, tmp_path, interrupted_at):
+    with interrupted_at("_train.write_gif"):
+        train(tiny_data, replaced(**STOPPING), tmp_path / "run", quiet=True)
     whole = train(tiny_data, replaced(**STOPPING), tmp_path / "whole", quiet=True)
     resumed = train(tiny_data, replaced(**STOPPING), tmp_path / "run", resume=True, quiet=True)
     assert untimed(resumed.history) == untimed(whole.history)
     assert (tmp_path / "run/weights.npz").read_bytes() == (tmp_path / "whole/weights.npz").read_bytes()
 
 
-def _interrupt(*_):
-    raise KeyboardInterrupt
-
-
-def test_a_resumed_run_goes_on_with_its_average(replaced, tiny_data, tmp_path, monkeypatch):
+def test_a_resumed_run_goes_on_with_its_average(replaced, tiny_data, tmp_path, interrupted_at):
     config = replaced(ema=0.9)
     whole = train(tiny_data, config, tmp_path / "whole", quiet=True)
-    with monkeypatch.context() as patch:
-        patch.setattr("cvae_train._train.write_gif", _interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            train(tiny_data, config, tmp_path / "run", quiet=True)
+    with interrupted_at("_train.write_gif"):
+        train(tiny_data, config, tmp_path / "run", quiet=True)
     resumed = train(tiny_data, config, tmp_path / "run", resume=True, quiet=True)
     assert untimed(resumed.history) == untimed(whole.history)
     assert (tmp_path / "run/weights.npz").read_bytes() == (tmp_path / "whole/weights.npz").read_bytes()

@@ -1,6 +1,6 @@
 """The operating system: atomic files and folders, locks, memory, CPUs, standard streams, optional packages."""
 
-from .atomic import move_file, new_file, refuse_existing, refuse_special, write_file
+from .atomic import new_file, refuse_existing, refuse_special, write_file
 from .cpus import affinity, allowed_cores, cpu_quota
 from .extras import require
 from .folders import make_folder, new_folder, refuse_existing_folder
@@ -25,7 +25,6 @@ __all__ = [
     "guard_streams",
     "lock_directory",
     "make_folder",
-    "move_file",
     "new_file",
     "new_folder",
     "owns_names",

@@ -81,19 +81,6 @@ def new_file(target: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def move_file(source: Path, target: Path) -> None:
-    """Rename a complete, flushed file within its folder; replace an existing target.
-
-    Raises:
-        InputError: the file cannot be renamed.
-    """
-    try:
-        source.replace(target)
-        sync_folder(target.absolute().parent)
-    except OSError as error:
-        raise cannot_write(target, error) from error
-
-
 def refuse_name(target: Path, allowed: bool, remedy: str) -> None:
     """Raise if a target exists and is not ``allowed``, if its parent folder is missing, or it is a pipe or device."""
     refuse_special(target)

@@ -7,7 +7,18 @@ from hypothesis import strategies as st
 
 from cvae_export.passes import OutputPhases, OutputRows
 from cvae_export.passes._phases import Axis
-from tests.export.tiny_graphs import Layer, assert_left_alone, assert_same, decoder, normal, operators, parse, rewritten
+from tests.export.tiny_graphs import (
+    Layer,
+    assert_left_alone,
+    assert_same,
+    attributes,
+    decoder,
+    normal,
+    operators,
+    parse,
+    rewritten,
+    transposed_convolutions,
+)
 
 both = pytest.mark.parametrize("rewrite", [OutputPhases(), OutputRows()], ids=["phases", "rows"])
 
@@ -45,6 +56,57 @@ def test_phases_are_the_definition_of_a_transposed_convolution(axis):
                 padded[m + offset - window.start] * w[tap] for offset, tap in axis.taps(phase).items()
             )
     np.testing.assert_allclose(found.ravel()[: axis.output], expected, atol=1e-6)
+
+
+@both
+@given(proto=transposed_convolutions())
+def test_any_transposed_convolution_keeps_what_it_computes(rewrite, proto):
+    result, names = rewritten(proto, rewrite)
+    rows, columns = attributes(proto.graph.node[0])["strides"]
+    applies = rows * columns > 1
+    convolutions = rows if isinstance(rewrite, OutputRows) else rows * columns
+    assert names == ([type(rewrite).__name__] if applies else [])
+    assert operators(result).count("ConvTranspose") == (not applies)
+    assert operators(result).count("Conv") == (convolutions if applies else 0)
+    assert_same(result, proto)
+
+
+@pytest.mark.parametrize(
+    ("rewrite", "after", "kernels", "pads"),
+    [
+        (
+            OutputPhases(),
+            [*["Reshape"] * 4, "Concat", "Reshape", "Col2Im"],
+            [[2, 2], [2, 1], [1, 2], [1, 1]],
+            [[1, 1, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]],
+        ),
+        (
+            OutputRows(),
+            [*["Transpose", "Reshape"] * 2, "Concat", "Reshape", "Transpose"],
+            [[2, 2], [1, 2]],
+            [[1, 1, 0, 0], [0, 1, 0, 0]],
+        ),
+    ],
+    ids=["phases", "rows"],
+)
+def test_the_default_layer_uses_each_tap_once(rewrite, after, kernels, pads):
+    proto = decoder(2, (3, 4), Layer(3, (3, 3), (2, 2), (0, 0, 1, 1), behind="Relu ({})"))
+    result, _ = rewritten(proto, rewrite)
+    assert operators(result) == [*["Conv", "Relu"] * len(kernels), *after]
+    found = [attributes(node) for node in result.graph.node if node.op_type == "Conv"]
+    assert [node["kernel_shape"] for node in found] == kernels
+    assert [node["pads"] for node in found] == pads
+    assert_same(result, proto)
+
+
+@pytest.mark.parametrize(("rewrite", "last"), [(OutputPhases(), "Col2Im"), (OutputRows(), "Transpose")])
+def test_an_output_of_no_multiple_of_the_stride_is_cropped(rewrite, last):
+    layer = Layer(3, (3, 3), (2, 3), (0, 0, 0, 1))
+    assert layer.sizes((3, 4)) == [7, 11]
+    proto = decoder(2, (3, 4), layer)
+    result, _ = rewritten(proto, rewrite)
+    assert operators(result)[-3:] == [last, "Slice", "Identity"]
+    assert_same(result, proto)
 
 
 @both

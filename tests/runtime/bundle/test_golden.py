@@ -114,24 +114,11 @@ def test_graphs_for_other_providers_are_skipped(bundles, tiny, tmp_path, monkeyp
     assert asked == ["cpu", "cpu", "cuda"]
 
 
-def test_a_missing_provider_raises(monkeypatch):
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
-    with pytest.raises(cvae.ProviderError, match=r"^provider cuda needs ONNX Runtime's CUDAExecutionProvider; "):
-        cvae.check_golden(cvae.read_bundle(), "cuda")
-
-
 def test_one_wrong_value_disagrees(check, tiny):
     probs = tiny.decode(Z).astype(np.float32)
     probs[1, 2, 3, 0] += 0.1
     (result,) = check(case_of({"probs": probs}))
     assert (result.agrees, result.difference) == (False, pytest.approx(0.1, rel=1e-4))
-
-
-def test_nan_disagrees(check, tiny):
-    probs = tiny.decode(Z).astype(np.float32)
-    probs[0, 0, 0, 0] = np.nan
-    (result,) = check(case_of({"probs": probs}))
-    assert not result.agrees
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 4, 1), (4, 1), (1,)])
@@ -185,12 +172,6 @@ def test_vectors_that_do_not_fit_the_graph(kind, check):
     case = cvae.bundle.GoldenCase("decoder.onnx", **{"inputs": {"z": Z}, "outputs": {"probs": Z}, "atol": 1.0, **kind})
     with pytest.raises(cvae.BundleError, match=r"golden\.json: "):
         check(case)
-
-
-def test_the_packaged_bundle_agrees_with_its_golden_vectors():
-    results = cvae.check_golden(cvae.read_bundle())
-    assert {result.file for result in results} >= {"encoder.onnx", "decoder.onnx", "rng"}
-    assert [result for result in results if not result.agrees] == []
 
 
 @pytest.fixture(scope="module")

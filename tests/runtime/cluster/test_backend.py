@@ -174,26 +174,6 @@ def test_without_ray_it_is_1_and_creates_no_folder(start, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([*SHARDS, "--workers", 3], "--address and --workers are for --engine ray"),
-        ([*SHARDS, "--address", "auto"], "--address and --workers are for --engine ray"),
-        (["--engine", "ray"], "--engine ray needs shards: pass --shard-size"),
-        (
-            [*SHARDS, "--engine", "ray", "--receipt", "r.json"],
-            "--receipt describes this process: it is for --engine local",
-        ),
-    ],
-    ids=str,
-)
-def test_usage_errors_are_2(arguments, message, run, tmp_path):
-    code, out, err = run(*arguments)
-    assert (code, out) == (2, b"")
-    assert err.endswith(f"Error: {message}\n")
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize("file_format", ["npz", "parquet"])
 def test_a_table_equals_that_of_one_machine(file_format, encode, tiny_bundle, monkeypatch):
     monkeypatch.setattr("cvae_runtime._commands.encode.code_batch", lambda _shape: 32)  # 16 parts of few images

@@ -17,7 +17,6 @@ import cvae_runtime as cvae
 import cvae_runtime.bundle
 from cvae_runtime._jobs import codes as _codes
 
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(cvae.__file__).parents[1]), *sys.path])}
 MAIN = "from cvae_runtime._commands.encode import main; main()"
 # Limit the size of files, which acts as a full disk.
 LIMITED_TO = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size})); " + MAIN
@@ -50,20 +49,6 @@ def images(tmp_path):
 @pytest.fixture
 def small_batches(monkeypatch):
     monkeypatch.setattr(_codes, "_BATCH_BYTES", 1)
-
-
-@pytest.fixture
-def python(tmp_path, monkeypatch):
-    """Run a program as ``cvae-encode``, in a process of its own: its exit code, stdout and stderr."""
-
-    monkeypatch.chdir(tmp_path)
-
-    def python(program, *arguments):
-        command = [sys.executable, "-c", program, *map(str, arguments)]
-        result = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
-        return result.returncode, result.stdout, result.stderr
-
-    return python
 
 
 def arrays(path):
@@ -271,7 +256,7 @@ def test_json_is_the_result_of_the_command(encode, tiny_bundle, images):
 @pytest.mark.usefixtures("images")
 def test_a_closed_stdout_is_an_error_before_any_work(option, tiny_bundle, tmp_path):
     command = ["/bin/sh", "-c", '"$0" "$@" >&-', sys.executable, "-c", MAIN, str(tiny_bundle), "images.npy", option]
-    result = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     message = "Error: stdout: expected an open stream, found it closed; send it to a file or to /dev/null\n"
     assert (result.returncode, result.stdout, result.stderr) == (1, "", message)
     assert not (tmp_path / "codes.npz").exists()

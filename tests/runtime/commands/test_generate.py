@@ -2,8 +2,6 @@
 
 import io
 import json
-import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +11,6 @@ from PIL import Image
 import cvae_runtime as cvae
 import cvae_runtime.images
 from cvae_runtime._commands import generate as _cli_generate
-
-MAIN = [sys.executable, "-c", "from cvae_runtime._commands.generate import main; main()"]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(cvae.__file__).parents[1])}
 
 
 @pytest.fixture
@@ -37,11 +32,6 @@ def digit(tmp_path):
     pixels[4:24, 12:16] = 255
     Image.fromarray(pixels).save(tmp_path / "digit.png")
     return pixels
-
-
-def size_of(path):
-    with Image.open(path) as image:
-        return image.size
 
 
 def test_the_default_is_16_samples_of_the_packaged_model(run, packaged_model):
@@ -112,14 +102,6 @@ def test_reconstruct_takes_folders(run, digit, packaged_model):
     originals, images = cvae.images.read_npz(Path("pairs.npz"), ["originals", "images"])
     np.testing.assert_array_equal(originals[..., 0], [digit.T, digit, digit])
     np.testing.assert_array_equal(images, packaged_model.reconstruct(originals))
-
-
-def test_reconstruct_draws_originals_above_reconstructions(run, digit, packaged_model):
-    assert run("--reconstruct", "digit.png", "-o", "pairs.png") == (0, b"", "")
-    picture = np.asarray(Image.open("pairs.png"))
-    reconstruction = cvae.to_uint8(packaged_model.reconstruct(digit[np.newaxis]))[0, ..., 0]
-    np.testing.assert_array_equal(picture[1:57:2, 1:57:2], digit)
-    np.testing.assert_array_equal(picture[58:114:2, 1:57:2], reconstruction)
 
 
 def test_the_bundle_precedes_the_names_or_follows_a_double_dash(run, tiny_bundle, tiny):

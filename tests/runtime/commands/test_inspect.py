@@ -136,6 +136,14 @@ def test_external_graph(inspect, tmp_path):
     assert "  author                 42\n" in inspect(tmp_path / "a.onnx")[1]
 
 
+def test_texts_that_clear_the_screen_are_escaped(inspect, bundles, tmp_path):
+    folder = bundles.write(tmp_path / "shown", rng="\x1b[2J")
+    bundles.edit(folder, lambda manifest: manifest.update(versions={"\x1b[2J": "\x9b31m"}))
+    code, out, err = inspect(folder)
+    assert (code, err, "\x1b" in out, "\x9b" in out) == (0, "", False, False)
+    assert out.count(r"\x1b[2J") == 2
+
+
 def test_external_model_has_no_elbo():
     report = inspect_bundle(read_bundle())
     report["training"] = None

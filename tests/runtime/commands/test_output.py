@@ -87,15 +87,6 @@ def test_a_terminal_gets_no_binary_data(monkeypatch, refuses):
         output("-").check(1)
 
 
-def test_an_existing_file_is_an_error(tmp_path, refuses):
-    target = tmp_path / "a.png"
-    output(target).check(1)
-    target.write_bytes(b"old")
-    with refuses(cvae.TargetExistsError, f"{target} exists already; choose another name or pass --overwrite"):
-        output(target).check(1)
-    output(target, overwrite=True).check(1)
-
-
 def test_only_a_folder_with_images_is_an_error(tmp_path, refuses):
     folder = tmp_path / "images"
     output(folder, separate=True).check(1)
@@ -123,11 +114,6 @@ def test_a_file_instead_of_a_folder_is_an_error(tmp_path, refuses):
     (tmp_path / "a").write_text("mine")
     with refuses(cvae.InputError, f"{tmp_path / 'a'}: expected a folder for --separate, found a file"):
         output(tmp_path / "a", separate=True).check(1)
-
-
-def test_a_png_is_a_grid_of_all_images(tmp_path):
-    output(tmp_path / "a.png").write(levels(10, 20, 30, 40, 50) / np.float32(255), {})
-    assert cells((tmp_path / "a.png").read_bytes(), 4, 3) == [[10, 20, 30], [40, 50, 128]]
 
 
 @pytest.mark.parametrize(("size", "scale"), [(64, 2), (65, 1)])

@@ -240,13 +240,6 @@ def test_any_picture_is_brought_into_any_shape(shape):
             np.testing.assert_array_equal(fitted, image)
 
 
-def test_a_missing_file_is_refused(tmp_path, refuses):
-    path = tmp_path / "none.png"
-    message = f"{path}: cannot be read as an image: [Errno 2] No such file or directory: '{path}'"
-    with refuses(cvae.InputError, message):
-        cvae.read_images([path], SHAPE)
-
-
 def test_a_png_cut_anywhere_is_refused_or_whole(tmp_path):
     data = saved(tmp_path / "a.png", GREY).read_bytes()
     path = tmp_path / "cut.png"
@@ -288,8 +281,3 @@ def test_an_array_that_is_no_picture_names_its_file(extra, tmp_path):
 def test_no_files_are_refused():
     with pytest.raises(cvae.InputError, match="at least one"):
         cvae.read_images([], SHAPE)
-
-
-def test_transparent_grey_is_grey_on_white(tmp_path):
-    Image.new("LA", (2, 1), (40, 0)).save(tmp_path / "a.png")
-    assert cvae.read_images([tmp_path / "a.png"], (1, 2, 1)).ravel().tolist() == [255, 255]

@@ -3,12 +3,9 @@
 import tempfile
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-import cvae_runtime as cvae
-import cvae_runtime.images
 from cvae_runtime._jobs.code_formats import CODE_FORMATS
 from cvae_runtime._system.atomic import new_file
 
@@ -50,11 +47,6 @@ def test_temporary_columns_are_on_the_output_s_disk(tmp_path, monkeypatch):
     assert folders == [tmp_path] * 4
 
 
-def test_an_npz_is_read_by_the_package_s_own_reader(tmp_path):
-    (mean,) = cvae.images.read_npz(written(tmp_path / "codes.npz", "npz"), ["mean"])
-    np.testing.assert_array_equal(mean, COLUMNS["mean"])
-
-
 def test_parquet_has_fixed_size_lists_and_row_groups(tmp_path):
     path = written(tmp_path / "codes.parquet", "parquet")
     table = parquet.read_table(path)
@@ -72,9 +64,3 @@ def test_parquet_has_fixed_size_lists_and_row_groups(tmp_path):
     for name in ("index", "path", "elbo"):
         assert table[name].to_pylist() == COLUMNS[name].tolist()
     assert written(tmp_path / "again.parquet", "parquet").read_bytes() == path.read_bytes()
-
-
-def test_a_table_read_back_is_the_table(tmp_path):
-    table = pa.table({name: COLUMNS[name] for name in ("index", "elbo")})
-    found = parquet.read_table(written(tmp_path / "codes.parquet", "parquet"), columns=["index", "elbo"])
-    assert found.equals(table)

@@ -97,16 +97,6 @@ def test_invalid_arguments_raise_at_the_call(arguments, message, tiny_model, ref
         tiny_model.stream(**arguments)
 
 
-def test_unknown_random_numbers(bundles, tmp_path, refuses):
-    message = (
-        "the bundle specifies the random numbers 'dice', this version knows 'threefry2x32-20/box-muller'; "
-        "draw latents yourself and decode them"
-    )
-    path = bundles.write(tmp_path / "dice", rng="dice")
-    with cvae.load(path, provider="cpu") as model, refuses(cvae.InputError, message):
-        model.stream(1)
-
-
 def test_the_stream_of_a_closed_model_raises(tiny_bundle, refuses):
     with cvae.load(tiny_bundle, provider="cpu", threads=2) as model:
         stream = model.stream(50, batch=10)

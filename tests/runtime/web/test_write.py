@@ -6,7 +6,6 @@ import json
 import re
 import shlex
 import subprocess
-import sys
 
 import pytest
 
@@ -195,11 +194,11 @@ def test_errors_of_the_command(cvae_web, tiny_bundle, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_command_imports_no_onnxruntime(tmp_path, page):
+def test_the_command_imports_no_onnxruntime(tmp_path, page, fresh_python):
     code = (
         "import sys; from pathlib import Path; from cvae_runtime import read_bundle; from cvae_runtime.web import write_page; from cvae_runtime._web import write\n"
         "write.PAGE = Path(sys.argv[1]); write_page(read_bundle(), sys.argv[2])\n"
         "assert 'onnxruntime' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code, page, tmp_path / "out"], check=True)
+    assert fresh_python(code, page, tmp_path / "out").returncode == 0
     assert (tmp_path / "out" / "index.html").is_file()

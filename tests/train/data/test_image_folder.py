@@ -15,6 +15,7 @@ from cvae_runtime import InputError, read_images
 from cvae_train import DataOptions, Dataset, load_data
 from cvae_train._data.dataset import load_test
 from cvae_train._data.holdout import held_out
+from tests.train.data.reading import levels, refusal
 
 GREY = DataOptions(channels=1)
 
@@ -36,17 +37,6 @@ def save(tmp_path):
 @pytest.fixture
 def folder(tmp_path):
     return tmp_path / "set"
-
-
-def levels(images):
-    """The first pixel of each image, by which these tests identify it."""
-    return images[:, 0, 0, 0].tolist()
-
-
-def refusal(*arguments):
-    with pytest.raises(InputError) as caught:
-        load_data(*arguments)
-    return str(caught.value)
 
 
 def test_images_are_read_in_the_order_of_their_paths(save, folder):

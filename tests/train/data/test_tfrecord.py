@@ -9,10 +9,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from cvae_runtime import InputError
 from cvae_train import DataOptions, load_data
 from cvae_train._data.dataset import load_test
 from cvae_train._data.holdout import held_out
+from tests.train.data.reading import levels, refusal
 
 
 def png(level, size=(4, 4)):
@@ -45,16 +45,6 @@ def shard(tmp_path):
         return path
 
     return write
-
-
-def levels(images):
-    return images[:, 0, 0, 0].tolist()
-
-
-def refusal(*arguments):
-    with pytest.raises(InputError) as caught:
-        load_data(*arguments)
-    return str(caught.value)
 
 
 def test_of_one_shard_some_records_are_held_out_by_their_numbers(shard):

@@ -130,11 +130,10 @@ def test_workers_of_other_settings_are_refused(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_resumes_after_a_killed_worker(tmp_path, tiny_data):
-    np.savez(tmp_path / "set.npz", x_train=tiny_data.train, x_test=tiny_data.test)
+def test_a_run_resumes_after_a_killed_worker(tmp_path, tiny_archive):
     code = "from cvae_train._cli import main; main()"
     small = ("--batch-size", 16, "--filters", "4,6", "--latent-dim", 3, "--seed", 1, "--resume", "--epochs", 60)
-    command = ["-c", code, tmp_path / "set.npz", *small, "--run"]
+    command = ["-c", code, tiny_archive, *small, "--run"]
     chief, other = start_workers([[*command, tmp_path / "run"]] * 2)
     wait_until((tmp_path / "run/samples/image_at_epoch_0003.png").exists, process=chief)
     other.send_signal(signal.SIGKILL)

@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -24,11 +22,16 @@ main()
 RECIPE = ("--batch-size", "50", "--filters", "4,6", "--latent-dim", "3", "--seed", "5", "--quiet")
 
 
-def train_on(cores, archive, run, *more):
-    command = [sys.executable, "-c", ON_CORES.format(cores=cores), str(archive), "--run", str(run), *RECIPE, *more]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    return result.stderr
+@pytest.fixture
+def train_on(fresh_python, archive):
+    """A function that trains with a number of cores: stderr."""
+
+    def train_on(cores, run, *more, program=ON_CORES, code=0):
+        result = fresh_python(program.format(cores=cores), archive, "--run", run, *RECIPE, *more)
+        assert result.returncode == code, result.stderr
+        return result.stderr
+
+    return train_on
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +42,7 @@ def archive(tmp_path_factory):
     return path
 
 
-def test_a_run_resumed_on_fewer_cores_has_the_same_weights(archive, tmp_path):
+def test_a_run_resumed_on_fewer_cores_has_the_same_weights(train_on, tmp_path):
     stop = ON_CORES.replace(
         "from cvae_train._cli",
         "from cvae_train import _train\n"
@@ -53,13 +56,12 @@ def test_a_run_resumed_on_fewer_cores_has_the_same_weights(archive, tmp_path):
         "from cvae_train._cli",
     )
     epochs = ("--epochs", "3")
-    train_on(2, archive, tmp_path / "undisturbed", *epochs)
-    train_on(1, archive, tmp_path / "of one core", *epochs)
+    train_on(2, tmp_path / "undisturbed", *epochs)
+    train_on(1, tmp_path / "of one core", *epochs)
     stopped = tmp_path / "stopped"
-    command = [sys.executable, "-c", stop.format(cores=2), str(archive), "--run", str(stopped), *RECIPE, *epochs]
-    assert subprocess.run(command, capture_output=True, check=False).returncode == 130
+    train_on(2, stopped, *epochs, program=stop, code=130)
     assert not RunFolder(stopped).finished
-    assert "was started with" not in train_on(1, archive, stopped, *epochs, "--resume")
+    assert "was started with" not in train_on(1, stopped, *epochs, "--resume")
     weights = {run.name: (run / "weights.npz").read_bytes() for run in tmp_path.iterdir()}
     assert weights["stopped"] == weights["undisturbed"]
     assert weights["of one core"] != weights["undisturbed"]  # otherwise the test proves nothing

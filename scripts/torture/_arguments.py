@@ -18,6 +18,7 @@ import numpy as np
 import cvae_runtime as cvae
 from cvae_runtime import cli
 from cvae_train import Dataset
+from cvae_train._data import DataLook, look_at_dataset
 
 from ._processes import DONE, MODULES, says_why
 
@@ -36,6 +37,7 @@ LINES = (
     ("cvae-train", "d", "--image-size", "8x9", "--channels", "3", "--test-fraction", "0.2", "--run", "r", "--resume"),
     ("cvae-train", "--preset", "fast", "--epochs", "3", "--filters", "8,16", "--latent-dim", "4", "--decay", "cosine"),
     ("cvae-train", "--objective", "analytic-kl", "--beta", "2", "--free-bits", "0.1", "--ema", "0.9"),
+    ("cvae-train", "d", "--minutes", "3", "--dry-run", "--augment", "mirror", "--architecture", "residual", "--json"),
 )
 
 
@@ -53,9 +55,8 @@ def read_arguments(path: Path) -> None:
     module = importlib.import_module(MODULES[script])
     errors, code = io.StringIO(), None
     with contextlib.ExitStack() as stack:
-        for name, stands_in in _STAND_INS.items():
-            if hasattr(module, name):
-                stack.enter_context(mock.patch.object(module, name, stands_in))
+        for target, stands_in in _STAND_INS.items():
+            stack.enter_context(mock.patch(target, stands_in))
         stack.enter_context(mock.patch.object(sys, "argv", [script, *words]))
         stack.enter_context(contextlib.chdir(path.parent))
         stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
@@ -80,5 +81,15 @@ def _images(*_: object, **__: object) -> Dataset:
     return Dataset(pixels, pixels)
 
 
+def _look(*_: object, **__: object) -> DataLook:
+    return look_at_dataset(_images())
+
+
 # Replacements of functions that take time, or that read and write files named by the line.
-_STAND_INS = {"load": _end, "load_data": _images, "import_tensorflow": _end}
+_STAND_INS = {
+    "cvae_runtime._commands.generate.load": _end,
+    "cvae_runtime._commands.encode.load": _end,
+    "cvae_train._prepare.load_data": _images,
+    "cvae_train._prepare.look_at": _look,
+    "cvae_train._cli.import_tensorflow": _end,
+}

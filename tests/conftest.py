@@ -1,6 +1,7 @@
 import dataclasses
 import gzip
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -14,6 +15,10 @@ from cvae_runtime import cli
 from cvae_train import Dataset, ModelConfig, TrainConfig
 
 # Importing cvae_train imports no TensorFlow, so that the runtime's tests run without it.
+
+# A shell that starts the tests in the background ignores SIGINT in them, and children inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples in every run, and no limit on an example's time: machines that run tests are often busy.
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, max_examples=60)

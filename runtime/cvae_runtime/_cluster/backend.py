@@ -1,4 +1,4 @@
-"""``--engine ray``: run the tasks of a job on a Ray cluster."""
+"""``--executor ray``: run the tasks of a job on a Ray cluster."""
 
 import contextlib
 import dataclasses

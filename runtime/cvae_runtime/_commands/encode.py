@@ -27,7 +27,7 @@ from .._jobs import (
 )
 from .._model import Model, load
 from .._system import check_stdout, new_file, progress, refuse_existing, require, write_file
-from .executor import ENGINE_OPTIONS, ExecutorChoice, engine_options
+from .executor import EXECUTOR_OPTIONS, ExecutorChoice, executor_options
 from .options import IMAGE_OPTIONS, MODEL_OPTIONS, image_options, model_options
 
 _MOST_ANOMALIES = 1000  # of one picture
@@ -41,7 +41,7 @@ _MOST_ANOMALIES = 1000  # of one picture
         "Anomalies": ("top_anomalies", "anomalies"),
         "Output": ("output", "format", "overwrite", "as_json", "receipt"),
         "Model": MODEL_OPTIONS,
-        "Cluster": ENGINE_OPTIONS,
+        "Cluster": EXECUTOR_OPTIONS,
     },
     examples=[
         "cvae-encode my-model photos/ --resize -o codes.npz",
@@ -64,7 +64,7 @@ _MOST_ANOMALIES = 1000  # of one picture
     help="Path of the picture of --top-anomalies.  [default: named after the table: codes_anomalies.png]",
 )
 @model_options
-@engine_options
+@executor_options
 @click.option(
     "--format", type=click.Choice(list(CODE_FORMATS)), help="Format of the table.  [default: by the output's name]"
 )
@@ -127,7 +127,7 @@ class _Request(ExecutorChoice):
 
     def check(self) -> None:
         """Raise an error for contradictory options, and for files that cannot be written."""
-        self.check_engine(tasks=True, receipt=self.receipt is not None)
+        self.check_executor(tasks=True, receipt=self.receipt is not None)
         if self.anomalies is not None and self.top_anomalies is None:
             raise click.UsageError("--anomalies is for --top-anomalies: pass both")
         if str(self.output) == "-":
@@ -164,7 +164,7 @@ class _Request(ExecutorChoice):
     def encoding(self) -> Encoding:
         """Work for an executor."""
         # Absolute, for processes with another working directory.
-        path = self.images if self.engine == "local" else self.images.absolute()
+        path = self.images if self.executor == "local" else self.images.absolute()
         lowest = self.top_anomalies or 0
         return Encoding(path, self.resize, self.grey, self.invert, self.samples, self.seed, lowest)
 
@@ -183,7 +183,9 @@ def _encode(model: Model, bundle: Path | None, request: _Request) -> dict[str, A
     if source.skipped and not request.quiet:
         click.echo(f"{request.images}: {describe_skipped(source.skipped)}", err=True)
     batches = batches_of(source.count, code_batch(shape))
-    executor = request.executor(model, bundle, request.precision, request.threads, ordered=True) or InProcess(model)
+    executor = request.make_executor(model, bundle, request.precision, request.threads, ordered=True) or InProcess(
+        model
+    )
     total = _Total(LowestElbo(encoding.lowest, shape))
     quiet = request.quiet or len(batches) == 1
     with (

@@ -1,4 +1,4 @@
-"""``--engine``: run a job's tasks in this process or on a Ray cluster."""
+"""``--executor``: run a job's tasks in this process or on a Ray cluster."""
 
 import dataclasses
 from pathlib import Path
@@ -10,13 +10,13 @@ from .._bundle import Precision
 from .._jobs import Executor
 from .._model import Model
 
-ENGINE_OPTIONS = ("engine", "address", "workers")
+EXECUTOR_OPTIONS = ("executor", "address", "workers")
 
 
-# Add the options of engines, named as the fields of `ExecutorChoice`.
-engine_options = cli.add_options(
+# Add the options that choose an executor, named as the fields of `ExecutorChoice`.
+executor_options = cli.add_options(
     click.option(
-        "--engine",
+        "--executor",
         type=click.Choice(["local", "ray"]),
         default="local",
         show_default=True,
@@ -39,26 +39,26 @@ engine_options = cli.add_options(
 class ExecutorChoice:
     """Options that choose the executor of a job."""
 
-    engine: str
+    executor: str
     address: str | None
     workers: int | None
 
-    def check_engine(self, *, tasks: bool, receipt: bool) -> None:
-        """Raise `click.UsageError` for options that contradict ``--engine``.
+    def check_executor(self, *, tasks: bool, receipt: bool) -> None:
+        """Raise `click.UsageError` for options that contradict ``--executor``.
 
         Args:
             tasks: whether the job has several tasks.
             receipt: whether a receipt is written.
         """
-        if self.engine == "local":
+        if self.executor == "local":
             if self.address is not None or self.workers is not None:
-                raise click.UsageError("--address and --workers are for --engine ray")
+                raise click.UsageError("--address and --workers are for --executor ray")
         elif not tasks:
-            raise click.UsageError("--engine ray needs shards: pass --shard-size")
+            raise click.UsageError("--executor ray needs shards: pass --shard-size")
         elif receipt:
-            raise click.UsageError("--receipt describes this process: it is for --engine local")
+            raise click.UsageError("--receipt describes this process: it is for --executor local")
 
-    def executor(
+    def make_executor(
         self, model: Model, bundle: Path | None, precision: Precision, threads: int | None, *, ordered: bool = False
     ) -> Executor | None:
         """Make the executor; None for this process.
@@ -68,7 +68,7 @@ class ExecutorChoice:
             bundle, precision, threads: arguments it was loaded with; tasks have one thread if ``threads`` is None.
             ordered: whether results must come in the order of the tasks.
         """
-        if self.engine == "local":
+        if self.executor == "local":
             return None
         from .._cluster import OnCluster
 

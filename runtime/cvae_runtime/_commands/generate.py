@@ -19,7 +19,7 @@ from .._images import check_cut, describe_skipped, npz_names, open_images, read_
 from .._jobs import SHARD_FORMATS, ShardSettings, write_shards
 from .._model import Model, check_samples, load
 from .._system import progress, refuse_existing, shell_quote
-from .executor import ENGINE_OPTIONS, ExecutorChoice, engine_options
+from .executor import EXECUTOR_OPTIONS, ExecutorChoice, executor_options
 from .explore import EXPLORE_OPTIONS, Exploration, explore, explore_options
 from .options import IMAGE_OPTIONS, MODEL_OPTIONS, image_options, model_options
 from .output import FORMATS, Output
@@ -59,7 +59,7 @@ class _Command(cli.SectionedCommand):
         "Exploration of the latent space": EXPLORE_OPTIONS,
         "Output": ("output", "format", "dtype", "separate", "overwrite", "as_json", "receipt"),
         "Pictures": ("gif", "scale", "captions"),
-        "Shards": (*SHARD_OPTIONS, *ENGINE_OPTIONS),
+        "Shards": (*SHARD_OPTIONS, *EXECUTOR_OPTIONS),
         "Model": MODEL_OPTIONS,
     },
     examples=[
@@ -94,7 +94,7 @@ class _Command(cli.SectionedCommand):
 )
 @click.option("--separate", is_flag=True, help="Write each image to its own file in the folder --output.")
 @shard_options
-@engine_options
+@executor_options
 @click.option("--gif", is_flag=True, help="Write an animation, by default samples.gif; same as --format gif.")
 @click.option(
     "--scale",
@@ -192,7 +192,7 @@ class _Request(Exploration, Sharding, ExecutorChoice):
         if self.shard_size is not None and (others := sources + pictures):
             raise click.UsageError(f"--shard-size is for samples, not for --{others[0]}")
         self.check_sharding(self.format, self.dtype, self.output, overwrite=self.overwrite)
-        self.check_engine(tasks=self.shard_size is not None, receipt=self.receipt is not None)
+        self.check_executor(tasks=self.shard_size is not None, receipt=self.receipt is not None)
         if self.receipt is not None and self.receipt == Path(self.target):
             raise click.UsageError("--receipt and --output name the same file")
 
@@ -270,7 +270,7 @@ def _write_shards(model: Model, bundle: Path | None, request: _Request) -> int:
         resume=request.resume,
         overwrite=request.overwrite,
         quiet=request.quiet,
-        executor=request.executor(model, bundle, request.precision, request.threads),
+        executor=request.make_executor(model, bundle, request.precision, request.threads),
     )
     return count
 

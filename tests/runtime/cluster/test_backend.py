@@ -1,4 +1,4 @@
-"""``cvae-generate --engine ray``: the same bytes as on one machine, also after a killed or stopped worker."""
+"""``cvae-generate --executor ray``: the same bytes as on one machine, also after a killed or stopped worker."""
 
 import functools
 import os
@@ -35,14 +35,14 @@ def contents(folder):
 def test_shards_equal_those_of_one_machine(file_format, run, tiny_bundle):
     arguments = [tiny_bundle, "-n", 1000, "--seed", 7, "--first", 3, "--format", file_format, *SHARDS]
     assert run("-q", *arguments, "-o", "local") == (0, b"", "")
-    code, out, err = run(*arguments, "-o", "ray", "--engine", "ray", "--workers", 3)
+    code, out, err = run(*arguments, "-o", "ray", "--executor", "ray", "--workers", 3)
     assert (code, out, err.splitlines()) == (0, b"", [f"images: {n:,} of 1,000" for n in range(100, 1100, 100)])
     assert contents("ray") == contents("local")
 
 
 def test_local_and_ray_resume_one_folder(run, tiny_bundle):
     arguments = ["-q", tiny_bundle, "-n", 1000, *SHARDS, "--resume", "-o"]
-    ray = ["--engine", "ray", "--threads", 2]
+    ray = ["--executor", "ray", "--threads", 2]
     assert run(*arguments, "local") == (0, b"", "")
     for first, then in ([ray, []], [[], ray]):
         assert run(*arguments, "both", *first) == (0, b"", "")
@@ -144,7 +144,7 @@ def test_ctrl_c_is_130_and_the_job_resumes(start, run, tmp_path):
     import ray
 
     arguments = ["-n", 20_000, "--format", "tar", "--shard-size", 500, "--provider", "cpu", "--resume", "-o"]
-    process = start(*arguments, "ray", "--engine", "ray", "--address", ray.get_runtime_context().gcs_address)
+    process = start(*arguments, "ray", "--executor", "ray", "--address", ray.get_runtime_context().gcs_address)
     while process.stderr.readline() != "images: 1,000 of 20,000\n":  # Ray warns where there is no network
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
@@ -160,14 +160,14 @@ def test_ctrl_c_is_130_and_the_job_resumes(start, run, tmp_path):
 def test_an_unreachable_cluster_is_1(start):
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
-    process = start("-q", *SHARDS, "--engine", "ray", "--address", address)
+    process = start("-q", *SHARDS, "--executor", "ray", "--address", address)
     message = f"no Ray cluster at {address}: [Errno 111] Connection refused; start one with: ray start --head"
     assert process.communicate() == ("", f"Error: {message}\n")
     assert process.returncode == 1
 
 
 def test_without_ray_it_is_1_and_creates_no_folder(start, tmp_path):
-    process = start(*SHARDS, "--engine", "ray", program=f"import sys; sys.modules['ray'] = None; {MAIN}")
+    process = start(*SHARDS, "--executor", "ray", program=f"import sys; sys.modules['ray'] = None; {MAIN}")
     message = "ray is not installed; install it with: pip install 'cvae-toolkit[ray]'"
     assert process.communicate() == ("", f"Error: {message}\n")
     assert process.returncode == 1
@@ -181,7 +181,7 @@ def test_a_table_equals_that_of_one_machine(file_format, encode, tiny_bundle, mo
     arguments = [tiny_bundle, "images.npy", "--samples", 2, "--seed", 5, "--top-anomalies", 7, "--provider", "cpu"]
     code, local, _ = encode(*arguments, "-o", f"local.{file_format}", "--anomalies", "local.png")
     assert (code, len(local.splitlines())) == (0, 7)
-    ray = ["--engine", "ray", "--workers", 3]
+    ray = ["--executor", "ray", "--workers", 3]
     code, out, err = encode(*arguments, "-o", f"ray.{file_format}", "--anomalies", "ray.png", *ray)
     assert (code, out, err.splitlines()[-1]) == (0, local, "images: 500 of 500")
     assert Path(f"ray.{file_format}").read_bytes() == Path(f"local.{file_format}").read_bytes()

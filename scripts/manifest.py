@@ -12,6 +12,47 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "runtime" / "cvae_runtime" / "manifest.schema.json"
 PYTHON = {"string": "str", "integer": "int", "number": "float", "null": "None"}
 TYPESCRIPT = {"string": "string", "integer": "number", "number": "number", "null": "null"}
+# Of the Python types: the docstrings' examples, doctests that tests/project/test_api_reference.py runs.
+EXAMPLES = {
+    "FileInfo": (">>> cvae.read_bundle().manifest.golden.file", "'golden.json'"),
+    "GraphInfo": (
+        ">>> graph = cvae.read_bundle().manifest.graphs[0]",
+        ">>> graph.file, graph.role, graph.precision",
+        "('encoder.onnx', 'encoder', 'float32')",
+    ),
+    "Manifest": (
+        ">>> manifest = cvae.read_bundle().manifest",
+        ">>> manifest.model.image_shape, sorted({graph.role for graph in manifest.graphs})",
+        "((28, 28, 1), ['decoder', 'encoder'])",
+    ),
+    "ModelInfo": (
+        ">>> model = cvae.read_bundle().manifest.model",
+        ">>> model.latent_dim, model.decoder_outputs",
+        "(50, ('probs',))",
+    ),
+    "Precision": (
+        ">>> sorted({graph.precision for graph in cvae.read_bundle().manifest.graphs})",
+        "['float32', 'int8']",
+    ),
+    "Preprocessing": (
+        ">>> cvae.read_bundle().manifest.model.preprocessing",
+        "Preprocessing(scale=255, binarize_at=128)",
+    ),
+    "Target": (
+        ">>> sorted({graph.target for graph in cvae.read_bundle().manifest.graphs})",
+        "['cpu', 'portable']",
+    ),
+    "TensorInfo": (
+        ">>> cvae.read_bundle().manifest.graphs[0].inputs",
+        "(TensorInfo(name='images', dtype='uint8', shape=('batch', 28, 28, 1)),)",
+    ),
+    "Training": (">>> cvae.read_bundle().manifest.training.test_images", "10000"),
+    "Verified": (
+        ">>> verified = cvae.read_bundle().manifest.graphs[0].verified",
+        ">>> max(verified.max_abs_difference.values()) < 1e-4",
+        "True",
+    ),
+}
 BASES = {"ModelInfo": "(HasDecoderOutputs)", "Manifest": "(WritesJson)"}  # methods, in manifest_methods.py
 
 
@@ -50,7 +91,8 @@ def python_types(schema: dict[str, Any]) -> str:
     )
     for name, rule in classes(schema):
         if "enum" in rule:
-            text += f'{name} = Literal[{", ".join(map(json.dumps, rule["enum"]))}]\n"""{rule["description"]}"""\n'
+            values = ", ".join(map(json.dumps, rule["enum"]))
+            text += f'{name} = Literal[{values}]\n"""{rule["description"]}\n{examples(name)}"""\n'
             continue
         documents, fields = "", ""
         # Optional fields have a default, so they are last.
@@ -61,7 +103,7 @@ def python_types(schema: dict[str, Any]) -> str:
                 documents += wrapped(f"{key}: {field['description']}") + "\n"
                 fields += f"    {key}: {kind}\n"
         text += f"\n\n@dataclasses.dataclass(frozen=True)\nclass {name}{BASES.get(name, '')}:\n"
-        text += f'    """{rule["description"]}\n\n    Attributes:\n{documents}    """\n\n{fields}'
+        text += f'    """{rule["description"]}\n\n    Attributes:\n{documents}{examples(name, 4)}"""\n\n{fields}'
     return text.replace("null", "None")
 
 
@@ -98,6 +140,12 @@ def bare(value: Any) -> Any:
         spoken = {"$schema", "$comment", "description"}
         return {key: bare(item) for key, item in value.items() if key not in spoken}
     return [bare(item) for item in value] if isinstance(value, list) else value
+
+
+def examples(name: str, indent: int = 0) -> str:
+    """Return the end of a docstring: a section with the examples of a type, up to the closing quotes."""
+    section = "\n".join(["", "Examples:", *(f"    {line}" for line in EXAMPLES[name]), ""])
+    return textwrap.indent(section, " " * indent) + " " * indent
 
 
 def wrapped(text: str) -> str:

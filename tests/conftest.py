@@ -1,10 +1,15 @@
 import dataclasses
+import gc
 import gzip
+import logging
 import os
+import secrets
 import signal
 import struct
 import subprocess
 import sys
+import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +18,8 @@ from hypothesis import settings
 
 from cvae_runtime import cli
 from cvae_train import Dataset, ModelConfig, TrainConfig
+
+RAY_TOKEN = secrets.token_hex()  # of all clusters, since a process reads it once
 
 # Importing cvae_train imports no TensorFlow, so that the runtime's tests run without it.
 
@@ -144,3 +151,33 @@ def write_idx():
         return path
 
     return write
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Start a Ray cluster of 4 cores without usage statistics; yield the module `cvae_runtime.ray`."""
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="ray") as folder:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_AUTH_TOKEN", RAY_TOKEN)  # otherwise Ray writes one into the home folder
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # about settings that Ray sets itself
+            import ray
+
+            import cvae_runtime.ray
+
+            ray.data.DataContext.get_current().enable_progress_bars = False
+        ray.init(
+            num_cpus=4,
+            include_dashboard=False,
+            object_store_memory=100 << 20,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+            _node_ip_address="127.0.0.1",
+            _temp_dir=folder,
+        )
+        yield cvae_runtime.ray
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # of processes that end while Ray forgets them
+            ray.shutdown()
+            gc.collect()

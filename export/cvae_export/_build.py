@@ -41,7 +41,12 @@ class TooSlow(Exception):  # a reason to skip the graph, not an error
 
 @dataclasses.dataclass(frozen=True)
 class SkippedGraph:
-    """A requested graph that is not written, and the reason."""
+    """A requested graph that is not written, and the reason.
+
+    Examples:
+        >>> cvae_export.SkippedGraph("decoder_int8.onnx", "0.97x the speed of decoder.onnx").file
+        'decoder_int8.onnx'
+    """
 
     file: str
     reason: str

@@ -41,6 +41,11 @@ def compare_bundle(
         BundleError: the bundle is damaged.
         InputError: the bundle has another model than the run; the run is not finished, or its images are missing or
             have another fingerprint.
+
+    Examples:
+        >>> comparisons = cvae_export.compare_bundle("runs/0001", "my-model", quiet=True)
+        >>> all(comparison.all_pass for comparison in comparisons)
+        True
     """
     contents = read_bundle(bundle)
     source = source_of_run(run, data, checkpoint=checkpoint, quiet=quiet)

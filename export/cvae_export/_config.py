@@ -52,6 +52,11 @@ class ExportConfig:
 
     Raises:
         InputError: a name is unknown or the opset out of range.
+
+    Examples:
+        >>> config = cvae_export.ExportConfig(precisions=("float32", "int8"), extras=("scorer",))
+        >>> config.targets
+        ('portable', 'cpu')
     """
 
     targets: Sequence[Target] = TARGETS

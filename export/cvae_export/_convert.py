@@ -33,7 +33,12 @@ _REMEDIES = {"ScaleAndTranslate": "resize with interpolation 'bilinear' or 'bicu
 
 
 class ConversionError(CvaeError):
-    """A function cannot be converted to an ONNX graph of the requested opset."""
+    """A function cannot be converted to an ONNX graph of the requested opset.
+
+    Examples:
+        >>> issubclass(cvae_export.ConversionError, cvae.CvaeError)
+        True
+    """
 
 
 def convert(function: tf.types.experimental.PolymorphicFunction, opset: int) -> onnx.ModelProto:

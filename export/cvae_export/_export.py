@@ -48,6 +48,11 @@ class ExportResult:
         comparisons: each graph compared with the model.
         skipped: requested graphs that were not written, with the reasons.
         elbo: the model's ELBO over the test set; None without test images.
+
+    Examples:
+        >>> result = cvae_export.export("runs/0001", "my-model", overwrite=True, quiet=True)
+        >>> sorted({graph.role for graph in result.manifest.graphs}), result.elbo.count
+        (['decoder', 'encoder'], 13)
     """
 
     path: Path
@@ -93,6 +98,11 @@ def export(
         TargetExistsError: the target exists, and ``overwrite`` is false or it holds anything but a bundle.
         ConversionError: the opset lacks an operator.
         ParityError: a graph differs from the trained model by more than its tolerance.
+
+    Examples:
+        >>> result = cvae_export.export("runs/0001", "small-digits", quiet=True)
+        >>> cvae.load("small-digits").generate(3).shape
+        (3, 8, 8, 1)
     """
     refuse_existing_folder(Path(target), BUNDLE_LAYOUT, overwrite)
     source = source_of_run(run, data, checkpoint=checkpoint, quiet=quiet)
@@ -134,6 +144,14 @@ def export_models(
         InputError: a model cannot be loaded or used, the two models do not fit each other or the images, or the
             options contradict their first and last layers.
         TargetExistsError, ConversionError, ParityError: as `export`.
+
+    Examples:
+        >>> from keras import Input, Sequential, layers
+        >>> encoder = Sequential([Input((8, 8, 1)), layers.Flatten(), layers.Dense(4)])  # mean and logvar
+        >>> decoder = Sequential([Input((2,)), layers.Dense(64, "sigmoid"), layers.Reshape((8, 8, 1))])
+        >>> result = cvae_export.export_models(encoder, decoder, "keras-model", input_range=(0, 1), quiet=True)
+        >>> cvae.load("keras-model").generate(3).shape
+        (3, 8, 8, 1)
     """
     refuse_existing_folder(Path(target), BUNDLE_LAYOUT, overwrite)
     source = source_of_models(

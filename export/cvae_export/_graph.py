@@ -16,6 +16,10 @@ class Graph:
         role, target, precision: as in the manifest.
         data: the file's bytes.
         passes: the names of the rewrites that changed the graph.
+
+    Examples:
+        >>> cvae_export.Graph("decoder", "cpu", "int8", data=b"", passes=()).file
+        'decoder_cpu_int8.onnx'
     """
 
     role: str

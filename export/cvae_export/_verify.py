@@ -53,6 +53,10 @@ class MeanElbo:
     """Mean ELBO, or its mean change, over ``count`` test images, in nats per image.
 
     ``stderr`` is its standard error; None for a single image.
+
+    Examples:
+        >>> print(cvae_export.MeanElbo.of(np.array([-80.0, -82.0, -81.0])))
+        -81.00 +- 0.58 nats per image over 3 images
     """
 
     mean: float
@@ -83,6 +87,11 @@ class Comparison:
             largest over providers and levels. None if not measured.
         elbo_tolerance: limit of the absolute ELBO change, nats per image.
         speed_ratio: see `Verified`.
+
+    Examples:
+        >>> comparison = cvae_export.compare_bundle("runs/0001", "my-model", quiet=True)[0]
+        >>> comparison.graph.file, sorted(comparison.differences)
+        ('encoder.onnx', ['logvar', 'mean'])
     """
 
     graph: Graph

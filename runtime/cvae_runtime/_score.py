@@ -112,6 +112,19 @@ def score_images(
 
     Returns:
         `Scores` of the N images.
+
+    Examples:
+        >>> model = cvae.load()
+        >>> images, info = model.generate(3, dtype="uint8"), model.manifest.model
+        >>> scores = elbo.score_images(
+        ...     images,
+        ...     model.encode(images),
+        ...     lambda z: {"probs": model.decode(z)},
+        ...     likelihood=info.likelihood,
+        ...     preprocessing=info.preprocessing,
+        ... )
+        >>> bool(np.allclose(scores.elbo, model.score(images).elbo))
+        True
     """
     reconstruction, bound = np.empty(len(images)), np.empty(len(images))
     zero = np.zeros(posterior.mean.shape[1], np.float32)

@@ -74,6 +74,12 @@ def generate(
         InputError: a number out of range, or an unknown provider, precision or dtype.
         BundleError: the bundle is unusable.
         IntegrityError: a file of the bundle differs from the manifest.
+
+    Examples:
+        >>> import cvae_runtime.ray
+        >>> samples = cvae_runtime.ray.generate(1000, seed=7)
+        >>> samples.count()
+        1000
     """
     _check_provider(provider)
     with load(bundle, provider="cpu", precision=precision, threads=threads) as model:  # checks arguments early
@@ -130,6 +136,12 @@ def encode(
             when the Dataset is consumed.
         BundleError: the bundle is unusable.
         IntegrityError: a file of the bundle differs from the manifest.
+
+    Examples:
+        >>> import cvae_runtime.ray
+        >>> codes = cvae_runtime.ray.encode(cvae_runtime.ray.generate(1000, dtype="uint8"))
+        >>> codes.take(1)[0]["mean"].shape
+        (50,)
     """
     _check_provider(provider)
     with load(bundle, provider="cpu", precision=precision, threads=threads) as model:  # checks arguments early

@@ -3,15 +3,9 @@
 import contextlib
 import dataclasses
 import functools
-import gc
 import hashlib
 import json
-import logging
-import os
-import secrets
 import sys
-import tempfile
-import warnings
 
 import numpy as np
 import onnx
@@ -29,7 +23,6 @@ from cvae_runtime._commands import generate as _cli_generate
 SHAPE, LATENT, BINARIZE_AT = (4, 4, 1), 3, 128
 ENCODER_IO = ([("images", "uint8", ("batch", *SHAPE))], [(n, "float32", ("batch", LATENT)) for n in ("mean", "logvar")])
 DECODER_IO = ([("z", "float32", ("batch", LATENT))], [("probs", "float32", ("batch", *SHAPE))])
-RAY_TOKEN = secrets.token_hex()  # of all clusters, since a process reads it once
 COMPONENTS = 2
 MIXTURE_IO = (
     DECODER_IO[0],
@@ -273,33 +266,3 @@ def python(fresh_python, tmp_path, monkeypatch):
         return result.returncode, result.stdout, result.stderr
 
     return python
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    """Start a Ray cluster of 4 cores without usage statistics; yield the module `cvae_runtime.ray`."""
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="ray") as folder:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_AUTH_TOKEN", RAY_TOKEN)  # otherwise Ray writes one into the home folder
-        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # about settings that Ray sets itself
-            import ray
-
-            import cvae_runtime.ray
-
-            ray.data.DataContext.get_current().enable_progress_bars = False
-        ray.init(
-            num_cpus=4,
-            include_dashboard=False,
-            object_store_memory=100 << 20,
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-            _node_ip_address="127.0.0.1",
-            _temp_dir=folder,
-        )
-        yield cvae_runtime.ray
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)  # of processes that end while Ray forgets them
-            ray.shutdown()
-            gc.collect()

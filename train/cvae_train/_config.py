@@ -44,6 +44,10 @@ class ModelConfig:
             (Salimans et al., "PixelCNN++", 2017). "discretized-logistic": 256 levels from a single logistic
             distribution with its location in [0, 1]; used by older runs.
         architecture: "notebook", or "residual" for pictures; `_model` has a module for each.
+
+    Examples:
+        >>> cvae_train.ModelConfig(image_shape=(32, 32, 1), filters=(16, 32)).base_shape
+        (8, 8)
     """
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
@@ -163,6 +167,10 @@ class TrainConfig:
         patience: number of epochs without a better validation ELBO after which training stops. The run keeps the
             weights of the best epoch. 0: run all epochs and keep the last.
         deterministic: run TensorFlow with op determinism, so that the seed determines the run.
+
+    Examples:
+        >>> cvae_train.TrainConfig(epochs=5, binarize="static").binarize_at
+        128
     """
 
     model: ModelConfig = ModelConfig()
@@ -296,6 +304,11 @@ def read_config(path: Path) -> TrainConfig:
 
     Raises:
         InputError: the file cannot be read, or a field is unknown or wrong. Missing fields take their defaults.
+
+    Examples:
+        >>> _ = Path("recipe.toml").write_text("epochs = 5")
+        >>> cvae_train.read_config(Path("recipe.toml")).epochs
+        5
     """
     try:
         text = path.read_text()
@@ -334,4 +347,9 @@ PRESETS: Mapping[str, TrainConfig] = {
         precision="auto",
     ),
 }
-"""Recipes by name. `dataclasses.replace` changes settings of one."""
+"""Recipes by name. `dataclasses.replace` changes settings of one.
+
+Examples:
+    >>> cvae_train.PRESETS["fast"].epochs
+    18
+"""

@@ -33,6 +33,11 @@ def load_run(path: str | Path, checkpoint: Checkpoint | None = None) -> RunResul
     Raises:
         InputError: the folder does not hold a run with a complete epoch, or ``checkpoint`` is "best" and the run has no
             validation set.
+
+    Examples:
+        >>> result = cvae_train.load_run("runs/0001")
+        >>> result.epoch, result.model.config.latent_dim
+        (2, 3)
     """
     return _load(Path(path), checkpoint)[0]
 

@@ -36,6 +36,11 @@ def plan_training(
 
     Raises:
         InputError: the images cannot be read, or settings contradict each other.
+
+    Examples:
+        >>> plan = cvae_train.plan_training("images.npz", latent_dim=5, quiet=True)
+        >>> plan.config.model.latent_dim, plan.seconds > 0
+        (5, True)
     """
     request = Request(data, config, options, settings, minutes, quiet=quiet)
     return measured(*prepare(request))

@@ -34,6 +34,13 @@ class TensorBoard(Callback):
 
     Raises:
         MissingExtraError: TensorBoard is not installed.
+
+    Examples:
+        >>> recipe = cvae_train.read_config(Path("runs/0001/config.json"))
+        >>> data = cvae_train.load_data("images.npz")
+        >>> result = cvae_train.train(data, recipe, callbacks=[cvae_train.TensorBoard(data.test)], quiet=True)
+        >>> cvae_train.RunFolder(result.path).tensorboard.is_dir()
+        True
     """
 
     def __init__(self, test_images: NDArray[np.uint8]) -> None:

@@ -24,6 +24,10 @@ def import_tensorflow(*, verbose: bool = False, extra: str = "train") -> ModuleT
     Raises:
         MissingExtraError: TensorFlow is not installed.
         InputError: Keras was imported earlier with another backend, or cannot read its ``keras.json``.
+
+    Examples:
+        >>> cvae_train.import_tensorflow().__name__
+        'tensorflow'
     """
     if verbose:
         return _import(extra)

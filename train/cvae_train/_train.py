@@ -105,6 +105,12 @@ def train(
         TargetExistsError: the folder holds a run, and neither resume nor overwrite is set.
         DivergedError: the loss became infinite or NaN.
         WorkerLostError: another worker of the cluster ended.
+
+    Examples:
+        >>> recipe = cvae_train.read_config(Path("runs/0001/config.json"))
+        >>> result = cvae_train.train("images.npz", recipe, "runs/0002", quiet=True)
+        >>> len(result.history), result.path.name
+        (2, '0002')
     """
     planned = config if isinstance(config, TrainingPlan) else None
     if planned is not None and minutes not in (None, planned.minutes):

@@ -32,6 +32,12 @@ class GoldenCase:
         file: the graph's file name in the bundle.
         inputs, outputs: arrays by the graph's names.
         atol: the largest absolute difference allowed in any output value.
+
+    Examples:
+        >>> text = (cvae.packaged_bundle() / "golden.json").read_bytes()
+        >>> case = bundle.parse_golden(text, "golden.json").cases[0]
+        >>> case.file, sorted(case.inputs), sorted(case.outputs)
+        ('encoder.onnx', ['images'], ['logvar', 'mean'])
     """
 
     file: str
@@ -47,6 +53,11 @@ class GoldenLatents:
     Attributes:
         seed, first, count, latent_dim: the arguments of `prior_latents`.
         z: the expected latents, float32 (count, latent_dim).
+
+    Examples:
+        >>> latents = bundle.GoldenLatents(seed=7, first=0, count=2, latent_dim=50, z=cvae.prior_latents(7, 0, 2, 50))
+        >>> latents.z.shape
+        (2, 50)
     """
 
     seed: int
@@ -58,7 +69,14 @@ class GoldenLatents:
 
 @dataclasses.dataclass(frozen=True)
 class Golden:
-    """The content of ``golden.json``."""
+    """The content of ``golden.json``.
+
+    Examples:
+        >>> latents = bundle.GoldenLatents(7, 0, 1, 2, z=cvae.prior_latents(7, 0, 1, 2))
+        >>> golden = bundle.Golden(cases=(), rng=(latents,))
+        >>> bundle.parse_golden(golden.to_json(), "golden.json").rng[0].seed
+        7
+    """
 
     cases: tuple[GoldenCase, ...]
     rng: tuple[GoldenLatents, ...]
@@ -94,6 +112,11 @@ def parse_golden(text: str | bytes, source: str) -> Golden:
 
     Raises:
         BundleError: the text is not JSON, or does not hold golden vectors.
+
+    Examples:
+        >>> text = (cvae.packaged_bundle() / "golden.json").read_bytes()
+        >>> sorted({case.file for case in bundle.parse_golden(text, "golden.json").cases})[0]
+        'decoder.onnx'
     """
     try:
         value = parse_json(text)

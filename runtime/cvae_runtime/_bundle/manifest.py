@@ -15,7 +15,12 @@ from .manifest_types import Manifest
 from .schema import excerpt, find_error
 
 MANIFEST_NAME = "manifest.json"
-"""The name of the manifest in a bundle."""
+"""The name of the manifest in a bundle.
+
+Examples:
+    >>> (cvae.packaged_bundle() / bundle.MANIFEST_NAME).is_file()
+    True
+"""
 
 _SCHEMA = Path(__file__).parents[1] / "manifest.schema.json"
 
@@ -29,6 +34,11 @@ def parse_manifest(text: str | bytes, source: str) -> Manifest:
 
     Raises:
         BundleError: the text is not JSON, has another format version, or lacks a field or has an invalid one.
+
+    Examples:
+        >>> text = (cvae.packaged_bundle() / "manifest.json").read_bytes()
+        >>> bundle.parse_manifest(text, "manifest.json").model.image_shape
+        (28, 28, 1)
     """
     try:
         value = parse_json(text)

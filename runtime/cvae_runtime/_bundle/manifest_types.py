@@ -7,9 +7,19 @@ from typing import Any, Literal
 from .manifest_methods import HasDecoderOutputs, WritesJson
 
 Target = Literal["portable", "cpu"]
-"""The providers that a graph is for."""
+"""The providers that a graph is for.
+
+Examples:
+    >>> sorted({graph.target for graph in cvae.read_bundle().manifest.graphs})
+    ['cpu', 'portable']
+"""
 Precision = Literal["float32", "float16", "int8"]
-"""The precision of a graph's weights."""
+"""The precision of a graph's weights.
+
+Examples:
+    >>> sorted({graph.precision for graph in cvae.read_bundle().manifest.graphs})
+    ['float32', 'int8']
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +29,10 @@ class Preprocessing:
     Attributes:
         scale: divisor of the pixels, if they are not binarized.
         binarize_at: smallest pixel value that becomes 1; None if pixels are not binarized.
+
+    Examples:
+        >>> cvae.read_bundle().manifest.model.preprocessing
+        Preprocessing(scale=255, binarize_at=128)
     """
 
     scale: int
@@ -40,6 +54,11 @@ class ModelInfo(HasDecoderOutputs):
         rng: name of the random numbers that define the samples, such as threefry2x32-20/box-muller.
         architecture: name of the network, such as residual; absent for the notebook's network and for models from other
             projects. Later versions may add names.
+
+    Examples:
+        >>> model = cvae.read_bundle().manifest.model
+        >>> model.latent_dim, model.decoder_outputs
+        (50, ('probs',))
     """
 
     image_shape: tuple[int, int, int]
@@ -61,6 +80,10 @@ class Training:
         test_images: number of test images.
         test_elbo: mean ELBO of the test images, in nats per image.
         test_elbo_stderr: standard error of test_elbo; None for a single image.
+
+    Examples:
+        >>> cvae.read_bundle().manifest.training.test_images
+        10000
     """
 
     config: Mapping[str, Any]
@@ -78,6 +101,10 @@ class TensorInfo:
         name: its name in the graph.
         dtype: NumPy's name, such as float32.
         shape: a number for each fixed dimension, and a name for each dimension of any size.
+
+    Examples:
+        >>> cvae.read_bundle().manifest.graphs[0].inputs
+        (TensorInfo(name='images', dtype='uint8', shape=('batch', 28, 28, 1)),)
     """
 
     name: str
@@ -94,6 +121,11 @@ class Verified:
         elbo_change: change of the test ELBO, in nats per image; None without a test set.
         speed_ratio: time of the float32 graph that this graph replaces, divided by the time of this graph; None if not
             measured.
+
+    Examples:
+        >>> verified = cvae.read_bundle().manifest.graphs[0].verified
+        >>> max(verified.max_abs_difference.values()) < 1e-4
+        True
     """
 
     max_abs_difference: Mapping[str, float]
@@ -118,6 +150,11 @@ class GraphInfo:
         inputs: the graph's inputs.
         outputs: the graph's outputs.
         verified: the export's measurements.
+
+    Examples:
+        >>> graph = cvae.read_bundle().manifest.graphs[0]
+        >>> graph.file, graph.role, graph.precision
+        ('encoder.onnx', 'encoder', 'float32')
     """
 
     role: str
@@ -142,6 +179,10 @@ class FileInfo:
         file: name of the file in the bundle's folder.
         bytes: size of the file.
         sha256: SHA-256 of the file, in hex.
+
+    Examples:
+        >>> cvae.read_bundle().manifest.golden.file
+        'golden.json'
     """
 
     file: str
@@ -159,6 +200,11 @@ class Manifest(WritesJson):
         graphs: every graph. A portable float32 encoder and decoder are required.
         golden: the file of golden vectors.
         versions: version of each package that took part in the export, by name.
+
+    Examples:
+        >>> manifest = cvae.read_bundle().manifest
+        >>> manifest.model.image_shape, sorted({graph.role for graph in manifest.graphs})
+        ((28, 28, 1), ['decoder', 'encoder'])
     """
 
     model: ModelInfo

@@ -51,7 +51,13 @@ def _owns(folder: Path) -> Owns:
 
 
 BUNDLE_LAYOUT = Layout("a bundle", _owns)
-"""The files that a bundle consists of."""
+"""The files that a bundle consists of.
+
+Examples:
+    >>> owns = files.check_replaceable(cvae.packaged_bundle(), bundle.BUNDLE_LAYOUT)
+    >>> owns("encoder.onnx"), owns("notes.txt")
+    (True, False)
+"""
 
 
 def packaged_bundle() -> Path:

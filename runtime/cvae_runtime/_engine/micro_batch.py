@@ -32,6 +32,11 @@ def micro_batch_of(role: str, precision: Precision, model: ModelInfo, provider: 
         precision: the graph's precision.
         model: the model's entry of the manifest.
         provider: a name of `PROVIDERS`.
+
+    Examples:
+        >>> info = cvae.read_bundle().manifest.model
+        >>> sessions.micro_batch_of("encoder", "float32", info, "cpu")
+        32
     """
     if provider != "cpu":
         return _ON_DEVICE

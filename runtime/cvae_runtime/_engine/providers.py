@@ -170,6 +170,12 @@ def open_session(
         ProviderError: the provider is not installed or does not work.
         BundleError: ONNX Runtime cannot open the graph on the CPU.
         MissingExtraError: ONNX Runtime is not installed.
+
+    Examples:
+        >>> session = sessions.open_session(cvae.read_bundle().files["encoder.onnx"])
+        >>> mean, logvar = session.run(["mean", "logvar"], {"images": np.zeros((3, 28, 28, 1), np.uint8)})
+        >>> mean.shape
+        (3, 50)
     """
     onnxruntime = require("onnxruntime", "cpu")
     name, provider_options = PROVIDERS[provider], provider_options or {}

@@ -21,6 +21,11 @@ class GoldenResult:
         output: name of the output.
         difference: largest absolute difference; of latents, in ulp.
         atol: the largest difference allowed.
+
+    Examples:
+        >>> result = bundle.check_golden(cvae.read_bundle())[0]
+        >>> result.file, result.agrees
+        ('encoder.onnx', True)
     """
 
     file: str

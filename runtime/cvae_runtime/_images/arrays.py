@@ -27,6 +27,11 @@ def read_npy(path: Path, *, mapped: bool = False) -> NDArray[Any]:
 
     Raises:
         InputError: the file cannot be read or is not an ``.npy`` file.
+
+    Examples:
+        >>> np.save("numbers.npy", np.arange(3))
+        >>> images.read_npy(Path("numbers.npy")).tolist()
+        [0, 1, 2]
     """
     with _numpy_errors(path), path.open("rb") as file:
         if mapped:
@@ -40,6 +45,12 @@ def read_npz(path: Path, names: Sequence[str]) -> list[NDArray[Any]]:
 
     Raises:
         InputError: the file cannot be read, is not an ``.npz`` file or lacks one of the arrays.
+
+    Examples:
+        >>> np.savez("numbers.npz", a=np.arange(3), b=np.zeros(2))
+        >>> (a,) = images.read_npz(Path("numbers.npz"), ["a"])
+        >>> a.tolist()
+        [0, 1, 2]
     """
     with _archive(path) as archive:
         for name in names:
@@ -59,6 +70,11 @@ def npz_names(path: Path) -> list[str]:
 
     Raises:
         InputError: the file cannot be read or is not an ``.npz`` file.
+
+    Examples:
+        >>> np.savez("numbers.npz", a=np.arange(3), b=np.zeros(2))
+        >>> images.npz_names(Path("numbers.npz"))
+        ['a', 'b']
     """
     with _archive(path) as archive:
         return list(archive.files)
@@ -72,7 +88,13 @@ def _archive(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
 
 
 def npy_bytes(array: NDArray[Any]) -> bytes:
-    """Encode an array as the content of an ``.npy`` file."""
+    """Encode an array as the content of an ``.npy`` file.
+
+    Examples:
+        >>> _ = Path("numbers.npy").write_bytes(images.npy_bytes(np.arange(3)))
+        >>> np.load("numbers.npy").tolist()
+        [0, 1, 2]
+    """
     buffer = io.BytesIO()
     np.lib.format.write_array(buffer, np.asarray(array, order="C"), allow_pickle=False)
     return buffer.getvalue()
@@ -85,7 +107,13 @@ def write_npy_header(file: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) ->
 
 
 def npz_bytes(arrays: Mapping[str, NDArray[Any]], *, compress: bool = False) -> bytes:
-    """Encode named arrays as the content of an ``.npz`` file; names may contain slashes."""
+    """Encode named arrays as the content of an ``.npz`` file; names may contain slashes.
+
+    Examples:
+        >>> _ = Path("numbers.npz").write_bytes(images.npz_bytes({"a": np.arange(3), "b": np.zeros(2)}))
+        >>> np.load("numbers.npz")["a"].tolist()
+        [0, 1, 2]
+    """
     method = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", method) as archive:
@@ -123,6 +151,11 @@ def as_images(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
 
     Raises:
         InputError: another dtype or shape, no images, values out of range or not finite.
+
+    Examples:
+        >>> pixels = images.as_images(np.ones((3, 28, 28)), "my array")
+        >>> pixels.shape, pixels.dtype, int(pixels.max())
+        ((3, 28, 28, 1), dtype('uint8'), 255)
     """
     shape = shape_of_images(array, name)
     array = array.reshape(len(array), *shape)
@@ -161,6 +194,10 @@ def shape_of_images(array: NDArray[Any], name: str) -> tuple[int, int, int]:
 
     Raises:
         InputError: the dtype or shape is not one of images, or there are no images.
+
+    Examples:
+        >>> images.shape_of_images(np.zeros((3, 28, 28), np.uint8), "my array")
+        (28, 28, 1)
     """
     if array.ndim not in (3, 4) or array.shape[3:] not in ((), (1,), (3,)):
         advice = _reshaped(array.shape)
@@ -201,6 +238,11 @@ def _reshaped(shape: tuple[int, ...]) -> str | None:
 
 
 def spans(count: int, item_bytes: int) -> Iterator[slice]:
-    """Split ``range(count)`` into slices of at most 16 MiB, or one item: the unit for reading large arrays."""
+    """Split ``range(count)`` into slices of at most 16 MiB, or one item: the unit for reading large arrays.
+
+    Examples:
+        >>> list(images.spans(count=5, item_bytes=8 << 20))
+        [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
     step = max(1, _SPAN_BYTES // item_bytes)
     return (slice(start, min(start + step, count)) for start in range(0, count, step))

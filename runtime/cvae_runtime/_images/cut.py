@@ -36,6 +36,11 @@ def look_at_cut(images: NDArray[np.uint8], binarize_at: int) -> Cut:
     Args:
         images: uint8 (N, H, W, C), N at least 1.
         binarize_at: the threshold: the lowest level that becomes white.
+
+    Examples:
+        >>> cut = images.look_at_cut(np.uint8([[[[10], [90]]], [[[10], [200]]]]), binarize_at=128)
+        >>> cut.white, cut.lost  # one pixel of four is white; the first image becomes all black
+        (0.25, 1)
     """
     flat = images.reshape(len(images), -1)
     white = flat >= binarize_at
@@ -72,5 +77,10 @@ def check_cut(images: NDArray[np.uint8], binarize_at: int | None, name: str) -> 
 
 
 def evenly_spaced(count: int, most: int) -> NDArray[np.int64]:
-    """Evenly spaced indices of at most ``most`` of ``count`` images."""
+    """Evenly spaced indices of at most ``most`` of ``count`` images.
+
+    Examples:
+        >>> images.evenly_spaced(count=101, most=5).tolist()
+        [0, 25, 50, 75, 100]
+    """
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))

@@ -8,7 +8,12 @@ from pathlib import Path
 from .._system import refuse_special
 
 IMAGE_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WebP")
-"""The formats of images that are read."""
+"""The formats of images that are read.
+
+Examples:
+    >>> images.file_kind(cvae.encode_png(np.zeros((28, 28, 1), np.uint8))) in images.IMAGE_FORMATS
+    True
+"""
 IDX, NPY, NPZ, TFRECORD, CSV = "IDX", "NPY", "NPZ", "TFRecord", "CSV"  # IDX is followed by the number of dimensions
 EMPTY, UNREADABLE = "empty", "unreadable"
 
@@ -62,6 +67,10 @@ def file_kind(source: Path | bytes) -> str:
 
     Raises:
         InputError: the path is a pipe or a device.
+
+    Examples:
+        >>> images.file_kind(cvae.encode_png(np.zeros((28, 28, 1), np.uint8)))
+        'PNG'
     """
     if isinstance(source, Path):
         refuse_special(source)

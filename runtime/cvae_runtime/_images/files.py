@@ -193,6 +193,10 @@ def encoded_shape(file: Path | bytes, name: str) -> tuple[int, int, int]:
 
     Raises:
         InputError: the header cannot be read, or `read_image` does not support the image.
+
+    Examples:
+        >>> images.encoded_shape(cvae.encode_png(np.zeros((20, 30, 3), np.uint8)), "my image")
+        (20, 30, 3)
     """
     from PIL import Image
 
@@ -217,6 +221,11 @@ def read_image(file: Path | bytes, name: str) -> Any:
     Raises:
         InputError: the file cannot be read, has more than 8 bits a channel (grey: 16), or has more pixels than
             Pillow's limit, ``Image.MAX_IMAGE_PIXELS``.
+
+    Examples:
+        >>> cvae.show(cvae.load().generate(1), padding=0).save("digit.png")
+        >>> images.read_image(Path("digit.png"), "my image").size
+        (56, 56)
     """
     from PIL import ImageOps
 
@@ -261,6 +270,10 @@ def fit_image(picture: Any, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
 
     Returns:
         uint8 (H, W, C), with the same pixels if the image has this shape already.
+
+    Examples:
+        >>> images.fit_image(np.zeros((60, 40, 3), np.uint8), (28, 28, 1)).shape
+        (28, 28, 1)
     """
     from PIL import Image, ImageOps
 

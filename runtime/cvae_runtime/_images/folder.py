@@ -12,7 +12,12 @@ from .file_kind import IMAGE_FORMATS, file_kind
 IMAGE_SUFFIXES = (
     *(".bmp", ".gif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
 )
-"""Suffixes of files that count as images whatever they contain: a damaged one is an error."""
+"""Suffixes of files that count as images whatever they contain: a damaged one is an error.
+
+Examples:
+    >>> Path("cat.JPG").suffix.lower() in images.IMAGE_SUFFIXES
+    True
+"""
 
 # Raw files begin as TIFF does; Pillow reads only their thumbnail.
 _RAW_SUFFIXES = (".3fr", ".arw", ".cr2", ".dng", ".erf", ".iiq", ".nef", ".nrw", ".orf", ".pef", ".rw2", ".sr2", ".srw")
@@ -42,6 +47,13 @@ def find_images(folder: Path) -> FoundImages:
 
     Raises:
         InputError: a folder cannot be listed.
+
+    Examples:
+        >>> cvae.show(cvae.load().generate(1)).save("digit.png")
+        >>> _ = Path("notes.txt").write_text("a seven")
+        >>> found = images.find_images(Path("."))
+        >>> found.names, found.skipped
+        (['digit.png'], {'notes.txt': 'text'})
     """
     found = FoundImages()
     _find(folder, "", frozenset(), found)
@@ -85,7 +97,12 @@ def _why_not(entry: os.DirEntry[str]) -> str | None:
 
 
 def describe_skipped(skipped: Mapping[str, str]) -> str:
-    """Describe in one line how many files were skipped, why, and the first few names of each kind."""
+    """Describe in one line how many files were skipped, why, and the first few names of each kind.
+
+    Examples:
+        >>> images.describe_skipped({"notes.txt": "text", "letter.pdf": "PDF"})
+        'skipped 2 files: 1 PDF (letter.pdf), 1 text (notes.txt)'
+    """
     names: dict[str, list[str]] = {}
     for name in sorted(skipped):
         names.setdefault(skipped[name], []).append(name)

@@ -35,6 +35,11 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     Raises:
         InputError: the file cannot be read, is not an IDX file of bytes with this number of dimensions, is cut
             short, or has more values than its header states.
+
+    Examples:
+        >>> _ = Path("labels").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1]))  # a header, and three labels
+        >>> images.read_idx(Path("labels"), dimensions=1).tolist()
+        [7, 2, 1]
     """
     magic = (_UINT8 << 8) | dimensions
     header = 4 + 4 * dimensions

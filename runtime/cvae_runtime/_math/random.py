@@ -14,7 +14,12 @@ from .._check import check_int, is_int
 from .._errors import InputError
 
 RNG_NAME = "threefry2x32-20/box-muller"
-"""The name of the random numbers in a bundle's manifest."""
+"""The name of the random numbers in a bundle's manifest.
+
+Examples:
+    >>> cvae.read_bundle().manifest.model.rng == random.RNG_NAME
+    True
+"""
 
 _POSTERIOR_COUNTERS = 1 << 63
 _KEY_PARITY = np.uint32(0x1BD11BDA)
@@ -106,7 +111,15 @@ def posterior_noise(seed: int, first: int, count: int, latent_dim: int) -> NDArr
 
 
 def check_seed(seed: int) -> None:
-    """Raise `InputError` unless ``seed`` is an unsigned 64-bit number."""
+    """Raise `InputError` unless ``seed`` is an unsigned 64-bit number.
+
+    Examples:
+        >>> try:
+        ...     random.check_seed(-1)
+        ... except cvae.InputError as error:
+        ...     print(error)
+        seed must be an unsigned 64-bit number, 0 to 18446744073709551615; found -1
+    """
     if not is_int(seed) or not 0 <= seed < 1 << 64:
         raise InputError(f"seed must be an unsigned 64-bit number, 0 to {(1 << 64) - 1}; found {seed!r}")
 

@@ -24,6 +24,14 @@ def refuse_existing(target: Path, overwrite: bool) -> None:
     Raises:
         TargetExistsError: the file exists and ``overwrite`` is false, or it is a folder.
         InputError: its parent folder does not exist; or it is a pipe or a device.
+
+    Examples:
+        >>> files.write_file(Path("a.txt"), b"text")
+        >>> try:
+        ...     files.refuse_existing(Path("a.txt"), overwrite=False)
+        ... except cvae.TargetExistsError as error:
+        ...     print(error)
+        a.txt exists already; choose another name or pass --overwrite
     """
     refuse_name(target, overwrite, "--overwrite")
     if target.is_dir():
@@ -35,6 +43,13 @@ def refuse_special(path: Path) -> None:
 
     Reading a pipe or ``/dev/zero`` may never end, and renaming a file to ``/dev/null`` replaces the device. Missing
     paths pass; open() reports them.
+
+    Examples:
+        >>> try:
+        ...     files.refuse_special(Path("/dev/null"))
+        ... except cvae.InputError as error:
+        ...     print(error)
+        /dev/null: expected the name of a file, found a pipe, a device or a socket; name a file
     """
     try:
         mode = path.stat().st_mode
@@ -45,7 +60,13 @@ def refuse_special(path: Path) -> None:
 
 
 def write_file(target: Path, data: bytes) -> None:
-    """Write ``data`` to ``target`` atomically; replace an existing file."""
+    """Write ``data`` to ``target`` atomically; replace an existing file.
+
+    Examples:
+        >>> files.write_file(Path("a.txt"), b"text")
+        >>> Path("a.txt").read_bytes()
+        b'text'
+    """
     with new_file(target) as file:
         file.write(data)
 

@@ -13,6 +13,10 @@ def allowed_cores(root: Path = Path("/")) -> int:
 
     A quota of 1.5 cores counts as 2, as in Java and Go: two threads that pause for a quarter of the time do more work
     than one thread that never pauses.
+
+    Examples:
+        >>> system.allowed_cores() >= 1
+        True
     """
     quota = cpu_quota(root)
     return affinity() if quota is None else min(affinity(), math.ceil(quota))

@@ -11,6 +11,10 @@ def require(module: str, extra: str) -> ModuleType:
 
     Raises:
         MissingExtraError: it is not installed; the message names the extra of cvae-toolkit that installs it.
+
+    Examples:
+        >>> system.require("onnxruntime", extra="cpu").__name__
+        'onnxruntime'
     """
     try:
         found = importlib.import_module(module)

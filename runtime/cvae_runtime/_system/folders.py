@@ -29,6 +29,13 @@ def refuse_existing_folder(target: Path, layout: Layout, overwrite: bool, *, res
         TargetExistsError: the folder exists and neither option is set; or, unless it is resumed, it has another layout
             or contains other files.
         InputError: its parent folder does not exist; or it is a pipe or a device.
+
+    Examples:
+        >>> try:
+        ...     files.refuse_existing_folder(cvae.packaged_bundle(), bundle.BUNDLE_LAYOUT, overwrite=False)
+        ... except cvae.TargetExistsError:
+        ...     print("a bundle is here")
+        a bundle is here
     """
     refuse_special(target)
     if os.path.lexists(target) and not resume:
@@ -41,6 +48,11 @@ def make_folder(folder: Path) -> None:
 
     Raises:
         InputError: the folder cannot be created.
+
+    Examples:
+        >>> files.make_folder(Path("runs/today"))
+        >>> Path("runs/today").is_dir()
+        True
     """
     try:
         for path in reversed([path for path in (folder, *folder.absolute().parents) if not path.exists()]):
@@ -71,6 +83,14 @@ def new_folder(target: Path, *, replaces: Layout | None = None) -> Iterator[Path
         InputError: the folder cannot be created, or has no name of its own, such as ``.`` and ``..``; each `OSError`
             of the block becomes this error.
         TargetExistsError: the target is not a folder that ``replaces`` describes.
+
+    Examples:
+        >>> with files.new_folder(Path("results")) as folder:
+        ...     files.write_file(folder / "a.txt", b"text")
+        ...     print(Path("results").exists())
+        False
+        >>> Path("results/a.txt").exists()
+        True
     """
     refuse_special(target)
     temporary = temporary_name(target)

@@ -29,6 +29,13 @@ class Layout:
         what: name of the kind in errors, such as "a bundle".
         owns: reads a folder's description and returns its `Owns`. If the folder is of another kind, it raises
             `CvaeError`, `OSError`, or Python's errors for malformed values.
+
+    Examples:
+        >>> notes = files.Layout("a folder of notes", lambda folder: {"a.txt", "b.txt"}.__contains__)
+        >>> with files.new_folder(Path("notes")) as folder:
+        ...     files.write_file(folder / "a.txt", b"text")
+        >>> files.check_replaceable(Path("notes"), notes)("b.txt")
+        True
     """
 
     what: str
@@ -55,6 +62,14 @@ def check_replaceable(folder: Path, layout: Layout, name: Path | None = None) ->
 
     Raises:
         TargetExistsError: it is not a folder, is of another kind, or contains other files.
+
+    Examples:
+        >>> files.write_file(Path("holiday.txt"), b"text")
+        >>> try:
+        ...     files.check_replaceable(Path("."), bundle.BUNDLE_LAYOUT)
+        ... except cvae.TargetExistsError:
+        ...     print("keep this folder")
+        keep this folder
     """
     name = name or folder
     if folder.is_symlink():
@@ -96,7 +111,14 @@ def remove_owned(folder: Path, owns: Owns) -> None:
 
 
 def remove_temporary(folder: Path, owns: Owns) -> None:
-    """Remove this project's temporary files from a folder; killed processes leave them."""
+    """Remove this project's temporary files from a folder; killed processes leave them.
+
+    Examples:
+        >>> Path(".a.txt.01234567.tmp").touch()  # of a process that was killed
+        >>> files.remove_temporary(Path("."), {"a.txt"}.__contains__)
+        >>> list(Path(".").iterdir())
+        []
+    """
     with contextlib.suppress(OSError):  # a temporary file that stays does no harm
         for path, owned in _walk(folder, owns):
             if owned and _TEMPORARY.fullmatch(path.rpartition("/")[2]):

@@ -26,6 +26,12 @@ def lock_directory(folder: Path, name: Path | None = None) -> Iterator[None]:
 
     Raises:
         InputError: another process has the lock, or has just replaced the folder; or it cannot be opened.
+
+    Examples:
+        >>> with files.lock_directory(Path(".")):
+        ...     files.write_file(Path("a.txt"), b"no other process has the lock")
+        >>> Path("a.txt").read_text()
+        'no other process has the lock'
     """
     if sys.platform == "win32":  # cannot open folders
         yield

@@ -25,6 +25,10 @@ def available_memory(root: Path = Path("/")) -> int:
     """Bytes that a process can take before the system swaps or, in a container, kills it.
 
     On systems other than Linux this is the physical memory.
+
+    Examples:
+        >>> system.available_memory() > 0
+        True
     """
     return min([physical_memory(), *_system(root), *_left(root)])
 

@@ -30,7 +30,12 @@ def printable(text: str, keep: str = "\n\t") -> str:
 
 
 def printable_values(value: Any) -> Any:
-    """Escape the strings of a JSON value, including line breaks and tabs, to print data of untrusted files."""
+    r"""Escape the strings of a JSON value, including line breaks and tabs, to print data of untrusted files.
+
+    Examples:
+        >>> print(system.printable_values({"name": "cat\x1b[2J"}))
+        {'name': 'cat\\x1b[2J'}
+    """
     if isinstance(value, str):
         return printable(value, keep="")
     if isinstance(value, dict):
@@ -48,6 +53,10 @@ def shell_quote(path: Path | str) -> str:
 
     A name with characters that `printable` or the encoding of stderr would change becomes ``$'caf\303\251'``: bash,
     zsh and ksh read its octal bytes.
+
+    Examples:
+        >>> print("cvae-encode", system.shell_quote("my photos"))
+        cvae-encode 'my photos'
     """
     text = str(path)
     try:

@@ -14,6 +14,10 @@ def parse_json(text: str | bytes) -> Any:
     Raises:
         ValueError: the text is not JSON or not UTF-8; or it contains NaN, an infinity, an integer of more than 1,000
             digits, or more than 64 levels of lists and objects.
+
+    Examples:
+        >>> files.parse_json('{"epochs": 3}')
+        {'epochs': 3}
     """
     try:
         value = json.loads(text, parse_constant=_refuse_constant, parse_int=_integer)

@@ -39,7 +39,12 @@ _PAGE_LAYOUT = Layout("a page of cvae-web", _owns)
 
 
 def is_single_file(target: Path) -> bool:
-    """Return whether the name of ``target`` ends in ``.html`` or ``.htm``, for a page in one file."""
+    """Return whether the name of ``target`` ends in ``.html`` or ``.htm``, for a page in one file.
+
+    Examples:
+        >>> web.is_single_file(Path("page.html")), web.is_single_file(Path("page"))
+        (True, False)
+    """
     return target.suffix.lower() in (".html", ".htm")
 
 
@@ -55,6 +60,14 @@ def check_page(target: Path, *, single_file: bool, overwrite: bool) -> None:
         MissingExtraError: this installation has no page.
         TargetExistsError: the target exists and ``overwrite`` is not set, or it holds files that are not of a page.
         InputError: the parent folder does not exist.
+
+    Examples:
+        >>> Path("page.html").touch()
+        >>> try:
+        ...     web.check_page(Path("page.html"), single_file=True, overwrite=False)
+        ... except cvae.TargetExistsError:
+        ...     print("choose another name")
+        choose another name
     """
     if not (PAGE / "single.html").is_file():
         raise MissingExtraError(f"the web page: expected it in {PAGE}, found nothing; {_build_instructions()}")
@@ -92,6 +105,10 @@ def write_page(
         MissingExtraError: this installation has no page.
         TargetExistsError: the target exists and ``overwrite`` is not set, or it holds files that are not of a page.
         InputError: the parent folder does not exist, or the page cannot be written.
+
+    Examples:
+        >>> list(web.write_page(cvae.read_bundle(), "digits.html"))
+        ['digits.html']
     """
     target = Path(target)
     single_file = is_single_file(target) if single_file is None else single_file

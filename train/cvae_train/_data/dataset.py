@@ -29,6 +29,11 @@ class Dataset:
         source: "mnist" for the embedded set, an absolute path, or "memory" for the caller's arrays.
         options: how the images were read from the source.
         notes: lines about how the sets were chosen and which files were skipped.
+
+    Examples:
+        >>> pixels = np.zeros((100, 28, 28), np.uint8)
+        >>> cvae_train.Dataset(train=pixels[:90], test=pixels[90:]).image_shape
+        (28, 28, 1)
     """
 
     train: NDArray[np.uint8]
@@ -106,6 +111,11 @@ def load_data(
 
     Raises:
         InputError: the source is missing, damaged, empty, or of an unknown format; the message names the file.
+
+    Examples:
+        >>> data = cvae_train.load_data("images.npz")
+        >>> data.train.shape, data.test.shape
+        ((40, 8, 8, 1), (13, 8, 8, 1))
     """
     name, found = open_source(source, options, quiet)
     store = PixelStore(memory_limit, spill)

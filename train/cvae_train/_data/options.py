@@ -24,6 +24,10 @@ class DataOptions:
         test_fraction: fraction of the images to hold out for testing, between 0 and 1, if the source has no test set.
             None: a tenth.
         skip_bad: leave out images that cannot be read, instead of raising an error.
+
+    Examples:
+        >>> cvae_train.load_data("images.npz", cvae_train.DataOptions(image_size=(16, 16))).image_shape
+        (16, 16, 1)
     """
 
     image_size: tuple[int, int] | None = None

@@ -51,6 +51,12 @@ class Evaluation:
         bits_per_dimension: the negative ELBO in bits per pixel and channel; None for the bernoulli likelihood.
         baselines: simple models of the same images; None without training images, and for grey pixels under the
             bernoulli likelihood.
+
+    Examples:
+        >>> result, data = cvae_train.load_run("runs/0001"), cvae_train.load_data("images.npz")
+        >>> evaluation = cvae_train.evaluate(result.model, data.test, result.config.binarize_at, samples=10)
+        >>> len(evaluation.kl_per_dimension), evaluation.binarize
+        (3, 'static')
     """
 
     images: int
@@ -162,6 +168,12 @@ def evaluate(
 
     Raises:
         InputError: fewer than 1 sample, or no images.
+
+    Examples:
+        >>> result, data = cvae_train.load_run("runs/0001"), cvae_train.load_data("images.npz")
+        >>> evaluation = cvae_train.evaluate(result.model, data.test, result.config.binarize_at, samples=10)
+        >>> evaluation.images, bool(np.isclose(evaluation.elbo, result.kept.elbo))
+        (13, True)
     """
     if len(images) == 0:
         raise InputError("expected at least one test image, found none")

@@ -26,7 +26,12 @@ _log = logging.getLogger("cvae_train")
 
 
 class WorkerLostError(CvaeError):
-    """A worker of the cluster ended, or cannot be reached."""
+    """A worker of the cluster ended, or cannot be reached.
+
+    Examples:
+        >>> issubclass(cvae_train.WorkerLostError, cvae.CvaeError)
+        True
+    """
 
 
 @dataclasses.dataclass(frozen=True)

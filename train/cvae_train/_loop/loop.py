@@ -44,7 +44,12 @@ OnImages = Callable[[int, float], None]  # called with the number of images done
 
 
 class DivergedError(CvaeError):
-    """The loss became infinite or NaN."""
+    """The loss became infinite or NaN.
+
+    Examples:
+        >>> print(cvae_train.DivergedError(epoch=3, step=120))
+        the loss is not finite at epoch 3, step 120; the checkpoint of epoch 2 is kept. Try a smaller learning rate
+    """
 
     def __init__(self, epoch: int, step: int) -> None:
         super().__init__(

@@ -32,6 +32,12 @@ class CVAE(keras.Model):
         encoder: maps (B, H, W, C) in [0, 1] to (B, 2L), the concatenated mean and logvar.
         decoder: maps (B, L) to logits (B, H, W, C). With a likelihood of 256 levels, it has n outputs per pixel and
             channel, (B, H, W, nC): first the locations, then the unbounded scales, then the logits of a mixture.
+
+    Examples:
+        >>> model = cvae_train.CVAE(cvae_train.ModelConfig(latent_dim=2))
+        >>> mean, logvar = model.encode(np.zeros((3, 28, 28, 1), np.float32))
+        >>> tuple(mean.shape)
+        (3, 2)
     """
 
     def __init__(self, config: ModelConfig | None = None, seed: int = 0) -> None:

@@ -26,7 +26,12 @@ MIXTURE_LOG_SCALES = (LEAST_LOG_SCALE, 2.0)
 
 
 def preprocess(images: tf.Tensor, binarize_at: int | None) -> tf.Tensor:
-    """Convert uint8 pixels to float32: 1 from level ``binarize_at`` on, otherwise 0; or pixel / 255 if it is None."""
+    """Convert uint8 pixels to float32: 1 from level ``binarize_at`` on, otherwise 0; or pixel / 255 if it is None.
+
+    Examples:
+        >>> cvae_train.preprocess(np.uint8([0, 127, 128, 255]), binarize_at=128).numpy().tolist()
+        [0.0, 0.0, 1.0, 1.0]
+    """
     # Compare as float, since few ONNX runtimes can compare bytes.
     values = tf.cast(images, tf.float32)
     return values / 255.0 if binarize_at is None else tf.cast(values >= float(binarize_at), tf.float32)

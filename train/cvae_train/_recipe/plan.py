@@ -23,6 +23,10 @@ class Decision:
         option: the option of ``cvae-train`` that changes it, such as "--latent-dim".
         value: the value, as the option takes it.
         reason: why it has this value.
+
+    Examples:
+        >>> print(cvae_train.Decision("--latent-dim", "10", "few images"))
+          --latent-dim 10             few images
     """
 
     option: str
@@ -41,6 +45,11 @@ class Speed:
         step_seconds: of an optimizer step.
         epoch_seconds: of an epoch without its steps: evaluation, picture and checkpoint.
         start_seconds: until the first step of the run, compilation included.
+
+    Examples:
+        >>> speed = cvae_train.Speed(step_seconds=0.01, epoch_seconds=2.0, start_seconds=5.0)
+        >>> speed.whole_epoch(steps_per_epoch=100)
+        3.0
     """
 
     step_seconds: float
@@ -75,6 +84,11 @@ class TrainingPlan:
         minutes: the time that the run is fitted to; None: as long as the recipe needs.
         speed: as measured; None before that.
         began: `time.perf_counter` when the command began, to which ``minutes`` refers.
+
+    Examples:
+        >>> plan = cvae_train.TrainingPlan(cvae_train.TrainConfig(batch_size=100), images={"training": 950})
+        >>> plan.steps_per_epoch
+        10
     """
 
     config: TrainConfig

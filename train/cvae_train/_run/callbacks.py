@@ -19,6 +19,15 @@ class Callback:
 
     An exception in a callback ends the run like Ctrl-C: the last complete epoch is kept. In a cluster, only the first
     worker calls its callbacks.
+
+    Examples:
+        >>> class Print(cvae_train.Callback):
+        ...     def on_epoch_end(self, record, samples):
+        ...         print(record.epoch, samples.shape)
+        >>> recipe = cvae_train.read_config(Path("runs/0001/config.json"))
+        >>> result = cvae_train.train("images.npz", recipe, callbacks=[Print()], quiet=True)
+        1 (16, 8, 8, 1)
+        2 (16, 8, 8, 1)
     """
 
     def on_train_begin(self, folder: RunFolder, config: TrainConfig, history: Sequence[EpochRecord]) -> None:

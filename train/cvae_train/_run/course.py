@@ -9,7 +9,13 @@ from cvae_runtime import InputError
 from .history import EpochRecord, best_epoch
 
 Checkpoint = Literal["best", "last"]
-"""Weights of a run: those of the epoch of best validation ELBO, or of the last complete epoch."""
+"""Weights of a run: those of the epoch of best validation ELBO, or of the last complete epoch.
+
+Examples:
+    >>> checkpoint: cvae_train.Checkpoint = "last"
+    >>> cvae_train.load_run("runs/0001", checkpoint).epoch
+    2
+"""
 Part = Literal["encoder", "decoder"]
 
 
@@ -22,6 +28,11 @@ class Start:
         epoch: epoch of that run, counted from 1.
         weights_sha256: SHA-256 of the file that they were read from, in hex.
         taken: names of the layers that were taken; the others were initialized at random.
+
+    Examples:
+        >>> start = cvae_train.Start(run="0001", epoch=2, weights_sha256=64 * "0", taken=("encoder", "decoder"))
+        >>> cvae_train.Course(start=start).to_json()["start"]["run"]
+        '0001'
     """
 
     run: str
@@ -45,6 +56,10 @@ class Course:
         continued_after: numbers of complete epochs at which the finished run was continued with more.
         start: the weights that the run started from; None if they were initialized at random.
         freeze: the part of the model that is not trained; None if both are.
+
+    Examples:
+        >>> cvae_train.RunFolder(Path("runs/0001")).read_course()
+        Course(keeps_best=True, continued_after=(), start=None, freeze=None)
     """
 
     keeps_best: bool = True

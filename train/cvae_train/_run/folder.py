@@ -53,6 +53,11 @@ class DataInfo:
 
     Attributes:
         test_fingerprint: SHA-256 of the test images; None in older runs, which do not record it.
+
+    Examples:
+        >>> config, info = cvae_train.RunFolder(Path("runs/0001")).read_config()
+        >>> info.train_images, info.test_images
+        (40, 13)
     """
 
     source: str
@@ -76,7 +81,13 @@ class DataInfo:
 
 @dataclasses.dataclass(frozen=True)
 class RunFolder:
-    """The files of a run in ``path``."""
+    """The files of a run in ``path``.
+
+    Examples:
+        >>> folder = cvae_train.RunFolder(Path("runs/0001"))
+        >>> folder.finished, folder.weights.name
+        (True, 'weights.npz')
+    """
 
     path: Path
 

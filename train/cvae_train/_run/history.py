@@ -27,6 +27,11 @@ class EpochRecord:
         seconds: time of the training steps, without evaluation and image files.
         images_per_second: training images per second of that time.
         validation_elbo: like elbo, over the validation set; None without one.
+
+    Examples:
+        >>> record = cvae_train.read_history(Path("runs/0001/history.csv"))[-1]
+        >>> record.epoch, bool(np.isclose(record.elbo, record.reconstruction - record.kl))
+        (2, True)
     """
 
     epoch: int
@@ -62,6 +67,10 @@ def read_history(path: Path) -> list[EpochRecord]:
 
     Raises:
         InputError: the file cannot be read, or its columns or values are wrong.
+
+    Examples:
+        >>> [record.epoch for record in cvae_train.read_history(Path("runs/0001/history.csv"))]
+        [1, 2]
     """
     try:
         rows = csv.DictReader(io.StringIO(path.read_text()))

@@ -26,6 +26,11 @@ class RunResult:
         model: the trained network.
         epoch: the epoch whose weights the model has, counted from 1. That is the epoch of best validation ELBO if
             there is a validation set, otherwise the last.
+
+    Examples:
+        >>> result = cvae_train.load_run("runs/0001")
+        >>> result.describe_epoch(), result.image(epoch=2).mode
+        ('epoch 2', 'L')
     """
 
     path: Path

@@ -17,6 +17,10 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "runtime" / "cvae_runtime" / "page"
+IMPORTS = (
+    "The examples import `cvae_runtime` as `cvae`, `numpy` as `np`, `Path` from `pathlib`, and the other modules of this "
+    "reference by the last part of their names: `from cvae_runtime import images`."
+)
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")
 log = logging.getLogger("mkdocs.hooks.site")
 
@@ -45,7 +49,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path in re.findall(r"[\w/.-]+\.md\b", str(config.nav)):
         if path.startswith("api/"):
             name = PurePosixPath(path).stem
-            found.append(File.generated(config, path, content=f"# {name}\n\n::: {name}\n"))
+            found.append(File.generated(config, path, content=f"# {name}\n\n{IMPORTS}\n\n::: {name}\n"))
         else:
             add(path)
     if PAGE.is_dir():

@@ -4,6 +4,8 @@
     print(cvae_export.export("runs/0001", "my-model").table())
 
 The first use of a name imports TensorFlow and onnx, so that `--help` does not wait for them.
+
+In the examples of the names below, ``runs/0001`` is a small run, and ``my-model`` is its bundle.
 """
 
 import importlib

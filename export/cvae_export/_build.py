@@ -44,8 +44,8 @@ class SkippedGraph:
     """A requested graph that is not written, and the reason.
 
     Examples:
-        >>> cvae_export.SkippedGraph("decoder_int8.onnx", "0.97x the speed of decoder.onnx").file
-        'decoder_int8.onnx'
+        >>> cvae_export.SkippedGraph("decoder_cpu.onnx", "it is the same graph as decoder.onnx").reason
+        'it is the same graph as decoder.onnx'
     """
 
     file: str

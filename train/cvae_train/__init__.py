@@ -6,6 +6,9 @@
 
 The first use of `train`, `load_run` or `CVAE` imports TensorFlow. A command can therefore print its help and check its
 arguments without that delay.
+
+In the examples of the names below, ``images.npz`` has a few images of 8x8 pixels, and ``runs/0001`` is a run of two
+epochs on them.
 """
 
 import importlib

@@ -115,8 +115,9 @@ def parse_golden(text: str | bytes, source: str) -> Golden:
 
     Examples:
         >>> text = (cvae.packaged_bundle() / "golden.json").read_bytes()
-        >>> sorted({case.file for case in bundle.parse_golden(text, "golden.json").cases})[0]
-        'decoder.onnx'
+        >>> latents = bundle.parse_golden(text, "golden.json").rng[0]
+        >>> latents.seed, latents.z.shape
+        (0, (2, 50))
     """
     try:
         value = parse_json(text)

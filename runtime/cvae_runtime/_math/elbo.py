@@ -125,7 +125,7 @@ def discretized_logistic_log_likelihood(targets: NDArray[np.float32], probs: Flo
         >>> levels = np.arange(256, dtype=np.float32).reshape(256, 1, 1, 1) / 255  # images of one pixel
         >>> zeros = np.zeros_like(levels)
         >>> log_p = elbo.discretized_logistic_log_likelihood(levels, zeros + 0.5, zeros - 2)
-        >>> float(np.exp(log_p).sum().round(6))
+        >>> float(np.exp(log_p).sum().round(6))  # the sum of the probabilities of all levels
         1.0
     """
     sums: Float64s = _log_levels(targets, probs, log_scale).reshape(len(targets), -1).sum(axis=1)
@@ -153,7 +153,7 @@ def discretized_logistic_mixture_log_likelihood(
         >>> levels = np.arange(256, dtype=np.float32).reshape(256, 1, 1, 1) / 255  # images of one pixel
         >>> zeros = np.zeros((256, 1, 1, 1, 3), np.float32)  # K = 3
         >>> log_p = elbo.discretized_logistic_mixture_log_likelihood(levels, zeros + 0.5, zeros - 2, zeros)
-        >>> float(np.exp(log_p).sum().round(6))
+        >>> float(np.exp(log_p).sum().round(6))  # the sum of the probabilities of all levels
         1.0
     """
     logits = mixture_logits.astype(np.float64)

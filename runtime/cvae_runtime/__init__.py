@@ -6,8 +6,6 @@
 
 The first `load` imports ONNX Runtime; importing this package does not. The import sets ORT_DISABLE_TELEMETRY=1 unless
 the variable has a value, because official builds of ONNX Runtime send telemetry to Microsoft.
-
-The examples below begin with ``import cvae_runtime as cvae`` and ``import numpy as np``.
 """
 
 from typing import Any as _Any

@@ -76,5 +76,7 @@ def source_of_run(
             "config": {**config.to_json(), **lineage},
             "data": Path(source.source).name,
             "test_images": source.test_images,
+            "epoch": result.epoch,
+            "checkpoint": checkpoint or ("best" if course.has_best(result.history) else "last"),
         },
     )

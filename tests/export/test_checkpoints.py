@@ -35,14 +35,19 @@ def overfitted(tiny_config, misleading_data, tmp_path):
     return train(data, tiny_config, tmp_path / "run", quiet=True).path
 
 
-@pytest.mark.parametrize("checkpoint", ["best", "last"])
+@pytest.mark.parametrize(
+    ("options", "checkpoint", "epoch"),
+    [((), "best", 1), (("--checkpoint", "best"), "best", 1), (("--checkpoint", "last"), "last", 3)],
+)
 @pytest.mark.parametrize("stopped", [False, True])
-def test_a_bundle_has_the_weights_of_the_checkpoint(console, overfitted, tmp_path, checkpoint, stopped):
+def test_a_bundle_has_the_weights_of_the_checkpoint(console, overfitted, tmp_path, options, checkpoint, epoch, stopped):
     expected = load_run(overfitted, checkpoint)
     if stopped:
         (overfitted / "weights.npz").unlink()
-    options = ("--onnx", tmp_path / "bundle", "--checkpoint", checkpoint, "-q")
+    options = ("--onnx", tmp_path / "bundle", *options, "-q")
     assert console(export_command, "cvae-export", overfitted, *options) == (0, "")
+    training = json.loads((tmp_path / "bundle/manifest.json").read_text())["training"]
+    assert (training["checkpoint"], training["epoch"]) == (checkpoint, epoch)
     z = cvae_runtime.prior_latents(0, 0, 5, 3)
     with cvae_runtime.load(tmp_path / "bundle", provider="cpu") as model:
         np.testing.assert_allclose(model.decode(z), expected.model.sample(z), atol=1e-5)

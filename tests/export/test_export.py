@@ -36,6 +36,7 @@ def test_manifest_describes_model_and_graphs(exported, tiny_config):
     training = exported.manifest.training
     assert (training.data, training.test_images) == ("set.npz", 13)  # a name, not a path
     assert training.config == json.loads(json.dumps(tiny_config.to_json()))
+    assert (training.checkpoint, training.epoch) == ("last", tiny_config.epochs)  # it has no validation images
     assert exported.manifest.versions["tf2onnx"] == metadata.version("tf2onnx")
     encoder, decoder = exported.manifest.graphs
     assert (encoder.role, encoder.target, encoder.precision, encoder.opset, encoder.ir_version) == ("encoder", "portable", "float32", 15, 8)  # fmt: skip

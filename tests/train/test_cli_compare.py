@@ -167,8 +167,8 @@ def test_a_damaged_evaluation_is_refused(cvae_compare, make_run, tmp_path):
     a = make_run("a", [-900.0])
     RunFolder(a).evaluation.write_text("{}")
     message = (
-        f"Error: {a / 'evaluation.json'}: expected the figures of an evaluation, found KeyError('nll'); write them "
-        f"again with cvae-evaluate --overwrite\n"
+        f"Error: {a / 'evaluation.json'}: expected the figures of an evaluation, found KeyError('iw_bound'); write "
+        f"them again with cvae-evaluate --overwrite\n"
     )
     assert cvae_compare(a, a, "-o", tmp_path / "both.png") == (1, "", message)
 

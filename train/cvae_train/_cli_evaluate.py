@@ -50,7 +50,7 @@ def command(
 
     Draws samples, reconstructions and the curve into evaluation.png in the run folder. Compares the ELBO with two
     simple models of the training images, the histogram of each pixel and PCA, and says what to try next. Prints the
-    ELBO and its terms, the importance-weighted NLL, and statistics of the latents; evaluation.json has all figures.
+    ELBO and its terms, the importance-weighted bound, and statistics of the latents; evaluation.json has all figures.
     """
     folder = RunFolder(run)
     folder.read_config()  # first, because "this is no run" matters more than an existing evaluation.json

@@ -198,7 +198,7 @@ def _read_bound(folder: RunFolder) -> float | None:
         return None
     try:
         fields = json.loads(folder.evaluation.read_text())
-        return float(fields["iw_bound"] if "iw_bound" in fields else -fields["nll"])  # "nll" in older evaluations
+        return float(fields["iw_bound"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{folder.evaluation}: expected the figures of an evaluation, found {error!r}; write them again with "

@@ -80,6 +80,9 @@ class Training:
         test_images: number of test images.
         test_elbo: mean ELBO of the test images, in nats per image.
         test_elbo_stderr: standard error of test_elbo; None for a single image.
+        epoch: epoch of the run whose weights the graphs have, counted from 1; absent in older bundles.
+        checkpoint: checkpoint of the run that has these weights: best, of the epoch of best validation ELBO, or last,
+            of the last complete epoch; absent in older bundles. Later versions may add names.
 
     Examples:
         >>> cvae.read_bundle().manifest.training.test_images
@@ -91,6 +94,8 @@ class Training:
     test_images: int
     test_elbo: float
     test_elbo_stderr: float | None
+    epoch: int | None = None
+    checkpoint: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

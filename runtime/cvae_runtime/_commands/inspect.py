@@ -108,6 +108,8 @@ def _bundle_lines(report: Mapping[str, Any]) -> Iterator[str]:
         elbo += "" if bits is None else f" ({bits:.3f} bits per dimension)"
         images = "one test image" if training["test_images"] == 1 else f"{training['test_images']:,} test images"
         yield f"test ELBO      {elbo}, over the {images} of {training['data']}"
+        if {"epoch", "checkpoint"} <= set(training):
+            yield f"weights        epoch {training['epoch']}, checkpoint {training['checkpoint']}"
     yield f"random         {model['rng']}"
     yield f"golden         {golden['file']}, {golden['bytes']:,} bytes"
     yield f"made by        {', '.join(f'{name} {version}' for name, version in report['versions'].items())}"

@@ -68,6 +68,8 @@ class Card:
         if training is not None:
             error = "" if training.test_elbo_stderr is None else f" ± {training.test_elbo_stderr:.2f}"
             facts["trained on"] = _text(training.data)
+            if training.epoch is not None and training.checkpoint is not None:
+                facts["weights"] = f"epoch {training.epoch}, checkpoint {_text(training.checkpoint)}"
             facts["test ELBO"] = f"{training.test_elbo:.2f}{error} nats per image, of {training.test_images:,} images"
             bits = bits_per_dimension(training.test_elbo, info.likelihood, info.image_shape)
             if bits is not None:

@@ -71,6 +71,9 @@ export class ModelSection {
       const bits = bitsPerDimension(training.test_elbo, model.manifest.model);
       const inBits = bits === undefined ? "" : `, ${number(bits, 3)} bits per dimension`;
       facts.splice(3, 0, ["ELBO of test images", `${number(training.test_elbo, 2)} nats${inBits}`]);
+      const { epoch, checkpoint } = training;
+      if (epoch !== undefined && checkpoint !== undefined)
+        facts.splice(1, 0, ["Weights", `epoch ${epoch}, checkpoint ${checkpoint}`]);
     }
     block("facts").replaceChildren(
       ...facts.map(([term, value]) => {

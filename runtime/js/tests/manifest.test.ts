@@ -93,6 +93,13 @@ test("the standard error of a single image is null", () => {
   expect(training?.test_elbo_stderr).toBeNull();
 });
 
+test("the exported checkpoint is optional", () => {
+  const older = parse(() => undefined).training;
+  expect([older?.epoch, older?.checkpoint]).toEqual([undefined, undefined]);
+  const { training } = parse(({ training }) => Object.assign(training, { epoch: 7, checkpoint: "best" }));
+  expect([training?.epoch, training?.checkpoint]).toEqual([7, "best"]);
+});
+
 test("graphs are chosen by role, precision and target", () => {
   const manifest = parse(() => undefined);
   const chosen = (...[role, precision, onCpu]: [string, "float32" | "int8", boolean]) =>

@@ -129,6 +129,20 @@ def test_an_architecture_is_optional(manifest, document):
     assert cvae.bundle.parse_manifest(named.to_json(), "m") == named
 
 
+def test_the_exported_checkpoint_is_optional(manifest, document):
+    assert {"epoch", "checkpoint"}.isdisjoint(document["training"])
+    older = cvae.bundle.parse_manifest(json.dumps(document), "m").training
+    assert (older.epoch, older.checkpoint) == (None, None)
+    training = dataclasses.replace(manifest.training, epoch=7, checkpoint="best")
+    newer = dataclasses.replace(manifest, training=training)
+    written = json.loads(newer.to_json())
+    assert written["training"] == {**document["training"], "epoch": 7, "checkpoint": "best"}
+    assert judged(written)
+    assert cvae.bundle.parse_manifest(json.dumps(written), "m") == newer
+    assert not judged(changed(written, ("training", "epoch"), replace(None)))
+    assert judged(changed(written, ("training", "checkpoint"), replace("averaged")))  # of a later version
+
+
 def test_every_field_is_required(document):
     free = {("versions", "numpy"), ("training", "config", "epochs")}  # entries of maps, which are optional
     differences = {("graphs", n, "verified", "max_abs_difference") for n in (0, 1)}

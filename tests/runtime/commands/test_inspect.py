@@ -67,6 +67,17 @@ def test_text_of_a_bundle(inspect):
     assert inspect() == (code, out, err)
 
 
+def test_the_exported_checkpoint(inspect, bundles, tmp_path):
+    folder = bundles.write(tmp_path / "best")
+    without = inspect(folder)[1].splitlines()
+    bundles.edit(folder, lambda manifest: manifest["training"].update(epoch=7, checkpoint="best"))
+    code, out, err = inspect(folder)
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [*without[:2], "weights        epoch 7, checkpoint best", *without[2:]]
+    training = json.loads(inspect(folder, "--json")[1])["training"]
+    assert (training["epoch"], training["checkpoint"]) == (7, "best")
+
+
 def test_json_of_a_bundle(inspect):
     report = json.loads(inspect(PACKAGED, "--json")[1])
     manifest = json.loads((PACKAGED / "manifest.json").read_text())

@@ -53,6 +53,14 @@ def test_a_model_of_levels_has_bits_per_dimension(bundles, tmp_path):
     assert card.table["bits per dimension"] == f"{9.5 / (4 * 4 * np.log(2.0)):.3f}"
 
 
+def test_the_exported_checkpoint(bundles, tiny_bundle):
+    bundles.edit(tiny_bundle, lambda manifest: manifest["training"].update(epoch=7, checkpoint="<best>\x1b"))
+    with cvae.load(tiny_bundle, provider="cpu", threads=2) as model:
+        table = Parsed(model._repr_html_()).table
+    assert table == {**FACTS, "weights": r"epoch 7, checkpoint <best>\x1b"}
+    assert list(table)[4:7] == ["trained on", "weights", "test ELBO"]
+
+
 def test_repr(tiny_model, tiny_bundle, monkeypatch):
     assert repr(tiny_model) == "<Model tiny: images (4, 4, 1), 3 latent dimensions, bernoulli; cpu, 2 threads>"
     monkeypatch.chdir(tiny_bundle)

@@ -96,6 +96,18 @@ describe.skipIf(CHROMIUM === undefined)("files dropped on the page", () => {
     expect(await guest.page.isVisible("#ink")).toBe(true);
   });
 
+  test("the exported checkpoint is shown", async () => {
+    expect(await text(guest.page, "facts")).not.toContain("Weights"); // an older bundle
+    const best = join(folder, "best");
+    cpSync(BUNDLES.colour, best, { recursive: true });
+    const file = join(best, "manifest.json");
+    const value = JSON.parse(readFileSync(file, "utf8")) as { training: object };
+    Object.assign(value.training, { epoch: 7, checkpoint: "best" });
+    writeFileSync(file, JSON.stringify(value));
+    await drop(guest.page, [best]);
+    await expect.poll(() => text(guest.page, "facts")).toMatch(/Weights\s*epoch 7, checkpoint best/);
+  });
+
   test("a folder or files can be chosen", async () => {
     await guest.page.click("#open");
     expect(await guest.page.isVisible("#choose-folder")).toBe(true);

@@ -3,8 +3,8 @@
     python scripts/draw_pictures.py examples/pictures
     python scripts/draw_pictures.py shapes --count 640 --seed 1
 
-FOLDER receives circles/, squares/ and triangles/ with numbered PNG files. Place, size, rotation, colours and ground
-vary. Five files, evenly spaced over the set, show something else: noise, a checkerboard, stripes, rings and confetti.
+FOLDER receives circles/, squares/ and triangles/ with numbered PNG files. Place, size, tilt and colours vary.
+Five files, evenly spaced over the set, show something else: noise, a checkerboard, stripes, rings and confetti.
 Their paths are printed.
 
 The seed and its number determine a picture. Shapes are drawn eight times as large and averaged, so edges are smooth.
@@ -24,6 +24,7 @@ from PIL import Image, ImageDraw
 from cvae_runtime.files import make_folder, write_file
 
 SHAPES = {"circles": 90, "squares": 4, "triangles": 3}  # corners of each shape
+RADII = {90: 1.0, 4: 1.2, 3: 1.3}  # by the number of corners; so the shapes look about equally large
 ENLARGED = 8
 
 Colour = tuple[int, int, int]
@@ -57,29 +58,20 @@ def _class_of(number: int) -> str:
 def _shape(rng: random.Random, size: int, corners: int) -> Image.Image:
     hue = rng.random()
     picture = _ground(rng, size, hue)
-    radius = rng.uniform(0.2, 0.36)
-    x, y = (rng.uniform(radius + 0.02, 0.98 - radius) for _ in "xy")
-    points = _polygon(x, y, radius, corners, rng.uniform(0, 2 * math.pi))
+    radius = RADII[corners] * rng.uniform(0.22, 0.32)
+    x, y = (rng.uniform(0.44, 0.56) for _ in "xy")
+    upright = math.pi * (0.5 + 1 / corners)
+    points = _polygon(x, y, radius, corners, upright + rng.uniform(-0.25, 0.25))
     fill = _colour(hue + rng.uniform(0.25, 0.75), rng.uniform(0.65, 1.0), rng.uniform(0.7, 1.0))
     _paint(picture, fill, lambda pen: pen.polygon(points(pen.side), fill=255))
-    if rng.random() < 0.4:
-        edge = tuple(level // 3 for level in fill)
-        _paint(picture, edge, lambda pen: pen.line(points(pen.side), fill=255, width=pen.side // 24, joint="curve"))
     return picture
 
 
 def _ground(rng: random.Random, size: int, hue: float) -> Image.Image:
-    """A gradient between two colours, bent by soft waves on two of three pictures."""
-    colours = [_colour(hue + rng.uniform(-0.08, 0.08), rng.uniform(0.1, 0.45), rng.uniform(0.5, 0.95)) for _ in "ab"]
-    rows, columns = np.mgrid[:size, :size] / size
-    turn = rng.uniform(0, 2 * math.pi)
-    share = 0.5 + 0.5 * ((columns - 0.5) * math.cos(turn) + (rows - 0.5) * math.sin(turn))
-    for _ in range(rng.choice([0, 1, 2])):
-        across, down, phase = rng.uniform(-14, 14), rng.uniform(-14, 14), rng.uniform(0, 2 * math.pi)
-        share += rng.uniform(0.05, 0.2) * np.sin(columns * across + rows * down + phase)
-    share = np.clip(share, 0.0, 1.0)[..., np.newaxis]
-    levels = share * colours[0] + (1.0 - share) * colours[1]
-    return Image.fromarray(np.round(levels).astype(np.uint8))
+    """A pale colour that gets darker from top to bottom."""
+    colour = _colour(hue, rng.uniform(0.1, 0.45), rng.uniform(0.6, 1.0))
+    levels = np.linspace(1.0, 0.75, size)[:, np.newaxis, np.newaxis] * colour
+    return Image.fromarray(np.broadcast_to(np.round(levels), (size, size, 3)).astype(np.uint8))
 
 
 def _noise(rng: random.Random, size: int, _corners: int) -> Image.Image:

@@ -20,7 +20,9 @@ from ._tensorflow import import_tensorflow
 )
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
-    "--samples", type=int, default=500, show_default=True, help="Draws per image for the importance-weighted bound."
+    "--samples",
+    type=int,
+    help="Draws per image for the importance-weighted bound.  [default: 500, for 256 levels 50]",
 )
 @click.option("--images", type=click.IntRange(1), help="Use only the first N test images.  [default: all]", metavar="N")
 @click.option(
@@ -37,7 +39,7 @@ from ._tensorflow import import_tensorflow
 @cli.common_options
 def command(
     run: Path,
-    samples: int,
+    samples: int | None,
     images: int | None,
     data: Path | None,
     checkpoint: Checkpoint | None,
@@ -87,7 +89,7 @@ def command(
         draw_panel(result.model, test, binarize_at, result.history, result.epoch, evaluation),
     )
     if not quiet:
-        advice = next_steps(evaluation, result.config, result.history) or ["nothing stands out"]
+        advice = next_steps(evaluation, result.config, result.history, folder.read_minutes()) or ["nothing stands out"]
         lines += [
             f"{run}: {result.describe_epoch()}",
             f"{folder.evaluation_picture}: samples, reconstructions, the curve",

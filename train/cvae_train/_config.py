@@ -19,6 +19,7 @@ Decay = Literal["constant", "cosine"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Architecture = Literal["notebook", "residual"]
 Augment = Literal["none", "mirror", "mirror-flip", "dihedral"]
+Optimizer = Literal["adam", "muon"]
 
 KERNEL = 3
 STRIDE = 2
@@ -142,13 +143,15 @@ class TrainConfig:
         model: shape of the network.
         epochs: number of passes over the training set.
         batch_size: images per optimizer step; the last step of an epoch may have fewer.
-        learning_rate: of Adam (Kingma and Ba, 2015); with a schedule, the highest.
+        optimizer: "adam" (Kingma and Ba, 2015), or "muon" (Jordan et al., 2024), which learns pictures in fewer steps;
+            `_loop.muon` describes it.
+        learning_rate: of the optimizer; with a schedule, the highest.
         warmup_steps: steps over which the learning rate rises from 0.
         decay: "constant", or "cosine", which decays to 0 at the end of the run (Loshchilov and Hutter, "SGDR", 2017).
         clip_norm: global norm that gradients are clipped to; None: no clipping.
         ema: decay per step of a moving average of the weights (Polyak and Juditsky, 1992), which is evaluated and saved
             instead of the weights. 0: no average.
-        epsilon: of Adam, added to the root of the second moment; 1e-8 is TensorFlow 1.x's.
+        epsilon: of Adam, and of Muon where it uses Adam; added to the root of the second moment; 1e-8 is TensorFlow 1.x's.
         seed: unsigned 64-bit integer that initial weights, shuffles and noise derive from.
         binarize: "static" thresholds pixels at 0.5 of the range; "none" keeps grey values.
         augment: transform each training image at random, differently in every epoch: "mirror": left to right;
@@ -176,6 +179,7 @@ class TrainConfig:
     model: ModelConfig = ModelConfig()
     epochs: int = 100
     batch_size: int = 100
+    optimizer: Optimizer = "adam"
     learning_rate: float = 1e-4
     epsilon: float = 1e-8
     warmup_steps: int = 0
@@ -215,6 +219,7 @@ class TrainConfig:
             "binarize": Binarize,
             "objective": Objective,
             "decay": Decay,
+            "optimizer": Optimizer,
             "precision": Precision,
         }
         for name, choice in choices.items():

@@ -33,8 +33,8 @@ def history(elbos, validation=None):
     return [dataclasses.replace(record, validation_elbo=elbo) for record, elbo in zip(records, validation, strict=True)]
 
 
-def advice(elbos=LEVELLED, config=CONFIG, validation=None, **changes):
-    return next_steps(dataclasses.replace(GOOD, **changes), config, history(elbos, validation))
+def advice(elbos=LEVELLED, config=CONFIG, validation=None, minutes=None, **changes):
+    return next_steps(dataclasses.replace(GOOD, **changes), config, history(elbos, validation), minutes)
 
 
 def test_a_good_run_gets_none():
@@ -85,9 +85,21 @@ def test_underfitting(histogram, pca, simple):
     ]
 
 
-def test_a_curve_that_still_rises():
-    assert advice([-100.0 + epoch for epoch in range(20)]) == [
-        "the ELBO still rises, by 2.00 nats in the last tenth; pass --epochs 40"
+def test_underfitting_of_colour_by_the_notebooks_network():
+    model = ModelConfig(image_shape=(64, 64, 3), likelihood="discretized-logistic-mixture")
+    config = TrainConfig(epochs=20, model=model, binarize="none")
+    assert advice(config=config, baselines=Baselines(-70.0, -90.0, 3), minutes=3.0) == [
+        (
+            "underfitting: the model is not much better than the per-pixel histogram; pass --minutes 6, a higher "
+            "--learning-rate or --architecture residual"
+        )
+    ]
+
+
+@pytest.mark.parametrize(("minutes", "longer"), [(None, "--epochs 40"), (2.5, "--minutes 5")])
+def test_a_curve_that_still_rises(minutes, longer):
+    assert advice([-100.0 + epoch for epoch in range(20)], minutes=minutes) == [
+        f"the ELBO still rises, by 2.00 nats in the last tenth; pass {longer}"
     ]
     assert advice([-100.0, -90.0, -80.0]) == []  # too few epochs to judge
 
@@ -96,13 +108,11 @@ def test_all_dimensions_in_use():
     assert advice(kl_per_dimension=[10.0, 9.0, 0.6]) == ["all 3 latent dimensions are in use; pass --latent-dim 6"]
 
 
-def test_samples_unlike_reconstructions():
-    assert advice(aggregate_gap=2.5) == [
-        (
-            "samples may look worse than reconstructions: the latents of images are 2.5 nats from the prior; train longer, "
-            "or pass a smaller --latent-dim"
-        )
-    ]
+@pytest.mark.parametrize("kl", [[10.0, 10.0, 0.001], [9.0, 9.0, 2.0]])
+def test_samples_unlike_reconstructions(kl):
+    found = "samples may look worse than reconstructions: the latents of images are 2.5 nats from the prior"
+    assert advice(aggregate_gap=2.5, kl_per_dimension=kl) == [f"{found}; pass --epochs 40 or --latent-dim 1"]
+    assert advice(aggregate_gap=2.5, kl_per_dimension=[20.0]) == [f"{found}; pass --epochs 40"]
 
 
 def test_grey_levels_under_bernoulli():

@@ -14,12 +14,22 @@ _APART = 0.1  # share of the KL; a larger aggregate gap shows in samples
 _LEAST_EPOCHS = 10  # for a judgement of the curve
 
 
-def next_steps(evaluation: Evaluation, config: TrainConfig, history: Sequence[EpochRecord]) -> list[str]:
+def next_steps(
+    evaluation: Evaluation, config: TrainConfig, history: Sequence[EpochRecord], minutes: float | None = None
+) -> list[str]:
     """Advise on the next run: lines with what was found and which options to try; empty if nothing stands out.
 
     `Evaluation.warnings` has the advice on posterior collapse.
+
+    Args:
+        evaluation: figures of the run.
+        config: its recipe.
+        history: its epochs.
+        minutes: the time that it was fitted to, if any.
     """
-    return [*_on_likelihood(evaluation), *(list(_on_curve(evaluation, config, history)) or _on_latents(evaluation))]
+    longer = f"--epochs {2 * config.epochs}" if minutes is None else f"--minutes {2 * minutes:g}"
+    on_curve = list(_on_curve(evaluation, config, history, longer))
+    return [*_on_likelihood(evaluation), *(on_curve or _on_latents(evaluation, longer))]
 
 
 def _on_likelihood(evaluation: Evaluation) -> Iterator[str]:
@@ -30,7 +40,9 @@ def _on_likelihood(evaluation: Evaluation) -> Iterator[str]:
         )
 
 
-def _on_curve(evaluation: Evaluation, config: TrainConfig, history: Sequence[EpochRecord]) -> Iterator[str]:
+def _on_curve(
+    evaluation: Evaluation, config: TrainConfig, history: Sequence[EpochRecord], longer: str
+) -> Iterator[str]:
     last, best = history[-1], max(history, key=_selected)
     fell = _selected(best) - _selected(last)
     baselines = evaluation.baselines
@@ -40,27 +52,30 @@ def _on_curve(evaluation: Evaluation, config: TrainConfig, history: Sequence[Epo
         yield f"overfitting: the ELBO was highest after epoch {best.epoch} and fell by {fell:.2f} nats since; {kept}"
     elif baselines is not None and evaluation.elbo < _HARDLY * max(baselines.histogram, baselines.pca):
         simple = "the per-pixel histogram" if baselines.histogram > baselines.pca else "PCA"
-        wider = ",".join(str(2 * filters) for filters in config.model.filters)
+        larger = "--filters " + ",".join(str(2 * filters) for filters in config.model.filters)
+        if config.model.architecture == "notebook" and config.model.image_shape[2] == 3:
+            larger = "--architecture residual"
         yield (
-            f"underfitting: the model is not much better than {simple}; pass --epochs {2 * config.epochs}, a higher "
-            f"--learning-rate or --filters {wider}"
+            f"underfitting: the model is not much better than {simple}; pass {longer}, a higher --learning-rate or "
+            f"{larger}"
         )
     elif len(history) >= _LEAST_EPOCHS:
         rose = last.elbo - history[-1 - len(history) // 10].elbo
         if rose > _RISES * abs(last.elbo):
-            yield f"the ELBO still rises, by {rose:.2f} nats in the last tenth; pass --epochs {2 * config.epochs}"
+            yield f"the ELBO still rises, by {rose:.2f} nats in the last tenth; pass {longer}"
 
 
 def _selected(record: EpochRecord) -> float:
     return record.elbo if record.validation_elbo is None else record.validation_elbo
 
 
-def _on_latents(evaluation: Evaluation) -> Iterator[str]:
+def _on_latents(evaluation: Evaluation, longer: str) -> Iterator[str]:
     latent_dim = len(evaluation.kl_per_dimension)
-    if min(evaluation.kl_per_dimension) > _IN_USE:
-        yield f"all {latent_dim} latent dimensions are in use; pass --latent-dim {2 * latent_dim}"
-    elif evaluation.aggregate_gap > max(1.0, _APART * evaluation.kl):
+    if evaluation.aggregate_gap > max(1.0, _APART * evaluation.kl):
+        smaller = f" or --latent-dim {latent_dim // 2}" if latent_dim > 1 else ""
         yield (
             f"samples may look worse than reconstructions: the latents of images are {evaluation.aggregate_gap:.1f} "
-            f"nats from the prior; train longer, or pass a smaller --latent-dim"
+            f"nats from the prior; pass {longer}{smaller}"
         )
+    elif min(evaluation.kl_per_dimension) > _IN_USE:
+        yield f"all {latent_dim} latent dimensions are in use; pass --latent-dim {2 * latent_dim}"

@@ -1,4 +1,4 @@
-"""Adam (Kingma and Ba, 2015) with learning rate schedules and an optional moving average of the weights."""
+"""The optimizer with its learning rate schedule and an optional moving average of the weights."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +9,9 @@ import tensorflow as tf
 from .._config import TrainConfig
 from .._model import CVAE
 from .._run import Part
+from .muon import Muon
+
+_OPTIMIZERS = {"adam": keras.optimizers.Adam, "muon": Muon}
 
 
 class _Restarted(keras.optimizers.schedules.LearningRateSchedule):
@@ -44,13 +47,13 @@ def make_optimizer(config: TrainConfig, steps_per_epoch: int, begun_after: int =
     if config.decay == "cosine" and begun_after:
         rate = _Restarted(rate, begun_after * steps_per_epoch)
     with _float32_by_default():
-        return keras.optimizers.Adam(
+        return _OPTIMIZERS[config.optimizer](
             rate,
             epsilon=config.epsilon,
             global_clipnorm=config.clip_norm,
             use_ema=config.ema > 0.0,
             ema_momentum=config.ema,
-            name="adam",  # otherwise a second one in the process is adam_1, with other names in its checkpoints
+            name=config.optimizer,  # otherwise a second one in the process is adam_1, with other names in checkpoints
         )
 
 

@@ -21,6 +21,16 @@ _NETWORKS: Mapping[Architecture, Callable[[ModelConfig, Seeds], tuple[keras.Sequ
 }
 
 
+# Beginnings of the names of the layers whose channels are outputs of the decoder.
+_OUTPUT_LAYERS = ("conv_transpose_out", "out", "sketch", "spread")
+
+
+def is_of_output(variable: keras.Variable) -> bool:
+    """Whether a variable belongs to a layer whose channels are outputs of the decoder."""
+    _, *layers = reversed(variable.path.split("/"))
+    return any(name.startswith(_OUTPUT_LAYERS) for name in layers)
+
+
 class CVAE(keras.Model):
     """A convolutional variational autoencoder (Kingma and Welling, 2014).
 

@@ -6,8 +6,7 @@ so that the network trains without normalization.
 
 Every map of the decoder also adds to a sketch of the image. The sketch is enlarged from map to map and added to the
 output (Karras et al., "Analyzing and improving the image quality of StyleGAN", 2020). So the network learns colours and
-places before details: on 576 drawings of 64x64 pixels, 1,000 steps reach 5.2 bits per dimension on held-out ones with
-the sketch, and 6.3 without it.
+places before details.
 
 Images whose sides are no multiple of the smallest map's are padded with zeros inside the encoder, and the decoder crops
 its output.

@@ -41,10 +41,11 @@ def derive(
     channels, options = _channels(decisions, look, options)
     shape = (*size, channels)
     likelihood, binarize = _likelihood(decisions, look, shape)
-    model = _network(decisions, shape, likelihood)
+    model = _network(decisions, shape, likelihood, look.train)
     augment = decisions.take("augment", *_augment(look, shape))
     train, held = _validation(decisions, look)
     batch = decisions.take("batch_size", *_batch_size(train))
+    optimizer = decisions.take("optimizer", table.OPTIMIZER, "learns pictures in fewer steps than Adam")
     rate, why = _learning_rate(batch)
     rate = decisions.take("learning_rate", rate, why)
     steps_per_epoch = math.ceil(train / batch)
@@ -67,6 +68,7 @@ def derive(
             "binarize": binarize,
             "augment": augment,
             "batch_size": batch,
+            "optimizer": optimizer,
             "learning_rate": rate,
             "epochs": epochs,
             "warmup_steps": warmup,
@@ -176,7 +178,7 @@ def _likelihood(decisions: _Decisions, look: DataLook, shape: Shape) -> tuple[An
     return likelihood, given or ("static" if binary else "none")
 
 
-def _network(decisions: _Decisions, shape: Shape, likelihood: Any) -> ModelConfig:
+def _network(decisions: _Decisions, shape: Shape, likelihood: Any, images: int) -> ModelConfig:
     height, width, channels = shape
     architecture = decisions.take("architecture", table.ARCHITECTURE, "nothing wide at full size")
     filters = residual_filters(shape)
@@ -186,8 +188,9 @@ def _network(decisions: _Decisions, shape: Shape, likelihood: Any) -> ModelConfi
     if architecture != "residual":
         filters, reason = ModelConfig().filters, "the notebook's"
     filters = decisions.take("filters", filters, reason)
-    latents = max(1, min(table.LATENT_DIM, height * width * channels // table.PIXELS_PER_LATENT))
-    why = "unused ones cost little" if latents == table.LATENT_DIM else f"{height * width * channels:,} values an image"
+    by_images = next(count for most, count in table.LATENT_DIMS if most is None or images <= most)
+    latents = max(1, min(by_images, height * width * channels // table.PIXELS_PER_LATENT))
+    why = f"for {images:,} images" if latents == by_images else f"{height * width * channels:,} values an image"
     latents = decisions.take("latent_dim", latents, why)
     return ModelConfig(shape, latents, filters, likelihood, architecture)
 

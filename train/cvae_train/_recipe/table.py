@@ -4,7 +4,7 @@ Starting values, from experiments on 576 colour images of 64x64: the residual ne
 latents. The other rows extend them to other sizes.
 """
 
-from .._config import Architecture, Objective, Precision
+from .._config import Architecture, Objective, Optimizer, Precision
 
 # Images
 SIDES = (28, 32, 48, 64, 96, 128)  # sides that images of mixed sizes are scaled to, in pixels
@@ -15,13 +15,16 @@ AUGMENT_BELOW = 10_000  # training images
 # Network
 ARCHITECTURE: Architecture = "residual"
 WIDER_BELOW = 48  # pixels; smaller images get twice as many filters, since these cost little there
-LATENT_DIM = 64
+# (most training images, dimensions). Samples of few images are better with few dimensions: with many, the codes of the
+# images lie far apart.
+LATENT_DIMS = ((2_000, 16), (10_000, 32), (None, 64))
 PIXELS_PER_LATENT = 4  # at least; a latent dimension for fewer pixels compresses nothing
 FEWEST_FILTERS = 4  # at half of the side, in a network that is made smaller to fit a time
 
 # Optimizer
 BATCH_SIZES = ((2_000, 16), (10_000, 32), (50_000, 64), (None, 128))  # (most training images, size)
 STEPS_PER_EPOCH = 4  # at least, while batches have more than one image
+OPTIMIZER: Optimizer = "muon"
 LEARNING_RATE = 2e-3  # at RATE_BATCH; it grows with the root of the batch size
 RATE_BATCH = 16
 HIGHEST_RATE = 4e-3

@@ -194,6 +194,14 @@ class RunFolder:
         """
         return self._read_fields().get("recipe")
 
+    def read_minutes(self) -> float | None:
+        """Read the time that the run was fitted to; None if it was not.
+
+        Raises:
+            InputError: the folder is not a run, or another version wrote its config.json.
+        """
+        return (self.read_recipe() or {}).get("minutes")
+
     def read_course(self) -> Course:
         """Read the course of the run.
 

@@ -59,8 +59,8 @@ PLAN = [
     "  --epochs 2                  given",
     "  --warmup-steps 1            10% of 12 steps",
     "  --patience 0                no validation images",
-    "  --ema 0                     the decay of the learning rate averages already",
     "  --objective analytic-kl     ELBO with its KL in closed form: less noise",
+    "  --beta 2                    weight of the KL, for better samples",
 ]
 
 

@@ -105,6 +105,7 @@ def test_what_is_decided_for_small_colour_pictures():
         decay="cosine",
         clip_norm=100.0,
         objective="analytic-kl",
+        beta=61.0,
         precision="auto",
         binarize="none",
         augment="dihedral",
@@ -128,8 +129,8 @@ def test_what_is_decided_for_small_colour_pictures():
         "  --epochs 122                4,026 steps of 16 images",
         "  --warmup-steps 402          10% of 4,026 steps",
         "  --patience 30               stops if the validation ELBO no longer rises",
-        "  --ema 0                     the decay of the learning rate averages already",
         "  --objective analytic-kl     ELBO with its KL in closed form: less noise",
+        "  --beta 61                   weight of the KL, for better samples",
     ]
 
 
@@ -198,6 +199,30 @@ def test_symmetric_copies_of_few_images(changes, options, augment, reason):
     plan = derive(dataclasses.replace(COLOUR, **changes), options, {})
     assert plan.config.augment == augment
     assert f"  --augment {augment:<17} {reason}" in plan.lines()
+
+
+@pytest.mark.parametrize(
+    ("look", "changes", "settings", "beta"),
+    [
+        (COLOUR, {"train": 10_001}, {}, 15.0),
+        (COLOUR, {}, {"image_size": (128, 128)}, 100.0),
+        (COLOUR, {}, {"image_size": (8, 8)}, 1.0),
+        (GLYPHS, {}, {}, 1.0),
+        (COLOUR, {}, {"objective": "iwae"}, 1.0),
+        (COLOUR, {}, {"beta": 3.0}, 3.0),
+    ],
+)
+def test_weight_of_the_kl(look, changes, settings, beta):
+    settings = dict(settings)
+    options = DataOptions(image_size=settings.pop("image_size", None))
+    config = derive(dataclasses.replace(look, **changes), options, settings).config
+    assert config.beta == beta
+
+
+@pytest.mark.parametrize(("images", "latents"), [(2_000, 16), (2_001, 32), (10_000, 32), (10_001, 64)])
+def test_latent_dimensions(images, latents):
+    plan = derive(dataclasses.replace(COLOUR, train=images), DataOptions(), {})
+    assert plan.config.model.latent_dim == latents
 
 
 @pytest.mark.parametrize(

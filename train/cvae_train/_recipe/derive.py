@@ -57,8 +57,8 @@ def derive(
         max(table.LEAST_PATIENCE, round(table.PATIENCE_SHARE * epochs)) if held or look.validation else 0,
         "stops if the validation ELBO no longer rises" if held or look.validation else "no validation images",
     )
-    ema = decisions.take("ema", table.EMA, "the decay of the learning rate averages already")
     objective = decisions.take("objective", table.OBJECTIVE, "ELBO with its KL in closed form: less noise")
+    beta = decisions.take("beta", *_beta(shape, likelihood, objective, look.train))
     defaults = {"decay": "cosine", "clip_norm": table.CLIP_NORM, "precision": table.PRECISION}
     config = TrainConfig(
         model=model,
@@ -74,8 +74,8 @@ def derive(
             "warmup_steps": warmup,
             "validation_fraction": decisions.values["validation_fraction"],
             "patience": patience,
-            "ema": ema,
             "objective": objective,
+            "beta": beta,
         },
     )
     images = {"training": train, "validation": look.validation or held, "test": look.test}
@@ -230,6 +230,14 @@ def _batch_size(images: int) -> tuple[int, str]:
 def _learning_rate(batch: int) -> tuple[float, str]:
     rate = min(table.HIGHEST_RATE, table.LEARNING_RATE * math.sqrt(batch / table.RATE_BATCH))
     return float(f"{rate:.1g}"), f"highest, for batches of {batch:,}; cosine decay to 0"
+
+
+def _beta(shape: Shape, likelihood: Any, objective: Any, images: int) -> tuple[float, str]:
+    if likelihood == "bernoulli" or objective in ("iwae", "dreg"):
+        return 1.0, "the ELBO itself"
+    per_beta = next(values for most, values in table.VALUES_PER_BETA if most is None or images <= most)
+    beta = float(round(min(math.prod(shape) / per_beta, table.HIGHEST_BETA)))
+    return (beta, "weight of the KL, for better samples") if beta > 1.0 else (1.0, "the ELBO itself")
 
 
 def _epochs(steps_per_epoch: int, batch: int) -> tuple[int, str]:

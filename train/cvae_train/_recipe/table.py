@@ -30,8 +30,11 @@ RATE_BATCH = 16
 HIGHEST_RATE = 4e-3
 WARMUP_SHARE = 0.1  # of all steps
 CLIP_NORM = 100.0
-EMA = 0.0  # the cosine decay already averages the end of the run
 OBJECTIVE: Objective = "analytic-kl"
+# Weight of the KL for 256 levels. The likelihood grows with the number of values of an image, and the KL does not: with a
+# weight of 1, codes are so precise that those of few images lie far apart, and samples between them show nothing.
+VALUES_PER_BETA = ((10_000, 200), (None, 800))  # (most training images, values)
+HIGHEST_BETA = 100.0
 PRECISION: Precision = "auto"
 
 # Length without --minutes

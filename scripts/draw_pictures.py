@@ -100,8 +100,8 @@ def _rings(rng: random.Random, size: int, _corners: int) -> Image.Image:
 
 def _confetti(rng: random.Random, size: int, _corners: int) -> Image.Image:
     picture = Image.new("RGB", (size, size), "black")
-    for _ in range(90):
-        points = _polygon(rng.random(), rng.random(), 0.04, SHAPES["circles"], 0.0)
+    for _ in range(250):
+        points = _polygon(rng.random(), rng.random(), 0.03, SHAPES["circles"], 0.0)
         _paint(
             picture, _colour(rng.random(), 1.0, 1.0), lambda pen, points=points: pen.polygon(points(pen.side), fill=255)
         )

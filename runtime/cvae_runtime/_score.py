@@ -108,7 +108,7 @@ def score_images(
         preprocessing: the model's preprocessing, which turns pixels into the targets of the likelihood.
         samples: k, the number of draws per image.
         seed: unsigned 64-bit seed of the draws.
-        first: index of the first image in the stream of draws.
+        first: index of ``images[0]`` in the whole set. The seed and an image's index determine its draws.
 
     Returns:
         `Scores` of the N images.

@@ -1,7 +1,7 @@
 """Many calls, which must leak no memory or handles.
 
 Several threads call every method of one model with 1 to 55 images. Prints the process's resident memory and open
-handles after each twentieth of the calls. Needs Linux's /proc.
+handles after each twentieth of the time. Needs Linux's /proc.
 """
 
 import dataclasses

@@ -48,7 +48,7 @@ PLAN = [
     "  --image-size 10x10          2 sizes; median of the shorter sides: 10",
     "  --channels 3                images are in colour",
     "  --likelihood discretized-logistic-mixture 256 levels: colour",
-    "  --architecture residual     nothing wide at full size",
+    "  --architecture residual     no wide layers at full size",
     "  --filters 4                 given",
     "  --latent-dim 3              given",
     "  --augment none              too few images to see a symmetry",

@@ -20,7 +20,7 @@ _COLUMNS = 4  # samples side by side in a row
 
 @dataclasses.dataclass(frozen=True)
 class ComparedRun:
-    """Figures of one run; those of an epoch are of the epoch whose weights the run keeps.
+    """Figures of one run. ELBO, reconstruction and KL are those of the epoch whose weights the run keeps.
 
     Attributes:
         folder: the run folder.
@@ -66,7 +66,7 @@ class ComparedRun:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """Runs that were tested on the same images, in the same form.
+    """Runs that were tested on the same images, with the same binarization and kind of likelihood.
 
     Attributes:
         runs: two or more runs.
@@ -81,7 +81,7 @@ class Comparison:
 
     @property
     def differences(self) -> dict[str, list[Any]]:
-        """Settings that are not the same in all runs: their values, one a run."""
+        """Settings that differ between the runs, each with the values of all runs."""
         settings = [_flat(run.config.to_json()) for run in self.runs]
         values = {name: [setting[name] for setting in settings] for name in settings[0]}
         return {name: found for name, found in values.items() if any(value != found[0] for value in found)}
@@ -133,7 +133,7 @@ class Comparison:
         return "\n".join(line for part in parts for line in part)
 
     def picture(self) -> bytes:
-        """Draw the test ELBO over epochs and over time, and the last samples of each run, as PNG."""
+        """Draw the test ELBO over epochs and over time, and samples of the kept epoch of each run, as PNG."""
         columns = min(_COLUMNS, len(self.runs))
         rows = math.ceil(len(self.runs) / columns)
         return draw((12.0, 4.0 + 12.0 / columns * rows), lambda figure: self._paint(figure, rows, columns))
@@ -170,8 +170,8 @@ def compare_runs(paths: Sequence[Path]) -> Comparison:
         paths: two or more run folders.
 
     Raises:
-        InputError: a folder is no run or has no epoch yet, or the runs were tested on different images, or with another
-            binarization or kind of likelihood.
+        InputError: a folder is no run, or has no epoch yet; or the runs differ in test images, binarization or kind of
+            likelihood.
     """
     runs = [_read(path) for path in paths]
     first = runs[0]

@@ -118,10 +118,10 @@ def test_what_is_decided_for_small_colour_pictures():
         "  --image-size 64x64          all images have this size",
         "  --channels 3                images are in colour",
         "  --likelihood discretized-logistic-mixture 256 levels: colour",
-        "  --architecture residual     nothing wide at full size",
+        "  --architecture residual     no wide layers at full size",
         "  --filters 16,32,64          at 1/2 ... 1/8 of the side",
         "  --latent-dim 16             for 576 images",
-        "  --augment dihedral          more images: such copies look like the others",
+        "  --augment dihedral          the copies look like the images",
         "  --validation-fraction 0.1   to keep the weights of the best epoch",
         "  --batch-size 16             for 518 images",
         "  --optimizer muon            learns pictures in fewer steps than Adam",
@@ -188,11 +188,11 @@ def test_likelihoods(look, settings, likelihood, binarize):
 @pytest.mark.parametrize(
     ("changes", "options", "augment", "reason"),
     [
-        ({"symmetry": "mirror"}, DataOptions(), "mirror", "more images: such copies look like the others"),
+        ({"symmetry": "mirror"}, DataOptions(), "mirror", "the copies look like the images"),
         ({"symmetry": "none"}, DataOptions(), "none", "mirrored images differ"),
         ({"symmetry": "none", "train": 49}, DataOptions(), "none", "too few images to see a symmetry"),
         ({"train": 10_000}, DataOptions(), "none", "10,000 images are enough"),
-        ({}, DataOptions(image_size=(32, 48)), "mirror-flip", "more images: such copies look like the others"),
+        ({}, DataOptions(image_size=(32, 48)), "mirror-flip", "the copies look like the images"),
     ],
 )
 def test_symmetric_copies_of_few_images(changes, options, augment, reason):

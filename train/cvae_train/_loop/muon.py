@@ -1,9 +1,9 @@
 """Muon, an optimizer that orthogonalizes the updates of kernels (Jordan et al., "Muon: an optimizer for hidden layers in
 neural networks", 2024).
 
-Gradients of kernels are dominated by few directions. Muon gives all of them the same length: with the singular value
-decomposition U S V^T of a kernel's momentum, the update is U V^T. A few Newton-Schulz iterations, which are matrix
-products, approximate it.
+A few directions dominate the gradient of a kernel. Muon gives all directions the same length. It reshapes the momentum
+of the kernel to a matrix with a column for each output. With the singular value decomposition U S V^T of this matrix,
+the update is U V^T. A few Newton-Schulz iterations (matrix products) approximate U V^T.
 """
 
 import keras
@@ -14,14 +14,14 @@ from .._model import is_of_output
 _MOMENTUM = 0.95
 _MEAN, _SQUARE = 0.9, 0.999  # Adam's decays of the gradient's moments
 _ITERATIONS = 5
-_COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the fifth-degree polynomial; singular values end between 0.7 and 1.2
-# Root mean square of an update at a learning rate of 1; that of Adam is similar, so the same learning rates work (Liu et
-# al., "Muon is scalable for LLM training", 2025).
+_COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the fifth-degree polynomial
+# Root mean square of an update at a learning rate of 1. Adam's updates have a similar size, so Adam's learning rates work
+# (Liu et al., "Muon is scalable for LLM training", 2025).
 _SIZE = 0.2
 
 
 class Muon(keras.optimizers.Optimizer):
-    """Muon for the kernels of hidden layers, and Adam for all other variables.
+    """Muon for all kernels but those of the decoder's output layers, and Adam for all other variables.
 
     Args:
         learning_rate: number or schedule, for both.
@@ -38,7 +38,7 @@ class Muon(keras.optimizers.Optimizer):
         super().__init__(learning_rate=learning_rate, **options)
         self._epsilon = epsilon
         self._momentum: list[keras.Variable] = []
-        self._square: list[keras.Variable | None] = []  # None for the kernels of hidden layers
+        self._square: list[keras.Variable | None] = []  # None for what Muon updates
 
     def build(self, variables: list[keras.Variable]) -> None:
         """Create the moments of the variables."""
@@ -46,9 +46,9 @@ class Muon(keras.optimizers.Optimizer):
             return
         super().build(variables)
         for variable in variables:
-            hidden = len(variable.shape) > 1 and not is_of_output(variable)
+            by_muon = len(variable.shape) > 1 and not is_of_output(variable)
             self._momentum.append(self.add_variable_from_reference(variable, name="momentum"))
-            self._square.append(None if hidden else self.add_variable_from_reference(variable, name="square"))
+            self._square.append(None if by_muon else self.add_variable_from_reference(variable, name="square"))
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
         """Update one variable in place."""
@@ -84,7 +84,10 @@ class Muon(keras.optimizers.Optimizer):
 
 
 def orthogonalized(matrix: tf.Tensor) -> tf.Tensor:
-    """U V^T of a matrix U S V^T, approximately: singular values become 0.7 to 1.2."""
+    """U V^T of a matrix U S V^T, approximately.
+
+    Singular values above about 0.3% of the norm become 0.7 to 1.2; smaller ones stay smaller.
+    """
     a, b, c = _COEFFICIENTS
     rows, columns = matrix.shape
     x = tf.transpose(matrix) if rows > columns else matrix

@@ -180,7 +180,7 @@ def _likelihood(decisions: _Decisions, look: DataLook, shape: Shape) -> tuple[An
 
 def _network(decisions: _Decisions, shape: Shape, likelihood: Any, images: int) -> ModelConfig:
     height, width, channels = shape
-    architecture = decisions.take("architecture", table.ARCHITECTURE, "nothing wide at full size")
+    architecture = decisions.take("architecture", table.ARCHITECTURE, "no wide layers at full size")
     filters = residual_filters(shape)
     wider = max(height, width) < table.WIDER_BELOW
     filters = tuple(count * 2 for count in filters) if wider else filters
@@ -189,7 +189,7 @@ def _network(decisions: _Decisions, shape: Shape, likelihood: Any, images: int) 
         filters, reason = ModelConfig().filters, "the notebook's"
     filters = decisions.take("filters", filters, reason)
     by_images = next(count for most, count in table.LATENT_DIMS if most is None or images <= most)
-    latents = max(1, min(by_images, height * width * channels // table.PIXELS_PER_LATENT))
+    latents = max(1, min(by_images, height * width * channels // table.VALUES_PER_LATENT))
     why = f"for {images:,} images" if latents == by_images else f"{height * width * channels:,} values an image"
     latents = decisions.take("latent_dim", latents, why)
     return ModelConfig(shape, latents, filters, likelihood, architecture)
@@ -201,7 +201,7 @@ def _augment(look: DataLook, shape: Shape) -> tuple[Augment, str]:
     if look.symmetry == "none":
         return "none", "mirrored images differ" if look.train >= LEAST_IMAGES else "too few images to see a symmetry"
     symmetry: Augment = "mirror-flip" if look.symmetry == "dihedral" and shape[0] != shape[1] else look.symmetry
-    return symmetry, "more images: such copies look like the others"
+    return symmetry, "the copies look like the images"
 
 
 def _validation(decisions: _Decisions, look: DataLook) -> tuple[int, int]:

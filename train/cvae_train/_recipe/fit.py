@@ -45,7 +45,7 @@ def with_epochs(plan: TrainingPlan, epochs: int, reason: str) -> TrainingPlan:
             Decision("--warmup-steps", str(new.warmup_steps), f"{100 * share:g}% of {steps:,} steps")
         )
     if new.patience != config.patience:
-        plan = plan.with_decision(Decision("--patience", "0", "the run has its time; the best epoch is kept"))
+        plan = plan.with_decision(Decision("--patience", "0", "--minutes sets the length; the best epoch is kept"))
     return plan
 
 

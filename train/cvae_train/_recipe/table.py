@@ -1,7 +1,7 @@
 """Constants of the derived recipe.
 
-Starting values, from experiments on 576 colour images of 64x64: the residual network, batches of 16, 2e-3, and 64
-latents. The other rows extend them to other sizes.
+Experiments on 576 colour images of 64x64 gave the residual network, batches of 16, Muon with a learning rate of 2e-3,
+16 latent dimensions, and the weight of the KL. The entries for other numbers of images extend them.
 """
 
 from .._config import Architecture, Objective, Optimizer, Precision
@@ -14,12 +14,12 @@ AUGMENT_BELOW = 10_000  # training images
 
 # Network
 ARCHITECTURE: Architecture = "residual"
-WIDER_BELOW = 48  # pixels; smaller images get twice as many filters, since these cost little there
+WIDER_BELOW = 48  # pixels; smaller images get twice as many filters, which cost little at that size
 # (most training images, dimensions). Samples of few images are better with few dimensions: with many, the codes of the
 # images lie far apart.
 LATENT_DIMS = ((2_000, 16), (10_000, 32), (None, 64))
-PIXELS_PER_LATENT = 4  # at least; a latent dimension for fewer pixels compresses nothing
-FEWEST_FILTERS = 4  # at half of the side, in a network that is made smaller to fit a time
+VALUES_PER_LATENT = 4  # at least; with fewer, the code hardly compresses the image
+FEWEST_FILTERS = 4  # at half of the side, where --minutes makes the network smaller
 
 # Optimizer
 BATCH_SIZES = ((2_000, 16), (10_000, 32), (50_000, 64), (None, 128))  # (most training images, size)
@@ -38,18 +38,18 @@ HIGHEST_BETA = 100.0
 PRECISION: Precision = "auto"
 
 # Length without --minutes
-EPOCHS = 30  # passes over the images, within these steps
-STEPS = (4_000, 20_000)
+EPOCHS = 30
+STEPS = (4_000, 20_000)  # least and most
 MOST_EPOCHS = 300  # for few images; each epoch also writes a picture and a checkpoint
 
 # Length with --minutes
 MOST_TIMED_EPOCHS = 2_000
 LEAST_STEPS = 300  # in the given time; otherwise the network becomes smaller
-FASTER = 2.0  # times, with half the filters
+FASTER = 2.0  # how many times faster a step is with half the filters, estimated
 FINISH_SECONDS = 3.0  # curve, animation and weights at the end
 
-# Validation. The weights of the best epoch are kept. With fewer than 8 images, that choice is noise: the standard error
-# of their mean ELBO is more than a third of the standard deviation between images.
+# Validation. The weights of the best epoch are kept. With 8 images, the standard error of their
+# mean ELBO is about a third of the standard deviation between images. With fewer, the choice is mostly noise.
 VALIDATION_FRACTION = 0.1
 LEAST_VALIDATION = 8
 MOST_VALIDATION = 5_000  # images; more only cost time

@@ -27,8 +27,7 @@ _OUTPUT_LAYERS = ("conv_transpose_out", "out", "sketch", "spread")
 
 def is_of_output(variable: keras.Variable) -> bool:
     """Whether a variable belongs to a layer whose channels are outputs of the decoder."""
-    _, *layers = reversed(variable.path.split("/"))
-    return any(name.startswith(_OUTPUT_LAYERS) for name in layers)
+    return any(name.startswith(_OUTPUT_LAYERS) for name in variable.path.split("/")[:-1])
 
 
 class CVAE(keras.Model):

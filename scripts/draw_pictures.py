@@ -1,7 +1,7 @@
 """Draw small colour pictures of three shapes, with five odd ones: the folder examples/pictures, or larger sets.
 
     python scripts/draw_pictures.py examples/pictures
-    python scripts/draw_pictures.py shapes --count 640 --seed 1
+    python scripts/draw_pictures.py shapes --count 640 --seed 2
 
 FOLDER receives circles/, squares/ and triangles/ with numbered PNG files. Place, size, tilt and colours vary.
 Five files, evenly spaced over the set, show something else: noise, a checkerboard, stripes, rings and confetti.

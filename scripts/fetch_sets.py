@@ -69,7 +69,7 @@ def main() -> None:
 
 def shapes(folder: Path) -> None:
     """Draw the set of 640."""
-    command = [sys.executable, SCRIPTS / "draw_pictures.py", folder / "shapes", "--count", "640", "--seed", "1"]
+    command = [sys.executable, SCRIPTS / "draw_pictures.py", folder / "shapes", "--count", "640", "--seed", "2"]
     subprocess.run(command, check=True)
 
 

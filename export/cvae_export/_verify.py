@@ -1,7 +1,7 @@
-"""Compare exported graphs with the trained model: their outputs, and the ELBO in nats.
+"""Compare exported graphs with the trained model: their outputs, and the test ELBO in nats per image.
 
-Graphs run as users run them: on every installed provider, at every optimization level of ONNX Runtime, at several batch
-sizes.
+A graph runs in all ways in which users may run it: on the CPU and on CUDA if it works, at every optimization level of
+ONNX Runtime, and at several batch sizes.
 """
 
 import dataclasses
@@ -31,10 +31,12 @@ class Budget:
     """Tolerances of a graph.
 
     Attributes:
-        atol: for outputs up to 1; scaled by the largest absolute value of larger outputs. None: no limit.
-        elbo: change of the test ELBO, nats per image. With ``atol``, three standard errors of the change are added: the
-            last bit of a confidently wrong probability changes the ELBO by tenths of a nat, and few test images do
-            not average that out. The tolerance is then at least 1e-5 of the ELBO.
+        atol: limit of the absolute difference of an output whose values are at most 1. For larger outputs it is
+            multiplied by their largest absolute value. None: no limit.
+        elbo: limit of the change of the test ELBO, in nats per image. If ``atol`` is not None, three standard errors of
+            the change are added, and the limit is at least 1e-5 of the ELBO. The reason is that the last bit of a
+            confidently wrong probability changes an image's ELBO by tenths of a nat, and a few test images do not
+            average this out.
     """
 
     atol: float | None
@@ -50,9 +52,12 @@ BUDGETS: Mapping[Precision, Budget] = {
 
 @dataclasses.dataclass(frozen=True)
 class MeanElbo:
-    """Mean ELBO, or its mean change, over ``count`` test images, in nats per image.
+    """Mean over the test images of the ELBO or of its change, in nats per image.
 
-    ``stderr`` is its standard error; None for a single image.
+    Attributes:
+        mean: the mean.
+        stderr: standard error of the mean; None for a single image.
+        count: number of test images.
 
     Examples:
         >>> print(cvae_export.MeanElbo.of(np.array([-80.0, -82.0, -81.0])))
@@ -65,7 +70,7 @@ class MeanElbo:
 
     @classmethod
     def of(cls, elbos: NDArray[np.float64]) -> "MeanElbo":
-        """Return the mean of the ELBOs of all test images, float64 (N,)."""
+        """Average the ELBOs of all test images, float64 (N,)."""
         stderr = float(elbos.std(ddof=1) / math.sqrt(len(elbos))) if len(elbos) > 1 else None
         return cls(float(elbos.mean()), stderr, len(elbos))
 
@@ -80,12 +85,12 @@ class Comparison:
 
     Attributes:
         graph: the graph.
-        differences: largest absolute difference of each output, beyond rounding errors, over all images, providers,
-            optimization levels and batch sizes.
+        differences: largest absolute difference of each output over all items, providers, optimization levels and
+            batch sizes. Rounding error is subtracted, see `Expected.rounding`.
         tolerances: limit of each difference.
-        elbo_change: test ELBO with this graph instead of the model's part, minus the model's, in nats per image; the
-            largest over providers and levels. None if not measured.
-        elbo_tolerance: limit of the absolute ELBO change, nats per image.
+        elbo_change: test ELBO with this graph in place of the model's part, minus the model's own, in nats per image.
+            Of all providers and levels, the change that is largest in absolute value. None if not measured.
+        elbo_tolerance: limit of the absolute value of ``elbo_change``, in nats per image.
         speed_ratio: see `Verified`.
 
     Examples:
@@ -102,7 +107,7 @@ class Comparison:
     speed_ratio: float | None = None
 
     def passes(self, output: str) -> bool:
-        """Whether an output and the ELBO are within their tolerances; NaN fails."""
+        """Whether an output and the ELBO are within their tolerances; NaN is not."""
         within = self.elbo_change is None or abs(self.elbo_change) <= self.elbo_tolerance
         return self.differences[output] <= self.tolerances[output] and within
 
@@ -113,12 +118,12 @@ class Comparison:
 
     @property
     def verified(self) -> Verified:
-        """The comparison's entry of the manifest."""
+        """The entry of this comparison in the manifest."""
         return Verified(self.differences, self.elbo_change, self.speed_ratio)
 
 
 def table(comparisons: Sequence[Comparison]) -> str:
-    """Format comparisons as lines of text."""
+    """Format comparisons as a text table, with a line for each output."""
     figures = f"{'largest difference':>20}{'tolerance':>11}{'ELBO change (nats)':>20}{'speed':>8}{'kB':>8}"
     lines = [f"{'graph':26}{'output':16}{figures}"]
     for c in comparisons:
@@ -134,7 +139,7 @@ def table(comparisons: Sequence[Comparison]) -> str:
 
 
 def rows(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
-    """Return comparisons as JSON values, one for each output."""
+    """Convert comparisons to JSON values, one object for each output."""
     return [
         {
             "graph": c.graph.file,
@@ -168,18 +173,18 @@ def compare(
 
     Args:
         graph: the graph.
-        runs: the graph on each provider and level, see `runs_of`.
-        expected: the expected outputs of its role.
-        model_elbos: the model's own ELBO for every test image.
+        runs: functions that run the graph on each provider and level, from `runs_of`.
+        expected: inputs and expected outputs of the graph's role.
+        model_elbos: the model's own ELBO of every test image, float64 (N,), in nats; None without test images.
         budget: the tolerances.
     """
     with ThreadPoolExecutor(allowed_cores()) as pool:
         found = list(pool.map(lambda run: _measure(run, expected, model_elbos), runs))
-    # NumPy's maximum keeps NaN, Python's may lose it.
+    # np.max and np.argmax find NaN; Python's max may lose it.
     differences = {name: float(np.max([of_run[name] for of_run, _ in found])) for name in expected.outputs}
     changes = [MeanElbo(0.0, 0.0, 0), *(change for _, change in found if change is not None)]
-    largest_change = changes[int(np.argmax([abs(change.mean) for change in changes]))]  # argmax finds NaN
-    # Tolerances of outputs are relative to their largest value; the ELBO may be large too, so its tolerance is as well.
+    largest_change = changes[int(np.argmax([abs(change.mean) for change in changes]))]
+    # Large outputs have larger tolerances, and so has a large ELBO.
     noise = size = 0.0
     if budget.atol is not None and model_elbos is not None:
         noise, size = 3.0 * (largest_change.stderr or 0.0), abs(float(np.mean(model_elbos)))
@@ -197,25 +202,26 @@ def compare(
 def _measure(
     run: Run, expected: Expected, model_elbos: NDArray[np.float64] | None
 ) -> tuple[dict[str, float], MeanElbo | None]:
-    """Return the largest differences of one run over all batch sizes, and its ELBO change."""
+    """Return the largest difference of each output over all batch sizes, and the change of the ELBO."""
     differences = dict.fromkeys(expected.outputs, 0.0)
     for batch in BATCHES:
         found = expected.run(run, batch)
         for name, array in expected.outputs.items():
-            # In float64, since uint8 would wrap around.
+            # Converted to float64, since differences of uint8 wrap around.
             difference = np.abs(found[name].astype(np.float64) - array)
             beyond = np.maximum(difference - expected.rounding.get(name, 0.0), 0.0).max()
             differences[name] = float(np.maximum(differences[name], beyond))
-    # `found` is the last batch size's.
+    # `found` has the outputs of the last batch size.
     if expected.elbos is None or model_elbos is None:
         return differences, None
     return differences, MeanElbo.of(expected.elbos(found) - model_elbos)
 
 
 def runs_of(graph: Graph, providers: Sequence[str] = ("cpu", "cuda")) -> Iterator[Run]:
-    """Yield a graph on each provider that works on this machine, at every optimization level of ONNX Runtime.
+    """Yield a function that runs the graph, for each provider and each optimization level of ONNX Runtime.
 
-    Only the default providers compute in full float32.
+    Providers that do not work on this machine are skipped. The default has only the providers that compute in full
+    float32.
     """
     for provider in providers:
         if graph.target not in ("portable", provider):
@@ -229,7 +235,7 @@ def runs_of(graph: Graph, providers: Sequence[str] = ("cpu", "cuda")) -> Iterato
 
 
 def run_onnx(graph: bytes) -> Run:
-    """Return a function that runs an ONNX file on the CPU at ONNX Runtime's default level."""
+    """Return a function that runs a graph, the bytes of an ONNX file, on the CPU at ONNX Runtime's default level."""
     return _run(open_session(graph))
 
 

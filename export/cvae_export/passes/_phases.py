@@ -1,14 +1,15 @@
-"""Arithmetic of a transposed convolution's output phases, for the rewrites that use it.
+"""Split a transposed convolution into ordinary convolutions, one for each phase of its output.
 
-Along one axis a transposed convolution of stride s with pads (p, p') takes n values to o values,
+A phase consists of the outputs whose indices have the same remainder modulo the stride. Along one axis, a transposed
+convolution of stride s with pads (p, p') maps n values x to o values y,
 
     y[j] = sum of x[i] w[t] over all i, t with s i + t - p = j.
 
-The outputs of one phase a, j = s m + a, use only the taps t = r + s u with r = (a + p) mod s. Then i = m + q - u
-with q = (a + p) div s. This is an ordinary convolution of the undilated x with every s-th tap, reversed (Shi et al.,
-"Is the deconvolution layer the same as a convolutional layer?", arXiv 1609.07009). Each tap of the kernel belongs to
-one phase, so no product with a zero is computed. All phases have the same length, m = 0 .. ceil(o / s) - 1; the
-excess is cropped.
+Let r = (a + p) mod s and q = (a + p) div s. Then the outputs j = s m + a of phase a use only the taps t = r + s u, and
+the inputs i = m + q - u. So the phase is an ordinary convolution of x with every s-th tap, in reverse order
+(Shi et al., "Is the deconvolution layer the same as a convolutional layer?", arXiv 1609.07009). Each tap belongs to one
+phase, so no zeros between the inputs are multiplied. All phases are computed to the same length,
+m = 0 .. ceil(o / s) - 1, and the excess is cropped.
 """
 
 import abc
@@ -32,7 +33,7 @@ class Axis:
         size: size of the input.
         kernel: size of the kernel.
         stride: the stride.
-        begin: the pad at the beginning.
+        begin: the pad at the beginning, p.
         output: size of the output.
     """
 
@@ -48,12 +49,12 @@ class Axis:
         return -(-self.output // self.stride)
 
     def taps(self, phase: int) -> dict[int, int]:
-        """Return the tap that multiplies x[m + offset], by offset."""
+        """Return the taps of a phase by offset: its output m sums x[m + offset] w[tap]."""
         q, r = divmod(phase + self.begin, self.stride)
         return {q - u: r + self.stride * u for u in range(-(-(self.kernel - r) // self.stride))}
 
     def window(self, phases: Sequence[int]) -> tuple[range, int, int]:
-        """Return the offsets that one convolution for these phases covers, and its nonnegative pads."""
+        """Return the offsets that one convolution needs for all these phases, and its pads, which are not negative."""
         offsets = [offset for phase in phases for offset in self.taps(phase)]
         low = min([0, *offsets])
         high = max([low, self.size - self.phase_size, *offsets])
@@ -65,9 +66,9 @@ class TransposedConvolution:
     """Weights and sizes of a transposed convolution.
 
     Attributes:
-        weights: (Cin, Cout, kh, kw).
-        bias: (Cout,).
-        axes: rows and columns.
+        weights: float32 (Cin, Cout, kh, kw).
+        bias: float32 (Cout,).
+        axes: the vertical and the horizontal axis.
     """
 
     weights: NDArray[np.float32]
@@ -85,7 +86,11 @@ class TransposedConvolution:
     def convolution(
         self, rows: Sequence[int], columns: Sequence[int]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int]]:
-        """Return weights, bias and pads of one convolution whose channel blocks are these phases, rows first."""
+        """Return weights, bias and pads of one convolution that computes several phases.
+
+        Args:
+            rows, columns: phases along each axis. Every pair of them is a block of ``channels`` output channels.
+        """
         (row_window, *row_pads), (column_window, *column_pads) = (
             axis.window(phases) for axis, phases in zip(self.axes, (rows, columns), strict=True)
         )
@@ -101,20 +106,21 @@ class TransposedConvolution:
 
 
 class PhaseRewrite(NodeRewrite):
-    """Rewrite ConvTranspose with a stride as convolutions, each for some phases, and nodes that join the phases.
+    """Rewrite ConvTranspose with a stride as convolutions, each for some phases, and nodes that join their outputs.
 
-    Element-wise operators after the layer move before the join, where runtimes fuse them with the convolutions.
+    Element-wise operators behind the layer move in front of the join, so that runtimes can fuse them with the
+    convolutions.
     """
 
     op_type = "ConvTranspose"
 
     @abc.abstractmethod
     def groups(self, layer: TransposedConvolution) -> Sequence[tuple[Sequence[int], Sequence[int]]]:
-        """Return the phases along rows and columns of each convolution."""
+        """Return, for each convolution, its phases along rows and along columns."""
 
     @abc.abstractmethod
     def join(self, write: Writer, parts: Sequence[ir.Value], layer: TransposedConvolution) -> ir.Value:
-        """Join the convolutions' outputs into the map (N, C, sh * h, sw * w)."""
+        """Join the outputs of the convolutions, of phases (h, w), into one map (N, C, sh * h, sw * w)."""
 
     def check(self, node: ir.Node) -> str | None:
         return why_unsupported(node) if upsamples(node) else "stride 1: there is one phase"
@@ -131,14 +137,14 @@ class PhaseRewrite(NodeRewrite):
             parts.append(part)
         whole = self.join(write, parts, layer)
         ends = [axis.output for axis in layer.axes]
-        if ends != [axis.stride * axis.phase_size for axis in layer.axes]:  # not a multiple of the stride
+        if ends != [axis.stride * axis.phase_size for axis in layer.axes]:  # no multiples of the strides
             whole = write("Slice", whole, np.array([0, 0]), np.array(ends), np.array([2, 3]))
         last = [node, *behind][-1]
         replace(graph, last.outputs[0], whole, [*reversed(behind), node])
 
 
 def why_unsupported(node: ir.Node) -> str | None:
-    """Return why these rewrites do not support a ConvTranspose, or None."""
+    """Return why the rewrites do not support a ConvTranspose; None if they do."""
     weights, attributes = constant(node.inputs[1]), node.attributes
     if weights is None or weights.ndim != 4 or weights.dtype != np.float32:
         return "its weights are not a float32 constant with two spatial axes"

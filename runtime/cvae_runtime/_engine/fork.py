@@ -2,7 +2,7 @@
 
 A forked process has only the thread that forked. A lock that another thread held at that moment, such as that of ONNX
 Runtime's memory arena, stays locked in the child, and the next call that takes it hangs. So a fork waits until no
-thread opens or runs a session on the CPU, which takes about as long as a micro-batch.
+thread opens or runs a session on the CPU, at most about as long as eight micro-batches take.
 """
 
 import os

@@ -1,8 +1,9 @@
-"""Write any number of samples as a folder of shards, a batch at a time; a repeated job writes only missing shards.
+"""Write any number of samples as a folder of shards, which are files of consecutive samples.
 
-A shard gets its name when it is whole and on the disk. Existing shards are checked before they are skipped, since other
-programs may have truncated them. ``shards.json`` in the folder stores the settings of the samples, so a folder never
-mixes two streams.
+Shards are written in batches, so memory does not limit the number of samples. A resumed job writes only the missing
+shards. A file gets the name of its shard only when it is complete and on the disk. Existing shards are still checked,
+since other programs may have truncated them. ``shards.json`` in the folder stores the settings of the samples, so a
+folder never mixes samples of two settings.
 """
 
 import contextlib
@@ -39,11 +40,11 @@ from .shard_formats import SHARD_FORMATS
 
 SETTINGS_NAME = "shards.json"
 
-_NUMBER_DIGITS = 5  # in a shard's name, at least
+_NUMBER_DIGITS = 5  # minimum of digits in a shard's name
 
 
 class Shard(NamedTuple):
-    """A task of the job: one file of the folder, and the indices of its samples."""
+    """One file of the folder, and the indices of its samples; a task of an `Executor`."""
 
     name: str
     indices: range
@@ -54,18 +55,18 @@ class Shard(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class ShardSettings:
-    """Settings that determine the bytes of a folder of shards; ``shards.json`` stores these fields.
+    """Settings that determine the bytes of all shards; ``shards.json`` stores these fields.
 
     Attributes:
-        count, seed, first, temperature: which samples, as for `Model.stream`.
+        count, seed, first, temperature: as for `Model.stream`.
         shard_size: samples in a shard; the last one may have fewer.
         format: one of `SHARD_FORMATS`.
         dtype: "float32", values in [0, 1], or "uint8", levels.
         image_shape: (H, W, C).
-        micro_batch: micro-batches start at sample indices that are multiples of this.
+        micro_batch: samples in one call of the decoder; calls start at sample indices that are multiples of this.
         provider: the execution provider.
         graph: the decoder's file in the bundle.
-        bundle: SHA-256 of the bundle's manifest, which contains that of every file.
+        bundle: SHA-256 of the bundle's manifest, which contains the hash of every file.
         rng: name of the random number generator.
     """
 
@@ -96,7 +97,7 @@ class ShardSettings:
         file_format: str,
         dtype: Dtype,
     ) -> Self:
-        """Make the settings for samples of a model; raise `InputError` for a number out of range."""
+        """Make the settings for a model's samples; raise `InputError` for a number out of range."""
         check_samples(model.manifest.model, count, seed=seed, first=first, temperature=temperature)
         return cls(
             count=count,
@@ -125,7 +126,7 @@ class ShardSettings:
         return [Shard(self._name(i), range(start, min(start + self.shard_size, end))) for i, start in enumerate(starts)]
 
     def owns(self, path: str) -> bool:
-        """Whether a path in the folder is a shard or ``shards.json``."""
+        """Whether a path, relative to the folder, is one of the shards or ``shards.json``."""
         found = re.fullmatch(r"part-([0-9]+)\..+", path)
         i = int(found[1]) if found is not None else self._number
         return path == SETTINGS_NAME or (i < self._number and path == self._name(i))
@@ -152,19 +153,20 @@ def write_shards(
     """Write a folder of shards, or the missing shards of one.
 
     Args:
-        model: the model of the settings.
-        folder: the target; gets ``part-00000.npy`` and so on, and ``shards.json``.
+        model: the model that `ShardSettings.of` was called with.
+        folder: the target, for ``part-00000.npy`` and so on, and ``shards.json``.
         settings: what to write.
-        resume: continue an existing folder; damaged shards are written again, and a finished folder does not change.
-        overwrite: replace an existing folder of shards; a folder with any other file is an error.
+        resume: continue an existing folder: write its missing and damaged shards. A finished folder does not change.
+        overwrite: replace an existing folder of shards. A folder that contains any other file is an error.
         quiet: print nothing to stderr.
-        executor: writes the shards, for example on other machines that share the folder; default: `InProcess`.
+        executor: where the shards are written, for example on other machines that share the folder. Default:
+            `InProcess`.
 
     Raises:
         TargetExistsError: the folder exists and neither ``resume`` nor ``overwrite`` is set; or ``overwrite`` is set
             and the folder contains other files.
-        InputError: the folder is not a folder of shards, or has other settings; a shard's name belongs to a folder;
-            another process writes the folder; or it cannot be written.
+        InputError: the folder to resume is not a folder of shards, or has other settings; a folder has the name of a
+            shard; another process is writing into the folder; or it cannot be written.
         MissingExtraError: the format needs a package that is not installed.
     """
     if settings.format == "parquet":
@@ -192,7 +194,7 @@ def _write_missing(
         return
     written = len(shards) - len(missing)
     done = settings.count - sum(len(shard.indices) for shard in missing)
-    # Absolute, for processes with another working directory.
+    # Absolute, since the executor's processes may have another working directory.
     work = functools.partial(_write_shard, folder if executor is None else folder.absolute(), settings)
     try:
         with (
@@ -202,7 +204,7 @@ def _write_missing(
             for shard, _ in completed:
                 written += 1
                 advance(len(shard.indices))
-        remove_temporary(folder, settings.owns)  # left by killed workers, whose tasks ran again
+        remove_temporary(folder, settings.owns)  # files of killed workers, whose tasks ran again
     except (CvaeError, KeyboardInterrupt):
         if not quiet:
             line = f"{folder} holds {written:,} of {len(shards):,} shards; repeat the command with --resume to continue"
@@ -211,10 +213,10 @@ def _write_missing(
 
 
 def _write_shard(folder: Path, settings: ShardSettings, model: Model, shard: Shard) -> None:
-    """Write a shard, on any machine.
+    """Write a shard; an executor may call this on any machine.
 
     Raises:
-        InputError: the folder on this machine is not the one where the job began.
+        InputError: this machine does not see the folder in which the job began.
     """
     path = folder / SETTINGS_NAME
     if not path.is_file() or path.read_bytes() != settings.to_json().encode():
@@ -246,7 +248,7 @@ _LAYOUT = Layout("a folder of shards", _owns)
 
 @contextlib.contextmanager
 def _begun(folder: Path, settings: ShardSettings, *, resume: bool, overwrite: bool) -> Iterator[None]:
-    """Create the folder, or check that it can be resumed, and lock it for a block."""
+    """Create the folder, or check that the job can resume it. Lock it within the block."""
     refuse_existing_folder(folder, _LAYOUT, overwrite, resume=resume)
     with contextlib.ExitStack() as stack:
         begun = _read_settings(folder) if resume else None

@@ -167,7 +167,7 @@ def test_without_a_cluster_there_is_one_replica(monkeypatch):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", r"TF_CONFIG cannot be read: JSONDecodeError\(.*\); see docs/clusters.md"),
+        ("{", r"TF_CONFIG cannot be read: JSONDecodeError\(.*\); see docs/scaling.md"),
         (
             '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}',
             r"TF_CONFIG: expected only workers in the cluster, and a task .*, found the jobs \['worker'\] and the task worker 2; .*",

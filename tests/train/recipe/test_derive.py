@@ -206,6 +206,8 @@ def test_symmetric_copies_of_few_images(changes, options, augment, reason):
     [
         (COLOUR, {"train": 10_001}, {}, 15.0),
         (COLOUR, {}, {"image_size": (128, 128)}, 100.0),
+        (COLOUR, {"train": 200}, {"image_size": (128, 128)}, 10.0),
+        (COLOUR, {"train": 201}, {"image_size": (128, 128)}, 100.0),
         (COLOUR, {}, {"image_size": (8, 8)}, 1.0),
         (GLYPHS, {}, {}, 1.0),
         (COLOUR, {}, {"objective": "iwae"}, 1.0),
@@ -223,6 +225,15 @@ def test_weight_of_the_kl(look, changes, settings, beta):
 def test_latent_dimensions(images, latents):
     plan = derive(dataclasses.replace(COLOUR, train=images), DataOptions(), {})
     assert plan.config.model.latent_dim == latents
+    assert f"  --latent-dim {latents:<14} for {images:,} images" in plan.lines()
+
+
+@pytest.mark.parametrize(("side", "latents"), [(2, 3), (16, 16), (64, 16), (96, 36), (128, 64), (500, 64)])
+def test_large_images_have_more_latent_dimensions(side, latents):
+    plan = derive(COLOUR, DataOptions(image_size=(side, side)), {})
+    assert plan.config.model.latent_dim == latents
+    why = f"for {COLOUR.train} images" if latents == 16 else f"{3 * side**2:,} values an image"
+    assert f"  --latent-dim {latents:<14} {why}" in plan.lines()
 
 
 @pytest.mark.parametrize(
@@ -276,6 +287,16 @@ def test_an_epoch_that_takes_longer_than_the_minutes():
     assert [line for line in plan.lines() if "--epochs" in line] == [
         "  --epochs 1                  the least; takes about 5.7 min, not 1 min"
     ]
+
+
+@pytest.mark.parametrize(("minutes", "epochs", "patience"), [(0.8, 32, 10), (10, 538, 134), (100, 2000, 500)])
+def test_patience_is_a_quarter_of_the_epochs_in_the_minutes(minutes, epochs, patience):
+    plan = dataclasses.replace(derive(COLOUR, DataOptions(), {}), minutes=minutes)
+    plan = fit_to_minutes(plan, Speed(1 / 33, 0.09, 10.0))
+    assert (plan.config.epochs, plan.config.patience) == (epochs, patience)
+    assert f"  --patience {patience:<16} stops if the validation ELBO no longer rises" in plan.lines()
+    plan = dataclasses.replace(derive(COLOUR, DataOptions(), {"patience": 7}), minutes=minutes)
+    assert fit_to_minutes(plan, Speed(1 / 33, 0.09, 10.0)).config.patience == 7
 
 
 def test_a_network_is_made_smaller_until_enough_steps_fit():

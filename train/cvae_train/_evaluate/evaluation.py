@@ -1,4 +1,4 @@
-"""Evaluate a trained model: ELBO and its terms, likelihood, and use of the latent dimensions."""
+"""Evaluate a trained model: its ELBO and the terms, the likelihood of images, and the use of its latent dimensions."""
 
 import dataclasses
 import math
@@ -17,16 +17,16 @@ from .._model import CVAE, preprocess
 from .._run import COLLAPSE_REMEDY
 from .baselines import Baselines, fit_baselines
 
-ACTIVE_VARIANCE = 0.01  # least variance of an active dimension's means (Burda, Grosse and Salakhutdinov, 2016)
+ACTIVE_VARIANCE = 0.01  # an active dimension's mean varies by more (Burda, Grosse and Salakhutdinov, 2016)
 
-COLLAPSE_IMAGES = 10  # least number of images for a warning; the means of fewer may agree by chance
-COLLAPSED_KL = 0.05  # nats per dimension
+COLLAPSE_IMAGES = 10  # minimum for a warning: the means of fewer images may agree by chance
+COLLAPSED_KL = 0.05  # nats; an unused dimension has a lower KL
 
-# Draws for the importance-weighted bound. The likelihood of 256 levels takes longer, and its bound gains less from more.
+# Draws for the importance-weighted bound. With 256 levels, a draw takes longer, and more draws raise the bound less.
 DRAWS, DRAWS_OF_LEVELS = 500, 50
 
-_BATCH = 500  # images to encode at a time; limits the memory
-_SCORED_AT_A_TIME = 10  # images; between them, progress is shown
+_BATCH = 500  # images to encode at a time, to limit the memory
+_SCORED_AT_A_TIME = 10  # images between two updates of the progress
 
 Floats = NDArray[np.float64]
 OnImages = Callable[[int], None]
@@ -39,21 +39,21 @@ class Evaluation:
     Attributes:
         images: number of test images.
         binarize: "static" for pixels thresholded at 0.5, "none" for 8-bit values. With "none" and the bernoulli
-            likelihood, the figures are cross-entropy bounds and must not be compared with ELBOs.
-        elbo, elbo_stderr: mean over the images, and the standard error of that mean, which is None for a single image.
-        reconstruction, kl: the two terms of the ELBO.
+            likelihood, the figures are bounds of a cross-entropy. Do not compare them with ELBOs.
+        elbo, elbo_stderr: mean over the images, and the standard error of this mean; None for a single image.
+        reconstruction, kl: the two terms of the ELBO, which is their difference.
         iw_bound, iw_bound_stderr: mean importance-weighted bound on log p(x) over ``samples`` draws per image, and its
             standard error. `cvae_runtime.Scores.iw_bound` of the exported model has the same values.
-        samples: k, draws per image.
+        samples: draws per image for ``iw_bound``.
         kl_per_dimension: KL of each latent dimension; the sum is ``kl``.
-        active_units: number of dimensions whose mean varies over the images with a variance above 0.01; None for a
+        active_units: number of dimensions whose posterior mean has a variance above 0.01 over the images; None for a
             single image.
-        aggregate_gap: KL from the prior of a Gaussian with the mean and covariance of the aggregate posterior, the
-            average of q(z|x) over the images. It is a lower bound of the mismatch between the latents of samples and
-            those that the decoder was trained on.
+        aggregate_gap: KL of the aggregate posterior (the average of q(z|x) over the images) from the prior, computed
+            as if it were a Gaussian. This is a lower bound of its KL. It measures how much the latents of samples
+            differ from those that the decoder was trained on.
         bits_per_dimension: the negative ELBO in bits per pixel and channel; None for the bernoulli likelihood.
-        baselines: simple models of the same images; None without training images, and for grey pixels under the
-            bernoulli likelihood.
+        baselines: the log-likelihoods of simple models of the same images; None without training images, and for grey
+            pixels under the bernoulli likelihood.
 
     Examples:
         >>> result, data = cvae_train.load_run("runs/0001"), cvae_train.load_data("images.npz")
@@ -81,13 +81,13 @@ class Evaluation:
     def warnings(self) -> list[str]:
         """Warnings about the model, such as posterior collapse.
 
-        The posterior has collapsed if most dimensions have a constant mean over the images and a KL near 0. Fewer than
-        10 images give no warning, since they may agree by chance.
+        The posterior has collapsed if most dimensions have the same mean for all images and a KL near 0. With fewer
+        than 10 images there is no warning, since their means may agree by chance.
         """
         latent_dim = len(self.kl_per_dimension)
         if self.active_units is None or self.images < COLLAPSE_IMAGES:
             return []
-        # Identical images also have constant means, but their KL is not near 0.
+        # Identical images also have equal means, but then the KL is not near 0.
         at_prior = sum(kl < COLLAPSED_KL for kl in self.kl_per_dimension)
         collapsed = min(latent_dim - self.active_units, at_prior)
         if 2 * collapsed <= latent_dim:
@@ -95,11 +95,11 @@ class Evaluation:
         return [f"posterior collapse: {collapsed} of {latent_dim} latent dimensions are unused; {COLLAPSE_REMEDY}"]
 
     def to_json(self) -> dict[str, Any]:
-        """Convert to plain JSON values."""
+        """Convert the figures and warnings to plain JSON values."""
         return {**dataclasses.asdict(self), "warnings": self.warnings}
 
     def comparison(self) -> list[str]:
-        """Compare the ELBO with the baselines: lines of a text table, empty without baselines."""
+        """Compare the ELBO with the baselines; return the lines of a text table, none without baselines."""
         if self.baselines is None:
             return []
         in_bits = self.bits_per_dimension is not None
@@ -120,7 +120,7 @@ class Evaluation:
         return [*(line.rstrip() for line in (head, *lines)), f"  {verdict}"]
 
     def _bits(self, nats: float) -> float:
-        """Convert a log likelihood in nats per image to bits per dimension, as the ELBO was converted."""
+        """Convert a log-likelihood from nats per image to bits per dimension, with the factor of the ELBO."""
         assert self.bits_per_dimension is not None
         return self.bits_per_dimension * nats / self.elbo
 
@@ -164,10 +164,10 @@ def evaluate(
         model: the trained network.
         images: the test set, uint8 (N, H, W, C).
         binarize_at: see `TrainConfig.binarize_at`.
-        samples: k, draws per image of the importance-weighted bound; the time is proportional to it. The noise of the
-            draws is that of `Model.score` with seed 0. Default: 500, or 50 if pixels have 256 levels.
-        train: the training images, uint8 (N, H, W, C), to fit the baselines to; None: no baselines.
-        on_images: called with the number of images done so far.
+        samples: draws per image for the importance-weighted bound. The time is proportional to it. The draws use the
+            noise of `Model.score` with seed 0. Default: 500, or 50 if pixels have 256 levels.
+        train: training images, uint8 (N, H, W, C), to fit the baselines to; None: no baselines.
+        on_images: called repeatedly with the number of images scored so far.
 
     Raises:
         InputError: fewer than 1 sample, or no images.
@@ -212,7 +212,7 @@ def evaluate(
     kl_per_dimension = gaussian_kl_per_dimension(mean, logvar).mean(axis=0)
     elbo = float(scores.elbo.mean())
     baselines = None
-    # A cross-entropy of grey values is no likelihood, so nothing can be compared with it.
+    # The cross-entropy of grey values is no log-likelihood, so it cannot be compared with those of the baselines.
     if train is not None and (model.config.likelihood != "bernoulli" or binarize_at is not None):
         baselines = fit_baselines(train, images, model.config.latent_dim, binarize_at)
     return Evaluation(
@@ -234,12 +234,16 @@ def evaluate(
 
 
 def aggregate_gap(mean: Floats, logvar: Floats) -> float:
-    """KL(N(m, S) || N(0, I)) with the mean m and covariance S of the average of q(z|x).
+    """Compute KL(N(m, S) || N(0, I)) with the mean m and covariance S of the aggregate posterior.
 
-    Among distributions with these moments, the Gaussian has the lowest KL. The result is therefore a lower bound.
+    The aggregate posterior is the average of q(z|x) over the images. Among all distributions with its mean and
+    covariance, the Gaussian has the lowest KL from the prior. So the result is a lower bound of its KL.
 
     Args:
-        mean, logvar: of q(z|x), (N, L).
+        mean, logvar: of q(z|x), float64 (N, L).
+
+    Returns:
+        The KL, in nats.
     """
     center = mean.mean(axis=0)
     covariance = np.atleast_2d(np.cov(mean, rowvar=False, bias=True)) + np.diag(np.exp(logvar).mean(axis=0))

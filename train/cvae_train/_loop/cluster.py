@@ -183,13 +183,13 @@ def _read_tf_config() -> tuple[int, int]:
         jobs = resolver.cluster_spec().as_dict()
         kind, index = resolver.task_type, resolver.task_id
     except Exception as error:  # depends on the JSON
-        raise InputError(f"TF_CONFIG cannot be read: {error!r}; see docs/clusters.md") from error
+        raise InputError(f"TF_CONFIG cannot be read: {error!r}; see docs/scaling.md") from error
     if not jobs:
         return 1, 0
     if set(jobs) != {"worker"} or kind != "worker" or index not in range(len(jobs["worker"])):
         raise InputError(
             f"TF_CONFIG: expected only workers in the cluster, and a task of type worker with its index, found the "
-            f"jobs {sorted(jobs)} and the task {kind} {index}; see docs/clusters.md"
+            f"jobs {sorted(jobs)} and the task {kind} {index}; see docs/scaling.md"
         )
     return len(jobs["worker"]), index
 

@@ -2,8 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,8 +16,10 @@ MODEL_SETTINGS = ("architecture", "filters", "latent_dim", "likelihood")
 """Fields of `ModelConfig` that a caller may set; the shape of the images follows from the data."""
 
 GIVEN = "given"
+STOPS_EARLY = "stops if the validation ELBO no longer rises"
 
 Shape = tuple[int, int, int]
+_Value = TypeVar("_Value")
 
 
 def derive(
@@ -52,10 +54,11 @@ def derive(
     epochs = decisions.take("epochs", *_epochs(steps_per_epoch, batch))
     steps = epochs * steps_per_epoch
     warmup = decisions.take("warmup_steps", warmup_steps(steps), f"{table.WARMUP_SHARE:.0%} of {steps:,} steps")
-    patience = decisions.take(
+    validated = bool(held or look.validation)
+    stop_after = decisions.take(
         "patience",
-        max(table.LEAST_PATIENCE, round(table.PATIENCE_SHARE * epochs)) if held or look.validation else 0,
-        "stops if the validation ELBO no longer rises" if held or look.validation else "no validation images",
+        patience(epochs) if validated else 0,
+        STOPS_EARLY if validated else "no validation images",
     )
     objective = decisions.take("objective", table.OBJECTIVE, "ELBO with its KL in closed form: less noise")
     beta = decisions.take("beta", *_beta(shape, likelihood, objective, look.train))
@@ -73,7 +76,7 @@ def derive(
             "epochs": epochs,
             "warmup_steps": warmup,
             "validation_fraction": decisions.values["validation_fraction"],
-            "patience": patience,
+            "patience": stop_after,
             "objective": objective,
             "beta": beta,
         },
@@ -85,6 +88,16 @@ def derive(
 def warmup_steps(steps: int) -> int:
     """Steps of warm-up for a run: a share of all its steps."""
     return int(table.WARMUP_SHARE * steps)
+
+
+def patience(epochs: int) -> int:
+    """Epochs without a better validation ELBO that end a run early: a share of all its epochs."""
+    return max(table.LEAST_PATIENCE, round(table.PATIENCE_SHARE * epochs))
+
+
+def _entry(entries: Sequence[tuple[int | None, _Value]], images: int) -> _Value:
+    """Look up the entry for a number of images in a table of `table`."""
+    return next(value for most, value in entries if most is None or images <= most)
 
 
 class _Decisions:
@@ -179,18 +192,18 @@ def _likelihood(decisions: _Decisions, look: DataLook, shape: Shape) -> tuple[An
 
 
 def _network(decisions: _Decisions, shape: Shape, likelihood: Any, images: int) -> ModelConfig:
-    height, width, channels = shape
     architecture = decisions.take("architecture", table.ARCHITECTURE, "no wide layers at full size")
     filters = residual_filters(shape)
-    wider = max(height, width) < table.WIDER_BELOW
+    wider = max(shape[:2]) < table.WIDER_BELOW
     filters = tuple(count * 2 for count in filters) if wider else filters
     reason = f"at 1/2 ... 1/{2 ** len(filters)} of the side"
     if architecture != "residual":
         filters, reason = ModelConfig().filters, "the notebook's"
     filters = decisions.take("filters", filters, reason)
-    by_images = next(count for most, count in table.LATENT_DIMS if most is None or images <= most)
-    latents = max(1, min(by_images, height * width * channels // table.VALUES_PER_LATENT))
-    why = f"for {images:,} images" if latents == by_images else f"{height * width * channels:,} values an image"
+    values, by_images = math.prod(shape), _entry(table.LATENT_DIMS, images)
+    by_values = min(values // table.MOST_VALUES_PER_LATENT, table.LATENT_DIMS[-1][1])
+    latents = max(1, min(max(by_images, by_values), values // table.LEAST_VALUES_PER_LATENT))
+    why = f"for {images:,} images" if latents == by_images else f"{values:,} values an image"
     latents = decisions.take("latent_dim", latents, why)
     return ModelConfig(shape, latents, filters, likelihood, architecture)
 
@@ -222,8 +235,7 @@ def _validation(decisions: _Decisions, look: DataLook) -> tuple[int, int]:
 
 
 def _batch_size(images: int) -> tuple[int, str]:
-    by_table = next(size for most, size in table.BATCH_SIZES if most is None or images <= most)
-    size = max(1, min(by_table, images // table.STEPS_PER_EPOCH))
+    size = max(1, min(_entry(table.BATCH_SIZES, images), images // table.STEPS_PER_EPOCH))
     return size, f"for {images:,} images"
 
 
@@ -235,8 +247,8 @@ def _learning_rate(batch: int) -> tuple[float, str]:
 def _beta(shape: Shape, likelihood: Any, objective: Any, images: int) -> tuple[float, str]:
     if likelihood == "bernoulli" or objective in ("iwae", "dreg"):
         return 1.0, "the ELBO itself"
-    per_beta = next(values for most, values in table.VALUES_PER_BETA if most is None or images <= most)
-    beta = float(round(min(math.prod(shape) / per_beta, table.HIGHEST_BETA)))
+    wanted = math.prod(shape) / _entry(table.VALUES_PER_BETA, images)
+    beta = float(round(min(wanted, _entry(table.HIGHEST_BETA, images))))
     return (beta, "weight of the KL, for better samples") if beta > 1.0 else (1.0, "the ELBO itself")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from .._config import TrainConfig
 from . import table
-from .derive import warmup_steps
+from .derive import STOPS_EARLY, patience, warmup_steps
 from .plan import Decision, Speed, TrainingPlan, describe_time
 
 
@@ -24,7 +24,7 @@ def with_working_warmup(plan: TrainingPlan) -> TrainingPlan:
 
 
 def with_epochs(plan: TrainingPlan, epochs: int, reason: str) -> TrainingPlan:
-    """Change the number of epochs, and in proportion what the caller did not set: both warm-ups and the patience."""
+    """Change the number of epochs, and with it what the caller did not set: both warm-ups and the patience."""
     config = plan.config
     steps = epochs * plan.steps_per_epoch
     ratio = epochs / config.epochs
@@ -34,8 +34,8 @@ def with_epochs(plan: TrainingPlan, epochs: int, reason: str) -> TrainingPlan:
         changes["warmup_steps"] = warmup_steps(steps) if plan.derived else min(scaled, steps - 1)
     if "kl_warmup_epochs" not in plan.given:
         changes["kl_warmup_epochs"] = min(config.kl_warmup_epochs, math.ceil(config.kl_warmup_epochs * ratio))
-    if "patience" not in plan.given:
-        changes["patience"] = 0
+    if config.patience and "patience" not in plan.given:
+        changes["patience"] = patience(epochs)
     plan = dataclasses.replace(plan, config=dataclasses.replace(config, **changes))
     plan = plan.with_decision(Decision("--epochs", str(epochs), reason))
     new = plan.config
@@ -45,7 +45,7 @@ def with_epochs(plan: TrainingPlan, epochs: int, reason: str) -> TrainingPlan:
             Decision("--warmup-steps", str(new.warmup_steps), f"{100 * share:g}% of {steps:,} steps")
         )
     if new.patience != config.patience:
-        plan = plan.with_decision(Decision("--patience", "0", "--minutes sets the length; the best epoch is kept"))
+        plan = plan.with_decision(Decision("--patience", str(new.patience), STOPS_EARLY))
     return plan
 
 

@@ -1,7 +1,8 @@
 """Constants of the derived recipe.
 
 Experiments on 576 colour images of 64x64 gave the residual network, batches of 16, Muon with a learning rate of 2e-3,
-16 latent dimensions, and the weight of the KL. The entries for other numbers of images extend them.
+16 latent dimensions, and the weight of the KL. Experiments on 148 photographs of 128x128 gave 64 dimensions and a
+weight of 10 for these. The other entries extend both.
 """
 
 from .._config import Architecture, Objective, Optimizer, Precision
@@ -18,7 +19,8 @@ WIDER_BELOW = 48  # pixels; smaller images get twice as many filters, which cost
 # (most training images, dimensions). Samples of few images are better with few dimensions: with many, the codes of the
 # images lie far apart.
 LATENT_DIMS = ((2_000, 16), (10_000, 32), (None, 64))
-VALUES_PER_LATENT = 4  # at least; with fewer, the code hardly compresses the image
+MOST_VALUES_PER_LATENT = 768  # large images get more dimensions, up to those of many images
+LEAST_VALUES_PER_LATENT = 4  # with fewer, the code hardly compresses the image
 FEWEST_FILTERS = 4  # at half of the side, where --minutes makes the network smaller
 
 # Optimizer
@@ -34,7 +36,7 @@ OBJECTIVE: Objective = "analytic-kl"
 # Weight of the KL for 256 levels. The likelihood grows with the number of values of an image, and the KL does not. With a
 # weight of 1, codes are too precise: those of few images lie far apart, and samples between them show nothing.
 VALUES_PER_BETA = ((10_000, 200), (None, 800))  # (most training images, values)
-HIGHEST_BETA = 100.0
+HIGHEST_BETA = ((200, 10.0), (None, 100.0))  # (most training images, weight); samples of fewer are not good anyway
 PRECISION: Precision = "auto"
 
 # Length without --minutes

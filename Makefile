@@ -20,7 +20,7 @@ WITHOUT_NODE := no Node.js 20.19 or later with npm
 .PHONY: help demo test test-js page torture lowest audit docs prose dist lint format bundle clean
 
 help:
-	@echo 'make demo    train for some minutes, export, draw samples and reconstructions'
+	@echo 'make demo    train for 3 minutes, export, draw samples and reconstructions'
 	@echo 'make test    tests, formatting, linting, types, prose; of the JavaScript too where Node.js is there'
 	@echo 'make test-js those of the JavaScript alone, in Node.js and in Chromium'
 	@echo 'make page    build the web page, which cvae-web copies'
@@ -63,12 +63,19 @@ $(VENV)/onnxruntime: examples/cpp/onnxruntime.sh | $(VENV)/.test
 		echo 'make: ONNX Runtime for C++ cannot be had; the example in C++ is not tested' >&2
 
 demo: $(VENV)/.export
-	$(BIN)/cvae-train --preset fast --run $(DEMO)/run --resume
+	@mkdir -p $(DEMO)
+	@echo '1 of 4, seconds: digits of the packaged model'
+	$(BIN)/cvae-generate -n 64 --seed 0 -o $(DEMO)/packaged.png --overwrite
+	@echo '2 of 4, 3 minutes: train the same network on MNIST'
+	$(BIN)/cvae-train --preset fast --minutes 3 --run $(DEMO)/run --resume
+	@echo '3 of 4, a minute: export the model, and compare ONNX with TensorFlow on the test images'
 	$(BIN)/cvae-export $(DEMO)/run --onnx $(DEMO)/bundle --overwrite
+	@echo '4 of 4, seconds: samples and reconstructions of the trained model'
 	$(BIN)/cvae-generate $(DEMO)/bundle -n 64 --seed 0 -o $(DEMO)/samples.png --overwrite
 	$(BIN)/python scripts/first_digits.py 16 $(DEMO)/digits.npy
 	$(BIN)/cvae-generate $(DEMO)/bundle --reconstruct $(DEMO)/digits.npy -o $(DEMO)/reconstructions.png --overwrite
 	@echo
+	@echo 'packaged model    $(DEMO)/packaged.png'
 	@echo 'samples           $(DEMO)/samples.png'
 	@echo 'reconstructions   $(DEMO)/reconstructions.png'
 	@echo 'the model         $(DEMO)/bundle'

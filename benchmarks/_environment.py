@@ -3,7 +3,6 @@
 import importlib.metadata
 import platform
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,27 +22,18 @@ def environment(root: Path = Path("/")) -> dict[str, Any]:
     Args:
         root: where ``proc`` and ``sys`` are.
     """
-    processor = _cpuinfo(root / "proc" / "cpuinfo")
+    cpu = cvae_runtime.system.processor(root)
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()}",
         "machine": platform.machine(),
-        "processor": processor.get("model name") or platform.processor() or platform.machine(),
-        "flags": [flag for flag in processor.get("flags", processor.get("Features", "")).split() if _FLAGS.match(flag)],
+        "processor": cpu.name,
+        "flags": [flag for flag in cpu.flags if _FLAGS.match(flag)],
         "cores": cvae_runtime.system.allowed_cores(),
         "governor": _governor(root),
         "memory_bytes": cvae_runtime.system.available_memory(),
         "versions": {name: _version(name) for name in PACKAGES},
     }
-
-
-def _cpuinfo(path: Path) -> Mapping[str, str]:
-    """The fields of the first processor; empty if the file does not exist."""
-    if not path.exists():
-        return {}
-    first = path.read_text().split("\n\n")[0]
-    pairs = (line.split(":", 1) for line in first.splitlines() if ":" in line)
-    return {key.strip(): value.strip() for key, value in pairs}
 
 
 def _governor(root: Path) -> str | None:

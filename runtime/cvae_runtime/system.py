@@ -6,6 +6,22 @@ Examples:
     True
 """
 
-from ._system import allowed_cores, available_memory, printable_values, require, shell_quote
+from ._system import (
+    Processor,
+    allowed_cores,
+    available_memory,
+    printable_values,
+    processor,
+    require,
+    shell_quote,
+)
 
-__all__ = ["allowed_cores", "available_memory", "printable_values", "require", "shell_quote"]
+__all__ = [
+    "Processor",
+    "allowed_cores",
+    "available_memory",
+    "printable_values",
+    "processor",
+    "require",
+    "shell_quote",
+]

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -21,7 +20,7 @@ from .._bundle import Bundle
 from .._engine import PROVIDERS, REMEDIES, check_golden, distribution_version, plugin_package, versions
 from .._errors import CvaeError
 from .._model import Model
-from .._system import affinity, allowed_cores, available_memory, cpu_quota, require
+from .._system import affinity, allowed_cores, available_memory, cpu_quota, processor, require
 
 # Patterns of errors by ONNX Runtime, CUDA and TensorRT, and their fixes; the first match counts.
 _FIXES = (
@@ -70,6 +69,7 @@ class Diagnosis:
         threads: number of threads allowed, affinity, and the quota of the control groups, if any.
         memory: available bytes.
         devices: the processor and the GPUs.
+        instructions: see `Processor.instructions`.
         trials: one for each provider.
         unused: providers of ONNX Runtime that this package does not support.
         problems: problems found.
@@ -80,6 +80,7 @@ class Diagnosis:
     threads: dict[str, float | None]
     memory: int
     devices: list[str]
+    instructions: list[str]
     trials: list[Trial]
     unused: list[str]
     problems: list[Problem]
@@ -95,7 +96,7 @@ def diagnose(bundle: Bundle) -> Diagnosis:
         problems.append(Problem(what, f"pip uninstall {' '.join(onnxruntimes)}; pip install {keep}"))
     onnxruntime = _import(problems)
     available = [] if onnxruntime is None else onnxruntime.get_available_providers()
-    gpus = _nvidia()
+    cpu, gpus = processor(), _nvidia()
     if gpus and onnxruntime is not None and PROVIDERS["cuda"] not in available:
         what = f"found a GPU ({gpus[0]}), but the installed onnxruntime has no {PROVIDERS['cuda']}"
         problems.append(Problem(what, REMEDIES["cuda"]))
@@ -105,7 +106,8 @@ def diagnose(bundle: Bundle) -> Diagnosis:
         onnxruntimes,
         {"allowed": allowed_cores(), "affinity": affinity(), "quota": cpu_quota()},
         available_memory(),
-        [_processor(), *gpus],
+        [cpu.name, *gpus],
+        cpu.instructions,
         [_try(bundle, name, problems) for name in names],
         [full for full in available if full not in PROVIDERS.values()],
         problems,
@@ -171,12 +173,6 @@ def _library_errors() -> Iterator[Any]:
 def _distributions() -> list[str]:
     """Installed distributions that contain the package ``onnxruntime``."""
     return sorted(set(importlib.metadata.packages_distributions().get("onnxruntime", [])))
-
-
-def _processor(root: Path = Path("/")) -> str:
-    table = root / "proc/cpuinfo"
-    names = re.findall(r"^model name\s*: (.+)$", table.read_text() if table.exists() else "", re.MULTILINE)
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _nvidia() -> list[str]:

@@ -1,6 +1,7 @@
 """``cvae-doctor``: test every provider on this machine, and print fixes."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -42,6 +43,7 @@ def as_text(found: "Diagnosis") -> str:
     lines += [f"{'threads':14}{threads['allowed']} (affinity {threads['affinity']}, quota {quota})"]
     lines += [f"{'memory':14}{found.memory / 2**30:.1f} GiB available"]
     lines += [f"{'device':14}{device}" for device in found.devices]
+    lines += [f"{'instructions':14}{line}" for line in _meaning(found.instructions)]
     for trial in found.trials:
         words = ["works" if trial.works else "FAILS"]
         words += [] if trial.worst is None else [f"golden vectors differ by up to {trial.worst:.2g} of their tolerance"]
@@ -52,6 +54,15 @@ def as_text(found: "Diagnosis") -> str:
     for problem in found.problems:
         lines += ["", f"problem: {problem.what}", f"    fix: {problem.fix}"]
     return "\n".join(lines)
+
+
+def _meaning(instructions: Sequence[str]) -> list[str]:
+    """Describe what the instructions of an x86 processor mean for graphs and training; empty for others."""
+    if "AVX2" not in instructions:
+        return []
+    int8 = "int8 graphs are exact and fast" if "VNNI" in instructions else "16-bit sums of int8 graphs can overflow"
+    precision = "bfloat16" if "bfloat16" in instructions else "float32"
+    return [f"{', '.join(instructions)}: {int8}; derived recipes train in {precision}"]
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """The operating system: atomic files and folders, locks, memory, CPUs, standard streams, optional packages."""
 
 from .atomic import new_file, refuse_existing, refuse_special, write_file
-from .cpus import affinity, allowed_cores, cpu_quota
+from .cpus import Processor, affinity, allowed_cores, cpu_quota, processor
 from .extras import require
 from .folders import make_folder, new_folder, refuse_existing_folder
 from .layout import Layout, Owns, check_replaceable, owns_names, remove_temporary
@@ -15,6 +15,7 @@ from .strict_json import parse_json
 __all__ = [
     "Layout",
     "Owns",
+    "Processor",
     "affinity",
     "allowed_cores",
     "available_memory",
@@ -33,6 +34,7 @@ __all__ = [
     "print_error",
     "printable_handler",
     "printable_values",
+    "processor",
     "progress",
     "reader_has_gone",
     "refuse_existing",

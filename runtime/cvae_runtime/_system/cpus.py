@@ -1,11 +1,57 @@
-"""Number of cores that this process may use."""
+"""The processor, and the number of cores that this process may use."""
 
+import dataclasses
 import math
 import os
-from collections.abc import Iterator
+import platform
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .cgroups import control_groups
+
+_INSTRUCTIONS: Mapping[str, Sequence[str]] = {
+    "AVX2": ("avx2",),
+    "AVX-512": ("avx512f",),
+    "VNNI": ("avx512_vnni", "avx_vnni"),  # products of 8 bits with sums of 32
+    "bfloat16": ("avx512_bf16", "amx_bf16"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Processor:
+    """A processor.
+
+    Attributes:
+        name: its model.
+        flags: its instruction sets, by Linux's names; empty on other systems.
+
+    Examples:
+        >>> cpu = system.Processor("Some CPU", ("fma", "avx2", "avx512f", "avx512_vnni"))
+        >>> cpu.instructions
+        ['AVX2', 'AVX-512', 'VNNI']
+    """
+
+    name: str
+    flags: Sequence[str]
+
+    @property
+    def instructions(self) -> list[str]:
+        """Those of "AVX2", "AVX-512", "VNNI" and "bfloat16" that it has."""
+        return [name for name, flags in _INSTRUCTIONS.items() if any(flag in self.flags for flag in flags)]
+
+
+def processor(root: Path = Path("/")) -> Processor:
+    """Describe the first processor of this machine.
+
+    Examples:
+        >>> system.processor().name != ""
+        True
+    """
+    table = root / "proc/cpuinfo"
+    first = table.read_text().split("\n\n")[0].splitlines() if table.exists() else []
+    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in first)}
+    name = fields.get("model name") or platform.processor() or platform.machine()
+    return Processor(name, tuple(fields.get("flags", fields.get("Features", "")).split()))
 
 
 def allowed_cores(root: Path = Path("/")) -> int:

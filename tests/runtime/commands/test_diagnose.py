@@ -188,13 +188,6 @@ def test_gpus_come_from_nvidia_smi(body, found, tmp_path, monkeypatch):
     assert _doctor._nvidia() == []
 
 
-def test_the_processor_has_a_name(tmp_path):
-    (tmp_path / "proc").mkdir()
-    (tmp_path / "proc/cpuinfo").write_text("processor\t: 0\nmodel name\t: Some CPU @ 2 GHz\nmodel name\t: Other\n")
-    assert _doctor._processor(tmp_path) == "Some CPU @ 2 GHz"
-    assert _doctor._processor(tmp_path / "none") != ""
-
-
 def test_a_plugin_without_a_device_is_a_problem(bundle, monkeypatch):
     module = ModuleType("onnxruntime_ep_webgpu")
     module.get_library_path = lambda: "webgpu.so"
@@ -249,14 +242,35 @@ def test_it_prints_what_it_finds(doctor, compiled_in, bundle):
 def test_threads_and_nodes_are_printed():
     trial = Trial("openvino", True, {OPENVINO: 12, CPU: 1}, 0.0051)
     threads = {"allowed": 2, "affinity": 4, "quota": 1.5}
-    text = _cli_doctor.as_text(_doctor.Diagnosis({"numpy": "2.0"}, {}, threads, 3 << 29, ["A CPU"], [trial], [], []))
+    text = _cli_doctor.as_text(
+        _doctor.Diagnosis({"numpy": "2.0"}, {}, threads, 3 << 29, ["A CPU"], ["AVX2"], [trial], [], [])
+    )
     assert text.splitlines() == [
         "numpy         2.0",
         "threads       2 (affinity 4, quota 1.5)",
         "memory        1.5 GiB available",
         "device        A CPU",
+        "instructions  AVX2: 16-bit sums of int8 graphs can overflow; derived recipes train in float32",
         f"openvino      works, golden vectors differ by up to 0.0051 of their tolerance, nodes of the decoder: 12 on {OPENVINO}, 1 on {CPU}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("instructions", "lines"),
+    [
+        ([], []),
+        (
+            ["AVX2", "AVX-512", "VNNI", "bfloat16"],
+            [
+                "AVX2, AVX-512, VNNI, bfloat16: int8 graphs are exact and fast; derived recipes train in bfloat16",
+            ],
+        ),
+    ],
+)
+def test_instructions_of_the_processor_are_explained(instructions, lines):
+    found = _doctor.Diagnosis({}, {}, {"allowed": 1, "affinity": 1, "quota": None}, 0, [], instructions, [], [], [])
+    text = _cli_doctor.as_text(found).splitlines()
+    assert text[2:] == [f"instructions  {line}" for line in lines]
 
 
 def test_json_has_every_field(doctor, bundle):

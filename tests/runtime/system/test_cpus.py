@@ -1,4 +1,4 @@
-"""Allowed cores: by affinity, and by the quotas of a container's control groups."""
+"""The processor, and allowed cores: by affinity, and by the quotas of a container's control groups."""
 
 import os
 
@@ -78,3 +78,32 @@ def test_a_container_that_sees_its_group_as_the_root(tmp_path):
 def test_an_unreadable_quota_is_ignored(tmp_path):
     files = {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "nonsense\n"}
     assert cpu_quota(write(tmp_path, files)) is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "instructions"),
+    [
+        ("fma avx2", ["AVX2"]),
+        ("avx2 avx_vnni", ["AVX2", "VNNI"]),
+        ("avx2 avx512f avx512_vnni avx512_bf16", ["AVX2", "AVX-512", "VNNI", "bfloat16"]),
+        ("avx2 avx512f amx_bf16", ["AVX2", "AVX-512", "bfloat16"]),
+    ],
+)
+def test_the_first_processor_is_described(tmp_path, flags, instructions):
+    table = (
+        f"processor\t: 0\nmodel name\t: Some CPU @ 2 GHz\nflags\t\t: {flags}\n\nprocessor\t: 1\nmodel name\t: Other\n"
+    )
+    found = cvae.system.processor(write(tmp_path, {"proc/cpuinfo": table}))
+    assert found == cvae.system.Processor("Some CPU @ 2 GHz", tuple(flags.split()))
+    assert found.instructions == instructions
+
+
+def test_arm_names_its_flags_features(tmp_path):
+    found = cvae.system.processor(write(tmp_path, {"proc/cpuinfo": "Features\t: asimd sve\n"}))
+    assert (found.flags, found.instructions) == (("asimd", "sve"), [])
+
+
+def test_a_system_without_a_table_of_processors(tmp_path):
+    found = cvae.system.processor(tmp_path)
+    assert found.name != ""
+    assert found.flags == ()

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from cvae_runtime.system import Processor
 from cvae_train import CVAE, ModelConfig, TrainConfig
 from cvae_train._loop import compute as compute_module
 from cvae_train._loop.compute import Compute, choose_compute, computing_in
@@ -104,10 +105,10 @@ def recipe(precision, batch_size, architecture="notebook"):
 
 
 @pytest.mark.parametrize(
-    ("flags", "chosen"), [({"avx512_bf16"}, "bfloat16"), ({"amx_bf16"}, "bfloat16"), ({"avx2"}, "float32")]
+    ("flag", "chosen"), [("avx512_bf16", "bfloat16"), ("amx_bf16", "bfloat16"), ("avx2", "float32")]
 )
-def test_auto_takes_bfloat16_where_the_processor_multiplies_it(monkeypatch, flags, chosen):
-    monkeypatch.setattr(compute_module, "_cpu_flags", lambda: flags)
+def test_auto_takes_bfloat16_where_the_processor_multiplies_it(monkeypatch, flag, chosen):
+    monkeypatch.setattr(compute_module, "processor", lambda: Processor("a CPU", [flag]))
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: [])
     assert choose_compute(recipe("auto", 10)).precision == chosen
     assert choose_compute(recipe("float32", 10)).precision == "float32"
@@ -146,7 +147,7 @@ def one_core(monkeypatch):
     set_threads = []
     monkeypatch.setattr(compute_module, "_set_threads", lambda *numbers: not set_threads.append(numbers))
     monkeypatch.setattr(compute_module, "allowed_cores", lambda: 1)
-    monkeypatch.setattr(compute_module, "_cpu_flags", set)
+    monkeypatch.setattr(compute_module, "processor", lambda: Processor("a CPU", []))
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: [])
     return set_threads
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from cvae_runtime.system import allowed_cores
+from cvae_runtime.system import allowed_cores, processor
 
 from .._config import Architecture, Precision, TrainConfig
 from .._model import CVAE, Transposed, every_layer
@@ -25,8 +25,6 @@ from .._run import Plan
 IMAGES_PER_TOWER: Mapping[Architecture, int] = {"notebook": 25, "residual": 2}
 
 _NVIDIA = Path("/proc/driver/nvidia/gpus")  # the Linux driver's list of GPUs
-
-_BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}  # CPU instructions that multiply bfloat16
 
 _log = logging.getLogger("cvae_train")
 
@@ -73,7 +71,7 @@ def choose_compute(config: TrainConfig, begun: Plan | None = None) -> Compute:
     if begun is not None:
         precision = begun.precision
     elif precision == "auto":
-        precision = "bfloat16" if gpus or _cpu_flags() & _BFLOAT16_FLAGS else "float32"
+        precision = "bfloat16" if gpus or "bfloat16" in processor().instructions else "float32"
     if gpus:
         return Compute(1, precision, device)
     cores = allowed_cores()
@@ -123,9 +121,3 @@ def _set_threads(per_operator: int, operators: int) -> bool:
         wanted = (per_operator, operators)
         return (threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads()) == wanted
     return True
-
-
-def _cpu_flags() -> set[str]:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    return next((set(line.split()) for line in lines if line.startswith("flags")), set())

@@ -9,10 +9,15 @@ from numpy.typing import NDArray
 from ._errors import InputError
 from ._system import physical_memory
 
+_INTEGERS = (int, np.integer)
+_NUMBERS = (*_INTEGERS, float, np.floating)
+# Latents from Box-Muller are below 8, so no product overflows float32.
+_HIGHEST_TEMPERATURE = float(np.finfo(np.float32).max) / 8.0
+
 
 def is_int(value: Any) -> bool:
     """Return whether ``value`` is an integer of Python or NumPy; a bool is not."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return type(value) is int or (isinstance(value, _INTEGERS) and not isinstance(value, bool))
 
 
 def check_int(name: str, value: Any, low: int) -> int:
@@ -33,9 +38,8 @@ def check_int(name: str, value: Any, low: int) -> int:
 
 def check_temperature(value: Any) -> None:
     """Raise `InputError` unless ``value`` is a finite number of at least 0 that can scale float32 latents."""
-    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    # Latents from Box-Muller are below 8, so no product overflows float32.
-    if not (number and 0.0 <= value <= float(np.finfo(np.float32).max) / 8.0):
+    number = isinstance(value, _NUMBERS) and not isinstance(value, bool)
+    if not (number and 0.0 <= value <= _HIGHEST_TEMPERATURE):
         raise InputError(f"temperature must be a finite number of at least 0; found {value!r}")
 
 

@@ -1,7 +1,7 @@
 """Run one graph in micro-batches on threads."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ _INPUTS_AT_ONCE = 256
 
 
 class Engine:
-    """Runs a session on any number of items, and writes the results into the caller's arrays.
+    """Runs a session on any number of items.
 
     On a CPU, ONNX Runtime's IOBinding would save no time, because binding costs as much as the copy that it avoids.
 
@@ -47,17 +47,22 @@ class Engine:
         self,
         count: int,
         inputs: Callable[[int, int], Array],
-        outputs: Mapping[str, Array],
+        outputs: Sequence[str],
         *,
+        dtype: str = "float32",
         aligned: bool = False,
-    ) -> None:
+    ) -> dict[str, Array]:
         """Compute the outputs of ``count`` items.
 
         Args:
             count: number of items.
             inputs: function ``inputs(start, stop)`` that returns these items. Worker threads may call it.
-            outputs: arrays (count, ...) to write, by the graph's names. A uint8 array receives grey levels.
+            outputs: names of the graph's outputs to compute.
+            dtype: "float32", or "uint8" for grey levels.
             aligned: cut the items into micro-batches of `micro_batch` items for any number of threads.
+
+        Returns:
+            New arrays (count, ...) by name, of ``dtype``.
 
         Raises:
             InputError: the model is closed, or latents are too large for the decoder.
@@ -66,18 +71,19 @@ class Engine:
         if count <= smallest_part(self.micro_batch):  # fast path: run on the calling thread
             self._scheduler.check_open()
             with fork_guard:
-                self._call(inputs(0, count), outputs)
-            return
+                return self._compute(inputs(0, count), outputs, dtype)
         plan = cut(count, self.micro_batch, self._threads, aligned=aligned)
+        results = self._empty(count, outputs, dtype)
         given = inputs(0, count) if count <= _INPUTS_AT_ONCE else None
 
         def work(start: int, stop: int) -> None:
             block = inputs(start, stop) if given is None else given[start:stop]
             for low in range(start, stop, plan.micro_batch):
                 high = min(low + plan.micro_batch, stop)
-                self._call(block[low - start : high - start], {name: out[low:high] for name, out in outputs.items()})
+                self._store(block[low - start : high - start], {name: out[low:high] for name, out in results.items()})
 
         self._scheduler.run(count, plan.block, work)
+        return results
 
     def tune(self, items: Array, seconds: float) -> None:
         """Measure the fastest micro-batch for calls with ``items``, and use it from now on.
@@ -86,7 +92,7 @@ class Engine:
             items: inputs of the graph, as many as the largest candidate.
             seconds: approximate duration of the measurement.
         """
-        outputs = {name: np.empty((len(items), *shape), np.float32) for name, shape in self.shapes.items()}
+        outputs = list(self.shapes)
 
         def rate(size: int) -> float:
             self.micro_batch = size
@@ -96,11 +102,23 @@ class Engine:
 
         self.micro_batch = fastest(rate, [1 << power for power in range(len(items).bit_length())], seconds)
 
-    def _call(self, items: Array, outputs: Mapping[str, Array]) -> None:
-        for part, out in zip(self._session.run(items, list(outputs)), outputs.values(), strict=True):
-            store(part, out)
+    def _empty(self, count: int, outputs: Sequence[str], dtype: str) -> dict[str, Array]:
+        return {name: np.empty((count, *self.shapes[name]), dtype) for name in outputs}
+
+    def _compute(self, items: Array, outputs: Sequence[str], dtype: str) -> dict[str, Array]:
+        """Return the outputs of one micro-batch: the session's own arrays, without a copy, if they are float32."""
+        found = self._call(items, outputs)
+        return {name: _as(dtype, part) for name, part in zip(outputs, found, strict=True)}
+
+    def _store(self, items: Array, results: Mapping[str, Array]) -> None:
+        """Write the outputs of one micro-batch into arrays."""
+        for part, out in zip(self._call(items, list(results)), results.values(), strict=True):
+            out[...] = _as(out.dtype, part)
+
+    def _call(self, items: Array, outputs: Sequence[str]) -> list[Array]:
+        return self._session.run(items, outputs)
 
 
-def store(part: Array, out: Array) -> None:
-    """Copy ``part`` to ``out``; convert it to grey levels if ``out`` is uint8."""
-    out[...] = part if part.dtype == out.dtype else to_uint8(part)
+def _as(dtype: Any, part: Array) -> Array:
+    """Convert values to ``dtype``: float32 to grey levels if that is uint8."""
+    return part if part.dtype == dtype else to_uint8(part)

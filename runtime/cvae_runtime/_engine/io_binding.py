@@ -1,13 +1,13 @@
 """Run one graph on a GPU, with inputs and outputs in preallocated device memory."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .._system import require
-from .cpu import Array, Engine, store
+from .cpu import Array, Engine
 from .scheduler import Scheduler
 from .session import CheckedSession
 
@@ -38,12 +38,17 @@ class BoundEngine(Engine):
         self._device = device, device_id
         self._buffers = threading.local()
 
-    def _call(self, items: Array, outputs: Mapping[str, Array]) -> None:
+    def _compute(self, items: Array, outputs: Sequence[str], dtype: str) -> dict[str, Array]:
+        results = self._empty(len(items), outputs, dtype)
+        self._store(items, results)  # the binding's memory is used again
+        return results
+
+    def _call(self, items: Array, outputs: Sequence[str]) -> list[Array]:
         size = min(self.micro_batch, 1 << (len(items) - 1).bit_length())
         bindings: dict[Any, Any] = self._buffers.__dict__  # of this thread
         key = (size, *outputs)
         if key not in bindings:
-            bindings[key] = self._bind(size, items, list(outputs))
+            bindings[key] = self._bind(size, items, outputs)
         binding, rows, device_input, device_outputs = bindings[key]
         rows[: len(items)] = items  # the other rows are padding, whatever they hold
         try:
@@ -52,10 +57,8 @@ class BoundEngine(Engine):
             found = [output.numpy() for output in device_outputs]
         except Exception as error:  # ONNX Runtime's exceptions have no other common base
             raise self._session.failure(error) from error
-        self._session.check_shapes(found, size, list(outputs))
-        found = self._session.checked_values(items, [part[: len(items)] for part in found], list(outputs))
-        for part, out in zip(found, outputs.values(), strict=True):
-            store(part, out)
+        self._session.check_shapes(found, size, outputs)
+        return self._session.checked_values(items, [part[: len(items)] for part in found], outputs)
 
     def _bind(self, size: int, items: Array, outputs: Sequence[str]) -> tuple[Any, Array, Any, list[Any]]:
         """Allocate the binding, the host's rows, and the device's input and float32 outputs for ``size`` items."""

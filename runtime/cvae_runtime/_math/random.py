@@ -23,8 +23,9 @@ Examples:
 
 _POSTERIOR_COUNTERS = 1 << 63
 _KEY_PARITY = np.uint32(0x1BD11BDA)
-# Bits to shift left, and bits to shift right; they sum to 32.
-_ROTATIONS = [(np.uint32(bits), np.uint32(32 - bits)) for bits in (13, 15, 26, 6, 17, 29, 16, 24)]
+_TURNS = (13, 15, 26, 6, 17, 29, 16, 24)  # bits of the rotations
+_ROTATIONS = [(np.uint32(bits), np.uint32(32 - bits)) for bits in _TURNS]  # bits to shift left, and right
+_MOST_PACKED = 128  # counters; for more, NumPy is faster
 
 Words = NDArray[np.uint32]
 
@@ -39,6 +40,8 @@ def threefry2x32(low: Words, high: Words, key: tuple[int, int]) -> tuple[Words, 
     Returns:
         The two output words of each counter, uint32 (N,) each.
     """
+    if 0 < len(low) <= _MOST_PACKED:
+        return _threefry_packed(low, high, key)
     keys = np.array([key[0], key[1], 0], np.uint32)
     keys[2] = keys[0] ^ keys[1] ^ _KEY_PARITY
     # Additions are modulo 2^32; NumPy does not warn about overflow in arrays.
@@ -54,6 +57,27 @@ def threefry2x32(low: Words, high: Words, key: tuple[int, int]) -> tuple[Words, 
         np.add(a, keys[(group + 1) % 3], a)
         np.add(b, keys[(group + 2) % 3 : (group + 2) % 3 + 1] + np.uint32(group + 1), b)
     return a, b
+
+
+def _threefry_packed(low: Words, high: Words, key: tuple[int, int]) -> tuple[Words, Words]:
+    """Compute `threefry2x32` in two long integers, which hold a word of every counter in 64 bits each.
+
+    An operation of Python on all words takes less time than a call of NumPy for few of them.
+    """
+    count = len(low)
+    ones = int.from_bytes(b"\1\0\0\0\0\0\0\0" * count, "little")
+    mask = ones * 0xFFFFFFFF
+    keys = (*key, key[0] ^ key[1] ^ int(_KEY_PARITY))
+    a, b = (int.from_bytes(words.astype("<u8").tobytes(), "little") for words in (low, high))
+    a, b = a + ones * keys[0], (b + ones * keys[1]) & mask
+    for group in range(5):
+        for turn in _TURNS[:4] if group % 2 == 0 else _TURNS[4:]:
+            a += b  # its carries stay in the upper half of the 64 bits
+            b = ((b << turn | b >> 32 - turn) ^ a) & mask
+        a += ones * keys[(group + 1) % 3]
+        b = (b + ones * (keys[(group + 2) % 3] + group + 1)) & mask
+    first, second = (np.frombuffer(word.to_bytes(8 * count, "little"), "<u8") for word in (a & mask, b))
+    return first.astype(np.uint32), second.astype(np.uint32)
 
 
 def prior_latents(seed: int, first: int, count: int, latent_dim: int) -> NDArray[np.float32]:

@@ -238,7 +238,6 @@ class Model:
                 more images than memory holds.
         """
         check_samples(self.manifest.model, count, seed=seed, first=first, temperature=temperature, dtype=dtype)
-        check_memory(int(count), self.image_shape)
         return self._draw(int(first), int(first) + int(count), seed=seed, temperature=temperature, dtype=dtype)
 
     def stream(
@@ -300,11 +299,8 @@ class Model:
             InputError: wrong dtype or shape, or no images.
         """
         images = image_batch(images, self.image_shape)
-        mean = np.empty((len(images), self.latent_dim), np.float32)
-        logvar = np.empty_like(mean)
-
-        self._encoder.run(len(images), lambda start, stop: images[start:stop], {"mean": mean, "logvar": logvar})
-        return Posterior(mean, logvar)
+        encoded = self._encoder.run(len(images), lambda start, stop: images[start:stop], ("mean", "logvar"))
+        return Posterior(**encoded)
 
     def decode(self, z: Floats) -> Floats:
         """Decode latents to images.
@@ -550,9 +546,7 @@ class Model:
         aligned: bool = False,
     ) -> dict[str, NDArray[Any]]:
         self._check_memory(count, outputs)
-        decoded = {name: np.empty((count, *self._decoder.shapes[name]), dtype) for name in outputs}
-        self._decoder.run(count, latents, decoded, aligned=aligned)
-        return decoded
+        return self._decoder.run(count, latents, outputs, dtype=dtype, aligned=aligned)
 
     def _check_memory(self, count: int, outputs: Sequence[str]) -> None:
         """Raise `InputError` if the decoder's outputs for ``count`` images exceed the machine's physical memory."""

@@ -1,5 +1,6 @@
 """Physical memory, and memory that is available to this process."""
 
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ _NAMES = {
 }
 
 
+@functools.cache
 def physical_memory() -> int:
     """Memory of the machine in bytes."""
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:

@@ -1,4 +1,4 @@
-"""Engines: equal results in the caller's arrays for each engine and division into micro-batches; tuning."""
+"""Engines: equal results for each engine and division into micro-batches; tuning."""
 
 import contextlib
 import copy
@@ -41,9 +41,10 @@ def bound(session, scheduler):
 
 
 def decoded(engine, z, dtype=np.float32, **options):
-    out = np.full((len(z), 4, 4, 1), 7, dtype)
-    engine.run(len(z), lambda start, stop: z[start:stop], {"probs": out}, **options)
-    return out
+    results = engine.run(len(z), lambda start, stop: z[start:stop], ["probs"], dtype=np.dtype(dtype).name, **options)
+    assert list(results) == ["probs"]
+    assert (results["probs"].dtype, results["probs"].shape) == (dtype, (len(z), 4, 4, 1))
+    return results["probs"]
 
 
 @settings(max_examples=40, deadline=None)
@@ -79,6 +80,15 @@ def test_the_graph_sees_no_other_sizes(session, scheduler, monkeypatch):
     for count in range(1, 60):
         decoded(engine, cvae.prior_latents(0, 0, count, 3))
     assert seen == {(size, 3) for size in (1, 2, 4, 8, 16)}
+
+
+@pytest.mark.parametrize("kind", [Engine, lambda *arguments: BoundEngine(*arguments, device="cpu")])
+def test_later_calls_leave_results_unchanged(kind, tiny, session, scheduler):
+    engine, z = kind(session, 16, scheduler), cvae.prior_latents(3, 0, 4, 3)
+    found = [decoded(engine, z[index : index + 1]) for index in range(4)]
+    np.testing.assert_allclose(np.concatenate(found), tiny.decode(z), atol=1e-6)
+    found[0] += 1.0  # results are the caller's: writable, and nobody else's
+    np.testing.assert_allclose(decoded(engine, z[:1]), tiny.decode(z[:1]), atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", [Engine, lambda *arguments: BoundEngine(*arguments, device="cpu")])
@@ -127,12 +137,12 @@ def test_sizes_of_input_blocks(session, scheduler):
         asked.append((start, stop))
         return cvae.prior_latents(0, start, stop - start, 3)
 
-    engine, out = Engine(session, 8, scheduler), np.empty((512, 4, 4, 1), np.float32)
-    engine.run(512, latents, {"probs": out})
+    engine = Engine(session, 8, scheduler)
+    out = engine.run(512, latents, ["probs"])["probs"]
     assert sorted(asked) == [(start, start + 64) for start in range(0, 512, 64)]
     np.testing.assert_array_equal(out, decoded(engine, cvae.prior_latents(0, 0, 512, 3)))
     asked.clear()
-    engine.run(256, latents, {"probs": out[:256]})
+    engine.run(256, latents, ["probs"])
     assert asked == [(0, 256)]
 
 

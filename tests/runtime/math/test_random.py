@@ -81,6 +81,14 @@ def test_known_answers_of_random123(counter, key, output):
     assert reference_threefry(counter, key) == output  # validates the reference
 
 
+@given(st.lists(st.tuples(st.integers(0, MASK), st.integers(0, MASK)), min_size=1, max_size=300), SEEDS)
+def test_few_and_many_counters_are_encrypted_alike(counters, seed):
+    key = (seed & MASK, seed >> 32)
+    low, high = np.array(counters, np.uint32).T
+    found = np.array(threefry2x32(low, high, key))
+    assert found.T.tolist() == [list(reference_threefry(counter, key)) for counter in counters]
+
+
 def test_known_answers_in_the_golden_file():
     assert GOLDEN["rng"] == cvae.random.RNG_NAME == "threefry2x32-20/box-muller"
     assert len(GOLDEN["threefry"]) >= 3

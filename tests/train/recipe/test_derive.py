@@ -228,6 +228,15 @@ def test_latent_dimensions(images, latents):
     assert f"  --latent-dim {latents:<14} for {images:,} images" in plan.lines()
 
 
+@pytest.mark.parametrize(
+    ("images", "side", "filters"),
+    [(2_000, 64, (16, 32, 64)), (2_001, 64, (32, 64, 128)), (2_000, 47, (32, 64)), (100, 128, (16, 32, 64, 128))],
+)
+def test_small_and_many_images_have_more_filters(images, side, filters):
+    plan = derive(dataclasses.replace(COLOUR, train=images), DataOptions(image_size=(side, side)), {})
+    assert plan.config.model.filters == filters
+
+
 @pytest.mark.parametrize(("side", "latents"), [(2, 3), (16, 16), (64, 16), (96, 36), (128, 64), (500, 64)])
 def test_large_images_have_more_latent_dimensions(side, latents):
     plan = derive(COLOUR, DataOptions(image_size=(side, side)), {})

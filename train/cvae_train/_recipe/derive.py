@@ -194,7 +194,7 @@ def _likelihood(decisions: _Decisions, look: DataLook, shape: Shape) -> tuple[An
 def _network(decisions: _Decisions, shape: Shape, likelihood: Any, images: int) -> ModelConfig:
     architecture = decisions.take("architecture", table.ARCHITECTURE, "no wide layers at full size")
     filters = residual_filters(shape)
-    wider = max(shape[:2]) < table.WIDER_BELOW
+    wider = max(shape[:2]) < table.WIDER_BELOW or images > table.WIDER_ABOVE
     filters = tuple(count * 2 for count in filters) if wider else filters
     reason = f"at 1/2 ... 1/{2 ** len(filters)} of the side"
     if architecture != "residual":

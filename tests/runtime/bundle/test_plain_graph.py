@@ -250,7 +250,9 @@ def test_truncated_graphs(tiny):
         assert refusal(data[:length]).startswith(("passes", "not an ONNX file: "))
 
 
-@pytest.mark.parametrize("extra", [b"\0", b"\0\0", b"ORTM", b"\n\0", b"\x08\x08", GRAPH, gzip.compress(b"more", mtime=0)])
+@pytest.mark.parametrize(
+    "extra", [b"\0", b"\0\0", b"ORTM", b"\n\0", b"\x08\x08", GRAPH, gzip.compress(b"more", mtime=0)]
+)
 def test_bytes_after_a_graph(extra, tiny):
     assert refusal(tiny.decoder() + extra).startswith("not an ONNX file: ")
 

@@ -38,6 +38,7 @@ EXAMPLES = {
         ">>> cvae.read_bundle().manifest.model.preprocessing",
         "Preprocessing(scale=255, binarize_at=128)",
     ),
+    "Prior": (">>> cvae.read_bundle().manifest.model.prior is None", "True"),
     "Target": (
         ">>> sorted({graph.target for graph in cvae.read_bundle().manifest.graphs})",
         "['cpu', 'portable']",
@@ -97,7 +98,7 @@ def python_types(schema: dict[str, Any]) -> str:
         documents, fields = "", ""
         # Optional fields have a default, so they are last.
         for key, field in sorted(rule["properties"].items(), key=lambda item: item[0] not in rule["required"]):
-            if "const" not in field:
+            if key != "format":  # a property of WritesJson
                 kind = type_of(field, schema["$defs"], True)
                 kind += "" if key in rule["required"] else " | None = None"
                 documents += wrapped(f"{key}: {field['description']}") + "\n"

@@ -76,7 +76,7 @@ def score_run(run: Path, odd: Sequence[str] = (), data: Path | None = None) -> t
     result, parts = cvae_train.load_run(run), images_of(run)
     model, config, test = result.model, result.config, parts["test"]
     train = np.concatenate([parts["train"], parts["validation"]])  # of the simple models, which need no validation
-    evaluation = cvae_train.evaluate(model, test, config.binarize_at, samples=1, train=train)
+    evaluation = cvae_train.evaluate(model, test, config.binarize, samples=1, train=train)
     baselines = evaluation.baselines
 
     def bits(nats: float | None) -> float | None:
@@ -84,7 +84,7 @@ def score_run(run: Path, odd: Sequence[str] = (), data: Path | None = None) -> t
 
     reconstructions = np.concatenate(
         [
-            _reconstruct(model, test[start : start + _AT_A_TIME], config.binarize_at)
+            _reconstruct(model, test[start : start + _AT_A_TIME], config.binarize)
             for start in range(0, len(test), _AT_A_TIME)
         ]
     )
@@ -122,13 +122,13 @@ def _ranks(result: cvae_train.RunResult, data: Path, odd: Sequence[str]) -> list
     elbos = []
     for start in range(0, len(images), _AT_A_TIME):
         part = images[start : start + _AT_A_TIME]
-        mean, logvar = (each.numpy() for each in model.encode(cvae_train.preprocess(part, config.binarize_at)))
+        mean, logvar = (each.numpy() for each in model.encode(cvae_train.preprocess(part, config.binarize)))
         scores = score_images(
             part,
             cvae_runtime.Posterior(mean, logvar),
             lambda z: {name: array.numpy() for name, array in model.pixel_parameters(z).items()},
             likelihood=config.model.likelihood,
-            preprocessing=Preprocessing(scale=255, binarize_at=config.binarize_at),
+            preprocessing=Preprocessing(scale=255, binarize_at=config.binarize),
             samples=1,
             seed=EVALUATION_SEED,
             first=start,

@@ -108,7 +108,7 @@ SETS: Mapping[str, ImageSet] = MappingProxyType(
         "emoji": ImageSet(
             "emoji",
             "Twemoji on white",
-            15,
+            10,
             (NOTEBOOK, PYTHAE[0]),
             (_under_notebook(), _PYTHAE_BEHIND, Target("samples have outlines")),
         ),

@@ -36,37 +36,66 @@ inline Ort::Env quiet_env(const char* name) {
     return Ort::Env(ORT_LOGGING_LEVEL_ERROR, name);
 }
 
+// A value of a graph's metadata, which describes the model as the manifest does, in JSON. So one file is enough.
+inline std::string metadata(const Ort::Session& session, const char* key) {
+    Ort::AllocatorWithDefaultOptions allocator;
+    const auto value = session.GetModelMetadata().LookupCustomMetadataMapAllocated(key, allocator);
+    return value == nullptr ? "none" : value.get();
+}
+
+// Opens a graph of a bundle. 0 threads: one per core.
+inline Ort::Session open_graph(Ort::Env& env, const std::filesystem::path& path, int threads = 0) {
+    if (!std::filesystem::is_regular_file(path)) {
+        throw BundleError(path.parent_path().string() + ": expected a bundle, a folder with " +
+                          path.filename().string() + "; cvae-export makes one");
+    }
+    Ort::SessionOptions options;
+    options.SetIntraOpNumThreads(threads);
+    options.AddConfigEntry("session.load_model_format", "ONNX");  // otherwise the file's content decides
+    try {
+        Ort::Session session(env, path.c_str(), options);
+        const std::string format = metadata(session, "cvae.format");
+        if (format != "1" && format != "2") {
+            throw BundleError(path.string() + ": expected format 1 or 2, found " + format +
+                              "; use the version of cvae-toolkit that wrote it, or export the bundle again");
+        }
+        return session;
+    } catch (const Ort::Exception& error) {
+        throw BundleError(path.string() + ": expected a graph that ONNX Runtime opens; export it again. It says: " +
+                          error.what());
+    }
+}
+
 class Graph {
   public:
-    // Opens BUNDLE/encoder.onnx or BUNDLE/decoder.onnx, by role. 0 threads: one per core.
-    Graph(Ort::Env& env, const std::filesystem::path& bundle, const std::string& role, int threads = 0)
-        : path_(bundle / (role + ".onnx")), session_(open(env, path_, threads)) {
-        // A graph's metadata holds the manifest's description of the model as JSON, so one file is enough.
-        expect("cvae.format", "1");
+    // Opens the encoder, the decoder or the prior of a bundle, by role.
+    Graph(Ort::Env& env, const std::filesystem::path& bundle, const std::string& role, int threads)
+        : path_(bundle / (role + ".onnx")), session_(open_graph(env, path_, threads)) {
         expect("cvae.role", '"' + role + '"');
         expect("cvae.rng", "\"threefry2x32-20/box-muller\"");
-        const bool encodes = role == "encoder";
+        const bool encodes = role == "encoder", decodes = role == "decoder";
         check(session_.GetInputTypeInfo(0), encodes ? 4 : 2,
               encodes ? ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8 : ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT);
-        for (std::size_t index = 0; index < session_.GetOutputCount(); ++index) {
-            check(session_.GetOutputTypeInfo(index), encodes ? 2 : 4, ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT);
-        }
+        check(session_.GetOutputTypeInfo(0), decodes ? 4 : 2, ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT);
     }
+
+    // If not, the prior is N(0, I).
+    bool has_learned_prior() const { return metadata(session_, "cvae.prior") != "none"; }
 
     // Shapes without the batch axis.
     Shape input_shape() const { return without_batch(session_.GetInputTypeInfo(0)); }
     Shape output_shape() const { return without_batch(session_.GetOutputTypeInfo(0)); }
 
-    // Feeds `count` items to the only input. Returns the named outputs in the order of their names.
+    // Feeds `count` items to the only input, and returns the named output.
     template <typename Value>
-    std::vector<std::vector<float>> run(const char* input, const std::vector<Value>& values, std::size_t count,
-                                        const std::vector<const char*>& outputs) {
+    std::vector<float> run(const char* input, const std::vector<Value>& values, std::size_t count,
+                           const char* output) {
         Shape shape = input_shape();
         if (values.size() != count * size_of(shape)) {
             throw std::invalid_argument(path_.string() + ": expected " + std::to_string(count * size_of(shape)) +
                                         " values of " + input + ", found " + std::to_string(values.size()));
         }
-        std::vector<std::vector<float>> results(outputs.size());
+        std::vector<float> results;
         // Run in parts, because a graph's memory grows with the batch.
         constexpr std::size_t most = 256;
         for (std::size_t begin = 0; begin < count; begin += most) {
@@ -78,39 +107,18 @@ class Graph {
             auto* data = const_cast<Value*>(values.data()) + begin * size_of(shape);
             const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
             const auto fed = Ort::Value::CreateTensor<Value>(memory, data, size, batch.data(), batch.size());
-            const auto made = session_.Run(Ort::RunOptions(), &input, &fed, 1, outputs.data(), outputs.size());
-            for (std::size_t index = 0; index < outputs.size(); ++index) {
-                const auto* first = made[index].template GetTensorData<float>();
-                const std::size_t length = made[index].GetTensorTypeAndShapeInfo().GetElementCount();
-                results[index].insert(results[index].end(), first, first + length);
-            }
+            const auto made = session_.Run(Ort::RunOptions(), &input, &fed, 1, &output, 1);
+            const auto* first = made[0].template GetTensorData<float>();
+            results.insert(results.end(), first, first + made[0].GetTensorTypeAndShapeInfo().GetElementCount());
         }
         return results;
     }
 
   private:
-    static Ort::Session open(Ort::Env& env, const std::filesystem::path& path, int threads) {
-        if (!std::filesystem::is_regular_file(path)) {
-            throw BundleError(path.parent_path().string() + ": expected a bundle, a folder with " +
-                              path.filename().string() + "; cvae-export makes one");
-        }
-        Ort::SessionOptions options;
-        options.SetIntraOpNumThreads(threads);
-        options.AddConfigEntry("session.load_model_format", "ONNX");  // otherwise the file's content decides
-        try {
-            return Ort::Session(env, path.c_str(), options);
-        } catch (const Ort::Exception& error) {
-            throw BundleError(path.string() + ": expected a graph that ONNX Runtime opens; export it again. It says: " +
-                              error.what());
-        }
-    }
-
     void expect(const char* key, const std::string& expected) const {
-        Ort::AllocatorWithDefaultOptions allocator;
-        const auto found = session_.GetModelMetadata().LookupCustomMetadataMapAllocated(key, allocator);
-        if (found == nullptr || expected != found.get()) {
-            throw BundleError(path_.string() + ": expected " + key + " " + expected + ", found " +
-                              (found == nullptr ? "none" : found.get()) + "; this program reads bundles of format 1");
+        if (const std::string found = metadata(session_, key); found != expected) {
+            throw BundleError(path_.string() + ": expected " + key + " " + expected + ", found " + found +
+                              "; export the bundle again");
         }
     }
 

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <cmath>
 #include <iostream>
+#include <optional>
+#include <utility>
 
 #include "graph.hpp"
 #include "options.hpp"
@@ -38,8 +40,16 @@ void draw(Ort::Env& env, const Options& options) {
                                  std::to_string(length) + "; found " + std::to_string(options.first) + " + " +
                                  std::to_string(options.count));
     }
-    const auto latents = cvae::normals(options.seed, cvae::PRIOR, options.first, options.count, length);
-    const auto probs = decoder.run("z", latents, options.count, {"probs"})[0];
+    std::optional<cvae::Graph> prior;
+    if (decoder.has_learned_prior()) {
+        prior.emplace(env, options.bundle, "prior", options.threads);
+    }
+    const auto draw_latents = [&] {
+        auto noise = cvae::normals(options.seed, cvae::PRIOR, options.first, options.count, length);
+        return prior ? prior->run("noise", noise, options.count, "z") : std::move(noise);
+    };
+    const auto latents = draw_latents();
+    const auto probs = decoder.run("z", latents, options.count, "probs");
     const auto columns = static_cast<std::size_t>(std::ceil(std::sqrt(static_cast<double>(options.count))));
     write(options, cvae::grid(cvae::to_levels(probs), image_of(decoder.output_shape()), columns), latents, probs);
 
@@ -48,8 +58,7 @@ void draw(Ort::Env& env, const Options& options) {
         std::chrono::duration<double> taken{0};
         std::size_t images = 0;
         while (taken.count() < static_cast<double>(options.repeat)) {
-            const auto z = cvae::normals(options.seed, cvae::PRIOR, options.first, options.count, length);
-            decoder.run("z", z, options.count, {"probs"});
+            decoder.run("z", draw_latents(), options.count, "probs");
             images += options.count;
             taken = std::chrono::steady_clock::now() - start;
         }
@@ -73,8 +82,8 @@ void reconstruct(Ort::Env& env, const Options& options) {
     }
     const std::size_t count = options.reconstruct.size();
     // The encoder takes raw pixels, 0 to 255, and scales them itself.
-    const auto means = encoder.run("images", levels, count, {"mean"})[0];
-    const auto probs = decoder.run("z", means, count, {"probs"})[0];
+    const auto means = encoder.run("images", levels, count, "mean");
+    const auto probs = decoder.run("z", means, count, "probs");
     const auto again = cvae::to_levels(probs);
     levels.insert(levels.end(), again.begin(), again.end());
     write(options, cvae::grid(levels, image, count), means, probs);

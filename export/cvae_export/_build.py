@@ -15,9 +15,9 @@ import numpy as np
 import onnx
 
 from cvae_runtime import InputError
-from cvae_runtime.bundle import Precision, Target
+from cvae_runtime.bundle import ModelInfo, Precision, Target
 
-from ._config import PASSES, ROLES, ExportConfig
+from ._config import PASSES, ROLES, ROLES_OF_PRIOR, ExportConfig
 from ._convert import ConversionError, convert, finish
 from ._float16 import to_float16
 from ._functions import FUNCTIONS, outputs_of
@@ -52,9 +52,9 @@ class SkippedGraph:
     reason: str
 
 
-def count_graphs(config: ExportConfig) -> int:
+def count_graphs(config: ExportConfig, info: ModelInfo) -> int:
     """Return the number of graphs that `build` builds."""
-    return len(_required(config)) + len(ROLES) * len(_optional_graphs(config))
+    return len(_required(config, info)) + len(ROLES) * len(_optional_graphs(config))
 
 
 def build(
@@ -78,7 +78,7 @@ def build(
     builder = _Builder(reference, config, progress)
     if "int8" in config.precisions:
         builder.read_calibration_images()  # here, since the comparison of the other graphs takes minutes
-    kept = [builder.compare(builder.portable(role)) for role in _required(config)]
+    kept = [builder.compare(builder.portable(role)) for role in _required(config, reference.source.info)]
     check(kept)
     skipped = []
     for portable in kept[: len(ROLES)]:
@@ -94,9 +94,9 @@ def build(
     return kept, skipped
 
 
-def _required(config: ExportConfig) -> Sequence[str]:
+def _required(config: ExportConfig, info: ModelInfo) -> Sequence[str]:
     """Return the roles whose portable float32 graph is written."""
-    return (*ROLES, *dict.fromkeys(config.extras))
+    return (*ROLES, *(() if info.prior is None else ROLES_OF_PRIOR), *dict.fromkeys(config.extras))
 
 
 def _optional_graphs(config: ExportConfig) -> Sequence[tuple[Target, Precision]]:
@@ -240,14 +240,19 @@ class _Builder:
 
     @cached_property
     def _metadata(self) -> dict[str, Any]:
-        info = dataclasses.asdict(self._reference.source.info)
-        return {"cvae.format": 1, **{f"cvae.{key}": value for key, value in info.items() if value is not None}}
+        model = self._reference.source.info
+        info = dataclasses.asdict(model)
+        return {
+            "cvae.format": 1 if model.prior is None else 2,
+            **{f"cvae.{key}": value for key, value in info.items() if value is not None},
+        }
 
     def _plain(self, role: str, opset: int) -> onnx.ModelProto:
         source = self._reference.source
         if role == "sampler":
-            decoder = self._plain("decoder", max(opset, SAMPLER_OPSET))
-            return sampler(decoder, source.info.latent_dim)
+            opset = max(opset, SAMPLER_OPSET)
+            prior = None if source.latents is None else self._plain("prior", opset)
+            return sampler(self._plain("decoder", opset), source.info.latent_dim, prior)
         return convert(FUNCTIONS[role](source), opset)
 
     def _finish(self, role: str, proto: onnx.ModelProto, passes: Pipeline) -> tuple[bytes, tuple[str, ...]]:

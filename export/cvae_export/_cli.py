@@ -130,7 +130,8 @@ class _Output(_Range):
     "--verify",
     "bundle",
     type=click.Path(path_type=Path),
-    help="Instead of exporting, compare this bundle with RUN. Takes no other options than --data and --json.",
+    help="Instead of exporting, compare this bundle with RUN. Takes no other options than --data, --checkpoint and "
+    "--json.",
 )
 @click.option(
     "--target",

@@ -9,7 +9,7 @@ from cvae_runtime import InputError, read_bundle
 from cvae_runtime.bundle import ModelInfo
 from cvae_train import Checkpoint
 
-from ._config import EXTRA_ROLES, ROLES
+from ._config import EXTRA_ROLES, ROLES, ROLES_OF_PRIOR
 from ._graph import Graph
 from ._progress import show_progress
 from ._reference import Reference
@@ -57,7 +57,7 @@ def compare_bundle(
         )
     graphs = contents.manifest.graphs
     for info in graphs:
-        if info.role not in (*ROLES, *EXTRA_ROLES):
+        if info.role not in (*ROLES, *ROLES_OF_PRIOR, *EXTRA_ROLES):
             raise InputError(
                 f"{contents.path / info.file}: expected a role of cvae-export, found {info.role!r}; "
                 f"check its golden vectors with cvae-verify"

@@ -27,6 +27,7 @@ PASSES = (
     "ProductOutput",
 )
 ROLES = ("encoder", "decoder")  # in every bundle
+ROLES_OF_PRIOR = ("prior", "prior_density")  # in every bundle with a learned prior
 EXTRA_ROLES = ("reconstructor", "scorer", "sampler", "decoder_uint8", "encoder_float")  # optional
 
 Range = tuple[float, float]  # the values of pixels 0 and 255

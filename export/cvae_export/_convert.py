@@ -22,7 +22,7 @@ from .passes import run_passes
 
 BATCH = "batch"
 
-_AXES = {"noise": ("samples", BATCH)}  # of inputs whose first axis is not the batch
+_AXES = {("noise", 3): ("samples", BATCH)}  # of inputs whose first axis is not the batch, by name and rank
 
 _COUNTER = re.compile(r"__\d+")
 
@@ -144,7 +144,7 @@ def finish(
 
     Returns:
         The ONNX file, and the names of the passes that changed the graph. First axes of any size are named "batch";
-        the first two axes of noise are "samples" and "batch".
+        the first two axes of a scorer's noise are "samples" and "batch".
 
     Raises:
         ConversionError: an operator is newer than the opset, or onnx's full checker rejects the result.
@@ -157,7 +157,7 @@ def finish(
     model.graph.outputs[:] = [by_name[name] for name in outputs]
     for value in (*model.graph.inputs, *model.graph.outputs):
         if value.shape is not None:
-            names = _AXES.get(str(value.name), (BATCH,))
+            names = _AXES.get((str(value.name), len(value.shape)), (BATCH,))
             open_axes = zip(value.shape, names, strict=False)  # scalars have no axes; fixed sizes stay
             named = [size if isinstance(size, int) else name for size, name in open_axes]
             value.shape = ir.Shape([*named, *value.shape[len(named) :]])

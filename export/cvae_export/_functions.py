@@ -57,12 +57,36 @@ def _reconstructor(source: ExportSource) -> Function:
     return reconstructor
 
 
+def _prior(source: ExportSource) -> Function:
+    """Map noise float32 (N, L), draws of N(0, I), to z float32 (N, L), draws of the learned prior."""
+    latents = source.latents
+    assert latents is not None
+
+    @tf.function(autograph=False, input_signature=[_latents(source, "noise")])
+    def prior(noise: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"z": latents(noise)}
+
+    return prior
+
+
+def _prior_density(source: ExportSource) -> Function:
+    """Map z float32 (N, L) to log_prob float32 (N,), log p(z) of the learned prior in nats."""
+    log_prior = source.log_prior
+    assert log_prior is not None
+
+    @tf.function(autograph=False, input_signature=[_latents(source)])
+    def prior_density(z: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"log_prob": log_prior(z)}
+
+    return prior_density
+
+
 def _images(source: ExportSource, dtype: tf.DType) -> tf.TensorSpec:
     return tf.TensorSpec([None, *source.info.image_shape], dtype, name="images")
 
 
-def _latents(source: ExportSource) -> tf.TensorSpec:
-    return tf.TensorSpec([None, source.info.latent_dim], tf.float32, name="z")
+def _latents(source: ExportSource, name: str = "z") -> tf.TensorSpec:
+    return tf.TensorSpec([None, source.info.latent_dim], tf.float32, name=name)
 
 
 FUNCTIONS: Mapping[str, Callable[[ExportSource], Function]] = {
@@ -70,6 +94,8 @@ FUNCTIONS: Mapping[str, Callable[[ExportSource], Function]] = {
     "decoder": _decoder,
     "reconstructor": _reconstructor,
     "scorer": scorer,
+    "prior": _prior,
+    "prior_density": _prior_density,
     "decoder_uint8": _decoder_uint8,
     # For runtimes without uint8 inputs: takes float pixels in [0, 1].
     "encoder_float": lambda source: _encoder(source, tf.float32, source.preprocess_float),
@@ -83,5 +109,7 @@ def outputs_of(role: str, source: ExportSource) -> tuple[str, ...]:
         "encoder_float": ("mean", "logvar"),
         "decoder_uint8": ("images",),
         "scorer": ("elbo", "log_likelihood"),
+        "prior": ("z",),
+        "prior_density": ("log_prob",),
     }
     return outputs.get(role, source.info.decoder_outputs)

@@ -14,7 +14,14 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from cvae_runtime import Posterior, posterior_noise, prior_latents
-from cvae_runtime.elbo import EVALUATION_SEED, gaussian_kl, log_likelihood, reparameterize, targets_of
+from cvae_runtime.elbo import (
+    EVALUATION_SEED,
+    gaussian_kl,
+    gaussian_log_density,
+    log_likelihood,
+    reparameterize,
+    targets_of,
+)
 
 from ._functions import FUNCTIONS, Function
 from ._scorer import model_scores
@@ -81,7 +88,7 @@ class Reference:
         self.noise = posterior_noise(EVALUATION_SEED, 0, len(self.images), source.info.latent_dim)
         count = 0 if test is None else len(test)
         codes = reparameterize(self._codes["mean"][:count], self._codes["logvar"][:count], self.noise[:count])
-        self.z = np.concatenate([codes, prior_latents(0, 0, len(grey), source.info.latent_dim)])
+        self.z = np.concatenate([codes, self._to_latents(prior_latents(0, 0, len(grey), source.info.latent_dim))])
 
     @cached_property
     def elbos(self) -> NDArray[np.float64] | None:
@@ -98,6 +105,8 @@ class Reference:
             "sampler": self._sampler,
             "decoder_uint8": self._decoder_uint8,
             "encoder_float": self._encoder_float,
+            "prior": self._prior,
+            "prior_density": self._prior_density,
         }[role]()
 
     def golden_inputs(self, role: str) -> Arrays:
@@ -114,6 +123,8 @@ class Reference:
                 return {"images": self.images[:3], "noise": _draws(3, _SCORER_DRAWS, latent_dim)}
             case "sampler":
                 return _sampler_inputs(0, 4)
+            case "prior":
+                return {"noise": prior_latents(0, 0, 4, latent_dim)}
         return {"z": prior_latents(0, 0, 4, latent_dim)}
 
     def _encoder(self) -> Expected:
@@ -145,7 +156,12 @@ class Reference:
         noise = _draws(len(images), _SCORER_DRAWS, self.source.info.latent_dim)
         posterior = Posterior(self._codes["mean"], self._codes["logvar"])
         outputs, rounding = model_scores(
-            self.source.info, images, posterior, lambda z: self._run("decoder", {"z": z}), _SCORER_DRAWS
+            self.source.info,
+            images,
+            posterior,
+            lambda z: self._run("decoder", {"z": z}),
+            _SCORER_DRAWS,
+            None if self.source.log_prior is None else self._log_prior,
         )
 
         def elbos(found: Arrays) -> NDArray[np.float64]:
@@ -161,9 +177,37 @@ class Reference:
             rounding,
         )
 
+    def _prior(self) -> Expected:
+        noise = prior_latents(_SAMPLER_SEED, _SAMPLER_FIRST, len(self.images), self.source.info.latent_dim)
+        outputs = {"z": self._to_latents(noise)}
+        return Expected(len(noise), lambda start, stop: {"noise": noise[start:stop]}, outputs, None)
+
+    def _prior_density(self) -> Expected:
+        z = self.z
+
+        def elbos(found: Arrays) -> NDArray[np.float64]:
+            assert self.elbos is not None
+            change: NDArray[np.float64] = found["log_prob"].astype(np.float64) - self._log_prior(z)
+            return self.elbos + change[: len(self.elbos)]
+
+        outputs = {"log_prob": self._log_prior(z)}
+        return Expected(
+            len(z),
+            lambda start, stop: {"z": z[start:stop]},
+            outputs,
+            None if self.source.test_images is None else elbos,
+        )
+
+    def _to_latents(self, noise: NDArray[np.float32]) -> NDArray[np.float32]:
+        return noise if self.source.latents is None else self._run("prior", {"noise": noise})["z"]
+
+    def _log_prior(self, z: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._run("prior_density", {"z": z})["log_prob"]
+
     def _sampler(self) -> Expected:
         count = len(self.images)
-        z = prior_latents(_SAMPLER_SEED, _SAMPLER_FIRST, count, self.source.info.latent_dim) * _TEMPERATURE
+        noise = prior_latents(_SAMPLER_SEED, _SAMPLER_FIRST, count, self.source.info.latent_dim) * _TEMPERATURE
+        z = self._to_latents(noise)
         outputs = self._run("decoder", {"z": z})
         return Expected(count, _sampler_inputs, outputs, None)
 
@@ -195,7 +239,11 @@ class Reference:
         test = slice(len(test_images))
         targets = targets_of(test_images, info.preprocessing.binarize_at)
         log_p_x = log_likelihood(targets, {name: array[test] for name, array in decoded.items()}, info.likelihood)
-        return log_p_x - gaussian_kl(codes["mean"][test], codes["logvar"][test])
+        mean, logvar = codes["mean"][test], codes["logvar"][test]
+        if self.source.log_prior is None:
+            return log_p_x - gaussian_kl(mean, logvar)
+        z = reparameterize(mean, logvar, self.noise[test])
+        return log_p_x + self._log_prior(z) - gaussian_log_density(z, mean, logvar)
 
 
 def run_tensorflow(function: Function) -> Run:

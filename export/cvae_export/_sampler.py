@@ -23,12 +23,13 @@ _KEY_PARITY = 0x1BD11BDA
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))  # of even and odd groups of four rounds
 
 
-def sampler(decoder: onnx.ModelProto, latent_dim: int) -> onnx.ModelProto:
+def sampler(decoder: onnx.ModelProto, latent_dim: int, prior: onnx.ModelProto | None = None) -> onnx.ModelProto:
     """Return a decoder that draws its own latents.
 
     Args:
         decoder: takes z float32 (N, L); its opset is at least `SAMPLER_OPSET`.
         latent_dim: L.
+        prior: maps noise to z float32 (N, L), if the prior is learned.
 
     Returns:
         A graph with the inputs of `latents_graph` and the outputs of the decoder.
@@ -36,7 +37,12 @@ def sampler(decoder: onnx.ModelProto, latent_dim: int) -> onnx.ModelProto:
     opset = next(entry.version for entry in decoder.opset_import if entry.domain == "")
     latents = latents_graph(latent_dim, opset)
     latents.ir_version = decoder.ir_version
-    return onnx.compose.merge_models(latents, decoder, io_map=[("z", decoder.graph.input[0].name)])
+    if prior is not None:
+        prior = onnx.compose.add_prefix(prior, "prior/")
+        latents = onnx.compose.merge_models(latents, prior, io_map=[("z", prior.graph.input[0].name)])
+    return onnx.compose.merge_models(
+        latents, decoder, io_map=[(latents.graph.output[0].name, decoder.graph.input[0].name)]
+    )
 
 
 def latents_graph(latent_dim: int, opset: int = SAMPLER_OPSET) -> onnx.ModelProto:

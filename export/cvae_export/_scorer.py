@@ -4,6 +4,7 @@ Likelihoods and KL are computed in float64 from the encoder's and decoder's floa
 pixels and the tails of narrow pixel distributions. The scores are returned in float32.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,7 +25,8 @@ _LAST_PLACES = 2.0**-23  # two units in the last place of a float32 just below 1
 def scorer(source: ExportSource) -> Any:
     """Return a function of images uint8 (N, H, W, C) and noise float32 (K, N, L) to scores float32 (N,), in nats.
 
-    ``elbo`` is the mean over the K draws; ``log_likelihood`` is the importance-weighted bound over them.
+    ``elbo`` is the mean over the K draws; ``log_likelihood`` is the importance-weighted bound over them. With a learned
+    prior, the KL of the ELBO is log q(z|x) - log p(z) of the draws, otherwise it is in closed form.
     """
     info = source.info
     images = tf.TensorSpec([None, *info.image_shape], tf.uint8, name="images")
@@ -42,9 +44,19 @@ def scorer(source: ExportSource) -> Any:
         }
         x = tf.cast(preprocess(images, info.preprocessing.binarize_at), tf.float64)
         log_p_x = tf.reduce_sum(_log_likelihood(x, parameters, info.likelihood), axis=[2, 3, 4])
+        log_prior = None
+        if source.log_prior is not None:
+            log_prior = tf.reshape(source.log_prior(tf.reshape(z, [-1, info.latent_dim])), tf.shape(noise)[:2])
+            log_prior = tf.cast(log_prior, tf.float64) + 0.5 * info.latent_dim * math.log(2.0 * math.pi)
         z, mean, logvar = (tf.cast(tensor, tf.float64) for tensor in (z, mean, logvar))
-        log_prior_over_q = 0.5 * tf.reduce_sum(logvar + (z - mean) ** 2 * tf.exp(-logvar) - z**2, axis=2)
-        kl = 0.5 * tf.reduce_sum(tf.exp(logvar) + mean**2 - 1.0 - logvar, axis=1)
+        # Both densities are without the factor (2 pi)^(-L/2).
+        log_q = -0.5 * tf.reduce_sum(logvar + (z - mean) ** 2 * tf.exp(-logvar), axis=2)
+        if log_prior is None:
+            log_prior_over_q = -0.5 * tf.reduce_sum(z**2, axis=2) - log_q
+            kl = 0.5 * tf.reduce_sum(tf.exp(logvar) + mean**2 - 1.0 - logvar, axis=1)
+        else:
+            log_prior_over_q = log_prior - log_q
+            kl = -tf.reduce_mean(log_prior_over_q, axis=0)
         scores = {
             "elbo": tf.reduce_mean(log_p_x, axis=0) - kl,
             "log_likelihood": _log_mean_exp(log_p_x + log_prior_over_q),
@@ -100,6 +112,7 @@ def model_scores(
     posterior: Posterior,
     decode: Callable[[NDArray[np.float32]], Mapping[str, NDArray[np.float32]]],
     samples: int,
+    log_prior: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None,
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
     """Return the expected scores by `score_images`, whose arguments these are, and their rounding errors.
 
@@ -123,6 +136,7 @@ def model_scores(
             preprocessing=info.preprocessing,
             samples=samples,
             seed=EVALUATION_SEED,
+            log_prior=log_prior,
         )
         return {"elbo": found.elbo, "log_likelihood": found.iw_bound}
 

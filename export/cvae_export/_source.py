@@ -28,6 +28,8 @@ class ExportSource:
         test_images: uint8 (N, H, W, C); None: no ELBO is measured.
         calibration_images: returns uint8 training images, to measure activation ranges; None without images.
         training: keyword arguments of the manifest's `Training`, without the ELBO; None for external models.
+        latents: maps noise float32 (N, L) to latents of a learned prior, float32 (N, L); None for N(0, I).
+        log_prior: maps latents float32 (N, L) to log p(z) of a learned prior, float32 (N,); None for N(0, I).
     """
 
     info: ModelInfo
@@ -38,6 +40,8 @@ class ExportSource:
     test_images: NDArray[np.uint8] | None
     calibration_images: Callable[[], NDArray[np.uint8]] | None
     training: Mapping[str, Any] | None
+    latents: Callable[[tf.Tensor], tf.Tensor] | None = None
+    log_prior: Callable[[tf.Tensor], tf.Tensor] | None = None
 
 
 def source_of_run(
@@ -55,15 +59,17 @@ def source_of_run(
     _, source = folder.read_config()
     test_images = folder.load_test(data, quiet=quiet)
     config, binarize_at = result.config, result.config.binarize_at
+    prior = result.model.prior
     return ExportSource(
         info=ModelInfo(
             image_shape=config.model.image_shape,
             latent_dim=config.model.latent_dim,
-            filters=config.model.filters,
+            filters=config.model.convolutions,
             likelihood=config.model.likelihood,
             preprocessing=Preprocessing(scale=255, binarize_at=binarize_at),
             rng=RNG_NAME,
             architecture=None if config.model.architecture == "notebook" else config.model.architecture,
+            prior=None if prior is None else "learned",
         ),
         preprocess=lambda images: preprocess(images, binarize_at),
         # A float between two pixel values is rounded to the nearer one.
@@ -79,4 +85,6 @@ def source_of_run(
             "epoch": result.epoch,
             "checkpoint": checkpoint or ("best" if course.has_best(result.history) else "last"),
         },
+        latents=prior,
+        log_prior=None if prior is None else lambda z: prior.inverse(z)[1],
     )

@@ -48,7 +48,7 @@ class Scores:
     Attributes:
         elbo: reconstruction - kl, a lower bound on log p(x).
         reconstruction: log p(x|z), averaged over the draws.
-        kl: KL(q(z|x) || N(0, I)), in closed form.
+        kl: KL(q(z|x) || N(0, I)), in closed form. With a learned prior, log q(z|x) - log p(z), averaged over the draws.
         iw_bound: the importance-weighted bound on log p(x) over k draws (Burda, Grosse and Salakhutdinov,
             "Importance weighted autoencoders", 2016). Its expectation grows with k towards log p(x), so bounds of
             different k differ. For k = 1 it is an estimate of the ELBO in which the KL term is not in closed form.
@@ -97,6 +97,7 @@ def score_images(
     samples: int = 1,
     seed: int = 0,
     first: int = 0,
+    log_prior: Callable[[NDArray[np.float32]], NDArray[Any]] | None = None,
 ) -> Scores:
     """Compute `Scores` of images with any decoder. The caller has checked the arguments.
 
@@ -109,6 +110,7 @@ def score_images(
         samples: k, the number of draws per image.
         seed: unsigned 64-bit seed of the draws.
         first: index of ``images[0]`` in the whole set. The seed and an image's index determine its draws.
+        log_prior: function from latents, float32 (M, L), to log p(z), (M,), of a learned prior. Default: N(0, I).
 
     Returns:
         `Scores` of the N images.
@@ -126,7 +128,7 @@ def score_images(
         >>> bool(np.allclose(scores.elbo, model.score(images).elbo))
         True
     """
-    reconstruction, bound = np.empty(len(images)), np.empty(len(images))
+    reconstruction, bound, kl = (np.empty(len(images)) for _ in range(3))
     zero = np.zeros(posterior.mean.shape[1], np.float32)
     block = max(1, _DECODED_AT_A_TIME // samples)
     for start in range(0, len(images), block):
@@ -141,9 +143,12 @@ def score_images(
             rows = np.arange(row, min(row + _DECODED_AT_A_TIME, len(z)))
             of_draws[rows] = log_likelihood(targets[rows // samples], decode(z[rows]), likelihood)
         log_p = of_draws.reshape(-1, samples)
-        log_prior_over_q = gaussian_log_density(z, zero, zero) - gaussian_log_density(z, mean, logvar)
-        log_weights = log_p + log_prior_over_q.reshape(-1, samples)
+        log_p_z = gaussian_log_density(z, zero, zero) if log_prior is None else log_prior(z).astype(np.float64)
+        log_prior_over_q = (log_p_z - gaussian_log_density(z, mean, logvar)).reshape(-1, samples)
+        log_weights = log_p + log_prior_over_q
+        kl[part] = -log_prior_over_q.mean(axis=1)
         reconstruction[part] = log_p.mean(axis=1)
         bound[part] = np.logaddexp.reduce(log_weights, axis=1) - math.log(samples)
-    kl = gaussian_kl(posterior.mean, posterior.logvar)
+    if log_prior is None:
+        kl = gaussian_kl(posterior.mean, posterior.logvar)
     return Scores(reconstruction - kl, reconstruction, kl, bound, posterior, samples)

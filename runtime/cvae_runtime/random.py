@@ -7,6 +7,6 @@ Examples:
     ((4, 2), 'threefry2x32-20/box-muller')
 """
 
-from ._math import RNG_NAME, check_seed, posterior_noise, prior_latents
+from ._math import RNG_NAME, check_seed, derived_key, posterior_noise, prior_latents, threefry2x32
 
-__all__ = ["RNG_NAME", "check_seed", "posterior_noise", "prior_latents"]
+__all__ = ["RNG_NAME", "check_seed", "derived_key", "posterior_noise", "prior_latents", "threefry2x32"]

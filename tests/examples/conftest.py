@@ -1,11 +1,15 @@
 import asyncio
+import dataclasses
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
+import onnx
 import pytest
 from PIL import Image
 
@@ -27,6 +31,40 @@ def bundle():
 def model():
     with cvae.load() as model:
         yield model
+
+
+@pytest.fixture(scope="session")
+def prior_bundle(tiny_config, tiny_data, tiny_archive, tmp_path_factory):
+    """A bundle of format 2, with a learned prior."""
+    import cvae_export
+    import cvae_train
+
+    folder = tmp_path_factory.mktemp("prior")
+    model = dataclasses.replace(tiny_config.model, prior="learned")
+    data = cvae_train.Dataset(tiny_data.train, tiny_data.test, str(tiny_archive))
+    cvae_train.train(data, dataclasses.replace(tiny_config, model=model, epochs=1), folder / "run", quiet=True)
+    extras = ("reconstructor", "scorer", "sampler", "decoder_uint8", "encoder_float")
+    config = cvae_export.ExportConfig(targets=("portable",), extras=extras)
+    return cvae_export.export(folder / "run", folder / "bundle", config, quiet=True).path
+
+
+@pytest.fixture(scope="module")
+def prior_model(prior_bundle):
+    with cvae.load(prior_bundle, provider="cpu") as model:
+        yield model
+
+
+@pytest.fixture
+def later_bundle(bundle, tmp_path):
+    """The packaged bundle with a format that no version knows yet, in its manifest and its graphs."""
+    later = shutil.copytree(bundle, tmp_path / "later")
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    (later / "manifest.json").write_text(json.dumps(manifest | {"format": 3}))
+    for file in later.glob("*.onnx"):
+        graph = onnx.load(file)
+        onnx.helper.set_model_props(graph, {**{p.key: p.value for p in graph.metadata_props}, "cvae.format": "3"})
+        onnx.save(graph, file)
+    return later
 
 
 @pytest.fixture(scope="session")

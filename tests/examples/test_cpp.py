@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "examples" / "cpp"
 MNIST = cvae.packaged_bundle()
 COLOUR = ROOT / "tests" / "golden" / "colour"
+MIXTURE = ROOT / "tests" / "golden" / "mixture"
 BUNDLES = {50: MNIST, 3: COLOUR}  # by the length of a latent
 KNOWN = json.loads((ROOT / "tests" / "golden" / "rng.json").read_text())["prior"]
 WHOLE = "expected a whole number from"
@@ -82,6 +83,7 @@ def assert_levels(found, expected):
         (MNIST, 7, 40, 5, "samples.pgm"),
         (MNIST, 0, 0, 300, "samples.pgm"),
         (COLOUR, 2**64 - 1, 2**40, 16, "samples.ppm"),
+        (MIXTURE, 7, 0, 2, "samples.ppm"),
     ],
 )
 def test_samples_match_python(sample, tmp_path, bundle, seed, first, count, name):
@@ -93,6 +95,14 @@ def test_samples_match_python(sample, tmp_path, bundle, seed, first, count, name
     assert_latents(floats(tmp_path / "z.bin", z.shape), z)
     np.testing.assert_allclose(floats(tmp_path / "probs.bin", images.shape), images, rtol=0, atol=1e-5)
     assert_levels(pixels(tmp_path / name, images.shape[3]), cvae.image_grid(cvae.to_uint8(images)))
+
+
+def test_samples_of_a_learned_prior_match_python(sample, tmp_path, prior_bundle, prior_model):
+    assert sample(prior_bundle, "--seed", 7, "-n", 300, "--latents", "z.bin", "--raw", "probs.bin") == (0, "")
+    z, images = prior_model.latents(300, seed=7), prior_model.generate(300, seed=7)
+    np.testing.assert_allclose(floats(tmp_path / "z.bin", z.shape), z, rtol=0, atol=1e-5 * np.abs(z).max())
+    np.testing.assert_allclose(floats(tmp_path / "probs.bin", images.shape), images, rtol=0, atol=1e-5 * images.max())
+    assert np.abs(z - cvae.prior_latents(7, 0, 300, 3)).max() > 0.1
 
 
 @pytest.mark.parametrize(
@@ -200,8 +210,21 @@ def test_invalid_bundles(sample, tmp_path):
         "cvae-sample: b/decoder.onnx: expected a graph that ONNX Runtime opens; export it again. It says: "
     )
     shutil.copy(MNIST / "encoder.onnx", decoder)
-    found = 'expected cvae.role "decoder", found "encoder"; this program reads bundles of format 1'
+    found = 'expected cvae.role "decoder", found "encoder"; export the bundle again'
     assert sample("b") == (5, f"cvae-sample: b/decoder.onnx: {found}\n")
+
+
+def test_missing_prior(sample, tmp_path, prior_bundle):
+    without = shutil.copytree(prior_bundle, tmp_path / "b")
+    (without / "prior.onnx").unlink()
+    missing = "cvae-sample: b: expected a bundle, a folder with prior.onnx; cvae-export makes one\n"
+    assert sample("b") == (5, missing)
+
+
+def test_later_format(sample, later_bundle):
+    message = "use the version of cvae-toolkit that wrote it, or export the bundle again"
+    said = f"later/decoder.onnx: expected format 1 or 2, found 3; {message}"
+    assert sample(later_bundle.name) == (5, f"cvae-sample: {said}\n")
 
 
 @pytest.fixture
@@ -216,6 +239,26 @@ def test_self_test_passes_in_ctest(built):
     tested = run("ctest", "--test-dir", built, "--output-on-failure")
     assert tested.returncode == 0, tested.stdout
     assert "100% tests passed, 0 tests failed out of 1" in tested.stdout
+
+
+def test_self_test_checks_all_graphs(self_test, prior_bundle):
+    tested = self_test(prior_bundle)
+    assert (tested.returncode, tested.stderr, tested.stdout.count("WRONG")) == (0, "", 0)
+    lines = [line.split(":")[0].removeprefix("ok    ") for line in tested.stdout.splitlines() if ".onnx" in line]
+    assert lines == [
+        "encoder.onnx, logvar",
+        "encoder.onnx, mean",
+        "decoder.onnx, probs",
+        "prior.onnx, z",
+        "prior_density.onnx, log_prob",
+        "reconstructor.onnx, probs",
+        "scorer.onnx, elbo",
+        "scorer.onnx, log_likelihood",
+        "sampler.onnx, probs",
+        "decoder_uint8.onnx, images",
+        "encoder_float.onnx, logvar",
+        "encoder_float.onnx, mean",
+    ]
 
 
 def test_self_test_finds_differences(self_test, tmp_path):

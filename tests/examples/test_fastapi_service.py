@@ -43,6 +43,24 @@ def test_scores_match_the_runtime(post, model):
         np.testing.assert_allclose(values, getattr(expected, name), rtol=1e-6)
 
 
+def test_learned_prior_matches_the_runtime(get, post, prior_bundle, prior_model):
+    expected = prior_model.generate(5, seed=7, first=2, temperature=0.5)
+    found = array_of(get("/sample?count=5&seed=7&first=2&temperature=0.5&format=json", bundle=str(prior_bundle)))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    plain = prior_model.decode(cvae.prior_latents(7, 2, 5, 3) * np.float32(0.5))
+    assert np.abs(found - plain).max() > 1e-3
+    images = digits(prior_model, 3)
+    answer = post("/score?samples=20&seed=8", *map(png, images), bundle=str(prior_bundle)).json()
+    scores = prior_model.score(images, samples=20, seed=8)
+    for name, values in answer.items():
+        np.testing.assert_allclose(values, getattr(scores, name), rtol=1e-6)
+
+
+def test_later_format_is_refused(service, later_bundle):
+    with pytest.raises(cvae.BundleError, match="expected format 1 or 2, found 3"):
+        service.create_app(service.Settings(bundle=str(later_bundle)))
+
+
 def test_pictures_are_changed_only_on_request(post, model):
     digit = digits(model, 1)[0]
     colour = np.stack([255 - digit.repeat(2, 0).repeat(2, 1)] * 3, axis=-1)

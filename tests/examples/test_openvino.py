@@ -48,6 +48,17 @@ def test_samples_and_scores_match_the_runtime(ours, golden, model):
     np.testing.assert_allclose(ours.score(pixels, seed=3), model.score(pixels, seed=3).elbo, rtol=1e-5)
 
 
+def test_learned_prior_matches_the_runtime(program, prior_bundle, prior_model):
+    ours = program.Model(prior_bundle)
+    samples = ours.generate(20, seed=7)
+    expected = prior_model.generate(20, seed=7)
+    np.testing.assert_allclose(samples, expected, rtol=0, atol=1e-5 * expected.max())
+    plain = prior_model.decode(cvae.prior_latents(7, 0, 20, 3))
+    assert np.abs(samples - plain).max() > 1e-3
+    pixels = cvae.to_uint8(samples)
+    np.testing.assert_allclose(ours.score(pixels, seed=3), prior_model.score(pixels, seed=3).elbo, rtol=1e-5)
+
+
 def test_random_numbers(program):
     known = json.loads((ROOT / "tests/golden/rng.json").read_text())
     for case in known["prior"]:
@@ -72,6 +83,13 @@ def test_command_writes_a_picture_and_prints_scores(run_example, tmp_path, bundl
     np.testing.assert_allclose([float(elbo) for _, elbo in elbos], model.score(levels[0]).elbo, atol=2e-3)
 
 
+def test_later_format(run_example, later_bundle):
+    result = run_example(PROGRAM, later_bundle.name, "digits.png")
+    advice = "use the version of cvae-toolkit that wrote it, or export the bundle again"
+    said = f"later/manifest.json: expected format 1 or 2, found 3; {advice}\n"
+    assert (result.returncode, result.stderr) == (1, said)
+
+
 def test_invalid_arguments(run_example, tmp_path, bundle):
     result = run_example(PROGRAM, "nowhere", "digits.png")
     assert (result.returncode, result.stderr) == (
@@ -89,7 +107,7 @@ def test_invalid_arguments(run_example, tmp_path, bundle):
     (other / "manifest.json").write_text(manifest.replace('"bernoulli"', '"discretized-logistic"'))
     result = run_example(PROGRAM, "other", "digits.png")
     expected = (
-        "expected the likelihood bernoulli, found discretized-logistic; docs/formats.md has the formula of the other"
+        "expected the likelihood bernoulli, found discretized-logistic; docs/formats.md has the formulas of the others"
     )
     assert (result.returncode, result.stderr) == (1, f"other: {expected}\n")
     assert not (tmp_path / "digits.png").exists()

@@ -1,9 +1,9 @@
 import ast
+import json
 
 import numpy as np
 import onnx
 import onnxruntime
-import pytest
 from PIL import Image
 
 import cvae_runtime as cvae
@@ -51,7 +51,20 @@ def test_picture_matches_the_runtime(run_example, tmp_path, bundle, model):
     assert samples.std() > 50
 
 
+def test_learned_prior(run_example, tmp_path, prior_bundle, prior_model):
+    result = run_example(PROGRAM, prior_bundle, "digits.pgm")
+    assert (result.returncode, result.stderr) == (0, "")
+    session = onnxruntime.InferenceSession(prior_bundle / "prior.onnx", providers=["CPUExecutionProvider"])
+    (z,) = session.run(["z"], {"noise": latents(3)})
+    samples, again = rows_of(tmp_path / "digits.pgm")
+    assert levels_apart(samples, cvae.to_uint8(prior_model.decode(z))) <= 1
+    assert levels_apart(again, cvae.to_uint8(prior_model.reconstruct(samples))) <= 1
+    assert levels_apart(samples, cvae.to_uint8(prior_model.decode(latents(3)))) > 1
+
+
 def test_colour_model(run_example, tmp_path):
+    manifest = {"format": 1, "model": {"image_shape": [4, 6, 3], "latent_dim": 3}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     for name, text in (("encoder", ENCODER), ("decoder", DECODER)):
         onnx.save(onnx.parser.parse_model(text), tmp_path / f"{name}.onnx")
     result = run_example(PROGRAM, tmp_path, "colours.ppm")
@@ -63,18 +76,14 @@ def test_colour_model(run_example, tmp_path):
     assert levels_apart(again, np.broadcast_to(expected[:, None, None], (8, 4, 6, 3))) <= 1
 
 
-@pytest.mark.parametrize("present", ["", "encoder.onnx"])
-def test_invalid_bundle(run_example, tmp_path, bundle, present):
-    folder = tmp_path / "here"
-    if present:
-        folder.mkdir()
-        (folder / present).write_bytes((bundle / present).read_bytes())
-    missing = "here/decoder.onnx" if present else "here/encoder.onnx and no here/decoder.onnx"
-    result = run_example(PROGRAM, "here", "digits.pgm")
-    assert result.returncode == 2
-    assert result.stderr.splitlines()[-1] == (
-        f"digits.py: error: expected a bundle, a folder that cvae-export made; there is no {missing}"
-    )
+def test_invalid_bundles(run_example, tmp_path, later_bundle):
+    advice = "use the version of cvae-toolkit that wrote it, or export the bundle again"
+    for folder, said in (
+        ("nowhere", "nowhere: expected a bundle, a folder with manifest.json; cvae-export makes one"),
+        (later_bundle.name, f"later/manifest.json: expected format 1 or 2, found 3; {advice}"),
+    ):
+        result = run_example(PROGRAM, folder, "digits.pgm")
+        assert (result.returncode, result.stderr.splitlines()[-1]) == (2, f"digits.py: error: {said}")
     assert not (tmp_path / "digits.pgm").exists()
 
 
@@ -82,6 +91,6 @@ def test_requirements():
     tree = ast.parse((EXAMPLES / PROGRAM).read_text())
     modules = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
     modules += [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    assert sorted(modules) == ["argparse", "numpy", "onnxruntime", "os", "pathlib"]
+    assert sorted(modules) == ["argparse", "json", "numpy", "onnxruntime", "os", "pathlib"]
     lines = (EXAMPLES / "plain_onnxruntime/requirements.txt").read_text().split()
     assert [line.split(">")[0] for line in lines] == ["numpy", onnxruntime.__name__]

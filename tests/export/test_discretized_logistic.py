@@ -90,7 +90,7 @@ def test_every_part_has_the_same_elbo(exported, trained, rgb_data):
         scores = model.score(rgb_data.test)
         tighter = model.score(rgb_data.test, samples=20).iw_bound.mean()
     elbo = scores.elbo.mean()
-    evaluation = evaluate(trained.model, rgb_data.test, None, samples=20)
+    evaluation = evaluate(trained.model, rgb_data.test, "none", samples=20)
     assert elbo == pytest.approx(trained.history[-1].elbo, rel=1e-5)
     assert elbo == pytest.approx(exported.manifest.training.test_elbo, rel=1e-6)
     assert elbo == pytest.approx(evaluation.elbo, rel=1e-6)

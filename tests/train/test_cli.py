@@ -226,6 +226,52 @@ def test_what_was_said_of_pictures_in_colour_is_not_replaced(cvae_train, rgb_arc
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(("options", "filters"), [((), (200, 200)), (("--filters", "20,10,5"), (20, 10, 5))])
+def test_a_dense_network_of_dynamic_pixels(cvae_train, tiny_archive, tiny_data, tmp_path, options, filters):
+    run = tmp_path / "run"
+    recipe = ("--preset", "notebook", "--epochs", 1, "--architecture", "dense", "--binarize", "dynamic", *options)
+    code, err = cvae_train(tiny_archive, "--run", run, *recipe)
+    assert code == 0
+    assert err.splitlines()[0] == (
+        f"{tiny_archive}: images of 8x8 pixels, grey: 40 for training, 13 for testing; "
+        f"{tiny_data.train.mean() / 255:.1%} white on average, drawn anew in each epoch"
+    )
+    config = RunFolder(run).read_config()[0]
+    assert (config.model.architecture, config.model.filters, config.binarize) == ("dense", filters, "dynamic")
+    weights = (run / "weights.npz").read_bytes()
+    assert cvae_train(tiny_archive, "--run", run, *recipe, "--resume", "-q") == (0, "")
+    assert (run / "weights.npz").read_bytes() == weights
+
+
+NO_GREY = (
+    "expected grey levels for --binarize dynamic, found only black and white; pass --binarize static, or train on grey "
+    "images, such as those of cvae-train keras:mnist"
+)
+GREY_FOUND = (
+    "expected black and white pixels for --binarize fixed, found grey levels; pass --binarize static, which thresholds "
+    "them, or --binarize dynamic, which draws them"
+)
+
+
+@pytest.mark.parametrize(("binarize", "white", "message"), [("dynamic", 255, NO_GREY), ("fixed", 200, GREY_FOUND)])
+@pytest.mark.parametrize("recipe", [SMALL, TINY], ids=["preset", "derived"])
+def test_pixels_of_another_kind(cvae_train, tiny_data, tmp_path, binarize, white, message, recipe):
+    path, run = tmp_path / "set.npz", tmp_path / "run"
+    images = np.where(tiny_data.train > 0, white, 0).astype(np.uint8)
+    np.savez(path, x_train=images, x_test=images[:5])
+    assert cvae_train(path, "--run", run, *recipe, "--binarize", binarize, "-q") == (1, f"Error: {path}: {message}\n")
+    assert not run.exists()
+
+
+def test_an_unknown_set_of_keras(cvae_train, tmp_path):
+    code, err = cvae_train("keras:cifar10", "--run", tmp_path / "run")
+    assert code == 1
+    assert err == (
+        "Error: keras:cifar10: expected one of keras:mnist, keras:fashion_mnist; for other data sets, name a file or "
+        "folder\n"
+    )
+
+
 def test_the_best_epoch_and_overfitting_are_printed_at_the_end(cvae_train, tmp_path, misleading_data):
     parts = {"x_train": misleading_data.train, "x_test": misleading_data.test, "x_val": misleading_data.validation}
     np.savez(tmp_path / "set.npz", **parts)

@@ -104,11 +104,13 @@ def test_json(cvae_compare, make_run, tmp_path):
     assert [found["runs"][1][name] for name in ("finished", "iw_bound")] == [False, None]
 
 
-def test_binarized_runs_have_no_bits_per_dimension(cvae_compare, make_run, tmp_path, tiny_config):
-    runs = [make_run(name, [-80.0], config=tiny_config) for name in "ab"]
+@pytest.mark.parametrize("binarize", ["static", "dynamic", "fixed"])
+def test_binarized_runs_have_no_bits_per_dimension(cvae_compare, make_run, tmp_path, tiny_config, binarize):
+    config = dataclasses.replace(tiny_config, binarize=binarize)
+    runs = [make_run(name, [-80.0], config=config) for name in "ab"]
     code, out, _ = cvae_compare(*runs, "-o", tmp_path / "both.png")
     assert (code, "bits/dim" in out) == (0, False)
-    assert out.splitlines()[0] == "13 test images of photos, binarized pixels; nats per image"
+    assert out.splitlines()[0] == f"13 test images of photos, pixels binarized ({binarize}); nats per image"
     assert len(out.splitlines()) == 4  # no setting differs
 
 
@@ -155,6 +157,18 @@ def test_unlike_data_is_refused(cvae_compare, make_run, tmp_path, changes, found
     )
     assert cvae_compare(a, b, "-o", tmp_path / "both.png") == (1, "", message)
     assert not (tmp_path / "both.png").exists()
+
+
+@pytest.mark.parametrize("binarize", ["dynamic", "fixed", "none"])
+def test_another_binarization_is_refused(cvae_compare, make_run, tmp_path, tiny_config, binarize):
+    a = make_run("a", [-90.0], config=tiny_config)
+    b = make_run("b", [-80.0], config=dataclasses.replace(tiny_config, binarize=binarize))
+    images = "13 of 8x8x1 (fingerprint aaaaaaaa...) under bernoulli, binarize"
+    message = (
+        f"Error: {b}: expected a run with the test images of {a}, {images} static, found {images} {binarize}; "
+        f"compare runs on the same data, read with the same options\n"
+    )
+    assert cvae_compare(a, b, "-o", tmp_path / "both.png") == (1, "", message)
 
 
 def test_a_run_without_an_epoch_is_refused(cvae_compare, make_run, tmp_path):

@@ -1,4 +1,3 @@
-import dataclasses
 import json
 import math
 import re
@@ -9,6 +8,7 @@ from hypothesis import strategies as st
 
 from cvae_runtime import InputError
 from cvae_train import PRESETS, ModelConfig, TrainConfig, read_config
+from cvae_train._config import default_filters
 
 
 def test_notebook_preset_is_the_2018_recipe():
@@ -63,7 +63,7 @@ def test_sizes_named_as_nearest_work(size, depth):
         ("epsilon", float("inf"), "epsilon must be a positive number; found inf"),
         ("beta", 10**400, f"beta must be a positive number; found {10**400}"),
         ("free_bits", 10**400, f"free_bits must be a number of at least 0; found {10**400}"),
-        ("binarize", "half", "binarize must be one of ('static', 'none'); found 'half'"),
+        ("binarize", "half", "binarize must be one of ('static', 'dynamic', 'fixed', 'none'); found 'half'"),
         ("seed", -1, "seed must be an unsigned 64-bit number, 0 to 18446744073709551615; found -1"),
     ],
 )
@@ -94,14 +94,31 @@ def test_wrong_models_are_refused(field, value, message):
 
 @pytest.mark.parametrize("likelihood", ["discretized-logistic", "discretized-logistic-mixture"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_pixels_of_256_levels_are_not_binarized(channels, likelihood):
+@pytest.mark.parametrize("binarize", ["static", "dynamic", "fixed"])
+def test_pixels_of_256_levels_are_not_binarized(channels, likelihood, binarize):
     model = ModelConfig(image_shape=(28, 28, channels), likelihood=likelihood)
     with pytest.raises(InputError) as caught:
-        TrainConfig(model=model)
+        TrainConfig(model=model, binarize=binarize)
     assert str(caught.value) == (
-        f"the likelihood {likelihood} expects pixels of 256 levels, found binarize 'static'; set it to 'none'"
+        f"the likelihood {likelihood} expects pixels of 256 levels, found binarize {binarize!r}; set it to 'none'"
     )
     config = TrainConfig(model=model, binarize="none")
+    assert TrainConfig.from_json(config.to_json(), "here") == config
+
+
+@pytest.mark.parametrize(
+    ("architecture", "filters", "convolutions"),
+    [("notebook", (32, 64), (32, 64)), ("residual", (16, 32), (16, 32)), ("dense", (200, 200), ())],
+)
+def test_filters_of_architectures(architecture, filters, convolutions):
+    assert default_filters(architecture, (28, 28, 1)) == filters
+    assert ModelConfig(filters=filters, architecture=architecture).convolutions == convolutions
+
+
+def test_dense_networks_take_any_size():
+    model = ModelConfig((7, 5, 1), 3, (6, 4, 2), architecture="dense")
+    assert (model.padding, model.base_shape) == ((0, 0), (7, 5))
+    config = TrainConfig(model=model, binarize="dynamic")
     assert TrainConfig.from_json(config.to_json(), "here") == config
 
 
@@ -161,9 +178,9 @@ def test_what_is_no_recipe_is_refused(tmp_path, name, text):
         read_config(tmp_path / name)
 
 
-def test_binarize_at_is_the_first_grey_level_of_white():
-    assert TrainConfig().binarize_at == 128
-    assert dataclasses.replace(TrainConfig(), binarize="none").binarize_at is None
+@pytest.mark.parametrize(("binarize", "level"), [("static", 128), ("dynamic", 128), ("fixed", 128), ("none", None)])
+def test_binarize_at_is_the_first_grey_level_of_white(binarize, level):
+    assert TrainConfig(binarize=binarize).binarize_at == level
 
 
 @pytest.mark.parametrize(

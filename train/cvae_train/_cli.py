@@ -18,6 +18,7 @@ from ._config import (
     Objective,
     Optimizer,
     Precision,
+    Prior,
     read_config,
 )
 from ._data import EMBEDDED, DataOptions
@@ -66,7 +67,7 @@ _SECTIONS = {
         "patience",
         "precision",
     ),
-    "Model": ("architecture", "latent_dim", "filters", "likelihood", "binarize"),
+    "Model": ("architecture", "latent_dim", "filters", "prior", "likelihood", "binarize"),
     "Objective": ("objective", "samples", "beta", "kl_warmup_epochs", "free_bits"),
 }
 
@@ -154,13 +155,20 @@ _SECTIONS = {
 @click.option(
     "--architecture",
     type=click.Choice(get_args(Architecture)),
-    help="Network: notebook, the 2018 notebook's; residual, residual blocks for pictures of any size.",
+    help="Network: notebook, the 2018 notebook's; residual, residual blocks for pictures of any size; dense, hidden "
+    "layers without convolutions.",
 )
 @click.option("--latent-dim", type=int, help="Number of latent dimensions.")
 @click.option(
     "--filters",
     callback=_filters,
-    help="Channels of the convolutions, first to last, such as 32,64; for residual, at 1/2, 1/4, ... of the image's side.",
+    help="Channels of the convolutions, first to last, such as 32,64; for residual, at 1/2, 1/4, ... of the "
+    "image's side; for dense, units of the hidden layers.",
+)
+@click.option(
+    "--prior",
+    type=click.Choice(get_args(Prior)),
+    help="Distribution of the latents: normal, N(0, I); learned, a normalizing flow that is trained with the network.",
 )
 @click.option(
     "--likelihood",
@@ -169,7 +177,10 @@ _SECTIONS = {
     "discretized-logistic to resume older runs.  [default for colour images: discretized-logistic-mixture]",
 )
 @click.option(
-    "--binarize", type=click.Choice(get_args(Binarize)), help="static: threshold pixels at 0.5; none: keep grey values."
+    "--binarize",
+    type=click.Choice(get_args(Binarize)),
+    help="static: threshold pixels at 0.5; dynamic: draw each pixel with its grey level as the probability of white, "
+    "anew in each epoch; fixed: DATA is black and white already; none: keep grey values.",
 )
 @click.option("--validation-fraction", type=float, help="Fraction of the training images to hold out for validation.")
 @click.option(

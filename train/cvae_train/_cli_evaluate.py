@@ -26,7 +26,7 @@ from ._tensorflow import import_tensorflow
 )
 @click.option("--images", type=click.IntRange(1), help="Use only the first N test images.  [default: all]", metavar="N")
 @click.option(
-    "--data", type=click.Path(path_type=Path), help="Where the run's images are now.  [default: where they were]"
+    "--data", type=click.Path(), help="Where the run's images are now.  [default: where they were]"
 )
 @click.option(
     "--checkpoint",
@@ -41,7 +41,7 @@ def command(
     run: Path,
     samples: int | None,
     images: int | None,
-    data: Path | None,
+    data: str | None,
     checkpoint: Checkpoint | None,
     overwrite: bool,
     as_json: bool,
@@ -72,12 +72,11 @@ def command(
     from ._panel import draw_panel
 
     result = load_run(run, checkpoint)
-    binarize_at = result.config.binarize_at
     with click.progressbar(length=len(test), label="importance samples", file=sys.stderr, hidden=quiet) as bar:
         evaluation = evaluate(
             result.model,
             test,
-            binarize_at,
+            result.config.binarize,
             samples=samples,
             train=train,
             on_images=lambda done: bar.update(done - bar.pos),
@@ -86,7 +85,7 @@ def command(
     write_json(folder.evaluation, fields)
     write_file(
         folder.evaluation_picture,
-        draw_panel(result.model, test, binarize_at, result.history, result.epoch, evaluation),
+        draw_panel(result.model, test, result.config.binarize_at, result.history, result.epoch, evaluation),
     )
     if not quiet:
         advice = next_steps(evaluation, result.config, result.history, folder.read_minutes()) or ["nothing stands out"]

@@ -127,7 +127,8 @@ class Comparison:
             )
         settings = [["", "setting", *(run.name for run in self.runs)]]
         settings += [["", name, *map(str, values)] for name, values in self.differences.items()]
-        pixels = "8-bit pixels" if levels else "binarized pixels" if first.config.binarize != "none" else "grey pixels"
+        binarize = first.config.binarize
+        pixels = "8-bit pixels" if levels else "grey pixels" if binarize == "none" else f"pixels binarized ({binarize})"
         title = f"{first.data.test_images:,} test images of {first.data.source}, {pixels}; nats per image"
         parts = [[title], _aligned(rows), *([[""], _aligned(settings)] if len(settings) > 1 else [])]
         return "\n".join(line for part in parts for line in part)

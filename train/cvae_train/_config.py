@@ -12,12 +12,13 @@ from cvae_runtime import InputError
 from cvae_runtime.files import parse_json
 from cvae_runtime.random import check_seed
 
-Binarize = Literal["static", "none"]
+Binarize = Literal["static", "dynamic", "fixed", "none"]
 Likelihood = Literal["bernoulli", "discretized-logistic", "discretized-logistic-mixture"]
 Objective = Literal["elbo", "analytic-kl", "stl", "iwae", "dreg"]
 Decay = Literal["constant", "cosine"]
 Precision = Literal["auto", "float32", "bfloat16"]
-Architecture = Literal["notebook", "residual"]
+Architecture = Literal["notebook", "residual", "dense"]
+Prior = Literal["normal", "learned"]
 Augment = Literal["none", "mirror", "mirror-flip", "dihedral"]
 Optimizer = Literal["adam", "muon"]
 
@@ -26,6 +27,7 @@ STRIDE = 2
 COMPONENTS = 4  # mixture components per pixel and channel of "discretized-logistic-mixture"
 LIKELIHOOD_OF_LEVELS: Likelihood = "discretized-logistic-mixture"  # default for 256 levels and for colour
 BINARIZE_AT = 128  # lowest grey level that static binarization turns white: half of the range
+BURDA_UNITS = (200, 200)  # of Burda, Grosse and Salakhutdinov's network with one stochastic layer
 _RESIDUAL_FILTERS = 16  # at half of the image's side; twice as many at each lower resolution
 _LARGEST = sys.float_info.max  # a comparison, because math.isfinite raises on integers too large for a float
 
@@ -39,12 +41,16 @@ class ModelConfig:
             2^len(filters); "residual" pads other sides inside the network.
         latent_dim: L, the number of latent dimensions.
         filters: for "notebook", channels of the encoder's convolutions, first to last; the decoder mirrors them. For
-            "residual", channels at 1/2, 1/4, ... of the image's side; `residual_filters` has the defaults.
+            "residual", channels at 1/2, 1/4, ... of the image's side; for "dense", units of the hidden layers.
+            `default_filters` has the defaults.
         likelihood: p(x|z) with independent pixels and channels. "bernoulli": binary pixels, given as logits.
             "discretized-logistic-mixture": 256 levels, each pixel a mixture of `COMPONENTS` logistic distributions
             (Salimans et al., "PixelCNN++", 2017). "discretized-logistic": 256 levels from a single logistic
             distribution with its location in [0, 1]; used by older runs.
-        architecture: "notebook", or "residual" for pictures; `_model` has a module for each.
+        architecture: "notebook", "residual" for pictures, or "dense", the network of Burda, Grosse and Salakhutdinov
+            (2016); `_model` has a module for each.
+        prior: p(z): "normal" for N(0, I), or "learned" for a normalizing flow that is trained with the network;
+            `_model.flow` describes it.
 
     Examples:
         >>> cvae_train.ModelConfig(image_shape=(32, 32, 1), filters=(16, 32)).base_shape
@@ -56,6 +62,7 @@ class ModelConfig:
     filters: tuple[int, ...] = (32, 64)
     likelihood: Likelihood = "bernoulli"
     architecture: Architecture = "notebook"
+    prior: Prior = "normal"
 
     def __post_init__(self) -> None:
         if self.latent_dim < 1:
@@ -66,6 +73,10 @@ class ModelConfig:
             raise InputError(f"likelihood must be one of {get_args(Likelihood)}; found {self.likelihood!r}")
         if self.architecture not in get_args(Architecture):
             raise InputError(f"architecture must be one of {get_args(Architecture)}; found {self.architecture!r}")
+        if self.prior not in get_args(Prior):
+            raise InputError(f"prior must be one of {get_args(Prior)}; found {self.prior!r}")
+        if self.prior == "learned" and self.latent_dim < 2:
+            raise InputError(f"a learned prior expects a latent_dim of at least 2, found {self.latent_dim}")
         if len(self.image_shape) != 3:
             raise InputError(f"image_shape must be height, width and channels; found {self.image_shape}")
         height, width, channels = self.image_shape
@@ -95,14 +106,19 @@ class ModelConfig:
         return height, width
 
     @property
+    def convolutions(self) -> tuple[int, ...]:
+        """Channels of the convolutions; empty for "dense"."""
+        return () if self.architecture == "dense" else self.filters
+
+    @property
     def padding(self) -> tuple[int, int]:
-        """Rows and columns that images are padded with inside the network; always 0 for "notebook"."""
+        """Rows and columns that images are padded with inside the network; 0 unless "residual"."""
         height, width = (-size % self._unit for size in self.image_shape[:2])
         return height, width
 
     @property
     def _unit(self) -> int:
-        return STRIDE ** len(self.filters)
+        return STRIDE ** len(self.convolutions)
 
     @property
     def encoded_size(self) -> int:
@@ -129,8 +145,10 @@ class ModelConfig:
         return f"{larger}" if smaller is None else f"{smaller} and {larger}"
 
 
-def residual_filters(image_shape: tuple[int, int, int]) -> tuple[int, ...]:
-    """Choose the filters of a residual network: from 32 pixels on, the smallest map has 8 to 15 rows or columns."""
+def default_filters(architecture: Architecture, image_shape: tuple[int, int, int]) -> tuple[int, ...]:
+    """Choose `ModelConfig.filters`; from 32 pixels on, the smallest map of a residual network has 8 to 15 rows."""
+    if architecture != "residual":
+        return ModelConfig.filters if architecture == "notebook" else BURDA_UNITS
     resolutions = max(2, max(image_shape[:2]).bit_length() - 4)
     return tuple(_RESIDUAL_FILTERS << n for n in range(resolutions))
 
@@ -153,7 +171,10 @@ class TrainConfig:
             instead of the weights. 0: no average.
         epsilon: of Adam, and of Muon where it uses Adam; added to the root of the second moment; 1e-8 is TensorFlow 1.x's.
         seed: unsigned 64-bit integer that initial weights, shuffles and noise derive from.
-        binarize: "static" thresholds pixels at 0.5 of the range; "none" keeps grey values.
+        binarize: "static" thresholds pixels at 0.5 of the range. "dynamic" draws each training pixel anew in every epoch,
+            with its grey level as the probability of white; test and validation images are drawn once, from a fixed
+            seed. "fixed" takes images that others have binarized. "none" keeps grey values. The four are different data
+            sets: their ELBOs cannot be compared.
         augment: transform each training image at random, differently in every epoch: "mirror": left to right;
             "mirror-flip": also upside down; "dihedral": also by quarter turns, for square images. Validation and test
             images stay as they are.
@@ -251,11 +272,15 @@ class TrainConfig:
             )
         if self.free_bits and self.objective != "analytic-kl":
             raise InputError(f"free_bits expects the objective analytic-kl, found {self.objective}; leave it out")
+        if self.free_bits and self.model.prior == "learned":
+            raise InputError(
+                "free_bits expects the prior normal, found learned, which has no KL per dimension; leave it out"
+            )
 
     @property
     def binarize_at(self) -> int | None:
         """Lowest grey level, 0 to 255, that becomes 1; None without binarization."""
-        return BINARIZE_AT if self.binarize == "static" else None
+        return None if self.binarize == "none" else BINARIZE_AT
 
     def to_json(self) -> dict[str, Any]:
         """Convert to plain JSON values, as in ``config.json``."""

@@ -58,7 +58,7 @@ def _paint(
     else:
         latents = traversal_latents(model.encode(x[:1])[0].numpy()[0], evaluation.kl_per_dimension)
         title = f"{TRAVERSED} latent dimensions from -{REACH:g} to {REACH:g}"
-        _show(axes[1, 0], model.sample(latents).numpy(), STEPS, title)
+        _show(axes[1, 0], model.decode(latents, apply_sigmoid=True).numpy(), STEPS, title)
     _draw_kl(axes[1, 1], evaluation)
     axes[1, 2].axis("off")
     text = "\n".join([*evaluation.comparison(), "", evaluation.table()]).lstrip()

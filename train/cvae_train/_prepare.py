@@ -8,7 +8,7 @@ from typing import Any
 
 from cvae_runtime import InputError
 
-from ._config import LIKELIHOOD_OF_LEVELS, TrainConfig, residual_filters
+from ._config import LIKELIHOOD_OF_LEVELS, TrainConfig, default_filters
 from ._data import (
     AS_THEY_ARE,
     EMBEDDED,
@@ -191,8 +191,8 @@ def _adapted(recipe: TrainConfig, data: Dataset, request: Request) -> TrainConfi
             likelihood = LIKELIHOOD_OF_LEVELS if found == "bernoulli" else found
         changes = {"binarize": "none"} | changes | {"likelihood": likelihood}
     shape = {name: changes.pop(name) for name in MODEL_SETTINGS if name in changes}
-    if shape.get("architecture") == "residual" != recipe.model.architecture:
-        shape.setdefault("filters", residual_filters(data.image_shape))
+    if (architecture := shape.get("architecture", recipe.model.architecture)) != recipe.model.architecture:
+        shape.setdefault("filters", default_filters(architecture, data.image_shape))
     model = dataclasses.replace(recipe.model, image_shape=data.image_shape, **shape)
     return dataclasses.replace(recipe, model=model, **changes)
 

@@ -86,7 +86,7 @@ class Forecast:
 
 
 def _save(loop: Loop, config: TrainConfig) -> None:
-    sample_picture(loop.decode(prior_latents(config.seed, 0, SAMPLES, config.model.latent_dim)))
+    sample_picture(loop.sample(prior_latents(config.seed, 0, SAMPLES, config.model.latent_dim)))
     with tempfile.TemporaryDirectory() as folder:
         save_checkpoint(Path(folder) / "checkpoint.npz", loop.model, loop.optimizer, [])
 

@@ -11,6 +11,7 @@ from cvae_runtime.files import write_file
 from cvae_runtime.system import require
 
 from ._config import TrainConfig
+from ._data import draw_binary
 from ._model import preprocess
 from ._run import Callback, EpochRecord, RunFolder, RunResult
 
@@ -66,7 +67,8 @@ class TensorBoard(Callback):
         from tensorboard.plugins import projector
 
         self._writer.close()
-        means, _ = result.model.encode(preprocess(self._images, result.config.binarize_at))
+        images = draw_binary(self._images) if result.config.binarize == "dynamic" else self._images
+        means, _ = result.model.encode(preprocess(images, result.config.binarize_at))
         lines = ("\t".join(f"{number:.6g}" for number in mean) for mean in means.numpy())
         write_file(self._folder / "latents.tsv", "\n".join([*lines, ""]).encode())
         write_file(self._folder / "sprite.png", encode_png(image_grid(self._images, padding=0)))

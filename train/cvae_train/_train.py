@@ -380,9 +380,9 @@ def _save_epoch(folder: RunFolder, loop: Loop, history: Sequence[EpochRecord]) -
     # A resumed run starts from the checkpoint. The picture of the epoch is therefore written before it, and the files
     # that repeat a part of it, after it. Writing any of them again gives the same bytes.
     config, epoch = loop.config, len(history)
-    latents = prior_latents(config.seed, 0, SAMPLES, config.model.latent_dim)
+    noise = prior_latents(config.seed, 0, SAMPLES, config.model.latent_dim)
     with loop.averaged():
-        samples = loop.decode(latents)
+        samples = loop.sample(noise)
         write_file(folder.sample(epoch), sample_picture(samples))
     save_checkpoint(folder.checkpoint, loop.model, loop.optimizer, history)
     _save_best(folder, loop, history)

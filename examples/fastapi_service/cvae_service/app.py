@@ -23,7 +23,7 @@ from .uploads import Reader, limit_pixels
 Seed = Annotated[int, Query(ge=0, lt=1 << 64, description="the same seed gives the same random numbers everywhere")]
 First = Annotated[int, Query(ge=0, description="index of the first item in the stream of the seed")]
 Count = Annotated[int, Query(ge=1)]
-Temperature = Annotated[float, Query(ge=0, le=4e37, allow_inf_nan=False, description="factor on the latents")]
+Temperature = Annotated[float, Query(ge=0, le=4e37, allow_inf_nan=False, description="factor on the noise")]
 Asked = Annotated[Format | None, Query(alias="format", description="overrides the Accept header")]
 Accept = Annotated[str, Header()]
 

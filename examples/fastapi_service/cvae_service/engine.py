@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from concurrent.futures import CancelledError, Future
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ class Engine:
                 f"the bundle specifies the random numbers {rng!r}, this service draws {cvae.random.RNG_NAME!r}; "
                 f"serve another bundle"
             )
+        self._prior_is_learned = self.model.manifest.model.prior is not None
         self.encoder = Batcher(self._run_encoder, settings.max_waiting)
         self.decoder = Batcher(lambda z: [self.model.decode(z)], settings.max_waiting)
 
@@ -49,8 +51,9 @@ class Engine:
         self.model.close()
 
     async def sample(self, count: int, seed: int, first: int, temperature: float) -> Floats:
-        """Like `Model.generate`: float32 (N, H, W, C). The route checks ``temperature``."""
-        z = cvae.prior_latents(seed, first, count, self.model.latent_dim) * np.float32(temperature)
+        """Like `Model.generate`: float32 (N, H, W, C)."""
+        draw = partial(self.model.latents, count, seed=seed, first=first, temperature=temperature)
+        z = await asyncio.to_thread(draw) if self._prior_is_learned else draw()  # a learned prior runs a graph
         return await self._decode(z)
 
     async def reconstruct(self, images: Images, *, sample: bool, seed: int, first: int) -> Floats:
@@ -66,7 +69,8 @@ class Engine:
     async def score(self, images: Images, samples: int, seed: int, first: int) -> cvae.Scores:
         """Like `Model.score`."""
         info, loop = self.model.manifest.model, asyncio.get_running_loop()
-        if info.likelihood != "bernoulli":  # others need the decoder's second output, which `decode` does not return
+        # Other likelihoods need outputs that `decode` does not return, and a learned prior needs its density.
+        if info.likelihood != "bernoulli" or self._prior_is_learned:
             return await asyncio.to_thread(self.model.score, images, samples=samples, seed=seed, first=first)
         posterior = cvae.Posterior(*await self.encoder(images))
         given_up = threading.Event()

@@ -1,4 +1,4 @@
-"""Read the manifest of a bundle, format 1.
+"""Read the manifest of a bundle, format 1 or 2.
 
 ``manifest.schema.json`` states what a manifest holds. The checks interpret it, and ``scripts/manifest.py`` derives the
 types from it. Unknown keys are ignored, so that later versions can add some.
@@ -10,7 +10,7 @@ from pathlib import Path
 from .._errors import BundleError
 from .._system import parse_json
 from .convert import from_json
-from .manifest_methods import FORMAT
+from .manifest_methods import FORMATS
 from .manifest_types import Manifest
 from .schema import excerpt, find_error
 
@@ -45,10 +45,10 @@ def parse_manifest(text: str | bytes, source: str) -> Manifest:
     except ValueError as error:
         raise BundleError(f"{source}: expected JSON: {error}; export the bundle again") from error
     if not isinstance(value, dict) or "format" not in value:
-        raise BundleError(f'{source}: expected an object with "format": {FORMAT}; this is not a bundle\'s manifest')
-    if value["format"] != FORMAT or isinstance(value["format"], bool):
+        raise BundleError(f'{source}: expected an object with "format": {FORMATS[0]}; this is not a bundle\'s manifest')
+    if value["format"] not in FORMATS or isinstance(value["format"], bool):
         raise BundleError(
-            f"{source}: expected format {FORMAT}, found {excerpt(value['format'])}; "
+            f"{source}: expected format {' or '.join(map(str, FORMATS))}, found {excerpt(value['format'])}; "
             f"use the version of cvae-toolkit that wrote it, or export the bundle again"
         )
     wrong = find_error(value, json.loads(_SCHEMA.read_text(encoding="utf-8")))

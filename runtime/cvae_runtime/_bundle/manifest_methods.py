@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from .convert import to_json
 
-FORMAT = 1
+FORMATS = (1, 2)
 
 # The decoder's outputs for each known likelihood: float32 [batch, H, W, C] each; a mixture's parameters are
 # [batch, H, W, C, K].
@@ -28,8 +29,15 @@ class HasDecoderOutputs:
 
 
 class WritesJson:
-    """Adds `to_json` to a manifest."""
+    """Adds `format` and `to_json` to a manifest."""
+
+    model: Any
+
+    @property
+    def format(self) -> int:
+        """Version of the format: 2 if a reader of format 1 would draw from the wrong prior, otherwise 1."""
+        return 1 if self.model.prior is None else 2
 
     def to_json(self) -> str:
         """Return the text of ``manifest.json``."""
-        return json.dumps({"format": FORMAT, **to_json(self)}, indent=2, allow_nan=False) + "\n"
+        return json.dumps({"format": self.format, **to_json(self)}, indent=2, allow_nan=False) + "\n"

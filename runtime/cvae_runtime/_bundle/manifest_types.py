@@ -13,6 +13,13 @@ Examples:
     >>> sorted({graph.target for graph in cvae.read_bundle().manifest.graphs})
     ['cpu', 'portable']
 """
+Prior = Literal["learned"]
+"""The distribution of latents, if it is not N(0, I).
+
+Examples:
+    >>> cvae.read_bundle().manifest.model.prior is None
+    True
+"""
 Precision = Literal["float32", "float16", "int8"]
 """The precision of a graph's weights.
 
@@ -54,6 +61,7 @@ class ModelInfo(HasDecoderOutputs):
         rng: name of the random numbers that define the samples, such as threefry2x32-20/box-muller.
         architecture: name of the network, such as residual; absent for the notebook's network and for models from other
             projects. Later versions may add names.
+        prior: learned if the graphs prior and prior_density define p(z); absent for N(0, I).
 
     Examples:
         >>> model = cvae.read_bundle().manifest.model
@@ -68,6 +76,7 @@ class ModelInfo(HasDecoderOutputs):
     preprocessing: Preprocessing
     rng: str
     architecture: str | None = None
+    prior: Prior | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,7 +206,7 @@ class FileInfo:
 
 @dataclasses.dataclass(frozen=True)
 class Manifest(WritesJson):
-    """The content of manifest.json, format 1.
+    """The content of manifest.json, format 1 or 2.
 
     Attributes:
         model: shapes, likelihood, preprocessing and random numbers.

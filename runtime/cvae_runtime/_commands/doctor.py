@@ -60,7 +60,9 @@ def _meaning(instructions: Sequence[str]) -> list[str]:
     """Describe what the instructions of an x86 processor mean for graphs and training; empty for others."""
     if "AVX2" not in instructions:
         return []
-    int8 = "int8 graphs are exact and fast" if "VNNI" in instructions else "16-bit sums of int8 graphs can overflow"
+    int8 = (
+        "sums of int8 graphs cannot overflow" if "VNNI" in instructions else "16-bit sums of int8 graphs can overflow"
+    )
     precision = "bfloat16" if "bfloat16" in instructions else "float32"
     return [f"{', '.join(instructions)}: {int8}; derived recipes train in {precision}"]
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from .. import cli
 from .._check import check_int
 from .._errors import InputError
-from .._math import Method, prior_latents
-from .._model import TRAVERSED, Model, check_samples
+from .._math import Method
+from .._model import TRAVERSED, Model
 from .output import Output
 
 _Read = Callable[[list[Path]], NDArray[np.uint8]]
@@ -131,8 +131,7 @@ def explore(model: Model, request: Exploration, seed: int, read: _Read, output: 
 def _start(name: str, model: Model, seed: int, read: _Read) -> NDArray[Any]:
     """Latent of a sample, float32 (L,), if ``name`` is an index; otherwise the image of a file, uint8 (H, W, C)."""
     if name.isdecimal():
-        check_samples(model.manifest.model, 1, seed=seed, first=int(name))
-        starts: NDArray[Any] = prior_latents(seed, int(name), 1, model.latent_dim)
+        starts: NDArray[Any] = model.latents(1, seed=seed, first=int(name))
     else:
         starts = read([Path(name)])
     if len(starts) != 1:

@@ -15,7 +15,7 @@ from .._math import bits_per_dimension
 from .._system import parse_json, printable_values, refuse_special
 
 _FEED = {
-    ("z", "float32"): "latents: standard normal draws for samples, or an encoder's means",
+    ("z", "float32"): "latents: draws of the prior for samples, or an encoder's means",
     ("noise", "float32"): "standard normal draws",
     ("seed", "uint32"): "seed of the sample stream: low word, high word",
     ("first", "int64"): "index of the first sample in the stream",
@@ -148,7 +148,8 @@ def _model(model: Mapping[str, Any]) -> str:
     height, width, channels = model["image_shape"]
     network = "" if "architecture" not in model else f", {model['architecture']} network"
     latents = f"{model['latent_dim']} latents"
-    return f"images {height}x{width}x{channels}, {latents}, likelihood {model['likelihood']}{network}"
+    prior = "" if "prior" not in model else f", {model['prior']} prior"
+    return f"images {height}x{width}x{channels}, {latents}, likelihood {model['likelihood']}{network}{prior}"
 
 
 def _or_unknown(value: float | None, template: str) -> str:

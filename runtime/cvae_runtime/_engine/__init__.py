@@ -1,5 +1,6 @@
 """Sessions for a bundle's graphs: execution providers, threads, micro-batches, GPU memory and the self-check."""
 
+from .cpu import Engine
 from .micro_batch import micro_batch_of
 from .open import open_engines
 from .plugins import plugin_package
@@ -12,6 +13,7 @@ from .telemetry import disable_telemetry
 __all__ = [
     "PROVIDERS",
     "REMEDIES",
+    "Engine",
     "GoldenResult",
     "Provider",
     "Scheduler",

@@ -85,6 +85,20 @@ class Engine:
         self._scheduler.run(count, plan.block, work)
         return results
 
+    def run_here(self, items: Array, output: str, micro_batch: int) -> Array:
+        """Compute one output of ``items`` on this thread, as a part of another engine's work.
+
+        Args:
+            items: inputs of the graph.
+            output: name of the output.
+            micro_batch: most items in one call of the session. Results may depend on it in their last bits.
+
+        Raises:
+            InputError, BundleError, ProviderError: see `CheckedSession.run`.
+        """
+        starts = range(0, len(items), micro_batch)
+        return np.concatenate([self._call(items[start : start + micro_batch], [output])[0] for start in starts])
+
     def tune(self, items: Array, seconds: float) -> None:
         """Measure the fastest micro-batch for calls with ``items``, and use it from now on.
 

@@ -1,4 +1,4 @@
-"""Open a bundle's encoder and decoder: choose graphs, open and check sessions, choose engines."""
+"""Open a bundle's encoder, decoder and learned prior: choose graphs, open and check sessions, choose engines."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -13,14 +13,16 @@ from .scheduler import Scheduler
 from .session import CheckedSession, check_session
 
 _ROLES = ("encoder", "decoder")
+_ROLES_OF_PRIOR = ("prior", "prior_density")
 
 
 @dataclasses.dataclass(frozen=True)
 class Engines:
-    """The open encoder and decoder of a model.
+    """The open encoder, decoder and learned prior of a model.
 
     Attributes:
         encoder, decoder: the engine of each role.
+        prior, prior_density: the engines of a learned prior; None if the prior is N(0, I).
         graphs: the graph in use, by role.
         opened: the sessions, and their provider.
     """
@@ -29,6 +31,8 @@ class Engines:
     decoder: Engine
     graphs: Mapping[str, GraphInfo]
     opened: Opened
+    prior: Engine | None = None
+    prior_density: Engine | None = None
 
     @property
     def micro_batches(self) -> dict[str, int]:
@@ -45,7 +49,7 @@ def open_engines(
     provider_options: Mapping[str, Any] | None = None,
     micro_batches: Mapping[str, int] | None = None,
 ) -> Engines:
-    """Open a bundle's encoder and decoder.
+    """Open a bundle's encoder and decoder, and its learned prior if it has one.
 
     Args:
         bundle: the bundle.
@@ -56,9 +60,11 @@ def open_engines(
     Raises:
         BundleError, ProviderError, InputError: see `load`.
     """
+    model = bundle.manifest.model
+    roles = _ROLES if model.prior is None else (*_ROLES, *_ROLES_OF_PRIOR)
 
     def graphs_for(name: str) -> dict[str, GraphInfo]:
-        return {role: choose_graph(bundle.manifest, role, precision, name) for role in _ROLES}
+        return {role: choose_graph(bundle.manifest, role, precision, name) for role in roles}
 
     opened = open_sessions(
         lambda name: [bundle.files[graph.file] for graph in graphs_for(name).values()],
@@ -69,16 +75,21 @@ def open_engines(
     scheduler.survives_fork = opened.provider == "cpu"
     graphs = graphs_for(opened.provider)
 
-    def engine(session: Any, graph: GraphInfo) -> Engine:
-        model, source = bundle.manifest.model, str(bundle.path / graph.file)
+    def checked(session: Any, graph: GraphInfo) -> CheckedSession:
+        source = str(bundle.path / graph.file)
         check_session(session, graph, model, source)
-        checked = CheckedSession(session, graph, opened.provider, source)
+        return CheckedSession(session, graph, opened.provider, source)
+
+    def engine(session: CheckedSession, graph: GraphInfo) -> Engine:
         size = (micro_batches or {}).get(graph.role) or micro_batch_of(
             graph.role, graph.precision, model, opened.provider
         )
         if opened.provider in ("cuda", "tensorrt"):
-            return BoundEngine(checked, size, scheduler, device_id=int((provider_options or {}).get("device_id", 0)))
-        return Engine(checked, size, scheduler)
+            return BoundEngine(session, size, scheduler, device_id=int((provider_options or {}).get("device_id", 0)))
+        return Engine(session, size, scheduler)
 
-    encoder, decoder = map(engine, opened.sessions, graphs.values())
-    return Engines(encoder, decoder, graphs, opened)
+    sessions = dict(zip(roles, map(checked, opened.sessions, graphs.values()), strict=True))
+    encoder, decoder = (engine(sessions[role], graphs[role]) for role in _ROLES)
+    # On a GPU, too, latents come from the host.
+    of_prior = (Engine(sessions[role], decoder.micro_batch, scheduler) for role in roles[len(_ROLES) :])
+    return Engines(encoder, decoder, graphs, opened, *of_prior)

@@ -40,6 +40,7 @@ class CheckedSession:
         self.input = graph.inputs[0].name
         self.shapes: dict[str, Any] = {tensor.name: tensor.shape[1:] for tensor in graph.outputs}
         self._decodes = graph.role == "decoder"
+        self._takes_latents = graph.role in ("decoder", "prior", "prior_density")
 
     def run(self, items: NDArray[Any], outputs: Sequence[str]) -> list[NDArray[Any]]:
         """Run the session on ``items`` and return the named outputs, float32.
@@ -94,9 +95,9 @@ class CheckedSession:
         # The sum of squares is 4x faster than isfinite, but overflows for numbers above 1e19.
         elif math.isfinite(np.vdot(array, array)) or np.isfinite(array).all():
             return array
-        if self._decodes and np.vdot(items, items) >= _EXTREME:
+        if self._takes_latents and np.vdot(items, items) >= _EXTREME:
             raise InputError(
-                f"{self._source}: expected latents whose images fit float32, found values up to "
+                f"{self._source}: expected latents whose outputs fit float32, found values up to "
                 f"{np.abs(items).max():.3g}; use smaller latents or a lower temperature"
             )
         raise self._wrong(f"expected a finite {name}, found NaN or infinity")
@@ -120,6 +121,8 @@ def check_session(session: Any, graph: GraphInfo, model: ModelInfo, source: str)
     roles: dict[str, tuple[_Needs, _Needs]] = {
         "encoder": ({"images": ("uint8", image)}, {"mean": ("float32", latent), "logvar": ("float32", latent)}),
         "decoder": ({"z": ("float32", latent)}, _decoded(graph, model)),
+        "prior": ({"noise": ("float32", latent)}, {"z": ("float32", latent)}),
+        "prior_density": ({"z": ("float32", latent)}, {"log_prob": ("float32", ())}),
     }
     needed_inputs, needed_outputs = roles[graph.role]
     for kind, stated, tensors, needed in (

@@ -15,7 +15,16 @@ from .elbo import (
     targets_of,
 )
 from .interpolate import Method, interpolate_latents
-from .random import RNG_NAME, check_range, check_seed, posterior_noise, prior_latents, stream_end
+from .random import (
+    RNG_NAME,
+    check_range,
+    check_seed,
+    derived_key,
+    posterior_noise,
+    prior_latents,
+    stream_end,
+    threefry2x32,
+)
 from .traverse import check_dimensions, check_span, manifold_latents, traversal_latents
 
 __all__ = [
@@ -29,6 +38,7 @@ __all__ = [
     "check_range",
     "check_seed",
     "check_span",
+    "derived_key",
     "discretized_logistic_log_likelihood",
     "discretized_logistic_mixture_log_likelihood",
     "gaussian_kl",
@@ -42,5 +52,6 @@ __all__ = [
     "reparameterize",
     "stream_end",
     "targets_of",
+    "threefry2x32",
     "traversal_latents",
 ]

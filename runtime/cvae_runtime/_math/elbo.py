@@ -228,7 +228,19 @@ def gaussian_kl(mean: Float32s, logvar: Float32s) -> Float64s:
 
 
 def gaussian_log_density(z: Float32s, mean: Float32s, logvar: Float32s) -> Float64s:
-    """Compute log N(z; mean, exp(logvar)) of latents (N, L), summed over L: float64 (N,), in nats."""
+    """Compute log N(z; mean, exp(logvar)), summed over L.
+
+    Args:
+        z, mean, logvar: float32 (N, L), or mean and logvar (L,).
+
+    Returns:
+        float64 (N,), in nats.
+
+    Examples:
+        >>> zero = np.zeros((1, 2), np.float32)
+        >>> elbo.gaussian_log_density(zero, zero, zero).round(3).tolist()  # -log(2 pi)
+        [-1.838]
+    """
     v = logvar.astype(np.float64)
     terms: Float64s = math.log(2.0 * math.pi) + v + (z.astype(np.float64) - mean) ** 2 * np.exp(-v)
     sums: Float64s = terms.sum(axis=-1)

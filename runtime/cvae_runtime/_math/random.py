@@ -39,6 +39,11 @@ def threefry2x32(low: Words, high: Words, key: tuple[int, int]) -> tuple[Words, 
 
     Returns:
         The two output words of each counter, uint32 (N,) each.
+
+    Examples:
+        >>> zero = np.zeros(1, np.uint32)
+        >>> [hex(int(words[0])) for words in random.threefry2x32(zero, zero, (0, 0))]
+        ['0x6b200159', '0x99ba4efe']
     """
     if 0 < len(low) <= _MOST_PACKED:
         return _threefry_packed(low, high, key)
@@ -132,6 +137,36 @@ def posterior_noise(seed: int, first: int, count: int, latent_dim: int) -> NDArr
     """
     check_range(seed, first, count, latent_dim)
     return _normals(int(seed), _POSTERIOR_COUNTERS, int(first), int(count), int(latent_dim))
+
+
+def derived_key(seed: int, *numbers: int) -> tuple[int, int]:
+    """Derive a key of `threefry2x32` from a seed, for a stream that is independent of the latents.
+
+    Each number in turn is encrypted with the key so far, as the counter 2^64 - 2^32 + number. The output words are the
+    next key.
+
+    Args:
+        seed: unsigned 64-bit number.
+        numbers: from 0 to below 2^32; the first is the tag of the stream.
+
+    Returns:
+        The low and the high word of the key.
+
+    Raises:
+        InputError: a number out of range.
+
+    Examples:
+        >>> random.derived_key(0, 1) != random.derived_key(0, 2)
+        True
+    """
+    check_seed(seed)
+    key = int(seed) & 0xFFFFFFFF, int(seed) >> 32
+    for number in numbers:
+        if check_int("number", number, 0) >> 32:
+            raise InputError(f"number must be below 2^32; found {number}")
+        low, high = threefry2x32(np.array([number], np.uint32), np.array([0xFFFFFFFF], np.uint32), key)
+        key = int(low[0]), int(high[0])
+    return key
 
 
 def check_seed(seed: int) -> None:

@@ -37,7 +37,7 @@ class Card:
         info = self.manifest.model
         return (
             f"<Model {self._name}: images {info.image_shape}, {info.latent_dim} latent dimensions, "
-            f"{_text(info.likelihood)}; {self._engine}>"
+            f"{_text(info.likelihood)}{'' if info.prior is None else ', learned prior'}; {self._engine}>"
         )
 
     def html(self, draw: Callable[[], bytes]) -> str:
@@ -64,6 +64,7 @@ class Card:
             "images": f"{info.image_shape}, " + ("256 levels" if cut is None else f"binarized at {cut}"),
             "latent dimensions": str(info.latent_dim),
             "likelihood": _text(info.likelihood),
+            **({} if info.prior is None else {"prior": info.prior}),
         }
         if training is not None:
             error = "" if training.test_elbo_stderr is None else f" ± {training.test_elbo_stderr:.2f}"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .._bundle import Bundle, Precision, packaged_bundle, read_bundle
 from .._check import check_int, check_latents, check_memory
-from .._engine import Provider, Scheduler, check_provider, make_receipt, open_engines
+from .._engine import Engine, Provider, Scheduler, check_provider, make_receipt, open_engines
 from .._errors import BundleError, InputError
 from .._images import ImageFile, ImageInput, encode_png, grid_scale, image_batch, image_grid, is_image_file, to_uint8
 from .._math import (
@@ -83,6 +83,12 @@ def load(
     )
 
 
+def _run_on(engine: Engine, output: str, items: Floats) -> Floats:
+    """Compute one output of an engine for all items."""
+    found: Floats = engine.run(len(items), lambda start, stop: items[start:stop], (output,))[output]
+    return found
+
+
 def _unpickle(path: str | None, sha256: str, arguments: dict[str, Any]) -> "Model":
     """Load the bundle of a pickled model again, with the pickled arguments of `Model`."""
     return Model(read_bundle(path, sha256), **arguments)
@@ -105,7 +111,8 @@ class Model:
         latent_dim: L, the number of latent dimensions.
         threads: number of micro-batches that run at the same time on the CPU.
         sha256: SHA-256 of ``manifest.json``, in hex. The manifest holds the hash of every other file.
-        graphs: the graph in use for each role, "encoder" and "decoder".
+        graphs: the graph in use for each role, "encoder" and "decoder", and "prior" and "prior_density" if the prior is
+            learned.
 
     Examples:
         >>> model = cvae.load()
@@ -284,6 +291,24 @@ class Model:
 
         return (samples(start, min(start + batch, end)) for start in range(first, end, batch))
 
+    def latents(self, count: int, *, seed: int = 0, first: int = 0, temperature: float = 1.0) -> Floats:
+        """Draw the latents of samples ``first .. first + count - 1`` of the stream of ``seed``, without decoding them.
+
+        Args:
+            count, seed, first, temperature: as for `generate`.
+
+        Returns:
+            float32 (count, L).
+
+        Raises:
+            InputError: a number out of range, random numbers that this version does not know, or more latents than
+                memory holds.
+        """
+        check_samples(self.manifest.model, count, seed=seed, first=first, temperature=temperature)
+        check_memory(int(count), (self.latent_dim,))
+        noise = prior_latents(seed, int(first), int(count), self.latent_dim) * np.float32(temperature)
+        return self._to_latents(noise)
+
     def encode(self, images: ImageInput) -> Posterior:
         """Encode raw pixels to posteriors q(z|x). The graph scales or binarizes the pixels itself.
 
@@ -369,6 +394,7 @@ class Model:
         self._check_memory(samples, model.decoder_outputs)  # one call decodes all draws of an image
         decode = partial(self._decode_draws, outputs=model.decoder_outputs)
         posterior = self.encode(images)
+        density = self._engines.prior_density
         with np.errstate(all="ignore"):  # the check below raises for extreme outputs
             scores = score_images(
                 images,
@@ -379,6 +405,7 @@ class Model:
                 samples=samples,
                 seed=seed,
                 first=first,
+                log_prior=None if density is None else partial(_run_on, density, "log_prob"),
             )
         self._check_finite("scores", scores.elbo, scores.iw_bound)
         return scores
@@ -439,7 +466,7 @@ class Model:
     def manifold(self, dimensions: Sequence[int] | None = None, *, steps: int = 20) -> Floats:
         """Decode a grid over two latent dimensions, from the prior's 5 % quantile to its 95 % quantile.
 
-        All other dimensions are 0.
+        All other dimensions are 0. With a learned prior, the grid is one of noise, which the prior maps to latents.
 
         Args:
             dimensions: two distinct dimensions: the first grows down the rows, the second along the columns. Default:
@@ -459,7 +486,8 @@ class Model:
         chosen = check_dimensions(dimensions, self.latent_dim)
         if len(chosen) != 2:
             raise InputError(f"a manifold needs exactly 2 latent dimensions; found {len(chosen)}")
-        return self._decode_grid(manifold_latents(self.latent_dim, chosen, steps))
+        noise = manifold_latents(self.latent_dim, chosen, steps)
+        return self._decode_grid(self._to_latents(noise.reshape(-1, self.latent_dim)).reshape(noise.shape))
 
     def rank_dimensions(self, start: NDArray[Any] | ImageFile | None = None) -> list[int]:
         """Rank the latent dimensions by posterior variance, ascending.
@@ -468,7 +496,7 @@ class Model:
 
         Args:
             start: a latent, which is decoded to an image, or an image, as for `interpolate`. Default: the latent 0, the
-                mean of the prior.
+                mean of the prior; with a learned prior, the latent of the noise 0.
 
         Returns:
             All L dimensions, by ascending logvar of the image's posterior.
@@ -476,7 +504,8 @@ class Model:
         Raises:
             InputError: wrong dtype or shape.
         """
-        one: Any = np.zeros(self.latent_dim, np.float32) if start is None else self._one(start, "start")
+        zero = np.zeros((1, self.latent_dim), np.float32)
+        one: Any = self._to_latents(zero)[0] if start is None else self._one(start, "start")
         latent = self._as_latent(one, "start")
         image: NDArray[np.uint8] = one if one.dtype == np.uint8 else to_uint8(self.decode(latent[np.newaxis]))[0]
         ranked: list[int] = self.encode(image[np.newaxis]).logvar[0].argsort(kind="stable").tolist()
@@ -515,12 +544,18 @@ class Model:
     def _draw(
         self, first: int, end: int, *, seed: int, temperature: float, dtype: Dtype, aligned: bool = False
     ) -> NDArray[Any]:
-        scale = np.float32(temperature)
+        scale, prior = np.float32(temperature), self._engines.prior
 
         def latents(start: int, stop: int) -> NDArray[np.float32]:
-            return prior_latents(seed, first + start, stop - start, self.latent_dim) * scale
+            noise = prior_latents(seed, first + start, stop - start, self.latent_dim) * scale
+            # In micro-batches, as the latents are decoded: a product of another size may round differently.
+            return noise if prior is None else prior.run_here(noise, "z", self.micro_batch)
 
         return self._decode(latents, end - first, dtype=dtype, aligned=aligned)["probs"]
+
+    def _to_latents(self, noise: Floats) -> Floats:
+        """Map draws of N(0, I), float32 (N, L), to draws of the prior."""
+        return noise if self._engines.prior is None else _run_on(self._engines.prior, "z", noise)
 
     def _decode_array(self, z: Floats, outputs: Sequence[str] = ("probs",)) -> dict[str, Floats]:
         return self._decode(lambda start, stop: z[start:stop], len(z), outputs)

@@ -7,6 +7,7 @@
 
 import { load } from "../src/browser.ts";
 import type { BundleFiles, LoadOptions, Model } from "../src/browser.ts";
+import { middleOf } from "./prior.ts";
 import { pictureTime } from "./speed.ts";
 
 export type Source = URL | BundleFiles;
@@ -135,11 +136,11 @@ export class Bench {
   }
 }
 
-/** Runs both graphs once: an intact bundle can still fail. */
+/** Runs encoder, decoder and learned prior once: an intact bundle can still fail. */
 async function attempted(model: Model): Promise<void> {
   const [height, width, channels] = model.imageShape;
   try {
-    await model.decode(new Float32Array(model.latentDim));
+    await model.decode(await middleOf(model));
     await model.encode(new Uint8Array(height * width * channels));
   } catch (error) {
     await model.close();

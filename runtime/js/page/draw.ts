@@ -33,7 +33,7 @@ export class DrawSection {
   #code: Float32Array | undefined;
 
   /** `next` returns a sample; `explore` opens a latent in Explore. */
-  constructor(bench: Bench, next: () => Sample, explore: (sample: Sample) => void) {
+  constructor(bench: Bench, next: () => Promise<Sample | undefined>, explore: (sample: Sample) => void) {
     this.#bench = bench;
     press("clear", FAILURE, () => {
       this.#clear();
@@ -41,7 +41,10 @@ export class DrawSection {
     press("pick", FAILURE, () => {
       input("picture").click();
     });
-    press("draw-sample", FAILURE, () => this.#take(next()));
+    press("draw-sample", FAILURE, async () => {
+      const sample = await next();
+      if (sample !== undefined) await this.#take(sample);
+    });
     press("draw-explore", FAILURE, () => {
       if (this.#code !== undefined) explore({ name: "The code of your picture", latent: this.#code });
       block("explore").focus();

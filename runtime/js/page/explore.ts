@@ -1,4 +1,9 @@
-/** The section Explore: sliders for the dimensions of a latent, and its picture. */
+/**
+ * The section Explore: sliders for the dimensions of a latent, and its picture.
+ *
+ * With a learned prior, too, the sliders show the latent and not its noise: the code of a picture has no noise, and the
+ * model ranks the dimensions of latents.
+ */
 
 import type { Model } from "../src/browser.ts";
 import type { Bench } from "./bench.ts";
@@ -6,8 +11,9 @@ import { block, button, canvas, element, on } from "./dom.ts";
 import { Latest } from "./latest.ts";
 import { alarm, explain, press } from "./notice.ts";
 import { paint, toImageData } from "./picture.ts";
-import { Slider } from "./slider.ts";
+import { FURTHEST, isLearned, middleOf } from "./prior.ts";
 import type { Sample } from "./sample.ts";
+import { Slider } from "./slider.ts";
 
 const MOST = 12; // sliders that are always visible; phones show the first eight
 
@@ -28,17 +34,21 @@ export class ExploreSection {
   #latent = new Float32Array(0);
   #few: Slider[] = [];
   #every: Slider[] = [];
+  #reach = FURTHEST;
 
-  constructor(bench: Bench, next: () => Sample) {
+  constructor(bench: Bench, next: () => Promise<Sample | undefined>) {
     this.#bench = bench;
-    press("explore-sample", "No sample could be taken", () => {
-      this.show(next());
+    press("explore-sample", "No sample could be taken", async () => {
+      const sample = await next();
+      if (sample !== undefined) this.show(sample);
     });
     press("explore-undo", "The changes could not be undone", () => {
       this.show(this.#origin);
     });
-    press("explore-zero", "The picture could not be made", () => {
-      this.show({ name: "The prior’s mean", latent: new Float32Array(this.#latent.length) });
+    press("explore-zero", "The picture could not be made", async () => {
+      const latent = await bench.use(middleOf);
+      const name = isLearned(bench.model) ? "The latent of the noise zero" : "The prior’s mean";
+      if (latent !== undefined) this.show({ name, latent });
     });
     on(element("all", HTMLDetailsElement), "toggle", () => {
       this.#fillEvery();
@@ -62,19 +72,25 @@ export class ExploreSection {
     this.#latest.ask({ latent: this.latent, when: undefined });
   }
 
-  /** Assigns the visible sliders to the first dimensions of a ranking. */
-  rank(order: readonly number[]): void {
+  /** Assigns the visible sliders to the first dimensions of a ranking. All sliders go from -reach to reach. */
+  rank(order: readonly number[], reach: number): void {
+    if (reach !== this.#reach) this.#every = [];
+    this.#reach = reach;
+    this.#fillEvery();
     this.#few = order.slice(0, MOST).map((dimension) => this.#slider(dimension));
     block("sliders").replaceChildren(...this.#few.map((slider) => slider.row));
   }
 
   #reset(model: Model): void {
     this.#latent = new Float32Array(model.latentDim);
-    this.rank(Array.from({ length: model.latentDim }, (_, dimension) => dimension));
     this.#every = [];
     block("every").replaceChildren();
     block("all-count").textContent = String(model.latentDim);
-    this.#fillEvery();
+    button("explore-zero").textContent = isLearned(model) ? "Set the noise to zero" : "Set all to zero";
+    this.rank(
+      Array.from({ length: model.latentDim }, (_, dimension) => dimension),
+      FURTHEST,
+    );
   }
 
   #fillEvery(): void {
@@ -84,7 +100,7 @@ export class ExploreSection {
   }
 
   #slider(dimension: number): Slider {
-    const slider = new Slider(dimension, (moved, value, when) => {
+    const slider = new Slider(dimension, this.#reach, (moved, value, when) => {
       this.#latent[moved] = value;
       block("explore-name").textContent = `${this.#origin.name}, changed`;
       button("explore-undo").disabled = false;

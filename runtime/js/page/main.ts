@@ -12,6 +12,7 @@ import { ExploreSection } from "./explore.ts";
 import { ModelSection } from "./model.ts";
 import { alarm, attempt, calm, explain, say } from "./notice.ts";
 import { keepOffline } from "./offline.ts";
+import { middleOf, reachOf } from "./prior.ts";
 import { SampleSection } from "./sample.ts";
 import { WalkSection } from "./walk.ts";
 
@@ -41,15 +42,22 @@ new ModelSection(bench);
 
 bench.onModel(() => {
   fresh = true;
-  explore.show(samples.sample(0));
+  attempt("No sample could be taken", showFirst());
 });
+
+async function showFirst(): Promise<void> {
+  const first = await samples.sample(0);
+  if (first !== undefined) explore.show(first);
+}
 
 /** Work that waits until a model's first grid is drawn. */
 async function settle(): Promise<void> {
-  walk.set(samples.sample(0).latent, samples.sample(1).latent);
+  const [start, end] = await Promise.all([samples.sample(0), samples.sample(1)]);
+  if (start !== undefined && end !== undefined) walk.set(start.latent, end.latent);
   const order = await bench.use((model) => model.rankDimensions());
-  if (order !== undefined) explore.rank(order);
-  const middle = await bench.use((model) => model.decode(new Float32Array(model.latentDim)));
+  const reach = await bench.use(reachOf);
+  if (order !== undefined && reach !== undefined) explore.rank(order, reach);
+  const middle = await bench.use(async (model) => model.decode(await middleOf(model)));
   if (middle !== undefined) draw.setEdge(edgeMean(middle.data, bench.model.imageShape));
   await bench.upgrade();
   if (bench.source === PACKAGED) await keepOffline(bench.model, PACKAGED);

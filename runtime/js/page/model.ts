@@ -59,12 +59,14 @@ export class ModelSection {
   #showFacts(model: Model): void {
     const { training } = model.manifest;
     const [height, width, channels] = model.imageShape;
-    const bytes = [model.graphs.encoder.bytes, model.graphs.decoder.bytes];
+    const { encoder, decoder, prior, prior_density: density } = model.graphs;
+    const bytes = [encoder.bytes, decoder.bytes];
+    if (prior !== undefined) bytes.push(prior.bytes + (density?.bytes ?? 0));
     const facts: [string, string][] = [
       ["Trained on", training === null ? "unknown" : training.data.replace(/^mnist$/, "MNIST")],
       ["Pictures", `${width} × ${height}, ${channels === 1 ? "grey" : "colour"}`],
       ["Latent dimensions", String(model.latentDim)],
-      ["Encoder, decoder", bytes.map(inBytes).join(", ")],
+      [prior === undefined ? "Encoder, decoder" : "Encoder, decoder, learned prior", bytes.map(inBytes).join(", ")],
       ["SHA-256", model.sha256.slice(0, 16)],
     ];
     if (training !== null) {

@@ -1,13 +1,13 @@
 /** The section Sample: a grid of samples, determined by seed, count and temperature. */
 
-import { imageGrid, priorLatents } from "../src/browser.ts";
+import { imageGrid } from "../src/browser.ts";
 import type { Images } from "../src/browser.ts";
 import type { Bench } from "./bench.ts";
 import { block, canvas, element, input, number, on, select } from "./dom.ts";
 import { savePicture } from "./download.ts";
 import { GridKeys } from "./grid-keys.ts";
 import { Latest } from "./latest.ts";
-import { explain, alarm, press, say } from "./notice.ts";
+import { alarm, attempt, explain, press, say } from "./notice.ts";
 import { paced } from "./pace.ts";
 import { Tiles, toImageData } from "./picture.ts";
 
@@ -30,7 +30,7 @@ export class SampleSection {
   readonly #chosen: (sample: Sample) => void;
   readonly #painted: (images: Images) => void;
   readonly #keys = new GridKeys(block("grid"), (index) => {
-    this.#choose(index);
+    attempt("No sample could be taken", this.#choose(index));
   });
   readonly #latest = new Latest<Request>(
     (request, overtaken) => this.#draw(request, overtaken),
@@ -77,21 +77,22 @@ export class SampleSection {
     });
   }
 
-  /** Returns a sample that is not in the grid, a new one each time. */
-  next(): Sample {
+  /** Returns a sample that is not in the grid, a new one each time; undefined if another model was opened meanwhile. */
+  next(): Promise<Sample | undefined> {
     return this.sample(this.#request.count + this.#taken++);
   }
 
   /** Returns the sample with this index; its latent includes the grid's temperature. */
-  sample(index: number): Sample {
+  async sample(index: number): Promise<Sample | undefined> {
     const { seed, temperature } = this.#request;
-    const latent = priorLatents(seed, index, 1, this.#bench.model.latentDim);
-    const factor = Math.fround(temperature);
-    return { name: `Sample ${index} of seed ${seed.toString()}`, latent: latent.map((value) => value * factor) };
+    const latents = await this.#bench.use((model) => model.latents(1, { seed, first: index, temperature }));
+    return latents && { name: `Sample ${index} of seed ${seed.toString()}`, latent: latents.data };
   }
 
-  #choose(index: number): void {
-    if (this.#drawn !== undefined) this.#chosen(this.sample(index));
+  async #choose(index: number): Promise<void> {
+    if (this.#drawn === undefined) return;
+    const sample = await this.sample(index);
+    if (sample !== undefined) this.#chosen(sample);
   }
 
   #readSeed(): void {

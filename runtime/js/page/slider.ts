@@ -2,8 +2,7 @@
 
 import { number, on } from "./dom.ts";
 
-const FURTHEST = 4; // of N(0, 1), one value in 16,000 is larger
-const STEP = 0.05;
+const STEPS = 80; // on each side of zero
 
 export class Slider {
   readonly row = document.createElement("label");
@@ -12,12 +11,13 @@ export class Slider {
 
   constructor(
     readonly dimension: number,
+    reach: number,
     moved: (dimension: number, value: number, when: number) => void,
   ) {
     this.#range.type = "range";
-    this.#range.min = String(-FURTHEST);
-    this.#range.max = String(FURTHEST);
-    this.#range.step = String(STEP);
+    this.#range.min = String(-reach);
+    this.#range.max = String(reach);
+    this.#range.step = String(reach / STEPS);
     this.#range.setAttribute("aria-label", `Latent dimension ${dimension}`);
     const name = document.createElement("span");
     name.textContent = `z${dimension}`;

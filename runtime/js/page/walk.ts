@@ -37,14 +37,16 @@ export class WalkSection {
   #forwards = true;
 
   /** `next` returns a sample; `explored` returns the latent that Explore shows. */
-  constructor(bench: Bench, next: () => Sample, explored: () => Float32Array) {
+  constructor(bench: Bench, next: () => Promise<Sample | undefined>, explored: () => Float32Array) {
     this.#bench = bench;
     const failure = "The walk could not be made";
-    press("start-new", failure, () => {
-      this.set(next().latent, this.#end);
+    press("start-new", failure, async () => {
+      const sample = await next();
+      if (sample !== undefined) this.set(sample.latent, this.#end);
     });
-    press("end-new", failure, () => {
-      this.set(this.#start, next().latent);
+    press("end-new", failure, async () => {
+      const sample = await next();
+      if (sample !== undefined) this.set(this.#start, sample.latent);
     });
     press("start-explore", failure, () => {
       this.set(explored(), this.#end);

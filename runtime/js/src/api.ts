@@ -15,12 +15,13 @@ export type {
   ModelInfo,
   Precision,
   Preprocessing,
+  Prior,
   Target,
   TensorInfo,
   Training,
   Verified,
 } from "./manifest-types.ts";
-export type { DrawOptions, Model, Receipt } from "./model.ts";
+export type { DrawOptions, Graphs, Model, Receipt, SampleOptions } from "./model.ts";
 export type { RuntimeOptions } from "./ort.ts";
 export { imageGrid, toUint8, type Drawable, type GridOptions, type Picture } from "./pictures.ts";
 export { posteriorNoise, priorLatents, RNG_NAME, threefry2x32, type Words } from "./random.ts";

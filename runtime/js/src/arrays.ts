@@ -76,6 +76,18 @@ export function latentValues(z: Float32Array | Latents, latentDim: number): Floa
   return new Float32Array(data); // a copy: the caller may change the array before its turn comes
 }
 
+/** Allocates `size` values for each of `count` items, such as "images". @throws InputError if there is not enough memory. */
+export function allocate(count: number, size: number, items: string): Float32Array {
+  try {
+    return new Float32Array(count * size);
+  } catch {
+    const gigabytes = ((4 * count * size) / 2 ** 30).toFixed(1);
+    throw new InputError(
+      `${count} ${items} take ${gigabytes} GiB, more than is available; make them in parts, with first`,
+    );
+  }
+}
+
 /** Splits `{ data, shape }` into its two parts; any other value becomes `data`. */
 export function shaped(value: unknown): { data: unknown; shape?: readonly number[] } {
   const isObject = typeof value === "object" && value !== null && "data" in value;

@@ -121,6 +121,13 @@ export function logPriorOverPosterior(z: Float32Array, mean: Float32Array, logva
   return sum / 2;
 }
 
+/** log N(z; mean, exp(logvar)) of one latent. */
+export function gaussianLogDensity(z: Float32Array, mean: Float32Array, logvar: Float32Array): number {
+  let sum = z.length * Math.log(2 * Math.PI);
+  for (let i = 0; i < z.length; i++) sum += logvar[i] + (z[i] - mean[i]) ** 2 * Math.exp(-logvar[i]);
+  return -sum / 2;
+}
+
 /** z = mean + exp(logvar / 2) * noise, each step rounded to float32. */
 export function reparameterize(mean: Float32Array, logvar: Float32Array, noise: Float32Array): Float32Array {
   return mean.map((value, i) => value + Math.fround(Math.fround(Math.exp(logvar[i] / 2)) * noise[i]));

@@ -1,5 +1,6 @@
 /** A graph on a provider: a session that runs in micro-batches. */
 
+import { allocate } from "./arrays.ts";
 import type { Bundle } from "./bundle.ts";
 import { BundleError, EXPORT_AGAIN, InputError, messageOf, ProviderError } from "./errors.ts";
 import type { GraphInfo } from "./manifest-types.ts";
@@ -11,10 +12,11 @@ export interface Signature {
   readonly outputs: Readonly<Record<string, readonly number[]>>;
 }
 
-/** Returns the input of images `start .. stop - 1`. */
-export type InputOf = (start: number, stop: number) => TensorData;
+/** Returns the input of items `start .. stop - 1`. */
+export type InputOf = (start: number, stop: number) => TensorData | Promise<TensorData>;
 
-const EXTREME = 1e4; // latents of the prior are below 8
+const EXTREME = 1e4; // latents of a prior are far below
+const TAKES_LATENTS: readonly string[] = ["decoder", "prior", "prior_density"]; // roles
 const ROUNDING = 1e-3; // allowed beyond [0, 1] in probs: a quarter of a grey level; int8 and float16 graphs are off by less
 
 export class Engine {
@@ -58,19 +60,19 @@ export class Engine {
   }
 
   /**
-   * Runs the graph on `count` images, one micro-batch at a time.
+   * Runs the graph on `count` items, one micro-batch at a time.
    *
-   * @returns the requested outputs, each with the values of `count` images, one after another.
+   * @returns the requested outputs, each with the values of `count` items, one after another.
    * @throws BundleError if the graph fails, or if an output is not float32, has the wrong shape, is not finite, or is
    * "probs" outside [0, 1].
-   * @throws InputError for latents so large that the decoder's sums overflow float32.
+   * @throws InputError for latents so large that the graph's sums overflow float32.
    */
   async run(count: number, input: InputOf, outputs: readonly string[]): Promise<Record<string, Float32Array>> {
     const sizes = outputs.map((name) => product(this.signature.outputs[name]));
-    const whole = sizes.map((size) => allocate(count, size));
+    const whole = sizes.map((size) => allocate(count, size, this.graph.role === "prior" ? "latents" : "images"));
     for (let start = 0; start < count; start += this.microBatch) {
       const stop = Math.min(start + this.microBatch, count);
-      const items = input(start, stop);
+      const items = await input(start, stop);
       const found = await this.#call(items, stop - start, outputs);
       outputs.forEach((name, n) => {
         const values = this.#checked(found[name], name, stop - start);
@@ -119,8 +121,7 @@ export class Engine {
       if (value > high) high = value;
       finite &&= Number.isFinite(value);
     }
-    const decodes = this.graph.role === "decoder";
-    if (finite && !(decodes && name === "probs")) return values;
+    if (finite && !(this.graph.role === "decoder" && name === "probs")) return values;
     if (finite && low >= 0 && high <= 1) return values;
     if (finite && low >= -ROUNDING && high <= 1 + ROUNDING) {
       return values.map((value) => Math.min(Math.max(value, 0), 1));
@@ -131,25 +132,13 @@ export class Engine {
     }
     let largest = 0;
     for (const value of items) largest = Math.max(largest, Math.abs(value));
-    if (decodes && largest >= EXTREME) {
+    if (TAKES_LATENTS.includes(this.graph.role) && largest >= EXTREME) {
       throw new InputError(
-        `${this.source}: expected latents whose images fit float32, found values up to ` +
+        `${this.source}: expected latents whose outputs fit float32, found values up to ` +
           `${largest.toPrecision(3)}; use smaller latents or a lower temperature`,
       );
     }
     throw new BundleError(`${this.source}: expected a finite ${name}, found NaN or infinity; export it again`);
-  }
-}
-
-/** Allocates `size` values for each of `count` images. @throws InputError if there is not enough memory. */
-function allocate(count: number, size: number): Float32Array {
-  try {
-    return new Float32Array(count * size);
-  } catch {
-    const gigabytes = ((4 * count * size) / 2 ** 30).toFixed(1);
-    throw new InputError(
-      `${count} images take ${gigabytes} GiB, more than is available; make them in parts, with first`,
-    );
   }
 }
 

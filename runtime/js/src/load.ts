@@ -70,17 +70,23 @@ async function openOn(
 ): Promise<Model> {
   const { manifest } = bundle;
   const onCpu = platform.onCpu.includes(provider);
-  const [encoder, decoder] = ["encoder", "decoder"].map((role) => chooseGraph(manifest, role, precision, onCpu));
+  const roles = ["encoder", "decoder", ...(manifest.model.prior === undefined ? [] : ["prior", "prior_density"])];
+  const graphs = roles.map((role) => chooseGraph(manifest, role, precision, onCpu));
   const runtime = await platform.runtime(provider, options);
-  const [inside, outside] = signatures(manifest, decoder);
+  const needed = signatures(manifest, graphs[1]);
+  // Latents of a learned prior are computed in the decoder's micro-batches, so that batches of any size have the same bits.
+  const microBatches = graphs.map((_, n) => microBatchOf(graphs[Math.min(n, 1)], manifest.model, onCpu));
   const engines: Engine[] = [];
   try {
-    for (const [graph, signature] of [[encoder, inside] as const, [decoder, outside] as const]) {
-      engines.push(await Engine.open(bundle, graph, runtime, signature, microBatchOf(graph, manifest.model, onCpu)));
+    for (const [n, graph] of graphs.entries()) {
+      engines.push(await Engine.open(bundle, graph, runtime, needed[n], microBatches[n]));
     }
+    const [encoder, decoder, prior, priorDensity] = engines as [Engine, Engine, Engine?, Engine?];
     const model = new Model(bundle, {
-      encoder: engines[0],
-      decoder: engines[1],
+      encoder,
+      decoder,
+      prior,
+      priorDensity,
       requested: options.provider ?? "auto",
       provider,
       why: why || (options.provider === provider ? "asked for" : "the best that works here"),
@@ -112,7 +118,8 @@ async function checkGolden(model: Model): Promise<void> {
     throw new ProviderError(`${model.provider} fails the bundle's self-check: ${failures}; use another one`);
 }
 
-function signatures({ model }: Manifest, graph: GraphInfo): [encoder: Signature, decoder: Signature] {
+/** The signatures of encoder, decoder, prior and prior_density. */
+function signatures({ model }: Manifest, graph: GraphInfo): readonly Signature[] {
   const latent = [model.latent_dim];
   // The graph's description of the first output holds the number of a mixture's components.
   const size = graph.outputs.find(({ name }) => name === "location")?.shape.at(-1);
@@ -129,5 +136,7 @@ function signatures({ model }: Manifest, graph: GraphInfo): [encoder: Signature,
         ]),
       ),
     },
+    { input: { name: "noise", dtype: "float32", shape: latent }, outputs: { z: latent } },
+    { input: { name: "z", dtype: "float32", shape: latent }, outputs: { log_prob: [] } },
   ];
 }

@@ -1,4 +1,4 @@
-/** The manifest of a bundle, format 1, as described by its JSON Schema. */
+/** The manifest of a bundle, format 1 or 2, as described by its JSON Schema. */
 
 import { BundleError, EXPORT_AGAIN, InputError, messageOf } from "./errors.ts";
 import { parseJson } from "./json.ts";
@@ -7,7 +7,7 @@ import { excerpt, findError } from "./schema.ts";
 
 export const MANIFEST_NAME = "manifest.json";
 
-const FORMAT = 1;
+const FORMATS = [1, 2] as const;
 
 /**
  * Parses and checks a manifest.
@@ -24,11 +24,11 @@ export function parseManifest(bytes: Uint8Array, source: string): Manifest {
   }
   const format = typeof value === "object" && value !== null ? (value as { format?: unknown }).format : undefined;
   if (format === undefined) {
-    throw new BundleError(`${source}: expected an object with "format": ${FORMAT}; this is not a bundle's manifest`);
+    throw new BundleError(`${source}: expected an object with "format": ${FORMATS[0]}; this is not a bundle's manifest`);
   }
-  if (format !== FORMAT) {
+  if (!(FORMATS as readonly unknown[]).includes(format)) {
     throw new BundleError(
-      `${source}: expected format ${FORMAT}, found ${excerpt(format)}; ` +
+      `${source}: expected format ${FORMATS.join(" or ")}, found ${excerpt(format)}; ` +
         `use the version of cvae-toolkit that wrote it, or ${EXPORT_AGAIN}`,
     );
   }

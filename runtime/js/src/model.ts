@@ -4,7 +4,7 @@ import { latentValues, rawPixels, type Images, type ImageShape, type ImagesIn, t
 import type { Bundle } from "./bundle.ts";
 import { checkChoice, checkTemperature, count as countOf, whole, type Whole } from "./check.ts";
 import { decoderOutputs, reparameterize } from "./elbo.ts";
-import { Engine, product } from "./engine.ts";
+import { product, type Engine, type InputOf } from "./engine.ts";
 import { BundleError, EXPORT_AGAIN, InputError } from "./errors.ts";
 import { ascending, checkDimensions, checkSpan, manifoldLatents, traversalLatents } from "./explore.ts";
 import { checkLatents, difference, parseGolden, type SelfCheck } from "./golden.ts";
@@ -20,12 +20,20 @@ export interface DrawOptions {
   first?: Whole;
 }
 
+/** Samples of the prior. `temperature` is a factor on their noise: samples are more typical below 1, more varied above 1. */
+export interface SampleOptions extends DrawOptions {
+  temperature?: number;
+}
+
 const TRAVERSED = 10; // dimensions of a traversal by default
 
 /** How a model was opened. */
 export interface Opened {
   readonly encoder: Engine;
   readonly decoder: Engine;
+  /** The engines of a learned prior; undefined if the prior is N(0, I). */
+  readonly prior: Engine | undefined;
+  readonly priorDensity: Engine | undefined;
   readonly requested: string;
   readonly provider: string;
   /** Why this provider was chosen. */
@@ -43,6 +51,14 @@ export interface Receipt {
   readonly versions: Readonly<Record<string, string | undefined>>;
 }
 
+/** The graphs in use, by role. A model has the last two if its prior is learned. */
+export interface Graphs {
+  readonly encoder: GraphInfo;
+  readonly decoder: GraphInfo;
+  readonly prior?: GraphInfo;
+  readonly prior_density?: GraphInfo;
+}
+
 /** A bundle that is ready to run; created by `load`. Calls may overlap; they run one after another. */
 export class Model {
   readonly manifest: Manifest;
@@ -55,7 +71,7 @@ export class Model {
   /** SHA-256 of the bundle's manifest, which holds the hashes of all files. */
   readonly sha256: string;
   /** The graphs in use, by role. */
-  readonly graphs: Readonly<Record<"encoder" | "decoder", GraphInfo>>;
+  readonly graphs: Graphs;
 
   #last: Promise<unknown> = Promise.resolve();
   #open = true;
@@ -70,26 +86,33 @@ export class Model {
     this.threads = opened.threads;
     this.imageShape = bundle.manifest.model.image_shape;
     this.latentDim = bundle.manifest.model.latent_dim;
-    this.graphs = { encoder: opened.encoder.graph, decoder: opened.decoder.graph };
+    this.graphs = this.#byRole(({ graph }) => graph);
   }
 
   /**
    * Draws samples `first .. first + count - 1` of the stream that `seed` determines.
    *
-   * @param options.temperature factor on the latents: samples are more typical below 1, more varied above 1.
    * @returns the expected image of each sample, in [0, 1].
    * @throws InputError for a number out of range.
    */
-  async generate(count: number, options: DrawOptions & { temperature?: number } = {}): Promise<Images> {
-    const { seed = 0, first = 0, temperature = 1 } = options;
-    countOf("count", count, 1);
-    checkTemperature(temperature);
-    this.#checkRng();
-    checkRange(seed, first, count, this.latentDim);
-    return await this.#decodeDrawn(count, (start, stop) => {
-      const latents = priorLatents(seed, BigInt(first) + BigInt(start), stop - start, this.latentDim);
-      return latents.map((value) => value * Math.fround(temperature));
-    });
+  async generate(count: number, options: SampleOptions = {}): Promise<Images> {
+    const noise = this.#noise(count, options);
+    const { prior } = this.opened;
+    if (prior === undefined) return await this.#decodeDrawn(count, noise);
+    // In the decoder's turn and micro-batches: a product of another size may round differently.
+    const latents = async (start: number, stop: number) =>
+      (await prior.run(stop - start, sliceOf(noise(start, stop), this.latentDim), ["z"])).z;
+    return await this.#decodeDrawn(count, latents);
+  }
+
+  /**
+   * Draws the latents of samples `first .. first + count - 1` of the stream of `seed`, without decoding them.
+   *
+   * @throws InputError for a number out of range, or more latents than memory holds.
+   */
+  async latents(count: number, options: SampleOptions = {}): Promise<Latents> {
+    const noise = this.#noise(count, options);
+    return { data: await this.#toLatents(noise(0, count)), shape: [count, this.latentDim] };
   }
 
   /** Encodes raw pixels; the model scales or binarizes them itself. @throws InputError for anything else. */
@@ -155,7 +178,11 @@ export class Model {
     const outputs = decoderOutputs(model.likelihood);
     const decode = (z: Float32Array) =>
       this.#runDecoder(z.length / this.latentDim, sliceOf(this.#checkedDraws(z), this.latentDim), outputs);
-    const scores = await scoreImages(pixels, await this.encode(pixels), decode, model, samples, BigInt(seed), from);
+    const { priorDensity: density } = this.opened;
+    const logPrior =
+      density && (async (z: Float32Array) => (await this.#run(density, z, ["log_prob"])).log_prob);
+    const posterior = await this.encode(pixels);
+    const scores = await scoreImages(pixels, posterior, decode, model, samples, BigInt(seed), from, logPrior);
     this.#checkFinite("scores", scores.elbo, scores.iwBound);
     return scores;
   }
@@ -206,6 +233,7 @@ export class Model {
 
   /**
    * Decodes a grid over two latent dimensions, from the prior's 5 % quantile to its 95 % quantile. All others are 0.
+   * With a learned prior, the grid is one of noise, which the prior maps to latents.
    *
    * @param dimensions the dimension that grows down the rows, and the one that grows along the columns; by
    * default the first two of `rankDimensions`, in ascending order.
@@ -219,17 +247,19 @@ export class Model {
     if (chosen.length !== 2) {
       throw new InputError(`a manifold needs exactly 2 latent dimensions; found ${chosen.length}`);
     }
-    return await this.decode(manifoldLatents(this.latentDim, chosen, steps));
+    return await this.decode(await this.#toLatents(manifoldLatents(this.latentDim, chosen, steps)));
   }
 
   /**
    * Ranks the latent dimensions by posterior variance, ascending. An unused dimension has the prior as its posterior,
    * and ranks last. Of equal dimensions, the lower one is first.
    *
-   * @param start a single image, or a single latent, which is decoded to an image; by default the prior's mean.
+   * @param start a single image, or a single latent, which is decoded to an image; by default the latent 0, the mean of
+   * the prior, or with a learned prior, the latent of the noise 0.
    */
-  async rankDimensions(start: Float32Array | Latents | ImagesIn = new Float32Array(this.latentDim)): Promise<number[]> {
-    const image = isLatent(start) ? toUint8(await this.decode(await this.#end(start, "start"))) : start;
+  async rankDimensions(start?: Float32Array | Latents | ImagesIn): Promise<number[]> {
+    const from = start ?? (await this.#toLatents(new Float32Array(this.latentDim)));
+    const image = isLatent(from) ? toUint8(await this.decode(await this.#end(from, "start"))) : from;
     const { logvar } = await this.encode(image);
     return ascending(one(logvar.data, this.latentDim, "start"));
   }
@@ -237,7 +267,7 @@ export class Model {
   /** Compares the model with the bundle's golden vectors and random numbers, on the provider in use. */
   async selfCheck(): Promise<SelfCheck> {
     const { golden: info } = this.manifest;
-    const engines = [this.opened.encoder, this.opened.decoder];
+    const engines = this.#engines();
     const source = this.bundle.describe(info.file);
     const golden = parseGolden(
       await this.bundle.read(info),
@@ -265,17 +295,16 @@ export class Model {
 
   /** Provenance record as JSON values: what the model runs on and why. */
   receipt(): Receipt {
-    const { encoder, decoder, requested, provider, why, versions } = this.opened;
-    const of = ({ graph, microBatch }: Engine) => ({
-      file: graph.file,
-      precision: graph.precision,
-      micro_batch: microBatch,
-    });
+    const { requested, provider, why, versions } = this.opened;
     return {
       bundle: { manifest_sha256: this.sha256 },
       provider: { requested, actual: provider, why },
       threads: this.threads,
-      graphs: { encoder: of(encoder), decoder: of(decoder) },
+      graphs: this.#byRole(({ graph, microBatch }) => ({
+        file: graph.file,
+        precision: graph.precision,
+        micro_batch: microBatch,
+      })),
       versions,
     };
   }
@@ -283,7 +312,7 @@ export class Model {
   /** Waits for pending calls, then frees ONNX Runtime's sessions. The model cannot be used afterwards. */
   async close(): Promise<void> {
     if (!this.#open) return;
-    const closed = this.#inTurn(() => Promise.all([this.opened.encoder.close(), this.opened.decoder.close()]));
+    const closed = this.#inTurn(() => Promise.all(this.#engines().map((engine) => engine.close())));
     this.#open = false;
     await closed;
   }
@@ -296,14 +325,51 @@ export class Model {
     return await turn;
   }
 
-  async #decodeDrawn(count: number, latents: (start: number, stop: number) => Float32Array): Promise<Images> {
+  #engines(): Engine[] {
+    const { encoder, decoder, prior, priorDensity } = this.opened;
+    return [encoder, decoder, prior, priorDensity].filter((engine) => engine !== undefined);
+  }
+
+  #byRole<T>(of: (engine: Engine) => T): Record<"encoder" | "decoder", T> & Record<string, T> {
+    const entries = this.#engines().map((engine) => [engine.graph.role, of(engine)] as const);
+    return Object.fromEntries(entries) as Record<"encoder" | "decoder", T>;
+  }
+
+  /** Checks the arguments of `generate`, and returns a function that draws the noise of samples `start .. stop - 1`. */
+  #noise(count: number, options: SampleOptions): (start: number, stop: number) => Float32Array {
+    const { seed = 0, first = 0, temperature = 1 } = options;
+    countOf("count", count, 1);
+    checkTemperature(temperature);
+    this.#checkRng();
+    checkRange(seed, first, count, this.latentDim);
+    return (start, stop) => {
+      const noise = priorLatents(seed, BigInt(first) + BigInt(start), stop - start, this.latentDim);
+      const factor = Math.fround(temperature);
+      for (let i = 0; i < noise.length; i++) noise[i] *= factor;
+      return noise;
+    };
+  }
+
+  /** Maps draws of N(0, I), N*L values, to draws of the prior. */
+  async #toLatents(noise: Float32Array): Promise<Float32Array> {
+    const { prior } = this.opened;
+    return prior === undefined ? noise : (await this.#run(prior, noise, ["z"])).z;
+  }
+
+  /** Runs a graph on N*L values. */
+  async #run(engine: Engine, items: Float32Array, outputs: readonly string[]): Promise<Record<string, Float32Array>> {
+    const count = items.length / this.latentDim;
+    return await this.#inTurn(() => engine.run(count, sliceOf(items, this.latentDim), outputs));
+  }
+
+  async #decodeDrawn(count: number, latents: InputOf): Promise<Images> {
     const { probs } = await this.#runDecoder(count, latents, ["probs"]);
     return { data: probs, shape: [count, ...this.imageShape] };
   }
 
   async #runDecoder(
     count: number,
-    latents: (start: number, stop: number) => Float32Array,
+    latents: InputOf,
     outputs: readonly string[],
   ): Promise<Record<string, Float32Array>> {
     return await this.#inTurn(() => this.opened.decoder.run(count, latents, outputs));

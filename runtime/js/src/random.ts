@@ -8,6 +8,7 @@
  * The prior's counters are below 2^63 and the posterior's start there, so the two streams never overlap.
  */
 
+import { allocate } from "./arrays.ts";
 import { count as countOf, whole, type Whole } from "./check.ts";
 import { found, InputError } from "./errors.ts";
 
@@ -45,7 +46,8 @@ export function threefry2x32(counter: Words, key: Words): Words {
 }
 
 /**
- * Draws samples `first .. first + count - 1` of the prior N(0, I).
+ * Draws samples `first .. first + count - 1` of N(0, I): the latents of a model without a learned prior. A learned prior
+ * maps them to latents; `Model.latents` returns those.
  *
  * @param seed unsigned 64-bit number.
  * @param first index of the first sample.
@@ -96,7 +98,7 @@ function normals(seed: bigint, from: bigint, first: bigint, count: number, laten
   const key = wordsOf(seed);
   const pairs = pairsOf(latentDim);
   let [low, high] = wordsOf(from + first * BigInt(pairs));
-  const latents = new Float32Array(count * latentDim);
+  const latents = allocate(count, latentDim, "latents");
   for (let start = 0; start < latents.length; start += latentDim) {
     for (let pair = 0; pair < pairs; pair++) {
       const [a, b] = threefry2x32([low, high], key);

@@ -1,7 +1,15 @@
 /** Score images with an encoder and a decoder: the ELBO and the importance-weighted bound. */
 
 import type { Latents } from "./arrays.ts";
-import { gaussianKl, LOG_LIKELIHOODS, logPriorOverPosterior, logSumExp, reparameterize, targetsOf } from "./elbo.ts";
+import {
+  gaussianKl,
+  gaussianLogDensity,
+  LOG_LIKELIHOODS,
+  logPriorOverPosterior,
+  logSumExp,
+  reparameterize,
+  targetsOf,
+} from "./elbo.ts";
 import { InputError } from "./errors.ts";
 import type { ModelInfo } from "./manifest-types.ts";
 import { posteriorNoise } from "./random.ts";
@@ -18,7 +26,7 @@ export interface Scores {
   readonly elbo: Float64Array;
   /** log p(x|z), averaged over the draws. */
   readonly reconstruction: Float64Array;
-  /** KL(q(z|x) || N(0, I)), in closed form. */
+  /** KL(q(z|x) || N(0, I)), in closed form. With a learned prior, log q(z|x) - log p(z), averaged over the draws. */
   readonly kl: Float64Array;
   /**
    * The importance-weighted bound on log p(x) over k draws (Burda, Grosse and Salakhutdinov, "Importance weighted
@@ -34,9 +42,12 @@ export interface Scores {
 /** Decodes M*L latent values to the decoder's outputs, by name. */
 export type Decode = (z: Float32Array) => Promise<Record<string, Float32Array>>;
 
+/** Computes log p(z) of a learned prior, for M*L latent values. */
+export type LogPrior = (z: Float32Array) => Promise<Float32Array>;
+
 const DECODED_AT_A_TIME = 512; // latents; limits the memory for many draws of many images
 
-/** Computes scores of raw `pixels` with `samples` draws per image. */
+/** Computes scores of raw `pixels` with `samples` draws per image. Without `logPrior`, the prior is N(0, I). */
 export async function scoreImages(
   pixels: Uint8Array,
   posterior: Posterior,
@@ -45,6 +56,7 @@ export async function scoreImages(
   samples: number,
   seed: bigint,
   first: bigint,
+  logPrior?: LogPrior,
 ): Promise<Scores> {
   const logLikelihoodOf = LOG_LIKELIHOODS.get(model.likelihood);
   if (logLikelihoodOf === undefined) {
@@ -75,6 +87,7 @@ export async function scoreImages(
       draws.set(reparameterize(mean, logvar, row(noise, draw, latentDim)), draw * latentDim);
     });
     const outputs = await decode(draws);
+    const logPriors = await logPrior?.(draws);
     const logWeights = new Float64Array(draws.length / latentDim);
     let targets: Float32Array = new Float32Array();
     forEachDraw(start, stop, samples, (image, draw) => {
@@ -85,11 +98,19 @@ export async function scoreImages(
       const logP = logLikelihoodOf(targets, decoded);
       const [mean, logvar] = [row(posterior.mean.data, image, latentDim), row(posterior.logvar.data, image, latentDim)];
       scores.reconstruction[image] += logP / samples;
-      logWeights[draw] = logP + logPriorOverPosterior(row(draws, draw, latentDim), mean, logvar);
+      const z = row(draws, draw, latentDim);
+      const logRatio =
+        logPriors === undefined
+          ? logPriorOverPosterior(z, mean, logvar)
+          : logPriors[draw] - gaussianLogDensity(z, mean, logvar);
+      scores.kl[image] -= logRatio / samples;
+      logWeights[draw] = logP + logRatio;
     });
     for (let image = start; image < stop; image++) {
-      const mean = row(posterior.mean.data, image, latentDim);
-      scores.kl[image] = gaussianKl(mean, row(posterior.logvar.data, image, latentDim));
+      if (logPriors === undefined) {
+        const mean = row(posterior.mean.data, image, latentDim);
+        scores.kl[image] = gaussianKl(mean, row(posterior.logvar.data, image, latentDim));
+      }
       scores.elbo[image] = scores.reconstruction[image] - scores.kl[image];
       scores.iwBound[image] = logSumExp(row(logWeights, image - start, samples)) - Math.log(samples);
     }

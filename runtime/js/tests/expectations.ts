@@ -5,9 +5,10 @@ import { expect } from "vitest";
 import { valuesOf, type GoldenArray } from "./golden.ts";
 import type { Numbers } from "./numbers.ts";
 
-/** 1e-5 for images, as specified; codes and nats have tolerances relative to their size. */
+/** 1e-5 for images, as specified; latents, codes and nats have tolerances relative to their size. */
 const TOLERANCES: Record<string, (value: number) => number> = {
   grid: () => 1,
+  latents: (value) => 1e-5 * Math.max(1, Math.abs(value)),
   mean: (value) => 1e-5 * Math.max(1, Math.abs(value)),
   logvar: (value) => 1e-5 * Math.max(1, Math.abs(value)),
   elbo: () => 1e-3,

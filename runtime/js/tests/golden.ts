@@ -18,11 +18,13 @@ export const BUNDLES = {
   colour: projectPath("tests/golden/colour"),
   mixture: projectPath("tests/golden/mixture"),
   residual: projectPath("tests/golden/residual"),
+  learned: projectPath("tests/golden/learned"),
 };
 
 /** The files of a portable bundle, by name. */
 export function filesOf(bundle: keyof typeof BUNDLES): Map<string, Uint8Array> {
-  const names = ["manifest.json", "encoder.onnx", "decoder.onnx", "golden.json"];
+  const prior = bundle === "learned" ? ["prior.onnx", "prior_density.onnx"] : [];
+  const names = ["manifest.json", "encoder.onnx", "decoder.onnx", ...prior, "golden.json"];
   return new Map(names.map((name) => [name, readFileSync(join(BUNDLES[bundle], name))]));
 }
 

@@ -23,7 +23,7 @@ function copy(): string {
   return folder;
 }
 
-describe.each(["mnist", "colour", "mixture", "residual"] as const)("the bundle %s", (name) => {
+describe.each(["mnist", "colour", "mixture", "residual", "learned"] as const)("the bundle %s", (name) => {
   const golden = readGolden(name);
   const asked = { seed: golden.seed, first: golden.first, images: valuesOf(golden.images) };
 
@@ -39,7 +39,7 @@ describe.each(["mnist", "colour", "mixture", "residual"] as const)("the bundle %
     expect(check.results.filter(({ agrees }) => !agrees)).toEqual([]);
     expect(check).toMatchObject({ provider: "cpu", agrees: true });
     const checked = check.results.map(({ file }) => file);
-    expect(checked).toEqual(expect.arrayContaining(["rng", model.graphs.encoder.file, model.graphs.decoder.file]));
+    expect(checked).toEqual(expect.arrayContaining(["rng", ...Object.values(model.graphs).map(({ file }) => file)]));
     await model.close();
   });
 });
@@ -66,7 +66,7 @@ test("extreme latents are decoded or refused", async () => {
   const { data } = await model.decode(new Float32Array(50).fill(1e30));
   expect(data.every((value) => value >= 0 && value <= 1)).toBe(true);
   await expect(model.decode(new Float32Array(50).fill(3.4028234663852886e38))).rejects.toThrow(
-    `${join(BUNDLES.mnist, model.graphs.decoder.file)}: expected latents whose images fit float32, found values ` +
+    `${join(BUNDLES.mnist, model.graphs.decoder.file)}: expected latents whose outputs fit float32, found values ` +
       "up to 3.40e+38; use smaller latents or a lower temperature",
   );
   await model.close();

@@ -22,6 +22,7 @@ export async function numbersOf(model: Model, { seed, first, images }: Asked): P
   return numbers({
     generate: samples,
     cool: await model.generate(2, { seed: 3, temperature: 0.5 }),
+    latents: (await model.latents(3, { seed: 3, first: 2 ** 40, temperature: 0.5 })).data,
     grid: colours(imageGrid(samples, { columns: 3, padding: 2, scale: 2 }).data, model.imageShape[2]),
     mean: mean.data,
     logvar: logvar.data,

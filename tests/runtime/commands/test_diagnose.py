@@ -262,7 +262,7 @@ def test_threads_and_nodes_are_printed():
         (
             ["AVX2", "AVX-512", "VNNI", "bfloat16"],
             [
-                "AVX2, AVX-512, VNNI, bfloat16: int8 graphs are exact and fast; derived recipes train in bfloat16",
+                "AVX2, AVX-512, VNNI, bfloat16: sums of int8 graphs cannot overflow; derived recipes train in bfloat16",
             ],
         ),
     ],

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import cvae_runtime as cvae
 import cvae_runtime.random
-from cvae_runtime._math.random import threefry2x32
+from cvae_runtime.random import threefry2x32
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "rng.json").read_text())
 MASK = 0xFFFFFFFF
@@ -160,6 +160,44 @@ def test_any_split_gives_the_same_bits(seed, first, count, latent_dim, data):
         assert words(whole) == words(np.concatenate(parts))
 
 
+def reference_key(seed, numbers):
+    """Derive a key as in the specification."""
+    key = (seed & MASK, seed >> 32)
+    for number in numbers:
+        counter = (1 << 64) - (1 << 32) + number
+        key = reference_threefry((counter & MASK, counter >> 32), key)
+    return key
+
+
+@pytest.mark.parametrize(
+    ("seed", "numbers", "key"),
+    [
+        (0, (), (0, 0)),
+        ((7 << 32) + 5, (), (5, 7)),
+        (0, (1, 1), (0x1FB4C4FC, 0x92EB5F75)),
+        (0, (2,), (0x915BA714, 0x7C427698)),
+        (0, (3,), (0xA283A66A, 0x89EABC44)),
+        (5, (1, 1), (0xAF48BD68, 0x41F0A807)),
+        ((1 << 64) - 1, (1, MASK), (0x96739DB0, 0xA98DA5F0)),
+    ],
+)
+def test_known_keys(seed, numbers, key):
+    assert cvae.random.derived_key(seed, *numbers) == key == reference_key(seed, numbers)
+
+
+@given(SEEDS, st.lists(st.integers(0, MASK), max_size=3))
+def test_derived_keys_equal_the_reference(seed, numbers):
+    key = cvae.random.derived_key(seed, *numbers)
+    assert key == reference_key(seed, numbers)
+    assert [type(word) for word in key] == [int, int]
+
+
+def test_keys_of_different_numbers_differ():
+    numbers = [(), (0,), (1,), (2,), (3,), (1, 0), (1, 1), (1, 2), (2, 1), (1, 1, 1), (MASK,), (1, MASK)]
+    keys = {cvae.random.derived_key(seed, *each) for seed in (0, 1, 1 << 32) for each in numbers}
+    assert len(keys) == 3 * len(numbers)
+
+
 def test_odd_lengths_drop_the_last_number():
     assert words(cvae.prior_latents(9, 4, 6, 5)) == words(np.ascontiguousarray(cvae.prior_latents(9, 4, 6, 6)[:, :5]))
 
@@ -189,7 +227,7 @@ def test_numpy_integers():
 @pytest.mark.parametrize("seed", [-1, 1 << 64, 1.0, True, "0", None])
 def test_invalid_seeds(seed, refuses):
     message = f"seed must be an unsigned 64-bit number, 0 to 18446744073709551615; found {seed!r}"
-    for call in (cvae.random.check_seed, lambda seed: cvae.prior_latents(seed, 0, 1, 3)):
+    for call in (cvae.random.check_seed, lambda seed: cvae.prior_latents(seed, 0, 1, 3), cvae.random.derived_key):
         with refuses(cvae.InputError, message):
             call(seed)
 

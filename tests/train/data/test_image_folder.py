@@ -196,8 +196,8 @@ def test_a_folder_without_pictures_says_what_was_looked_for(folder):
     folder.mkdir()
     assert refusal(folder) == (
         f"{folder}: expected an .npz file with x_train and x_test, an .npy file, a .tfrecord file, an IDX file of images, or a "
-        f"folder with MNIST's four IDX files (train-images-idx3-ubyte and so on), train.npy and test.npy, .tfrecord files, or "
-        f"images (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP), found an empty folder; "
+        f"folder with MNIST's four IDX files (train-images-idx3-ubyte and so on), train.npy and test.npy, .amat files, "
+        f".tfrecord files, or images (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP), found an empty folder; "
         f"leave DATA out to use the embedded MNIST"
     )
 

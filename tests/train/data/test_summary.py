@@ -52,7 +52,7 @@ def test_grey_pictures_that_are_cut_get_a_line(tiny_config):
     assert len(describe_images(dataclasses.replace(tiny_config, binarize="none"), Dataset(GREY, GREY[:4]))) == 1
 
 
-@pytest.mark.parametrize("binarize", ["static", "none"])
+@pytest.mark.parametrize("binarize", ["static", "dynamic", "fixed", "none"])
 def test_arrays_of_0_and_1_are_refused_whatever_is_made_of_them(tiny_config, binarize):
     assert refusal(dataclasses.replace(tiny_config, binarize=binarize), GLYPHS // 255) == (
         "memory: expected grey levels 0 to 255, found only 0 and 1; multiply the values by 255, or convert the array to bool"
@@ -86,6 +86,43 @@ def test_images_equal_after_thresholding_are_refused(tiny_config):
     )
     alike = np.repeat(GLYPHS[:1], 10, axis=0)
     assert len(describe_images(tiny_config, Dataset(alike, alike))) == 1
+
+
+@pytest.mark.parametrize(
+    ("binarize", "images", "line"),
+    [
+        ("fixed", GLYPHS, "22.0% white"),
+        ("dynamic", GREY, "49.8% white on average, drawn anew in each epoch"),
+        ("dynamic", GREY // 4, "12.3% white on average, drawn anew in each epoch"),
+    ],
+)
+def test_white_pixels_of_other_binarizations(tiny_config, binarize, images, line):
+    config = dataclasses.replace(tiny_config, binarize=binarize)
+    lines = describe_images(config, Dataset(images, images[:4], notes=("a note",)))
+    assert lines == [f"memory: images of 8x8 pixels, grey: 40 for training, 4 for testing; {line}", "a note"]
+
+
+NO_GREY = (
+    "memory: expected grey levels for --binarize dynamic, found only black and white; pass --binarize static, or train "
+    "on grey images, such as those of cvae-train keras:mnist"
+)
+GREY_FOUND = (
+    "memory: expected black and white pixels for --binarize fixed, found grey levels; pass --binarize static, which "
+    "thresholds them, or --binarize dynamic, which draws them"
+)
+
+
+@pytest.mark.parametrize("grey", ["train", "test", "validation"])
+def test_grey_levels_of_any_part_count(tiny_config, grey):
+    glyphs = Dataset(GLYPHS, GLYPHS[:4], validation=GLYPHS[:5])
+    mixed = dataclasses.replace(glyphs, **{grey: getattr(glyphs, grey) // 255 * 254})
+    fixed, dynamic = (dataclasses.replace(tiny_config, binarize=binarize) for binarize in ("fixed", "dynamic"))
+    for config, data, message in ((dynamic, glyphs, NO_GREY), (fixed, mixed, GREY_FOUND)):
+        with pytest.raises(InputError) as caught:
+            describe_images(config, data)
+        assert str(caught.value) == message
+    for config, data in ((fixed, glyphs), (dynamic, mixed)):
+        assert len(describe_images(config, data)) == 1
 
 
 def test_a_validation_part_is_there_once(tiny_config):

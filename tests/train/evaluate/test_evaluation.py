@@ -7,7 +7,7 @@ import pytest
 
 from cvae_runtime import InputError, posterior_noise
 from cvae_runtime.elbo import bernoulli_log_likelihood, gaussian_kl, log_likelihood, reparameterize, targets_of
-from cvae_train import CVAE, Evaluation, evaluate, train
+from cvae_train import CVAE, Evaluation, draw_binary, evaluate, train
 from cvae_train._evaluate import Baselines
 from cvae_train._evaluate import evaluation as module
 from cvae_train._evaluate.baselines import fit_baselines
@@ -21,7 +21,7 @@ def result(tiny_config, tiny_data, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def evaluation(result, tiny_data):
-    return evaluate(result.model, tiny_data.test, 128, samples=2000)
+    return evaluate(result.model, tiny_data.test, "static", samples=2000)
 
 
 def test_the_elbo_is_the_runs_last_and_the_sum_of_its_parts(evaluation, result):
@@ -55,19 +55,21 @@ def test_the_bound_does_not_depend_on_how_the_images_are_divided(result, tiny_da
     for size in (5, 100):
         done = []
         monkeypatch.setattr(module, "_SCORED_AT_A_TIME", size)
-        estimates.append(evaluate(result.model, tiny_data.test, 128, samples=samples, on_images=done.append).iw_bound)
+        estimates.append(
+            evaluate(result.model, tiny_data.test, "static", samples=samples, on_images=done.append).iw_bound
+        )
         assert done[-1] == 13
     assert estimates[0] == pytest.approx(estimates[1], rel=1e-6)
 
 
 def test_more_samples_give_a_tighter_bound(result, tiny_data):
-    loose, tight = (evaluate(result.model, tiny_data.test, 128, samples=k).iw_bound for k in (1, 500))
+    loose, tight = (evaluate(result.model, tiny_data.test, "static", samples=k).iw_bound for k in (1, 500))
     assert tight >= loose - 0.05
 
 
 def test_no_samples_are_refused(result, tiny_data):
     with pytest.raises(InputError, match="samples must be at least 1; found 0"):
-        evaluate(result.model, tiny_data.test, 128, samples=0)
+        evaluate(result.model, tiny_data.test, "static", samples=0)
 
 
 def test_the_aggregate_gap_is_a_gaussians_kl():
@@ -79,7 +81,7 @@ def test_the_aggregate_gap_is_a_gaussians_kl():
 
 def test_pixels_of_256_levels_have_bits_per_dimension(rgb_config, rgb_data, tmp_path):
     result = train(rgb_data, rgb_config, tmp_path / "rgb", quiet=True)
-    evaluation = evaluate(result.model, rgb_data.test, None, samples=50)
+    evaluation = evaluate(result.model, rgb_data.test, "none", samples=50)
     assert evaluation.elbo == pytest.approx(result.history[-1].elbo, rel=1e-5)
     assert evaluation.bits_per_dimension == pytest.approx(-evaluation.elbo / (8 * 8 * 3 * np.log(2)))
     assert evaluation.to_json()["bits_per_dimension"] == evaluation.bits_per_dimension
@@ -98,19 +100,19 @@ def test_the_bound_of_256_levels_by_brute_force(rgb_config, rgb_data):
     targets = [np.broadcast_to(x, (4000, 8, 8, 3)) for x in targets_of(rgb_data.test[:4], None)]
     log_p = [log_likelihood(x, parameters, rgb_config.model.likelihood) for x in targets]
     expected = np.mean([np.logaddexp.reduce(values) - np.log(4000) for values in log_p])
-    assert evaluate(model, rgb_data.test[:4], None, samples=4000).iw_bound == pytest.approx(expected, abs=0.3)
+    assert evaluate(model, rgb_data.test[:4], "none", samples=4000).iw_bound == pytest.approx(expected, abs=0.3)
 
 
 def test_baselines_are_fitted_to_the_training_images(result, tiny_data, rgb_config, rgb_data):
-    binary = evaluate(result.model, tiny_data.test, 128, samples=1, train=tiny_data.train).baselines
+    binary = evaluate(result.model, tiny_data.test, "static", samples=1, train=tiny_data.train).baselines
     assert binary == fit_baselines(tiny_data.train, tiny_data.test, 3, 128)
-    colour = evaluate(CVAE(rgb_config.model), rgb_data.test, None, samples=1, train=rgb_data.train)
+    colour = evaluate(CVAE(rgb_config.model), rgb_data.test, "none", samples=1, train=rgb_data.train)
     assert colour.baselines == fit_baselines(rgb_data.train, rgb_data.test, 4, None)
     assert colour.to_json()["baselines"] == dataclasses.asdict(colour.baselines)
 
 
 def test_grey_pixels_under_bernoulli_have_no_baselines(result, tiny_data):
-    assert evaluate(result.model, tiny_data.test, None, samples=1, train=tiny_data.train).baselines is None
+    assert evaluate(result.model, tiny_data.test, "none", samples=1, train=tiny_data.train).baselines is None
 
 
 def test_the_comparison_in_nats():
@@ -166,7 +168,7 @@ def test_json_has_null_for_statistics_of_one_image(result, tiny_data, count, ali
     images = np.repeat(tiny_data.test[:1], count, axis=0) if alike else tiny_data.test[:count]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        evaluation = evaluate(result.model, images, 128, samples=2)
+        evaluation = evaluate(result.model, images, "static", samples=2)
     fields = json.loads(json.dumps(evaluation.to_json(), allow_nan=False))
     null = {"bits_per_dimension", "baselines"} | (
         {"elbo_stderr", "iw_bound_stderr", "active_units"} if count == 1 else set()
@@ -183,9 +185,23 @@ def test_json_has_null_for_statistics_of_one_image(result, tiny_data, count, ali
         assert fields["elbo_stderr"] == pytest.approx(0.0, abs=20.0)
 
 
+@pytest.mark.parametrize("binarize", ["dynamic", "fixed"])
+def test_grey_images_are_no_draws(result, tiny_data, binarize):
+    with pytest.raises(InputError) as caught:
+        evaluate(result.model, tiny_data.test, binarize)
+    assert str(caught.value) == (
+        f"expected black and white test images for binarize {binarize}, found grey levels; draw them with "
+        f"cvae_train.draw_binary(images)"
+    )
+    drawn = draw_binary(tiny_data.test)
+    found, static = (evaluate(result.model, drawn, name, samples=5) for name in (binarize, "static"))
+    assert found == dataclasses.replace(static, binarize=binarize)
+    assert found.to_json()["binarize"] == binarize
+
+
 def test_no_images_are_refused(result, tiny_data):
     with pytest.raises(InputError, match="expected at least one test image, found none"):
-        evaluate(result.model, tiny_data.test[:0], 128)
+        evaluate(result.model, tiny_data.test[:0], "static")
 
 
 def test_the_table_says_which_data_set_its_numbers_belong_to():
@@ -199,6 +215,16 @@ def test_the_table_says_which_data_set_its_numbers_belong_to():
     assert lines[4].split() == ["IW", "bound,", "500", "draws", "-78.00", "+-", "0.20"]
     assert lines[5].split() == ["active", "units", "1", "of", "4"]
     assert lines[-1].startswith("warning: posterior collapse")
-    assert (
-        make(4, "none").table().splitlines()[0].endswith("grey pixels: cross-entropy bounds, not ELBOs; nats per image")
-    )
+
+
+@pytest.mark.parametrize(
+    ("binarize", "pixels"),
+    [
+        ("static", "pixels binarized at 0.5"),
+        ("dynamic", "pixels drawn by their grey levels"),
+        ("fixed", "pixels binarized beforehand"),
+        ("none", "grey pixels: cross-entropy bounds, not ELBOs"),
+    ],
+)
+def test_the_table_names_the_binarization(binarize, pixels):
+    assert make(4, binarize).table().splitlines()[0] == f"10 test images, {pixels}; nats per image"

@@ -126,6 +126,8 @@ def test_auto_takes_bfloat16_where_the_processor_multiplies_it(monkeypatch, flag
         ("residual", 2, 16, 2, 1),
         ("residual", 16, 16, 8, 2),
         ("residual", 2, 3, 1, 2),
+        ("dense", 2, 20, 2, 1),
+        ("dense", 2, 19, 1, 2),
     ],
 )
 def test_cores_are_shared_among_towers_that_have_enough_images(

@@ -29,23 +29,26 @@ def batches(images, order, batch):
     source = feed(images)
     opened = source.open(tf.constant(order), batch, lambda count: (0, count))
     steps = range(0, len(order), batch)
-    return [source.take(opened, tf.constant(at), tf.constant(min(at + batch, len(order)))).numpy() for at in steps]
+    return [source.take(opened, tf.constant(at), tf.constant(min(at + batch, len(order)))) for at in steps]
 
 
 @pytest.mark.parametrize("batch", [1, 3, 7, 100])
 def test_both_give_the_images_of_the_order(images, mapped, batch):
     for kind in (images, mapped(images)):
-        found = batches(kind, ORDER, batch)
+        found, indices = zip(*batches(kind, ORDER, batch), strict=True)
         assert [len(part) for part in found[:-1]] == [batch] * (len(found) - 1)
         assert np.array_equal(np.concatenate(found), images[ORDER])
+        assert np.concatenate(indices).tolist() == ORDER
+        assert {part.dtype for part in indices} == {tf.int32}
 
 
 def test_a_worker_is_given_its_share_of_every_batch(images, mapped):
     source = feed(mapped(images))
     opened = source.open(tf.constant(ORDER), 4, lambda count: (count // 2, count))
-    found = [source.take(opened, tf.constant(0), tf.constant(0)).numpy() for _ in range(2)]
-    assert np.array_equal(found[0], images[ORDER[2:4]])
-    assert np.array_equal(found[1], images[ORDER[5:7]])
+    for share in (ORDER[2:4], ORDER[5:7]):
+        found, indices = source.take(opened, tf.constant(0), tf.constant(0))
+        assert np.array_equal(found, images[share])
+        assert indices.numpy().tolist() == share
 
 
 def test_what_lies_in_a_file_is_streamed_and_the_rest_is_held(images, mapped):

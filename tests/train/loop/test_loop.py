@@ -104,7 +104,7 @@ def test_the_test_elbo_is_the_runtimes_definition(kind, request):
     log_p = log_likelihood(x, parameters, config.model.likelihood)
     assert reconstruction == pytest.approx(log_p.mean(), rel=1e-5)
     assert kl == pytest.approx(gaussian_kl(mean, logvar).mean(), rel=1e-5)
-    np.testing.assert_allclose(loop.decode(z), parameters["probs"], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(loop.sample(z), parameters["probs"], rtol=0, atol=1e-6)
 
 
 def test_the_test_elbo_covers_a_set_that_no_batch_divides(replaced, tiny_data, monkeypatch):

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from cvae_runtime import InputError
 from cvae_train import CVAE, ModelConfig
-from cvae_train._config import residual_filters
+from cvae_train._config import default_filters
 from cvae_train._model import every_layer
 
 MIXTURE = "discretized-logistic-mixture"
@@ -143,12 +143,12 @@ def test_every_layer_lists_the_convolutions_of_blocks():
     [((8, 8, 1), 2), ((28, 28, 1), 2), ((63, 40, 3), 2), ((64, 64, 3), 3), ((127, 64, 3), 3), ((128, 128, 3), 4)],
 )
 def test_larger_images_get_more_resolutions(image_shape, resolutions):
-    filters = residual_filters(image_shape)
+    filters = default_filters("residual", image_shape)
     assert len(filters) == resolutions
     assert list(filters) == sorted(filters)
 
 
 def test_an_unknown_architecture_is_an_error():
     with pytest.raises(InputError) as caught:
-        ModelConfig(architecture="dense")
-    assert str(caught.value) == "architecture must be one of ('notebook', 'residual'); found 'dense'"
+        ModelConfig(architecture="sparse")
+    assert str(caught.value) == "architecture must be one of ('notebook', 'residual', 'dense'); found 'sparse'"

@@ -174,6 +174,8 @@ def test_grey_images_in_rgb_files_become_grey():
         (GLYPHS, {}, "bernoulli", "static"),
         (GREY, {}, "discretized-logistic-mixture", "none"),
         (GREY, {"binarize": "static"}, "bernoulli", "static"),
+        (GREY, {"binarize": "dynamic"}, "bernoulli", "dynamic"),
+        (GLYPHS, {"binarize": "fixed"}, "bernoulli", "fixed"),
         (GLYPHS, {"binarize": "none"}, "discretized-logistic-mixture", "none"),
         (GREY, {"likelihood": "bernoulli"}, "bernoulli", "static"),
         (GLYPHS, {"likelihood": "discretized-logistic-mixture"}, "discretized-logistic-mixture", "none"),
@@ -183,6 +185,20 @@ def test_grey_images_in_rgb_files_become_grey():
 def test_likelihoods(look, settings, likelihood, binarize):
     config = derive(look, DataOptions(), settings).config
     assert (config.model.likelihood, config.binarize) == (likelihood, binarize)
+
+
+@pytest.mark.parametrize(
+    ("settings", "filters", "line"),
+    [
+        ({"architecture": "notebook"}, (32, 64), "  --filters 32,64             the notebook's"),
+        ({"architecture": "dense"}, (200, 200), "  --filters 200,200           units of the hidden layers"),
+        ({"architecture": "dense", "filters": (50,)}, (50,), "  --filters 50                given"),
+    ],
+)
+def test_filters_of_other_architectures(settings, filters, line):
+    plan = derive(GLYPHS, DataOptions(), settings)
+    assert plan.config.model.filters == filters
+    assert line in plan.lines()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Data sets: sources of images, reading and splitting them, and storage of the pixels."""
 
+from .binarize import Tag, draw_binary, is_binary
 from .dataset import Dataset, fingerprint_of, load_data, load_test
 from .holdout import held_out, held_out_count
 from .look import DataLook, look_at, look_at_dataset
@@ -16,10 +17,13 @@ __all__ = [
     "DataOptions",
     "Dataset",
     "ImageSource",
+    "Tag",
     "describe_images",
+    "draw_binary",
     "fingerprint_of",
     "held_out",
     "held_out_count",
+    "is_binary",
     "load_data",
     "load_test",
     "look_at",

@@ -93,13 +93,14 @@ def load_data(
     """Load images.
 
     Args:
-        source: "mnist" for the embedded set, which is already binary; an array of images, of which some are held out;
-            a tuple of a training and a test array (see `as_images`); or a path. The content of the files decides which
-            kind it is.
+        source: "mnist" for the embedded set, which is already binary. "keras:mnist" or "keras:fashion_mnist", which
+            Keras downloads once. An array of images, of which some are held out; a tuple of a training and a test array
+            (see `as_images`); or a path. The content of the files decides which kind it is.
 
             * A folder with MNIST's four IDX files, plain or compressed by gzip, or one IDX file of images.
             * An ``.npz`` file with ``x_train`` and ``x_test``, or with one array; see `as_images`.
             * An ``.npy`` file with one array, or a folder with ``train.npy`` and ``test.npy``.
+            * A folder with ``.amat`` files of binarized MNIST, such as ``binarized_mnist_train.amat``.
             * A folder of images (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP), nested or not, optionally in ``train/``,
               ``val/`` and ``test/``.
             * A ``.tfrecord`` file, or a folder of them, of Examples with encoded images.

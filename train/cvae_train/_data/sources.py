@@ -1,5 +1,7 @@
 """Kinds of sources of images. To add one, write a function like those below and list it in `_KINDS`."""
 
+import contextlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from cvae_runtime.images import (
     shape_of_images,
 )
 
+from .._tensorflow import import_tensorflow
+from .amat import amat_files
 from .image_folder import image_folder
 from .mnist import load_mnist
 from .options import DataOptions
@@ -36,6 +40,8 @@ from .splits import (
 from .tfrecord import tfrecords
 
 EMBEDDED = "mnist"
+KERAS = "keras:"  # prefix of data sets of Keras
+_KERAS_DATASETS = ("mnist", "fashion_mnist")
 MEMORY = "memory"  # name of arrays as a source
 
 ImageSource = str | Path | NDArray[Any] | tuple[NDArray[Any], NDArray[Any]]
@@ -65,6 +71,8 @@ def open_source(source: ImageSource, options: DataOptions, quiet: bool) -> tuple
         return EMBEDDED, source_with_splits(
             _arrays(EMBEDDED, {"train": mnist.train, "test": mnist.test}), options, EMBEDDED
         )
+    if isinstance(source, str) and source.startswith(KERAS):
+        return source, _keras_dataset(source, options)
     path = Path(source)
     inside = list_folder(path) if path.is_dir() else {}
     for kind in _KINDS:
@@ -73,9 +81,29 @@ def open_source(source: ImageSource, options: DataOptions, quiet: bool) -> tuple
     raise InputError(
         f"{path}: expected an .npz file with x_train and x_test, an .npy file, a .tfrecord file, an IDX file of "
         f"images, or a folder with MNIST's four IDX files ({_IDX_NAMES[0]} and so on), train.npy and test.npy, "
-        f".tfrecord files, or images ({', '.join(IMAGE_FORMATS)}), found {_found(path, inside)}; leave DATA out to "
-        f"use the embedded MNIST"
+        f".amat files, .tfrecord files, or images ({', '.join(IMAGE_FORMATS)}), found {_found(path, inside)}; "
+        f"leave DATA out to use the embedded MNIST"
     )
+
+
+def _keras_dataset(source: str, options: DataOptions) -> Source:
+    """Open a data set that Keras downloads, or has in its cache."""
+    name = source.removeprefix(KERAS)
+    if name not in _KERAS_DATASETS:
+        known = ", ".join(KERAS + name for name in _KERAS_DATASETS)
+        raise InputError(f"{source}: expected one of {known}; for other data sets, name a file or folder")
+    import_tensorflow()
+    import keras
+
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # of Keras's progress
+            (train, _), (test, _) = getattr(keras.datasets, name).load_data()
+    except Exception as error:
+        raise InputError(
+            f"{source}: Keras cannot download it: {error}; check the network, or copy the files of the data set to "
+            f"this machine and name their folder"
+        ) from error
+    return source_with_splits(_arrays(source, {"train": train, "test": test}), options, source)
 
 
 def _found(path: Path, inside: Mapping[str, str]) -> str:
@@ -187,6 +215,7 @@ _KINDS: tuple[Callable[[Path, DataOptions, bool, Mapping[str, str]], Source | No
     _idx_files,
     _npz_file,
     _npy_files,
+    amat_files,
     tfrecords,
     image_folder,
 )

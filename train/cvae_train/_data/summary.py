@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from cvae_runtime import InputError
 from cvae_runtime.images import evenly_spaced, look_at_cut
 
-from .._config import Likelihood, ModelConfig, TrainConfig
+from .._config import Binarize, Likelihood, ModelConfig, TrainConfig
+from .binarize import is_binary
 from .dataset import Dataset
 
 _SAMPLE_IMAGES = 2_000
@@ -27,7 +28,8 @@ def describe_images(config: TrainConfig, data: Dataset) -> list[str]:
 
     Raises:
         InputError: thresholding leaves only black or only white, or makes most images equal; all values are 0 and 1 of
-            255; or the recipe needs a validation set and there is none, or there are two.
+            255; or the recipe needs a validation set and there is none, or there are two. Also if dynamic binarization
+            finds no grey levels, or fixed binarization finds some.
     """
     _check_validation(config, data)
     cut = look_at_cut(_sample(data.train), 128 if config.binarize_at is None else config.binarize_at)
@@ -45,6 +47,11 @@ def describe_images(config: TrainConfig, data: Dataset) -> list[str]:
     notes = [*data.notes, *_say_padding(config.model)]
     if config.binarize_at is None:
         return [line, *notes]
+    if config.binarize in ("dynamic", "fixed"):
+        _check_binary(config.binarize, data)
+        white = cut.white if config.binarize == "fixed" else float(_sample(data.train).mean() / 255)
+        how = "" if config.binarize == "fixed" else " on average, drawn anew in each epoch"
+        return [f"{line}; {white:.1%} white{how}", *notes]
     levels = f"levels {cut.low} to {cut.high} of 255"
     remedy = "scale the levels to 0 to 255, or pass --binarize none to keep grey values"
     if not _LEAST_WHITE <= cut.white <= _MOST_WHITE:
@@ -58,6 +65,19 @@ def describe_images(config: TrainConfig, data: Dataset) -> list[str]:
             f"{cut.alike:,} of {cut.count:,} to be equal ({levels}); {remedy}"
         )
     return [f"{line}; {cut.white:.1%} white after thresholding", *notes, *_warn_of_grey(cut.grey)]
+
+
+def _check_binary(binarize: Binarize, data: Dataset) -> None:
+    if binarize == "dynamic" and all(map(is_binary, data.splits)):
+        raise InputError(
+            f"{data.source}: expected grey levels for --binarize dynamic, found only black and white; pass --binarize "
+            f"static, or train on grey images, such as those of cvae-train keras:mnist"
+        )
+    if binarize == "fixed" and not all(map(is_binary, data.splits)):
+        raise InputError(
+            f"{data.source}: expected black and white pixels for --binarize fixed, found grey levels; pass --binarize "
+            f"static, which thresholds them, or --binarize dynamic, which draws them"
+        )
 
 
 def _say_padding(model: ModelConfig) -> Iterator[str]:

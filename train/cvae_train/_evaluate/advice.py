@@ -29,7 +29,7 @@ def next_steps(
     """
     longer = f"--epochs {2 * config.epochs}" if minutes is None else f"--minutes {2 * minutes:g}"
     on_curve = list(_on_curve(evaluation, config, history, longer))
-    return [*_on_likelihood(evaluation), *(on_curve or _on_latents(evaluation, longer))]
+    return [*_on_likelihood(evaluation), *(on_curve or _on_latents(evaluation, config, longer))]
 
 
 def _on_likelihood(evaluation: Evaluation) -> Iterator[str]:
@@ -69,13 +69,14 @@ def _selected(record: EpochRecord) -> float:
     return record.elbo if record.validation_elbo is None else record.validation_elbo
 
 
-def _on_latents(evaluation: Evaluation, longer: str) -> Iterator[str]:
+def _on_latents(evaluation: Evaluation, config: TrainConfig, longer: str) -> Iterator[str]:
     latent_dim = len(evaluation.kl_per_dimension)
     if evaluation.aggregate_gap > max(1.0, _APART * evaluation.kl):
         smaller = f" or --latent-dim {latent_dim // 2}" if latent_dim > 1 else ""
+        learned = "--prior learned, or " if latent_dim > 1 and config.model.prior == "normal" else ""
         yield (
             f"samples may look worse than reconstructions: the latents of images are {evaluation.aggregate_gap:.1f} "
-            f"nats from the prior; pass {longer}{smaller}"
+            f"nats from the prior; pass {learned}{longer}{smaller}"
         )
     elif min(evaluation.kl_per_dimension) > _IN_USE:
         yield f"all {latent_dim} latent dimensions are in use; pass --latent-dim {2 * latent_dim}"

@@ -2,17 +2,19 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, get_args
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cvae_runtime import InputError, Posterior, Scores
+from cvae_runtime import InputError, Posterior, Scores, posterior_noise
 from cvae_runtime.bundle import Preprocessing
-from cvae_runtime.elbo import EVALUATION_SEED, gaussian_kl_per_dimension, score_images
+from cvae_runtime.elbo import EVALUATION_SEED, gaussian_kl_per_dimension, reparameterize, score_images
 
+from .._config import BINARIZE_AT, Binarize
+from .._data import is_binary
 from .._model import CVAE, preprocess
 from .._run import COLLAPSE_REMEDY
 from .baselines import Baselines, fit_baselines
@@ -28,6 +30,13 @@ DRAWS, DRAWS_OF_LEVELS = 500, 50
 _BATCH = 500  # images to encode at a time, to limit the memory
 _SCORED_AT_A_TIME = 10  # images between two updates of the progress
 
+_PIXELS: Mapping[Binarize, str] = {
+    "static": "pixels binarized at 0.5",
+    "dynamic": "pixels drawn by their grey levels",
+    "fixed": "pixels binarized beforehand",
+    "none": "grey pixels: cross-entropy bounds, not ELBOs",
+}
+
 Floats = NDArray[np.float64]
 OnImages = Callable[[int], None]
 
@@ -38,32 +47,34 @@ class Evaluation:
 
     Attributes:
         images: number of test images.
-        binarize: "static" for pixels thresholded at 0.5, "none" for 8-bit values. With "none" and the bernoulli
-            likelihood, the figures are bounds of a cross-entropy. Do not compare them with ELBOs.
+        binarize: see `TrainConfig.binarize`. With "none" and the bernoulli likelihood, the figures are bounds of a
+            cross-entropy. Do not compare them with ELBOs.
         elbo, elbo_stderr: mean over the images, and the standard error of this mean; None for a single image.
         reconstruction, kl: the two terms of the ELBO, which is their difference.
         iw_bound, iw_bound_stderr: mean importance-weighted bound on log p(x) over ``samples`` draws per image, and its
             standard error. `cvae_runtime.Scores.iw_bound` of the exported model has the same values.
         samples: draws per image for ``iw_bound``.
-        kl_per_dimension: KL of each latent dimension; the sum is ``kl``.
+        kl_per_dimension: KL of each latent dimension from N(0, 1); the sum is ``kl``. With a learned prior, from the
+            dimension's aggregate posterior, taken as a Gaussian; the sum is not ``kl`` then.
         active_units: number of dimensions whose posterior mean has a variance above 0.01 over the images; None for a
             single image.
         aggregate_gap: KL of the aggregate posterior (the average of q(z|x) over the images) from the prior, computed
             as if it were a Gaussian. This is a lower bound of its KL. It measures how much the latents of samples
-            differ from those that the decoder was trained on.
+            differ from those that the decoder was trained on. With a learned prior, it is computed in the space of
+            noise.
         bits_per_dimension: the negative ELBO in bits per pixel and channel; None for the bernoulli likelihood.
         baselines: the log-likelihoods of simple models of the same images; None without training images, and for grey
             pixels under the bernoulli likelihood.
 
     Examples:
         >>> result, data = cvae_train.load_run("runs/0001"), cvae_train.load_data("images.npz")
-        >>> evaluation = cvae_train.evaluate(result.model, data.test, result.config.binarize_at, samples=10)
+        >>> evaluation = cvae_train.evaluate(result.model, data.test, result.config.binarize, samples=10)
         >>> len(evaluation.kl_per_dimension), evaluation.binarize
         (3, 'static')
     """
 
     images: int
-    binarize: str
+    binarize: Binarize
     elbo: float
     elbo_stderr: float | None
     reconstruction: float
@@ -131,10 +142,8 @@ class Evaluation:
             data = "8-bit pixels"
             bits = [f"{'  bits per dimension':36}{self.bits_per_dimension:13.3f}"]
             bound_bits = [f"{'  bits per dimension':36}{self._bits(self.iw_bound):13.3f}"]
-        elif self.binarize == "static":
-            data = "pixels binarized at 0.5"
         else:
-            data = "grey pixels: cross-entropy bounds, not ELBOs"
+            data = _PIXELS[self.binarize]
         lines = [
             f"{'1 test image' if self.images == 1 else f'{self.images:,} test images'}, {data}; nats per image",
             f"{'ELBO':36}{self.elbo:12.2f} +- {_or_dash(self.elbo_stderr, '.2f')}",
@@ -152,7 +161,7 @@ class Evaluation:
 def evaluate(
     model: CVAE,
     images: NDArray[np.uint8],
-    binarize_at: int | None,
+    binarize: Binarize,
     *,
     samples: int | None = None,
     train: NDArray[np.uint8] | None = None,
@@ -162,19 +171,19 @@ def evaluate(
 
     Args:
         model: the trained network.
-        images: the test set, uint8 (N, H, W, C).
-        binarize_at: see `TrainConfig.binarize_at`.
+        images: the test set, uint8 (N, H, W, C). With dynamic binarization, what `draw_binary` returns for it.
+        binarize: see `TrainConfig.binarize`.
         samples: draws per image for the importance-weighted bound. The time is proportional to it. The draws use the
             noise of `Model.score` with seed 0. Default: 500, or 50 if pixels have 256 levels.
         train: training images, uint8 (N, H, W, C), to fit the baselines to; None: no baselines.
         on_images: called repeatedly with the number of images scored so far.
 
     Raises:
-        InputError: fewer than 1 sample, or no images.
+        InputError: fewer than 1 sample, no images, an unknown binarization, or grey images with "dynamic" or "fixed".
 
     Examples:
         >>> result, data = cvae_train.load_run("runs/0001"), cvae_train.load_data("images.npz")
-        >>> evaluation = cvae_train.evaluate(result.model, data.test, result.config.binarize_at, samples=10)
+        >>> evaluation = cvae_train.evaluate(result.model, data.test, result.config.binarize, samples=10)
         >>> evaluation.images, bool(np.isclose(evaluation.elbo, result.kept.elbo))
         (13, True)
     """
@@ -184,9 +193,18 @@ def evaluate(
         samples = DRAWS if model.config.likelihood == "bernoulli" else DRAWS_OF_LEVELS
     if samples < 1:
         raise InputError(f"samples must be at least 1; found {samples}")
+    if binarize not in get_args(Binarize):
+        raise InputError(f"binarize must be one of {get_args(Binarize)}; found {binarize!r}")
+    if binarize in ("dynamic", "fixed") and not is_binary(images):
+        raise InputError(
+            f"expected black and white test images for binarize {binarize}, found grey levels; draw them with "
+            f"cvae_train.draw_binary(images)"
+        )
+    binarize_at = None if binarize == "none" else BINARIZE_AT
     mean, logvar = _encode(model, images, binarize_at)
     preprocessing = Preprocessing(scale=255, binarize_at=binarize_at)
     decode = _decoder(model)
+    log_prior = None if model.prior is None else _on_latents(model, model.log_prior)
 
     def score(start: int, stop: int, draws: int) -> Scores:
         part = slice(start, stop)
@@ -200,6 +218,7 @@ def evaluate(
             samples=draws,
             seed=EVALUATION_SEED,
             first=start,
+            log_prior=log_prior,
         )
 
     scores = score(0, len(images), 1)
@@ -210,6 +229,13 @@ def evaluate(
         on_images(stop)
     m, v = mean.astype(np.float64), logvar.astype(np.float64)
     kl_per_dimension = gaussian_kl_per_dimension(mean, logvar).mean(axis=0)
+    gap = aggregate_gap(m, v)
+    if (prior := model.prior) is not None:
+        kl_per_dimension = kl_from_aggregate(m, v).mean(axis=0)
+        # The draws of the ELBO, mapped to noise: if the prior fits, they are draws of N(0, I).
+        z = reparameterize(mean, logvar, posterior_noise(EVALUATION_SEED, 0, *mean.shape))
+        noise = _on_latents(model, lambda latents: prior.inverse(latents)[0])(z).astype(np.float64)
+        gap = aggregate_gap(noise, np.full_like(noise, -np.inf))
     elbo = float(scores.elbo.mean())
     baselines = None
     # The cross-entropy of grey values is no log-likelihood, so it cannot be compared with those of the baselines.
@@ -217,17 +243,17 @@ def evaluate(
         baselines = fit_baselines(train, images, model.config.latent_dim, binarize_at)
     return Evaluation(
         images=len(images),
-        binarize="none" if binarize_at is None else "static",
+        binarize=binarize,
         elbo=elbo,
         elbo_stderr=_stderr(scores.elbo),
         reconstruction=float(scores.reconstruction.mean()),
-        kl=float(kl_per_dimension.sum()),
+        kl=float(scores.kl.mean()),
         iw_bound=float(bounds.mean()),
         iw_bound_stderr=_stderr(bounds),
         samples=samples,
         kl_per_dimension=kl_per_dimension.tolist(),
         active_units=int((m.var(axis=0) > ACTIVE_VARIANCE).sum()) if len(images) > 1 else None,
-        aggregate_gap=aggregate_gap(m, v),
+        aggregate_gap=gap,
         bits_per_dimension=model.config.bits_per_dimension(elbo),
         baselines=baselines,
     )
@@ -251,6 +277,12 @@ def aggregate_gap(mean: Floats, logvar: Floats) -> float:
     return float(0.5 * (np.trace(covariance) + center @ center - len(center) - log_determinant))
 
 
+def kl_from_aggregate(mean: Floats, logvar: Floats) -> Floats:
+    """Compute KL(q(z_d|x) || N(m_d, s_d)) with mean and variance of dimension d of the aggregate posterior: (N, L)."""
+    center, variance = mean.mean(axis=0), mean.var(axis=0) + np.exp(logvar).mean(axis=0)
+    return 0.5 * (np.log(variance) - logvar + (np.exp(logvar) + (mean - center) ** 2) / variance - 1.0)
+
+
 def _stderr(values: Floats) -> float | None:
     return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
 
@@ -267,9 +299,16 @@ def _encode(model: CVAE, images: NDArray[np.uint8], binarize_at: int | None) -> 
 
 
 def _decoder(model: CVAE) -> Callable[[NDArray[np.float32]], dict[str, NDArray[np.float32]]]:
-    run = tf.function(
-        model.pixel_parameters,
-        autograph=False,
-        input_signature=[tf.TensorSpec([None, model.config.latent_dim], tf.float32)],
-    )
+    run = _compiled(model, model.pixel_parameters)
     return lambda z: {name: array.numpy() for name, array in run(tf.constant(z)).items()}
+
+
+def _on_latents(model: CVAE, function: Callable[[tf.Tensor], tf.Tensor]) -> Callable[[NDArray[np.float32]], Any]:
+    run = _compiled(model, function)
+    return lambda z: run(tf.constant(z)).numpy()
+
+
+def _compiled(model: CVAE, of_latents: Callable[[tf.Tensor], Any]) -> Any:
+    return tf.function(
+        of_latents, autograph=False, input_signature=[tf.TensorSpec([None, model.config.latent_dim], tf.float32)]
+    )

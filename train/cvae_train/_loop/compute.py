@@ -22,7 +22,7 @@ from .._run import Plan
 
 # At least. With fewer, towers take longer than TensorFlow's threads in each operator; the residual network has many
 # operators with little work, which threads hardly speed up.
-IMAGES_PER_TOWER: Mapping[Architecture, int] = {"notebook": 25, "residual": 2}
+IMAGES_PER_TOWER: Mapping[Architecture, int] = {"notebook": 25, "residual": 2, "dense": 10}
 
 _NVIDIA = Path("/proc/driver/nvidia/gpus")  # the Linux driver's list of GPUs
 

@@ -27,8 +27,12 @@ class Feed(Protocol):
             An object for `take`.
         """
 
-    def take(self, opened: Any, begin: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
-        """Return the share of the next batch: the images at positions ``begin .. end - 1``, uint8 (B, H, W, C)."""
+    def take(self, opened: Any, begin: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the share of the next batch, positions ``begin .. end - 1``.
+
+        Returns:
+            The images, uint8 (B, H, W, C), and their indices, int32 (B,).
+        """
 
 
 class Resident:
@@ -41,9 +45,9 @@ class Resident:
         """See `Feed`; returns the order."""
         return order
 
-    def take(self, opened: tf.Tensor, begin: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
+    def take(self, opened: tf.Tensor, begin: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """See `Feed`."""
-        return tf.gather(self._images, opened[begin:end])
+        return tf.gather(self._images, opened[begin:end]), opened[begin:end]
 
 
 class Streamed:
@@ -56,16 +60,17 @@ class Streamed:
         """See `Feed`; returns an iterator."""
         shape = [None, *self._images.shape[1:]]
 
-        def read(numbers: tf.Tensor) -> tf.Tensor:
+        def read(numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             begin, end = share(tf.shape(numbers)[0])
             numbers = numbers[begin:end]
-            return tf.ensure_shape(tf.numpy_function(lambda n: self._images[n], [numbers], tf.uint8), shape)
+            images = tf.numpy_function(lambda n: self._images[n], [numbers], tf.uint8)
+            return tf.ensure_shape(images, shape), numbers
 
         numbers = tf.data.Dataset.from_tensor_slices(order).batch(batch)
         # No autotuning: it tries out buffers that exceed the memory.
         return iter(numbers.map(read, num_parallel_calls=2, deterministic=True).prefetch(_AHEAD))
 
-    def take(self, opened: Any, begin: tf.Tensor, end: tf.Tensor) -> tf.Tensor:  # noqa: ARG002
+    def take(self, opened: Any, begin: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:  # noqa: ARG002
         """See `Feed`; the iterator has its own position, so ``begin`` and ``end`` are ignored."""
         return opened.get_next()
 

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from cvae_runtime import CvaeError, posterior_noise
 from cvae_runtime.elbo import EVALUATION_SEED
+from cvae_runtime.random import derived_key
 
 from .._config import TrainConfig
-from .._data import Dataset, held_out
-from .._model import CVAE, Draws, elbo, gaussian_kl, log_likelihood, preprocess, surrogates
+from .._data import Dataset, Tag, draw_binary, held_out
+from .._model import CVAE, Draws, elbo, gaussian_kl, log_likelihood, log_normal, preprocess, surrogates
 from .._run import Part
 from .augment import augmented
 from .cluster import Cluster
@@ -67,16 +68,17 @@ def _shares(begin: tf.Tensor, end: tf.Tensor, towers: int) -> list[slice]:
 
 @dataclasses.dataclass(frozen=True, eq=False)  # tf.function compares it by identity
 class _EvaluationSet:
-    """Test or validation images: indices of images of a feed, and the noise of their draws."""
+    """Test or validation images: indices of images of a feed, the noise of their draws, and the tag of their pixels."""
 
     feed: Feed
     indices: tf.Tensor
     noise: tf.Tensor
+    tag: Tag
 
     @classmethod
-    def of(cls, feed: Feed, indices: NDArray[np.integer], latent_dim: int) -> "_EvaluationSet":
+    def of(cls, feed: Feed, indices: NDArray[np.integer], latent_dim: int, tag: Tag) -> "_EvaluationSet":
         noise = posterior_noise(EVALUATION_SEED, 0, len(indices), latent_dim)
-        return cls(feed, tf.constant(indices, tf.int32), tf.constant(noise))
+        return cls(feed, tf.constant(indices, tf.int32), tf.constant(noise), tag)
 
 
 class Loop:
@@ -127,10 +129,12 @@ class Loop:
         latent_dim = config.model.latent_dim
         self._validation: _EvaluationSet | None = None
         if data.validation is not None:
-            self._validation = _EvaluationSet.of(feed(data.validation), np.arange(len(data.validation)), latent_dim)
+            own = np.arange(len(data.validation))
+            self._validation = _EvaluationSet.of(feed(data.validation), own, latent_dim, Tag.VALIDATION)
         elif validation.any():
-            self._validation = _EvaluationSet.of(self._train_feed, indices[validation], latent_dim)
-        self._test = _EvaluationSet.of(feed(data.test), np.arange(len(data.test)), latent_dim)
+            held = indices[validation]
+            self._validation = _EvaluationSet.of(self._train_feed, held, latent_dim, Tag.VALIDATION)
+        self._test = _EvaluationSet.of(feed(data.test), np.arange(len(data.test)), latent_dim, Tag.TEST)
 
     def train_epoch(self, epoch: int, on_images: OnImages) -> float:
         """Train on every image once, in an order that depends on seed and epoch.
@@ -224,9 +228,9 @@ class Loop:
             raise DivergedError(epoch, self.steps_per_epoch)
         return float(sums[0]), float(sums[1])
 
-    def decode(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Decode latents (N, L) in one batch to expected images (N, H, W, C)."""
-        return self._decode(tf.constant(latents)).numpy()
+    def sample(self, noise: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Decode the prior's draws for noise (N, L) of N(0, I), in one batch, to expected images (N, H, W, C)."""
+        return self._sample(tf.constant(noise)).numpy()
 
     def _open(self, feed: Feed, order: tf.Tensor, batch: int) -> Any:
         return feed.open(order, batch, self.cluster.local_share)
@@ -276,16 +280,16 @@ class Loop:
         first = step * self.config.batch_size
         count = tf.minimum(self.config.batch_size, self.train_count - first)
         here, stop = self.cluster.local_share(count)
-        images = self._train_feed.take(opened, first + here, first + stop)
+        images, numbers = self._train_feed.take(opened, first + here, first + stop)
         if self.config.augment != "none":
             bits = tf.random.stateless_uniform((count, 3), self._seed(_AUGMENT, epoch, step), 0, 2, tf.int32)
             images = augmented(images, self.config.augment, bits[here:stop])
+        x = self._pixels(images, numbers, Tag.TRAINING, epoch)
         shape = (self.config.samples, count, self.config.model.latent_dim)
         noise = tf.random.stateless_normal(shape, self._seed(_NOISE, epoch, step))[:, here:stop]
         beta = self._beta(epoch, step)
 
         def work(begin: tf.Tensor, end: tf.Tensor) -> list[tf.Tensor]:
-            x = preprocess(images, self.config.binarize_at)
             shares = _shares(begin - here, end - here, towers)
             of_towers = [self._tower(x[share], noise[:, share], beta) for share in shares]
             return [tf.add_n(terms) for terms in zip(*of_towers, strict=True)]
@@ -304,14 +308,32 @@ class Loop:
             z = model.reparameterize(mean, logvar, noise)
             output = tf.cast(model.decode(tf.reshape(z, [-1, z.shape[-1]])), tf.float32)
             log_p_x = log_likelihood(tf.tile(x, [samples, 1, 1, 1]), output, model.config.likelihood)
-            draws = Draws(tf.reshape(log_p_x, [samples, -1]), z, mean, logvar)
+            log_prior = None if model.prior is None else model.log_prior(z)
+            draws = Draws(tf.reshape(log_p_x, [samples, -1]), z, mean, logvar, log_prior)
             for_decoder, for_encoder = surrogates(self.config.objective, draws, beta, self.config.free_bits)
             losses = -tf.reduce_sum(for_decoder), -tf.reduce_sum(for_encoder)
         elbos = tf.reduce_sum(elbo(draws))
         if for_decoder is for_encoder or self._freeze is not None:
             return [elbos, *tape.gradient(losses[self._freeze == "decoder"], self.trained)]
-        encoder, decoder = model.encoder.trainable_variables, model.decoder.trainable_variables
+        encoder, decoder = (trained_variables(model, freeze) for freeze in ("decoder", "encoder"))
         return [elbos, *tape.gradient(losses[1], encoder), *tape.gradient(losses[0], decoder)]
+
+    def _pixels(self, images: tf.Tensor, numbers: tf.Tensor, tag: Tag, epoch: tf.Tensor | None = None) -> tf.Tensor:
+        """Convert images, uint8 (B, H, W, C) with indices (B,), to the values of the likelihood, float32.
+
+        With dynamic binarization, the pixels of training images depend on the epoch.
+        """
+        if self.config.binarize == "dynamic":
+            images = tf.ensure_shape(self._draw(images, numbers, tag, epoch), images.shape)
+        return preprocess(images, self.config.binarize_at)
+
+    def _draw(self, images: tf.Tensor, numbers: tf.Tensor, tag: Tag, epoch: tf.Tensor | None) -> tf.Tensor:
+        def draw(images: NDArray[np.uint8], numbers: NDArray[np.int32], *epoch: int) -> NDArray[np.uint8]:
+            seed = self.config.seed if epoch else EVALUATION_SEED
+            return draw_binary(images, derived_key(seed, tag, *map(int, epoch)), numbers)
+
+        # NumPy takes a tenth of the time of TensorFlow's operators here.
+        return tf.numpy_function(draw, [images, numbers, *([] if epoch is None else [epoch])], tf.uint8)
 
     def _beta(self, epoch: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         """Weight of the KL at a step."""
@@ -325,28 +347,31 @@ class Loop:
     def _sums(self, dataset: _EvaluationSet, opened: Any, first: tf.Tensor, last: tf.Tensor, towers: int) -> tf.Tensor:
         """Reconstruction term and KL, summed over the images ``first .. last - 1``: float64 (2,)."""
 
-        def share_sums(images: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
-            x = preprocess(images, self.config.binarize_at)
+        def share_sums(x: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
             mean, logvar = self.model.encode(x)
-            output = self.model.decode(self.model.reparameterize(mean, logvar, noise))
-            log_p_x = log_likelihood(x, output, self.config.model.likelihood)
-            terms = tf.stack([log_p_x, gaussian_kl(mean, logvar)])
+            z = self.model.reparameterize(mean, logvar, noise)
+            log_p_x = log_likelihood(x, self.model.decode(z), self.config.model.likelihood)
+            if self.model.prior is None:
+                kl = gaussian_kl(mean, logvar)
+            else:
+                kl = log_normal(z, mean, logvar) - self.model.log_prior(z)
+            terms = tf.stack([log_p_x, kl])
             return tf.reduce_sum(tf.cast(terms, tf.float64), axis=1)
 
         def body(begin: tf.Tensor, sums: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             count = tf.minimum(TEST_BATCH, last - begin)
             here, stop = self.cluster.local_share(count)
-            images = dataset.feed.take(opened, begin + here, begin + stop)
+            x = self._pixels(*dataset.feed.take(opened, begin + here, begin + stop), dataset.tag)
             noise = dataset.noise[begin + here : begin + stop]
 
             def work(start: tf.Tensor, end: tf.Tensor) -> list[tf.Tensor]:
                 shares = _shares(start - here, end - here, towers)
-                return [tf.add_n([share_sums(images[share], noise[share]) for share in shares])]
+                return [tf.add_n([share_sums(x[share], noise[share]) for share in shares])]
 
             return begin + count, sums + self.cluster.sum(count, work)[0]
 
         return tf.while_loop(lambda begin, _: begin < last, body, (first, tf.zeros(2, tf.float64)))[1]
 
     @_compiled
-    def _decode(self, latents: tf.Tensor) -> tf.Tensor:
-        return self.model.decode(latents, apply_sigmoid=True)
+    def _sample(self, noise: tf.Tensor) -> tf.Tensor:
+        return self.model.sample(noise)

@@ -9,7 +9,7 @@ the update is U V^T. A few Newton-Schulz iterations (matrix products) approximat
 import keras
 import tensorflow as tf
 
-from .._model import is_of_output
+from .._model import is_hidden
 
 _MOMENTUM = 0.95
 _MEAN, _SQUARE = 0.9, 0.999  # Adam's decays of the gradient's moments
@@ -21,7 +21,7 @@ _SIZE = 0.2
 
 
 class Muon(keras.optimizers.Optimizer):
-    """Muon for all kernels but those of the decoder's output layers, and Adam for all other variables.
+    """Muon for the kernels of hidden layers (see `is_hidden`), and Adam for all other variables.
 
     Args:
         learning_rate: number or schedule, for both.
@@ -46,7 +46,7 @@ class Muon(keras.optimizers.Optimizer):
             return
         super().build(variables)
         for variable in variables:
-            by_muon = len(variable.shape) > 1 and not is_of_output(variable)
+            by_muon = len(variable.shape) > 1 and is_hidden(variable)
             self._momentum.append(self.add_variable_from_reference(variable, name="momentum"))
             self._square.append(None if by_muon else self.add_variable_from_reference(variable, name="square"))
 

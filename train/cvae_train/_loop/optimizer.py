@@ -69,9 +69,19 @@ def _float32_by_default() -> Iterator[None]:
 
 
 def trained_variables(model: CVAE, freeze: Part | None) -> list[keras.Variable]:
-    """Return the variables that are trained if the part ``freeze`` is not, the encoder's first."""
-    parts = {"encoder": model.encoder, "decoder": model.decoder}
-    return [variable for name, part in parts.items() if name != freeze for variable in part.trainable_variables]
+    """Return the variables that are trained if the part ``freeze`` is not, the encoder's first.
+
+    A learned prior belongs to the decoder.
+    """
+    decoder = [model.decoder] if model.prior is None else [model.decoder, model.prior]
+    parts = {"encoder": [model.encoder], "decoder": decoder}
+    return [
+        variable
+        for name, networks in parts.items()
+        if name != freeze
+        for network in networks
+        for variable in network.trainable_variables
+    ]
 
 
 @contextmanager

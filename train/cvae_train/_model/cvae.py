@@ -7,8 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 from .._config import Architecture, ModelConfig
+from .dense import dense
+from .flow import Flow
 from .layers import FLOAT32, Seeds
-from .losses import pixel_parameters
+from .losses import log_normal, pixel_parameters
 from .notebook import notebook
 from .residual import residual
 
@@ -18,16 +20,17 @@ _SEEDS = 256  # more than any network has layers; a longer sequence of seeds sta
 _NETWORKS: Mapping[Architecture, Callable[[ModelConfig, Seeds], tuple[keras.Sequential, keras.Sequential]]] = {
     "notebook": notebook,
     "residual": residual,
+    "dense": dense,
 }
 
 
-# Beginnings of the names of the layers whose channels are outputs of the decoder.
-_OUTPUT_LAYERS = ("conv_transpose_out", "out", "sketch", "spread")
+# Beginnings of the names of the layers whose channels are outputs of the decoder, and of the prior.
+_NOT_HIDDEN = ("conv_transpose_out", "out", "sketch", "spread", "prior")
 
 
-def is_of_output(variable: keras.Variable) -> bool:
-    """Whether a variable belongs to a layer whose channels are outputs of the decoder."""
-    return any(name.startswith(_OUTPUT_LAYERS) for name in variable.path.split("/")[:-1])
+def is_hidden(variable: keras.Variable) -> bool:
+    """Whether a variable belongs to the encoder, or to a layer of the decoder whose channels are not its outputs."""
+    return not any(name.startswith(_NOT_HIDDEN) for name in variable.path.split("/")[:-1])
 
 
 class CVAE(keras.Model):
@@ -41,6 +44,7 @@ class CVAE(keras.Model):
         encoder: maps (B, H, W, C) in [0, 1] to (B, 2L), the concatenated mean and logvar.
         decoder: maps (B, L) to logits (B, H, W, C). With a likelihood of 256 levels, it has n outputs per pixel and
             channel, (B, H, W, nC): first the locations, then the unbounded scales, then the logits of a mixture.
+        prior: the learned prior, which maps noise (B, L) to latents; None for N(0, I).
 
     Examples:
         >>> model = cvae_train.CVAE(cvae_train.ModelConfig(latent_dim=2))
@@ -54,6 +58,7 @@ class CVAE(keras.Model):
         self.config = config = config or ModelConfig()
         seeds = map(int, np.random.SeedSequence(seed).generate_state(_SEEDS) >> 1)
         self.encoder, self.decoder = _NETWORKS[config.architecture](config, seeds)
+        self.prior = Flow(config.latent_dim, seeds) if config.prior == "learned" else None
         for network in (self.encoder, self.decoder):  # Sequential has no dtype argument
             network.dtype_policy = FLOAT32
         self.built = True  # encoder and decoder are built: their inputs have shapes
@@ -77,11 +82,25 @@ class CVAE(keras.Model):
         """Decode latents (B, L) to the parameters of p(x|z), by the names of a bundle's outputs."""
         return pixel_parameters(self.decoder(z), self.config.likelihood)
 
+    def latents(self, noise: tf.Tensor) -> tf.Tensor:
+        """Map draws of N(0, I), (B, L), to draws of the prior, (B, L)."""
+        return noise if self.prior is None else self.prior(noise)
+
+    def log_prior(self, z: tf.Tensor) -> tf.Tensor:
+        """log p(z) of latents (..., L): (...)."""
+        if self.prior is None:
+            return log_normal(z, tf.zeros_like(z), tf.zeros_like(z))
+        _, log_p = self.prior.inverse(tf.reshape(z, [-1, z.shape[-1]]))
+        return tf.reshape(log_p, tf.shape(z)[:-1])
+
     def sample(self, eps: tf.Tensor | None = None) -> tf.Tensor:
-        """Decode latents ``eps`` (B, L), default: 100 draws from the prior, to expected images (B, H, W, C)."""
+        """Decode draws of the prior to expected images (B, H, W, C).
+
+        ``eps``, (B, L), are the draws of N(0, I) to start from; the default is 100 random ones.
+        """
         if eps is None:
             eps = tf.random.normal((100, self.config.latent_dim))
-        return self.decode(eps, apply_sigmoid=True)
+        return self.decode(self.latents(eps), apply_sigmoid=True)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Reconstruct images from the mean of q(z|x); returns the decoder's output."""

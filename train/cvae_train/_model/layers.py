@@ -49,11 +49,16 @@ def outputs(config: ModelConfig) -> int:
     return _OUTPUTS[config.likelihood] * config.image_shape[2]
 
 
-def output_bias(config: ModelConfig) -> keras.initializers.Initializer:
-    """Initial bias of the last layer; a mixture's components start evenly spaced over the range and equally likely."""
+def output_bias(config: ModelConfig, pixels: int = 1) -> keras.initializers.Initializer:
+    """Initial bias of the last layer; a mixture's components start evenly spaced over the range and equally likely.
+
+    A layer that gives each pixel outputs of its own has ``pixels`` times as many biases.
+    """
     if config.likelihood != "discretized-logistic-mixture":
         return keras.initializers.Zeros()
     channels = config.image_shape[2]
     locations = np.tile(np.linspace(0.0, 1.0, COMPONENTS), channels)
     log_scales = np.full(len(locations), INITIAL_LOG_SCALE)
-    return keras.initializers.Constant(np.concatenate([locations, log_scales, np.zeros(len(locations))]))
+    return keras.initializers.Constant(
+        np.tile(np.concatenate([locations, log_scales, np.zeros(len(locations))]), pixels)
+    )

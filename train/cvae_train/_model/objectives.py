@@ -1,7 +1,8 @@
 """Training objectives, per image, as surrogates whose gradients are the papers' estimators.
 
 "elbo"          log p(x|z) + log p(z) - log q(z|x) for one draw (Kingma and Welling, 2014), as in the notebook.
-"analytic-kl"   log p(x|z) - KL(q(z|x) || p(z)), with the KL in closed form (ibid., equation 10).
+"analytic-kl"   log p(x|z) - KL(q(z|x) || p(z)), with the KL in closed form (ibid., equation 10). With a learned prior,
+                only the entropy of q(z|x) is in closed form: log p(x|z) + log p(z) + entropy.
 "stl"           "elbo" without the gradient of the score function, which has zero mean: sticking the landing (Roeder, Wu
                 and Duvenaud, 2017). Its variance vanishes if q is the true posterior.
 "iwae"          log of the mean of k importance weights w = p(x, z) / q(z|x) (Burda, Grosse and Salakhutdinov, 2016).
@@ -25,18 +26,23 @@ class Draws(NamedTuple):
         log_p_x: log p(x|z), (k, B).
         z: (k, B, L).
         mean, logvar: of q(z|x), (B, L).
+        log_prior: log p(z) of the draws, (k, B), if the prior is learned; None for N(0, I).
     """
 
     log_p_x: tf.Tensor
     z: tf.Tensor
     mean: tf.Tensor
     logvar: tf.Tensor
+    log_prior: tf.Tensor | None = None
 
 
 def surrogates(objective: Objective, draws: Draws, beta: tf.Tensor, free_bits: float) -> tuple[tf.Tensor, tf.Tensor]:
     """Values to differentiate for the decoder's and the encoder's gradient, (B,) each; one tensor if both are equal."""
     if objective == "elbo":
         both = draws.log_p_x[0] - beta * _log_ratio(draws, draws.mean, draws.logvar)[0]
+    elif objective == "analytic-kl" and draws.log_prior is not None:
+        entropy = 0.5 * tf.reduce_sum(draws.logvar + math.log(2.0 * math.pi) + 1.0, axis=1)
+        both = draws.log_p_x[0] + beta * (draws.log_prior[0] + entropy)
     elif objective == "analytic-kl":
         kl = gaussian_kl_per_dimension(draws.mean, draws.logvar)
         both = draws.log_p_x[0] - beta * tf.reduce_sum(tf.maximum(kl, free_bits), axis=1)
@@ -60,7 +66,8 @@ def elbo(draws: Draws) -> tf.Tensor:
 def _log_ratio(draws: Draws, mean: tf.Tensor, logvar: tf.Tensor) -> tf.Tensor:
     """log q(z|x) - log p(z) of every draw: (k, B)."""
     zero = tf.zeros_like(draws.z)
-    return log_normal(draws.z, mean, logvar) - log_normal(draws.z, zero, zero)
+    log_prior = log_normal(draws.z, zero, zero) if draws.log_prior is None else draws.log_prior
+    return log_normal(draws.z, mean, logvar) - log_prior
 
 
 def _log_ratio_of_fixed_q(draws: Draws) -> tf.Tensor:

@@ -7,12 +7,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .._config import LIKELIHOOD_OF_LEVELS, Augment, ModelConfig, TrainConfig, residual_filters
+from .._config import LIKELIHOOD_OF_LEVELS, Augment, ModelConfig, TrainConfig, default_filters
 from .._data import LEAST_IMAGES, DataLook, DataOptions, held_out_count
 from . import table
 from .plan import Decision, TrainingPlan
 
-MODEL_SETTINGS = ("architecture", "filters", "latent_dim", "likelihood")
+MODEL_SETTINGS = ("architecture", "filters", "latent_dim", "likelihood", "prior")
 """Fields of `ModelConfig` that a caller may set; the shape of the images follows from the data."""
 
 GIVEN = "given"
@@ -193,12 +193,12 @@ def _likelihood(decisions: _Decisions, look: DataLook, shape: Shape) -> tuple[An
 
 def _network(decisions: _Decisions, shape: Shape, likelihood: Any, images: int) -> ModelConfig:
     architecture = decisions.take("architecture", table.ARCHITECTURE, "no wide layers at full size")
-    filters = residual_filters(shape)
+    filters = default_filters(architecture, shape)
     wider = max(shape[:2]) < table.WIDER_BELOW or images > table.WIDER_ABOVE
-    filters = tuple(count * 2 for count in filters) if wider else filters
-    reason = f"at 1/2 ... 1/{2 ** len(filters)} of the side"
-    if architecture != "residual":
-        filters, reason = ModelConfig().filters, "the notebook's"
+    reason = {"notebook": "the notebook's", "dense": "units of the hidden layers"}.get(architecture)
+    if reason is None:
+        filters = tuple(count * 2 for count in filters) if wider else filters
+        reason = f"at 1/2 ... 1/{2 ** len(filters)} of the side"
     filters = decisions.take("filters", filters, reason)
     values, by_images = math.prod(shape), _entry(table.LATENT_DIMS, images)
     by_values = min(values // table.MOST_VALUES_PER_LATENT, table.LATENT_DIMS[-1][1])

@@ -34,9 +34,19 @@ from cvae_runtime.files import (
     write_file,
 )
 from cvae_runtime.images import npz_names, read_npz
+from cvae_runtime.random import derived_key
 
 from .._config import TrainConfig
-from .._data import AS_THEY_ARE, DataOptions, Dataset, fingerprint_of, load_data, load_test
+from .._data import (
+    AS_THEY_ARE,
+    DataOptions,
+    Dataset,
+    Tag,
+    draw_binary,
+    fingerprint_of,
+    load_data,
+    load_test,
+)
 from .check_run import not_a_run_message
 from .course import Course, Part, Start
 from .history import read_history
@@ -214,7 +224,7 @@ class RunFolder:
         """Read the run's test images, but not its training images, from ``source`` or the recorded source.
 
         Returns:
-            uint8 (M, H, W, C).
+            uint8 (M, H, W, C); with dynamic binarization, as drawn for all runs.
 
         Raises:
             InputError: the images are missing, or are not the run's.
@@ -234,19 +244,24 @@ class RunFolder:
             ) from error
         if found != expected:
             raise self._other_images(where, expected, found)
-        return test
+        return draw_binary(test) if config.binarize == "dynamic" else test
 
     def load_train(self, source: str | Path | None = None, *, quiet: bool = False) -> NDArray[np.uint8]:
         """Read the training images of the run; see `load_test`.
 
+        Returns:
+            uint8 (N, H, W, C); with dynamic binarization, as drawn in the run's first epoch.
+
         Raises:
             InputError: the images are missing, or are not the run's.
         """
-        _, info = self.read_config()
+        config, info = self.read_config()
         where = self._source(source, info)
         data = load_data(where, info.options, spill=self.path, quiet=quiet)
         if data.fingerprint != info.fingerprint:
             raise self._other_images(where, info.fingerprint, data.fingerprint)
+        if config.binarize == "dynamic":
+            return draw_binary(data.train, derived_key(config.seed, Tag.TRAINING, 1))
         return data.train
 
     def _source(self, source: str | Path | None, info: DataInfo) -> str | Path:

@@ -35,7 +35,8 @@ MODELS = {
     "learned": {"filters": (4,), "likelihood": "discretized-logistic", "prior": "learned"},
 }
 EPOCHS = {"learned": 40}  # by then the prior is no longer near N(0, I); 2 for the others
-SMALL_FLOW = {"COUPLINGS": 3, "UNITS": 8}  # of a learned prior; a file of the usual size has half a megabyte
+# The flow of a learned prior; a file of the usual size has half a megabyte.
+SMALL_FLOW: dict[str, Any] = {"COUPLINGS": 3, "UNITS": 8}
 
 
 def numbers_of(model: cvae.Model) -> dict[str, Any]:

@@ -54,7 +54,7 @@ EXAMPLES = {
         "True",
     ),
 }
-BASES = {"ModelInfo": "(HasDecoderOutputs)", "Manifest": "(WritesJson)"}  # methods, in manifest_methods.py
+BASES = {"ModelInfo": "(DescribesGraphs)", "Manifest": "(WritesJson)"}  # methods, in manifest_methods.py
 
 
 def type_of(rule: dict[str, Any], definitions: dict[str, Any], python: bool) -> str:
@@ -88,7 +88,7 @@ def python_types(schema: dict[str, Any]) -> str:
     text = (
         '"""The parts of a manifest. Made by scripts/manifest.py from manifest.schema.json; change the schema."""\n\n'
         "import dataclasses\nfrom collections.abc import Mapping\nfrom typing import Any, Literal\n\n"
-        "from .manifest_methods import HasDecoderOutputs, WritesJson\n\n"
+        "from .manifest_methods import DescribesGraphs, WritesJson\n\n"
     )
     for name, rule in classes(schema):
         if "enum" in rule:

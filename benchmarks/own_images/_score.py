@@ -28,7 +28,6 @@ from cvae_train._data import held_out
 PAIRS, SAMPLES = 10, 20
 VALIDATION = 0.1  # of the training part, for a peer of a run without validation
 _AT_A_TIME = 250  # images; bounds the memory
-_WINDOW = 11  # pixels, of SSIM
 
 
 def images_of(run: Path) -> dict[str, np.ndarray]:
@@ -43,26 +42,13 @@ def images_of(run: Path) -> dict[str, np.ndarray]:
     return {"train": data.train[~chosen], "validation": data.train[chosen], "test": data.test}
 
 
-def likeness(images: np.ndarray, reconstructions: np.ndarray) -> dict[str, float]:
-    """PSNR in dB and SSIM, by TensorFlow: means over the images.
-
-    SSIM has the Gaussian window of Wang et al. (2004), 11 pixels wide, or 7 for images of fewer pixels.
-
-    Args:
-        images: uint8 (N, H, W, C).
-        reconstructions: float32 (N, H, W, C), in [0, 1].
-    """
+def _likeness(images: np.ndarray, reconstructions: np.ndarray) -> dict[str, float | None]:
     cvae_train.import_tensorflow()
-    import tensorflow as tf
+    from cvae_train._evaluate import mean_likeness
 
-    window = _WINDOW if min(images.shape[1:3]) >= _WINDOW else 7
-    found: dict[str, list[np.ndarray]] = {"psnr": [], "ssim": []}
-    for start in range(0, len(images), _AT_A_TIME):
-        expected = tf.constant(images[start : start + _AT_A_TIME] / np.float32(255))
-        got = tf.constant(reconstructions[start : start + _AT_A_TIME])
-        found["psnr"].append(tf.image.psnr(expected, got, 1.0).numpy())
-        found["ssim"].append(tf.image.ssim(expected, got, 1.0, filter_size=window).numpy())
-    return {name: float(np.concatenate(values).mean(dtype=np.float64)) for name, values in found.items()}
+    batches = [slice(start, start + _AT_A_TIME) for start in range(0, len(images), _AT_A_TIME)]
+    found = mean_likeness((images[batch], reconstructions[batch]) for batch in batches)
+    return dict(zip(("psnr", "ssim"), found, strict=True))
 
 
 def score_run(run: Path, odd: Sequence[str] = (), data: Path | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -84,7 +70,7 @@ def score_run(run: Path, odd: Sequence[str] = (), data: Path | None = None) -> t
 
     reconstructions = np.concatenate(
         [
-            _reconstruct(model, test[start : start + _AT_A_TIME], config.binarize)
+            _reconstruct(model, test[start : start + _AT_A_TIME], config.binarize_at)
             for start in range(0, len(test), _AT_A_TIME)
         ]
     )
@@ -96,7 +82,8 @@ def score_run(run: Path, odd: Sequence[str] = (), data: Path | None = None) -> t
         "elbo": evaluation.elbo,
         "kl": evaluation.kl,
         "active_units": evaluation.active_units,
-        **likeness(test, reconstructions),
+        "psnr": evaluation.psnr,
+        "ssim": evaluation.ssim,
         "odd_ranks": _ranks(result, data, odd) if data is not None and odd else None,
         "likelihood": config.model.likelihood,
         "epoch": result.epoch,
@@ -122,13 +109,13 @@ def _ranks(result: cvae_train.RunResult, data: Path, odd: Sequence[str]) -> list
     elbos = []
     for start in range(0, len(images), _AT_A_TIME):
         part = images[start : start + _AT_A_TIME]
-        mean, logvar = (each.numpy() for each in model.encode(cvae_train.preprocess(part, config.binarize)))
+        mean, logvar = (each.numpy() for each in model.encode(cvae_train.preprocess(part, config.binarize_at)))
         scores = score_images(
             part,
             cvae_runtime.Posterior(mean, logvar),
             lambda z: {name: array.numpy() for name, array in model.pixel_parameters(z).items()},
             likelihood=config.model.likelihood,
-            preprocessing=Preprocessing(scale=255, binarize_at=config.binarize),
+            preprocessing=Preprocessing(scale=255, binarize_at=config.binarize_at),
             samples=1,
             seed=EVALUATION_SEED,
             first=start,
@@ -172,7 +159,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     else:
         test = images_of(given.run)["test"]
         reconstructions, samples = read_npz(given.npz, ["reconstructions", "samples"])
-        write_scores(given.out, likeness(test, reconstructions), _picture(test, reconstructions, samples))
+        write_scores(given.out, _likeness(test, reconstructions), _picture(test, reconstructions, samples))
 
 
 if __name__ == "__main__":

@@ -261,6 +261,18 @@ def test_self_test_checks_all_graphs(self_test, prior_bundle):
     ]
 
 
+def test_self_test_of_a_part_of_a_bundle(self_test, tmp_path):
+    for name in ("golden.json", "decoder.onnx"):
+        shutil.copy(COLOUR / name, tmp_path)
+    part = self_test(tmp_path)
+    assert (part.returncode, part.stderr, part.stdout.count("ok "), part.stdout.count("WRONG")) == (0, "", 9, 0)
+    assert "\nnone  encoder.onnx\n" in part.stdout
+    (tmp_path / "decoder.onnx").unlink()
+    empty = self_test(tmp_path)
+    said = f"{tmp_path}: expected graphs beside golden.json, found none; cvae-export makes them"
+    assert (empty.returncode, empty.stderr) == (5, f"cvae-self-test: {said}\n")
+
+
 def test_self_test_finds_differences(self_test, tmp_path):
     right = self_test(COLOUR)
     assert (right.returncode, right.stderr, right.stdout.count("ok "), right.stdout.count("WRONG")) == (0, "", 11, 0)

@@ -264,10 +264,10 @@ def test_latents_that_overflow(dtype, packaged_model, refuses):
     source = cvae.packaged_bundle() / packaged_model.graphs["decoder"].file
     largest = np.float32(np.finfo(np.float32).max)
     message = (
-        f"{source}: expected latents whose images fit float32, found values up to 3.4e+38; "
+        f"{source}: expected latents whose outputs fit float32, found values up to 3.4e+38; "
         f"use smaller latents or a lower temperature"
     )
     with refuses(cvae.InputError, message):
         packaged_model.decode(np.full((3, packaged_model.latent_dim), largest))
-    with pytest.raises(cvae.InputError, match=r"expected latents whose images fit float32"):
+    with pytest.raises(cvae.InputError, match=r"expected latents whose outputs fit float32"):
         packaged_model.generate(40, temperature=4e37, dtype=dtype)

@@ -292,7 +292,7 @@ def test_the_best_epoch_and_overfitting_are_printed_at_the_end(cvae_train, tmp_p
 
 WARNING = (
     "warning: posterior collapse: the test KL is {:.2g} nats, so latents hold no information; "
-    "try --kl-warmup-epochs 10, or --objective analytic-kl --free-bits 0.1, or a smaller --latent-dim"
+    "try --kl-warmup-epochs 10, or a smaller --latent-dim, or --prior normal --objective analytic-kl --free-bits 0.1"
 )
 
 

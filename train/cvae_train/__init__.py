@@ -21,7 +21,7 @@ from ._run import Callback, Checkpoint, Course, DataInfo, EpochRecord, RunFolder
 from ._tensorflow import import_tensorflow
 
 if TYPE_CHECKING:
-    from ._evaluate import Evaluation, evaluate
+    from ._evaluate import Evaluation, SampleQuality, evaluate, judge
     from ._load import load_run
     from ._loop import DivergedError, WorkerLostError
     from ._model import CVAE, preprocess
@@ -33,9 +33,11 @@ _NEED_TENSORFLOW = {
     "CVAE": "_model",
     "DivergedError": "_loop",
     "Evaluation": "_evaluate",
+    "SampleQuality": "_evaluate",
     "TensorBoard": "_tensorboard",
     "WorkerLostError": "_loop",
     "evaluate": "_evaluate",
+    "judge": "_evaluate",
     "load_run": "_load",
     "plan_training": "_planning",
     "preprocess": "_model",
@@ -58,6 +60,7 @@ __all__ = [
     "ModelConfig",
     "RunFolder",
     "RunResult",
+    "SampleQuality",
     "Speed",
     "Start",
     "TensorBoard",
@@ -67,6 +70,7 @@ __all__ = [
     "draw_binary",
     "evaluate",
     "import_tensorflow",
+    "judge",
     "load_data",
     "load_run",
     "plan_training",

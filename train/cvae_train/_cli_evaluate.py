@@ -15,7 +15,11 @@ from ._tensorflow import import_tensorflow
 
 @click.command(
     cls=cli.SectionedCommand,
-    sections={"Images": ("data", "images"), "Metrics": ("checkpoint", "samples"), "Output": ("overwrite", "as_json")},
+    sections={
+        "Images": ("data", "images"),
+        "Metrics": ("checkpoint", "samples", "features"),
+        "Output": ("overwrite", "as_json"),
+    },
     examples=["cvae-evaluate my-run", "cvae-evaluate my-run --samples 5000 --images 1000"],
 )
 @click.argument("run", type=click.Path(path_type=Path))
@@ -24,10 +28,14 @@ from ._tensorflow import import_tensorflow
     type=int,
     help="Draws per image for the importance-weighted bound.  [default: 500, for 256 levels 50]",
 )
-@click.option("--images", type=click.IntRange(1), help="Use only the first N test images.  [default: all]", metavar="N")
 @click.option(
-    "--data", type=click.Path(), help="Where the run's images are now.  [default: where they were]"
+    "--features",
+    type=click.Path(path_type=Path),
+    help="Also judge samples by this classifier, an ONNX file: its input images, uint8, and its outputs features and, "
+    "optionally, logits.",
 )
+@click.option("--images", type=click.IntRange(1), help="Use only the first N test images.  [default: all]", metavar="N")
+@click.option("--data", type=click.Path(), help="Where the run's images are now.  [default: where they were]")
 @click.option(
     "--checkpoint",
     type=click.Choice(get_args(Checkpoint)),
@@ -40,6 +48,7 @@ from ._tensorflow import import_tensorflow
 def command(
     run: Path,
     samples: int | None,
+    features: Path | None,
     images: int | None,
     data: str | None,
     checkpoint: Checkpoint | None,
@@ -67,7 +76,7 @@ def command(
         lines.append(f"without simple models to compare with, since they need the training images: {error}")
     import_tensorflow(verbose=verbose, extra="train")
 
-    from ._evaluate import evaluate, next_steps
+    from ._evaluate import evaluate, judge, next_steps
     from ._load import load_run
     from ._panel import draw_panel
 
@@ -82,6 +91,14 @@ def command(
             on_images=lambda done: bar.update(done - bar.pos),
         )
     fields = {"epoch": result.epoch, **evaluation.to_json()}
+    quality = None
+    if features is not None:
+        grey_test, grey_train = (
+            folder.load_test(data, drawn=False, quiet=quiet),
+            folder.load_train(data, drawn=False, quiet=quiet),
+        )
+        quality = judge(result.model, features, grey_test, grey_train, binary=result.config.binarize_at is not None)
+        fields["sample_quality"] = quality.to_json()
     write_json(folder.evaluation, fields)
     write_file(
         folder.evaluation_picture,
@@ -97,6 +114,7 @@ def command(
             *(f"  {line}" for line in advice),
             "",
             evaluation.table(),
+            *([] if quality is None else quality.lines()),
         ]
         print("\n".join(lines), file=sys.stderr)
     if not quiet and not as_json:

@@ -17,10 +17,16 @@ LIKELIHOOD_OUTPUTS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-class HasDecoderOutputs:
-    """Adds `decoder_outputs` to a model's description."""
+class DescribesGraphs:
+    """Adds `decoder_outputs` and `roles` to a model's description."""
 
     likelihood: str
+    prior: str | None
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Roles of the graphs that a runtime needs for all its functions."""
+        return ("encoder", "decoder") if self.prior is None else ("encoder", "decoder", "prior", "prior_density")
 
     @property
     def decoder_outputs(self) -> tuple[str, ...]:

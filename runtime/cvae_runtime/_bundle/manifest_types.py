@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from .manifest_methods import HasDecoderOutputs, WritesJson
+from .manifest_methods import DescribesGraphs, WritesJson
 
 Target = Literal["portable", "cpu"]
 """The providers that a graph is for.
@@ -47,7 +47,7 @@ class Preprocessing:
 
 
 @dataclasses.dataclass(frozen=True)
-class ModelInfo(HasDecoderOutputs):
+class ModelInfo(DescribesGraphs):
     """The model's shapes, likelihood, preprocessing and random numbers.
 
     Attributes:

@@ -12,32 +12,30 @@ from .providers import Opened, Provider, open_sessions
 from .scheduler import Scheduler
 from .session import CheckedSession, check_session
 
-_ROLES = ("encoder", "decoder")
-_ROLES_OF_PRIOR = ("prior", "prior_density")
-
 
 @dataclasses.dataclass(frozen=True)
 class Engines:
     """The open encoder, decoder and learned prior of a model.
 
     Attributes:
-        encoder, decoder: the engine of each role.
-        prior, prior_density: the engines of a learned prior; None if the prior is N(0, I).
+        by_role: the engine of each role.
         graphs: the graph in use, by role.
         opened: the sessions, and their provider.
     """
 
-    encoder: Engine
-    decoder: Engine
+    by_role: Mapping[str, Engine]
     graphs: Mapping[str, GraphInfo]
     opened: Opened
-    prior: Engine | None = None
-    prior_density: Engine | None = None
+
+    @property
+    def prior(self) -> Engine | None:
+        """The engine that maps noise to draws of a learned prior; None if the prior is N(0, I)."""
+        return self.by_role.get("prior")
 
     @property
     def micro_batches(self) -> dict[str, int]:
         """Most items in one call of a session, by role."""
-        return {"encoder": self.encoder.micro_batch, "decoder": self.decoder.micro_batch}
+        return {role: engine.micro_batch for role, engine in self.by_role.items()}
 
 
 def open_engines(
@@ -61,10 +59,9 @@ def open_engines(
         BundleError, ProviderError, InputError: see `load`.
     """
     model = bundle.manifest.model
-    roles = _ROLES if model.prior is None else (*_ROLES, *_ROLES_OF_PRIOR)
 
     def graphs_for(name: str) -> dict[str, GraphInfo]:
-        return {role: choose_graph(bundle.manifest, role, precision, name) for role in roles}
+        return {role: choose_graph(bundle.manifest, role, precision, name) for role in model.roles}
 
     opened = open_sessions(
         lambda name: [bundle.files[graph.file] for graph in graphs_for(name).values()],
@@ -75,21 +72,17 @@ def open_engines(
     scheduler.survives_fork = opened.provider == "cpu"
     graphs = graphs_for(opened.provider)
 
-    def checked(session: Any, graph: GraphInfo) -> CheckedSession:
+    def engine(session: Any, graph: GraphInfo) -> Engine:
         source = str(bundle.path / graph.file)
         check_session(session, graph, model, source)
-        return CheckedSession(session, graph, opened.provider, source)
-
-    def engine(session: CheckedSession, graph: GraphInfo) -> Engine:
+        checked = CheckedSession(session, graph, opened.provider, source)
         size = (micro_batches or {}).get(graph.role) or micro_batch_of(
             graph.role, graph.precision, model, opened.provider
         )
-        if opened.provider in ("cuda", "tensorrt"):
-            return BoundEngine(session, size, scheduler, device_id=int((provider_options or {}).get("device_id", 0)))
-        return Engine(session, size, scheduler)
+        # The prior's arrays stay on the host, since latents are made there.
+        if opened.provider in ("cuda", "tensorrt") and graph.role in ("encoder", "decoder"):
+            return BoundEngine(checked, size, scheduler, device_id=int((provider_options or {}).get("device_id", 0)))
+        return Engine(checked, size, scheduler)
 
-    sessions = dict(zip(roles, map(checked, opened.sessions, graphs.values()), strict=True))
-    encoder, decoder = (engine(sessions[role], graphs[role]) for role in _ROLES)
-    # On a GPU, too, latents come from the host.
-    of_prior = (Engine(sessions[role], decoder.micro_batch, scheduler) for role in roles[len(_ROLES) :])
-    return Engines(encoder, decoder, graphs, opened, *of_prior)
+    engines = map(engine, opened.sessions, graphs.values())
+    return Engines(dict(zip(graphs, engines, strict=True)), graphs, opened)

@@ -152,7 +152,7 @@ class Model:
             provider_options=provider_options,
             micro_batches=micro_batches,
         )
-        self._encoder, self._decoder = self._engines.encoder, self._engines.decoder
+        self._encoder, self._decoder = (self._engines.by_role[role] for role in ("encoder", "decoder"))
         self.provider = self._engines.opened.provider
         self.graphs = self._engines.graphs
         self._receipt = partial(
@@ -394,7 +394,7 @@ class Model:
         self._check_memory(samples, model.decoder_outputs)  # one call decodes all draws of an image
         decode = partial(self._decode_draws, outputs=model.decoder_outputs)
         posterior = self.encode(images)
-        density = self._engines.prior_density
+        density = self._engines.by_role.get("prior_density")
         with np.errstate(all="ignore"):  # the check below raises for extreme outputs
             scores = score_images(
                 images,

@@ -144,7 +144,7 @@ def _file_list(files: Mapping[str, bytes]) -> bytes:
 def _single_file(bundle: Bundle) -> bytes:
     """Return the page as one HTML file, with the manifest, the graphs for WebAssembly and the golden vectors."""
     (wasm,) = PAGE.glob(_WASM)
-    graphs = [choose_graph(bundle.manifest, role, "float32", "cpu").file for role in ("encoder", "decoder")]
+    graphs = [choose_graph(bundle.manifest, role, "float32", "cpu").file for role in bundle.manifest.model.roles]
     names = [*graphs, bundle.manifest.golden.file]
     # No time stamp, so that the same bundle gives the same file.
     packed = {f"{_BUNDLE}/{name}": gzip.compress(bundle.files[name], mtime=0) for name in names}

@@ -138,7 +138,7 @@ export class DrawSection {
     button("draw-explore").disabled = true;
     for (const id of ["elbo", "elbo-bits", "elbo-reconstruction", "elbo-kl"]) block(id).textContent = "–";
     for (const id of ["seen", "reconstruction"]) erase(canvas(id));
-    chart(undefined, this.#bench.model.latentDim);
+    chart(undefined, this.#bench.model);
   }
 
   #setPictured(pictured: boolean): void {
@@ -181,7 +181,7 @@ export class DrawSection {
     if (bits !== undefined) block("elbo-bits").textContent = number(bits, 3);
     block("elbo-reconstruction").textContent = number(reconstruction[0], 1);
     block("elbo-kl").textContent = number(kl[0], 1);
-    chart(posterior, this.#bench.model.latentDim);
+    chart(posterior, this.#bench.model);
     this.#code = posterior.mean.data.slice();
     button("draw-explore").disabled = false;
     const inBits = bits === undefined ? "" : `, ${number(bits, 3)} bits per dimension`;

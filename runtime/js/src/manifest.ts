@@ -24,7 +24,9 @@ export function parseManifest(bytes: Uint8Array, source: string): Manifest {
   }
   const format = typeof value === "object" && value !== null ? (value as { format?: unknown }).format : undefined;
   if (format === undefined) {
-    throw new BundleError(`${source}: expected an object with "format": ${FORMATS[0]}; this is not a bundle's manifest`);
+    throw new BundleError(
+      `${source}: expected an object with "format": ${FORMATS[0]}; this is not a bundle's manifest`,
+    );
   }
   if (!(FORMATS as readonly unknown[]).includes(format)) {
     throw new BundleError(

@@ -179,8 +179,7 @@ export class Model {
     const decode = (z: Float32Array) =>
       this.#runDecoder(z.length / this.latentDim, sliceOf(this.#checkedDraws(z), this.latentDim), outputs);
     const { priorDensity: density } = this.opened;
-    const logPrior =
-      density && (async (z: Float32Array) => (await this.#run(density, z, ["log_prob"])).log_prob);
+    const logPrior = density && (async (z: Float32Array) => (await this.#run(density, z, ["log_prob"])).log_prob);
     const posterior = await this.encode(pixels);
     const scores = await scoreImages(pixels, posterior, decode, model, samples, BigInt(seed), from, logPrior);
     this.#checkFinite("scores", scores.elbo, scores.iwBound);

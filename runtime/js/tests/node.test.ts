@@ -39,7 +39,9 @@ describe.each(["mnist", "colour", "mixture", "residual", "learned"] as const)("t
     expect(check.results.filter(({ agrees }) => !agrees)).toEqual([]);
     expect(check).toMatchObject({ provider: "cpu", agrees: true });
     const checked = check.results.map(({ file }) => file);
-    expect(checked).toEqual(expect.arrayContaining(["rng", ...Object.values(model.graphs).map(({ file }) => file)]));
+    expect(checked).toEqual(
+      expect.arrayContaining(["rng", ...Object.values(model.receipt().graphs).map(({ file }) => file)]),
+    );
     await model.close();
   });
 });

@@ -113,7 +113,7 @@ def test_the_device_of_bound_memory(provider, kind, tiny_bundle, monkeypatch):
             precision="float32",
             provider_options={"device_id": "1"},
         )
-    assert (type(opened.encoder), type(opened.decoder)) == (kind, kind)
+    assert [type(engine) for engine in opened.by_role.values()] == [kind, kind]
     assert opened.micro_batches == {"encoder": 256, "decoder": 256}
     assert vars(opened.decoder).get("_device", ("cuda", 1)) == ("cuda", 1)
 

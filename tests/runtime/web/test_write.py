@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ import cvae_runtime.web
 from cvae_runtime._commands import web as _cli_web
 from cvae_runtime._web import write as _web
 
+GOLDEN = Path(__file__).parents[2] / "golden"
 WASM, GPU_WASM = b"\0asm small", b"\0asm with WebGPU"
 
 
@@ -88,6 +90,15 @@ def test_contents_of_a_single_file(tmp_path):
     assert text.startswith("<!doctype html>\n<p>é</p>\n\n<script type=")
     notices = '<script type="text/plain" id="licenses">\nMIT License\n</script>'
     assert text.endswith(f"</script>\n{notices}\n\n<script>run()</script>\n")
+
+
+def test_a_learned_prior_is_in_the_single_file(tmp_path):
+    bundle = cvae.read_bundle(GOLDEN / "learned")
+    cvae.web.write_page(bundle, tmp_path / "page.html")
+    found = embedded((tmp_path / "page.html").read_text(encoding="utf-8"))
+    graphs = {name: data for name, data in found.items() if name.endswith(".onnx")}
+    names = ("encoder", "decoder", "prior", "prior_density")
+    assert graphs == {f"bundle/{name}.onnx": bundle.files[f"{name}.onnx"] for name in names}
 
 
 def test_output_is_reproducible(tiny_bundle, tmp_path):

@@ -21,6 +21,8 @@ GOOD = Evaluation(
     kl_per_dimension=[10.0, 10.0, 0.001],
     active_units=2,
     aggregate_gap=0.5,
+    psnr=20.0,
+    ssim=0.9,
     baselines=Baselines(-200.0, -250.0, 3),
 )
 LEVELLED = [-200.0, -120.0, -90.0, -81.0, *[-80.0] * 16]
@@ -111,7 +113,9 @@ def test_all_dimensions_in_use():
 @pytest.mark.parametrize("kl", [[10.0, 10.0, 0.001], [9.0, 9.0, 2.0]])
 def test_samples_unlike_reconstructions(kl):
     found = "samples may look worse than reconstructions: the latents of images are 2.5 nats from the prior"
-    assert advice(aggregate_gap=2.5, kl_per_dimension=kl) == [f"{found}; pass --epochs 40 or --latent-dim 1"]
+    assert advice(aggregate_gap=2.5, kl_per_dimension=kl) == [
+        f"{found}; pass --prior learned, or --epochs 40 or --latent-dim 1"
+    ]
     assert advice(aggregate_gap=2.5, kl_per_dimension=[20.0]) == [f"{found}; pass --epochs 40"]
 
 

@@ -140,7 +140,7 @@ def test_the_comparison_in_bits_per_dimension():
 
 
 def make(active, binarize="static", images=10, kl=(1.0, 0.0, 0.0, 0.0)):
-    return Evaluation(images, binarize, -80.0, 0.25, -50.0, 30.0, -78.0, 0.2, 500, kl, active, 1.5)
+    return Evaluation(images, binarize, -80.0, 0.25, -50.0, 30.0, -78.0, 0.2, 500, kl, active, 1.5, 20.0, 0.9)
 
 
 def test_collapse_warning():
@@ -148,7 +148,7 @@ def test_collapse_warning():
     (warning,) = make(1).warnings
     assert warning == (
         "posterior collapse: 3 of 4 latent dimensions are unused; "
-        "try --kl-warmup-epochs 10, or --objective analytic-kl --free-bits 0.1, or a smaller --latent-dim"
+        "try --kl-warmup-epochs 10, or a smaller --latent-dim, or --prior normal --objective analytic-kl --free-bits 0.1"
     )
     assert make(1).to_json()["warnings"] == make(1).warnings
     assert make(1).to_json()["bits_per_dimension"] is None

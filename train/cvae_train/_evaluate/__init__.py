@@ -3,5 +3,7 @@
 from .advice import next_steps
 from .baselines import Baselines
 from .evaluation import Evaluation, evaluate
+from .judge import SampleQuality, judge
+from .likeness import mean_likeness
 
-__all__ = ["Baselines", "Evaluation", "evaluate", "next_steps"]
+__all__ = ["Baselines", "Evaluation", "SampleQuality", "evaluate", "judge", "mean_likeness", "next_steps"]

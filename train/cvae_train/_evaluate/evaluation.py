@@ -18,6 +18,7 @@ from .._data import is_binary
 from .._model import CVAE, preprocess
 from .._run import COLLAPSE_REMEDY
 from .baselines import Baselines, fit_baselines
+from .likeness import mean_likeness
 
 ACTIVE_VARIANCE = 0.01  # an active dimension's mean varies by more (Burda, Grosse and Salakhutdinov, 2016)
 
@@ -62,6 +63,7 @@ class Evaluation:
             as if it were a Gaussian. This is a lower bound of its KL. It measures how much the latents of samples
             differ from those that the decoder was trained on. With a learned prior, it is computed in the space of
             noise.
+        psnr, ssim: see `mean_likeness`: of the expected images at the means, against the images as the likelihood sees them.
         bits_per_dimension: the negative ELBO in bits per pixel and channel; None for the bernoulli likelihood.
         baselines: the log-likelihoods of simple models of the same images; None without training images, and for grey
             pixels under the bernoulli likelihood.
@@ -85,6 +87,8 @@ class Evaluation:
     kl_per_dimension: Sequence[float]
     active_units: int | None
     aggregate_gap: float
+    psnr: float
+    ssim: float | None
     bits_per_dimension: float | None = None
     baselines: Baselines | None = None
 
@@ -154,6 +158,7 @@ class Evaluation:
             *bound_bits,
             f"{'active units':36}{_or_dash(self.active_units, 'd'):>9} of {len(self.kl_per_dimension)}",
             f"{'aggregate posterior from the prior':36}{self.aggregate_gap:12.2f}",
+            f"{'PSNR (dB) and SSIM':36}{self.psnr:12.2f}    {_or_dash(self.ssim, '.3f')}",
         ]
         return "\n".join([*lines, *(f"warning: {warning}" for warning in self.warnings)])
 
@@ -237,6 +242,9 @@ def evaluate(
         noise = _on_latents(model, lambda latents: prior.inverse(latents)[0])(z).astype(np.float64)
         gap = aggregate_gap(noise, np.full_like(noise, -np.inf))
     elbo = float(scores.elbo.mean())
+    seen = images if binarize_at is None else (images >= binarize_at) * np.uint8(255)
+    batches = [slice(start, start + _BATCH) for start in range(0, len(images), _BATCH)]
+    psnr, ssim = mean_likeness((seen[batch], decode(mean[batch])["probs"]) for batch in batches)
     baselines = None
     # The cross-entropy of grey values is no log-likelihood, so it cannot be compared with those of the baselines.
     if train is not None and (model.config.likelihood != "bernoulli" or binarize_at is not None):
@@ -254,6 +262,8 @@ def evaluate(
         kl_per_dimension=kl_per_dimension.tolist(),
         active_units=int((m.var(axis=0) > ACTIVE_VARIANCE).sum()) if len(images) > 1 else None,
         aggregate_gap=gap,
+        psnr=psnr,
+        ssim=ssim,
         bits_per_dimension=model.config.bits_per_dimension(elbo),
         baselines=baselines,
     )

@@ -220,11 +220,13 @@ class RunFolder:
         """
         return Course.from_json(self._read_fields(), str(self.config))
 
-    def load_test(self, source: str | Path | None = None, *, quiet: bool = False) -> NDArray[np.uint8]:
+    def load_test(
+        self, source: str | Path | None = None, *, drawn: bool = True, quiet: bool = False
+    ) -> NDArray[np.uint8]:
         """Read the run's test images, but not its training images, from ``source`` or the recorded source.
 
         Returns:
-            uint8 (M, H, W, C); with dynamic binarization, as drawn for all runs.
+            uint8 (M, H, W, C); with dynamic binarization, as drawn for all runs if ``drawn``, otherwise with grey levels.
 
         Raises:
             InputError: the images are missing, or are not the run's.
@@ -244,13 +246,15 @@ class RunFolder:
             ) from error
         if found != expected:
             raise self._other_images(where, expected, found)
-        return draw_binary(test) if config.binarize == "dynamic" else test
+        return draw_binary(test) if drawn and config.binarize == "dynamic" else test
 
-    def load_train(self, source: str | Path | None = None, *, quiet: bool = False) -> NDArray[np.uint8]:
+    def load_train(
+        self, source: str | Path | None = None, *, drawn: bool = True, quiet: bool = False
+    ) -> NDArray[np.uint8]:
         """Read the training images of the run; see `load_test`.
 
         Returns:
-            uint8 (N, H, W, C); with dynamic binarization, as drawn in the run's first epoch.
+            uint8 (N, H, W, C); with dynamic binarization, as drawn in the run's first epoch if ``drawn``.
 
         Raises:
             InputError: the images are missing, or are not the run's.
@@ -260,7 +264,7 @@ class RunFolder:
         data = load_data(where, info.options, spill=self.path, quiet=quiet)
         if data.fingerprint != info.fingerprint:
             raise self._other_images(where, info.fingerprint, data.fingerprint)
-        if config.binarize == "dynamic":
+        if drawn and config.binarize == "dynamic":
             return draw_binary(data.train, derived_key(config.seed, Tag.TRAINING, 1))
         return data.train
 

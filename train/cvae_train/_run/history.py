@@ -47,7 +47,9 @@ class EpochRecord:
 COLLAPSED_KL = 0.1  # nats per image, of the test set
 OVERFITTED = 0.01  # fall of the validation ELBO, as a fraction of its best
 OVERFITTING_REMEDY = "try more images, fewer --epochs, --patience 5, or a smaller --latent-dim"
-COLLAPSE_REMEDY = "try --kl-warmup-epochs 10, or a smaller --latent-dim, or --prior normal --objective analytic-kl --free-bits 0.1"
+COLLAPSE_REMEDY = (
+    "try --kl-warmup-epochs 10, or a smaller --latent-dim, or --prior normal --objective analytic-kl --free-bits 0.1"
+)
 
 _FIELDS = [field.name for field in dataclasses.fields(EpochRecord)]
 COLUMNS = len(_FIELDS)

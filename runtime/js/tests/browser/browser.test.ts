@@ -87,26 +87,29 @@ describe.skipIf(CHROMIUM === undefined)("Chromium", () => {
     expectPythons(result.numbers, readGolden("mnist"));
   });
 
-  test.for(["mnist", "colour", "learned"] as const)("WebGPU matches Python for the bundle %s", async (bundle, context) => {
-    const withGpu = await launchChromium(SOFTWARE_GPU);
-    try {
-      const page = await open({}, undefined, withGpu);
-      const isThere = await page.evaluate(async () => (await navigator.gpu.requestAdapter()) !== null);
-      context.skip(!isThere, "this Chromium has no WebGPU in software");
-      const run = (provider: string) =>
-        page.evaluate(([where, what, one]) => window.run(where, what, { provider: one }), [
-          url(BUNDLES[bundle]),
-          asked(bundle),
-          provider,
-        ] as const);
-      const result = await run("webgpu");
-      expect(result).toMatchObject({ provider: "webgpu", notices: [], check: { agrees: true } });
-      expectPythons(result.numbers, readGolden(bundle));
-      expect((await run("auto")).provider).toBe("wasm"); // which is faster than software
-    } finally {
-      await withGpu.close();
-    }
-  });
+  test.for(["mnist", "colour", "learned"] as const)(
+    "WebGPU matches Python for the bundle %s",
+    async (bundle, context) => {
+      const withGpu = await launchChromium(SOFTWARE_GPU);
+      try {
+        const page = await open({}, undefined, withGpu);
+        const isThere = await page.evaluate(async () => (await navigator.gpu.requestAdapter()) !== null);
+        context.skip(!isThere, "this Chromium has no WebGPU in software");
+        const run = (provider: string) =>
+          page.evaluate(([where, what, one]) => window.run(where, what, { provider: one }), [
+            url(BUNDLES[bundle]),
+            asked(bundle),
+            provider,
+          ] as const);
+        const result = await run("webgpu");
+        expect(result).toMatchObject({ provider: "webgpu", notices: [], check: { agrees: true } });
+        expectPythons(result.numbers, readGolden(bundle));
+        expect((await run("auto")).provider).toBe("wasm"); // which is faster than software
+      } finally {
+        await withGpu.close();
+      }
+    },
+  );
 
   test("auto falls back if WebGPU has no adapter", async () => {
     const page = await open({}, (one) =>

@@ -36,8 +36,7 @@ function grid(images: number[], [height, width, channels]: number[], columns?: n
 }
 
 // The packaged bundle is compared with the documents' picture below.
-describe("the bundle colour", () => {
-  const name = "colour";
+describe.each(["colour", "learned"] as const)("the bundle %s", (name) => {
   const bundle = BUNDLES[name];
   const golden = readGolden(name);
   const shape = golden.images.shape.slice(1);

@@ -8,9 +8,10 @@ import { encode } from "fast-png";
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
+import * as cvae from "../../src/node.ts";
 import { CHROMIUM, launchChromium } from "../chromium.ts";
 import { BUNDLES } from "../golden.ts";
-import { changes, drop, pixels, scribble, SEVEN, text, visit, type Visit } from "./harness.ts";
+import { changes, drop, expectSame, pixels, scribble, SEVEN, text, visit, type Visit } from "./harness.ts";
 import { serve, type Server } from "./server.ts";
 
 describe.skipIf(CHROMIUM === undefined)("files dropped on the page", () => {
@@ -94,6 +95,58 @@ describe.skipIf(CHROMIUM === undefined)("files dropped on the page", () => {
     );
     expect(await guest.page.isVisible("#centre")).toBe(false);
     expect(await guest.page.isVisible("#ink")).toBe(true);
+  });
+
+  test("a learned prior draws the samples", async () => {
+    await drop(guest.page, [BUNDLES.learned]);
+    await expect.poll(() => text(guest.page, "facts")).toContain("learned prior");
+    const model = await cvae.load(BUNDLES.learned);
+    const levels = async (images: Promise<cvae.Images>) =>
+      [...cvae.toUint8(await images)].filter((_, i) => i % 3 === 0);
+    const shows = async (id: string, expected: number[]) => {
+      await expect
+        .poll(async () => {
+          const found = (await pixels(guest.page, id)).levels;
+          return found.length === expected.length && found.every((level, i) => Math.abs(level - expected[i]) <= 1);
+        })
+        .toBe(true);
+    };
+
+    // The grid, its samples in Explore, and the walk between them.
+    const first = await levels(model.generate(1));
+    await shows("explore-canvas", first);
+    await shows("walk-canvas", first);
+    const grid = await pixels(guest.page, "grid-canvas");
+    const [height, width] = model.imageShape;
+    expectSame(
+      grid.levels.filter((_, i) => i < height * grid.width && i % grid.width < width),
+      first,
+    );
+    await guest.page.locator("#place").fill("48");
+    await shows("walk-canvas", await levels(model.generate(1, { first: 1 })));
+
+    // Sliders show latents, which have another scale than noise.
+    const { data } = await model.latents(1);
+    const sliders = guest.page.locator("#sliders input");
+    await expect.poll(async () => Number(await sliders.first().getAttribute("max"))).toBeGreaterThan(8);
+    const shown = await Promise.all([0, 1, 2].map((n) => guest.page.locator("#sliders output").nth(n).innerText()));
+    const values = shown.map((value) => Number(value.replace("−", "-")));
+    const order = await model.rankDimensions();
+    expect(values).toEqual(order.map((dimension) => Number(data[dimension].toFixed(2))));
+
+    await guest.page.getByRole("button", { name: "Set the noise to zero" }).click();
+    await shows("explore-canvas", await levels(model.generate(1, { temperature: 0 })));
+    await guest.page.click("#explore-sample");
+    await shows("explore-canvas", await levels(model.generate(1, { first: 64 })));
+    await guest.page.click("#draw-sample");
+    await shows("seen", await levels(model.generate(1, { first: 65 })));
+    const { elbo, kl } = await model.score(cvae.toUint8(await model.generate(1, { first: 65 })));
+    const figure = async (id: string) => Number((await text(guest.page, id)).replace("−", "-"));
+    await expect.poll(() => figure("elbo")).toBeCloseTo(elbo[0], 0);
+    expect(await figure("elbo-kl")).toBeCloseTo(kl[0], 0);
+    const [, top] = ((await guest.page.getAttribute("#chart", "viewBox")) ?? "").split(" ");
+    expect(-Number(top)).toBeGreaterThan(3);
+    await model.close();
   });
 
   test("the exported checkpoint is shown", async () => {

@@ -115,7 +115,7 @@ def test_the_device_of_bound_memory(provider, kind, tiny_bundle, monkeypatch):
         )
     assert [type(engine) for engine in opened.by_role.values()] == [kind, kind]
     assert opened.micro_batches == {"encoder": 256, "decoder": 256}
-    assert vars(opened.decoder).get("_device", ("cuda", 1)) == ("cuda", 1)
+    assert vars(opened.by_role["decoder"]).get("_device", ("cuda", 1)) == ("cuda", 1)
 
 
 def test_a_failing_device(session, scheduler, refuses):

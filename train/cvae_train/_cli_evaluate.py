@@ -1,8 +1,9 @@
 """The ``cvae-evaluate`` command."""
 
 import sys
+import time
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import click
 
@@ -11,6 +12,8 @@ from cvae_runtime.files import refuse_existing, write_file
 
 from ._run import Checkpoint, RunFolder, export_command, write_json
 from ._tensorflow import import_tensorflow
+
+_LONG = 60.0  # seconds; shorter computations are not announced
 
 
 @click.command(
@@ -88,7 +91,7 @@ def command(
             result.config.binarize,
             samples=samples,
             train=train,
-            on_images=lambda done: bar.update(done - bar.pos),
+            on_images=_Progress(bar, len(test)),
         )
     fields = {"epoch": result.epoch, **evaluation.to_json()}
     quality = None
@@ -121,6 +124,33 @@ def command(
         print(cli.next_lines([export_command(folder, data=data, checkpoint=checkpoint)]), file=sys.stderr)
     if as_json:
         cli.print_json({"run": str(run), **fields})
+
+
+class _Progress:
+    """Move a progress bar, and announce a long computation once its speed is known.
+
+    Args:
+        bar: of click, over the images.
+        count: number of images.
+    """
+
+    def __init__(self, bar: Any, count: int) -> None:
+        self._bar, self._count = bar, count
+        self._first: tuple[int, float] | None = None
+        self._announced = False
+
+    def __call__(self, done: int) -> None:
+        self._bar.update(done - self._bar.pos)
+        now = time.perf_counter()
+        if self._first is None:
+            self._first = done, now  # the images before include the time of compilation
+        elif not self._announced:
+            self._announced = True
+            images, began = self._first
+            seconds = (now - began) / (done - images) * self._count
+            if seconds > _LONG and not self._bar.hidden:
+                few = max(1, round(self._count * _LONG / seconds))
+                print(f"\nabout {seconds / 60:.0f} min; with --images {few} about 1 min", file=sys.stderr)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ READMES = [EXAMPLES / "README.md", *(folder / "README.md" for folder in FOLDERS)
 def test_index_is_complete():
     links = re.findall(r"^\| \[(\w+)\]\((\w+)/README\.md\) \|", (EXAMPLES / "README.md").read_text(), re.MULTILINE)
     assert sorted(links) == [(folder.name, folder.name) for folder in FOLDERS]
-    assert len(links) == 8
+    assert len(links) == 11
 
 
 @pytest.mark.parametrize("readme", READMES, ids=lambda path: path.parent.name)

@@ -1,0 +1,3 @@
+module cvae
+
+go 1.19

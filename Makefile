@@ -17,7 +17,7 @@ NODE := $(shell node -e 'const [major, minor] = process.versions.node.split(".")
 	process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)' 2>/dev/null && command -v npm 2>/dev/null)
 WITHOUT_NODE := no Node.js 20.19 or later with npm
 
-.PHONY: help demo test test-js page torture lowest audit docs prose dist lint format bundle clean
+.PHONY: help demo test test-js page torture lowest audit docs prose dist image lint format bundle clean
 
 help:
 	@echo 'make demo    train for 3 minutes, export, draw samples and reconstructions'
@@ -29,7 +29,8 @@ help:
 	@echo 'make audit   look for known vulnerabilities in what is installed, over the network'
 	@echo 'make docs    build the documentation into site/'
 	@echo 'make prose   list sentences against the style of scripts/prose.toml'
-	@echo 'make dist    build the page, the sdist and the wheel'
+	@echo 'make dist    build the page, the sdist, the wheel and the npm package into dist/, and check them'
+	@echo 'make image   the same, then the Docker images cvae-runtime and cvae-train'
 	@echo 'make lint    the checks without the tests: formatting, linting, types, prose'
 	@echo 'make format  format and fix what can be'
 	@echo 'make bundle  export assets/mnist into the package, evaluate it, draw the pictures of README and gallery'
@@ -127,8 +128,18 @@ docs: $(VENV)/docs/.installed $(if $(NODE),page)
 prose: | $(BIN)/python
 	$(BIN)/python scripts/prose.py
 
+# Without what an earlier build left, which would be packed too.
 dist: page $(VENV)/.test
+	rm -rf dist $(JS)/dist
+	mkdir dist
+	cd $(JS) && npm run build && npm pack --silent --pack-destination ../../dist
 	$(BIN)/python -m build --no-isolation
+	$(BIN)/python scripts/check_dist.py dist
+
+image: dist
+	docker build --tag cvae-runtime .
+	docker build --tag cvae-train --file Dockerfile.train .
+	test "$$(docker run --rm --user 0 cvae-runtime du -sx --block-size=1000000 / | cut -f1)" -lt 250
 
 lint: $(VENV)/.test prose
 	$(BIN)/ruff format --check .

@@ -15,6 +15,7 @@ import pytest
 
 import cvae_runtime as cvae
 from cvae_runtime._web import write as _web
+from tests.judge_file import write_judge
 
 ROOT = Path(__file__).parents[2]
 PUBLIC = ("bundle", "elbo", "files", "images", "random", "ray", "sessions", "system", "web")
@@ -75,6 +76,7 @@ def trained(tiny_config, tiny_archive, tmp_path_factory):
     with contextlib.chdir(folder):
         cvae_train.train("images.npz", config, "runs/0001", quiet=True)
         cvae_export.export("runs/0001", "my-model", quiet=True)
+    write_judge(folder / "judge.onnx")
     return folder
 
 

@@ -1,7 +1,10 @@
 """Build and install: the contents of wheel and sdist, and a first picture in an empty environment."""
 
+import email
+import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -10,6 +13,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from cvae_train import _tensorflow
+from scripts import check_dist
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "runtime/cvae_runtime/page"  # exists after `make page`
@@ -19,14 +27,6 @@ def run(*command, **options):
     result = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False, **options)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """The wheel and the sdist; the wheel is built from the sdist, so the sdist is complete."""
-    folder = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT)
-    return next(folder.glob("*.whl")), next(folder.glob("*.tar.gz"))
 
 
 def test_wheel_contents(built):
@@ -58,10 +58,116 @@ def test_sdist_contents(built):
     with tarfile.open(built[1]) as sdist:
         names = {name.split("/", 1)[1] for name in sdist.getnames()}
     assert {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "Makefile", "assets/mnist/weights.npz"} <= names
+    assert {"CITATION.cff", "Dockerfile", ".github/workflows/ci.yml", ".pre-commit-config.yaml"} <= names
     assert "tests/project/test_distribution.py" in names
     assert {"runtime/js/package.json", "runtime/js/.npmrc", "runtime/js/src/browser.ts"} <= names
     parts = {part for name in names for part in Path(name).parts}
     assert not parts & {".venv", "runs", "demo", "dist", ".git", "node_modules"}
+
+
+@pytest.fixture(scope="module")
+def metadata(built):
+    with zipfile.ZipFile(built[0]) as wheel:
+        name = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+        return email.message_from_bytes(wheel.read(name))
+
+
+def requirements(metadata, extra, python):
+    """The requirements of an extra, and of the extras that it names, for a version of Python."""
+    environment = {"python_version": python, "python_full_version": f"{python}.0", "extra": extra}
+    found = [Requirement(text) for text in metadata.get_all("Requires-Dist")]
+    for requirement in [found for found in found if found.marker is None or found.marker.evaluate(environment)]:
+        if requirement.name == metadata["Name"]:
+            for inner in requirement.extras:
+                yield from requirements(metadata, inner, python)
+        else:
+            yield requirement.name
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.13", "3.14", "3.20"])
+def test_only_tensorflow_has_an_upper_bound_on_python(metadata, python):
+    assert SpecifierSet(metadata["Requires-Python"]).contains(f"{python}.0")
+    assert {"numpy", "pillow", "click", "onnxruntime"} == set(requirements(metadata, "cpu", python))
+    newest = tuple(map(int, python.split("."))) <= _tensorflow._NEWEST_PYTHON
+    for extra in ("train", "export"):
+        assert ("tensorflow" in requirements(metadata, extra, python)) is newest
+    assert "tf2onnx" in set(requirements(metadata, "export", python))
+
+
+def test_pip_finds_the_runtime_for_python_3_14(built, tmp_path):
+    # pip evaluates markers for the Python that runs it, so this tests Requires-Python and the wheels alone.
+    report = tmp_path / "report.json"
+    target = ["--python-version", "3.14", "--only-binary", ":all:", "--target", tmp_path / "none"]
+    pip = [sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--ignore-installed", "--report", report]
+    run(*pip, *target, "--constraint", ROOT / "constraints.txt", f"{built[0]}[cpu]")
+    names = {package["metadata"]["name"].lower() for package in json.loads(report.read_text())["install"]}
+    assert {"cvae-toolkit", "numpy", "pillow", "click", "onnxruntime"} <= names
+
+
+def test_classifiers(metadata):
+    classifiers = set(metadata.get_all("Classifier"))
+    minors = range(11, _tensorflow._NEWEST_PYTHON[1] + 1)  # those that the tests run on
+    assert {f"Programming Language :: Python :: 3.{minor}" for minor in minors} == {
+        name for name in classifiers if name.startswith("Programming Language :: Python :: 3.")
+    }
+    assert "Typing :: Typed" in classifiers
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata.get_all("Project-URL") is None  # no address is known
+
+
+@pytest.fixture(scope="module")
+def packages(built, tmp_path_factory):
+    """A folder as `make dist` leaves it; the npm package has the modules of src, and empty files instead of built ones."""
+    folder = tmp_path_factory.mktemp("packages")
+    for path in built:
+        shutil.copy(path, folder)
+    write_npm(folder, check_dist._npm_files())
+    return folder
+
+
+def write_npm(folder, names):
+    version = check_dist.versions()["runtime/js/package.json"]
+    with tarfile.open(folder / f"cvae-runtime-{version}.tgz", "w:gz") as archive:
+        for name in sorted(names):
+            archive.addfile(tarfile.TarInfo(f"package/{name}"), io.BytesIO())
+
+
+def test_packages_of_a_release(packages, tmp_path):
+    page = (
+        [] if (PAGE / "single.html").is_file() else [name for name in check_dist._PAGE if not (PAGE / name).is_file()]
+    )
+    missing = [line for line in check_dist.differences(packages) if "/page/" not in line]
+    assert missing == []
+    assert len(check_dist.differences(packages)) == 2 * len(page)  # in the wheel and in the sdist
+    folder = tmp_path / "dist"
+    shutil.copytree(packages, folder)
+    write_npm(folder, check_dist._npm_files() - {"dist/load.js"} | {"dist/stale.js"})
+    (folder / "cvae_toolkit-0.0.9-py3-none-any.whl").touch()
+    version = check_dist.versions()["pyproject.toml"]
+    found = [line for line in check_dist.differences(folder, "v0.0.9") if "/page/" not in line]
+    assert found == [
+        f"tag: expected v{version}, found v0.0.9; change the version or the tag",
+        *(
+            [f"CHANGELOG.md: expected the heading [{version}], found none; move [Unreleased] below it"]
+            if f"## [{version}]" not in (ROOT / "CHANGELOG.md").read_text()
+            else []
+        ),
+        f"{folder}: expected no cvae_toolkit-0.0.9-py3-none-any.whl; run make dist",
+        f"cvae-runtime-{version}.tgz: expected dist/load.js, found none; run make dist",
+        f"cvae-runtime-{version}.tgz: expected no dist/stale.js; run make dist",
+    ]
+
+
+def test_npm_packs_the_modules():
+    built = ROOT / "runtime/js/dist/node.js"
+    if shutil.which("npm") is None or not built.is_file():
+        pytest.skip("the JavaScript package is not built: make page")
+    packed = json.loads(run("npm", "pack", "--json", "--dry-run", cwd=ROOT / "runtime/js"))
+    files = {file["path"] for file in packed[0]["files"]}
+    expected = check_dist._npm_files()
+    # An earlier build may have left files of modules that no longer exist; `make dist` removes them.
+    assert {name for name in expected ^ files if not name.startswith("dist/")} == set()
+    assert {"dist/node.js", "dist/node.d.ts", "dist/browser.js"} <= files
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import pytest
 
 from cvae_train import Dataset, train
 from cvae_train._cli_evaluate import command
+from cvae_train._run import folder as folder_module
 
 
 @pytest.fixture
@@ -61,6 +62,52 @@ def test_without_training_images_there_is_no_comparison(cvae_evaluate, run, tiny
     )
     assert "is it good?" not in err
     assert json.loads((run.path / "evaluation.json").read_text())["baselines"] is None
+
+
+def test_without_training_images_samples_are_not_judged(cvae_evaluate, run, tiny_data, tmp_path):
+    fewer, absent = tmp_path / "fewer.npz", tmp_path / "absent.npz"
+    np.savez(fewer, x_train=tiny_data.train[:5], x_test=tiny_data.test)
+    judged = ("--samples", 2, "--features", "judge.onnx")
+    found = Dataset(tiny_data.train[:5], tiny_data.test).fingerprint
+    assert cvae_evaluate(run.path, *judged, "--data", fewer) == (
+        1,
+        (
+            f"Error: {fewer}: expected the images that {run.path} was trained on, with fingerprint "
+            f"{tiny_data.fingerprint}, found fingerprint {found}; pass the right ones with --data\n"
+        ),
+    )
+    code, err = cvae_evaluate(run.path, *judged, "--data", absent)
+    assert code == 1
+    assert err.endswith(f"This needs the test images of {run.path}; pass their location with --data\n")
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_images_are_read_once(cvae_evaluate, run, tiny_data, tmp_path, monkeypatch, whole):
+    fewer, read = tmp_path / "fewer.npz", []
+    np.savez(fewer, x_train=tiny_data.train[:5], x_test=tiny_data.test)
+    for name in ("load_data", "load_test"):
+        load = getattr(folder_module, name)
+        record = lambda *args, name=name, load=load, **options: (read.append(name), load(*args, **options))[1]  # noqa: E731
+        monkeypatch.setattr(folder_module, name, record)
+    assert cvae_evaluate(run.path, "--samples", 2, "-q", *(() if whole else ("--data", fewer))) == (0, "")
+    assert read == (["load_data"] if whole else ["load_data", "load_test"])
+
+
+def test_labels_give_a_linear_probe(cvae_evaluate, run, tiny_data, tmp_path):
+    bright = [np.where(images.max(axis=(1, 2, 3)) > 190, "bright", "dark") for images in tiny_data.splits]
+    labelled = tmp_path / "labelled.npz"
+    np.savez(labelled, x_train=tiny_data.train, x_test=tiny_data.test, y_train=bright[0], y_test=bright[1])
+    code, err = cvae_evaluate(run.path, "--samples", 2, "--images", 7, "--data", labelled)
+    written = json.loads((run.path / "evaluation.json").read_text())
+    assert (code, written["classes"]) == (0, 2)
+    assert written["probe_accuracy"] in [count / 7 for count in range(8)]
+    assert f"linear probe (2 classes)            {written['probe_accuracy']:12.1%}" in err.splitlines()
+
+
+def test_without_labels_there_is_no_probe(cvae_evaluate, run):
+    _, err = cvae_evaluate(run.path, "--samples", 2)
+    written = json.loads((run.path / "evaluation.json").read_text())
+    assert (written["probe_accuracy"], written["classes"], "probe" in err) == (None, None, False)
 
 
 def test_the_first_images_alone(cvae_evaluate, run):

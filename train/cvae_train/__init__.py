@@ -15,7 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from ._config import PRESETS, ModelConfig, TrainConfig, read_config
-from ._data import DataOptions, Dataset, draw_binary, load_data
+from ._data import DataOptions, Dataset, Labels, draw_binary, load_data
 from ._recipe import Decision, Speed, TrainingPlan
 from ._run import Callback, Checkpoint, Course, DataInfo, EpochRecord, RunFolder, RunResult, Start, read_history
 from ._tensorflow import import_tensorflow
@@ -57,6 +57,7 @@ __all__ = [
     "DivergedError",
     "EpochRecord",
     "Evaluation",
+    "Labels",
     "ModelConfig",
     "RunFolder",
     "RunResult",

@@ -1,5 +1,6 @@
 """The ``cvae-evaluate`` command."""
 
+import dataclasses
 import sys
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ import click
 from cvae_runtime import InputError, cli
 from cvae_runtime.files import refuse_existing, write_file
 
-from ._run import Checkpoint, RunFolder, export_command, write_json
+from ._run import Checkpoint, RunFolder, draw_test, draw_train, export_command, write_json
 from ._tensorflow import import_tensorflow
 
 _LONG = 60.0  # seconds; shorter computations are not announced
@@ -65,18 +66,26 @@ def command(
     Draws samples, reconstructions and the curve into evaluation.png in the run folder. Compares the ELBO with two
     simple models of the training images, the histogram of each pixel and PCA, and says what to try next. Prints the
     ELBO and its terms, the importance-weighted bound, and statistics of the latents; evaluation.json has all figures.
+    If the images have class labels, a linear classifier of the latents measures how well they separate the classes.
     """
     folder = RunFolder(run)
-    folder.read_config()  # first, because "this is no run" matters more than an existing evaluation.json
+    config, _ = folder.read_config()  # first: "this is no run" matters more than an existing evaluation.json
     for target in (folder.evaluation, folder.evaluation_picture):
         refuse_existing(target, overwrite)
-    test = folder.load_test(data, quiet=quiet)[:images]
     lines = []
+    grey_train = labels = None
     try:
-        train = folder.load_train(data, quiet=quiet)
+        dataset = folder.load_dataset(data, quiet=quiet)
+        grey_test, grey_train, labels = dataset.test, dataset.train, dataset.labels
     except InputError as error:  # only the test images have to be there
-        train = None
+        grey_test = folder.load_test(data, drawn=False, quiet=quiet)
+        if features is not None:
+            raise
         lines.append(f"without simple models to compare with, since they need the training images: {error}")
+    test = draw_test(config, grey_test[:images])
+    train = None if grey_train is None else draw_train(config, grey_train)
+    if labels is not None:
+        labels = dataclasses.replace(labels, test=labels.test[:images])
     import_tensorflow(verbose=verbose, extra="train")
 
     from ._evaluate import evaluate, judge, next_steps
@@ -91,15 +100,12 @@ def command(
             result.config.binarize,
             samples=samples,
             train=train,
+            labels=labels,
             on_images=_Progress(bar, len(test)),
         )
     fields = {"epoch": result.epoch, **evaluation.to_json()}
     quality = None
-    if features is not None:
-        grey_test, grey_train = (
-            folder.load_test(data, drawn=False, quiet=quiet),
-            folder.load_train(data, drawn=False, quiet=quiet),
-        )
+    if features is not None and grey_train is not None:
         quality = judge(result.model, features, grey_test, grey_train, binary=result.config.binarize_at is not None)
         fields["sample_quality"] = quality.to_json()
     write_json(folder.evaluation, fields)

@@ -8,10 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from cvae_runtime import CvaeError, InputError
+from cvae_runtime import CvaeError, InputError, MissingExtraError
 from cvae_runtime.system import require
 
 from ._environment import any_matplotlib_backend, environment
+
+# The newest Python that TensorFlow is tested on; the extra `train` in pyproject.toml has the same bound.
+_NEWEST_PYTHON = (3, 13)
 
 
 def import_tensorflow(*, verbose: bool = False, extra: str = "train") -> ModuleType:
@@ -40,7 +43,7 @@ def _import(extra: str) -> ModuleType:
     # TensorFlow imports Keras, and Keras imports Matplotlib.
     with environment("KERAS_BACKEND", "tensorflow"), any_matplotlib_backend():
         try:
-            tensorflow, keras = require("tensorflow", extra), require("keras", extra)
+            tensorflow, keras = _require("tensorflow", extra), _require("keras", extra)
         except (AssertionError, AttributeError, TypeError, ValueError) as error:
             settings = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras", "keras.json")
             if not settings.is_file():
@@ -54,6 +57,19 @@ def _import(extra: str) -> ModuleType:
             f"set KERAS_BACKEND=tensorflow before Keras is imported"
         )
     return tensorflow
+
+
+def _require(module: str, extra: str) -> ModuleType:
+    try:
+        return require(module, extra)
+    except MissingExtraError as error:
+        if sys.version_info[:2] <= _NEWEST_PYTHON:
+            raise
+        newest, found = (".".join(map(str, version[:2])) for version in (_NEWEST_PYTHON, sys.version_info))
+        raise MissingExtraError(
+            f"{module}: expected Python 3.11 to {newest}, found {found}; "
+            f"install cvae-toolkit[{extra}] with a supported Python"
+        ) from error
 
 
 @contextmanager

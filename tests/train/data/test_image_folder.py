@@ -74,6 +74,7 @@ def test_train_alone_is_a_name_like_any_other(save, folder):
     assert data.notes == (
         "a fraction of 0.1 is held out for testing",
         "train/ is read like any other folder, since no folder beside it completes a split",
+        "the folders are not read as classes, since train has no training images",
     )
 
 
@@ -381,3 +382,51 @@ def test_progress_is_for_terminals(save, folder, monkeypatch, capsys):
     assert capsys.readouterr().err == ""
     load_data(folder)
     assert "reading images" in capsys.readouterr().err
+
+
+def test_class_folders_are_labels(save, folder):
+    for level in range(20):
+        save(f"{('10', '9', 'b')[level % 3]}/x/{level}.png", level)
+    data = load_data(folder)
+    assert data.labels.names == ("9", "10", "b")
+    order = [1, 0, 2]
+    assert data.labels.train.tolist() == [order[level % 3] for level in levels(data.train)]
+    assert data.labels.test.tolist() == [order[level % 3] for level in levels(data.test)]
+
+
+def test_class_folders_of_parts(save, folder):
+    save("all/train/cats/1.png", 10), save("all/train/dogs/2.png", 20), save("all/train/dogs/3.png", 30)
+    save("all/test/dogs/4.png", 40), save("all/val/dogs/5.png", 50), save("all/val/cats/6.png", 60)
+    data = load_data(folder)
+    labels = data.labels
+    assert (levels(data.train), levels(data.test), levels(data.validation)) == ([10, 20, 30], [40], [60, 50])
+    assert labels.names == ("cats", "dogs")
+    assert [part.tolist() for part in (labels.train, labels.test, labels.validation)] == [[0, 1, 1], [1], [0, 1]]
+
+
+def test_images_that_are_left_out_have_no_labels(save, folder):
+    for level in range(12):
+        save(f"{'ab'[level % 2]}/{level:02d}.png", level)
+    (folder / "a/04.png").write_bytes(b"text")
+    (folder / "b/07.png").write_bytes(b"text")
+    data = load_data(folder, DataOptions(skip_bad=True, test_fraction=0.3), quiet=True)
+    assert data.labels.train.tolist() == [level % 2 for level in levels(data.train)]
+    assert data.labels.test.tolist() == [level % 2 for level in levels(data.test)]
+    assert sorted(levels(data.train) + levels(data.test)) == [0, 1, 2, 3, 5, 6, 8, 9, 10, 11]
+
+
+def test_images_without_class_folders_have_no_labels(save, folder):
+    save("a/1.png"), save("b/2.png"), save("3.png")
+    assert load_data(folder).labels is None
+    save("c/train/1.png"), save("c/test/2.png")
+    assert load_data(folder).labels is None
+
+
+def test_folders_without_training_images_are_no_classes(save, folder):
+    save("train/good/1.png"), save("test/good/2.png"), save("test/bent/3.png"), save("test/torn/4.png")
+    data = load_data(folder)
+    assert data.labels is None
+    assert data.notes == (
+        "train/ is trained on, test/ is the test set",
+        "the folders are not read as classes, since bent, torn have no training images",
+    )

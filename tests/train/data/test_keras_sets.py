@@ -9,7 +9,7 @@ from tests.train.data.reading import refusal
 
 NAMES = ("mnist", "fashion_mnist")
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 8, 8), np.uint8)
-LABELS = np.zeros(7, np.uint8)
+LABELS = np.array([10, 2, 2, 10, 2, 10, 2], np.uint8)
 
 
 @pytest.fixture(params=NAMES)
@@ -31,6 +31,8 @@ def test_images_and_names(name, capsys):
     np.testing.assert_array_equal(data.train[..., 0], IMAGES[:5])
     np.testing.assert_array_equal(data.test[..., 0], IMAGES[5:])
     assert (data.source, data.validation, data.notes) == (f"keras:{name}", None, ())
+    assert data.labels.names == ("2", "10")
+    assert (data.labels.train.tolist(), data.labels.test.tolist()) == ([1, 0, 0, 1, 0], [1, 0])
     assert capsys.readouterr() == ("", "Downloading data\n")
 
 

@@ -3,7 +3,12 @@
 import pytest
 
 from cvae_train._data.image_folder import splits_of_folders
-from cvae_train._data.split_names import names_only_a_split, split_named_by, splits_of_siblings
+from cvae_train._data.split_names import (
+    names_labels_of_a_split,
+    names_only_a_split,
+    split_named_by,
+    splits_of_siblings,
+)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +38,20 @@ def test_a_name_that_says_more_is_no_part_by_itself():
         "train_images",
         "test2",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_labels"),
+    [
+        *(
+            (name, True)
+            for name in ("y_train", "TestLabels", "train_images_labels", "targets_val", "y_test2", "dev_label")
+        ),
+        *((name, False) for name in ("x_train", "labels", "y", "train_labels_fine", "train_test_y", "y_train_labels")),
+    ],
+)
+def test_names_of_labels(name, is_labels):
+    assert names_labels_of_a_split(name) == is_labels
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,72 @@ def test_the_picture_is_under_one_of_three_names(shard, feature):
     assert sorted(levels(data.train) + levels(data.test)) == [5, 6]
 
 
+@pytest.mark.parametrize(
+    ("features", "names"),
+    [
+        ({"label": (9, 10)}, ("9", "10")),
+        ({"label": (b"cat", "é".encode())}, ("cat", "é")),
+        ({"image__class__label": (3, 1)}, ("1", "3")),
+        ({"image__class__label": (3, 1), "image__class__text": (b"a", b"b"), "label": (7, 8)}, ("a", "b")),
+        ({"image__class__label": (3, 1), "label": (7, 8)}, ("7", "8")),
+        ({"image__class__label": (3, 1), "image__class__text": (b"", b"")}, ("1", "3")),
+    ],
+)
+def test_labels(shard, tmp_path, features, names):
+    first, second = ({name: values[index] for name, values in features.items()} for index in (0, 1))
+    shard("train.tfrecord", [example(image=png(1), **first), example(image=png(2), **second)])
+    shard("test.tfrecord", [example(image=png(3), **second)])
+    labels = load_data(tmp_path).labels
+    assert labels.names == names
+    by_name = [labels.names[number] for number in (*labels.train, *labels.test)]
+    assert by_name[1] == by_name[2] != by_name[0]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {},
+        {"image__class__label": 1},  # another feature than the first record's
+        {"label": b""},
+        {"label": png(1)},
+    ],
+)
+def test_records_without_a_class(shard, other):
+    path = shard("a.tfrecord", [example(image=png(level), label=b"a") for level in range(5)])
+    assert load_data(path).labels.names == ("a",)
+    path = shard(
+        "a.tfrecord", [*(example(image=png(level), label=b"a") for level in range(5)), example(image=png(5), **other)]
+    )
+    assert load_data(path).labels is None
+
+
+def test_several_labels_of_an_image_are_no_class(shard):
+    def record(level):
+        several = tf.train.Feature(int64_list=tf.train.Int64List(value=[1, 2]))
+        picture = tf.train.Feature(bytes_list=tf.train.BytesList(value=[png(level)]))
+        features = tf.train.Features(feature={"image": picture, "label": several})
+        return tf.train.Example(features=features).SerializeToString()
+
+    assert load_data(shard("a.tfrecord", map(record, range(3)))).labels is None
+
+
+def test_labels_belong_to_the_records_that_are_read(shard):
+    records = [example(image=png(level), label=level % 2) for level in range(20)]
+    records[3] = example(image=b"text", label=1)
+    data = load_data(shard("a.tfrecord", records), DataOptions(skip_bad=True, test_fraction=0.4), quiet=True)
+    assert data.labels.train.tolist() == [level % 2 for level in levels(data.train)]
+    assert data.labels.test.tolist() == [level % 2 for level in levels(data.test)]
+    assert len(data.train) + len(data.test) == 19
+
+
+def test_a_class_without_training_records(shard, tmp_path):
+    shard("train.tfrecord", [example(image=png(1), label=1)]), shard("test.tfrecord", [example(image=png(1), label=2)])
+    assert refusal(tmp_path) == (
+        f"{tmp_path}: expected training images of every class, found none of 1 class (2); add some, or remove all images "
+        f"of this class"
+    )
+
+
 def test_a_record_without_a_picture_lists_what_it_has(shard):
     path = shard("a.tfrecord", [3, example(label=1, jpeg=b"x", image=5)])
     assert refusal(path) == (

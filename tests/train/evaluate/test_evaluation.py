@@ -7,11 +7,13 @@ import pytest
 
 from cvae_runtime import InputError, posterior_noise
 from cvae_runtime.elbo import bernoulli_log_likelihood, gaussian_kl, log_likelihood, reparameterize, targets_of
-from cvae_train import CVAE, Evaluation, draw_binary, evaluate, train
+from cvae_runtime.images import evenly_spaced
+from cvae_train import CVAE, Evaluation, Labels, draw_binary, evaluate, train
 from cvae_train._evaluate import Baselines
 from cvae_train._evaluate import evaluation as module
 from cvae_train._evaluate.baselines import fit_baselines
 from cvae_train._evaluate.evaluation import aggregate_gap
+from cvae_train._evaluate.probe import probe_accuracy
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +117,46 @@ def test_grey_pixels_under_bernoulli_have_no_baselines(result, tiny_data):
     assert evaluate(result.model, tiny_data.test, "none", samples=1, train=tiny_data.train).baselines is None
 
 
+def test_the_probe_is_of_the_posterior_means(result, tiny_data, monkeypatch):
+    monkeypatch.setattr(module, "PROBE_IMAGES", 20)
+    tops = [images.argmax(axis=1).max(axis=(1, 2)) > 1 for images in tiny_data.splits]
+    labels = Labels.of(*(np.where(top, "low", "high").tolist() for top in tops))
+    found = evaluate(result.model, tiny_data.test, "static", samples=1, train=tiny_data.train, labels=labels)
+    rows = evenly_spaced(40, 20)
+    train, test = (
+        result.model.encode(targets_of(images, 128))[0].numpy().astype(np.float64)
+        for images in (tiny_data.train[rows], tiny_data.test)
+    )
+    assert found.probe_accuracy == probe_accuracy(train, labels.train[rows], test, labels.test, 2)
+    assert found.classes == 2
+    without = evaluate(result.model, tiny_data.test, "static", samples=1, train=tiny_data.train)
+    assert dataclasses.replace(found, probe_accuracy=None, classes=None) == without
+
+
+def test_no_probe_without_training_images_or_with_one_class(result, tiny_data):
+    one = Labels.of(["a"] * 40, ["a"] * 13)
+    for images, labels in ((tiny_data.train, one), (None, Labels.of(["a", "b"], ["a"] * 13))):
+        found = evaluate(result.model, tiny_data.test, "static", samples=1, train=images, labels=labels)
+        assert (found.probe_accuracy, found.classes) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "counts"),
+    [(39, 13, "40 labels of training images, one for each, found 39"), (40, 5, "13 labels of test images, one for each, found 5")],
+)  # fmt: skip
+def test_labels_of_other_images_are_refused(result, tiny_data, train, test, counts):
+    labels = Labels.of(["a"] * train, ["a"] * test)
+    with pytest.raises(InputError) as caught:
+        evaluate(result.model, tiny_data.test, "static", train=tiny_data.train, labels=labels)
+    assert str(caught.value) == f"labels: expected {counts}; pass the labels of the same images"
+
+
+def test_the_table_has_the_probe():
+    lines = dataclasses.replace(make(2), probe_accuracy=0.9634, classes=10).table().splitlines()
+    assert lines[-1] == "linear probe (10 classes)                  96.3%"
+    assert not any("probe" in line for line in make(2).table().splitlines())
+
+
 def test_the_comparison_in_nats():
     evaluation = dataclasses.replace(make(2), baselines=Baselines(-206.5, -70.25, 4))
     assert evaluation.comparison() == [
@@ -170,7 +212,7 @@ def test_json_has_null_for_statistics_of_one_image(result, tiny_data, count, ali
         warnings.simplefilter("error")
         evaluation = evaluate(result.model, images, "static", samples=2)
     fields = json.loads(json.dumps(evaluation.to_json(), allow_nan=False))
-    null = {"bits_per_dimension", "baselines"} | (
+    null = {"bits_per_dimension", "baselines", "probe_accuracy", "classes"} | (
         {"elbo_stderr", "iw_bound_stderr", "active_units"} if count == 1 else set()
     )
     assert {name for name, value in fields.items() if value is None} == null

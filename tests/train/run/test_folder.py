@@ -80,6 +80,36 @@ def test_other_test_images_are_refused(run, data, pictures):
     )
 
 
+def test_the_whole_data_set_is_found_again(tiny_config, data, pictures, tmp_path):
+    run = RunFolder(tmp_path / "run")
+    labels = "\n".join(["path,label", *(f"{number}.png,{number % 2}" for number in range(12))])
+    (pictures / "labels.csv").write_text(labels)
+    dynamic = dataclasses.replace(tiny_config, binarize="dynamic")
+    with run.prepared(dynamic, DataInfo.of(data), {}, Plan(), resume=False, overwrite=False):
+        pass
+    found = run.load_dataset()
+    np.testing.assert_array_equal(found.train, data.train)
+    np.testing.assert_array_equal(found.test, data.test)
+    assert (found.source, found.options, found.labels.names) == (str(pictures), OPTIONS, ("0", "1"))
+    moved = pictures.rename(tmp_path / "moved")
+    assert run.load_dataset(moved).fingerprint == data.fingerprint
+    np.testing.assert_array_equal(run.load_train(moved, drawn=False), data.train)
+    Image.new("L", (8, 8)).save(moved / "0.png")
+    with pytest.raises(InputError) as caught:
+        run.load_dataset(moved)
+    assert str(caught.value) == (
+        f"{moved}: expected the images that {run.path} was trained on, with fingerprint {data.fingerprint}, found "
+        f"fingerprint {load_data(moved, OPTIONS).fingerprint}; pass the right ones with --data"
+    )
+
+
+def test_the_test_images_need_no_labels(run, data, pictures):
+    (pictures / "labels.csv").write_text("path,label\n")
+    with pytest.raises(InputError, match=r"labels\.csv: expected a label for every image, found none for 12 images"):
+        run.load_dataset()
+    np.testing.assert_array_equal(run.load_test(), data.test)
+
+
 def _read(path):
     from cvae_runtime.images import fit_image, read_image
 

@@ -3,6 +3,7 @@
 from .binarize import Tag, draw_binary, is_binary
 from .dataset import Dataset, fingerprint_of, load_data, load_test
 from .holdout import held_out, held_out_count
+from .labels import Labels
 from .look import DataLook, look_at, look_at_dataset
 from .options import AS_THEY_ARE, DataOptions
 from .sources import EMBEDDED, ImageSource
@@ -17,6 +18,7 @@ __all__ = [
     "DataOptions",
     "Dataset",
     "ImageSource",
+    "Labels",
     "Tag",
     "describe_images",
     "draw_binary",

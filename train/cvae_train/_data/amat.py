@@ -21,7 +21,9 @@ _SUFFIX = ".amat"
 _SPACE = b" \t\r"
 
 
-def amat_files(path: Path, options: DataOptions, _quiet: bool, inside: Mapping[str, str]) -> Source | None:
+def amat_files(
+    path: Path, options: DataOptions, _quiet: bool, inside: Mapping[str, str], _labels: bool
+) -> Source | None:
     """Open a folder with ``.amat`` files for training and for testing, and optionally for validation.
 
     Raises:

@@ -5,6 +5,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,11 @@ from numpy.typing import NDArray
 from cvae_runtime import InputError
 from cvae_runtime.images import as_images, spans
 
+from .labels import Labels, without_training
 from .options import AS_THEY_ARE, DataOptions, Shape
 from .pixel_store import PixelStore
 from .sources import EMBEDDED, MEMORY, ImageSource, open_source
-from .splits import Split, report_unreadable
+from .splits import Source, Split, few, report_unreadable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +31,10 @@ class Dataset:
         source: "mnist" for the embedded set, an absolute path, or "memory" for the caller's arrays.
         options: how the images were read from the source.
         notes: lines about how the sets were chosen and which files were skipped.
+        labels: class of each image; None if the source does not have a class of every image.
+
+    Raises:
+        InputError: the images of a set are no images, or have another shape; or a set has another number of labels.
 
     Examples:
         >>> pixels = np.zeros((100, 28, 28), np.uint8)
@@ -42,10 +48,14 @@ class Dataset:
     options: DataOptions = AS_THEY_ARE
     validation: NDArray[np.uint8] | None = None
     notes: tuple[str, ...] = ()
+    labels: Labels | None = None
 
     def __post_init__(self) -> None:
         for name in ("train", "test", "validation"):
-            if (images := getattr(self, name)) is None:
+            images = getattr(self, name)
+            if self.labels is not None:
+                self._check_labels(name, images, getattr(self.labels, name))
+            if images is None:
                 continue
             images = as_images(images, f"{self.source}: {name} images")
             object.__setattr__(self, name, images)
@@ -54,6 +64,14 @@ class Dataset:
                     f"{self.source}: expected {name} images of the training images' shape {self.train.shape[1:]}, "
                     f"found {images.shape[1:]}"
                 )
+
+    def _check_labels(self, name: str, images: NDArray[Any] | None, labels: NDArray[np.int64] | None) -> None:
+        expected, found = (None if part is None else len(part) for part in (images, labels))
+        if expected != found:
+            raise InputError(
+                f"{self.source}: expected {expected or 'no'} {name} labels, one for each image, found {found or 'none'}; "
+                f"use the labels of the same images"
+            )
 
     @property
     def image_shape(self) -> Shape:
@@ -90,7 +108,7 @@ def load_data(
     spill: Path | None = None,
     quiet: bool = False,
 ) -> Dataset:
-    """Load images.
+    """Load images, and their class labels if the source has a class of every image.
 
     Args:
         source: "mnist" for the embedded set, which is already binary. "keras:mnist" or "keras:fashion_mnist", which
@@ -104,6 +122,9 @@ def load_data(
             * A folder of images (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP), nested or not, optionally in ``train/``,
               ``val/`` and ``test/``.
             * A ``.tfrecord`` file, or a folder of them, of Examples with encoded images.
+
+            Labels come from MNIST's and Keras's sets, IDX files of labels, arrays ``y_train`` and ``y_test``, a table
+            ``labels.csv`` or ``labels.parquet`` in a folder of images, class folders, and features of Examples.
         options: size, channels, test fraction, and whether to skip images that cannot be read.
         memory_limit: bytes of images to keep in memory; default: a quarter of the available memory. Training or test
             images beyond it stay on disk, as a `numpy.memmap`.
@@ -111,7 +132,8 @@ def load_data(
         quiet: show no progress.
 
     Raises:
-        InputError: the source is missing, damaged, empty, or of an unknown format; the message names the file.
+        InputError: the source is missing, damaged, empty, or of an unknown format; or its labels do not belong to its
+            images. The message names the file.
 
     Examples:
         >>> data = cvae_train.load_data("images.npz")
@@ -121,7 +143,8 @@ def load_data(
     name, found = open_source(source, options, quiet)
     store = PixelStore(memory_limit, spill)
     train, test, *validation = _read(found.splits, _shape(found.splits, options, name), options, name, store)
-    return Dataset(train, test, name, options, validation[0] if validation else None, tuple(found.notes))
+    labels, notes = _labels(found, name)
+    return Dataset(train, test, name, options, validation[0] if validation else None, (*found.notes, *notes), labels)
 
 
 def load_test(
@@ -146,7 +169,7 @@ def load_test(
     """
     height, width, channels = image_shape
     options = dataclasses.replace(options, image_size=(height, width), channels=channels)
-    name, found = open_source(source, options, quiet)
+    name, found = open_source(source, options, quiet, labels=False)
     (images,) = _read([found.test], image_shape, options, name, PixelStore(folder=spill))
     return as_images(images, f"{name}: test images")
 
@@ -166,3 +189,15 @@ def _read(
     images = [split.read(shape, store) for split in splits]
     report_unreadable(splits, options.skip_bad, name)
     return images
+
+
+def _labels(found: Source, name: str) -> tuple[Labels | None, list[str]]:
+    """Number the classes of the images that were read; with notes."""
+    parts = [labels for split in found.splits if (labels := split.labels()) is not None]
+    if len(parts) < len(found.splits):
+        return None, []
+    if found.labelled_by_folders and (absent := without_training(*parts)):  # folders are not always classes
+        have = "has" if len(absent) == 1 else "have"
+        return None, [f"the folders are not read as classes, since {few(absent)} {have} no training images"]
+    train, test, *validation = parts
+    return Labels.of(train, test, validation[0] if validation else None, name), []

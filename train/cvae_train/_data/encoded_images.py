@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,19 @@ from cvae_runtime.system import allowed_cores, require
 from .options import DataOptions, Shape
 from .pixel_store import PixelStore
 
-Encoded = tuple[str, Path | bytes]  # name for errors, and path or content
-
 PROGRESS_DELAY = 1.0  # seconds before a progress bar appears
 _AHEAD = 4  # images per thread that are decoded in advance
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+class Encoded(NamedTuple):
+    """An encoded image: its name for errors, its path or content, and the name of its class, if any."""
+
+    name: str
+    file: Path | bytes
+    label: str | None = None
 
 
 class EncodedImages(Protocol):
@@ -53,19 +59,22 @@ class EncodedSplit:
     def __init__(self, images: EncodedImages, options: DataOptions, quiet: bool) -> None:
         self.unreadable: dict[str, str] = {}
         self._images, self._options, self._quiet = images, options, quiet
+        self._labels: list[str | None] = []  # of the images that were read
 
     def __len__(self) -> int:
         return len(self._images)
 
     def shapes(self) -> Counter[Shape]:
         """Count the readable images by shape (H, W, C), from their headers."""
-        return Counter(self._each("reading image headers", encoded_shape, len(self)))
+        return Counter(
+            self._each("reading image headers", lambda image: encoded_shape(image.file, image.name), len(self))
+        )
 
     def images(self, most: int | None = None) -> Iterator[NDArray[np.uint8]]:
         """Yield the readable images as they are, uint8 (H, W, C) each: all, or at most ``most``, evenly spaced."""
 
-        def decode(file: Path | bytes, name: str) -> NDArray[np.uint8]:
-            pixels = np.asarray(read_image(file, name))
+        def decode(image: Encoded) -> NDArray[np.uint8]:
+            pixels = np.asarray(read_image(image.file, image.name))
             return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
 
         return self._each("looking at images", decode, len(self) if most is None else most)
@@ -77,23 +86,29 @@ class EncodedSplit:
             InputError: the disk is full.
         """
 
-        def decode(file: Path | bytes, name: str) -> NDArray[np.uint8]:
-            picture = read_image(file, name)
+        def decode(image: Encoded) -> tuple[NDArray[np.uint8], str | None]:
+            picture = read_image(image.file, image.name)
             if self._options.image_size is None and (picture.height, picture.width) != shape[:2]:
                 # A PNG may store its rotation after the pixels, where encoded_shape does not look.
                 raise InputError(
-                    f"{name}: expected {shape[1]}x{shape[0]} pixels (width x height) as in its header, "
+                    f"{image.name}: expected {shape[1]}x{shape[0]} pixels (width x height) as in its header, "
                     f"found {picture.width}x{picture.height}; pass --image-size to scale and crop it"
                 )
-            return fit_image(picture, shape)
+            return fit_image(picture, shape), image.label
 
-        pixels, count = store.new(len(self._images), shape), 0
-        for picture in self._each("reading images", decode, len(self)):
-            pixels[count] = picture
-            count += 1
-        return pixels[:count]
+        pixels, labels = store.new(len(self._images), shape), list[str | None]()
+        for picture, label in self._each("reading images", decode, len(self)):
+            pixels[len(labels)] = picture
+            labels.append(label)
+        self._labels = labels
+        return pixels[: len(labels)]
 
-    def _each(self, label: str, work: Callable[[Path | bytes, str], Result], most: int) -> Iterator[Result]:
+    def labels(self) -> list[str] | None:
+        """Return the class of each image that `read` returned, in its order; None if images have no class."""
+        known = [label for label in self._labels if label is not None]
+        return known if len(known) == len(self._labels) else None
+
+    def _each(self, title: str, work: Callable[[Encoded], Result], most: int) -> Iterator[Result]:
         """Yield ``work``'s results for at most ``most`` images, evenly spaced, in order.
 
         Records the images for which it raises `InputError`.
@@ -101,12 +116,11 @@ class EncodedSplit:
         chosen = np.zeros(len(self), np.bool_)
         chosen[evenly_spaced(len(self), most)] = True
 
-        def attempt(encoded: Encoded) -> tuple[str, Result | InputError]:
-            name, file = encoded
+        def attempt(image: Encoded) -> tuple[str, Result | InputError]:
             try:
-                return name, work(file, name)
+                return image.name, work(image)
             except InputError as error:
-                return name, error
+                return image.name, error
 
         threads = allowed_cores()
         hidden = self._quiet or not sys.stderr.isatty()
@@ -115,7 +129,7 @@ class EncodedSplit:
             # Pillow warns about many images that it reads correctly. The filter applies to all threads.
             warnings.catch_warnings(action="ignore"),
             tqdm(
-                total=int(chosen.sum()), desc=label, unit=" images", delay=PROGRESS_DELAY, leave=False, disable=hidden
+                total=int(chosen.sum()), desc=title, unit=" images", delay=PROGRESS_DELAY, leave=False, disable=hidden
             ) as bar,
             ThreadPoolExecutor(threads) as pool,
         ):

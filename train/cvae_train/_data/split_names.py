@@ -12,6 +12,7 @@ _WORDS: Mapping[SplitName, str] = {
     "validation": "val|valid|validation|dev",
 }
 _FILLER = "x|data|dataset|images?|imgs?|pictures?|photos?|samples?|set|split|part"
+_LABELS = "y|labels?|targets?"
 _SPLIT = {split: re.compile(f"({words})({_FILLER})?") for split, words in _WORDS.items()}
 # Words of letters, also in "TrainSet" and "testA". Digits only number shards, except in MNIST's "t10k".
 _WORD = re.compile("t10k|[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -26,6 +27,14 @@ def names_only_a_split(name: str) -> bool:
     """Whether a name is one split with filler words: ``val``, ``Test_Images``, ``x_train``, but not ``test tubes``."""
     words = _words(name)
     return sum(_split(word) is not None for word in words) == 1 and not any(map(_is_specific, words))
+
+
+def names_labels_of_a_split(name: str) -> bool:
+    """Whether a name is one split with a word for labels: ``y_train``, ``TestLabels``, but not ``train_labels_fine``."""
+    words = _words(name)
+    others = [word for word in words if _split(word) is None]
+    of_labels = [word for word in others if re.fullmatch(_LABELS, word)]
+    return len(words) - len(others) == len(of_labels) == 1 and not any(map(_is_specific, set(others) - set(of_labels)))
 
 
 def splits_of_siblings(folders: Iterable[str]) -> dict[str, SplitName]:

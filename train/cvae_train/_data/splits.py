@@ -31,7 +31,7 @@ from .split_names import SplitName
 
 UNREADABLE_LISTED = 10
 FOLDER, HIDDEN = "folder", "hidden"
-_LISTED = 3  # folders, files or arrays of a split
+_LISTED = 3  # names
 
 _MEANINGS: Mapping[SplitName, str] = {
     "train": "is trained on",
@@ -61,6 +61,9 @@ class Split(Protocol):
     def read(self, shape: Shape, store: PixelStore) -> NDArray[np.uint8]:
         """Read the readable images, converted to one shape: uint8 (N, H, W, C)."""
 
+    def labels(self) -> list[str] | None:
+        """Return the class of each image that `read` returned, in its order; None if images have no class."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Source:
@@ -72,6 +75,7 @@ class Source:
         notes: lines about how the sets were chosen and which files are skipped.
         classes: name of each class folder and its number of images, over all parts. Class folders are siblings that
             together hold all images of a part, two or more. Empty if there are none.
+        labelled_by_folders: whether images have the names of class folders as labels.
     """
 
     train: Split
@@ -79,6 +83,7 @@ class Source:
     validation: Split | None = None
     notes: Sequence[str] = ()
     classes: tuple[tuple[str, int], ...] = ()
+    labelled_by_folders: bool = False
 
     @property
     def splits(self) -> list[Split]:
@@ -108,11 +113,11 @@ def source_with_splits(
     """
     if options.test_fraction is not None:
         raise InputError(f"{path}: has its own test set; leave --test-fraction out")
-    uses = [f"{_few(names[split])} {_MEANINGS[split]}" for split in _MEANINGS if split in names]
+    uses = [f"{few(names[split])} {_MEANINGS[split]}" for split in _MEANINGS if split in names]
     if "test" in splits:
         return Source(splits["train"], splits["test"], splits.get("validation"), [*_line(uses), *notes])
     if "validation" in names:
-        uses[-1] = f"{_few(names['validation'])} is the test set, since there is no other"
+        uses[-1] = f"{few(names['validation'])} is the test set, since there is no other"
     return Source(splits["train"], splits["validation"], notes=[*_line(uses), *notes])
 
 
@@ -120,7 +125,8 @@ def _line(uses: Sequence[str]) -> list[str]:
     return [", ".join(uses)] if uses else []
 
 
-def _few(names: Sequence[str]) -> str:
+def few(names: Sequence[str]) -> str:
+    """Join the first names, and say how many more there are."""
     return ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else "")
 
 
@@ -207,6 +213,7 @@ class ArraySplit:
         array: images, as for `as_images`.
         name: name of the array in errors.
         chosen: bool (N,), true for the images of the split; default: all.
+        classes: name of the class of each image in the array; None without classes.
 
     Raises:
         InputError: the array does not hold images.
@@ -214,8 +221,14 @@ class ArraySplit:
 
     unreadable: Mapping[str, str] = MappingProxyType({})
 
-    def __init__(self, array: NDArray[Any], name: str, chosen: NDArray[np.bool_] | None = None) -> None:
-        self._array, self._name = array, name
+    def __init__(
+        self,
+        array: NDArray[Any],
+        name: str,
+        chosen: NDArray[np.bool_] | None = None,
+        classes: Sequence[str] | None = None,
+    ) -> None:
+        self._array, self._name, self._classes = array, name, classes
         self._shape = shape_of_images(array, name)
         self._rows = None if chosen is None else np.flatnonzero(chosen)
 
@@ -254,3 +267,9 @@ class ArraySplit:
                 for index, image in zip(range(span.start, span.stop), images, strict=True):
                     pixels[index] = fit_image(image, shape)
         return pixels
+
+    def labels(self) -> list[str] | None:
+        """Return the class of each image; None without classes."""
+        if self._classes is None:
+            return None
+        return list(self._classes) if self._rows is None else [self._classes[row] for row in self._rows.tolist()]

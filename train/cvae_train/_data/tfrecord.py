@@ -1,10 +1,12 @@
 """TFRecord shards whose Examples hold encoded images."""
 
 import inspect
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +21,13 @@ from .split_names import SplitName, split_named_by
 from .splits import FOLDER, HIDDEN, Source, describe_unused, source_with_holdout, source_with_splits
 
 FEATURES = ("image/encoded", "image", "image_raw")
+LABELS = ("image/class/text", "label", "image/class/label")
 
 _KINDS = ("TFRecord", "gzip of TFRecord", "zlib of TFRecord")
 _FRAME_BYTES = 16  # length and two checksums of a record
 
 
-def tfrecords(path: Path, options: DataOptions, quiet: bool, inside: Mapping[str, str]) -> Source | None:
+def tfrecords(path: Path, options: DataOptions, quiet: bool, inside: Mapping[str, str], _labels: bool) -> Source | None:
     """Open one shard or the shards of a folder: the splits that their names give, or one set to divide.
 
     Raises:
@@ -90,9 +93,14 @@ class _Records:
         return sum(1 for _ in self._all()) if self._chosen is None else int(self._chosen.sum())
 
     def __iter__(self) -> Iterator[Encoded]:
+        labelled_by: str | None = None
         for index, (name, record) in enumerate(self._all()):
             if self._chosen is None or self._chosen[index]:
-                yield name, _encoded_image(self._tf, record, name)
+                features = _features(self._tf, record, name)
+                if labelled_by is None:
+                    # One feature for all records, since another one may name the classes differently.
+                    labelled_by = next((feature for feature in LABELS if _label(features, feature)), "")
+                yield Encoded(name, _encoded_image(features, name), _label(features, labelled_by))
 
     def _all(self) -> Iterator[tuple[str, bytes]]:
         for shard in self._shards:
@@ -120,13 +128,30 @@ def _records(tf: ModuleType, shard: Path) -> Iterator[bytes]:
         )
 
 
-def _encoded_image(tf: ModuleType, record: bytes, name: str) -> bytes:
+def _features(tf: ModuleType, record: bytes, name: str) -> Mapping[str, Any]:
     try:
-        features = tf.train.Example.FromString(record).features.feature
+        return tf.train.Example.FromString(record).features.feature
     except Exception as error:  # protobuf's exceptions
         raise InputError(f"{name}: expected a tf.train.Example: {error}") from error
+
+
+def _encoded_image(features: Mapping[str, Any], name: str) -> bytes:
     for feature in FEATURES:
         if feature in features and features[feature].bytes_list.value:
             return features[feature].bytes_list.value[0]
     found = ", ".join(f"{feature} ({features[feature].WhichOneof('kind')})" for feature in sorted(features)) or "none"
     raise InputError(f"{name}: expected a bytes feature {', '.join(FEATURES)} with an encoded image, found {found}")
+
+
+def _label(features: Mapping[str, Any], feature: str) -> str | None:
+    """Class that a feature names; None if it has no value or several, or is neither an integer nor text."""
+    if feature not in features:
+        return None
+    values = [*features[feature].int64_list.value, *features[feature].bytes_list.value]
+    if len(values) != 1:
+        return None
+    try:
+        text = values[0].decode() if isinstance(values[0], bytes) else str(values[0])
+    except UnicodeDecodeError:  # such as a mask
+        return None
+    return sys.intern(text) or None

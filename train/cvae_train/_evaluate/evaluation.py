@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from cvae_runtime import InputError, Posterior, Scores, posterior_noise
 from cvae_runtime.bundle import Preprocessing
 from cvae_runtime.elbo import EVALUATION_SEED, gaussian_kl_per_dimension, reparameterize, score_images
+from cvae_runtime.images import evenly_spaced
 
 from .._config import BINARIZE_AT, Binarize
-from .._data import is_binary
+from .._data import Labels, is_binary
 from .._model import CVAE, preprocess
 from .._run import COLLAPSE_REMEDY
 from .baselines import Baselines, fit_baselines
 from .likeness import mean_likeness
+from .probe import PROBE_IMAGES, probe_accuracy
 
 ACTIVE_VARIANCE = 0.01  # an active dimension's mean varies by more (Burda, Grosse and Salakhutdinov, 2016)
 
@@ -67,6 +69,10 @@ class Evaluation:
         bits_per_dimension: the negative ELBO in bits per pixel and channel; None for the bernoulli likelihood.
         baselines: the log-likelihoods of simple models of the same images; None without training images, and for grey
             pixels under the bernoulli likelihood.
+        probe_accuracy: share of the test images whose class a linear classifier of the posterior means finds. It is
+            fitted to at most 10,000 training images, evenly spaced. None without training images or labels, and with
+            fewer than two classes.
+        classes: number of classes of ``probe_accuracy``; None without it.
 
     Examples:
         >>> result, data = cvae_train.load_run("runs/0001"), cvae_train.load_data("images.npz")
@@ -91,6 +97,8 @@ class Evaluation:
     ssim: float | None
     bits_per_dimension: float | None = None
     baselines: Baselines | None = None
+    probe_accuracy: float | None = None
+    classes: int | None = None
 
     @property
     def warnings(self) -> list[str]:
@@ -160,6 +168,8 @@ class Evaluation:
             f"{'aggregate posterior from the prior':36}{self.aggregate_gap:12.2f}",
             f"{'PSNR (dB) and SSIM':36}{self.psnr:12.2f}    {_or_dash(self.ssim, '.3f')}",
         ]
+        if self.probe_accuracy is not None:
+            lines.append(f"{f'linear probe ({self.classes:,} classes)':36}{self.probe_accuracy:12.1%}")
         return "\n".join([*lines, *(f"warning: {warning}" for warning in self.warnings)])
 
 
@@ -170,6 +180,7 @@ def evaluate(
     *,
     samples: int | None = None,
     train: NDArray[np.uint8] | None = None,
+    labels: Labels | None = None,
     on_images: OnImages = lambda _done: None,
 ) -> Evaluation:
     """Evaluate a model.
@@ -180,11 +191,13 @@ def evaluate(
         binarize: see `TrainConfig.binarize`.
         samples: draws per image for the importance-weighted bound. The time is proportional to it. The draws use the
             noise of `Model.score` with seed 0. Default: 500, or 50 if pixels have 256 levels.
-        train: training images, uint8 (N, H, W, C), to fit the baselines to; None: no baselines.
+        train: training images, uint8 (N, H, W, C), to fit the baselines and the linear probe to; None: neither.
+        labels: classes of the training and test images, for the linear probe; None: no probe.
         on_images: called repeatedly with the number of images scored so far.
 
     Raises:
-        InputError: fewer than 1 sample, no images, an unknown binarization, or grey images with "dynamic" or "fixed".
+        InputError: fewer than 1 sample, no images, an unknown binarization, grey images with "dynamic" or "fixed", or
+            another number of labels than of images.
 
     Examples:
         >>> result, data = cvae_train.load_run("runs/0001"), cvae_train.load_data("images.npz")
@@ -205,6 +218,8 @@ def evaluate(
             f"expected black and white test images for binarize {binarize}, found grey levels; draw them with "
             f"cvae_train.draw_binary(images)"
         )
+    if labels is not None:
+        _check_labels(labels, images, train)
     binarize_at = None if binarize == "none" else BINARIZE_AT
     mean, logvar = _encode(model, images, binarize_at)
     preprocessing = Preprocessing(scale=255, binarize_at=binarize_at)
@@ -249,6 +264,11 @@ def evaluate(
     # The cross-entropy of grey values is no log-likelihood, so it cannot be compared with those of the baselines.
     if train is not None and (model.config.likelihood != "bernoulli" or binarize_at is not None):
         baselines = fit_baselines(train, images, model.config.latent_dim, binarize_at)
+    probe = None
+    if train is not None and labels is not None and len(labels.names) > 1:
+        rows = evenly_spaced(len(train), PROBE_IMAGES)
+        of_train = _encode(model, train, binarize_at, rows)[0].astype(np.float64)
+        probe = probe_accuracy(of_train, labels.train[rows], m, labels.test, len(labels.names))
     return Evaluation(
         images=len(images),
         binarize=binarize,
@@ -266,7 +286,18 @@ def evaluate(
         ssim=ssim,
         bits_per_dimension=model.config.bits_per_dimension(elbo),
         baselines=baselines,
+        probe_accuracy=probe,
+        classes=None if probe is None or labels is None else len(labels.names),
     )
+
+
+def _check_labels(labels: Labels, images: NDArray[np.uint8], train: NDArray[np.uint8] | None) -> None:
+    for part, given, of_part in (("test", images, labels.test), ("training", train, labels.train)):
+        if given is not None and len(given) != len(of_part):
+            raise InputError(
+                f"labels: expected {len(given):,} labels of {part} images, one for each, found {len(of_part):,}; pass "
+                f"the labels of the same images"
+            )
 
 
 def aggregate_gap(mean: Floats, logvar: Floats) -> float:
@@ -301,9 +332,13 @@ def _or_dash(value: float | None, spec: str) -> str:
     return "-" if value is None else format(value, spec)
 
 
-def _encode(model: CVAE, images: NDArray[np.uint8], binarize_at: int | None) -> tuple[Any, Any]:
+def _encode(
+    model: CVAE, images: NDArray[np.uint8], binarize_at: int | None, rows: NDArray[np.int64] | None = None
+) -> tuple[Any, Any]:
+    """Mean and logvar of all images, or of those in ``rows``."""
     run = tf.function(lambda batch: model.encode(preprocess(batch, binarize_at)), autograph=False)
-    parts = [run(tf.constant(images[start : start + _BATCH])) for start in range(0, len(images), _BATCH)]
+    rows = np.arange(len(images)) if rows is None else rows
+    parts = [run(tf.constant(images[rows[start : start + _BATCH]])) for start in range(0, len(rows), _BATCH)]
     mean, logvar = (np.concatenate([part[index] for part in parts]) for index in (0, 1))
     return mean, logvar
 

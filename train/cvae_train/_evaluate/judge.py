@@ -86,6 +86,12 @@ def judge(model: CVAE, features: Path, test: Images, train: Images, *, binary: b
 
     Raises:
         InputError: the file has other inputs or outputs, or there are fewer than two images.
+
+    Examples:
+        >>> result, data = cvae_train.load_run("runs/0001"), cvae_train.load_data("images.npz")
+        >>> quality = cvae_train.judge(result.model, Path("judge.onnx"), data.test, data.train, binary=True)
+        >>> quality.images, quality.frechet > quality.frechet_floor
+        (13, True)
     """
     network = _Network(features, model.config.image_shape)
     count = min(len(test), len(train), _MOST)

@@ -4,7 +4,7 @@ from .callbacks import Callback
 from .check_run import resume_advice
 from .course import Checkpoint, Course, Part, Start
 from .drawing import draw
-from .folder import EPOCHS, DataInfo, RunFolder, read_data_options, write_json
+from .folder import EPOCHS, DataInfo, RunFolder, draw_test, draw_train, read_data_options, write_json
 from .history import (
     COLLAPSE_REMEDY,
     COLUMNS,
@@ -38,6 +38,8 @@ __all__ = [
     "describe_environment",
     "draw",
     "draw_elbo_curve",
+    "draw_test",
+    "draw_train",
     "evaluate_command",
     "export_command",
     "gif_epochs",

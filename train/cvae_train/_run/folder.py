@@ -246,7 +246,7 @@ class RunFolder:
             ) from error
         if found != expected:
             raise self._other_images(where, expected, found)
-        return draw_binary(test) if drawn and config.binarize == "dynamic" else test
+        return draw_test(config, test) if drawn else test
 
     def load_train(
         self, source: str | Path | None = None, *, drawn: bool = True, quiet: bool = False
@@ -259,14 +259,26 @@ class RunFolder:
         Raises:
             InputError: the images are missing, or are not the run's.
         """
-        config, info = self.read_config()
+        train = self.load_dataset(source, quiet=quiet).train
+        return draw_train(self.read_config()[0], train) if drawn else train
+
+    def load_dataset(self, source: str | Path | None = None, *, quiet: bool = False) -> Dataset:
+        """Read all images of the run with their grey levels, and their labels, from ``source`` or the recorded source.
+
+        Raises:
+            InputError: the images are missing, or are not the run's; or their labels are wrong, see `load_data`.
+
+        Examples:
+            >>> data = cvae_train.RunFolder(Path("runs/0001")).load_dataset()
+            >>> len(data.train), len(data.test), data.labels
+            (40, 13, None)
+        """
+        _, info = self.read_config()
         where = self._source(source, info)
         data = load_data(where, info.options, spill=self.path, quiet=quiet)
         if data.fingerprint != info.fingerprint:
             raise self._other_images(where, info.fingerprint, data.fingerprint)
-        if drawn and config.binarize == "dynamic":
-            return draw_binary(data.train, derived_key(config.seed, Tag.TRAINING, 1))
-        return data.train
+        return data
 
     def _source(self, source: str | Path | None, info: DataInfo) -> str | Path:
         """Return ``source``, or the recorded source if it is None."""
@@ -384,6 +396,18 @@ class RunFolder:
                 f"{self.path} was started with other settings; repeat them, or choose another folder:\n"
                 + "\n".join(differences)
             )
+
+
+def draw_test(config: TrainConfig, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return test images, uint8 (M, H, W, C), as a run sees them: with dynamic binarization, drawn for all runs."""
+    return draw_binary(images) if config.binarize == "dynamic" else images
+
+
+def draw_train(config: TrainConfig, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return training images, uint8 (N, H, W, C): with dynamic binarization, as drawn in the run's first epoch."""
+    if config.binarize != "dynamic":
+        return images
+    return draw_binary(images, derived_key(config.seed, Tag.TRAINING, 1))
 
 
 def read_data_options(path: Path, given: DataOptions) -> DataOptions:

@@ -1,8 +1,9 @@
 """Write Python's results for the tests of other languages: python scripts/golden.py writes tests/golden/runtime.json.
 
-The numbers are `cvae_runtime`'s for the packaged bundle and four tiny colour bundles. The script trains those that are
+The numbers are `cvae_runtime`'s for the packaged bundle and five tiny colour bundles. The script trains those that are
 missing: ``tests/golden/mixture``, ``tests/golden/residual`` with a residual network that pads its images,
-``tests/golden/colour`` with the likelihood of earlier bundles, and ``tests/golden/learned`` with a learned prior.
+``tests/golden/colour`` with the likelihood of earlier bundles, ``tests/golden/learned`` with a learned prior, and
+``tests/golden/labelled`` with labels and a learned prior.
 ``tests/runtime/test_golden_numbers.py`` asserts that Python still computes the same numbers.
 """
 
@@ -27,14 +28,22 @@ BUNDLES = {
     "mixture": GOLDEN / "mixture",
     "residual": GOLDEN / "residual",
     "learned": GOLDEN / "learned",
+    "labelled": GOLDEN / "labelled",
 }
 MODELS = {
     "colour": {"filters": (4,), "likelihood": "discretized-logistic"},
     "mixture": {"filters": (4,), "likelihood": "discretized-logistic-mixture"},
     "residual": {"filters": (4, 4, 4), "likelihood": "discretized-logistic-mixture", "architecture": "residual"},
     "learned": {"filters": (4,), "likelihood": "discretized-logistic", "prior": "learned"},
+    "labelled": {
+        "filters": (4,),
+        "likelihood": "discretized-logistic",
+        "prior": "learned",
+        "labels": ("square", "tall", "wide"),
+    },
 }
-EPOCHS = {"learned": 40}  # by then the prior is no longer near N(0, I); 2 for the others
+EPOCHS = {"learned": 40, "labelled": 40}  # by then the prior is no longer near N(0, I); 2 for the others
+FORMS = {"square": (5, 5), "tall": (9, 3), "wide": (3, 9)}  # height and width by class; without labels all are squares
 # The flow of a learned prior; a file of the usual size has half a megabyte.
 SMALL_FLOW: dict[str, Any] = {"COUPLINGS": 3, "UNITS": 8}
 
@@ -62,8 +71,37 @@ def numbers_of(model: cvae.Model) -> dict[str, Any]:
         "ranking": text(np.array(model.rank_dimensions()[:10], np.float32)),
         "traverse": text(model.traverse(codes.mean[0], [2, 0], steps=3, span=2.0)),
         "manifold": text(model.manifold(steps=3, dimensions=[0, 1])),
-        **{name: text(getattr(scores, name)) for name in ("elbo", "reconstruction", "kl", "iw_bound")},
+        **{name: text(getattr(scores, name)) for name in _NATS},
+        **({} if model.labels is None else _labelled_numbers_of(model, images)),
     }
+
+
+_NATS = ("elbo", "reconstruction", "kl", "iw_bound")
+
+
+def _labelled_numbers_of(model: cvae.Model, images: NDArray[np.uint8]) -> dict[str, Any]:
+    """Results with labels, of every method that takes them."""
+    labels: list[str | int | None] = ["wide", None, 0, "tall"]
+    two: list[str | int | None] = ["tall", 2]
+    codes = model.encode(images, labels=labels)
+    scores = model.score(images, samples=3, seed=5, first=2, labels=labels)
+    numbers = {
+        "generate": model.generate(4, seed=3, labels=labels),
+        "cool": model.generate(2, seed=3, temperature=0.5, label="tall"),
+        "latents": model.latents(4, seed=3, labels=labels),
+        "mean": codes.mean,
+        "logvar": codes.logvar,
+        "decode": model.decode(codes.mean, label=2),
+        "reconstruct": model.reconstruct(images[:2], labels=two),
+        "drawn": model.reconstruct(images[:2], sample=True, seed=9, first=4, labels=two),
+        "linear": model.interpolate(images[0], images[1], steps=3, label="wide"),
+        "traverse": model.traverse(codes.mean[0], [2, 0], steps=3, span=2.0, label=1),
+        "manifold": model.manifold(steps=3, dimensions=[0, 1], label="square"),
+        **{name: getattr(scores, name) for name in _NATS},
+        "restyle": model.restyle(images, ["wide", "tall", "square", "wide"]),
+        "classify": model.classify(images, samples=3, seed=5, first=2),
+    }
+    return {f"labelled_{name}": text(array) for name, array in numbers.items()}
 
 
 def text(array: NDArray[Any]) -> dict[str, Any]:
@@ -76,20 +114,24 @@ def text(array: NDArray[Any]) -> dict[str, Any]:
 
 
 def make_colour_bundle(target: Path, fields: dict[str, Any], epochs: int) -> None:
-    """Train a tiny model of coloured squares, and export its portable graphs."""
+    """Train a tiny model of coloured rectangles, and export its portable graphs."""
     import cvae_export
-    from cvae_train import Dataset, ModelConfig, TrainConfig, train
+    from cvae_train import Dataset, Labels, ModelConfig, TrainConfig, train
 
     rng = np.random.default_rng(11)
     images = np.zeros((300, 12, 16, 3), np.uint8)
-    for image, (y, x) in zip(images, rng.integers(0, (7, 11), (300, 2)), strict=True):
-        image[y : y + 5, x : x + 5] = rng.integers(64, 256, 3)
+    classes = np.resize(fields.get("labels", ["square"]), 300).tolist()
+    sizes = np.array([FORMS[name] for name in classes])
+    for image, (y, x), (height, width) in zip(images, rng.integers(0, np.array((12, 16)) - sizes), sizes, strict=True):
+        image[y : y + height, x : x + width] = rng.integers(64, 256, 3)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "squares.npz"
-        np.savez(path, x_train=images[:250], x_test=images[250:])
+        labels = {"y_train": classes[:250], "y_test": classes[250:]} if "labels" in fields else {}
+        np.savez(path, x_train=images[:250], x_test=images[250:], **labels)
         model = ModelConfig(image_shape=(12, 16, 3), latent_dim=3, **fields)
         config = TrainConfig(model=model, epochs=epochs, batch_size=25, learning_rate=3e-3, binarize="none")
-        dataset = Dataset(images[:250], images[250:], "coloured squares")
+        named = Labels.of(*labels.values()) if labels else None
+        dataset = Dataset(images[:250], images[250:], "coloured squares", labels=named)
         with mock.patch.multiple("cvae_train._model.flow", **SMALL_FLOW):
             train(dataset, config, Path(folder) / "run", quiet=True)
             portable = cvae_export.ExportConfig(targets=("portable",))

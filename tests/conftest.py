@@ -17,7 +17,7 @@ import pytest
 from hypothesis import settings
 
 from cvae_runtime import cli
-from cvae_train import Dataset, ModelConfig, TrainConfig
+from cvae_train import Dataset, Labels, ModelConfig, TrainConfig
 
 RAY_TOKEN = secrets.token_hex()  # of all clusters, since a process reads it once
 
@@ -56,6 +56,41 @@ def tiny_archive(tiny_data, tmp_path_factory):
     path = tmp_path_factory.mktemp("data") / "set.npz"
     np.savez(path, x_train=tiny_data.train, x_test=tiny_data.test)
     return path
+
+
+@pytest.fixture(scope="session")
+def labelled_data() -> Dataset:
+    """40 training and 13 test images of 3 classes: bars across, bars down and blobs, at random places."""
+    rng = np.random.default_rng(0)
+    images, classes = np.zeros((53, 8, 8, 1), np.uint8), np.arange(53) % 3
+    for image, class_ in zip(images, classes, strict=True):
+        height, width = ((2, 8), (8, 2), (4, 4))[class_]
+        top, left = rng.integers(0, 9 - height), rng.integers(0, 9 - width)
+        image[top : top + height, left : left + width] = 255
+    labels = Labels(("2", "10", "x"), classes[:40], classes[40:])
+    return Dataset(images[:40], images[40:], labels=labels)
+
+
+@pytest.fixture(scope="session")
+def labelled_archive(labelled_data, tmp_path_factory):
+    """The images with classes as an .npz file."""
+    path = tmp_path_factory.mktemp("data") / "labelled.npz"
+    names = np.array(labelled_data.labels.names)
+    np.savez(
+        path,
+        x_train=labelled_data.train,
+        x_test=labelled_data.test,
+        y_train=names[labelled_data.labels.train],
+        y_test=names[labelled_data.labels.test],
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def labelled_config(tiny_config, labelled_data) -> TrainConfig:
+    """The tiny recipe, conditioned on the classes."""
+    model = dataclasses.replace(tiny_config.model, labels=labelled_data.labels.names)
+    return dataclasses.replace(tiny_config, model=model)
 
 
 @pytest.fixture(scope="session")

@@ -126,10 +126,12 @@ static void score(char **paths, size_t count) {
 }
 
 int main(int argc, char **argv) {
+    if (argc > 2 && !strcmp(argv[argc - 2], "--label")) label = argv[argc - 1], argc -= 2;
     const char *command = argc > 3 ? argv[1] : "";
     const bool samples = !strcmp(command, "sample") && argc == 7, encodes = !strcmp(command, "encode") && argc == 5;
     if (!samples && !encodes && strcmp(command, "score"))
-        die(2, "expected sample BUNDLE SEED FIRST COUNT NAME, encode BUNDLE IMAGE NAME, or score BUNDLE IMAGE...");
+        die(2, "expected sample BUNDLE SEED FIRST COUNT NAME, encode BUNDLE IMAGE NAME, or score BUNDLE IMAGE...; then "
+               "--label LABEL for a class");
     bundle = argv[2];
     start_runtime();
     if (samples) sample(argv + 3);

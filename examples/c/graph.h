@@ -5,6 +5,7 @@
 
 #define FLOAT ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT
 #define UINT8 ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8
+#define INT64 ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64
 
 typedef struct {
     const char *name;
@@ -18,6 +19,7 @@ static const OrtApi *ort;
 static OrtEnv *env;
 static OrtMemoryInfo *cpu;
 static const char *bundle;                      // its folder
+static const char *label;                       // name of a class, or NULL
 static size_t height, width, channels, length;  // of an image, and of a latent
 
 // Exit codes: 1 for a failure, 2 for wrong usage, 5 for a bundle that cannot be used.
@@ -60,6 +62,21 @@ static const char *metadata(const OrtSession *graph, const char *key) {
     return value ? value : "none";
 }
 
+// Returns the value of the input label, or -1 if the model has no labels. Without a name, it is the number of classes.
+static int64_t label_index(const OrtSession *graph) {
+    const char *names = metadata(graph, "cvae.labels"), *at = names, *name = NULL;  // ["0", "1", …]
+    int64_t index = 0;
+    for (; *at; at += *at == '\\' && at[1] ? 2 : 1) {
+        if (*at != '"') continue;
+        if (!name) name = at + 1;
+        else if (label && strlen(label) == (size_t)(at - name) && !strncmp(label, name, strlen(label))) return index;
+        else name = NULL, ++index;
+    }
+    if (label && !index) die(1, "--label: expected none, since the model has no labels; found '%s'", label);
+    if (label) die(1, "--label: expected one of %s; found '%s'", names, label);
+    return index ? index : -1;
+}
+
 // Opens a graph of the bundle. Returns NULL if the bundle lacks a graph that is not needed.
 static OrtSession *open_graph(const char *role, bool needed) {
     char path[4096];
@@ -84,13 +101,21 @@ static OrtSession *open_graph(const char *role, bool needed) {
     return graph;
 }
 
-// Runs a graph. ONNX Runtime writes the outputs, which follow the inputs, into their arrays.
+// Runs a graph. ONNX Runtime writes the outputs, which follow the inputs, into their arrays. If the model has labels,
+// feeds the label of each item, too. The first tensor has an item in each row.
 static void run(OrtSession *graph, size_t inputs, size_t outputs, const Tensor *tensors) {
-    const char *names[3] = {0};
-    OrtValue *values[3] = {0};
+    const char *names[4] = {0};
+    OrtValue *values[4] = {0};
+    Tensor all[4] = {{"label", INT64, NULL, 1, {tensors->shape[0]}}};
+    const int64_t index = label_index(graph);
+    const size_t labels = index < 0 ? 0 : 1;
+    int64_t *indices = all[0].data = array((size_t)tensors->shape[0], sizeof *indices);
+    for (int64_t i = 0; i < tensors->shape[0]; ++i) indices[i] = index;
+    memcpy(all + labels, tensors, (inputs + outputs) * sizeof *tensors);
+    inputs += labels;
     for (size_t i = 0; i < inputs + outputs; ++i) {
-        const Tensor *t = &tensors[i];
-        size_t bytes = t->type == FLOAT ? sizeof(float) : 1;
+        const Tensor *t = &all[i];
+        size_t bytes = t->type == FLOAT ? sizeof(float) : t->type == INT64 ? sizeof(int64_t) : 1;
         for (size_t axis = 0; axis < t->rank; ++axis) bytes *= (size_t)t->shape[axis];
         names[i] = t->name;
         check(ort->CreateTensorWithDataAsOrtValue(cpu, t->data, bytes, t->shape, t->rank, t->type, &values[i]));

@@ -9,7 +9,11 @@
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
+#include <iomanip>
 #include <numeric>
+#include <optional>
+#include <regex>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -43,6 +47,36 @@ inline std::string metadata(const Ort::Session& session, const char* key) {
     return value == nullptr ? "none" : value.get();
 }
 
+// The characters of a name in JSON, as metadata has them.
+inline std::string in_json(const std::string& name) {
+    std::ostringstream text;
+    text << std::hex << std::setfill('0');
+    for (const char16_t unit : std::filesystem::path(name).u16string()) {  // a path converts UTF-8 to UTF-16
+        if (unit < ' ' || unit > '~') {
+            text << "\\u" << std::setw(4) << static_cast<unsigned>(unit);
+        } else {
+            text << (unit == '"' || unit == '\\' ? "\\" : "") << static_cast<char>(unit);
+        }
+    }
+    return text.str();
+}
+
+// The value of the input label for a class. Without a class, it is the number of classes. `names` is a list in JSON.
+inline std::int64_t label_of(const std::string& names, const std::optional<std::string>& label) {
+    const std::regex quoted(R"-("((?:[^"\\]|\\.)*)")-");
+    const std::string wanted = in_json(label.value_or(""));
+    std::int64_t index = 0;
+    for (std::sregex_iterator name(names.begin(), names.end(), quoted), end; name != end; ++name, ++index) {
+        if (label && (*name)[1] == wanted) {
+            return index;
+        }
+    }
+    if (label) {
+        throw std::runtime_error("--label: expected one of " + names + "; found '" + *label + "'");
+    }
+    return index;
+}
+
 // Opens a graph of a bundle. 0 threads: one per core.
 inline Ort::Session open_graph(Ort::Env& env, const std::filesystem::path& path, int threads = 0) {
     if (!std::filesystem::is_regular_file(path)) {
@@ -69,7 +103,8 @@ inline Ort::Session open_graph(Ort::Env& env, const std::filesystem::path& path,
 class Graph {
   public:
     // Opens the encoder, the decoder or the prior of a bundle, by role.
-    Graph(Ort::Env& env, const std::filesystem::path& bundle, const std::string& role, int threads)
+    Graph(Ort::Env& env, const std::filesystem::path& bundle, const std::string& role, int threads,
+          const std::optional<std::string>& label)
         : path_(bundle / (role + ".onnx")), session_(open_graph(env, path_, threads)) {
         expect("cvae.role", '"' + role + '"');
         expect("cvae.rng", "\"threefry2x32-20/box-muller\"");
@@ -77,6 +112,11 @@ class Graph {
         check(session_.GetInputTypeInfo(0), encodes ? 4 : 2,
               encodes ? ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8 : ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT);
         check(session_.GetOutputTypeInfo(0), decodes ? 4 : 2, ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT);
+        if (const std::string names = metadata(session_, "cvae.labels"); names != "none") {
+            label_ = label_of(names, label);
+        } else if (label) {
+            throw std::runtime_error("--label: expected none, since the model has no labels; found '" + *label + "'");
+        }
     }
 
     // If not, the prior is N(0, I).
@@ -86,7 +126,7 @@ class Graph {
     Shape input_shape() const { return without_batch(session_.GetInputTypeInfo(0)); }
     Shape output_shape() const { return without_batch(session_.GetOutputTypeInfo(0)); }
 
-    // Feeds `count` items to the only input, and returns the named output.
+    // Feeds `count` items to the named input, with the label of each if the model has labels. Returns the named output.
     template <typename Value>
     std::vector<float> run(const char* input, const std::vector<Value>& values, std::size_t count,
                            const char* output) {
@@ -106,8 +146,12 @@ class Graph {
             // ONNX Runtime only reads its inputs, but its API takes non-const pointers.
             auto* data = const_cast<Value*>(values.data()) + begin * size_of(shape);
             const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
-            const auto fed = Ort::Value::CreateTensor<Value>(memory, data, size, batch.data(), batch.size());
-            const auto made = session_.Run(Ort::RunOptions(), &input, &fed, 1, &output, 1);
+            std::vector<std::int64_t> labels(rows, label_.value_or(0));
+            const char* names[] = {input, "label"};
+            const Ort::Value fed[] = {
+                Ort::Value::CreateTensor<Value>(memory, data, size, batch.data(), batch.size()),
+                Ort::Value::CreateTensor<std::int64_t>(memory, labels.data(), rows, batch.data(), 1)};
+            const auto made = session_.Run(Ort::RunOptions(), names, fed, label_ ? 2 : 1, &output, 1);
             const auto* first = made[0].template GetTensorData<float>();
             results.insert(results.end(), first, first + made[0].GetTensorTypeAndShapeInfo().GetElementCount());
         }
@@ -139,6 +183,7 @@ class Graph {
 
     std::filesystem::path path_;
     Ort::Session session_;
+    std::optional<std::int64_t> label_;  // if the model has labels
 };
 
 }  // namespace cvae

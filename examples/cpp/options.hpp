@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <limits>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -23,6 +24,7 @@ constexpr const char* USAGE =
     "  -n, --count N         samples to draw; 16 if not given\n"
     "  --seed N              unsigned 64-bit number; 0 if not given\n"
     "  --first N             index of the first sample; 0 if not given\n"
+    "  --label NAME          class of the images, of a model with labels; no label if not given\n"
     "  --reconstruct FILE    a PGM or PPM file to reconstruct instead of drawing; may be repeated\n"
     "  -o, --output FILE     the picture, PGM, or PPM in colour; samples.pgm or .ppm if not given\n"
     "  --latents FILE        also the latents: float32, little-endian\n"
@@ -34,6 +36,7 @@ constexpr const char* USAGE =
 struct Options {
     std::filesystem::path bundle, output, latents, raw;
     std::vector<std::filesystem::path> reconstruct;
+    std::optional<std::string> label;
     std::size_t count = 16;
     std::uint64_t seed = 0, first = 0, repeat = 0;
     int threads = 0;
@@ -80,6 +83,8 @@ inline Options parse(const std::vector<std::string>& arguments) {
             drawing = name;
         } else if (name == "--threads") {
             options.threads = static_cast<int>(whole(name, value(), 0, 1024));
+        } else if (name == "--label") {
+            options.label = value();
         } else if (name == "--reconstruct") {
             options.reconstruct.emplace_back(value());
         } else if (name == "-o" || name == "--output") {

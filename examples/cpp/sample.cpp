@@ -32,7 +32,7 @@ void write(const Options& options, const cvae::Picture& picture, const std::vect
 }
 
 void draw(Ort::Env& env, const Options& options) {
-    cvae::Graph decoder(env, options.bundle, "decoder", options.threads);
+    cvae::Graph decoder(env, options.bundle, "decoder", options.threads, options.label);
     const auto length = static_cast<std::size_t>(decoder.input_shape()[0]);
     const std::uint64_t end = cvae::stream_end(length);
     if (options.first > end || options.count > end - options.first) {
@@ -42,7 +42,7 @@ void draw(Ort::Env& env, const Options& options) {
     }
     std::optional<cvae::Graph> prior;
     if (decoder.has_learned_prior()) {
-        prior.emplace(env, options.bundle, "prior", options.threads);
+        prior.emplace(env, options.bundle, "prior", options.threads, options.label);
     }
     const auto draw_latents = [&] {
         auto noise = cvae::normals(options.seed, cvae::PRIOR, options.first, options.count, length);
@@ -68,8 +68,8 @@ void draw(Ort::Env& env, const Options& options) {
 
 // Writes the originals above their reconstructions, which are decoded from the means of the posteriors.
 void reconstruct(Ort::Env& env, const Options& options) {
-    cvae::Graph encoder(env, options.bundle, "encoder", options.threads);
-    cvae::Graph decoder(env, options.bundle, "decoder", options.threads);
+    cvae::Graph encoder(env, options.bundle, "encoder", options.threads, options.label);
+    cvae::Graph decoder(env, options.bundle, "decoder", options.threads, options.label);
     const cvae::Picture image = image_of(encoder.input_shape());
     std::vector<std::uint8_t> levels;
     for (const auto& path : options.reconstruct) {

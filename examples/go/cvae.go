@@ -194,6 +194,9 @@ func score(bundle string, paths []string) {
 
 func main() {
 	arguments := os.Args[1:]
+	if last := len(arguments) - 1; last > 0 && arguments[last-1] == "--label" {
+		label, arguments = &arguments[last], arguments[:last-1]
+	}
 	command := ""
 	if len(arguments) > 1 {
 		command = arguments[0]
@@ -210,6 +213,6 @@ func main() {
 		selfTest(arguments[1])
 	default:
 		fail(2, "expected sample BUNDLE SEED FIRST COUNT NAME, encode BUNDLE IMAGE NAME, score BUNDLE IMAGE..., "+
-			"or test BUNDLE")
+			"or test BUNDLE; then --label LABEL for a class")
 	}
 }

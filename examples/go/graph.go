@@ -67,6 +67,8 @@ static void free_text(char *text) { allocator->Free(allocator, text); }
 import "C"
 
 import (
+	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"os"
 	"unsafe"
@@ -90,6 +92,27 @@ var types = map[string]C.ONNXTensorElementDataType{
 type Graph struct {
 	session                         *C.OrtSession
 	height, width, channels, length int
+	labels                          []string // names of classes
+}
+
+// label is the name of a class, or nil.
+var label *string
+
+// labelIndex returns the value of the input label. Without a name, it is the number of classes.
+func (graph Graph) labelIndex() uint64 {
+	if label == nil {
+		return uint64(len(graph.labels))
+	}
+	for index, name := range graph.labels {
+		if name == *label {
+			return uint64(index)
+		}
+	}
+	if graph.labels == nil {
+		fail(1, "--label: expected none, since the model has no labels; found '%s'", *label)
+	}
+	fail(1, "--label: expected one of %s; found '%s'", graph.metadata("cvae.labels"), *label)
+	return 0
 }
 
 func check(message *C.char) {
@@ -122,6 +145,7 @@ func openGraph(bundle, role string) Graph {
 	}
 	fmt.Sscanf(graph.metadata("cvae.image_shape"), "[%d, %d, %d]", &graph.height, &graph.width, &graph.channels)
 	fmt.Sscanf(graph.metadata("cvae.latent_dim"), "%d", &graph.length)
+	json.Unmarshal([]byte(graph.metadata("cvae.labels")), &graph.labels)
 	return graph
 }
 
@@ -138,8 +162,22 @@ func (graph Graph) metadata(key string) string {
 	return C.GoString(value)
 }
 
-// run feeds the inputs to the graph and returns the data of the named outputs.
+// run feeds the inputs to the graph and returns the data of the named outputs. If the model has labels, it adds the
+// label of each item.
 func (graph Graph) run(inputs map[string]Tensor, outputs ...string) map[string][]byte {
+	index := graph.labelIndex()
+	if _, given := inputs["label"]; graph.labels != nil && !given {
+		labels := Tensor{DType: "int64", Shape: []int64{0}}
+		for _, name := range []string{"noise", "z", "images"} { // the last of them has an item in each row
+			if items, fed := inputs[name]; fed {
+				labels.Shape[0] = items.Shape[0]
+			}
+		}
+		for range make([]struct{}, labels.Shape[0]) {
+			labels.Data = binary.LittleEndian.AppendUint64(labels.Data, index)
+		}
+		inputs["label"] = labels
+	}
 	var names []*C.char
 	var values []*C.OrtValue
 	for name, tensor := range inputs {

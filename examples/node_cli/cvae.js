@@ -11,16 +11,19 @@ import { convertIndexedToRgb, decode, encode } from "fast-png";
 
 const USAGE = `usage: cvae.js sample BUNDLE [-n 16] [--seed 0] [--first 0] [--temperature 1] -o samples.png
        cvae.js reconstruct BUNDLE PICTURE.png... -o pairs.png
+       cvae.js restyle BUNDLE PICTURE.png... --label NAME -o pairs.png
        cvae.js score BUNDLE PICTURE.png... [--samples 1] [--seed 0] [--first 0]
-each:  [--provider auto] [--precision float32]; with -o: [--overwrite]`;
+each:  [--label NAME] [--provider auto] [--precision float32]; with -o: [--overwrite]`;
 
 const text = (value, short) => ({ type: "string", default: value, ...(short && { short }) });
-const MODEL = { provider: text("auto"), precision: text("float32"), help: { type: "boolean", short: "h" } };
+const NAME = { type: "string" };
+const MODEL = { label: NAME, provider: text("auto"), precision: text("float32"), help: { type: "boolean", short: "h" } };
 const DRAWS = { seed: text("0"), first: text("0") };
-const OUTPUT = { output: { type: "string", short: "o" }, overwrite: { type: "boolean" } };
+const OUTPUT = { output: { ...NAME, short: "o" }, overwrite: { type: "boolean" } };
 const COMMANDS = {
   sample: { run: sample, options: { ...OUTPUT, ...DRAWS, count: text("16", "n"), temperature: text("1") } },
   reconstruct: { run: reconstruct, options: OUTPUT },
+  restyle: { run: restyle, options: OUTPUT },
   score: { run: score, options: { ...DRAWS, samples: text("1") } },
 };
 
@@ -31,24 +34,34 @@ class UsageError extends Error {}
 async function sample(model, _paths, options) {
   const count = number("count", options.count);
   if (count > MOST) throw new InputError(`--count: expected at most ${MOST} for one picture, found ${count}`);
-  const draws = { ...drawsOf(options), temperature: number("temperature", options.temperature) };
+  const draws = { ...drawsOf(options), temperature: number("temperature", options.temperature), label: options.label };
   await writePicture(options.output, await model.generate(count, draws));
 }
 
 async function reconstruct(model, paths, options) {
   const pictures = await readImages(paths, model.imageShape);
-  const { data, shape } = await model.reconstruct(pictures);
-  // One row of originals above one row of reconstructions.
+  await writePairs(options.output, pictures, await model.reconstruct(pictures, { label: options.label }));
+}
+
+async function restyle(model, paths, options) {
+  if (options.label === undefined) throw new UsageError("restyle: expected --label NAME");
+  const pictures = await readImages(paths, model.imageShape);
+  await writePairs(options.output, pictures, await model.restyle(pictures, [options.label]));
+}
+
+/** Writes one row of originals above one row of results. */
+async function writePairs(path, pictures, { data, shape }) {
   const both = new Float32Array(2 * data.length);
   pictures.data.forEach((level, i) => (both[i] = level / 255));
   both.set(data, data.length);
-  await writePicture(options.output, { data: both, shape: [2 * shape[0], ...shape.slice(1)] }, paths.length);
+  await writePicture(path, { data: both, shape: [2 * shape[0], ...shape.slice(1)] }, shape[0]);
 }
 
 async function score(model, paths, options) {
   const samples = number("samples", options.samples);
   const images = await readImages(paths, model.imageShape);
-  const { elbo, reconstruction, kl, iwBound } = await model.score(images, { ...drawsOf(options), samples });
+  const draws = { ...drawsOf(options), samples, label: options.label };
+  const { elbo, reconstruction, kl, iwBound } = await model.score(images, draws);
   for (const [i, file] of paths.entries()) {
     const nats = { elbo: elbo[i], reconstruction: reconstruction[i], kl: kl[i], iw_bound: iwBound[i] };
     console.log(JSON.stringify({ file, ...nats }));

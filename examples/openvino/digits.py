@@ -35,11 +35,20 @@ def read_info(bundle: Path) -> dict[str, Any]:
     return info
 
 
-class Model:
-    """The portable graphs of a bundle, compiled by OpenVINO."""
+def index_of(label: str | None, names: list[str]) -> int:
+    """Return the index of a class, or the number of classes for no label. Exit if the model does not have the class."""
+    if label not in (None, *names):
+        known = f"one of {', '.join(names)}" if names else "none, since the model has no labels"
+        sys.exit(f"--label: expected {known}; found {label!r}")
+    return len(names) if label is None else names.index(label)
 
-    def __init__(self, bundle: Path, device: str = "CPU") -> None:
+
+class Model:
+    """The portable graphs of a bundle, compiled by OpenVINO, for one class of a model with labels."""
+
+    def __init__(self, bundle: Path, device: str = "CPU", label: str | None = None) -> None:
         self.info = read_info(bundle)
+        self._label = index_of(label, self.info.get("labels", []))
         core = ov.Core()
         # On processors with bfloat16, OpenVINO would use it and exceed the golden vectors' tolerance.
         options = {"INFERENCE_PRECISION_HINT": "f32"}
@@ -48,19 +57,24 @@ class Model:
 
     def encode(self, images: NDArray[np.uint8]) -> tuple[Floats, Floats]:
         """Encode raw pixels (N, H, W, C) to the mean and the logvar of q(z|x), (N, L) each."""
-        results = self._graphs["encoder"]({"images": images})
+        results = self._run("encoder", "images", images)
         return results["mean"], results["logvar"]
 
     def decode(self, z: Floats) -> Floats:
         """Decode latents (N, L) to the expected images (N, H, W, C), in [0, 1]."""
-        probs: Floats = self._graphs["decoder"]({"z": z})["probs"]
+        probs: Floats = self._run("decoder", "z", z)["probs"]
         return probs
+
+    def _run(self, role: str, name: str, items: NDArray[Any]) -> Any:
+        """Run a graph, and feed the class of each item if the model has labels."""
+        labels = {"label": np.full(len(items), self._label, np.int64)} if "labels" in self.info else {}
+        return self._graphs[role]({name: items, **labels})
 
     def generate(self, count: int, seed: int) -> Floats:
         """Draw the first samples of the stream that ``seed`` determines."""
         z = normals(seed, 0, count, self.info["latent_dim"])
         if "prior" in self._graphs:  # a learned prior maps this noise to latents
-            z = self._graphs["prior"]({"noise": z})["z"]
+            z = self._run("prior", "noise", z)["z"]
         return self.decode(z)
 
     def score(self, images: NDArray[np.uint8], seed: int = 0) -> NDArray[np.float64]:
@@ -76,7 +90,7 @@ class Model:
         m, v = mean.astype(np.float64), logvar.astype(np.float64)
         if "prior_density" in self._graphs:  # a learned prior has no KL in closed form
             log_q = -(np.log(2 * np.pi) + v + noise.astype(np.float64) ** 2).sum(axis=1) / 2
-            return log_p + self._graphs["prior_density"]({"z": z})["log_prob"] - log_q
+            return log_p + self._run("prior_density", "z", z)["log_prob"] - log_q
         return log_p - (np.exp(v) + m**2 - 1 - v).sum(axis=1) / 2
 
 
@@ -87,11 +101,12 @@ def main() -> None:
     parser.add_argument("picture", type=Path, help="the picture to write, PNG")
     parser.add_argument("--count", type=int, default=8, help="how many samples; 8 if not given")
     parser.add_argument("--seed", type=int, default=0, help="unsigned 64-bit number; 0 if not given")
+    parser.add_argument("--label", help="the class of the samples, of a model with labels; no label if not given")
     arguments = parser.parse_args()
     if arguments.count < 1 or not 0 <= arguments.seed < 1 << 64:
         parser.error(f"count must be at least 1 and seed 0 to {(1 << 64) - 1}")
 
-    model = Model(arguments.bundle)
+    model = Model(arguments.bundle, label=arguments.label)
     pixels = np.rint(255 * model.generate(arguments.count, arguments.seed)).astype(np.uint8)
     again = np.rint(255 * model.decode(model.encode(pixels)[0])).astype(np.uint8)
     for index, elbo in enumerate(model.score(pixels)):

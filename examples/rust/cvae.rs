@@ -8,7 +8,9 @@ use graph::{Graph, Input, Runtime};
 use random::{normals, POSTERIOR, SAMPLES};
 use std::{env, fs, path::Path, process};
 
-const USAGE: &str = "expected sample BUNDLE SEED FIRST COUNT NAME, encode BUNDLE IMAGE NAME, or score BUNDLE IMAGE...";
+const USAGE: &str =
+    "expected sample BUNDLE SEED FIRST COUNT NAME, encode BUNDLE IMAGE NAME, or score BUNDLE IMAGE...; \
+     then --label LABEL for a class";
 
 /// A failure has an exit code, 1 for a failure, 2 for wrong usage, 5 for a bundle that cannot be used, and a message.
 pub type Result<T> = std::result::Result<T, (i32, String)>;
@@ -137,10 +139,15 @@ fn score(runtime: &Runtime, bundle: &str, paths: &[&str]) -> Result<()> {
 }
 
 fn run(arguments: &[&str]) -> Result<()> {
-    match *arguments {
-        ["sample", bundle, seed, first, count, name] => sample(&Runtime::new()?, bundle, [seed, first, count, name]),
-        ["encode", bundle, path, name] => encode(&Runtime::new()?, bundle, [path, name]),
-        ["score", bundle, ref paths @ ..] if !paths.is_empty() => score(&Runtime::new()?, bundle, paths),
+    let (command, label) = match *arguments {
+        [ref command @ .., "--label", label] => (command, Some(label)),
+        _ => (arguments, None),
+    };
+    let runtime = || Runtime::new(label);
+    match *command {
+        ["sample", bundle, seed, first, count, name] => sample(&runtime()?, bundle, [seed, first, count, name]),
+        ["encode", bundle, path, name] => encode(&runtime()?, bundle, [path, name]),
+        ["score", bundle, ref paths @ ..] if !paths.is_empty() => score(&runtime()?, bundle, paths),
         _ => fail(2, USAGE.to_string()),
     }
 }

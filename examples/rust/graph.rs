@@ -23,7 +23,34 @@ fn text(value: &str) -> CString {
     CString::new(value).expect("arguments contain no zero bytes")
 }
 
+/// The value of the input label; none if the model has no labels. Without a name, it is the number of classes.
+fn label_index(names: &str, label: Option<&str>) -> Result<Option<i64>> {
+    let inside = names.strip_prefix("[\"").and_then(|rest| rest.strip_suffix("\"]")); // ["0", "1", …]
+    match (inside.map(|inside| inside.split("\", \"")), label) {
+        (None, None) => Ok(None),
+        (None, Some(label)) => {
+            fail(1, format!("--label: expected none, since the model has no labels; found '{label}'"))
+        }
+        (Some(all), None) => Ok(Some(all.count() as i64)),
+        (Some(mut all), Some(label)) => match all.position(|name| name == in_json(label)) {
+            Some(index) => Ok(Some(index as i64)),
+            None => fail(1, format!("--label: expected one of {names}; found '{label}'")),
+        },
+    }
+}
+
+/// The characters of a name in JSON, as metadata has them.
+fn in_json(name: &str) -> String {
+    let spelled = |unit| match u8::try_from(unit).map(char::from) {
+        Ok(quoted @ ('"' | '\\')) => format!("\\{quoted}"),
+        Ok(plain @ ' '..='~') => plain.to_string(),
+        _ => format!("\\u{unit:04x}"),
+    };
+    name.encode_utf16().map(spelled).collect()
+}
+
 pub struct Runtime {
+    label: Option<String>, // name of a class
     api: &'static OrtApi,
     env: *mut OrtEnv,
     cpu: *mut OrtMemoryInfo,
@@ -34,6 +61,7 @@ pub struct Graph<'a> {
     session: *mut OrtSession,
     pub image: [usize; 3], // height, width, channels
     pub length: usize,     // of a latent
+    label: Option<i64>,    // if the model has labels
 }
 
 /// A named input, which borrows its values.
@@ -55,6 +83,11 @@ impl<'a> Input<'a> {
         Self::new(name, values, shape, ONNXTensorElementDataType_ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8)
     }
 
+    fn labels(values: &'a [i64]) -> Self {
+        let kind = ONNXTensorElementDataType_ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64;
+        Self::new("label", values, &[values.len()], kind)
+    }
+
     fn new<T>(name: &str, values: &'a [T], shape: &[usize], kind: ONNXTensorElementDataType) -> Self {
         let shape: Vec<_> = shape.iter().map(|&size| size as i64).collect();
         assert_eq!(shape.iter().product::<i64>(), values.len() as i64, "values of {name}");
@@ -64,7 +97,7 @@ impl<'a> Input<'a> {
 }
 
 impl Runtime {
-    pub fn new() -> Result<Runtime> {
+    pub fn new(label: Option<&str>) -> Result<Runtime> {
         if std::env::var_os("ORT_DISABLE_TELEMETRY").is_none() {
             std::env::set_var("ORT_DISABLE_TELEMETRY", "1"); // otherwise official builds send telemetry
         }
@@ -75,7 +108,7 @@ impl Runtime {
         let (mut env, mut cpu) = (ptr::null_mut(), ptr::null_mut());
         call!(api, CreateEnv(OrtLoggingLevel_ORT_LOGGING_LEVEL_ERROR, text("cvae").as_ptr(), &mut env))?;
         call!(api, CreateCpuMemoryInfo(OrtAllocatorType_OrtArenaAllocator, OrtMemType_OrtMemTypeDefault, &mut cpu))?;
-        Ok(Runtime { api, env, cpu })
+        Ok(Runtime { label: label.map(str::to_string), api, env, cpu })
     }
 
     pub fn open(&self, bundle: &str, role: &str) -> Result<Graph<'_>> {
@@ -93,7 +126,7 @@ impl Runtime {
         if let Err((_, found)) = opened {
             return fail(5, format!("{path}: expected a graph that ONNX Runtime opens; export it again. {found}"));
         }
-        let mut graph = Graph { runtime: self, session, image: [0; 3], length: 0 };
+        let mut graph = Graph { runtime: self, session, image: [0; 3], length: 0, label: None };
         let format = graph.metadata("cvae.format")?;
         if format != "1" && format != "2" {
             let advice = "use the version of cvae-toolkit that wrote it, or export the bundle again";
@@ -104,6 +137,7 @@ impl Runtime {
             *size = number.parse().unwrap_or(0);
         }
         graph.length = graph.metadata("cvae.latent_dim")?.parse().unwrap_or(0);
+        graph.label = label_index(&graph.metadata("cvae.labels")?, self.label.as_deref())?;
         Ok(graph)
     }
 }
@@ -125,9 +159,13 @@ impl Graph<'_> {
         Ok(found)
     }
 
-    /// Runs the graph and returns the named outputs, all of them float32.
+    /// Runs the graph and returns the named outputs, all of them float32. If the model has labels, feeds the label of
+    /// each item, too. The first input has an item in each row.
     pub fn run(&self, inputs: &[Input], outputs: &[&str]) -> Result<Vec<Vec<f32>>> {
         let api = self.runtime.api;
+        let labels = vec![self.label.unwrap_or(0); inputs[0].shape[0] as usize]; // of the items
+        let label = self.label.map(|_| Input::labels(&labels));
+        let inputs: Vec<_> = inputs.iter().chain(&label).collect();
         let mut fed = vec![ptr::null_mut(); inputs.len()];
         for (input, value) in inputs.iter().zip(&mut fed) {
             let Input { shape, data, bytes, kind, .. } = input;

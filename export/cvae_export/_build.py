@@ -236,14 +236,16 @@ class _Builder:
         except InputError as error:
             raise InputError(f"{error}. Precision int8 needs the training images; {advice}") from error
         taken = np.linspace(0, len(images) - 1, min(len(images), CALIBRATION_IMAGES)).astype(np.int64)
-        return Reference(dataclasses.replace(source, test_images=np.asarray(images[taken])))
+        labels = source.info.labels  # all, and "no label", in turn: they shift activations
+        of_images = None if labels is None else np.arange(len(taken)) % (len(labels) + 1)
+        return Reference(dataclasses.replace(source, test_images=np.asarray(images[taken]), test_labels=of_images))
 
     @cached_property
     def _metadata(self) -> dict[str, Any]:
         model = self._reference.source.info
         info = dataclasses.asdict(model)
         return {
-            "cvae.format": 1 if model.prior is None else 2,
+            "cvae.format": 1 if model.prior is None and model.labels is None else 2,
             **{f"cvae.{key}": value for key, value in info.items() if value is not None},
         }
 

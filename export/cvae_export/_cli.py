@@ -320,7 +320,8 @@ def _report(result: "ExportResult") -> str:
     """Describe a result as lines of text."""
     lines = [result.table(), *(f"{skipped.file} is not written: {skipped.reason}" for skipped in result.skipped)]
     if result.elbo is not None:
-        lines.append(f"test ELBO {result.elbo}")
+        given = "" if result.manifest.model.labels is None else " given the label"
+        lines.append(f"test ELBO{given} {result.elbo}")
     return "\n".join([*lines, f"{result.path}: {', '.join(graph.file for graph in result.manifest.graphs)}"])
 
 

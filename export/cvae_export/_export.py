@@ -68,7 +68,8 @@ class ExportResult:
 
     def __repr__(self) -> str:
         largest = max(max(comparison.differences.values()) for comparison in self.comparisons)
-        elbo = "" if self.elbo is None else f"; test ELBO {self.elbo}"
+        given = "" if self.manifest.model.labels is None else " given the label"
+        elbo = "" if self.elbo is None else f"; test ELBO{given} {self.elbo}"
         files = ", ".join(graph.file for graph in self.manifest.graphs)
         return f"<ExportResult {self.path}: {files}; differences up to {largest:.1e}{elbo}>"
 

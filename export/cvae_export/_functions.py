@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from ._scorer import scorer
-from ._source import ExportSource
+from ._source import ExportSource, given
 
 Function = Any  # tf.types.experimental.PolymorphicFunction, which has no types for a checker
 
@@ -17,9 +17,9 @@ Function = Any  # tf.types.experimental.PolymorphicFunction, which has no types 
 def _encoder(source: ExportSource, dtype: tf.DType, preprocess: Callable[[tf.Tensor], tf.Tensor]) -> Function:
     """Map images (N, H, W, C) to mean and logvar, float32 (N, L); includes scaling and binarization."""
 
-    @tf.function(autograph=False, input_signature=[_images(source, dtype)])
-    def encoder(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        mean, logvar = source.encode(preprocess(images))
+    @_of(source, _images(source, dtype))
+    def encoder(images: tf.Tensor, label: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        mean, logvar = source.encode(preprocess(images), *given(label))
         return {"mean": mean, "logvar": logvar}
 
     return encoder
@@ -28,9 +28,9 @@ def _encoder(source: ExportSource, dtype: tf.DType, preprocess: Callable[[tf.Ten
 def _decoder(source: ExportSource) -> Function:
     """Map z float32 (N, L) to probs float32 (N, H, W, C), the expected image, and the likelihood's other outputs."""
 
-    @tf.function(autograph=False, input_signature=[_latents(source)])
-    def decoder(z: tf.Tensor) -> Mapping[str, tf.Tensor]:
-        return source.decode(z)
+    @_of(source, _latents(source))
+    def decoder(z: tf.Tensor, label: tf.Tensor | None = None) -> Mapping[str, tf.Tensor]:
+        return source.decode(z, *given(label))
 
     return decoder
 
@@ -38,9 +38,9 @@ def _decoder(source: ExportSource) -> Function:
 def _decoder_uint8(source: ExportSource) -> Function:
     """Map z float32 (N, L) to images uint8 (N, H, W, C), rounded as by `cvae_runtime.to_uint8`."""
 
-    @tf.function(autograph=False, input_signature=[_latents(source)])
-    def decoder_uint8(z: tf.Tensor) -> dict[str, tf.Tensor]:
-        probs = tf.clip_by_value(source.decode(z)["probs"], 0.0, 1.0)
+    @_of(source, _latents(source))
+    def decoder_uint8(z: tf.Tensor, label: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        probs = tf.clip_by_value(source.decode(z, *given(label))["probs"], 0.0, 1.0)
         return {"images": tf.cast(tf.round(probs * 255.0), tf.uint8)}
 
     return decoder_uint8
@@ -49,10 +49,10 @@ def _decoder_uint8(source: ExportSource) -> Function:
 def _reconstructor(source: ExportSource) -> Function:
     """Map images uint8 (N, H, W, C) to the decoder's outputs for their means."""
 
-    @tf.function(autograph=False, input_signature=[_images(source, tf.uint8)])
-    def reconstructor(images: tf.Tensor) -> Mapping[str, tf.Tensor]:
-        mean, _ = source.encode(source.preprocess(images))
-        return source.decode(mean)
+    @_of(source, _images(source, tf.uint8))
+    def reconstructor(images: tf.Tensor, label: tf.Tensor | None = None) -> Mapping[str, tf.Tensor]:
+        mean, _ = source.encode(source.preprocess(images), *given(label))
+        return source.decode(mean, *given(label))
 
     return reconstructor
 
@@ -62,9 +62,9 @@ def _prior(source: ExportSource) -> Function:
     latents = source.latents
     assert latents is not None
 
-    @tf.function(autograph=False, input_signature=[_latents(source, "noise")])
-    def prior(noise: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"z": latents(noise)}
+    @_of(source, _latents(source, "noise"))
+    def prior(noise: tf.Tensor, label: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        return {"z": latents(noise, *given(label))}
 
     return prior
 
@@ -74,11 +74,17 @@ def _prior_density(source: ExportSource) -> Function:
     log_prior = source.log_prior
     assert log_prior is not None
 
-    @tf.function(autograph=False, input_signature=[_latents(source)])
-    def prior_density(z: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"log_prob": log_prior(z)}
+    @_of(source, _latents(source))
+    def prior_density(z: tf.Tensor, label: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        return {"log_prob": log_prior(z, *given(label))}
 
     return prior_density
+
+
+def _of(source: ExportSource, spec: tf.TensorSpec) -> Callable[[Callable[..., Any]], Function]:
+    """Decorate a function of one input, and of ``label`` int64 (N,) if the model has labels."""
+    labels = [] if source.info.labels is None else [tf.TensorSpec([None], tf.int64, name="label")]
+    return tf.function(autograph=False, input_signature=[spec, *labels])
 
 
 def _images(source: ExportSource, dtype: tf.DType) -> tf.TensorSpec:

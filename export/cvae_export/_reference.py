@@ -75,6 +75,7 @@ class Reference:
         source: the model.
         images: test images, then images with all grey values, uint8 (N, H, W, C).
         noise: one standard normal draw for each image, float32 (N, L).
+        labels: class of each image, int64 (N,); None for models without labels.
         z: latents to compare decoders on: posterior draws of the test images, then prior draws. Codes of the grey
             images are left out: they are unlike the codes of real images.
     """
@@ -87,8 +88,18 @@ class Reference:
         self._runs: dict[str, Run] = {}  # of the model itself, by role
         self.noise = posterior_noise(EVALUATION_SEED, 0, len(self.images), source.info.latent_dim)
         count = 0 if test is None else len(test)
+        labels = source.info.labels
+        # Class of each of the images; those with grey values have none, so that "no label" is compared too.
+        self.labels = None
+        if labels is not None:
+            assert test is None or source.test_labels is not None
+            of_test = np.zeros(0, np.int64) if test is None else source.test_labels
+            self.labels = np.concatenate([of_test, np.full(len(grey), len(labels), np.int64)])
         codes = reparameterize(self._codes["mean"][:count], self._codes["logvar"][:count], self.noise[:count])
-        self.z = np.concatenate([codes, self._to_latents(prior_latents(0, 0, len(grey), source.info.latent_dim))])
+        drawn = prior_latents(0, 0, len(grey), source.info.latent_dim)
+        self.z = np.concatenate(
+            [codes, self._to_latents(drawn, self.labels if self.labels is None else self.labels[count:])]
+        )
 
     @cached_property
     def elbos(self) -> NDArray[np.float64] | None:
@@ -97,7 +108,7 @@ class Reference:
 
     def expected(self, role: str) -> Expected:
         """Return the expected outputs of a role."""
-        return {
+        expected = {
             "encoder": self._encoder,
             "decoder": self._decoder,
             "reconstructor": self._reconstructor,
@@ -108,9 +119,22 @@ class Reference:
             "prior": self._prior,
             "prior_density": self._prior_density,
         }[role]()
+        labels = self.labels
+        if labels is None:
+            return expected
+        return dataclasses.replace(
+            expected, inputs=lambda start, stop: {**expected.inputs(start, stop), "label": labels[start:stop]}
+        )
 
     def golden_inputs(self, role: str) -> Arrays:
-        """Return a few inputs: two test images and one with all grey values, or four latents."""
+        """Return a few inputs: two test images and one with all grey values, or four latents; classes and "no label"."""
+        inputs, labels = self._golden_inputs(role), self.source.info.labels
+        if labels is None:
+            return inputs
+        count = 4 if role == "sampler" else len(next(iter(inputs.values())))
+        return {**inputs, "label": np.array([0, len(labels), 1, len(labels) - 1])[:count]}
+
+    def _golden_inputs(self, role: str) -> Arrays:
         test, latent_dim = self.source.test_images, self.source.info.latent_dim
         images = self.images[sorted({0, 1, 0 if test is None else len(test)})]
         match role:
@@ -159,9 +183,10 @@ class Reference:
             self.source.info,
             images,
             posterior,
-            lambda z: self._run("decoder", {"z": z}),
+            lambda z, *labels: self._run("decoder", {"z": z}, *labels),
             _SCORER_DRAWS,
             None if self.source.log_prior is None else self._log_prior,
+            self.labels,
         )
 
         def elbos(found: Arrays) -> NDArray[np.float64]:
@@ -198,11 +223,11 @@ class Reference:
             None if self.source.test_images is None else elbos,
         )
 
-    def _to_latents(self, noise: NDArray[np.float32]) -> NDArray[np.float32]:
-        return noise if self.source.latents is None else self._run("prior", {"noise": noise})["z"]
+    def _to_latents(self, noise: NDArray[np.float32], labels: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+        return noise if self.source.latents is None else self._run("prior", {"noise": noise}, labels)["z"]
 
-    def _log_prior(self, z: NDArray[np.float32]) -> NDArray[np.float32]:
-        return self._run("prior_density", {"z": z})["log_prob"]
+    def _log_prior(self, z: NDArray[np.float32], *labels: NDArray[np.int64]) -> NDArray[np.float32]:
+        return self._run("prior_density", {"z": z}, *labels)["log_prob"]
 
     def _sampler(self) -> Expected:
         count = len(self.images)
@@ -219,13 +244,18 @@ class Reference:
     def _decoded(self) -> Arrays:
         return self._run("decoder", {"z": self.z})
 
-    def _run(self, role: str, inputs: Arrays) -> Arrays:
-        """Run a role of the model itself, in parts."""
+    def _run(self, role: str, inputs: Arrays, labels: NDArray[np.int64] | None = None) -> Arrays:
+        """Run a role of the model itself, in parts; ``labels`` are by default those of the images."""
+        labels = self.labels if labels is None else labels
+        inputs = inputs if labels is None else {**inputs, "label": labels}
         if role not in self._runs:
             self._runs[role] = run_tensorflow(FUNCTIONS[role](self.source))
         run = self._runs[role]
-        (name, array), *_ = inputs.items()
-        parts = [run({name: array[start : start + _BATCH]}) for start in range(0, len(array), _BATCH)]
+        count = len(next(iter(inputs.values())))
+        parts = [
+            run({name: array[start : start + _BATCH] for name, array in inputs.items()})
+            for start in range(0, count, _BATCH)
+        ]
         return {output: np.concatenate([part[output] for part in parts]) for output in parts[0]}
 
     def _elbos_of_codes(self, codes: Arrays) -> NDArray[np.float64]:
@@ -243,7 +273,8 @@ class Reference:
         if self.source.log_prior is None:
             return log_p_x - gaussian_kl(mean, logvar)
         z = reparameterize(mean, logvar, self.noise[test])
-        return log_p_x + self._log_prior(z) - gaussian_log_density(z, mean, logvar)
+        labels = [] if self.labels is None else [self.labels[test]]
+        return log_p_x + self._log_prior(z, *labels) - gaussian_log_density(z, mean, logvar)
 
 
 def run_tensorflow(function: Function) -> Run:

@@ -40,9 +40,22 @@ def sampler(decoder: onnx.ModelProto, latent_dim: int, prior: onnx.ModelProto | 
     if prior is not None:
         prior = onnx.compose.add_prefix(prior, "prior/")
         latents = onnx.compose.merge_models(latents, prior, io_map=[("z", prior.graph.input[0].name)])
-    return onnx.compose.merge_models(
+    merged = onnx.compose.merge_models(
         latents, decoder, io_map=[(latents.graph.output[0].name, decoder.graph.input[0].name)]
     )
+    _share_label(merged.graph)
+    return merged
+
+
+def _share_label(graph: onnx.GraphProto) -> None:
+    """Give the prior the decoder's input ``label``, if both have one."""
+    for place, value in reversed(list(enumerate(graph.input))):
+        if value.name == "prior/label":
+            del graph.input[place]
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            if name == "prior/label":
+                node.input[place] = "label"
 
 
 def latents_graph(latent_dim: int, opset: int = SAMPLER_OPSET) -> onnx.ModelProto:

@@ -17,7 +17,7 @@ from cvae_runtime.bundle import ModelInfo
 from cvae_runtime.elbo import EVALUATION_SEED, PROBABILITY_FLOOR, score_images
 from cvae_train import preprocess
 
-from ._source import ExportSource
+from ._source import ExportSource, given
 
 _LAST_PLACES = 2.0**-23  # two units in the last place of a float32 just below 1
 
@@ -25,18 +25,22 @@ _LAST_PLACES = 2.0**-23  # two units in the last place of a float32 just below 1
 def scorer(source: ExportSource) -> Any:
     """Return a function of images uint8 (N, H, W, C) and noise float32 (K, N, L) to scores float32 (N,), in nats.
 
-    ``elbo`` is the mean over the K draws; ``log_likelihood`` is the importance-weighted bound over them. With a learned
-    prior, the KL of the ELBO is log q(z|x) - log p(z) of the draws, otherwise it is in closed form.
+    A model with labels also takes ``label``, int64 (N,). ``elbo`` is the mean over the K draws; ``log_likelihood`` is
+    the importance-weighted bound over them. With a learned prior, the KL of the ELBO is log q(z|x) - log p(z) of the
+    draws, otherwise it is in closed form.
     """
     info = source.info
     images = tf.TensorSpec([None, *info.image_shape], tf.uint8, name="images")
     noise = tf.TensorSpec([None, None, info.latent_dim], tf.float32, name="noise")
 
-    @tf.function(autograph=False, input_signature=[images, noise])
-    def score(images: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
-        mean, logvar = source.encode(source.preprocess(images))
+    labels = [] if info.labels is None else [tf.TensorSpec([None], tf.int64, name="label")]
+
+    @tf.function(autograph=False, input_signature=[images, noise, *labels])
+    def score(images: tf.Tensor, noise: tf.Tensor, label: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        mean, logvar = source.encode(source.preprocess(images), *given(label))
         z = mean + tf.exp(logvar * 0.5) * noise
-        outputs = source.decode(tf.reshape(z, [-1, info.latent_dim]))
+        of_draws = None if label is None else tf.tile(label, tf.shape(noise)[:1])
+        outputs = source.decode(tf.reshape(z, [-1, info.latent_dim]), *given(of_draws))
         parameters = {
             # (draws, images, H, W, C), parameters of a mixture (draws, images, H, W, C, K).
             name: tf.reshape(tf.cast(output, tf.float64), tf.concat([tf.shape(noise)[:2], output.shape[1:]], 0))
@@ -46,7 +50,9 @@ def scorer(source: ExportSource) -> Any:
         log_p_x = tf.reduce_sum(_log_likelihood(x, parameters, info.likelihood), axis=[2, 3, 4])
         log_prior = None
         if source.log_prior is not None:
-            log_prior = tf.reshape(source.log_prior(tf.reshape(z, [-1, info.latent_dim])), tf.shape(noise)[:2])
+            log_prior = tf.reshape(
+                source.log_prior(tf.reshape(z, [-1, info.latent_dim]), *given(of_draws)), tf.shape(noise)[:2]
+            )
             log_prior = tf.cast(log_prior, tf.float64) + 0.5 * info.latent_dim * math.log(2.0 * math.pi)
         z, mean, logvar = (tf.cast(tensor, tf.float64) for tensor in (z, mean, logvar))
         # Both densities are without the factor (2 pi)^(-L/2).
@@ -110,9 +116,10 @@ def model_scores(
     info: ModelInfo,
     images: NDArray[np.uint8],
     posterior: Posterior,
-    decode: Callable[[NDArray[np.float32]], Mapping[str, NDArray[np.float32]]],
+    decode: Callable[..., Mapping[str, NDArray[np.float32]]],
     samples: int,
-    log_prior: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None,
+    log_prior: Callable[..., NDArray[np.float32]] | None = None,
+    labels: NDArray[np.int64] | None = None,
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
     """Return the expected scores by `score_images`, whose arguments these are, and their rounding errors.
 
@@ -123,8 +130,8 @@ def model_scores(
     """
 
     def scores(inwards: float) -> dict[str, NDArray[np.float64]]:
-        def moved(z: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-            outputs = decode(z)
+        def moved(z: NDArray[np.float32], *of_rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+            outputs = decode(z, *of_rows)
             probs = outputs["probs"].astype(np.float64)
             return {**outputs, "probs": probs + inwards * (0.5 - probs)}
 
@@ -137,6 +144,7 @@ def model_scores(
             samples=samples,
             seed=EVALUATION_SEED,
             log_prior=log_prior,
+            labels=labels,
         )
         return {"elbo": found.elbo, "log_likelihood": found.iw_bound}
 

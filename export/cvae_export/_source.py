@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cvae_runtime.bundle import ModelInfo, Preprocessing
 from cvae_runtime.random import RNG_NAME
-from cvae_train import Checkpoint, RunFolder, load_run, preprocess
+from cvae_train import Checkpoint, RunFolder, draw_binary, load_run, preprocess
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,18 +30,28 @@ class ExportSource:
         training: keyword arguments of the manifest's `Training`, without the ELBO; None for external models.
         latents: maps noise float32 (N, L) to latents of a learned prior, float32 (N, L); None for N(0, I).
         log_prior: maps latents float32 (N, L) to log p(z) of a learned prior, float32 (N,); None for N(0, I).
+        test_labels: class of each test image, int64 (N,); None for models without labels.
+
+    If ``info`` has labels, encode, decode, latents and log_prior take them as their second argument, int64 (N,). Without
+    labels they have no second argument.
     """
 
     info: ModelInfo
     preprocess: Callable[[tf.Tensor], tf.Tensor]
     preprocess_float: Callable[[tf.Tensor], tf.Tensor]
-    encode: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
-    decode: Callable[[tf.Tensor], Mapping[str, tf.Tensor]]
+    encode: Callable[..., tuple[tf.Tensor, tf.Tensor]]
+    decode: Callable[..., Mapping[str, tf.Tensor]]
     test_images: NDArray[np.uint8] | None
     calibration_images: Callable[[], NDArray[np.uint8]] | None
     training: Mapping[str, Any] | None
-    latents: Callable[[tf.Tensor], tf.Tensor] | None = None
-    log_prior: Callable[[tf.Tensor], tf.Tensor] | None = None
+    latents: Callable[..., tf.Tensor] | None = None
+    log_prior: Callable[..., tf.Tensor] | None = None
+    test_labels: NDArray[np.int64] | None = None
+
+
+def given(label: tf.Tensor | None) -> list[tf.Tensor]:
+    """Return the arguments of a source's functions after the first: the label, if the model has labels."""
+    return [] if label is None else [label]
 
 
 def source_of_run(
@@ -57,8 +67,15 @@ def source_of_run(
     course = folder.read_course()
     lineage = {} if course.start is None else {"start": course.to_json()["start"], "freeze": course.freeze}
     _, source = folder.read_config()
-    test_images = folder.load_test(data, quiet=quiet)
     config, binarize_at = result.config, result.config.binarize_at
+    test_labels = None
+    if config.model.labels:
+        dataset = folder.load_dataset(data, quiet=quiet)
+        assert dataset.labels is not None
+        test_images = draw_binary(dataset.test) if config.binarize == "dynamic" else dataset.test
+        test_labels = dataset.labels.test
+    else:
+        test_images = folder.load_test(data, quiet=quiet)
     prior = result.model.prior
     return ExportSource(
         info=ModelInfo(
@@ -70,6 +87,7 @@ def source_of_run(
             rng=RNG_NAME,
             architecture=None if config.model.architecture == "notebook" else config.model.architecture,
             prior=None if prior is None else "learned",
+            labels=config.model.labels or None,
         ),
         preprocess=lambda images: preprocess(images, binarize_at),
         # A float between two pixel values is rounded to the nearer one.
@@ -77,6 +95,7 @@ def source_of_run(
         encode=result.model.encode,
         decode=result.model.pixel_parameters,
         test_images=test_images,
+        test_labels=test_labels,
         calibration_images=lambda: folder.load_train(data, quiet=quiet),
         training={
             "config": {**config.to_json(), **lineage},
@@ -85,6 +104,6 @@ def source_of_run(
             "epoch": result.epoch,
             "checkpoint": checkpoint or ("best" if course.has_best(result.history) else "last"),
         },
-        latents=prior,
-        log_prior=None if prior is None else lambda z: prior.inverse(z)[1],
+        latents=None if prior is None else result.model.latents,
+        log_prior=None if prior is None else result.model.log_prior,
     )

@@ -90,14 +90,15 @@ def check_likelihood(likelihood: str) -> None:
 def score_images(
     images: NDArray[np.uint8],
     posterior: Posterior,
-    decode: Callable[[NDArray[np.float32]], Mapping[str, NDArray[np.float32]]],
+    decode: Callable[..., Mapping[str, NDArray[np.float32]]],
     *,
     likelihood: str,
     preprocessing: Preprocessing,
     samples: int = 1,
     seed: int = 0,
     first: int = 0,
-    log_prior: Callable[[NDArray[np.float32]], NDArray[Any]] | None = None,
+    log_prior: Callable[..., NDArray[Any]] | None = None,
+    labels: NDArray[np.int64] | None = None,
 ) -> Scores:
     """Compute `Scores` of images with any decoder. The caller has checked the arguments.
 
@@ -111,6 +112,8 @@ def score_images(
         seed: unsigned 64-bit seed of the draws.
         first: index of ``images[0]`` in the whole set. The seed and an image's index determine its draws.
         log_prior: function from latents, float32 (M, L), to log p(z), (M,), of a learned prior. Default: N(0, I).
+        labels: class of each image, int64 (N,). If given, both functions get the labels of the latents, int64 (M,), as
+            their second argument.
 
     Returns:
         `Scores` of the N images.
@@ -139,11 +142,16 @@ def score_images(
         targets = targets_of(images[part], preprocessing.binarize_at, preprocessing.scale)
         z = reparameterize(mean, logvar, posterior_noise(seed, (first + start) * samples, *mean.shape))
         of_draws = np.empty(len(z))
+        of_rows = [] if labels is None else [labels[part].repeat(samples)]
         for row in range(0, len(z), _DECODED_AT_A_TIME):
             rows = np.arange(row, min(row + _DECODED_AT_A_TIME, len(z)))
-            of_draws[rows] = log_likelihood(targets[rows // samples], decode(z[rows]), likelihood)
+            of_draws[rows] = log_likelihood(
+                targets[rows // samples], decode(z[rows], *(given[rows] for given in of_rows)), likelihood
+            )
         log_p = of_draws.reshape(-1, samples)
-        log_p_z = gaussian_log_density(z, zero, zero) if log_prior is None else log_prior(z).astype(np.float64)
+        log_p_z = (
+            gaussian_log_density(z, zero, zero) if log_prior is None else log_prior(z, *of_rows).astype(np.float64)
+        )
         log_prior_over_q = (log_p_z - gaussian_log_density(z, mean, logvar)).reshape(-1, samples)
         log_weights = log_p + log_prior_over_q
         kl[part] = -log_prior_over_q.mean(axis=1)

@@ -23,7 +23,7 @@ from ._engine import Provider, check_provider
 from ._errors import InputError
 from ._jobs import Columns, code_batch, code_columns
 from ._math import check_range
-from ._model import Dtype, check_samples, load
+from ._model import Dtype, Label, check_samples, class_names, index_of, load
 from ._system import require
 
 for _module in ("pyarrow", "pandas"):  # Ray Data needs them, and installing ray alone omits them
@@ -46,6 +46,7 @@ def generate(
     temperature: float = 1.0,
     batch: int | None = None,
     dtype: Dtype = "float32",
+    label: Label | None = None,
     provider: Provider = "cpu",
     precision: Precision = "float32",
     threads: int = 1,
@@ -62,16 +63,18 @@ def generate(
         bundle: the bundle's folder on this machine. Its bytes are sent to the cluster. Default: the packaged bundle.
         batch: samples per batch. Default: about 16 MiB of float32 images.
         dtype: "float32" for images in [0, 1], or "uint8" for grey levels.
+        label: class of the samples, by name or index, for models with labels. Default: no label.
         provider: the execution provider, by name; "auto" is an error. "cuda" takes one GPU per task.
         precision: "float32", "float16" or "int8".
         threads: threads per task, which reserves as many cores.
         workers: most tasks that run at the same time. Default: as many as the cluster has room for.
 
     Returns:
-        ``ray.data.Dataset`` with the columns ``index``, int64, and ``image``, a tensor (H, W, C) of ``dtype``.
+        ``ray.data.Dataset`` with the columns ``index``, int64, and ``image``, a tensor (H, W, C) of ``dtype``. Samples
+        of a class also have the column ``label``, its name.
 
     Raises:
-        InputError: a number out of range, or an unknown provider, precision or dtype.
+        InputError: a number out of range, an unknown provider, precision or dtype, or a wrong class.
         BundleError: the bundle is unusable.
         IntegrityError: a file of the bundle differs from the manifest.
 
@@ -85,6 +88,10 @@ def generate(
     with load(bundle, provider="cpu", precision=precision, threads=threads) as model:  # checks arguments early
         check_samples(model.manifest.model, count, seed=seed, first=first, temperature=temperature, dtype=dtype)
         size = _default_batch(model.image_shape) if batch is None else check_int("batch", batch, 1)
+        name = None
+        if label is not None:
+            names = class_names(model.manifest.model)
+            name = names[index_of(names, label)]
     remote = RemoteModel.put(bundle, provider, precision, threads)
     batches = -(-int(count) // size)
     numbers = _data.range(batches, override_num_blocks=min(batches, _MOST_TASKS))
@@ -98,6 +105,7 @@ def generate(
             "seed": int(seed),
             "temperature": float(temperature),
             "dtype": dtype,
+            "label": name,
         },
         compute=_tasks(workers),
         **remote.resources,
@@ -110,6 +118,7 @@ def encode(
     bundle: str | Path | None = None,
     samples: int = 1,
     seed: int = 0,
+    classify: bool = False,
     provider: Provider = "cpu",
     precision: Precision = "float32",
     threads: int = 1,
@@ -125,14 +134,16 @@ def encode(
             path of Parquet files with these columns, such as ``cvae-generate --format parquet --dtype uint8`` writes.
         bundle, provider, precision, threads, workers: as for `generate`.
         samples, seed: as for `Model.score`.
+        classify: also find the most probable class of each image, with a model with labels.
 
     Returns:
         The ``ray.data.Dataset`` with more columns: ``mean`` and ``logvar``, float32 (L,), and ``elbo``, float64, in
         nats. For likelihoods of 256 levels also ``bits_per_dimension``, float64. With more than one sample also
-        ``iw_bound`` over that many draws, float64, in nats.
+        ``iw_bound`` over that many draws, float64, in nats. With ``classify`` also ``label``, the name of the class,
+        and ``label_probability``, float64.
 
     Raises:
-        InputError: a number out of range, or an unknown provider or precision. Images of a wrong dtype or shape raise
+        InputError: a number out of range, an unknown provider or precision, or no labels to classify by. Images of a wrong dtype or shape raise
             when the Dataset is consumed.
         BundleError: the bundle is unusable.
         IntegrityError: a file of the bundle differs from the manifest.
@@ -146,6 +157,8 @@ def encode(
     _check_provider(provider)
     with load(bundle, provider="cpu", precision=precision, threads=threads) as model:  # checks arguments early
         check_range(seed, 0, check_int("samples", samples, 1), model.latent_dim)
+        if classify:
+            class_names(model.manifest.model)  # raises without labels
         size = code_batch(model.image_shape)
     remote = RemoteModel.put(bundle, provider, precision, threads)
     dataset = _data.read_parquet(str(images)) if isinstance(images, str | Path) else images
@@ -153,7 +166,7 @@ def encode(
         _codes,
         batch_size=size,
         batch_format="numpy",
-        fn_kwargs={"remote": remote, "samples": int(samples), "seed": int(seed)},
+        fn_kwargs={"remote": remote, "samples": int(samples), "seed": int(seed), "classify": classify},
         compute=_tasks(workers),
         **remote.resources,
     )
@@ -170,26 +183,42 @@ def _tasks(workers: int | None) -> Any:
 
 
 def _samples(
-    numbers: Columns, *, remote: RemoteModel, samples: range, size: int, seed: int, temperature: float, dtype: Dtype
+    numbers: Columns,
+    *,
+    remote: RemoteModel,
+    samples: range,
+    size: int,
+    seed: int,
+    temperature: float,
+    dtype: Dtype,
+    label: str | None,
 ) -> Columns:
     """Draw the batch whose number is the one row of ``numbers``."""
     start = int(numbers["id"][0]) * size
     indices = samples[start : start + size]
     (images,) = remote.load().stream(
-        len(indices), seed=seed, first=indices.start, batch=len(indices), temperature=temperature, dtype=dtype
+        len(indices),
+        seed=seed,
+        first=indices.start,
+        batch=len(indices),
+        temperature=temperature,
+        dtype=dtype,
+        label=label,
     )
-    index = np.arange(indices.start, indices.stop, dtype=np.int64)
-    return {"index": index, "image": images}
+    columns = {"index": np.arange(indices.start, indices.stop, dtype=np.int64), "image": images}
+    return columns if label is None else {**columns, "label": np.full(len(indices), label)}
 
 
-def _codes(batch: Columns, *, remote: RemoteModel, samples: int, seed: int) -> Columns:
+def _codes(batch: Columns, *, remote: RemoteModel, samples: int, seed: int, classify: bool) -> Columns:
     if not {"index", "image"} <= batch.keys():
         raise InputError(f"expected the columns index and image; found {', '.join(batch)}")
     index, images = batch["index"], batch["image"]
     # Noise is drawn for consecutive indices. Missing shards or shuffled rows make several runs.
     cuts = [0, *(np.flatnonzero(np.diff(index) != 1) + 1), len(index)]
     runs = [
-        code_columns(remote.load(), images[start:stop], int(index[start]), samples=samples, seed=seed)
+        code_columns(
+            remote.load(), images[start:stop], int(index[start]), samples=samples, seed=seed, classify=classify
+        )
         for start, stop in itertools.pairwise(cuts)
     ]
     return batch | {name: np.concatenate([run[name] for run in runs]) for name in runs[0]}

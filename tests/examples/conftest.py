@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from PIL import Image
@@ -20,6 +21,15 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 SERVICE = [sys.executable, "-W", "error", "-m", "cvae_service"]
 SERVICE_FOLDER = EXAMPLES / "fastapi_service"
+LABELS = ("0", "7", 'é"')  # of labelled_bundle; JSON spells the last one in another way
+
+
+def exported():
+    """The graphs that bundles of the fixtures have: the portable ones, and all extra roles."""
+    import cvae_export
+
+    extras = ("reconstructor", "scorer", "sampler", "decoder_uint8", "encoder_float")
+    return cvae_export.ExportConfig(targets=("portable",), extras=extras)
 
 
 @pytest.fixture(scope="session")
@@ -43,14 +53,47 @@ def prior_bundle(tiny_config, tiny_data, tiny_archive, tmp_path_factory):
     model = dataclasses.replace(tiny_config.model, prior="learned")
     data = cvae_train.Dataset(tiny_data.train, tiny_data.test, str(tiny_archive))
     cvae_train.train(data, dataclasses.replace(tiny_config, model=model, epochs=1), folder / "run", quiet=True)
-    extras = ("reconstructor", "scorer", "sampler", "decoder_uint8", "encoder_float")
-    config = cvae_export.ExportConfig(targets=("portable",), extras=extras)
-    return cvae_export.export(folder / "run", folder / "bundle", config, quiet=True).path
+    return cvae_export.export(folder / "run", folder / "bundle", exported(), quiet=True).path
 
 
 @pytest.fixture(scope="module")
 def prior_model(prior_bundle):
     with cvae.load(prior_bundle, provider="cpu") as model:
+        yield model
+
+
+def export_labelled(folder, data, config, prior):
+    """Train and export a model with a class for each third of the images, in which the blob begins."""
+    import cvae_export
+    import cvae_train
+
+    thirds = [images.max(axis=(1, 3)).argmax(axis=1) // 2 for images in (data.train, data.test)]
+    labels = cvae_train.Labels.of(*([LABELS[third] for third in part] for part in thirds))
+    assert labels.names == LABELS
+    archive = folder / "images.npz"
+    classes = {name: np.array(LABELS)[part] for name, part in zip(("y_train", "y_test"), thirds, strict=True)}
+    np.savez(archive, x_train=data.train, x_test=data.test, **classes)
+    data = cvae_train.Dataset(data.train, data.test, str(archive), labels=labels)
+    model = dataclasses.replace(config.model, prior=prior, labels=LABELS)
+    cvae_train.train(data, dataclasses.replace(config, model=model, epochs=2), folder / "run", quiet=True)
+    return cvae_export.export(folder / "run", folder / "bundle", exported(), quiet=True).path
+
+
+@pytest.fixture(scope="session")
+def labelled_bundle(tiny_config, tiny_data, tmp_path_factory):
+    """A bundle of format 2, with labels and a learned prior."""
+    return export_labelled(tmp_path_factory.mktemp("labels"), tiny_data, tiny_config, "learned")
+
+
+@pytest.fixture(scope="session")
+def normal_bundle(tiny_config, tiny_data, tmp_path_factory):
+    """A bundle of format 2, with labels and the prior N(0, I)."""
+    return export_labelled(tmp_path_factory.mktemp("normal"), tiny_data, tiny_config, "normal")
+
+
+@pytest.fixture(scope="module")
+def labelled_model(labelled_bundle):
+    with cvae.load(labelled_bundle, provider="cpu") as model:
         yield model
 
 

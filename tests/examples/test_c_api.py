@@ -15,6 +15,7 @@ from PIL import Image
 
 import cvae_runtime as cvae
 from cvae_runtime import elbo
+from tests.examples.conftest import LABELS
 
 ROOT = Path(__file__).parents[2]
 MNIST = cvae.packaged_bundle()
@@ -142,6 +143,69 @@ def test_samples_of_a_learned_prior_match_python(run, tmp_path, prior_bundle, pr
     assert np.abs(z - cvae.prior_latents(7, 0, 300, 3)).max() > 0.1
 
 
+def options_of(label, language):
+    """The option that chooses a class. The program in C compares names with the JSON of the graphs' metadata."""
+    if label is None:
+        return []
+    return ["--label", json.dumps(label)[1:-1] if language == "c" else label]
+
+
+@pytest.mark.parametrize("label", [None, *LABELS])
+def test_samples_of_a_class_match_python(run, language, tmp_path, labelled_bundle, labelled_model, label):
+    assert run("sample", labelled_bundle, 7, 0, 300, "a", *options_of(label, language)) == (0, "", "")
+    images = labelled_model.generate(300, seed=7, label=label)
+    assert_written("a", labelled_model.latents(300, seed=7, label=label), images, tmp_path)
+    others = [labelled_model.generate(300, seed=7, label=other) for other in {None, *LABELS} - {label}]
+    assert min(np.abs(images - other).max() for other in others) > 1e-3
+
+
+@pytest.mark.parametrize("label", [None, "7"])
+def test_codes_of_a_class_match_python(run, language, tmp_path, labelled_bundle, labelled_model, label):
+    images = cvae.to_uint8(labelled_model.generate(1, seed=99))
+    mean, logvar = labelled_model.encode(images, label=label)
+    path = write_image(tmp_path / "a.pnm", images[0])
+    assert run("encode", labelled_bundle, path, "b", *options_of(label, language)) == (0, "", "")
+    assert_written("b", mean, labelled_model.reconstruct(images, label=label), tmp_path)
+    assert_close(floats(tmp_path / "b.logvar", logvar.shape), logvar)
+
+
+@pytest.mark.parametrize("label", [None, "7"])
+def test_scores_given_the_class_match_python(run, language, tmp_path, labelled_bundle, labelled_model, label):
+    images = cvae.to_uint8(labelled_model.generate(5, seed=99))
+    paths = write_images(tmp_path, images)
+    code, output, messages = run("score", labelled_bundle, *paths, *options_of(label, language))
+    assert (code, messages) == (0, "")
+    assert_close(scores(output, paths), labelled_model.score(images, label=label).elbo)
+
+
+@pytest.mark.parametrize("label", [None, "7"])
+def test_scores_without_scorer_given_the_class_match_python(run, language, tmp_path, normal_bundle, label):
+    bundle = shutil.copytree(normal_bundle, tmp_path / "b")
+    (bundle / "scorer.onnx").unlink()
+    with cvae.load(normal_bundle, provider="cpu") as model:
+        images = cvae.to_uint8(model.generate(5, seed=99))
+        expected = model.score(images, label=label).elbo
+    paths = write_images(tmp_path, images)
+    code, output, messages = run("score", bundle, *paths, *options_of(label, language))
+    assert (code, messages) == (0, "")
+    assert_close(scores(output, paths), expected)
+
+
+def test_wrong_labels(fails, tmp_path, labelled_bundle):
+    image = write_image(tmp_path / "a.pgm", np.zeros((8, 8, 1), np.uint8))
+    large = write_image(tmp_path / "b.pgm", np.zeros((28, 28, 1), np.uint8))
+    for bundle, path, label, expected in (
+        (labelled_bundle, image, "8", f"one of {json.dumps(LABELS)}"),
+        (labelled_bundle, image, "", f"one of {json.dumps(LABELS)}"),
+        (MNIST, large, "7", "none, since the model has no labels"),
+    ):
+        said = f"--label: expected {expected}; found '{label}'"
+        fails(1, said, "sample", bundle, 7, 0, 1, "c", "--label", label)
+        fails(1, said, "encode", bundle, path, "c", "--label", label)
+        fails(1, said, "score", bundle, path, "--label", label)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pgm", "b.pgm"]
+
+
 @pytest.mark.parametrize(
     "entry", [entry for entry in KNOWN if entry["latent_dim"] in BUNDLES], ids=lambda entry: f"seed {entry['seed']}"
 )
@@ -234,6 +298,7 @@ def test_usage_errors(run, fails):
         ["encode", MNIST, "a"],
         ["score", MNIST],
         ["draw", MNIST, 1, 0, 1, "a"],
+        ["sample", MNIST, 1, 0, 1, "a", "--label"],
     ):
         code, output, message = run(*arguments)
         assert (code, output) == (2, "")
@@ -299,8 +364,9 @@ def test_files_that_cannot_be_used(fails):
 
 
 @pytest.mark.parametrize("language", ["go"], indirect=True)  # C and Rust come without a reader of JSON
-def test_self_test_checks_all_graphs(run, prior_bundle):
-    code, output, messages = run("test", prior_bundle)
+@pytest.mark.parametrize("bundle", ["prior_bundle", "labelled_bundle"])
+def test_self_test_checks_all_graphs(run, request, bundle):
+    code, output, messages = run("test", request.getfixturevalue(bundle))
     assert (code, messages, output.count("WRONG")) == (0, "", 0)
     assert [line.split(":")[0].removeprefix("ok    ") for line in output.splitlines() if ".onnx" in line] == [
         "encoder.onnx, logvar",

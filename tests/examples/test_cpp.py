@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import cvae_runtime as cvae
+from tests.examples.conftest import LABELS
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "examples" / "cpp"
@@ -103,6 +104,39 @@ def test_samples_of_a_learned_prior_match_python(sample, tmp_path, prior_bundle,
     np.testing.assert_allclose(floats(tmp_path / "z.bin", z.shape), z, rtol=0, atol=1e-5 * np.abs(z).max())
     np.testing.assert_allclose(floats(tmp_path / "probs.bin", images.shape), images, rtol=0, atol=1e-5 * images.max())
     assert np.abs(z - cvae.prior_latents(7, 0, 300, 3)).max() > 0.1
+
+
+@pytest.mark.parametrize("label", [None, *LABELS])
+def test_samples_of_a_class_match_python(sample, tmp_path, labelled_bundle, labelled_model, label):
+    options = [] if label is None else ["--label", label]
+    assert sample(labelled_bundle, "--seed", 7, "-n", 300, *options, "--raw", "probs.bin") == (0, "")
+    images = labelled_model.generate(300, seed=7, label=label)
+    found = floats(tmp_path / "probs.bin", images.shape)
+    np.testing.assert_allclose(found, images, rtol=0, atol=1e-5 * images.max())
+    others = [labelled_model.generate(300, seed=7, label=other) for other in {None, *LABELS} - {label}]
+    assert min(np.abs(found - other).max() for other in others) > 1e-3
+
+
+@pytest.mark.parametrize("label", [None, "7"])
+def test_reconstructions_with_a_class_match_python(sample, tmp_path, labelled_bundle, labelled_model, label):
+    image = cvae.to_uint8(labelled_model.generate(1, seed=99))
+    (tmp_path / "a.pgm").write_bytes(b"P5 8 8 255 " + image.tobytes())
+    options = [] if label is None else ["--label", label]
+    assert sample(labelled_bundle, "--reconstruct", "a.pgm", *options, "--raw", "probs.bin") == (0, "")
+    expected = labelled_model.reconstruct(image, label=label)
+    found = floats(tmp_path / "probs.bin", expected.shape)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * expected.max())
+
+
+def test_wrong_labels(sample, tmp_path, labelled_bundle):
+    for bundle, label, expected in (
+        (labelled_bundle, "8", f"one of {json.dumps(LABELS)}"),
+        (labelled_bundle, "", f"one of {json.dumps(LABELS)}"),
+        (MNIST, "7", "none, since the model has no labels"),
+    ):
+        said = f"cvae-sample: --label: expected {expected}; found '{label}'\n"
+        assert sample(bundle, "--label", label) == (1, said)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -241,8 +275,9 @@ def test_self_test_passes_in_ctest(built):
     assert "100% tests passed, 0 tests failed out of 1" in tested.stdout
 
 
-def test_self_test_checks_all_graphs(self_test, prior_bundle):
-    tested = self_test(prior_bundle)
+@pytest.mark.parametrize("bundle", ["prior_bundle", "labelled_bundle"])
+def test_self_test_checks_all_graphs(self_test, request, bundle):
+    tested = self_test(request.getfixturevalue(bundle))
     assert (tested.returncode, tested.stderr, tested.stdout.count("WRONG")) == (0, "", 0)
     lines = [line.split(":")[0].removeprefix("ok    ") for line in tested.stdout.splitlines() if ".onnx" in line]
     assert lines == [

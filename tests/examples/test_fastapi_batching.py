@@ -19,10 +19,10 @@ def held(ask):
             batcher, free, running = getattr(app.state.engine, name), threading.Event(), threading.Event()
             run = batcher._run
 
-            def slow(items):
+            def slow(*items):
                 running.set()
                 assert free.wait(PATIENCE)
-                return run(items)
+                return run(*items)
 
             batcher._run = slow
             first = asyncio.create_task(client.request(**requests[0]))
@@ -45,6 +45,17 @@ def test_samples_are_batched(held, model):
     assert (engine.decoder.requests, engine.decoder.calls) == (8, 2)
     for one, answer in zip(asked, answers, strict=True):
         np.testing.assert_allclose(array_of(answer), model.generate(**one), rtol=0, atol=1e-6)
+
+
+def test_samples_of_several_classes_are_batched(held, labelled_bundle, labelled_model):
+    asked = [{"count": 1 + index, "seed": 11 * index} for index in range(8)]
+    labels = [None, "0", "7", "7", None, "0", "7", None]
+    given = [one | ({} if label is None else {"label": label}) for one, label in zip(asked, labels, strict=True)]
+    requests = [{"method": "GET", "url": "/sample", "params": one | {"format": "json"}} for one in given]
+    answers, engine = held(requests, bundle=str(labelled_bundle))
+    assert (engine.decoder.requests, engine.decoder.calls) == (8, 2)
+    for one, answer in zip(given, answers, strict=True):
+        np.testing.assert_allclose(array_of(answer), labelled_model.generate(**one), rtol=0, atol=1e-5)
 
 
 def test_reconstructions_and_scores_are_batched(held, model):

@@ -2,12 +2,14 @@
 
 import struct
 import zlib
+from urllib.parse import quote
 
 import numpy as np
 import pytest
 
 import cvae_runtime as cvae
 import cvae_runtime.images
+from tests.examples.conftest import LABELS
 from tests.examples.service_answers import array_of, digits, error_of, picture_of, png
 
 
@@ -54,6 +56,52 @@ def test_learned_prior_matches_the_runtime(get, post, prior_bundle, prior_model)
     scores = prior_model.score(images, samples=20, seed=8)
     for name, values in answer.items():
         np.testing.assert_allclose(values, getattr(scores, name), rtol=1e-6)
+
+
+@pytest.mark.parametrize("label", [None, *LABELS])
+def test_labels_match_the_runtime(get, post, labelled_bundle, labelled_model, label):
+    query, bundle = ("" if label is None else f"&label={quote(label)}"), str(labelled_bundle)
+    expected = labelled_model.generate(5, seed=7, label=label)
+    found = array_of(get(f"/sample?count=5&seed=7&format=json{query}", bundle=bundle))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * expected.max())
+    others = [labelled_model.generate(5, seed=7, label=other) for other in {None, *LABELS} - {label}]
+    assert min(np.abs(found - other).max() for other in others) > 1e-3
+    images = digits(labelled_model, 3)
+    files = [png(image) for image in images]
+    for url, sample in (("/reconstruct?format=json", False), ("/reconstruct?format=json&seed=5&sample=true", True)):
+        again = labelled_model.reconstruct(images, sample=sample, seed=5, label=label)
+        np.testing.assert_allclose(array_of(post(url + query, *files, bundle=bundle)), again, rtol=0, atol=1e-5)
+    answer = post(f"/score?samples=20&seed=8{query}", *files, bundle=bundle)
+    scores = labelled_model.score(images, samples=20, seed=8, label=label)
+    for name, values in answer.json().items():
+        np.testing.assert_allclose(values, getattr(scores, name), rtol=1e-5)
+
+
+@pytest.mark.parametrize("label", [None, "7"])
+def test_labels_with_a_normal_prior_match_the_runtime(post, normal_bundle, label):
+    with cvae.load(normal_bundle, provider="cpu") as model:
+        images = digits(model, 3)
+        scores = model.score(images, samples=20, seed=8, label=label)
+    query = "" if label is None else f"&label={label}"
+    answer = post(f"/score?samples=20&seed=8{query}", *map(png, images), bundle=str(normal_bundle))
+    for name, values in answer.json().items():
+        np.testing.assert_allclose(values, getattr(scores, name), rtol=1e-5)
+
+
+def test_wrong_labels(get, post, model, labelled_bundle, labelled_model):
+    unknown = "label must be one of the labels that GET /healthz lists; found '8'"
+    bundle = str(labelled_bundle)
+    assert error_of(get("/sample?label=8", bundle=bundle)) == (400, unknown)
+    digit = png(digits(labelled_model, 1)[0])
+    assert error_of(post("/reconstruct?label=8", digit, bundle=bundle)) == (400, unknown)
+    assert error_of(post("/score?label=8", digit, bundle=bundle)) == (400, unknown)
+    empty = error_of(get("/sample?label=", bundle=bundle))
+    assert empty == (400, "label must be one of the labels that GET /healthz lists; found ''")
+    none = "label must be absent, because the model has no labels; found '7'"
+    assert error_of(get("/sample?label=7")) == (400, none)
+    assert error_of(post("/score?label=7", png(digits(model, 1)[0]))) == (400, none)
+    assert get("/healthz", bundle=bundle).json()["labels"] == list(LABELS)
+    assert get("/healthz").json()["labels"] is None
 
 
 def test_later_format_is_refused(service, later_bundle):

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import cvae_runtime as cvae
-from tests.examples.conftest import EXAMPLES, ROOT
+from tests.examples.conftest import EXAMPLES, LABELS, ROOT
 
 pytest.importorskip("openvino", reason="the package openvino is not installed")
 
@@ -57,6 +57,46 @@ def test_learned_prior_matches_the_runtime(program, prior_bundle, prior_model):
     assert np.abs(samples - plain).max() > 1e-3
     pixels = cvae.to_uint8(samples)
     np.testing.assert_allclose(ours.score(pixels, seed=3), prior_model.score(pixels, seed=3).elbo, rtol=1e-5)
+
+
+@pytest.mark.parametrize("label", [None, *LABELS])
+@pytest.mark.parametrize("bundle", ["labelled_bundle", "normal_bundle"])
+def test_class_matches_the_runtime(program, request, bundle, label):
+    bundle = request.getfixturevalue(bundle)
+    ours = program.Model(bundle, label=label)
+    samples = ours.generate(20, seed=7)
+    pixels = cvae.to_uint8(samples)
+    with cvae.load(bundle, provider="cpu") as model:
+        expected = model.generate(20, seed=7, label=label)
+        others = [model.generate(20, seed=7, label=other) for other in {None, *LABELS} - {label}]
+        scores = model.score(pixels, seed=3, label=label).elbo
+    np.testing.assert_allclose(samples, expected, rtol=0, atol=1e-5 * expected.max())
+    assert min(np.abs(samples - other).max() for other in others) > 1e-3
+    np.testing.assert_allclose(ours.score(pixels, seed=3), scores, rtol=1e-5)
+
+
+def test_command_draws_a_class(run_example, tmp_path, labelled_bundle, labelled_model):
+    result = run_example(PROGRAM, labelled_bundle, "digits.png", "--count", 3, "--seed", 12, "--label", "7")
+    assert (result.returncode, result.stderr) == (0, "")
+    with Image.open(tmp_path / "digits.png") as picture:
+        levels = np.asarray(picture).reshape(2, 8, 3, 8).transpose(0, 2, 1, 3)
+    samples = cvae.to_uint8(labelled_model.generate(3, seed=12, label="7"))[..., 0]
+    assert np.abs(levels[0].astype(int) - samples).max() <= 1
+    again = cvae.to_uint8(labelled_model.reconstruct(levels[0], label="7"))[..., 0]
+    assert np.abs(levels[1].astype(int) - again).max() <= 1
+    elbos = [float(line.split()[3]) for line in result.stdout.splitlines()]
+    np.testing.assert_allclose(elbos, labelled_model.score(levels[0], label="7").elbo, atol=2e-3)
+
+
+def test_wrong_labels(run_example, tmp_path, bundle, labelled_bundle):
+    for folder, label, expected in (
+        (labelled_bundle, "8", f"one of {', '.join(LABELS)}"),
+        (labelled_bundle, "", f"one of {', '.join(LABELS)}"),
+        (bundle, "7", "none, since the model has no labels"),
+    ):
+        result = run_example(PROGRAM, folder, "digits.png", "--label", label)
+        assert (result.returncode, result.stderr) == (1, f"--label: expected {expected}; found {label!r}\n")
+    assert not (tmp_path / "digits.png").exists()
 
 
 def test_random_numbers(program):

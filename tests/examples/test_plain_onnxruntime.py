@@ -4,10 +4,11 @@ import json
 import numpy as np
 import onnx
 import onnxruntime
+import pytest
 from PIL import Image
 
 import cvae_runtime as cvae
-from tests.examples.conftest import EXAMPLES
+from tests.examples.conftest import EXAMPLES, LABELS
 
 PROGRAM = "plain_onnxruntime/digits.py"
 
@@ -60,6 +61,33 @@ def test_learned_prior(run_example, tmp_path, prior_bundle, prior_model):
     assert levels_apart(samples, cvae.to_uint8(prior_model.decode(z))) <= 1
     assert levels_apart(again, cvae.to_uint8(prior_model.reconstruct(samples))) <= 1
     assert levels_apart(samples, cvae.to_uint8(prior_model.decode(latents(3)))) > 1
+
+
+@pytest.mark.parametrize("label", [None, *LABELS])
+def test_labels(run_example, tmp_path, labelled_bundle, labelled_model, label):
+    options = [] if label is None else ["--label", label]
+    result = run_example(PROGRAM, labelled_bundle, "digits.pgm", *options)
+    assert (result.returncode, result.stderr) == (0, "")
+    session = onnxruntime.InferenceSession(labelled_bundle / "prior.onnx", providers=["CPUExecutionProvider"])
+    index = LABELS.index(label) if label else len(LABELS)
+    (z,) = session.run(["z"], {"noise": latents(3), "label": np.full(8, index)})
+    samples, again = rows_of(tmp_path / "digits.pgm")
+    assert levels_apart(samples, cvae.to_uint8(labelled_model.decode(z, label=label))) <= 1
+    assert levels_apart(again, cvae.to_uint8(labelled_model.reconstruct(samples, label=label))) <= 1
+    others = [labelled_model.decode(z, label=other) for other in {None, *LABELS} - {label}]
+    assert min(levels_apart(samples, cvae.to_uint8(other)) for other in others) > 1
+
+
+def test_wrong_labels(run_example, tmp_path, bundle, labelled_bundle):
+    for folder, label, expected in (
+        (labelled_bundle, "8", f"one of {', '.join(LABELS)}"),
+        (labelled_bundle, "", f"one of {', '.join(LABELS)}"),
+        (bundle, "7", "none, since the model has no labels"),
+    ):
+        result = run_example(PROGRAM, folder, "digits.pgm", "--label", label)
+        said = f"digits.py: error: --label: expected {expected}; found {label!r}"
+        assert (result.returncode, result.stderr.splitlines()[-1]) == (2, said)
+    assert not (tmp_path / "digits.pgm").exists()
 
 
 def test_colour_model(run_example, tmp_path):

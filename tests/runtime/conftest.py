@@ -31,26 +31,57 @@ MIXTURE_IO = (
         *((n, "float32", ("batch", *SHAPE, COMPONENTS)) for n in ("location", "log_scale", "mixture_logits")),
     ],
 )
+LABELS, LABEL = ("2", "10", "x"), ("label", "int64", ("batch",))  # of the tiny model with labels
 LOGISTIC_IO = (DECODER_IO[0], [(name, "float32", ("batch", *SHAPE)) for name in ("probs", "log_scale")])
 
 
 class Tiny:
     """A linear encoder and decoder of 4x4 images with 3 latents, in ONNX and in NumPy."""
 
-    image_shape, latent_dim, binarize_at = SHAPE, LATENT, BINARIZE_AT
+    image_shape, latent_dim, binarize_at, labels = SHAPE, LATENT, BINARIZE_AT, LABELS
 
     def __init__(self):
         rng = np.random.default_rng(5)
         self.encoder_weights = rng.normal(0.0, 0.3, (16, 2 * LATENT)).astype(np.float32)
         self.decoder_weights = rng.normal(0.0, 1.5, (LATENT, 16)).astype(np.float32)
         self.images = rng.integers(0, 256, (11, *SHAPE), np.uint8)
+        # Of the model with labels: what each class, and "no label" at the end, adds to the outputs of the others.
+        self.encoder_shift = rng.normal(0.0, 0.5, (len(LABELS) + 1, 2 * LATENT)).astype(np.float32)
+        self.decoder_shift = rng.normal(0.0, 0.7, (len(LABELS) + 1, 16)).astype(np.float32)
 
-    def encode(self, images):
+    def encode(self, images, labels=None):
         pixels = (images.reshape(len(images), 16) >= BINARIZE_AT).astype(np.float32)
-        return np.split(pixels @ self.encoder_weights, 2, axis=1)
+        shift = 0.0 if labels is None else self.encoder_shift[labels]
+        return np.split(pixels @ self.encoder_weights + shift, 2, axis=1)
 
-    def decode(self, z):
-        return (1.0 / (1.0 + np.exp(-(z.astype(np.float64) @ self.decoder_weights)))).reshape(-1, *SHAPE)
+    def decode(self, z, labels=None):
+        logits = z.astype(np.float64) @ self.decoder_weights + (0.0 if labels is None else self.decoder_shift[labels])
+        return (1.0 / (1.0 + np.exp(-logits))).reshape(-1, *SHAPE)
+
+    def labelled_encoder(self):
+        nodes = [
+            helper.make_node("Cast", ["images"], ["levels"], to=TensorProto.FLOAT),
+            helper.make_node("GreaterOrEqual", ["levels", "threshold"], ["on"]),
+            helper.make_node("Cast", ["on"], ["pixels"], to=TensorProto.FLOAT),
+            helper.make_node("Flatten", ["pixels"], ["flat"], axis=1),
+            helper.make_node("MatMul", ["flat", "weights"], ["product"]),
+            helper.make_node("Gather", ["shifts", "label"], ["shift"]),
+            helper.make_node("Add", ["product", "shift"], ["both"]),
+            helper.make_node("Split", ["both"], ["mean", "logvar"], axis=1),
+        ]
+        constants = {"weights": self.encoder_weights, "shifts": self.encoder_shift}
+        return make_graph(nodes, *with_label(ENCODER_IO), **constants, threshold=np.float32(BINARIZE_AT))
+
+    def labelled_decoder(self):
+        nodes = [
+            helper.make_node("MatMul", ["z", "weights"], ["product"]),
+            helper.make_node("Gather", ["shifts", "label"], ["shift"]),
+            helper.make_node("Add", ["product", "shift"], ["logits"]),
+            helper.make_node("Sigmoid", ["logits"], ["flat"]),
+            helper.make_node("Reshape", ["flat", "shape"], ["probs"]),
+        ]
+        constants = {"weights": self.decoder_weights, "shifts": self.decoder_shift, "shape": np.array([-1, *SHAPE])}
+        return make_graph(nodes, *with_label(DECODER_IO), **constants)
 
     def encoder(self):
         nodes = [
@@ -108,6 +139,12 @@ class Tiny:
         return make_graph(nodes, *MIXTURE_IO, weights=self.decoder_weights, **numbers)
 
 
+def with_label(tensors):
+    """Inputs and outputs of a graph, with the input ``label``."""
+    inputs, outputs = tensors
+    return [*inputs, LABEL], outputs
+
+
 def make_graph(nodes, inputs, outputs, **constants):
     """Return an ONNX file; inputs and outputs are (name, dtype, shape) each."""
     infos = [
@@ -142,7 +179,7 @@ class Bundles:
             SHAPE, LATENT, (), "bernoulli", cvae.bundle.Preprocessing(255, BINARIZE_AT), cvae.random.RNG_NAME
         )
         graphs = (
-            graph_info(encoder or self._tiny.encoder(), "encoder.onnx", "encoder", *ENCODER_IO),
+            graph_info(encoder or self._encoder(**model), "encoder.onnx", "encoder", *self._encoder_io(**model)),
             graph_info(decoder or self._decoder(**model), "decoder.onnx", "decoder", *self._decoder_io(**model)),
         )
         golden_info = cvae.bundle.FileInfo("golden.json", len(golden), hashlib.sha256(golden).hexdigest())
@@ -153,7 +190,7 @@ class Bundles:
 
     def write(self, folder, golden=b'{"cases": [], "rng": []}\n', encoder=None, decoder=None, **model):
         """Write a bundle with a correct manifest; ``model`` replaces fields of the manifest's model."""
-        encoder, decoder = encoder or self._tiny.encoder(), decoder or self._decoder(**model)
+        encoder, decoder = encoder or self._encoder(**model), decoder or self._decoder(**model)
         files = {"encoder.onnx": encoder, "decoder.onnx": decoder, "golden.json": golden}
         text = self.manifest(golden, encoder, decoder, **model).to_json().encode()
         folder.mkdir(exist_ok=True)
@@ -161,14 +198,24 @@ class Bundles:
             (folder / name).write_bytes(data)
         return folder
 
-    def _decoder(self, likelihood="bernoulli", **_):
+    def _encoder(self, labels=None, **_):
+        return self._tiny.encoder() if labels is None else self._tiny.labelled_encoder()
+
+    def _encoder_io(self, labels=None, **_):
+        return ENCODER_IO if labels is None else with_label(ENCODER_IO)
+
+    def _decoder(self, likelihood="bernoulli", labels=None, **_):
+        if labels is not None:
+            return self._tiny.labelled_decoder()
         decoders = {
             "discretized-logistic": self._tiny.logistic_decoder,
             "discretized-logistic-mixture": self._tiny.mixture_decoder,
         }
         return decoders.get(likelihood, self._tiny.decoder)()
 
-    def _decoder_io(self, likelihood="bernoulli", **_):
+    def _decoder_io(self, likelihood="bernoulli", labels=None, **_):
+        if labels is not None:
+            return with_label(DECODER_IO)
         return {"discretized-logistic": LOGISTIC_IO, "discretized-logistic-mixture": MIXTURE_IO}.get(
             likelihood, DECODER_IO
         )
@@ -198,6 +245,18 @@ def tiny_bundle(bundles, tmp_path):
 @pytest.fixture(scope="session")
 def tiny_model(bundles, tmp_path_factory):
     with cvae.load(bundles.write(tmp_path_factory.mktemp("bundles") / "tiny"), provider="cpu", threads=2) as model:
+        yield model
+
+
+@pytest.fixture
+def labelled_bundle(bundles, tmp_path):
+    return bundles.write(tmp_path / "labelled", labels=LABELS)
+
+
+@pytest.fixture(scope="session")
+def labelled_model(bundles, tmp_path_factory):
+    folder = bundles.write(tmp_path_factory.mktemp("bundles") / "labelled", labels=LABELS)
+    with cvae.load(folder, provider="cpu", threads=2) as model:
         yield model
 
 

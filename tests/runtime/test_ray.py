@@ -159,6 +159,30 @@ def test_invalid_arguments_of_encode(arguments, message, cluster, refuses):
         cluster.encode("nowhere", **arguments)
 
 
+def test_classes(cluster, bundles, labelled_model, tmp_path):
+    folder = bundles.write(tmp_path / "labelled", labels=labelled_model.labels)
+    found = columns(cluster.generate(30, bundle=folder, seed=3, label=1, dtype="uint8", batch=8))
+    np.testing.assert_array_equal(found["image"], cvae.to_uint8(whole_stream(labelled_model, 30, seed=3, label="10")))
+    assert set(found["label"].tolist()) == {"10"}
+    plain = cluster.generate(30, bundle=folder, seed=3, dtype="uint8")
+    codes = columns(cluster.encode(plain, bundle=folder, classify=True, seed=5))
+    images = cvae.to_uint8(whole_stream(labelled_model, 30, seed=3))
+    probabilities = labelled_model.classify(images, seed=5)
+    assert codes["label"].tolist() == [labelled_model.labels[n] for n in probabilities.argmax(axis=1)]
+    np.testing.assert_allclose(codes["label_probability"], probabilities.max(axis=1), atol=1e-5)
+
+
+def test_wrong_classes(cluster, bundles, tiny, tmp_path, refuses):
+    labelled, plain = bundles.write(tmp_path / "labelled", labels=tiny.labels), bundles.write(tmp_path / "plain")
+    with refuses(cvae.InputError, "label must be one of 2, 10, x; found '3'"):
+        cluster.generate(5, bundle=labelled, label="3")
+    message = "the model has no labels: expected one that was trained with cvae-train --labels"
+    with refuses(cvae.InputError, message):
+        cluster.generate(5, bundle=plain, label="3")
+    with refuses(cvae.InputError, message):
+        cluster.encode("nowhere", bundle=plain, classify=True)
+
+
 @pytest.mark.parametrize("missing", ["ray", "pyarrow", "pandas"])
 def test_the_error_without_ray(missing, fresh_python):
     program = """

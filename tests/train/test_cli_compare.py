@@ -100,6 +100,7 @@ def test_json(cvae_compare, make_run, tmp_path):
         "reconstruction": -791.0,
         "kl": 9.0,
         "iw_bound": -790.0,
+        "given_classes": None,
     }
     assert [found["runs"][1][name] for name in ("finished", "iw_bound")] == [False, None]
 

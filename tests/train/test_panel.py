@@ -30,7 +30,7 @@ def test_the_manifold_runs_over_the_prior_s_quantiles():
 
 def test_the_panel_of_pictures_in_colour_is_in_colour(rgb_config, rgb_data):
     model = CVAE(rgb_config.model)
-    evaluation = Evaluation(13, "none", -900.0, 9.0, -890.0, 10.0, 880.0, 9.0, 500, [2.5] * 4, 4, 1.5, 6.76)
+    evaluation = Evaluation(13, "none", -900.0, 9.0, -890.0, 10.0, 880.0, 9.0, 500, [2.5] * 4, 4, 1.5, 20.0, 0.9, 6.76)
     with Image.open(io.BytesIO(draw_panel(model, rgb_data.test, None, HISTORY, 2, evaluation))) as picture:
         reconstructions = np.asarray(picture.convert("RGB"), np.int16)[:400, 480:960]
     # The originals' blobs are orange on blue; Matplotlib's frame and text are grey.
@@ -47,7 +47,9 @@ def test_the_panel_of_one_or_two_images(rgb_config, rgb_data, monkeypatch, count
     shown = {}
     monkeypatch.setattr("cvae_train._panel._show", lambda _, images, columns, title: shown.update({title: (len(images), columns)}))  # fmt: skip
     active = None if count == 1 else 4
-    evaluation = Evaluation(count, "none", -900.0, None, -890.0, 10.0, 880.0, None, 5, [2.5] * 4, active, 1.5, 6.76)
+    evaluation = Evaluation(
+        count, "none", -900.0, None, -890.0, 10.0, 880.0, None, 5, [2.5] * 4, active, 1.5, 20.0, 0.9, 6.76
+    )
     assert draw_panel(CVAE(rgb_config.model), rgb_data.test[:count], None, HISTORY[:1], 1, evaluation).startswith(
         b"\x89PNG"
     )
@@ -59,7 +61,7 @@ def test_the_panel_is_drawn_for_any_latent_size(latent_dim):
     model = CVAE(ModelConfig(image_shape=(8, 8, 1), latent_dim=latent_dim, filters=(4,)))
     images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1), np.uint8)
     kls = [1.0] * latent_dim
-    evaluation = Evaluation(4, "static", -80.0, 0.25, -50.0, 30.0, 78.0, 0.2, 500, kls, latent_dim, 1.5)
+    evaluation = Evaluation(4, "static", -80.0, 0.25, -50.0, 30.0, 78.0, 0.2, 500, kls, latent_dim, 1.5, 20.0, 0.9)
     with Image.open(io.BytesIO(draw_panel(model, images, 128, HISTORY, 3, evaluation))) as picture:
         assert (picture.format, picture.size) == ("PNG", (1440, 864))
         assert np.asarray(picture.convert("L")).std() > 20

@@ -67,7 +67,7 @@ _SECTIONS = {
         "patience",
         "precision",
     ),
-    "Model": ("architecture", "latent_dim", "filters", "prior", "likelihood", "binarize"),
+    "Model": ("architecture", "latent_dim", "filters", "prior", "labels", "likelihood", "binarize"),
     "Objective": ("objective", "samples", "beta", "kl_warmup_epochs", "free_bits"),
 }
 
@@ -171,6 +171,11 @@ _SECTIONS = {
     help="Distribution of the latents: normal, N(0, I); learned, a normalizing flow that is trained with the network.",
 )
 @click.option(
+    "--labels",
+    is_flag=True,
+    help="Condition the model on the class of each image, so that samples of a class can be drawn.",
+)
+@click.option(
     "--likelihood",
     type=click.Choice(get_args(Likelihood)),
     help="Distribution of a pixel: bernoulli for binary pixels, discretized-logistic-mixture for 256 levels, "
@@ -222,6 +227,7 @@ def command(
     as_json: bool,
     minutes: float | None,
     dry_run: bool,
+    labels: bool,
     quiet: bool,
     verbose: bool,
     **changes: Any,
@@ -261,6 +267,7 @@ def command(
         resume=resume,
         start_from=start_from,
         model_of_start=config is None,
+        labels=labels,
         memory_limit=None if memory_limit is None else memory_limit << 20,
         # The disk that holds the run has room; the temporary folder may be in memory.
         spill=None if run is None else next(folder for folder in run.absolute().parents if folder.is_dir()),
@@ -299,7 +306,8 @@ def command(
             print(f"warning: {warning}", file=sys.stderr)
         bits = result.config.model.bits_per_dimension(result.kept.elbo)
         in_bits = "" if bits is None else f" ({bits:.3f} bits per dimension)"
-        elbo = f"test ELBO {result.kept.elbo:.2f} nats per image{in_bits}"
+        given = " given the label" if result.config.model.labels else ""
+        elbo = f"test ELBO{given} {result.kept.elbo:.2f} nats per image{in_bits}"
         print(f"{result.path}: {result.describe_epoch()}, {elbo}", file=sys.stderr)
         if not as_json:
             folder = RunFolder(result.path)

@@ -66,7 +66,8 @@ def command(
     Draws samples, reconstructions and the curve into evaluation.png in the run folder. Compares the ELBO with two
     simple models of the training images, the histogram of each pixel and PCA, and says what to try next. Prints the
     ELBO and its terms, the importance-weighted bound, and statistics of the latents; evaluation.json has all figures.
-    If the images have class labels, a linear classifier of the latents measures how well they separate the classes.
+    If the images have class labels, a linear classifier of the latents measures how well they separate the classes. The
+    figures of a model with labels are those given the label of each image.
     """
     folder = RunFolder(run)
     config, _ = folder.read_config()  # first: "this is no run" matters more than an existing evaluation.json
@@ -79,7 +80,7 @@ def command(
         grey_test, grey_train, labels = dataset.test, dataset.train, dataset.labels
     except InputError as error:  # only the test images have to be there
         grey_test = folder.load_test(data, drawn=False, quiet=quiet)
-        if features is not None:
+        if features is not None or config.model.labels:
             raise
         lines.append(f"without simple models to compare with, since they need the training images: {error}")
     test = draw_test(config, grey_test[:images])
@@ -111,7 +112,15 @@ def command(
     write_json(folder.evaluation, fields)
     write_file(
         folder.evaluation_picture,
-        draw_panel(result.model, test, result.config.binarize_at, result.history, result.epoch, evaluation),
+        draw_panel(
+            result.model,
+            test,
+            result.config.binarize_at,
+            result.history,
+            result.epoch,
+            evaluation,
+            labels.test if labels is not None and config.model.labels else None,
+        ),
     )
     if not quiet:
         advice = next_steps(evaluation, result.config, result.history, folder.read_minutes()) or ["nothing stands out"]

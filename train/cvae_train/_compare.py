@@ -61,6 +61,7 @@ class ComparedRun:
             "reconstruction": kept.reconstruction,
             "kl": kept.kl,
             "iw_bound": self.iw_bound,
+            "given_classes": len(self.config.model.labels) or None,
         }
 
 
@@ -130,8 +131,20 @@ class Comparison:
         binarize = first.config.binarize
         pixels = "8-bit pixels" if levels else "grey pixels" if binarize == "none" else f"pixels binarized ({binarize})"
         title = f"{first.data.test_images:,} test images of {first.data.source}, {pixels}; nats per image"
-        parts = [[title], _aligned(rows), *([[""], _aligned(settings)] if len(settings) > 1 else [])]
+        parts = [[title], _aligned(rows), self._notes(), *([[""], _aligned(settings)] if len(settings) > 1 else [])]
         return "\n".join(line for part in parts for line in part)
+
+    def _notes(self) -> list[str]:
+        """Say which figures are given the label."""
+        labelled = [run for run in self.runs if run.config.model.labels]
+        if not labelled:
+            return []
+        if len(labelled) == len(self.runs):
+            return ["all figures are given the label: log p(x | label)"]
+        most = max(len(run.config.model.labels) for run in labelled)
+        names = ", ".join(run.name for run in labelled)
+        line = f"given the label, log p(x | label): {names}; do not compare these figures with the others, since"
+        return [f"{line} {most:,} classes are worth up to {math.log(most):.2f} nats"]
 
     def picture(self) -> bytes:
         """Draw the test ELBO over epochs and over time, and samples of the kept epoch of each run, as PNG."""

@@ -51,6 +51,8 @@ class ModelConfig:
             (2016); `_model` has a module for each.
         prior: p(z): "normal" for N(0, I), or "learned" for a normalizing flow that is trained with the network;
             `_model.flow` describes it.
+        labels: names of the C classes that the model is conditioned on (Sohn, Lee and Yan, 2015); empty: none. Index C
+            stands for "no label".
 
     Examples:
         >>> cvae_train.ModelConfig(image_shape=(32, 32, 1), filters=(16, 32)).base_shape
@@ -63,6 +65,7 @@ class ModelConfig:
     likelihood: Likelihood = "bernoulli"
     architecture: Architecture = "notebook"
     prior: Prior = "normal"
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.latent_dim < 1:
@@ -77,6 +80,12 @@ class ModelConfig:
             raise InputError(f"prior must be one of {get_args(Prior)}; found {self.prior!r}")
         if self.prior == "learned" and self.latent_dim < 2:
             raise InputError(f"a learned prior expects a latent_dim of at least 2, found {self.latent_dim}")
+        names: Any = self.labels
+        if isinstance(names, str) or len(names) == 1 or not all(isinstance(name, str) and name for name in names):
+            raise InputError(f"labels must be the names of 2 or more classes, or empty; found {names!r:.60}")
+        if len(set(names)) != len(names):
+            raise InputError(f"labels must be different names; found {names!r:.60}")
+        object.__setattr__(self, "labels", tuple(names))
         if len(self.image_shape) != 3:
             raise InputError(f"image_shape must be height, width and channels; found {self.image_shape}")
         height, width, channels = self.image_shape
@@ -104,6 +113,11 @@ class ModelConfig:
         """Height and width of the decoder's first feature map."""
         height, width = (-(-size // self._unit) for size in self.image_shape[:2])
         return height, width
+
+    @property
+    def label_inputs(self) -> int:
+        """Length of an encoded label: C + 1, or 0 without labels."""
+        return len(self.labels) + 1 if self.labels else 0
 
     @property
     def convolutions(self) -> tuple[int, ...]:
@@ -184,6 +198,8 @@ class TrainConfig:
         kl_warmup_epochs: epochs over which beta rises from 0 (Bowman et al., 2016).
         free_bits: nats per image and latent dimension below which the KL is not reduced (Kingma et al., "Improved
             variational inference with inverse autoregressive flow", 2016), for "analytic-kl".
+        label_dropout: fraction of the training images whose label is left out, so that the model also works without
+            labels. Without labels in the model, it has no effect.
         precision: of the layers in a training step: "float32", "bfloat16", or "auto", which means bfloat16 if the
             hardware supports it. Weights, losses and evaluation are always float32.
         validation_fraction: fraction of the training images to hold out and evaluate after each epoch. Choose settings
@@ -212,6 +228,7 @@ class TrainConfig:
     beta: float = 1.0
     kl_warmup_epochs: int = 0
     free_bits: float = 0.0
+    label_dropout: float = 0.1
     precision: Precision = "float32"
     seed: int = 0
     binarize: Binarize = "static"
@@ -232,7 +249,7 @@ class TrainConfig:
                 raise InputError(f"{name} must be a positive number; found {value}")
         if not 0.0 <= self.free_bits <= _LARGEST:
             raise InputError(f"free_bits must be a number of at least 0; found {self.free_bits}")
-        for name in ("ema", "validation_fraction"):
+        for name in ("ema", "validation_fraction", "label_dropout"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise InputError(f"{name} must be at least 0 and below 1; found {getattr(self, name)}")
         choices = {
@@ -287,6 +304,7 @@ class TrainConfig:
         fields = dataclasses.asdict(self)
         fields["model"]["image_shape"] = list(self.model.image_shape)
         fields["model"]["filters"] = list(self.model.filters)
+        fields["model"]["labels"] = list(self.model.labels)
         return fields
 
     @classmethod
@@ -298,7 +316,7 @@ class TrainConfig:
         """
         _check_types(fields, cls().to_json(), source, "")
         model = dict(fields.get("model", {}))
-        model.update({name: tuple(model[name]) for name in ("image_shape", "filters") if name in model})
+        model.update({name: tuple(model[name]) for name in ("image_shape", "filters", "labels") if name in model})
         try:
             return cls(**{**fields, "model": ModelConfig(**model)})
         except InputError as error:
@@ -321,7 +339,7 @@ def _check_types(fields: Mapping[str, Any], examples: Mapping[str, Any], source:
 
 def _is_like(value: Any, example: Any) -> bool:
     if isinstance(example, list):
-        return isinstance(value, list) and all(_is_like(item, example[0]) for item in value)
+        return isinstance(value, list) and all(_is_like(item, example[0] if example else "") for item in value)
     if example is None:
         return value is None or _is_like(value, 0.0)
     if isinstance(example, float):

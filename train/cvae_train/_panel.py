@@ -16,6 +16,7 @@ from ._run import EpochRecord, draw, draw_elbo_curve
 
 PAIRS = 10  # images with their reconstructions
 SAMPLES = (5, 10)  # rows and columns
+MOST_CLASSES = 10  # rows of samples of a model with labels
 TRAVERSED, STEPS, REACH = 5, 10, 3.0  # dimensions, images per dimension, standard deviations to either side
 MANIFOLD = 20  # images per side, at the prior's 5 to 95 % quantiles
 
@@ -27,14 +28,21 @@ def draw_panel(
     history: Sequence[EpochRecord],
     epoch: int,
     evaluation: Evaluation,
+    labels: NDArray[np.int64] | None = None,
 ) -> bytes:
     """Draw the panel as PNG; with two latent dimensions it shows the manifold instead of traversals.
 
-    ``epoch`` is the one whose weights the model has.
+    Args:
+        model: the trained network. With labels, the panel shows a row of samples for each class, with the same noise.
+        images: the test images, uint8 (N, H, W, C).
+        binarize_at, history: of the run.
+        epoch: the one whose weights the model has.
+        evaluation: the figures.
+        labels: class of each image, (N,), for a model with labels.
     """
     return draw(
         (12.0, 7.2),
-        lambda figure: _paint(figure.subplots(2, 3), model, images, binarize_at, history, epoch, evaluation),
+        lambda figure: _paint(figure.subplots(2, 3), model, images, binarize_at, history, epoch, evaluation, labels),
     )
 
 
@@ -46,19 +54,22 @@ def _paint(
     history: Sequence[EpochRecord],
     epoch: int,
     evaluation: Evaluation,
+    labels: NDArray[np.int64] | None,
 ) -> None:
-    rows, columns = SAMPLES
-    latents = prior_latents(0, 0, rows * columns, model.config.latent_dim)
-    _show(axes[0, 0], model.sample(latents).numpy(), columns, "samples")
-    x = preprocess(images[evenly_spaced(len(images), PAIRS)], binarize_at).numpy()
-    _show(axes[0, 1], np.concatenate([x, _reconstruct(model, x)]), len(x), "reconstructions")
+    _draw_samples(axes[0, 0], model)
+    chosen = evenly_spaced(len(images), PAIRS)
+    x, classes = preprocess(images[chosen], binarize_at).numpy(), None if labels is None else labels[chosen]
+    pairs = np.concatenate([x, _reconstruct(model, x, classes)])
+    _show(axes[0, 1], pairs, len(x), "reconstructions")
     draw_elbo_curve(axes[0, 2], history, epoch)
     if model.config.latent_dim == 2:
         _show(axes[1, 0], model.sample(manifold_latents()).numpy(), MANIFOLD, "manifold, 5 to 95 % quantiles")
     else:
-        latents = traversal_latents(model.encode(x[:1])[0].numpy()[0], evaluation.kl_per_dimension)
+        first = None if classes is None else classes[:1]
+        latents = traversal_latents(model.encode(x[:1], first)[0].numpy()[0], evaluation.kl_per_dimension)
+        of_first = None if first is None else first.repeat(len(latents))
         title = f"{TRAVERSED} latent dimensions from -{REACH:g} to {REACH:g}"
-        _show(axes[1, 0], model.decode(latents, apply_sigmoid=True).numpy(), STEPS, title)
+        _show(axes[1, 0], model.decode(latents, of_first, apply_sigmoid=True).numpy(), STEPS, title)
     _draw_kl(axes[1, 1], evaluation)
     axes[1, 2].axis("off")
     text = "\n".join([*evaluation.comparison(), "", evaluation.table()]).lstrip()
@@ -81,8 +92,20 @@ def manifold_latents() -> NDArray[np.float32]:
     return np.stack([across, down], axis=-1).reshape(-1, 2).astype(np.float32)
 
 
-def _reconstruct(model: CVAE, x: NDArray[np.float32]) -> NDArray[np.float32]:
-    return model.decode(model.encode(x)[0], apply_sigmoid=True).numpy()
+def _draw_samples(axes: Any, model: CVAE) -> None:
+    rows, columns = SAMPLES
+    if not (names := model.config.labels):
+        latents = prior_latents(0, 0, rows * columns, model.config.latent_dim)
+        _show(axes, model.sample(latents).numpy(), columns, "samples")
+        return
+    shown = evenly_spaced(len(names), MOST_CLASSES)
+    noise = np.tile(prior_latents(0, 0, columns, model.config.latent_dim), (len(shown), 1))
+    some = "each class" if len(shown) == len(names) else f"{len(shown)} of {len(names):,} classes"
+    _show(axes, model.sample(noise, shown.repeat(columns)).numpy(), columns, f"samples: a row for {some}")
+
+
+def _reconstruct(model: CVAE, x: NDArray[np.float32], labels: NDArray[np.int64] | None) -> NDArray[np.float32]:
+    return model.decode(model.encode(x, labels)[0], labels, apply_sigmoid=True).numpy()
 
 
 def _draw_kl(axes: Any, evaluation: Evaluation) -> None:

@@ -17,6 +17,7 @@ def plan_training(
     config: TrainConfig | None = None,
     *,
     minutes: float | None = None,
+    labels: bool = False,
     options: DataOptions = AS_THEY_ARE,
     quiet: bool = False,
     **settings: Any,
@@ -30,6 +31,7 @@ def plan_training(
         config: the recipe, which is adapted to the shape of the images. Default: derived from ``data``; without
             ``data`` and ``minutes``, the 2018 notebook's.
         minutes: see `train`.
+        labels: condition the model on the classes of the images.
         options: how to read the images; what it leaves open is derived.
         quiet: show no progress.
         settings: fields of `TrainConfig` and `ModelConfig` that replace the derived ones, such as ``latent_dim=10``.
@@ -42,7 +44,7 @@ def plan_training(
         >>> plan.config.model.latent_dim, plan.seconds > 0
         (5, True)
     """
-    request = Request(data, config, options, settings, minutes, quiet=quiet)
+    request = Request(data, config, options, settings, minutes, labels=labels, quiet=quiet)
     return measured(*prepare(request))
 
 

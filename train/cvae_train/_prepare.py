@@ -39,6 +39,7 @@ class Request:
         resume: resume the run in that folder.
         start_from: folder of the run to start from.
         model_of_start: use the model of that run also if there is a ``config``.
+        labels: condition the model on the classes of the images.
         exact: use ``config`` as it is, instead of adapting it to the shape of the images.
         memory_limit, spill, quiet: see `load_data`.
     """
@@ -52,6 +53,7 @@ class Request:
     resume: bool = False
     start_from: Path | None = None
     model_of_start: bool = True
+    labels: bool = False
     exact: bool = False
     memory_limit: int | None = None
     spill: Path | None = None
@@ -97,6 +99,12 @@ def prepare(request: Request) -> tuple[Dataset, TrainingPlan]:
         data, plan = _derived(request)
     else:
         data, plan = _of_recipe(request, config)
+    if request.labels:
+        plan = _with_labels(plan, _class_names(data))
+    elif request.start_from is not None and recorded is None and not request.exact and request.model_of_start:
+        # The model of that run is the default, as far as the images have its classes.
+        names = RunFolder(request.start_from).read_config()[0].model.labels
+        plan = _with_labels(plan, names if data.labels is not None and data.labels.names == names else ())
     return data, dataclasses.replace(plan, minutes=request.minutes or plan.minutes, began=began)
 
 
@@ -177,6 +185,24 @@ def _resumed(request: Request, folder: RunFolder, config: TrainConfig | None) ->
             f"repeat it; a finished run takes more"
         )
     return data, more_epochs(plan, minutes)
+
+
+def _class_names(data: Dataset) -> tuple[str, ...]:
+    """Names of the classes of the images; raise `InputError` unless there are two or more."""
+    names = () if data.labels is None else data.labels.names
+    if len(names) < 2:
+        expected, found = ("the class of every image", "none") if data.labels is None else ("2 or more classes", "1")
+        raise InputError(
+            f"{data.source}: --labels: expected {expected}, found {found}; put the images of each class into a folder of "
+            f"its own, or add labels.csv with the columns path and label"
+        )
+    return names
+
+
+def _with_labels(plan: TrainingPlan, names: tuple[str, ...]) -> TrainingPlan:
+    """Condition the model of a plan on classes."""
+    model = dataclasses.replace(plan.config.model, labels=names)
+    return dataclasses.replace(plan, config=dataclasses.replace(plan.config, model=model))
 
 
 def _adapted(recipe: TrainConfig, data: Dataset, request: Request) -> TrainConfig:

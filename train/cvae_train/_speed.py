@@ -39,7 +39,10 @@ def measure(plan: TrainingPlan, data: Dataset, compute: Compute, cluster: Cluste
     Nothing of the run is written, and the results of the run do not depend on it. In a cluster, all workers return the
     chief's figures.
     """
-    few = Dataset(data.train, data.test[:_EVALUATED], data.source)
+    labels = data.labels
+    if labels is not None:
+        labels = dataclasses.replace(labels, test=labels.test[:_EVALUATED], validation=None)
+    few = Dataset(data.train, data.test[:_EVALUATED], data.source, labels=labels)
     config = dataclasses.replace(plan.config, validation_fraction=0.0, patience=0)
     with cluster.strategy.scope():
         loop, building = _timed(lambda: Loop(config, few, compute, cluster))

@@ -176,7 +176,8 @@ def train_planned(
             cluster.run_on_chief(lambda: folder.check_target(resume=request.resume, overwrite=overwrite))
             plan = fit_to_time(plan, data, compute, cluster)
             config = plan.config
-        cluster.check_agreement(f"{config} {info.fingerprint} {compute.precision} {freeze}")
+        labels = info.labels_fingerprint if config.model.labels else None
+        cluster.check_agreement(f"{config} {info.fingerprint} {labels} {compute.precision} {freeze}")
         hardware = Plan(**dataclasses.asdict(compute), replicas=cluster.replicas, workers=cluster.workers)
         start, source = _read_start(folder, config, request.start_from, freeze, resumed=resumed)
         prepared = folder.prepared(

@@ -51,7 +51,14 @@ def create_app(settings: Settings) -> FastAPI:
         files = [(await image.read(), image.filename or "a picture") for image in images]
         return await reader(files, resize=resize, grey=grey, invert=invert)
 
+    async def checked(
+        label: Annotated[str | None, Query(description="name of a class; without it, no label")] = None,
+    ) -> str | None:
+        engine.check_label(label)
+        return label
+
     Uploaded = Annotated[Any, Depends(uploads)]
+    Label = Annotated[str | None, Depends(checked)]
 
     app = FastAPI(title="Samples, reconstructions and scores of a variational autoencoder", lifespan=lifespan)
     app.add_middleware(BodyLimit, most=settings.max_upload, seconds=settings.body_seconds)
@@ -61,6 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @app.get("/sample")
     async def sample(
+        label: Label,
         count: Count = 16,
         seed: Seed = 0,
         first: First = 0,
@@ -71,11 +79,12 @@ def create_app(settings: Settings) -> FastAPI:
         """Draw samples."""
         answer_format = choose_format(asked, accept, [Format.png, Format.json])
         check_limit("count", count, settings.max_count)
-        images = await engine.sample(count, seed, first, temperature)
+        images = await engine.sample(count, seed, first, temperature, label)
         return await asyncio.to_thread(pictures, images, answer_format)
 
     @app.post("/reconstruct")
     async def reconstruct(
+        label: Label,
         images: Uploaded,
         *,
         sample: bool = False,
@@ -86,11 +95,12 @@ def create_app(settings: Settings) -> FastAPI:
     ) -> Response:
         """Encode and decode pictures, through the posterior's mean or a draw of it."""
         answer_format = choose_format(asked, accept, [Format.png, Format.json])
-        again = await engine.reconstruct(images, sample=sample, seed=seed, first=first)
+        again = await engine.reconstruct(images, sample=sample, seed=seed, first=first, label=label)
         return await asyncio.to_thread(pictures, again, answer_format)
 
     @app.post("/score")
     async def score(
+        label: Label,
         images: Uploaded,
         samples: Count = 1,
         seed: Seed = 0,
@@ -101,7 +111,7 @@ def create_app(settings: Settings) -> FastAPI:
         """Compute how well the model explains pictures, in nats."""
         choose_format(asked, accept, [Format.json])
         check_limit("images times samples", len(images) * samples, settings.max_draws)
-        scores = await engine.score(images, samples, seed, first)
+        scores = await engine.score(images, samples, seed, first, label)
         names = ("elbo", "reconstruction", "kl", "iw_bound")
         return JSONResponse({name: getattr(scores, name).tolist() for name in names})
 
@@ -119,6 +129,7 @@ def create_app(settings: Settings) -> FastAPI:
             "provider": model.provider,
             "threads": model.threads,
             "image_shape": model.image_shape,
+            "labels": model.labels,
             "limits": {k: v for k, v in dataclasses.asdict(settings).items() if k.startswith("max_")},
             **counts,
         }

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-Run = Callable[[Array], Sequence[Array]]
-_Request = tuple[Array, asyncio.Future[Sequence[Array]]]
+Run = Callable[..., Sequence[Array]]
+_Request = tuple[tuple[Array, ...], asyncio.Future[Sequence[Array]]]
 
 
 class BusyError(Exception):
@@ -26,7 +26,8 @@ class Batcher:
     that an error reaches only the request that caused it. Cancelled requests are not run.
 
     Args:
-        run: maps items (N, ...) to outputs (N, ...); called on its own thread, one call at a time.
+        run: maps items to outputs (N, ...); called on its own thread, one call at a time. Items are one or more arrays
+            (N, ...): the arguments of ``run``.
         most_waiting: limit of the items that wait.
         most_at_once: limit of the items in a call of several requests; a larger request is a call of its own.
 
@@ -42,15 +43,15 @@ class Batcher:
         self._worker: asyncio.Task[None] | None = None
         self.requests = self.calls = 0
 
-    async def __call__(self, items: Array) -> Sequence[Array]:
+    async def __call__(self, *items: Array) -> Sequence[Array]:
         """Return the outputs of the items.
 
         Raises:
             BusyError: too many items wait already.
             Exception: the error that ``run`` raises for these items alone.
         """
-        waiting = sum(len(others) for others, asked in self._waiting if not asked.done())
-        if waiting and waiting + len(items) > self._most_waiting:
+        waiting = sum(len(others[0]) for others, asked in self._waiting if not asked.done())
+        if waiting and waiting + len(items[0]) > self._most_waiting:
             raise BusyError(f"{waiting} items wait for the model; try again later")
         self.requests += 1
         outputs: asyncio.Future[Sequence[Array]] = asyncio.get_running_loop().create_future()
@@ -69,11 +70,11 @@ class Batcher:
         while self._waiting:
             batch: list[_Request] = []
             size = 0
-            while self._waiting and (not batch or size + len(self._waiting[0][0]) <= self._most_at_once):
+            while self._waiting and (not batch or size + len(self._waiting[0][0][0]) <= self._most_at_once):
                 items, asked = self._waiting.popleft()
                 if not asked.done():  # done means cancelled
                     batch.append((items, asked))
-                    size += len(items)
+                    size += len(items[0])
             await self._answer(batch)
 
     async def _answer(self, batch: Sequence[_Request]) -> None:
@@ -82,8 +83,8 @@ class Batcher:
             return
         self.calls += 1
         try:
-            items = np.concatenate([items for items, _ in batch])
-            outputs = await asyncio.get_running_loop().run_in_executor(self._thread, self._run, items)
+            items = [np.concatenate(parts) for parts in zip(*(items for items, _ in batch), strict=True)]
+            outputs = await asyncio.get_running_loop().run_in_executor(self._thread, self._run, *items)
         except Exception as error:  # any error belongs to the request that caused it
             middle = len(batch) // 2
             if middle > 0:
@@ -94,7 +95,7 @@ class Batcher:
             return
         start = 0
         for own, asked in batch:
-            stop = start + len(own)
+            stop = start + len(own[0])
             if not asked.done():
                 asked.set_result([output[start:stop] for output in outputs])
             start = stop

@@ -18,6 +18,7 @@ from .settings import Settings
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+Labels = NDArray[np.object_]  # name of the class of each item, or None
 
 
 class Engine:
@@ -38,11 +39,28 @@ class Engine:
             )
         self._prior_is_learned = self.model.manifest.model.prior is not None
         self.encoder = Batcher(self._run_encoder, settings.max_waiting)
-        self.decoder = Batcher(lambda z: [self.model.decode(z)], settings.max_waiting)
+        self.decoder = Batcher(self._run_decoder, settings.max_waiting)
 
-    def _run_encoder(self, images: Images) -> list[Floats]:
-        posterior = self.model.encode(images)
+    def _run_encoder(self, images: Images, labels: Labels | None = None) -> list[Floats]:
+        posterior = self.model.encode(images, labels=None if labels is None else labels.tolist())
         return [posterior.mean, posterior.logvar]
+
+    def _run_decoder(self, z: Floats, labels: Labels | None = None) -> list[Floats]:
+        return [self.model.decode(z, labels=None if labels is None else labels.tolist())]
+
+    def _with_labels(self, items: NDArray[Any], label: str | None) -> list[NDArray[Any]]:
+        return [items] if self.model.labels is None else [items, np.full(len(items), label, object)]
+
+    def check_label(self, label: str | None) -> None:
+        """Check the class of a request. Inside a batch, the error would reach other requests.
+
+        Raises:
+            InputError: the model has no labels, or another class.
+        """
+        if label is not None and self.model.labels is None:
+            raise cvae.InputError(f"label must be absent, because the model has no labels; found {label!r}")
+        if label is not None and label not in self.model.labels:
+            raise cvae.InputError(f"label must be one of the labels that GET /healthz lists; found {label!r}")
 
     async def close(self) -> None:
         """Answer the waiting requests, then close the model."""
@@ -50,36 +68,37 @@ class Engine:
         await self.decoder.close()
         self.model.close()
 
-    async def sample(self, count: int, seed: int, first: int, temperature: float) -> Floats:
+    async def sample(self, count: int, seed: int, first: int, temperature: float, label: str | None) -> Floats:
         """Like `Model.generate`: float32 (N, H, W, C)."""
-        draw = partial(self.model.latents, count, seed=seed, first=first, temperature=temperature)
+        draw = partial(self.model.latents, count, seed=seed, first=first, temperature=temperature, label=label)
         z = await asyncio.to_thread(draw) if self._prior_is_learned else draw()  # a learned prior runs a graph
-        return await self._decode(z)
+        return await self._decode(z, label)
 
-    async def reconstruct(self, images: Images, *, sample: bool, seed: int, first: int) -> Floats:
+    async def reconstruct(self, images: Images, *, sample: bool, seed: int, first: int, label: str | None) -> Floats:
         """Like `Model.reconstruct`: float32 (N, H, W, C)."""
         if not sample:
-            return await self._decode((await self.encoder(images))[0])
+            return await self._decode((await self.encoder(*self._with_labels(images, label)))[0], label)
         noise = cvae.posterior_noise(seed, first, len(images), self.model.latent_dim)
-        mean, logvar = await self.encoder(images)
+        mean, logvar = await self.encoder(*self._with_labels(images, label))
         with np.errstate(over="ignore", invalid="ignore"):  # `_decode` rejects the results
             z = cvae.elbo.reparameterize(mean, logvar, noise)
-        return await self._decode(z)
+        return await self._decode(z, label)
 
-    async def score(self, images: Images, samples: int, seed: int, first: int) -> cvae.Scores:
+    async def score(self, images: Images, samples: int, seed: int, first: int, label: str | None) -> cvae.Scores:
         """Like `Model.score`."""
         info, loop = self.model.manifest.model, asyncio.get_running_loop()
         # Other likelihoods need outputs that `decode` does not return, and a learned prior needs its density.
         if info.likelihood != "bernoulli" or self._prior_is_learned:
-            return await asyncio.to_thread(self.model.score, images, samples=samples, seed=seed, first=first)
-        posterior = cvae.Posterior(*await self.encoder(images))
+            score = partial(self.model.score, samples=samples, seed=seed, first=first, label=label)
+            return await asyncio.to_thread(score, images)
+        posterior = cvae.Posterior(*await self.encoder(*self._with_labels(images, label)))
         given_up = threading.Event()
         decoding: list[Future[Floats]] = []
 
         def decode(z: Floats) -> dict[str, Any]:
             if given_up.is_set():
                 raise CancelledError
-            decoding[:] = [asyncio.run_coroutine_threadsafe(self._decode(z), loop)]
+            decoding[:] = [asyncio.run_coroutine_threadsafe(self._decode(z, label), loop)]
             return {"probs": decoding[0].result()}
 
         try:
@@ -99,8 +118,8 @@ class Engine:
             for call in decoding:
                 call.cancel()
 
-    async def _decode(self, z: Floats) -> Floats:
+    async def _decode(self, z: Floats, label: str | None) -> Floats:
         if not np.isfinite(z).all():  # checked here, because inside a batch the error would reach other requests
             raise cvae.BundleError("the encoder's logvar is too large for a draw of float32; export the bundle again")
-        probs: Floats = (await self.decoder(z))[0]
+        probs: Floats = (await self.decoder(*self._with_labels(z, label)))[0]
         return probs

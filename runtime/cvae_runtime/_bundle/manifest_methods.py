@@ -41,8 +41,8 @@ class WritesJson:
 
     @property
     def format(self) -> int:
-        """Version of the format: 2 if a reader of format 1 would draw from the wrong prior, otherwise 1."""
-        return 1 if self.model.prior is None else 2
+        """Version of the format: 2 if a reader of format 1 would ignore a learned prior or labels, otherwise 1."""
+        return 1 if self.model.prior is None and self.model.labels is None else 2
 
     def to_json(self) -> str:
         """Return the text of ``manifest.json``."""

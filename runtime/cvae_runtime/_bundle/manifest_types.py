@@ -61,6 +61,8 @@ class ModelInfo(DescribesGraphs):
         rng: name of the random numbers that define the samples, such as threefry2x32-20/box-muller.
         architecture: name of the network, such as residual; absent for the notebook's network and for models from other
             projects. Later versions may add names.
+        labels: names of the classes that the graphs' input label chooses, by index; the number of classes stands for no
+            label. Absent for models without labels.
         prior: learned if the graphs prior and prior_density define p(z); absent for N(0, I).
 
     Examples:
@@ -76,6 +78,7 @@ class ModelInfo(DescribesGraphs):
     preprocessing: Preprocessing
     rng: str
     architecture: str | None = None
+    labels: tuple[str, ...] | None = None
     prior: Prior | None = None
 
 

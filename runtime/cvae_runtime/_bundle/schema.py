@@ -14,7 +14,7 @@ Schema = Mapping[str, Any]
 _UNCHECKED = {"$schema", "$comment", "$defs", "description", "title", "then"}
 _CHECKED = {
     *("$ref", "type", "enum", "const", "not", "anyOf", "allOf", "if", "required", "properties", "additionalProperties"),
-    *("minItems", "maxItems", "items", "contains", "minimum", "maximum", "pattern", "maxLength"),
+    *("minItems", "maxItems", "uniqueItems", "items", "contains", "minimum", "maximum", "pattern", "maxLength"),
 }
 
 
@@ -86,6 +86,8 @@ def _errors(value: Any, schema: Schema, path: str, definitions: Mapping[str, Sch
             yield error(f"a list of {low}")
         elif not low <= len(value) <= high:
             yield error(f"at least {low}" if len(value) < low else f"at most {high}", str(len(value)))
+        elif schema.get("uniqueItems") and len(set(map(json.dumps, value))) < len(value):
+            yield error("different items")
         for index, item in enumerate(value if "items" in schema else ()):
             yield from below(schema["items"], item, f"{path}[{index}]")
         if "contains" in schema and not any(holds(schema["contains"], item) for item in value):

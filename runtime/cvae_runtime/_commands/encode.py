@@ -25,7 +25,7 @@ from .._jobs import (
     code_batch,
     draw_pairs,
 )
-from .._model import Model, load
+from .._model import Model, class_names, load
 from .._system import check_stdout, new_file, progress, refuse_existing, require, write_file
 from .executor import EXECUTOR_OPTIONS, ExecutorChoice, executor_options
 from .options import IMAGE_OPTIONS, MODEL_OPTIONS, image_options, model_options
@@ -37,7 +37,7 @@ _MOST_ANOMALIES = 1000  # of one picture
     cls=cli.SectionedCommand,
     sections={
         "Images": IMAGE_OPTIONS,
-        "Scores": ("samples", "seed"),
+        "Scores": ("samples", "seed", "classify"),
         "Anomalies": ("top_anomalies", "anomalies"),
         "Output": ("output", "format", "overwrite", "as_json", "receipt"),
         "Model": MODEL_OPTIONS,
@@ -52,6 +52,11 @@ _MOST_ANOMALIES = 1000  # of one picture
 @image_options
 @click.option("--samples", type=int, default=1, show_default=True, help="Posterior samples for each image's ELBO.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the posterior samples.")
+@click.option(
+    "--classify",
+    is_flag=True,
+    help="Also write each image's most probable class and its probability, with a model with labels.",
+)
 @click.option(
     "--top-anomalies",
     type=click.IntRange(1, _MOST_ANOMALIES),
@@ -112,6 +117,7 @@ class _Request(ExecutorChoice):
     invert: bool
     samples: int
     seed: int
+    classify: bool
     top_anomalies: int | None
     anomalies: Path | None
     provider: Any
@@ -166,17 +172,19 @@ class _Request(ExecutorChoice):
         # Absolute, for processes with another working directory.
         path = self.images if self.executor == "local" else self.images.absolute()
         lowest = self.top_anomalies or 0
-        return Encoding(path, self.resize, self.grey, self.invert, self.samples, self.seed, lowest)
+        return Encoding(path, self.resize, self.grey, self.invert, self.samples, self.seed, lowest, self.classify)
 
     def to_json(self) -> dict[str, Any]:
         """Options as JSON values, for the receipt."""
-        names = ("resize", "grey", "invert", "samples", "seed")
+        names = ("resize", "grey", "invert", "samples", "seed", *(["classify"] if self.classify else []))
         return {"images": str(self.images), **{name: getattr(self, name) for name in names}}
 
 
 def _encode(model: Model, bundle: Path | None, request: _Request) -> dict[str, Any]:
     """Write the table and the picture, and return the result of ``--json``."""
     shape = model.image_shape
+    if request.classify:
+        class_names(model.manifest.model)  # raises without labels
     encoding = request.encoding()
     source = encoding.open(shape)
     encoding.check_cut(model)

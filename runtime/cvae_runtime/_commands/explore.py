@@ -82,6 +82,7 @@ class Exploration:
     steps: int | None
     dimensions: list[int] | None
     span: float | None
+    label: str | None
 
     @property
     def job(self) -> str | None:
@@ -109,29 +110,30 @@ def explore(model: Model, request: Exploration, seed: int, read: _Read, output: 
     assert job is not None
     steps = check_int("steps", _STEPS[job] if request.steps is None else request.steps, 2)
     if request.interpolate is not None:
-        a, b = (_start(name, model, seed, read) for name in request.interpolate)
+        a, b = (_start(name, model, seed, read, request.label) for name in request.interpolate)
         output.check(steps)
-        images = model.interpolate(a, b, steps=steps, method=request.method or "linear")
+        images = model.interpolate(a, b, steps=steps, method=request.method or "linear", label=request.label)
         output.write_rows(images, {"images": images})
     elif request.traverse is not None:
-        start = _start(request.traverse, model, seed, read)
+        start = _start(request.traverse, model, seed, read, request.label)
         dimensions = request.dimensions or model.rank_dimensions(start)[:TRAVERSED]
         output.check(len(dimensions) * steps)
-        images = model.traverse(start, dimensions, steps=steps, span=3.0 if request.span is None else request.span)
+        span = 3.0 if request.span is None else request.span
+        images = model.traverse(start, dimensions, steps=steps, span=span, label=request.label)
         arrays = {"images": images, "dimensions": np.array(dimensions)}
         output.write_rows(images, arrays, captions=[str(dimension) for dimension in dimensions])
     else:
         dimensions = request.dimensions or sorted(model.rank_dimensions()[:2])
         output.check(steps * steps)
-        images = model.manifold(dimensions, steps=steps)
+        images = model.manifold(dimensions, steps=steps, label=request.label)
         output.write_rows(images, {"images": images, "dimensions": np.array(dimensions)}, padding=0)
     return int(np.prod(images.shape[:-3]))
 
 
-def _start(name: str, model: Model, seed: int, read: _Read) -> NDArray[Any]:
+def _start(name: str, model: Model, seed: int, read: _Read, label: str | None) -> NDArray[Any]:
     """Latent of a sample, float32 (L,), if ``name`` is an index; otherwise the image of a file, uint8 (H, W, C)."""
     if name.isdecimal():
-        starts: NDArray[Any] = model.latents(1, seed=seed, first=int(name))
+        starts: NDArray[Any] = model.latents(1, seed=seed, first=int(name), label=label)
     else:
         starts = read([Path(name)])
     if len(starts) != 1:

@@ -17,8 +17,8 @@ from .._engine import write_receipt
 from .._errors import InputError
 from .._images import check_cut, describe_skipped, npz_names, open_images, read_npy, to_uint8
 from .._jobs import SHARD_FORMATS, ShardSettings, write_shards
-from .._model import Model, check_samples, load
-from .._system import progress, refuse_existing, shell_quote
+from .._model import Model, check_samples, class_names, load
+from .._system import printable_values, progress, refuse_existing, shell_quote
 from .executor import EXECUTOR_OPTIONS, ExecutorChoice, executor_options
 from .explore import EXPLORE_OPTIONS, Exploration, explore, explore_options
 from .options import IMAGE_OPTIONS, MODEL_OPTIONS, image_options, model_options
@@ -29,33 +29,34 @@ _Make = Callable[[int, int], NDArray[np.float32]]
 
 _BLOCK = 4096  # images between two updates of the progress bar
 _BAR_FROM = 20_000  # images; fewer take about a second
-_SEVERAL = "--reconstruct"
+_SEVERAL = ("--reconstruct", "--restyle")
+_ALL = "all"  # of --label
 _LATENTS = ("latents", "mean")  # names of latents in the archives of cvae-generate and cvae-encode
 _FORMATS = list(dict.fromkeys([*FORMATS, *SHARD_FORMATS]))
 
 
 class _Command(cli.SectionedCommand):
-    """Let ``--reconstruct A B C`` take all names up to the next option, as a shell expands ``*.png``."""
+    """Let ``--reconstruct A B C`` and ``--restyle`` take all names up to the next option, as a shell expands ``*.png``."""
 
     def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
         expanded: list[str] = []
-        taking = False
+        taking: str | None = None
         for argument in arguments:
             if argument.startswith("-") and argument != "-":
-                taking = argument == _SEVERAL
-                if taking:
+                taking = argument if argument in _SEVERAL else None
+                if taking is not None:
                     continue
-            expanded += [_SEVERAL, argument] if taking else [argument]
-        if _SEVERAL in arguments and _SEVERAL not in expanded:
-            expanded.append(_SEVERAL)  # no names: click raises the usage error
+            expanded += [argument] if taking is None else [taking, argument]
+        # Without names, click raises the usage error.
+        expanded += [option for option in _SEVERAL if option in arguments and option not in expanded]
         return super().parse_args(context, expanded)
 
 
 @click.command(
     cls=_Command,
     sections={
-        "Samples": ("count", "seed", "first", "temperature", "latents"),
-        "Reconstructions": ("reconstruct", *IMAGE_OPTIONS),
+        "Samples": ("count", "label", "seed", "first", "temperature", "latents"),
+        "Reconstructions": ("reconstruct", "restyle", *IMAGE_OPTIONS),
         "Exploration of the latent space": EXPLORE_OPTIONS,
         "Output": ("output", "format", "dtype", "separate", "overwrite", "as_json", "receipt"),
         "Pictures": ("gif", "scale", "captions"),
@@ -73,13 +74,26 @@ class _Command(cli.SectionedCommand):
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the samples.")
 @click.option("--first", type=int, default=0, show_default=True, help="Index of the first sample.")
 @click.option("--temperature", type=float, help="Factor on the latents; 0 gives the mean of the prior.  [default: 1]")
+@click.option(
+    "--label",
+    metavar="NAME",
+    help="Class of the samples, of a model with labels; all: a row for each class, with the same noise.  "
+    "[default: no label]",
+)
 @click.option("--latents", type=click.Path(path_type=Path), help="Decode the latents of an .npy file, float32 (N, L).")
 @click.option(
-    _SEVERAL,
+    "--reconstruct",
     type=click.Path(path_type=Path),
     multiple=True,
     metavar="IMAGES...",
     help="Reconstruct image files, folders of images or .npy arrays; pictures show originals above reconstructions.",
+)
+@click.option(
+    "--restyle",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="IMAGES...",
+    help="Draw each image in every class of a model with labels: a row for each image, which begins with the image.",
 )
 @explore_options
 @image_options
@@ -131,6 +145,8 @@ def command(bundle: Path | None, **options: Any) -> None:
             images = _write_shards(model, bundle, request)
         elif request.reconstruct:
             images = _reconstruct(model, request, output)
+        elif request.restyle:
+            images = _restyle(model, request, output)
         elif request.job:
             images = explore(model, request, request.seed, request.reader(model), output)
         else:
@@ -153,6 +169,8 @@ class _Request(Exploration, Sharding, ExecutorChoice):
     temperature: float | None
     latents: Path | None
     reconstruct: tuple[Path, ...]
+    restyle: tuple[Path, ...]
+    label: str | None
     resize: bool
     grey: bool
     invert: bool
@@ -174,15 +192,22 @@ class _Request(Exploration, Sharding, ExecutorChoice):
 
     def check(self) -> None:
         """Raise `click.UsageError` for contradictory options."""
-        jobs = ("latents", "reconstruct", "interpolate", "traverse", "manifold")
+        jobs = ("latents", "reconstruct", "restyle", "interpolate", "traverse", "manifold")
         sources = [name for name in jobs if getattr(self, name) not in (None, False, ())]
         if len(sources) >= 2:
             raise click.UsageError(f"--{sources[0]} and --{sources[1]} contradict each other: pass one of them")
         if sources and (self.count is not None or self.temperature is not None or self.first):
             raise click.UsageError(f"--count, --first and --temperature are for samples, not for --{sources[0]}")
-        if (self.resize or self.grey or self.invert) and not {"reconstruct", "interpolate", "traverse"} & {*sources}:
-            raise click.UsageError("--resize, --grey and --invert are for --reconstruct, --interpolate and --traverse")
-        if self.captions and {"reconstruct", "interpolate", "manifold"} & {*sources}:
+        of_files = ("reconstruct", "restyle", "interpolate", "traverse")
+        if (self.resize or self.grey or self.invert) and not {*of_files} & {*sources}:
+            raise click.UsageError(
+                "--resize, --grey and --invert are for --reconstruct, --restyle, --interpolate and --traverse"
+            )
+        if self.label is not None and "restyle" in sources:
+            raise click.UsageError("--restyle draws every class: leave --label out")
+        if self.label == _ALL and (sources or self.shard_size is not None):
+            raise click.UsageError(f"--label {_ALL} is for samples in one picture or array: name one class")
+        if self.captions and {"reconstruct", "restyle", "interpolate", "manifold"} & {*sources}:
             raise click.UsageError(f"--captions is for samples and --traverse, not for --{sources[0]}")
         if self.gif and self.format not in (None, "gif"):
             raise click.UsageError(f"--gif and --format {self.format} contradict each other: pass one of them")
@@ -223,14 +248,25 @@ class _Request(Exploration, Sharding, ExecutorChoice):
     def to_json(self) -> dict[str, Any]:
         """Options as JSON values, for the receipt and for ``--json``."""
         if self.latents is not None:
-            return {"latents": str(self.latents)}
-        if self.reconstruct:
-            return {"reconstruct": [str(path) for path in self.reconstruct]}
+            return {"latents": str(self.latents), **self._label}
+        for name in ("reconstruct", "restyle"):
+            if paths := getattr(self, name):
+                return {name: [str(path) for path in paths], **self._label}
         if self.job:
             value = getattr(self, self.job)
-            return {"seed": self.seed, self.job: list(value) if isinstance(value, tuple) else value}
+            return {"seed": self.seed, self.job: list(value) if isinstance(value, tuple) else value, **self._label}
         count, temperature = self.samples
-        return {"seed": self.seed, "first": self.first, "count": count, "temperature": temperature}
+        return {
+            "seed": self.seed,
+            "first": self.first,
+            "count": count,
+            "temperature": temperature,
+            **self._label,
+        }
+
+    @property
+    def _label(self) -> dict[str, str]:
+        return {} if self.label is None else {"label": self.label}
 
     def reader(self, model: Model) -> Callable[[Sequence[Path]], NDArray[np.uint8]]:
         """Make a function that reads files and folders of images for a model, and checks them against its threshold."""
@@ -262,6 +298,7 @@ def _write_shards(model: Model, bundle: Path | None, request: _Request) -> int:
         shard_size=request.shard_size,
         file_format=file_format,
         dtype="uint8" if file_format == "tar" else request.dtype or "float32",
+        label=request.label,
     )
     write_shards(
         model,
@@ -281,21 +318,42 @@ def _generate(model: Model, request: _Request, output: Output) -> int:
     if request.latents is not None:
         latents = _read_latents(request.latents, model.latent_dim)
         output.check(len(latents))
-        images = blocks(lambda start, stop: model.decode(latents[start:stop]), len(latents))
+        images = blocks(lambda start, stop: model.decode(latents[start:stop], label=request.label), len(latents))
         output.write(images, {"images": images, "latents": latents})
         return len(latents)
     count, temperature = request.samples
     output.check(check_int("count", count, 1))
     check_samples(model.manifest.model, count, seed=request.seed, first=request.first, temperature=temperature)
+    if request.label == _ALL:
+        return _every_class(model, request, output)
     check_memory(count, model.image_shape)
 
     def block(start: int, stop: int) -> NDArray[np.float32]:
-        return model.generate(stop - start, seed=request.seed, first=request.first + start, temperature=temperature)
+        return model.generate(
+            stop - start,
+            seed=request.seed,
+            first=request.first + start,
+            temperature=temperature,
+            label=request.label,
+        )
 
     images = blocks(block, count)
     indices = np.uint64(request.first) + np.arange(count, dtype=np.uint64)
     output.write(images, {"images": images, "seed": np.array(request.seed), "index": indices}, request.first)
     return count
+
+
+def _every_class(model: Model, request: _Request, output: Output) -> int:
+    """Write a row of samples for each class, and return the number of images."""
+    count, temperature = request.samples
+    names = class_names(model.manifest.model)
+    output.check(count * len(names))
+    check_memory(count * len(names), model.image_shape)
+    images = np.empty((len(names), count, *model.image_shape), np.float32)
+    for index, row in enumerate(images):
+        row[:] = model.generate(count, seed=request.seed, first=request.first, temperature=temperature, label=index)
+    output.write_rows(images, {"images": images, "labels": np.array(names)}, captions=printable_values(names))
+    return count * len(names)
 
 
 def _read_latents(path: Path, latent_dim: int) -> NDArray[np.float32]:
@@ -315,12 +373,27 @@ def _reconstruct(model: Model, request: _Request, output: Output) -> int:
     """Write reconstructions, and return their number."""
     originals = request.reader(model)(request.reconstruct)
     output.check(2 * len(originals))
-    reconstructions = model.reconstruct(originals)
+    reconstructions = model.reconstruct(originals, label=request.label)
     if output.is_array:
         output.write(reconstructions, {"images": reconstructions, "originals": originals})
     else:
         output.write_pairs(originals, to_uint8(reconstructions))
     return len(originals)
+
+
+def _restyle(model: Model, request: _Request, output: Output) -> int:
+    """Write each image and its restyled images in a row, and return the number of restyled images."""
+    names = class_names(model.manifest.model)
+    originals = request.reader(model)(request.restyle)
+    output.check((len(names) + 1) * len(originals))
+    check_memory((len(names) + 1) * len(originals), model.image_shape)
+    rows = np.empty((len(originals), len(names) + 1, *model.image_shape), np.float32)
+    rows[:, 0] = originals / np.float32(255)
+    for column, name in enumerate(names, 1):
+        rows[:, column] = model.restyle(originals, [name])
+    arrays = {"originals": originals, "labels": np.array(names)}
+    output.write_rows(rows[:, 1:] if output.is_array else rows, arrays)
+    return len(names) * len(originals)
 
 
 def _in_blocks(make: _Make, count: int, shape: tuple[int, int, int], *, quiet: bool) -> NDArray[np.float32]:

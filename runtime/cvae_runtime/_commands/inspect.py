@@ -46,7 +46,7 @@ def inspect_bundle(bundle: Bundle) -> dict[str, Any]:
     report = {"bundle": str(bundle.path), **json.loads(bundle.manifest.to_json())}
     for graph in report["graphs"]:
         found = describe_graph(bundle.files[graph["file"]])
-        graph["feed"] = _feed(graph["inputs"], report["model"]["preprocessing"])
+        graph["feed"] = _feed(graph["inputs"], report["model"]["preprocessing"], report["model"].get("labels"))
         graph |= {"operators": found.operators, "parameters": found.parameters}
     return report
 
@@ -67,7 +67,7 @@ def inspect_file(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise InputError(f"{path}: not an ONNX file, or a damaged one: {error}; name another file") from error
     metadata = {key: _value(key, text) for key, text in report.pop("metadata").items()}
-    feed = _feed(report["inputs"], metadata.get("cvae.preprocessing"))
+    feed = _feed(report["inputs"], metadata.get("cvae.preprocessing"), metadata.get("cvae.labels"))
     return {"file": str(path), "bytes": len(data), **report, "feed": feed, "metadata": metadata}
 
 
@@ -79,9 +79,11 @@ def _value(key: str, text: str) -> Any:
         return text
 
 
-def _feed(inputs: list[dict[str, Any]], preprocessing: Any) -> dict[str, str]:
+def _feed(inputs: list[dict[str, Any]], preprocessing: Any, labels: Any) -> dict[str, str]:
     """Describe what to feed to each known input."""
     known = dict(_FEED)
+    if isinstance(labels, list):
+        known["label", "int64"] = f"index of the class, 0 to {len(labels) - 1}; {len(labels)} for no label"
     if isinstance(preprocessing, dict) and {"binarize_at", "scale"} <= set(preprocessing):
         at, scale = preprocessing["binarize_at"], preprocessing["scale"]
         inside = f"divided by {scale}" if at is None else f"{at} and above become 1, others 0,"
@@ -104,12 +106,15 @@ def _bundle_lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield "test ELBO      none: external models"
     else:
         elbo = f"{cli.with_error(training['test_elbo'], training['test_elbo_stderr'])} nats per image"
+        elbo += "" if "labels" not in model else " given the label"
         bits = bits_per_dimension(training["test_elbo"], model["likelihood"], model["image_shape"])
         elbo += "" if bits is None else f" ({bits:.3f} bits per dimension)"
         images = "one test image" if training["test_images"] == 1 else f"{training['test_images']:,} test images"
         yield f"test ELBO      {elbo}, over the {images} of {training['data']}"
         if {"epoch", "checkpoint"} <= set(training):
             yield f"weights        epoch {training['epoch']}, checkpoint {training['checkpoint']}"
+    if "labels" in model:
+        yield f"labels         {', '.join(model['labels'])}"
     yield f"random         {model['rng']}"
     yield f"golden         {golden['file']}, {golden['bytes']:,} bytes"
     yield f"made by        {', '.join(f'{name} {version}' for name, version in report['versions'].items())}"
@@ -149,7 +154,8 @@ def _model(model: Mapping[str, Any]) -> str:
     network = "" if "architecture" not in model else f", {model['architecture']} network"
     latents = f"{model['latent_dim']} latents"
     prior = "" if "prior" not in model else f", {model['prior']} prior"
-    return f"images {height}x{width}x{channels}, {latents}, likelihood {model['likelihood']}{network}{prior}"
+    labels = "" if "labels" not in model else f", {len(model['labels']):,} classes"
+    return f"images {height}x{width}x{channels}, {latents}, likelihood {model['likelihood']}{network}{prior}{labels}"
 
 
 def _or_unknown(value: float | None, template: str) -> str:

@@ -51,6 +51,8 @@ class Engine:
         *,
         dtype: str = "float32",
         aligned: bool = False,
+        labels: Array | None = None,
+        before: "Engine | None" = None,
     ) -> dict[str, Array]:
         """Compute the outputs of ``count`` items.
 
@@ -60,6 +62,9 @@ class Engine:
             outputs: names of the graph's outputs to compute.
             dtype: "float32", or "uint8" for grey levels.
             aligned: cut the items into micro-batches of `micro_batch` items for any number of threads.
+            labels: class of each item, int64 (count,), if the model has labels.
+            before: an engine whose first output is this engine's input, such as the prior before the decoder. It runs on
+                the same threads; if ``aligned``, on the same micro-batches.
 
         Returns:
             New arrays (count, ...) by name, of ``dtype``.
@@ -71,47 +76,39 @@ class Engine:
         if count <= smallest_part(self.micro_batch):  # fast path: run on the calling thread
             self._scheduler.check_open()
             with fork_guard:
-                return self._compute(inputs(0, count), outputs, dtype)
+                return self._compute(_through(before, inputs(0, count), labels), outputs, dtype, labels)
         plan = cut(count, self.micro_batch, self._threads, aligned=aligned)
         results = self._empty(count, outputs, dtype)
         given = inputs(0, count) if count <= _INPUTS_AT_ONCE else None
 
         def work(start: int, stop: int) -> None:
             block = inputs(start, stop) if given is None else given[start:stop]
+            if not aligned:  # otherwise bits would depend on the size of the block
+                block = _through(before, block, None if labels is None else labels[start:stop])
             for low in range(start, stop, plan.micro_batch):
                 high = min(low + plan.micro_batch, stop)
-                self._store(block[low - start : high - start], {name: out[low:high] for name, out in results.items()})
+                of_items = None if labels is None else labels[low:high]
+                items = block[low - start : high - start]
+                items = _through(before, items, of_items) if aligned else items
+                self._store(items, {name: out[low:high] for name, out in results.items()}, of_items)
 
         self._scheduler.run(count, plan.block, work)
         return results
 
-    def run_here(self, items: Array, output: str, micro_batch: int) -> Array:
-        """Compute one output of ``items`` on this thread, as a part of another engine's work.
-
-        Args:
-            items: inputs of the graph.
-            output: name of the output.
-            micro_batch: most items in one call of the session. Results may depend on it in their last bits.
-
-        Raises:
-            InputError, BundleError, ProviderError: see `CheckedSession.run`.
-        """
-        starts = range(0, len(items), micro_batch)
-        return np.concatenate([self._call(items[start : start + micro_batch], [output])[0] for start in starts])
-
-    def tune(self, items: Array, seconds: float) -> None:
+    def tune(self, items: Array, seconds: float, labels: Array | None = None) -> None:
         """Measure the fastest micro-batch for calls with ``items``, and use it from now on.
 
         Args:
             items: inputs of the graph, as many as the largest candidate.
             seconds: approximate duration of the measurement.
+            labels: see `run`.
         """
         outputs = list(self.shapes)
 
         def rate(size: int) -> float:
             self.micro_batch = size
             start = time.perf_counter()
-            self.run(len(items), lambda low, high: items[low:high], outputs)
+            self.run(len(items), lambda low, high: items[low:high], outputs, labels=labels)
             return len(items) / (time.perf_counter() - start)
 
         self.micro_batch = fastest(rate, [1 << power for power in range(len(items).bit_length())], seconds)
@@ -119,18 +116,24 @@ class Engine:
     def _empty(self, count: int, outputs: Sequence[str], dtype: str) -> dict[str, Array]:
         return {name: np.empty((count, *self.shapes[name]), dtype) for name in outputs}
 
-    def _compute(self, items: Array, outputs: Sequence[str], dtype: str) -> dict[str, Array]:
+    def _compute(self, items: Array, outputs: Sequence[str], dtype: str, labels: Array | None) -> dict[str, Array]:
         """Return the outputs of one micro-batch: the session's own arrays, without a copy, if they are float32."""
-        found = self._call(items, outputs)
+        found = self.call(items, outputs, labels)
         return {name: _as(dtype, part) for name, part in zip(outputs, found, strict=True)}
 
-    def _store(self, items: Array, results: Mapping[str, Array]) -> None:
+    def _store(self, items: Array, results: Mapping[str, Array], labels: Array | None) -> None:
         """Write the outputs of one micro-batch into arrays."""
-        for part, out in zip(self._call(items, list(results)), results.values(), strict=True):
+        for part, out in zip(self.call(items, list(results), labels), results.values(), strict=True):
             out[...] = _as(out.dtype, part)
 
-    def _call(self, items: Array, outputs: Sequence[str]) -> list[Array]:
-        return self._session.run(items, outputs)
+    def call(self, items: Array, outputs: Sequence[str], labels: Array | None) -> list[Array]:
+        """Run the session on one micro-batch, on this thread; see `CheckedSession.run`."""
+        return self._session.run(items, outputs, labels)
+
+
+def _through(engine: Engine | None, items: Array, labels: Array | None) -> Array:
+    """Return the first output of an engine for a micro-batch, on this thread; the items themselves without one."""
+    return items if engine is None else engine.call(items, list(engine.shapes)[:1], labels)[0]
 
 
 def _as(dtype: Any, part: Array) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from .._system import require
 from .cpu import Array, Engine
 from .scheduler import Scheduler
-from .session import CheckedSession
+from .session import LABEL, CheckedSession
 
 
 class BoundEngine(Engine):
@@ -38,12 +38,13 @@ class BoundEngine(Engine):
         self._device = device, device_id
         self._buffers = threading.local()
 
-    def _compute(self, items: Array, outputs: Sequence[str], dtype: str) -> dict[str, Array]:
+    def _compute(self, items: Array, outputs: Sequence[str], dtype: str, labels: Array | None) -> dict[str, Array]:
         results = self._empty(len(items), outputs, dtype)
-        self._store(items, results)  # the binding's memory is used again
+        self._store(items, results, labels)  # the binding's memory is used again
         return results
 
-    def _call(self, items: Array, outputs: Sequence[str]) -> list[Array]:
+    def call(self, items: Array, outputs: Sequence[str], labels: Array | None) -> list[Array]:
+        """See `Engine.call`."""
         size = min(self.micro_batch, 1 << (len(items) - 1).bit_length())
         bindings: dict[Any, Any] = self._buffers.__dict__  # of this thread
         key = (size, *outputs)
@@ -53,6 +54,8 @@ class BoundEngine(Engine):
         rows[: len(items)] = items  # the other rows are padding, whatever they hold
         try:
             device_input.update_inplace(rows)
+            if labels is not None:
+                binding.bind_cpu_input(LABEL, np.concatenate([labels, np.zeros(size - len(items), np.int64)]))
             self._session.session.run_with_iobinding(binding)
             found = [output.numpy() for output in device_outputs]
         except Exception as error:  # ONNX Runtime's exceptions have no other common base

@@ -12,7 +12,9 @@ from .._errors import BundleError, CvaeError, InputError, ProviderError
 
 _Needs = Mapping[str, tuple[str, tuple[int, ...]]]  # name to dtype and shape after the batch
 
-_ORT_TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
+LABEL = "label"  # name of the input for classes
+
+_ORT_TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int64)": "int64"}
 
 _ROUNDING = 1e-3  # tolerance beyond 0 and 1, a quarter of a grey level; int8 and float16 graphs exceed them by less
 _EXTREME = 1e8  # sum of squares of a micro-batch's latents; for the prior it is some hundred thousand
@@ -31,19 +33,21 @@ class CheckedSession:
 
     Attributes:
         session: the session of ONNX Runtime.
-        input: name of the graph's input.
+        input: name of the graph's input for images, latents or noise.
         shapes: shapes of the graph's outputs by name, without the batch dimension.
     """
 
     def __init__(self, session: Any, graph: GraphInfo, provider: str, source: str) -> None:
         self.session, self._provider, self._source = session, provider, source
-        self.input = graph.inputs[0].name
+        self.input = next(tensor.name for tensor in graph.inputs if tensor.name != LABEL)
         self.shapes: dict[str, Any] = {tensor.name: tensor.shape[1:] for tensor in graph.outputs}
         self._decodes = graph.role == "decoder"
         self._takes_latents = graph.role in ("decoder", "prior", "prior_density")
 
-    def run(self, items: NDArray[Any], outputs: Sequence[str]) -> list[NDArray[Any]]:
-        """Run the session on ``items`` and return the named outputs, float32.
+    def run(
+        self, items: NDArray[Any], outputs: Sequence[str], labels: NDArray[np.int64] | None = None
+    ) -> list[NDArray[Any]]:
+        """Run the session on ``items``, with their labels if the model has some; return the named outputs, float32.
 
         Raises:
             BundleError: the graph fails on the CPU, its outputs have wrong shapes or values that are not finite, or
@@ -52,7 +56,8 @@ class CheckedSession:
             InputError: latents are so large that the decoder overflows float32.
         """
         try:
-            found: list[NDArray[Any]] = self.session.run(outputs, {self.input: items})
+            feed = {self.input: items} if labels is None else {self.input: items, LABEL: labels}
+            found: list[NDArray[Any]] = self.session.run(outputs, feed)
         except Exception as error:  # ONNX Runtime's exceptions have no other common base
             raise self.failure(error) from error
         self.check_shapes(found, len(items), outputs)
@@ -125,6 +130,8 @@ def check_session(session: Any, graph: GraphInfo, model: ModelInfo, source: str)
         "prior_density": ({"z": ("float32", latent)}, {"log_prob": ("float32", ())}),
     }
     needed_inputs, needed_outputs = roles[graph.role]
+    if model.labels is not None:
+        needed_inputs = {**needed_inputs, LABEL: ("int64", ())}
     for kind, stated, tensors, needed in (
         ("inputs", graph.inputs, session.get_inputs(), needed_inputs),
         ("outputs", graph.outputs, session.get_outputs(), needed_outputs),

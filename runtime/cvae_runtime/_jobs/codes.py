@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._math import bits_per_dimension
-from .._model import Model
+from .._model import Model, class_names
 
 _BATCH_BYTES = 2 << 20  # of uint8 pixels; the decoded pixels, float32, take four times as many
 _BATCH_MULTIPLE = 32  # images in one call of the encoder on a CPU
@@ -15,22 +15,32 @@ _BATCH_MULTIPLE = 32  # images in one call of the encoder on a CPU
 Columns = dict[str, NDArray[Any]]
 
 
-def code_columns(model: Model, images: NDArray[np.uint8], first: int, *, samples: int = 1, seed: int = 0) -> Columns:
-    """Encode and score images.
+def code_columns(
+    model: Model,
+    images: NDArray[np.uint8],
+    first: int,
+    *,
+    samples: int = 1,
+    seed: int = 0,
+    classify: bool = False,
+) -> Columns:
+    """Encode and score images, without labels.
 
     Args:
         model: a loaded bundle.
         images: uint8 (N, H, W, C), or (N, H, W) for one channel.
         first: index of the first image; an image's noise is a function of seed and index alone.
         samples, seed: as for `Model.score`.
+        classify: also return the most probable class of each image, for models with labels.
 
     Returns:
         ``mean`` and ``logvar``, float32 (N, L); ``elbo``, float64 (N,); for likelihoods of 256 levels also
         ``bits_per_dimension``, float64 (N,); with more than one sample also ``iw_bound``, float64 (N,), over
-        ``samples`` draws, as in `Scores`.
+        ``samples`` draws, as in `Scores`. With ``classify`` also ``label``, the class's name, and
+        ``label_probability``, float64 (N,); see `Model.classify`.
 
     Raises:
-        InputError: see `Model.score`.
+        InputError: see `Model.score` and `Model.classify`.
     """
     scores = model.score(images, samples=samples, seed=seed, first=first)
     columns: Columns = {"mean": scores.posterior.mean, "logvar": scores.posterior.logvar, "elbo": scores.elbo}
@@ -39,6 +49,10 @@ def code_columns(model: Model, images: NDArray[np.uint8], first: int, *, samples
         columns["bits_per_dimension"] = bits
     if samples > 1:
         columns["iw_bound"] = scores.iw_bound
+    if classify:
+        probabilities = model.classify(images, samples=samples, seed=seed, first=first)
+        columns["label"] = np.array(class_names(model.manifest.model))[probabilities.argmax(axis=1)]
+        columns["label_probability"] = probabilities.max(axis=1)
     return columns
 
 

@@ -52,6 +52,7 @@ class Encoding:
         path, resize, grey, invert: the images, as for `open_images`.
         samples, seed: as for `Model.score`.
         lowest: number of images of the lowest ELBO that each batch returns.
+        classify: see `code_columns`.
         job: identifies this job, so that a later job opens changed files again.
     """
 
@@ -62,6 +63,7 @@ class Encoding:
     samples: int
     seed: int
     lowest: int
+    classify: bool = False
     job: str = dataclasses.field(default_factory=lambda: secrets.token_hex(8))
 
     def open(self, shape: tuple[int, int, int]) -> ImageSource:
@@ -87,7 +89,9 @@ class Encoding:
             columns["path"] = paths
             if source.has_subfolders:
                 columns["folder"] = np.array([path.rpartition("/")[0] for path in paths.tolist()], paths.dtype)
-        columns |= code_columns(model, images, indices.start, samples=self.samples, seed=self.seed)
+        columns |= code_columns(
+            model, images, indices.start, samples=self.samples, seed=self.seed, classify=self.classify
+        )
         rows = lowest_rows(columns["elbo"], self.lowest)
         return EncodedBatch(columns, rows, images[rows], lost_images(images, _cut_of(model)))
 

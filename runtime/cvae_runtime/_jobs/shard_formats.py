@@ -17,7 +17,7 @@ from .parquet import write_tables
 _INDEX_DIGITS = 8  # in names in an archive, at least
 
 Batches = Iterable[NDArray[Any]]
-ShardWriter = Callable[[BinaryIO, range, Batches], None]
+ShardWriter = Callable[[BinaryIO, range, Batches, str | None], None]
 
 
 def picture_name(index: int) -> str:
@@ -25,7 +25,7 @@ def picture_name(index: int) -> str:
     return f"{index:0{_INDEX_DIGITS}d}.png"
 
 
-def _write_npy(file: BinaryIO, indices: range, batches: Batches) -> None:
+def _write_npy(file: BinaryIO, indices: range, batches: Batches, label: str | None) -> None:  # noqa: ARG001
     """Write one array (N, H, W, C)."""
     for number, batch in enumerate(batches):
         if number == 0:
@@ -33,7 +33,7 @@ def _write_npy(file: BinaryIO, indices: range, batches: Batches) -> None:
         file.write(batch.data)
 
 
-def _write_tar(file: BinaryIO, indices: range, batches: Batches) -> None:
+def _write_tar(file: BinaryIO, indices: range, batches: Batches, label: str | None) -> None:  # noqa: ARG001
     """Write each sample as a PNG file, named by its index."""
     import tarfile
 
@@ -47,15 +47,19 @@ def _write_tar(file: BinaryIO, indices: range, batches: Batches) -> None:
                 archive.addfile(member, BytesIO(data))
 
 
-def _write_parquet(file: BinaryIO, indices: range, batches: Batches) -> None:
-    """Write the columns ``index``, int64, and ``image``, tensors (H, W, C), with a row group for each batch."""
+def _write_parquet(file: BinaryIO, indices: range, batches: Batches, label: str | None) -> None:
+    """Write the columns ``index``, int64, and ``image``, tensors (H, W, C), with a row group for each batch.
+
+    Samples of a class also have its name in the column ``label``.
+    """
     arrow = require("pyarrow", "parquet")
 
     def tables() -> Iterator[Any]:
         start = indices.start
         for batch in batches:
             index = np.arange(start, start + len(batch), dtype=np.int64)
-            yield arrow.table({"index": index, "image": arrow.FixedShapeTensorArray.from_numpy_ndarray(batch)})
+            columns = {"index": index, "image": arrow.FixedShapeTensorArray.from_numpy_ndarray(batch)}
+            yield arrow.table(columns if label is None else {**columns, "label": [label] * len(batch)})
             start += len(batch)
 
     write_tables(file, tables())

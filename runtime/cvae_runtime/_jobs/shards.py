@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Self
 
 from .._check import check_int
 from .._errors import CvaeError, InputError
-from .._model import Dtype, Model, check_samples
+from .._model import Dtype, Model, check_samples, class_names, index_of
 from .._system import (
     Layout,
     Owns,
@@ -68,6 +68,7 @@ class ShardSettings:
         graph: the decoder's file in the bundle.
         bundle: SHA-256 of the bundle's manifest, which contains the hash of every file.
         rng: name of the random number generator.
+        label: name of the samples' class; None: no label. Tables have it as the column ``label``.
     """
 
     count: int
@@ -83,6 +84,7 @@ class ShardSettings:
     graph: str
     bundle: str
     rng: str
+    label: str | None = None
 
     @classmethod
     def of(
@@ -96,9 +98,12 @@ class ShardSettings:
         shard_size: int,
         file_format: str,
         dtype: Dtype,
+        label: str | None = None,
     ) -> Self:
-        """Make the settings for a model's samples; raise `InputError` for a number out of range."""
+        """Make the settings for a model's samples; raise `InputError` for a number out of range or a wrong class."""
         check_samples(model.manifest.model, count, seed=seed, first=first, temperature=temperature)
+        if label is not None:
+            index_of(class_names(model.manifest.model), label)
         return cls(
             count=count,
             seed=seed,
@@ -113,11 +118,15 @@ class ShardSettings:
             graph=model.graphs["decoder"].file,
             bundle=model.sha256,
             rng=model.manifest.model.rng,
+            label=label,
         )
 
     def to_json(self) -> str:
-        """Text of ``shards.json``."""
-        return json.dumps(dataclasses.asdict(self), indent=2, allow_nan=False) + "\n"
+        """Text of ``shards.json``, which has a label only if there is one."""
+        fields = dataclasses.asdict(self)
+        if self.label is None:
+            del fields["label"]
+        return json.dumps(fields, indent=2, allow_nan=False) + "\n"
 
     def shards(self) -> list[Shard]:
         """The shards of the folder, in order."""
@@ -230,13 +239,15 @@ def _write_shard(folder: Path, settings: ShardSettings, model: Model, shard: Sha
         first=shard.indices.start,
         temperature=settings.temperature,
         dtype=settings.dtype,
+        label=settings.label,
     )
     with new_file(folder / shard.name) as file:
-        SHARD_FORMATS[settings.format](file, shard.indices, batches)
+        SHARD_FORMATS[settings.format](file, shard.indices, batches, settings.label)
 
 
 def _owns(folder: Path) -> Owns:
     fields = json.loads((folder / SETTINGS_NAME).read_bytes())
+    fields = {"label": None, **fields}
     settings = ShardSettings(**{field.name: fields[field.name] for field in dataclasses.fields(ShardSettings)})
     check_int("count", settings.count, 1)
     check_int("shard_size", settings.shard_size, 1)

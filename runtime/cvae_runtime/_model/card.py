@@ -37,7 +37,8 @@ class Card:
         info = self.manifest.model
         return (
             f"<Model {self._name}: images {info.image_shape}, {info.latent_dim} latent dimensions, "
-            f"{_text(info.likelihood)}{'' if info.prior is None else ', learned prior'}; {self._engine}>"
+            f"{_text(info.likelihood)}{'' if info.prior is None else ', learned prior'}"
+            f"{'' if info.labels is None else f', {len(info.labels):,} classes'}; {self._engine}>"
         )
 
     def html(self, draw: Callable[[], bytes]) -> str:
@@ -65,13 +66,17 @@ class Card:
             "latent dimensions": str(info.latent_dim),
             "likelihood": _text(info.likelihood),
             **({} if info.prior is None else {"prior": info.prior}),
+            **({} if info.labels is None else {"labels": _text(f"{len(info.labels):,}: {', '.join(info.labels)}")}),
         }
         if training is not None:
             error = "" if training.test_elbo_stderr is None else f" ± {training.test_elbo_stderr:.2f}"
             facts["trained on"] = _text(training.data)
             if training.epoch is not None and training.checkpoint is not None:
                 facts["weights"] = f"epoch {training.epoch}, checkpoint {_text(training.checkpoint)}"
-            facts["test ELBO"] = f"{training.test_elbo:.2f}{error} nats per image, of {training.test_images:,} images"
+            given = "" if info.labels is None else " given the label"
+            facts[f"test ELBO{given}"] = (
+                f"{training.test_elbo:.2f}{error} nats per image, of {training.test_images:,} images"
+            )
             bits = bits_per_dimension(training.test_elbo, info.likelihood, info.image_shape)
             if bits is not None:
                 facts["bits per dimension"] = f"{bits:.3f}"

@@ -30,9 +30,11 @@ from .._math import (
 )
 from .._score import Posterior, Scores, check_likelihood, score_images
 from .card import Card
+from .labels import Label, class_names, is_list, label_array
 from .samples import Dtype, check_rng, check_samples
 
 Floats = NDArray[np.float32]
+Indices = NDArray[np.int64]
 
 TRAVERSED = 10  # dimensions of a traversal by default
 
@@ -83,9 +85,9 @@ def load(
     )
 
 
-def _run_on(engine: Engine, output: str, items: Floats) -> Floats:
+def _run_on(engine: Engine, output: str, items: Floats, labels: Indices | None = None) -> Floats:
     """Compute one output of an engine for all items."""
-    found: Floats = engine.run(len(items), lambda start, stop: items[start:stop], (output,))[output]
+    found: Floats = engine.run(len(items), lambda start, stop: items[start:stop], (output,), labels=labels)[output]
     return found
 
 
@@ -109,6 +111,7 @@ class Model:
         provider: name of the execution provider in use, such as "cpu".
         image_shape: (H, W, C), the shape of an image.
         latent_dim: L, the number of latent dimensions.
+        labels: names of the classes; None for a model without labels.
         threads: number of micro-batches that run at the same time on the CPU.
         sha256: SHA-256 of ``manifest.json``, in hex. The manifest holds the hash of every other file.
         graphs: the graph in use for each role, "encoder" and "decoder", and "prior" and "prior_density" if the prior is
@@ -162,6 +165,7 @@ class Model:
         self.sha256 = bundle.sha256
         self.image_shape: tuple[int, int, int] = bundle.manifest.model.image_shape
         self.latent_dim = bundle.manifest.model.latent_dim
+        self.labels = bundle.manifest.model.labels
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the path, the hash and the arguments of `load`; unpickling loads the bundle again."""
@@ -221,12 +225,21 @@ class Model:
         Returns:
             The micro-batch of the encoder and of the decoder, in items, by role.
         """
-        self._encoder.tune(np.zeros((_TUNED_ON, *self.image_shape), np.uint8), seconds / 2)
-        self._decoder.tune(np.zeros((_TUNED_ON, self.latent_dim), np.float32), seconds / 2)
+        labels = self._labels(_TUNED_ON)
+        self._encoder.tune(np.zeros((_TUNED_ON, *self.image_shape), np.uint8), seconds / 2, labels)
+        self._decoder.tune(np.zeros((_TUNED_ON, self.latent_dim), np.float32), seconds / 2, labels)
         return self._engines.micro_batches
 
     def generate(
-        self, count: int, *, seed: int = 0, first: int = 0, temperature: float = 1.0, dtype: Dtype = "float32"
+        self,
+        count: int,
+        *,
+        seed: int = 0,
+        first: int = 0,
+        temperature: float = 1.0,
+        dtype: Dtype = "float32",
+        label: Label | None = None,
+        labels: Sequence[Label | None] | None = None,
     ) -> NDArray[Any]:
         """Draw samples ``first .. first + count - 1`` of the stream of ``seed``.
 
@@ -236,6 +249,9 @@ class Model:
             first: index of the first sample.
             temperature: factor on the latents. Samples are more typical below 1 and more varied above 1.
             dtype: "float32", or "uint8" for grey levels, which equal those of `to_uint8` and take less memory.
+            label: the class of all samples, by name (a str) or index (an int), for models with labels. The same seed
+                with another class keeps the noise, and so the style. Default: no label.
+            labels: the class of each sample, instead of ``label``.
 
         Returns:
             float32 (count, H, W, C), the expected image of each sample, in [0, 1]; or uint8 of the same shape.
@@ -245,7 +261,10 @@ class Model:
                 more images than memory holds.
         """
         check_samples(self.manifest.model, count, seed=seed, first=first, temperature=temperature, dtype=dtype)
-        return self._draw(int(first), int(first) + int(count), seed=seed, temperature=temperature, dtype=dtype)
+        chosen = self._labels(int(count), label, labels)
+        return self._draw(
+            int(first), int(first) + int(count), seed=seed, temperature=temperature, dtype=dtype, labels=chosen
+        )
 
     def stream(
         self,
@@ -256,6 +275,7 @@ class Model:
         batch: int | None = None,
         temperature: float = 1.0,
         dtype: Dtype = "float32",
+        label: Label | None = None,
     ) -> Iterator[NDArray[Any]]:
         """Draw samples ``first .. first + count - 1`` of the stream of ``seed``, a batch at a time.
 
@@ -265,7 +285,7 @@ class Model:
 
         Args:
             count: number of samples, at least 1. Memory limits only the size of a batch.
-            seed, first, temperature, dtype: as for `generate`.
+            seed, first, temperature, dtype, label: as for `generate`.
             batch: samples per batch. Default: some MiB of images.
 
         Returns:
@@ -283,19 +303,30 @@ class Model:
         # Both ends of a batch may be inside a micro-batch, which is decoded whole.
         check_memory(min(batch, int(count)) + 2 * size, self.image_shape)
         first, end = int(first), int(first) + int(count)
+        self._labels(1, label)  # raises before the first batch
 
         def samples(start: int, stop: int) -> NDArray[Any]:
             low, high = start - start % size, min(stop + -stop % size, stream_end(self.latent_dim))
-            drawn = self._draw(low, high, seed=seed, temperature=temperature, dtype=dtype, aligned=True)
+            chosen = self._labels(high - low, label)
+            drawn = self._draw(low, high, seed=seed, temperature=temperature, dtype=dtype, aligned=True, labels=chosen)
             return drawn[start - low : stop - low]
 
         return (samples(start, min(start + batch, end)) for start in range(first, end, batch))
 
-    def latents(self, count: int, *, seed: int = 0, first: int = 0, temperature: float = 1.0) -> Floats:
+    def latents(
+        self,
+        count: int,
+        *,
+        seed: int = 0,
+        first: int = 0,
+        temperature: float = 1.0,
+        label: Label | None = None,
+        labels: Sequence[Label | None] | None = None,
+    ) -> Floats:
         """Draw the latents of samples ``first .. first + count - 1`` of the stream of ``seed``, without decoding them.
 
         Args:
-            count, seed, first, temperature: as for `generate`.
+            count, seed, first, temperature, label, labels: as for `generate`.
 
         Returns:
             float32 (count, L).
@@ -307,15 +338,18 @@ class Model:
         check_samples(self.manifest.model, count, seed=seed, first=first, temperature=temperature)
         check_memory(int(count), (self.latent_dim,))
         noise = prior_latents(seed, int(first), int(count), self.latent_dim) * np.float32(temperature)
-        return self._to_latents(noise)
+        return self._to_latents(noise, self._labels(len(noise), label, labels))
 
-    def encode(self, images: ImageInput) -> Posterior:
+    def encode(
+        self, images: ImageInput, *, label: Label | None = None, labels: Sequence[Label | None] | None = None
+    ) -> Posterior:
         """Encode raw pixels to posteriors q(z|x). The graph scales or binarizes the pixels itself.
 
         Args:
             images: N images of the model's size. An array of raw pixels is uint8 (N, H, W, C), or (N, H, W) for one
                 channel. A single image lacks the first axis. A PIL image, the path of an image file, of an ``.npy``
                 file or of a folder, and a list of images are converted as `read_images` does without options.
+            label, labels: the class of all images, or of each; as for `generate`.
 
         Returns:
             `Posterior`: mean and logvar, float32 (N, L).
@@ -324,14 +358,14 @@ class Model:
             InputError: wrong dtype or shape, or no images.
         """
         images = image_batch(images, self.image_shape)
-        encoded = self._encoder.run(len(images), lambda start, stop: images[start:stop], ("mean", "logvar"))
-        return Posterior(**encoded)
+        return self._encode(images, self._labels(len(images), label, labels))
 
-    def decode(self, z: Floats) -> Floats:
+    def decode(self, z: Floats, *, label: Label | None = None, labels: Sequence[Label | None] | None = None) -> Floats:
         """Decode latents to images.
 
         Args:
             z: latents, float32 (N, L).
+            label, labels: the class of all latents, or of each; as for `generate`.
 
         Returns:
             float32 (N, H, W, C), the expected images, in [0, 1].
@@ -340,9 +374,19 @@ class Model:
             InputError: wrong dtype or shape, no latents, values that are not finite or too large for the decoder, or
                 more images than memory holds.
         """
-        return self._decode_array(check_latents(z, self.latent_dim))["probs"]
+        z = check_latents(z, self.latent_dim)
+        return self._decode_array(z, labels=self._labels(len(z), label, labels))["probs"]
 
-    def reconstruct(self, images: ImageInput, *, sample: bool = False, seed: int = 0, first: int = 0) -> Floats:
+    def reconstruct(
+        self,
+        images: ImageInput,
+        *,
+        sample: bool = False,
+        seed: int = 0,
+        first: int = 0,
+        label: Label | None = None,
+        labels: Sequence[Label | None] | None = None,
+    ) -> Floats:
         """Encode images and decode their latents.
 
         Args:
@@ -350,25 +394,79 @@ class Model:
             sample: decode a draw from q(z|x) instead of its mean.
             seed: unsigned 64-bit seed of the draws.
             first: index of the first image in the stream of draws.
+            label, labels: the class of all images, or of each; as for `generate`.
 
         Returns:
             float32 (N, H, W, C), in [0, 1].
 
         Raises:
-            InputError: wrong dtype, shape or size, an unreadable file, no images, or a number out of range.
+            InputError: wrong dtype, shape or size, an unreadable file, no images, a number out of range, or a wrong
+                class.
             BundleError: the encoder's outputs are so extreme that a draw is not finite.
         """
         images = image_batch(images, self.image_shape)
         if sample:
             check_rng(self.manifest.model)
             check_range(seed, first, len(images), self.latent_dim)
-        posterior = self.encode(images)
+        chosen = self._labels(len(images), label, labels)
+        posterior = self._encode(images, chosen)
         if not sample:
-            return self.decode(posterior.mean)
+            return self._decode_array(check_latents(posterior.mean, self.latent_dim), labels=chosen)["probs"]
         noise = posterior_noise(seed, first, len(posterior.mean), self.latent_dim)
-        return self._decode_draws(reparameterize(posterior.mean, posterior.logvar, noise))["probs"]
+        return self._decode_draws(reparameterize(posterior.mean, posterior.logvar, noise), chosen)["probs"]
 
-    def score(self, images: ImageInput, *, samples: int = 1, seed: int = 0, first: int = 0) -> Scores:
+    def restyle(self, images: ImageInput, labels: Sequence[Label]) -> Floats:
+        """Decode the latents of images with other classes: this handwriting, as another digit.
+
+        Args:
+            images: as for `encode`. They are encoded without their class.
+            labels: the class of each result; or one class for all images, in a list of one.
+
+        Returns:
+            float32 (N, H, W, C), in [0, 1].
+
+        Raises:
+            InputError: as `reconstruct`, or the model has no labels.
+        """
+        class_names(self.manifest.model)  # raises without labels
+        images = image_batch(images, self.image_shape)
+        if is_list(labels) and len(labels) == 1:
+            labels = [*labels] * len(images)
+        chosen = self._labels(len(images), labels=labels)
+        mean = self._encode(images, self._labels(len(images))).mean
+        return self._decode_array(check_latents(mean, self.latent_dim), labels=chosen)["probs"]
+
+    def classify(self, images: ImageInput, *, samples: int = 1, seed: int = 0, first: int = 0) -> NDArray[np.float64]:
+        """Compute p(label | x) of images by Bayes' rule, with equally probable classes.
+
+        Each class scores the images with the same draws; see `score` for the arguments.
+
+        Returns:
+            float64 (N, C): the probability of each class.
+
+        Raises:
+            InputError: as `score`, or the model has no labels.
+        """
+        names = class_names(self.manifest.model)
+        images = image_batch(images, self.image_shape)
+        bounds = [
+            self.score(images, samples=samples, seed=seed, first=first, label=index).iw_bound
+            for index in range(len(names))
+        ]
+        logits = np.stack(bounds, axis=1)
+        probabilities: NDArray[np.float64] = np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
+        return probabilities
+
+    def score(
+        self,
+        images: ImageInput,
+        *,
+        samples: int = 1,
+        seed: int = 0,
+        first: int = 0,
+        label: Label | None = None,
+        labels: Sequence[Label | None] | None = None,
+    ) -> Scores:
         """Compute each image's ELBO and its importance-weighted bound on log p(x), in nats.
 
         Args:
@@ -376,13 +474,15 @@ class Model:
             samples: k, the number of draws from q(z|x) per image.
             seed: unsigned 64-bit seed of the draws.
             first: index of the first image in the stream of draws.
+            label, labels: the class of all images, or of each; as for `generate`. The scores are then those given the
+                class, log p(x | label).
 
         Returns:
             `Scores`, float64 (N,) each. ``elbo`` is averaged over the draws.
 
         Raises:
-            InputError: wrong dtype, shape or size, an unreadable file, no images, a number out of range, an unknown likelihood, or draws that
-                exceed memory.
+            InputError: wrong dtype, shape or size, an unreadable file, no images, a number out of range, an unknown
+                likelihood, a wrong class, or draws that exceed memory.
             BundleError: the graphs' outputs are so extreme that a score is not finite.
         """
         samples, first = check_int("samples", samples, 1), check_int("first", first, 0)
@@ -393,7 +493,8 @@ class Model:
         check_likelihood(model.likelihood)
         self._check_memory(samples, model.decoder_outputs)  # one call decodes all draws of an image
         decode = partial(self._decode_draws, outputs=model.decoder_outputs)
-        posterior = self.encode(images)
+        chosen = self._labels(len(images), label, labels)
+        posterior = self._encode(images, chosen)
         density = self._engines.by_role.get("prior_density")
         with np.errstate(all="ignore"):  # the check below raises for extreme outputs
             scores = score_images(
@@ -406,12 +507,19 @@ class Model:
                 seed=seed,
                 first=first,
                 log_prior=None if density is None else partial(_run_on, density, "log_prob"),
+                labels=chosen,
             )
         self._check_finite("scores", scores.elbo, scores.iw_bound)
         return scores
 
     def interpolate(
-        self, a: NDArray[Any] | ImageFile, b: NDArray[Any] | ImageFile, *, steps: int = 8, method: Method = "linear"
+        self,
+        a: NDArray[Any] | ImageFile,
+        b: NDArray[Any] | ImageFile,
+        *,
+        steps: int = 8,
+        method: Method = "linear",
+        label: Label | None = None,
     ) -> Floats:
         """Decode evenly spaced latents between two ends.
 
@@ -421,6 +529,7 @@ class Model:
             steps: number of images, both ends included; at least 2.
             method: "linear", or "spherical" (Shoemake, "Animating rotation with quaternion curves", 1985), whose
                 latents keep the length that is typical of the prior.
+            label: the class of all images, as for `generate`. Images at the ends are encoded without a class.
 
         Returns:
             float32 (steps, H, W, C), in [0, 1].
@@ -431,7 +540,7 @@ class Model:
         steps = check_int("steps", steps, 2)
         check_memory(steps, self.image_shape)
         start, end = self._as_latent(a, "a"), self._as_latent(b, "b")
-        return self.decode(interpolate_latents(start, end, steps, method))
+        return self.decode(interpolate_latents(start, end, steps, method), label=label)
 
     def traverse(
         self,
@@ -440,6 +549,7 @@ class Model:
         *,
         steps: int = 7,
         span: float = 3.0,
+        label: Label | None = None,
     ) -> Floats:
         """Vary one latent dimension at a time and decode the latents.
 
@@ -448,6 +558,7 @@ class Model:
             dimensions: D distinct dimensions, 0 to L - 1. Default: the first 10 of `rank_dimensions`.
             steps: images per dimension, at least 2. If odd, the middle image is decoded from ``start`` itself.
             span: largest offset below and above the value in ``start``; the prior's standard deviation is 1.
+            label: as for `interpolate`.
 
         Returns:
             float32 (D, steps, H, W, C), in [0, 1].
@@ -461,9 +572,11 @@ class Model:
             self.rank_dimensions(start)[:TRAVERSED] if dimensions is None else dimensions, self.latent_dim
         )
         check_memory(len(chosen) * steps, self.image_shape)
-        return self._decode_grid(traversal_latents(latent, chosen, steps, span))
+        return self._decode_grid(traversal_latents(latent, chosen, steps, span), label)
 
-    def manifold(self, dimensions: Sequence[int] | None = None, *, steps: int = 20) -> Floats:
+    def manifold(
+        self, dimensions: Sequence[int] | None = None, *, steps: int = 20, label: Label | None = None
+    ) -> Floats:
         """Decode a grid over two latent dimensions, from the prior's 5 % quantile to its 95 % quantile.
 
         All other dimensions are 0. With a learned prior, the grid is one of noise, which the prior maps to latents.
@@ -472,6 +585,7 @@ class Model:
             dimensions: two distinct dimensions: the first grows down the rows, the second along the columns. Default:
                 the first two of `rank_dimensions`, in ascending order.
             steps: images per side, at least 2.
+            label: as for `interpolate`.
 
         Returns:
             float32 (steps, steps, H, W, C), in [0, 1].
@@ -487,7 +601,9 @@ class Model:
         if len(chosen) != 2:
             raise InputError(f"a manifold needs exactly 2 latent dimensions; found {len(chosen)}")
         noise = manifold_latents(self.latent_dim, chosen, steps)
-        return self._decode_grid(self._to_latents(noise.reshape(-1, self.latent_dim)).reshape(noise.shape))
+        flat = noise.reshape(-1, self.latent_dim)
+        latents = self._to_latents(flat, self._labels(len(flat), label))
+        return self._decode_grid(latents.reshape(noise.shape), label)
 
     def rank_dimensions(self, start: NDArray[Any] | ImageFile | None = None) -> list[int]:
         """Rank the latent dimensions by posterior variance, ascending.
@@ -505,7 +621,7 @@ class Model:
             InputError: wrong dtype or shape.
         """
         zero = np.zeros((1, self.latent_dim), np.float32)
-        one: Any = self._to_latents(zero)[0] if start is None else self._one(start, "start")
+        one: Any = self._to_latents(zero, self._labels(1))[0] if start is None else self._one(start, "start")
         latent = self._as_latent(one, "start")
         image: NDArray[np.uint8] = one if one.dtype == np.uint8 else to_uint8(self.decode(latent[np.newaxis]))[0]
         ranked: list[int] = self.encode(image[np.newaxis]).logvar[0].argsort(kind="stable").tolist()
@@ -536,33 +652,56 @@ class Model:
         vector: Floats = vectors[0]
         return vector
 
-    def _decode_grid(self, latents: Floats) -> Floats:
+    def _decode_grid(self, latents: Floats, label: Label | None) -> Floats:
         """Decode float32 (rows, columns, L) to float32 (rows, columns, H, W, C)."""
-        images = self.decode(latents.reshape(-1, self.latent_dim))
+        images = self.decode(latents.reshape(-1, self.latent_dim), label=label)
         return images.reshape(*latents.shape[:2], *self.image_shape)
 
     def _draw(
-        self, first: int, end: int, *, seed: int, temperature: float, dtype: Dtype, aligned: bool = False
+        self,
+        first: int,
+        end: int,
+        *,
+        seed: int,
+        temperature: float,
+        dtype: Dtype,
+        labels: Indices | None,
+        aligned: bool = False,
     ) -> NDArray[Any]:
-        scale, prior = np.float32(temperature), self._engines.prior
+        scale = np.float32(temperature)
 
-        def latents(start: int, stop: int) -> NDArray[np.float32]:
-            noise = prior_latents(seed, first + start, stop - start, self.latent_dim) * scale
-            # In micro-batches, as the latents are decoded: a product of another size may round differently.
-            return noise if prior is None else prior.run_here(noise, "z", self.micro_batch)
+        def noise(start: int, stop: int) -> NDArray[np.float32]:
+            return prior_latents(seed, first + start, stop - start, self.latent_dim) * scale
 
-        return self._decode(latents, end - first, dtype=dtype, aligned=aligned)["probs"]
+        return self._decode(
+            noise, end - first, dtype=dtype, aligned=aligned, labels=labels, before=self._engines.prior
+        )["probs"]
 
-    def _to_latents(self, noise: Floats) -> Floats:
+    def _labels(
+        self, count: int, label: Label | None = None, labels: Sequence[Label | None] | None = None
+    ) -> Indices | None:
+        return label_array(self.manifest.model, count, label, labels)
+
+    def _encode(self, images: NDArray[np.uint8], labels: Indices | None) -> Posterior:
+        encoded = self._encoder.run(
+            len(images), lambda start, stop: images[start:stop], ("mean", "logvar"), labels=labels
+        )
+        return Posterior(**encoded)
+
+    def _to_latents(self, noise: Floats, labels: Indices | None) -> Floats:
         """Map draws of N(0, I), float32 (N, L), to draws of the prior."""
-        return noise if self._engines.prior is None else _run_on(self._engines.prior, "z", noise)
+        return noise if self._engines.prior is None else _run_on(self._engines.prior, "z", noise, labels)
 
-    def _decode_array(self, z: Floats, outputs: Sequence[str] = ("probs",)) -> dict[str, Floats]:
-        return self._decode(lambda start, stop: z[start:stop], len(z), outputs)
+    def _decode_array(
+        self, z: Floats, outputs: Sequence[str] = ("probs",), labels: Indices | None = None
+    ) -> dict[str, Floats]:
+        return self._decode(lambda start, stop: z[start:stop], len(z), outputs, labels=labels)
 
-    def _decode_draws(self, z: Floats, outputs: Sequence[str] = ("probs",)) -> dict[str, Floats]:
+    def _decode_draws(
+        self, z: Floats, labels: Indices | None = None, outputs: Sequence[str] = ("probs",)
+    ) -> dict[str, Floats]:
         self._check_finite("draws of q(z|x)", z)
-        return self._decode_array(z, outputs)
+        return self._decode_array(z, outputs, labels)
 
     def _check_finite(self, what: str, *numbers: NDArray[Any]) -> None:
         if not all(np.isfinite(array).all() for array in numbers):
@@ -579,9 +718,11 @@ class Model:
         *,
         dtype: Dtype = "float32",
         aligned: bool = False,
+        labels: Indices | None = None,
+        before: Engine | None = None,
     ) -> dict[str, NDArray[Any]]:
         self._check_memory(count, outputs)
-        return self._decoder.run(count, latents, outputs, dtype=dtype, aligned=aligned)
+        return self._decoder.run(count, latents, outputs, dtype=dtype, aligned=aligned, labels=labels, before=before)
 
     def _check_memory(self, count: int, outputs: Sequence[str]) -> None:
         """Raise `InputError` if the decoder's outputs for ``count`` images exceed the machine's physical memory."""

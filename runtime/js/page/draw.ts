@@ -4,6 +4,7 @@ import type { Model, Scores } from "../src/browser.ts";
 import { bitsPerDimension } from "../src/elbo.ts";
 import type { Bench } from "./bench.ts";
 import { chart } from "./chart.ts";
+import type { ClassPicker } from "./classes.ts";
 import { block, button, canvas, input, number, on } from "./dom.ts";
 import { asMnist, inverted, shrink } from "./fit.ts";
 import { Latest } from "./latest.ts";
@@ -12,11 +13,14 @@ import { Pad } from "./pad.ts";
 import { erase, paint, resize, toImageData } from "./picture.ts";
 import type { Sample } from "./sample.ts";
 import { edgeMean } from "./edge.ts";
+import { WriteAs } from "./write-as.ts";
 
 const FAILURE = "The picture could not be scored";
 
 export class DrawSection {
   readonly #bench: Bench;
+  readonly #picker: ClassPicker;
+  readonly #writeAs: WriteAs;
   readonly #pad = new Pad(() => {
     this.#look();
   });
@@ -33,8 +37,15 @@ export class DrawSection {
   #code: Float32Array | undefined;
 
   /** `next` returns a sample; `explore` opens a latent in Explore. */
-  constructor(bench: Bench, next: () => Promise<Sample | undefined>, explore: (sample: Sample) => void) {
+  constructor(
+    bench: Bench,
+    picker: ClassPicker,
+    next: () => Promise<Sample | undefined>,
+    explore: (sample: Sample) => void,
+  ) {
     this.#bench = bench;
+    this.#picker = picker;
+    this.#writeAs = new WriteAs(bench, picker);
     press("clear", FAILURE, () => {
       this.#clear();
     });
@@ -100,7 +111,7 @@ export class DrawSection {
   }
 
   async #take(sample: Sample): Promise<void> {
-    const images = await this.#bench.use((model) => model.decode(sample.latent));
+    const images = await this.#bench.use((model) => model.decode(sample.latent, { label: this.#picker.label }));
     if (images === undefined) return;
     this.#setPictured(true);
     input("invert").checked = false;
@@ -139,6 +150,7 @@ export class DrawSection {
     for (const id of ["elbo", "elbo-bits", "elbo-reconstruction", "elbo-kl"]) block(id).textContent = "–";
     for (const id of ["seen", "reconstruction"]) erase(canvas(id));
     chart(undefined, this.#bench.model);
+    this.#writeAs.clear();
   }
 
   #setPictured(pictured: boolean): void {
@@ -183,6 +195,7 @@ export class DrawSection {
     block("elbo-kl").textContent = number(kl[0], 1);
     chart(posterior, this.#bench.model);
     this.#code = posterior.mean.data.slice();
+    this.#writeAs.show(this.#code);
     button("draw-explore").disabled = false;
     const inBits = bits === undefined ? "" : `, ${number(bits, 3)} bits per dimension`;
     say(

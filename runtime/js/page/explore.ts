@@ -7,9 +7,10 @@
 
 import type { Model } from "../src/browser.ts";
 import type { Bench } from "./bench.ts";
+import type { ClassPicker } from "./classes.ts";
 import { block, button, canvas, element, on } from "./dom.ts";
 import { Latest } from "./latest.ts";
-import { alarm, explain, press } from "./notice.ts";
+import { alarm, attempt, explain, press } from "./notice.ts";
 import { paint, toImageData } from "./picture.ts";
 import { FURTHEST, isLearned, middleOf } from "./prior.ts";
 import type { Sample } from "./sample.ts";
@@ -24,6 +25,7 @@ interface Request {
 
 export class ExploreSection {
   readonly #bench: Bench;
+  readonly #picker: ClassPicker;
   readonly #latest = new Latest<Request>(
     (request) => this.#draw(request),
     (error) => {
@@ -31,13 +33,14 @@ export class ExploreSection {
     },
   );
   #origin: Sample = { name: "", latent: new Float32Array(0) };
-  #latent = new Float32Array(0);
+  #latent: Float32Array = new Float32Array(0);
   #few: Slider[] = [];
   #every: Slider[] = [];
   #reach = FURTHEST;
 
-  constructor(bench: Bench, next: () => Promise<Sample | undefined>) {
+  constructor(bench: Bench, picker: ClassPicker, next: () => Promise<Sample | undefined>) {
     this.#bench = bench;
+    this.#picker = picker;
     press("explore-sample", "No sample could be taken", async () => {
       const sample = await next();
       if (sample !== undefined) this.show(sample);
@@ -46,21 +49,31 @@ export class ExploreSection {
       this.show(this.#origin);
     });
     press("explore-zero", "The picture could not be made", async () => {
-      const latent = await bench.use(middleOf);
+      const again = () => bench.use((model) => middleOf(model, picker.label));
+      const latent = await again();
       const name = isLearned(bench.model) ? "The latent of the noise zero" : "The prior’s mean";
-      if (latent !== undefined) this.show({ name, latent });
+      if (latent !== undefined) this.show({ name, latent, again });
     });
     on(element("all", HTMLDetailsElement), "toggle", () => {
       this.#fillEvery();
+    });
+    picker.onPick(() => {
+      attempt("The picture could not be made", this.#follow());
     });
     bench.onModel((model) => {
       this.#reset(model);
     });
   }
 
-  /** The latent that the sliders show. */
-  get latent(): Float32Array {
-    return this.#latent.slice();
+  /** The latent that the sliders show; for another class, the sliders' changes are added to the sample of that class. */
+  get sample(): Sample {
+    const { name, latent, again } = this.#origin;
+    const changes = difference(this.#latent, latent);
+    const changed = async () => {
+      const other = await again?.();
+      return other && sum(other, changes);
+    };
+    return { name, latent: this.#latent.slice(), again: again && changed };
   }
 
   show(sample: Sample): void {
@@ -68,8 +81,29 @@ export class ExploreSection {
     this.#latent = sample.latent.slice();
     block("explore-name").textContent = sample.name;
     button("explore-undo").disabled = true;
+    this.#setSliders();
+    this.#ask();
+  }
+
+  /** Shows the picked class: its sample of the same noise, with the same changes; or the same latent if it has no noise. */
+  async #follow(): Promise<void> {
+    const { again } = this.#origin;
+    const latent = await again?.();
+    if (this.#origin.again !== again) return; // another one is shown meanwhile
+    if (latent !== undefined) {
+      this.#latent = sum(latent, difference(this.#latent, this.#origin.latent));
+      this.#origin = { ...this.#origin, latent };
+      this.#setSliders();
+    }
+    this.#ask();
+  }
+
+  #setSliders(): void {
     for (const slider of [...this.#few, ...this.#every]) slider.set(this.#latent[slider.dimension]);
-    this.#latest.ask({ latent: this.latent, when: undefined });
+  }
+
+  #ask(when?: number): void {
+    this.#latest.ask({ latent: this.#latent.slice(), when });
   }
 
   /** Assigns the visible sliders to the first dimensions of a ranking. All sliders go from -reach to reach. */
@@ -107,16 +141,24 @@ export class ExploreSection {
       for (const other of [...this.#few, ...this.#every]) {
         if (other.dimension === moved && other !== slider) other.set(value);
       }
-      this.#latest.ask({ latent: this.latent, when });
+      this.#ask(when);
     });
     slider.set(this.#latent[dimension]);
     return slider;
   }
 
   async #draw({ latent, when }: Request): Promise<void> {
-    const images = await this.#bench.use((model) => model.decode(latent));
+    const images = await this.#bench.use((model) => model.decode(latent, { label: this.#picker.label }));
     if (images === undefined) return;
     paint(canvas("explore-canvas"), toImageData(images));
     if (when !== undefined) performance.measure("slider-to-picture", { start: when, end: performance.now() });
   }
+}
+
+function sum(a: Float32Array, b: Float32Array): Float32Array {
+  return a.map((value, i) => value + b[i]);
+}
+
+function difference(a: Float32Array, b: Float32Array): Float32Array {
+  return a.map((value, i) => value - b[i]);
 }

@@ -2,6 +2,7 @@
 
 import { Bench, SINGLE } from "./bench.ts";
 import type { Source } from "./bench.ts";
+import { ClassPicker } from "./classes.ts";
 import { block } from "./dom.ts";
 import { DrawSection } from "./draw.ts";
 import { asBundle, asImage, watchChooser, watchDrops } from "./drop.ts";
@@ -22,8 +23,10 @@ const embedded = SINGLE ? await embeddedFiles() : undefined;
 const bench = new Bench(embedded?.wasm === undefined ? undefined : { wasmBinary: embedded.wasm });
 let fresh = false; // a model was opened and its first grid is not drawn yet
 
+const picker = new ClassPicker(bench);
 const samples = new SampleSection(
   bench,
+  picker,
   (sample) => {
     explore.show(sample);
   },
@@ -33,9 +36,9 @@ const samples = new SampleSection(
   },
 );
 const next = () => samples.next();
-const explore = new ExploreSection(bench, next);
-const walk = new WalkSection(bench, next, () => explore.latent);
-const draw = new DrawSection(bench, next, (sample) => {
+const explore = new ExploreSection(bench, picker, next);
+const walk = new WalkSection(bench, picker, next, () => explore.sample);
+const draw = new DrawSection(bench, picker, next, (sample) => {
   explore.show(sample);
 });
 new ModelSection(bench);
@@ -53,7 +56,7 @@ async function showFirst(): Promise<void> {
 /** Work that waits until a model's first grid is drawn. */
 async function settle(): Promise<void> {
   const [start, end] = await Promise.all([samples.sample(0), samples.sample(1)]);
-  if (start !== undefined && end !== undefined) walk.set(start.latent, end.latent);
+  if (start !== undefined && end !== undefined) walk.set(start, end);
   const order = await bench.use((model) => model.rankDimensions());
   const reach = await bench.use(reachOf);
   if (order !== undefined && reach !== undefined) explore.rank(order, reach);

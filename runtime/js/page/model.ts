@@ -12,6 +12,7 @@ import type { Use } from "./speed.ts";
 const BATCH = 64;
 const SECOND = 1000;
 const TIMED = 31;
+const NAMED = 10; // classes
 const NAMES: Record<string, string> = { wasm: "WebAssembly", webgpu: "WebGPU" };
 
 export class ModelSection {
@@ -65,6 +66,7 @@ export class ModelSection {
     const facts: [string, string][] = [
       ["Trained on", training === null ? "unknown" : training.data.replace(/^mnist$/, "MNIST")],
       ["Pictures", `${width} × ${height}, ${channels === 1 ? "grey" : "colour"}`],
+      ...(model.labels === undefined ? [] : [["Classes", classes(model.labels)] as [string, string]]),
       ["Latent dimensions", String(model.latentDim)],
       [prior === undefined ? "Encoder, decoder" : "Encoder, decoder, learned prior", bytes.map(inBytes).join(", ")],
       ["SHA-256", model.sha256.slice(0, 16)],
@@ -72,7 +74,7 @@ export class ModelSection {
     if (training !== null) {
       const bits = bitsPerDimension(training.test_elbo, model.manifest.model);
       const inBits = bits === undefined ? "" : `, ${number(bits, 3)} bits per dimension`;
-      facts.splice(3, 0, ["ELBO of test images", `${number(training.test_elbo, 2)} nats${inBits}`]);
+      facts.splice(facts.length - 2, 0, ["ELBO of test images", `${number(training.test_elbo, 2)} nats${inBits}`]);
       const { epoch, checkpoint } = training;
       if (epoch !== undefined && checkpoint !== undefined)
         facts.splice(1, 0, ["Weights", `epoch ${epoch}, checkpoint ${checkpoint}`]);
@@ -110,6 +112,11 @@ export class ModelSection {
       : "These are not the numbers the model should give";
     block("checked").textContent = `${verdict}: the largest difference is ${worst.toExponential(1)}.`;
   }
+}
+
+/** The number of the classes, and the first names. */
+function classes(names: readonly string[]): string {
+  return `${names.length}: ${names.slice(0, NAMED).join(", ")}${names.length > NAMED ? ", …" : ""}`;
 }
 
 function inBytes(size: number): string {

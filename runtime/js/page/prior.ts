@@ -11,10 +11,10 @@ export function isLearned(model: Model): boolean {
   return model.manifest.model.prior !== undefined;
 }
 
-/** The latent of the noise 0: the mean of N(0, I), or near the middle of a learned prior. */
-export async function middleOf(model: Model): Promise<Float32Array> {
+/** The latent of the noise 0: the mean of N(0, I), or near the middle of a learned prior, of a class or of none. */
+export async function middleOf(model: Model, label: number | null = null): Promise<Float32Array> {
   if (!isLearned(model)) return new Float32Array(model.latentDim);
-  return (await model.latents(1, { temperature: 0 })).data;
+  return (await model.latents(1, { temperature: 0, label })).data;
 }
 
 /** Largest absolute value that the sliders should offer. Latents of a learned prior have any scale, so draws decide. */

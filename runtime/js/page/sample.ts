@@ -3,6 +3,7 @@
 import { imageGrid } from "../src/browser.ts";
 import type { Images } from "../src/browser.ts";
 import type { Bench } from "./bench.ts";
+import type { ClassPicker } from "./classes.ts";
 import { block, canvas, element, input, number, on, select } from "./dom.ts";
 import { savePicture } from "./download.ts";
 import { GridKeys } from "./grid-keys.ts";
@@ -23,10 +24,13 @@ interface Request {
 export interface Sample {
   name: string;
   latent: Float32Array;
+  /** The latent of the same noise for the class that is picked now; undefined if the latent comes from no noise. */
+  again?: (() => Promise<Float32Array | undefined>) | undefined;
 }
 
 export class SampleSection {
   readonly #bench: Bench;
+  readonly #picker: ClassPicker;
   readonly #chosen: (sample: Sample) => void;
   readonly #painted: (images: Images) => void;
   readonly #keys = new GridKeys(block("grid"), (index) => {
@@ -39,14 +43,15 @@ export class SampleSection {
     },
   );
   #request: Request = { seed: 0n, count: 64, temperature: 1 };
-  #drawn: { request: Request; images: Images } | undefined;
+  #drawn: { request: Request; images: Images; label: string | undefined } | undefined;
   #fresh = true; // this model has no grid yet
   #measured = false;
   #taken = 0; // samples returned by next(), which come after those of the grid
 
   /** Calls `chosen` with the sample that was pressed, and `painted` when a grid is complete. */
-  constructor(bench: Bench, chosen: (sample: Sample) => void, painted: (images: Images) => void) {
+  constructor(bench: Bench, picker: ClassPicker, chosen: (sample: Sample) => void, painted: (images: Images) => void) {
     this.#bench = bench;
+    this.#picker = picker;
     this.#chosen = chosen;
     this.#painted = painted;
     on(input("seed"), "change", () => {
@@ -71,6 +76,9 @@ export class SampleSection {
     press("seed-down", "No samples could be drawn", step(-1n));
     press("resample", "No samples could be drawn", step(1n));
     press("download", "The picture could not be saved", () => this.#download());
+    picker.onPick(() => {
+      this.#ask({});
+    });
     bench.onModel(() => {
       this.#fresh = true;
       this.#ask({});
@@ -85,8 +93,12 @@ export class SampleSection {
   /** Returns the sample with this index; its latent includes the grid's temperature. */
   async sample(index: number): Promise<Sample | undefined> {
     const { seed, temperature } = this.#request;
-    const latents = await this.#bench.use((model) => model.latents(1, { seed, first: index, temperature }));
-    return latents && { name: `Sample ${index} of seed ${seed.toString()}`, latent: latents.data };
+    const again = () =>
+      this.#bench.use(
+        async (model) => (await model.latents(1, { seed, first: index, temperature, label: this.#picker.label })).data,
+      );
+    const latent = await again();
+    return latent && { name: `Sample ${index} of seed ${seed.toString()}`, latent, again };
   }
 
   async #choose(index: number): Promise<void> {
@@ -129,14 +141,17 @@ export class SampleSection {
     const images: Images = { data: new Float32Array(request.count * size), shape: [request.count, ...shape] };
     const { seed, temperature } = request;
     for await (const [first, count] of paced(request.count)) {
-      const part = await this.#bench.use((model) => model.generate(count, { seed, first, temperature }));
+      const part = await this.#bench.use((model) =>
+        model.generate(count, { seed, first, temperature, label: this.#picker.label }),
+      );
       if (part === undefined || overtaken()) return;
       if (first === 0) this.#layOut(request.count, columns, tiles);
       for (let index = 0; index < count; index++) tiles.paint(target, first + index, toImageData(part, index));
       images.data.set(part.data, first * size);
       this.#measureFirst();
     }
-    this.#drawn = { request, images };
+    const { label } = this.#picker;
+    this.#drawn = { request, images, label: label === null ? undefined : this.#bench.model.labels?.[label] };
     target.dataset.seed = request.seed.toString();
     say(`${request.count} samples of seed ${request.seed.toString()}`);
     this.#painted(images);
@@ -158,8 +173,9 @@ export class SampleSection {
 
   async #download(): Promise<void> {
     if (this.#drawn === undefined) return;
-    const { request, images } = this.#drawn;
+    const { request, images, label } = this.#drawn;
     const scale = Math.max(images.shape[1], images.shape[2]) <= SCALE_UP_TO ? 2 : 1;
-    await savePicture(imageGrid(images, { scale }), `samples-seed-${request.seed.toString()}.png`);
+    const ofClass = label === undefined ? "" : `-label-${label.replace(/[^\p{L}\p{N}-]+/gu, "_")}`;
+    await savePicture(imageGrid(images, { scale }), `samples-seed-${request.seed.toString()}${ofClass}.png`);
   }
 }

@@ -3,6 +3,7 @@
 import type { Images } from "../src/browser.ts";
 import { interpolateLatents } from "../src/interpolate.ts";
 import type { Bench } from "./bench.ts";
+import type { ClassPicker } from "./classes.ts";
 import { button, canvas, input, on, select } from "./dom.ts";
 import { Latest } from "./latest.ts";
 import { alarm, explain, press } from "./notice.ts";
@@ -17,36 +18,38 @@ const MILLISECONDS = 50; // per frame
 const CALM_MILLISECONDS = 900; // per picture of the strip, for visitors who prefer reduced motion
 
 interface Request {
-  start: Float32Array;
-  end: Float32Array;
+  start: Sample;
+  end: Sample;
   method: "linear" | "spherical";
 }
 
 export class WalkSection {
   readonly #bench: Bench;
+  readonly #picker: ClassPicker;
   readonly #latest = new Latest<Request>(
     (request, overtaken) => this.#draw(request, overtaken),
     (error) => {
       alarm("The walk could not be made", explain(error));
     },
   );
-  #start = new Float32Array(0);
-  #end = new Float32Array(0);
+  #start: Sample = { name: "", latent: new Float32Array(0) };
+  #end = this.#start;
   #frames: Images | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
   #forwards = true;
 
-  /** `next` returns a sample; `explored` returns the latent that Explore shows. */
-  constructor(bench: Bench, next: () => Promise<Sample | undefined>, explored: () => Float32Array) {
+  /** `next` returns a sample; `explored` returns what Explore shows. */
+  constructor(bench: Bench, picker: ClassPicker, next: () => Promise<Sample | undefined>, explored: () => Sample) {
     this.#bench = bench;
+    this.#picker = picker;
     const failure = "The walk could not be made";
     press("start-new", failure, async () => {
       const sample = await next();
-      if (sample !== undefined) this.set(sample.latent, this.#end);
+      if (sample !== undefined) this.set(sample, this.#end);
     });
     press("end-new", failure, async () => {
       const sample = await next();
-      if (sample !== undefined) this.set(this.#start, sample.latent);
+      if (sample !== undefined) this.set(this.#start, sample);
     });
     press("start-explore", failure, () => {
       this.set(explored(), this.#end);
@@ -68,28 +71,32 @@ export class WalkSection {
       input("place").valueAsNumber = Math.round(((event.clientX - box.left) / box.width) * (FRAMES - 1));
       this.#show();
     });
+    picker.onPick(() => {
+      this.set(this.#start, this.#end);
+    });
     bench.onModel(({ latentDim }) => {
       this.#frames = undefined;
-      this.#start = new Float32Array(latentDim);
-      this.#end = new Float32Array(latentDim);
+      this.#start = { name: "", latent: new Float32Array(latentDim) };
+      this.#end = this.#start;
     });
   }
 
-  set(start: Float32Array, end: Float32Array): void {
-    this.#start = start.slice();
-    this.#end = end.slice();
+  set(start: Sample, end: Sample): void {
+    this.#start = start;
+    this.#end = end;
     const method = select("method").value === "linear" ? "linear" : "spherical";
-    this.#latest.ask({ start: this.#start, end: this.#end, method });
+    this.#latest.ask({ start, end, method });
   }
 
   async #draw({ start, end, method }: Request, overtaken: () => boolean): Promise<void> {
     const shape = this.#bench.model.imageShape;
     const size = shape[0] * shape[1] * shape[2];
-    const latents = interpolateLatents(start, end, FRAMES, method);
+    const [a, b] = await Promise.all([start, end].map((sample) => this.#latentOf(sample)));
+    const latents = interpolateLatents(a, b, FRAMES, method);
     const frames: Images = { data: new Float32Array(FRAMES * size), shape: [FRAMES, ...shape] };
     for await (const [first, count] of paced(FRAMES)) {
-      const some = latents.subarray(first * start.length, (first + count) * start.length);
-      const part = await this.#bench.use((model) => model.decode(some));
+      const some = latents.subarray(first * a.length, (first + count) * a.length);
+      const part = await this.#bench.use((model) => model.decode(some, { label: this.#picker.label }));
       if (part === undefined || overtaken()) return;
       frames.data.set(part.data, first * size);
     }
@@ -100,6 +107,11 @@ export class WalkSection {
     tiles.prepare(strip);
     for (let place = 0; place < SHOWN; place++) tiles.paint(strip, place, toImageData(frames, place * EVERY));
     this.#show();
+  }
+
+  /** A sample's latent for the picked class; models without labels have one latent. */
+  async #latentOf({ latent, again }: Sample): Promise<Float32Array> {
+    return (this.#bench.model.labels && (await again?.())) ?? latent;
   }
 
   #show(): void {

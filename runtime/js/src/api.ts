@@ -7,6 +7,7 @@ export { PROBABILITY_FLOOR } from "./elbo.ts";
 export { BundleError, CvaeError, InputError, IntegrityError, ProviderError } from "./errors.ts";
 export type { GoldenResult, SelfCheck } from "./golden.ts";
 export type { Method } from "./interpolate.ts";
+export type { Label, LabelOption, LabelOptions, Probabilities } from "./labels.ts";
 export type { LoadOptions } from "./load.ts";
 export type {
   FileInfo,

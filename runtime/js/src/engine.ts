@@ -4,16 +4,23 @@ import { allocate } from "./arrays.ts";
 import type { Bundle } from "./bundle.ts";
 import { BundleError, EXPORT_AGAIN, InputError, messageOf, ProviderError } from "./errors.ts";
 import type { GraphInfo } from "./manifest-types.ts";
-import type { OrtSession, OrtTensor, Runtime, TensorData } from "./ort.ts";
+import type { Indices } from "./labels.ts";
+import type { OrtSession, OrtTensor, Runtime } from "./ort.ts";
 
-/** A graph's input and outputs, with their dimensions after the batch. */
+/** A graph's input and outputs, with their dimensions after the batch, and whether it also has the input `label`. */
 export interface Signature {
   readonly input: { readonly name: string; readonly dtype: "float32" | "uint8"; readonly shape: readonly number[] };
   readonly outputs: Readonly<Record<string, readonly number[]>>;
+  readonly labelled: boolean;
 }
 
+/** The items of a graph: pixels, latents or noise. */
+export type Items = Float32Array | Uint8Array;
+
 /** Returns the input of items `start .. stop - 1`. */
-export type InputOf = (start: number, stop: number) => TensorData | Promise<TensorData>;
+export type InputOf = (start: number, stop: number) => Items | Promise<Items>;
+
+const LABEL = "label"; // name of the input for classes
 
 const EXTREME = 1e4; // latents of a prior are far below
 const TAKES_LATENTS: readonly string[] = ["decoder", "prior", "prior_density"]; // roles
@@ -51,9 +58,10 @@ export class Engine {
         `ONNX Runtime cannot open ${source} on ${String(runtime.executionProvider)}: ${messageOf(error)}; ${runtime.remedy}`,
       );
     }
-    const needed = [signature.input.name, ...Object.keys(signature.outputs)];
+    const inputs = [signature.input.name, ...(signature.labelled ? [LABEL] : [])];
+    const needed = [...inputs, ...Object.keys(signature.outputs)];
     const there = [...session.inputNames, ...session.outputNames];
-    if (session.inputNames.length !== 1 || !needed.every((name) => there.includes(name))) {
+    if (session.inputNames.length !== inputs.length || !needed.every((name) => there.includes(name))) {
       throw new BundleError(`${source}: expected ${needed.join(", ")}; found ${there.join(", ")}; export it again`);
     }
     return new Engine(graph, microBatch, session, runtime, signature, source);
@@ -62,24 +70,35 @@ export class Engine {
   /**
    * Runs the graph on `count` items, one micro-batch at a time.
    *
+   * @param labels the class of each item, if the model has labels.
    * @returns the requested outputs, each with the values of `count` items, one after another.
    * @throws BundleError if the graph fails, or if an output is not float32, has the wrong shape, is not finite, or is
    * "probs" outside [0, 1].
    * @throws InputError for latents so large that the graph's sums overflow float32.
    */
-  async run(count: number, input: InputOf, outputs: readonly string[]): Promise<Record<string, Float32Array>> {
+  async run(
+    count: number,
+    input: InputOf,
+    outputs: readonly string[],
+    labels: Indices,
+  ): Promise<Record<string, Float32Array>> {
     const sizes = outputs.map((name) => product(this.signature.outputs[name]));
     const whole = sizes.map((size) => allocate(count, size, this.graph.role === "prior" ? "latents" : "images"));
     for (let start = 0; start < count; start += this.microBatch) {
       const stop = Math.min(start + this.microBatch, count);
       const items = await input(start, stop);
-      const found = await this.#call(items, stop - start, outputs);
+      const found = await this.#call(items, labels?.subarray(start, stop), stop - start, outputs);
       outputs.forEach((name, n) => {
         const values = this.#checked(found[name], name, stop - start);
         whole[n].set(this.#checkedValues(items, values, name), start * sizes[n]);
       });
     }
     return Object.fromEntries(outputs.map((name, n) => [name, whole[n]]));
+  }
+
+  /** Name of the graph's input for items. */
+  get input(): string {
+    return this.signature.input.name;
   }
 
   /** Whether the graph has an output of this name. */
@@ -91,11 +110,13 @@ export class Engine {
     await this.session.release();
   }
 
-  async #call(data: TensorData, count: number, outputs: readonly string[]) {
+  async #call(items: Items, labels: Indices, count: number, outputs: readonly string[]) {
+    const { Tensor } = this.runtime.ort;
     const { name, dtype, shape } = this.signature.input;
-    const tensor = new this.runtime.ort.Tensor(dtype, data, [count, ...shape]);
+    const feeds = { [name]: new Tensor(dtype, items, [count, ...shape]) };
+    if (labels !== undefined) feeds[LABEL] = new Tensor("int64", labels, [count]);
     try {
-      return await this.session.run({ [name]: tensor }, outputs);
+      return await this.session.run(feeds, outputs);
     } catch (error) {
       throw new BundleError(`${this.source}: fails when it runs: ${messageOf(error)}; ${EXPORT_AGAIN}`);
     }
@@ -113,7 +134,7 @@ export class Engine {
   }
 
   /** Checks the values, and clips rounding errors of "probs" to [0, 1]. */
-  #checkedValues(items: TensorData, values: Float32Array, name: string): Float32Array {
+  #checkedValues(items: Items, values: Float32Array, name: string): Float32Array {
     let [low, high] = [Infinity, -Infinity];
     let finite = true;
     for (const value of values) {

@@ -23,7 +23,7 @@ export interface SelfCheck {
 
 /** Values and their shape. */
 export interface GoldenArray {
-  readonly data: Float32Array | Uint8Array;
+  readonly data: Float32Array | Uint8Array | BigInt64Array;
   readonly shape: readonly number[];
 }
 
@@ -35,7 +35,7 @@ export interface GoldenCase {
 }
 
 export interface Golden {
-  /** Cases of encoders and decoders that take and return bytes and float32. */
+  /** Cases of the graphs in use: their items and outputs are bytes and float32, their labels int64. */
   readonly cases: readonly GoldenCase[];
   readonly rng: readonly { seed: bigint; first: bigint; count: number; latentDim: number; z: Float32Array }[];
 }
@@ -88,7 +88,7 @@ export function parseGolden(bytes: Uint8Array, source: string, files: readonly s
 export function difference(found: Float32Array, expected: GoldenArray["data"]): number {
   if (found.length !== expected.length) return NaN;
   return found.reduce((most, value, i) => {
-    const one = Math.abs(value - expected[i]);
+    const one = Math.abs(value - Number(expected[i]));
     return one <= most ? most : one;
   }, 0);
 }
@@ -116,11 +116,25 @@ function decodeAll(arrays: Readonly<Record<string, Encoded>>): Record<string, Go
 /** Decodes an array; every platform of ONNX Runtime is little-endian. */
 function decode({ dtype, shape, data }: Encoded): GoldenArray {
   const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
-  const values = dtype === "uint8" ? bytes : dtype === "float32" ? new Float32Array(bytes.buffer) : undefined;
-  if (values === undefined) throw new TypeError(`dtype must be uint8 or float32; found ${JSON.stringify(dtype)}`);
+  const values = valuesOf(dtype, bytes);
+  if (values === undefined) {
+    throw new TypeError(`dtype must be uint8, float32 or int64; found ${JSON.stringify(dtype)}`);
+  }
   if (!shape.every(Number.isInteger) || shape.reduce((a, b) => a * b, 1) !== values.length) {
     throw new TypeError(`shape [${shape.join(", ")}] does not fit ${values.length} values`);
   }
   if (values.length === 0) throw new TypeError(`expected values, found none: shape [${shape.join(", ")}]`);
   return { data: values, shape };
+}
+
+function valuesOf(dtype: string, bytes: Uint8Array<ArrayBuffer>): GoldenArray["data"] | undefined {
+  switch (dtype) {
+    case "uint8":
+      return bytes;
+    case "float32":
+      return new Float32Array(bytes.buffer);
+    case "int64":
+      return new BigInt64Array(bytes.buffer);
+  }
+  return undefined;
 }

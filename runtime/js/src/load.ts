@@ -120,13 +120,18 @@ async function checkGolden(model: Model): Promise<void> {
 
 /** The signatures of encoder, decoder, prior and prior_density. */
 function signatures({ model }: Manifest, graph: GraphInfo): readonly Signature[] {
+  const labelled = model.labels !== undefined;
   const latent = [model.latent_dim];
   // The graph's description of the first output holds the number of a mixture's components.
   const size = graph.outputs.find(({ name }) => name === "location")?.shape.at(-1);
   const components = [...model.image_shape, Math.max(1, typeof size === "number" ? size : 1)];
   const mixed = model.likelihood === "discretized-logistic-mixture";
   return [
-    { input: { name: "images", dtype: "uint8", shape: model.image_shape }, outputs: { mean: latent, logvar: latent } },
+    {
+      input: { name: "images", dtype: "uint8", shape: model.image_shape },
+      outputs: { mean: latent, logvar: latent },
+      labelled,
+    },
     {
       input: { name: "z", dtype: "float32", shape: latent },
       outputs: Object.fromEntries(
@@ -135,8 +140,9 @@ function signatures({ model }: Manifest, graph: GraphInfo): readonly Signature[]
           mixed && name !== "probs" ? components : model.image_shape,
         ]),
       ),
+      labelled,
     },
-    { input: { name: "noise", dtype: "float32", shape: latent }, outputs: { z: latent } },
-    { input: { name: "z", dtype: "float32", shape: latent }, outputs: { log_prob: [] } },
+    { input: { name: "noise", dtype: "float32", shape: latent }, outputs: { z: latent }, labelled },
+    { input: { name: "z", dtype: "float32", shape: latent }, outputs: { log_prob: [] }, labelled },
   ];
 }

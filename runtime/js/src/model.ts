@@ -3,12 +3,21 @@
 import { latentValues, rawPixels, type Images, type ImageShape, type ImagesIn, type Latents } from "./arrays.ts";
 import type { Bundle } from "./bundle.ts";
 import { checkChoice, checkTemperature, count as countOf, whole, type Whole } from "./check.ts";
-import { decoderOutputs, reparameterize } from "./elbo.ts";
-import { product, type Engine, type InputOf } from "./engine.ts";
+import { decoderOutputs, logSumExp, reparameterize } from "./elbo.ts";
+import { product, type Engine, type InputOf, type Items } from "./engine.ts";
 import { BundleError, EXPORT_AGAIN, InputError } from "./errors.ts";
 import { ascending, checkDimensions, checkSpan, manifoldLatents, traversalLatents } from "./explore.ts";
-import { checkLatents, difference, parseGolden, type SelfCheck } from "./golden.ts";
+import { checkLatents, difference, parseGolden, type GoldenArray, type SelfCheck } from "./golden.ts";
 import { interpolateLatents, METHODS, type Method } from "./interpolate.ts";
+import {
+  classNames,
+  labelArray,
+  type Indices,
+  type Label,
+  type LabelOption,
+  type LabelOptions,
+  type Probabilities,
+} from "./labels.ts";
 import type { GraphInfo, Manifest } from "./manifest-types.ts";
 import { toUint8 } from "./pictures.ts";
 import { checkRange, posteriorNoise, priorLatents, RNG_NAME } from "./random.ts";
@@ -68,6 +77,8 @@ export class Model {
   /** Height, width and channels. */
   readonly imageShape: ImageShape;
   readonly latentDim: number;
+  /** Names of the classes; undefined for a model without labels. */
+  readonly labels: readonly string[] | undefined;
   /** SHA-256 of the bundle's manifest, which holds the hashes of all files. */
   readonly sha256: string;
   /** The graphs in use, by role. */
@@ -86,58 +97,56 @@ export class Model {
     this.threads = opened.threads;
     this.imageShape = bundle.manifest.model.image_shape;
     this.latentDim = bundle.manifest.model.latent_dim;
+    this.labels = bundle.manifest.model.labels;
     this.graphs = this.#byRole(({ graph }) => graph);
   }
 
   /**
    * Draws samples `first .. first + count - 1` of the stream that `seed` determines.
    *
+   * @param options.label, options.labels the class of all samples, or of each. The same seed with another class keeps
+   * the noise, and so the style.
    * @returns the expected image of each sample, in [0, 1].
-   * @throws InputError for a number out of range.
+   * @throws InputError for a number out of range, or a wrong class.
    */
-  async generate(count: number, options: SampleOptions = {}): Promise<Images> {
+  async generate(count: number, options: SampleOptions & LabelOptions = {}): Promise<Images> {
     const noise = this.#noise(count, options);
+    const labels = this.#labelsOf(count, options);
     const { prior } = this.opened;
-    if (prior === undefined) return await this.#decodeDrawn(count, noise);
+    if (prior === undefined) return await this.#decodeDrawn(count, noise, labels);
     // In the decoder's turn and micro-batches: a product of another size may round differently.
     const latents = async (start: number, stop: number) =>
-      (await prior.run(stop - start, sliceOf(noise(start, stop), this.latentDim), ["z"])).z;
-    return await this.#decodeDrawn(count, latents);
+      (await prior.run(stop - start, sliceOf(noise(start, stop), this.latentDim), ["z"], labels?.subarray(start, stop)))
+        .z;
+    return await this.#decodeDrawn(count, latents, labels);
   }
 
   /**
    * Draws the latents of samples `first .. first + count - 1` of the stream of `seed`, without decoding them.
    *
-   * @throws InputError for a number out of range, or more latents than memory holds.
+   * @throws InputError for a number out of range, a wrong class, or more latents than memory holds.
    */
-  async latents(count: number, options: SampleOptions = {}): Promise<Latents> {
+  async latents(count: number, options: SampleOptions & LabelOptions = {}): Promise<Latents> {
     const noise = this.#noise(count, options);
-    return { data: await this.#toLatents(noise(0, count)), shape: [count, this.latentDim] };
+    const labels = this.#labelsOf(count, options);
+    return { data: await this.#toLatents(noise(0, count), labels), shape: [count, this.latentDim] };
   }
 
   /** Encodes raw pixels; the model scales or binarizes them itself. @throws InputError for anything else. */
-  async encode(images: ImagesIn): Promise<Posterior> {
+  async encode(images: ImagesIn, options: LabelOptions = {}): Promise<Posterior> {
     const pixels = rawPixels(images, this.imageShape);
-    const size = product(this.imageShape);
-    const count = pixels.length / size;
-    const outputs = await this.#inTurn(() =>
-      this.opened.encoder.run(count, (a, b) => pixels.subarray(a * size, b * size), ["mean", "logvar"]),
-    );
-    const shape = [count, this.latentDim] as const;
-    return { mean: { data: outputs.mean, shape }, logvar: { data: outputs.logvar, shape } };
+    return await this.#encode(pixels, this.#labelsOf(this.#countOf(pixels), options));
   }
 
   /**
    * Decodes latents, N*L values.
    *
    * @returns the expected images, in [0, 1].
-   * @throws InputError for another type or length, no latents, or values that are not finite.
+   * @throws InputError for another type or length, no latents, values that are not finite, or a wrong class.
    */
-  async decode(z: Float32Array | Latents): Promise<Images> {
+  async decode(z: Float32Array | Latents, options: LabelOptions = {}): Promise<Images> {
     const values = latentValues(z, this.latentDim);
-    return await this.#decodeDrawn(values.length / this.latentDim, (start, stop) =>
-      values.subarray(start * this.latentDim, stop * this.latentDim),
-    );
+    return await this.#decodeValues(values, this.#labelsOf(values.length / this.latentDim, options));
   }
 
   /**
@@ -146,42 +155,94 @@ export class Model {
    * @param options.sample decode a draw of q(z|x) instead of its mean.
    * @throws InputError see `encode`; or a number out of range.
    */
-  async reconstruct(images: ImagesIn, options: DrawOptions & { sample?: boolean } = {}): Promise<Images> {
+  async reconstruct(
+    images: ImagesIn,
+    options: DrawOptions & LabelOptions & { sample?: boolean } = {},
+  ): Promise<Images> {
     const { sample = false, seed = 0, first = 0 } = options;
     const pixels = rawPixels(images, this.imageShape);
-    const count = pixels.length / product(this.imageShape);
+    const count = this.#countOf(pixels);
     if (sample) {
       this.#checkRng();
       checkRange(seed, first, count, this.latentDim);
     }
-    const { mean, logvar } = await this.encode(pixels);
-    if (!sample) return await this.decode(mean);
+    const labels = this.#labelsOf(count, options);
+    const { mean, logvar } = await this.#encode(pixels, labels);
+    if (!sample) return await this.#decodeValues(mean.data, labels);
     const z = reparameterize(mean.data, logvar.data, posteriorNoise(seed, first, count, this.latentDim));
-    return await this.decode(this.#checkedDraws(z));
+    return await this.#decodeValues(this.#checkedDraws(z), labels);
+  }
+
+  /**
+   * Decodes the latents of images with other classes: this handwriting, as another digit. The images are encoded
+   * without their class.
+   *
+   * @param labels the class of each result; or one class for all images, in a list of one.
+   * @throws InputError see `encode`; or the model has no labels.
+   */
+  async restyle(images: ImagesIn, labels: readonly Label[]): Promise<Images> {
+    classNames(this.manifest.model); // throws without labels
+    const pixels = rawPixels(images, this.imageShape);
+    const count = this.#countOf(pixels);
+    const given = (labels as readonly Label[] | undefined) ?? []; // not optional, also in JavaScript
+    const each = Array.isArray(given) && given.length === 1 ? Array<Label>(count).fill(given[0] as Label) : given;
+    const chosen = this.#labelsOf(count, { labels: each });
+    const { mean } = await this.#encode(pixels, this.#labelsOf(count));
+    return await this.#decodeValues(mean.data, chosen);
+  }
+
+  /**
+   * Computes p(label | x) of images by Bayes' rule, with equally probable classes. Each class scores the images with the
+   * same draws; see `score` for the arguments.
+   *
+   * @throws InputError see `score`; or the model has no labels.
+   */
+  async classify(images: ImagesIn, options: DrawOptions & { samples?: number } = {}): Promise<Probabilities> {
+    const classes = classNames(this.manifest.model).length;
+    const pixels = rawPixels(images, this.imageShape);
+    const count = this.#countOf(pixels);
+    const { samples = 1, seed = 0, first = 0 } = options;
+    const bounds: Float64Array[] = [];
+    for (let label = 0; label < classes; label++) {
+      bounds.push((await this.score(pixels, { samples, seed, first, label })).iwBound);
+    }
+    const data = new Float64Array(count * classes);
+    for (let image = 0; image < count; image++) {
+      const logits = Float64Array.from(bounds, (bound) => bound[image]);
+      const total = logSumExp(logits);
+      data.set(
+        logits.map((logit) => Math.exp(logit - total)),
+        image * classes,
+      );
+    }
+    return { data, shape: [count, classes] };
   }
 
   /**
    * Computes each image's ELBO and importance-weighted bound of log p(x), in nats.
    *
    * @param options.samples k, the draws of q(z|x) per image; 1 by default.
+   * @param options.label, options.labels the class of all images, or of each. The scores are then those given the class,
+   * log p(x | label).
    * @throws InputError see `encode`; or a number out of range.
    */
-  async score(images: ImagesIn, options: DrawOptions & { samples?: number } = {}): Promise<Scores> {
+  async score(images: ImagesIn, options: DrawOptions & LabelOptions & { samples?: number } = {}): Promise<Scores> {
     const { seed = 0, first = 0 } = options;
     const samples = countOf("samples", options.samples ?? 1, 1);
     const from = whole("first", first, 0);
     const pixels = rawPixels(images, this.imageShape);
     this.#checkRng();
-    const draws = (pixels.length / product(this.imageShape)) * samples;
-    checkRange(seed, from * BigInt(samples), draws, this.latentDim);
+    const count = this.#countOf(pixels);
+    checkRange(seed, from * BigInt(samples), count * samples, this.latentDim);
     const { model } = this.manifest;
     const outputs = decoderOutputs(model.likelihood);
-    const decode = (z: Float32Array) =>
-      this.#runDecoder(z.length / this.latentDim, sliceOf(this.#checkedDraws(z), this.latentDim), outputs);
+    const decode = (z: Float32Array, of: Indices) => this.#run(this.opened.decoder, this.#checkedDraws(z), outputs, of);
     const { priorDensity: density } = this.opened;
-    const logPrior = density && (async (z: Float32Array) => (await this.#run(density, z, ["log_prob"])).log_prob);
-    const posterior = await this.encode(pixels);
-    const scores = await scoreImages(pixels, posterior, decode, model, samples, BigInt(seed), from, logPrior);
+    const logPrior =
+      density && (async (z: Float32Array, of: Indices) => (await this.#run(density, z, ["log_prob"], of)).log_prob);
+    const labels = this.#labelsOf(count, options);
+    const posterior = await this.#encode(pixels, labels);
+    const scores = await scoreImages(pixels, posterior, decode, model, samples, BigInt(seed), from, logPrior, labels);
     this.#checkFinite("scores", scores.elbo, scores.iwBound);
     return scores;
   }
@@ -192,17 +253,18 @@ export class Model {
    * @param a, b single latents, Float32Array of L values, or single images, which are encoded to their means.
    * @param options.steps number of images, including both ends; 8 by default.
    * @param options.method "linear", or "spherical" (Shoemake, 1985), which keeps the length typical of the prior's latents.
+   * @param options.label the class of all images. Images at the ends are encoded without a class.
    */
   async interpolate(
     a: Float32Array | Latents | ImagesIn,
     b: Float32Array | Latents | ImagesIn,
-    options: { steps?: number; method?: Method } = {},
+    options: LabelOption & { steps?: number; method?: Method } = {},
   ): Promise<Images> {
     const steps = countOf("steps", options.steps ?? 8, 2);
-    const method = options.method ?? "linear";
+    const { method = "linear", label = null } = options;
     checkChoice("method", method, METHODS);
     const [start, end] = await Promise.all([this.#end(a, "an end"), this.#end(b, "an end")]); // both are copied before the first await
-    return await this.decode(interpolateLatents(start, end, steps, method));
+    return await this.decode(interpolateLatents(start, end, steps, method), { label });
   }
 
   /**
@@ -212,14 +274,15 @@ export class Model {
    * @param dimensions distinct dimensions; by default the first 10 of `rankDimensions`.
    * @param options.steps images per dimension; 7 by default. If odd, the middle one is decoded from `start` itself.
    * @param options.span largest offset below and above the value in `start`; 3 by default.
+   * @param options.label the class of all images, as for `interpolate`.
    * @returns all steps of the first dimension, then those of the next one.
    */
   async traverse(
     start: Float32Array | Latents | ImagesIn,
     dimensions?: readonly number[],
-    options: { steps?: number; span?: number } = {},
+    options: LabelOption & { steps?: number; span?: number } = {},
   ): Promise<Images> {
-    const { span = 3 } = options;
+    const { span = 3, label = null } = options;
     const steps = countOf("steps", options.steps ?? 7, 2);
     checkSpan(span);
     if (dimensions !== undefined) checkDimensions(dimensions, this.latentDim);
@@ -227,7 +290,7 @@ export class Model {
       this.#end(start, "start"),
       dimensions?.slice() ?? this.rankDimensions(start).then((ranked) => ranked.slice(0, TRAVERSED)),
     ]);
-    return await this.decode(traversalLatents(latent, chosen, steps, span));
+    return await this.decode(traversalLatents(latent, chosen, steps, span), { label });
   }
 
   /**
@@ -237,16 +300,22 @@ export class Model {
    * @param dimensions the dimension that grows down the rows, and the one that grows along the columns; by
    * default the first two of `rankDimensions`, in ascending order.
    * @param options.steps images per side; 20 by default.
+   * @param options.label the class of all images, as for `interpolate`.
    * @returns the rows of the grid, one after another.
    */
-  async manifold(dimensions?: readonly number[], options: { steps?: number } = {}): Promise<Images> {
+  async manifold(dimensions?: readonly number[], options: LabelOption & { steps?: number } = {}): Promise<Images> {
+    const { label = null } = options;
     const steps = countOf("steps", options.steps ?? 20, 2);
     const chosen = dimensions ?? (await this.rankDimensions()).slice(0, 2).sort((a, b) => a - b);
     checkDimensions(chosen, this.latentDim);
     if (chosen.length !== 2) {
       throw new InputError(`a manifold needs exactly 2 latent dimensions; found ${chosen.length}`);
     }
-    return await this.decode(await this.#toLatents(manifoldLatents(this.latentDim, chosen, steps)));
+    const labels = this.#labelsOf(steps * steps, { label });
+    return await this.#decodeValues(
+      await this.#toLatents(manifoldLatents(this.latentDim, chosen, steps), labels),
+      labels,
+    );
   }
 
   /**
@@ -257,7 +326,7 @@ export class Model {
    * the prior, or with a learned prior, the latent of the noise 0.
    */
   async rankDimensions(start?: Float32Array | Latents | ImagesIn): Promise<number[]> {
-    const from = start ?? (await this.#toLatents(new Float32Array(this.latentDim)));
+    const from = start ?? (await this.#toLatents(new Float32Array(this.latentDim), this.#labelsOf(1)));
     const image = isLatent(from) ? toUint8(await this.decode(await this.#end(from, "start"))) : from;
     const { logvar } = await this.encode(image);
     return ascending(one(logvar.data, this.latentDim, "start"));
@@ -276,14 +345,17 @@ export class Model {
     const results = checkLatents(golden);
     for (const { file, inputs, outputs, atol } of golden.cases) {
       const engine = engines.find((one) => one.graph.file === file);
-      const input = Object.values(inputs).at(0);
-      if (engine === undefined || input === undefined) continue;
-      const [count, ...rest] = input.shape;
+      if (engine === undefined) continue;
+      const items = inputs[engine.input] as GoldenArray | undefined;
+      const labels = (inputs.label as GoldenArray | undefined)?.data;
       const names = Object.keys(outputs);
-      if (names.length === 0 || !names.every((name) => engine.gives(name))) {
+      const fits = names.length > 0 && names.every((name) => engine.gives(name));
+      if (!fits || items === undefined || items.data instanceof BigInt64Array || !this.#suits(labels, items.shape[0])) {
         throw new BundleError(`${source}: the vectors do not fit ${file}; ${EXPORT_AGAIN}`);
       }
-      const found = await this.#inTurn(() => engine.run(count, sliceOf(input.data, product(rest)), names));
+      const [count, ...rest] = items.shape;
+      const input = sliceOf(items.data, product(rest));
+      const found = await this.#inTurn(() => engine.run(count, input, names, labels));
       for (const name of names) {
         const most = difference(found[name], outputs[name].data);
         results.push({ file, output: name, difference: most, atol, agrees: most <= atol });
@@ -334,6 +406,20 @@ export class Model {
     return Object.fromEntries(entries) as Record<"encoder" | "decoder", T>;
   }
 
+  #countOf(pixels: Uint8Array): number {
+    return pixels.length / product(this.imageShape);
+  }
+
+  #labelsOf(count: number, options: LabelOptions = {}): Indices {
+    return labelArray(this.manifest.model, count, options);
+  }
+
+  /** Whether golden labels are those of `count` items, or absent for a model without labels. */
+  #suits(labels: GoldenArray["data"] | undefined, count: number): labels is Indices {
+    if (this.labels === undefined) return labels === undefined;
+    return labels instanceof BigInt64Array && labels.length === count;
+  }
+
   /** Checks the arguments of `generate`, and returns a function that draws the noise of samples `start .. stop - 1`. */
   #noise(count: number, options: SampleOptions): (start: number, stop: number) => Float32Array {
     const { seed = 0, first = 0, temperature = 1 } = options;
@@ -350,28 +436,37 @@ export class Model {
   }
 
   /** Maps draws of N(0, I), N*L values, to draws of the prior. */
-  async #toLatents(noise: Float32Array): Promise<Float32Array> {
+  async #toLatents(noise: Float32Array, labels: Indices): Promise<Float32Array> {
     const { prior } = this.opened;
-    return prior === undefined ? noise : (await this.#run(prior, noise, ["z"])).z;
+    return prior === undefined ? noise : (await this.#run(prior, noise, ["z"], labels)).z;
   }
 
   /** Runs a graph on N*L values. */
-  async #run(engine: Engine, items: Float32Array, outputs: readonly string[]): Promise<Record<string, Float32Array>> {
-    const count = items.length / this.latentDim;
-    return await this.#inTurn(() => engine.run(count, sliceOf(items, this.latentDim), outputs));
-  }
-
-  async #decodeDrawn(count: number, latents: InputOf): Promise<Images> {
-    const { probs } = await this.#runDecoder(count, latents, ["probs"]);
-    return { data: probs, shape: [count, ...this.imageShape] };
-  }
-
-  async #runDecoder(
-    count: number,
-    latents: InputOf,
+  async #run(
+    engine: Engine,
+    items: Float32Array,
     outputs: readonly string[],
+    labels: Indices,
   ): Promise<Record<string, Float32Array>> {
-    return await this.#inTurn(() => this.opened.decoder.run(count, latents, outputs));
+    const count = items.length / this.latentDim;
+    return await this.#inTurn(() => engine.run(count, sliceOf(items, this.latentDim), outputs, labels));
+  }
+
+  async #encode(pixels: Uint8Array, labels: Indices): Promise<Posterior> {
+    const count = this.#countOf(pixels);
+    const input = sliceOf(pixels, product(this.imageShape));
+    const outputs = await this.#inTurn(() => this.opened.encoder.run(count, input, ["mean", "logvar"], labels));
+    const shape = [count, this.latentDim] as const;
+    return { mean: { data: outputs.mean, shape }, logvar: { data: outputs.logvar, shape } };
+  }
+
+  async #decodeValues(z: Float32Array, labels: Indices): Promise<Images> {
+    return await this.#decodeDrawn(z.length / this.latentDim, sliceOf(z, this.latentDim), labels);
+  }
+
+  async #decodeDrawn(count: number, latents: InputOf, labels: Indices): Promise<Images> {
+    const { probs } = await this.#inTurn(() => this.opened.decoder.run(count, latents, ["probs"], labels));
+    return { data: probs, shape: [count, ...this.imageShape] };
   }
 
   async #end(value: Float32Array | Latents | ImagesIn, name: string): Promise<Float32Array> {
@@ -413,6 +508,6 @@ function isLatent(value: Float32Array | Latents | ImagesIn): value is Float32Arr
   return value instanceof Float32Array || (value as Partial<Latents> | null)?.data instanceof Float32Array;
 }
 
-function sliceOf<T extends Float32Array | Uint8Array>(values: T, size: number): (start: number, stop: number) => T {
+function sliceOf<T extends Items>(values: T, size: number): (start: number, stop: number) => T {
   return (start, stop) => values.subarray(start * size, stop * size) as T;
 }

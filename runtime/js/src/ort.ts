@@ -21,7 +21,7 @@ export interface Ort {
   readonly env: { readonly versions: Readonly<Record<string, string | undefined>> };
 }
 
-export type TensorData = Float32Array | Uint8Array;
+export type TensorData = Float32Array | Uint8Array | BigInt64Array;
 
 /** ONNX Runtime, ready to open sessions on a provider. */
 export interface Runtime {

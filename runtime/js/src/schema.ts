@@ -20,6 +20,7 @@ export interface Schema {
   readonly additionalProperties?: Schema;
   readonly minItems?: number;
   readonly maxItems?: number;
+  readonly uniqueItems?: boolean;
   readonly items?: Schema;
   readonly contains?: Schema;
   readonly minimum?: number;
@@ -80,6 +81,9 @@ function* errors(
     if (low === high && value.length !== low) yield error(`a list of ${low}`);
     else if (value.length < low) yield error(`at least ${low}`, String(value.length));
     else if (value.length > high) yield error(`at most ${high}`, String(value.length));
+    else if (schema.uniqueItems === true && new Set(value.map((item) => JSON.stringify(item))).size < value.length) {
+      yield error("different items");
+    }
     if (items !== undefined) for (const [n, item] of value.entries()) yield* below(items, item, `${path}[${n}]`);
     if (contains !== undefined && !value.some((item) => holds(contains, item))) yield error("an item", "none");
   }

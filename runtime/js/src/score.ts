@@ -11,6 +11,7 @@ import {
   targetsOf,
 } from "./elbo.ts";
 import { InputError } from "./errors.ts";
+import { repeated, type Indices } from "./labels.ts";
 import type { ModelInfo } from "./manifest-types.ts";
 import { posteriorNoise } from "./random.ts";
 
@@ -20,7 +21,7 @@ export interface Posterior {
   readonly logvar: Latents;
 }
 
-/** How well a model explains images: one value per image, in nats. */
+/** How well a model explains images: one value per image, in nats. Scores of a class are those given the class. */
 export interface Scores {
   /** reconstruction - kl, a lower bound of log p(x). */
   readonly elbo: Float64Array;
@@ -39,15 +40,18 @@ export interface Scores {
   readonly samples: number;
 }
 
-/** Decodes M*L latent values to the decoder's outputs, by name. */
-export type Decode = (z: Float32Array) => Promise<Record<string, Float32Array>>;
+/** Decodes M*L latent values, with their M classes if the model has labels, to the decoder's outputs, by name. */
+export type Decode = (z: Float32Array, labels: Indices) => Promise<Record<string, Float32Array>>;
 
-/** Computes log p(z) of a learned prior, for M*L latent values. */
-export type LogPrior = (z: Float32Array) => Promise<Float32Array>;
+/** Computes log p(z) of a learned prior, for M*L latent values, with their M classes if the model has labels. */
+export type LogPrior = (z: Float32Array, labels: Indices) => Promise<Float32Array>;
 
 const DECODED_AT_A_TIME = 512; // latents; limits the memory for many draws of many images
 
-/** Computes scores of raw `pixels` with `samples` draws per image. Without `logPrior`, the prior is N(0, I). */
+/**
+ * Computes scores of raw `pixels` with `samples` draws per image. Without `logPrior`, the prior is N(0, I). `labels` are
+ * the classes of the images, if the model has labels.
+ */
 export async function scoreImages(
   pixels: Uint8Array,
   posterior: Posterior,
@@ -56,7 +60,8 @@ export async function scoreImages(
   samples: number,
   seed: bigint,
   first: bigint,
-  logPrior?: LogPrior,
+  logPrior: LogPrior | undefined,
+  labels: Indices,
 ): Promise<Scores> {
   const logLikelihoodOf = LOG_LIKELIHOODS.get(model.likelihood);
   if (logLikelihoodOf === undefined) {
@@ -86,8 +91,9 @@ export async function scoreImages(
       const [mean, logvar] = [row(posterior.mean.data, image, latentDim), row(posterior.logvar.data, image, latentDim)];
       draws.set(reparameterize(mean, logvar, row(noise, draw, latentDim)), draw * latentDim);
     });
-    const outputs = await decode(draws);
-    const logPriors = await logPrior?.(draws);
+    const ofDraws = repeated(labels?.subarray(start, stop), samples);
+    const outputs = await decode(draws, ofDraws);
+    const logPriors = await logPrior?.(draws, ofDraws);
     const logWeights = new Float64Array(draws.length / latentDim);
     let targets: Float32Array = new Float32Array();
     forEachDraw(start, stop, samples, (image, draw) => {

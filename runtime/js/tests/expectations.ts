@@ -22,7 +22,7 @@ export function expectPythons(found: Numbers, golden: Record<string, GoldenArray
   for (const [name, values] of Object.entries(found)) {
     const expected = valuesOf(golden[name]);
     expect(values.length, name).toBe(expected.length);
-    const tolerance = TOLERANCES[name] ?? (() => 1e-5);
+    const tolerance = TOLERANCES[name.replace(/^labelled_/, "")] ?? (() => 1e-5);
     const wrong = values.findIndex((value, i) => !(Math.abs(value - expected[i]) <= tolerance(expected[i])));
     expect(wrong === -1 ? "all agree" : `[${wrong}] ${values[wrong]} for ${expected[wrong]}`, name).toBe("all agree");
   }

@@ -19,11 +19,12 @@ export const BUNDLES = {
   mixture: projectPath("tests/golden/mixture"),
   residual: projectPath("tests/golden/residual"),
   learned: projectPath("tests/golden/learned"),
+  labelled: projectPath("tests/golden/labelled"),
 };
 
 /** The files of a portable bundle, by name. */
 export function filesOf(bundle: keyof typeof BUNDLES): Map<string, Uint8Array> {
-  const prior = bundle === "learned" ? ["prior.onnx", "prior_density.onnx"] : [];
+  const prior = bundle === "learned" || bundle === "labelled" ? ["prior.onnx", "prior_density.onnx"] : [];
   const names = ["manifest.json", "encoder.onnx", "decoder.onnx", ...prior, "golden.json"];
   return new Map(names.map((name) => [name, readFileSync(join(BUNDLES[bundle], name))]));
 }

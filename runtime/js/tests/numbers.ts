@@ -37,7 +37,42 @@ export async function numbersOf(model: Model, { seed, first, images }: Asked): P
     reconstruction: scores.reconstruction,
     kl: scores.kl,
     iw_bound: scores.iwBound,
+    ...(model.labels === undefined ? {} : await labelledNumbersOf(model, pixels)),
   });
+}
+
+/** Results with labels, of every method that takes them. */
+async function labelledNumbersOf(
+  model: Model,
+  pixels: Uint8Array,
+): Promise<Record<string, ArrayLike<number> | Images>> {
+  const size = pixels.length / 4;
+  const [one, other, two] = [pixels.subarray(0, size), pixels.subarray(size, 2 * size), pixels.subarray(0, 2 * size)];
+  const labels = ["wide", null, 0, "tall"];
+  const ofTwo = { labels: ["tall", 2] };
+  const { mean, logvar } = await model.encode(pixels, { labels });
+  const first = mean.data.slice(0, model.latentDim);
+  const scores = await model.score(pixels, { samples: 3, seed: 5, first: 2, labels });
+  const results = {
+    generate: await model.generate(4, { seed: 3, labels }),
+    cool: await model.generate(2, { seed: 3, temperature: 0.5, label: "tall" }),
+    latents: (await model.latents(4, { seed: 3, labels })).data,
+    mean: mean.data,
+    logvar: logvar.data,
+    decode: await model.decode(mean, { label: 2 }),
+    reconstruct: await model.reconstruct(two, ofTwo),
+    drawn: await model.reconstruct(two, { sample: true, seed: 9, first: 4, ...ofTwo }),
+    linear: await model.interpolate(one, other, { steps: 3, label: "wide" }),
+    traverse: await model.traverse(first, [2, 0], { steps: 3, span: 2, label: 1 }),
+    manifold: await model.manifold([0, 1], { steps: 3, label: "square" }),
+    elbo: scores.elbo,
+    reconstruction: scores.reconstruction,
+    kl: scores.kl,
+    iw_bound: scores.iwBound,
+    restyle: await model.restyle(pixels, ["wide", "tall", "square", "wide"]),
+    classify: (await model.classify(pixels, { samples: 3, seed: 5, first: 2 })).data,
+  };
+  return Object.fromEntries(Object.entries(results).map(([name, value]) => [`labelled_${name}`, value]));
 }
 
 function numbers(results: Record<string, ArrayLike<number> | Images>): Numbers {

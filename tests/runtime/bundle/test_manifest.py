@@ -88,12 +88,13 @@ def document(manifest):
         {"likelihood": "discretized-logistic"},
         {"likelihood": "discretized-logistic-mixture"},
         {"likelihood": "bernoulli", "architecture": "residual"},
+        {"likelihood": "bernoulli", "labels": ("x", "encoder")},
     ],
-    ids=lambda model: "-".join(model.values()),
+    ids=lambda model: "-".join(map(str, model.values())),
 )
 def any_document(request, bundles):
-    """Return a manifest of each likelihood, and one that names its architecture."""
-    manifest = bundles.manifest(likelihood=request.param["likelihood"])
+    """Return a manifest of each likelihood, one that names its architecture, and one with labels."""
+    manifest = bundles.manifest(likelihood=request.param["likelihood"], labels=request.param.get("labels"))
     model = dataclasses.replace(manifest.model, **request.param)
     return json.loads(dataclasses.replace(manifest, model=model).to_json())
 
@@ -141,6 +142,54 @@ def test_the_exported_checkpoint_is_optional(manifest, document):
     assert cvae.bundle.parse_manifest(json.dumps(written), "m") == newer
     assert not judged(changed(written, ("training", "epoch"), replace(None)))
     assert judged(changed(written, ("training", "checkpoint"), replace("averaged")))  # of a later version
+
+
+@pytest.fixture(scope="module")
+def labelled(bundles, tiny):
+    return bundles.manifest(labels=tiny.labels)
+
+
+def test_labels_are_format_2(labelled):
+    written = json.loads(labelled.to_json())
+    assert (written["format"], written["model"]["labels"]) == (2, ["2", "10", "x"])
+    assert [graph["inputs"][1] for graph in written["graphs"]] == [
+        {"name": "label", "dtype": "int64", "shape": ["batch"]}
+    ] * 2
+    assert judged(written)
+    assert cvae.bundle.parse_manifest(labelled.to_json(), "m") == labelled
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "message"),
+    [
+        (("format",), replace(1), "format: expected 2, for labels, found 1"),
+        (("model", "labels"), replace([]), "model.labels: expected 2 or more different names, found 0"),
+        (("model", "labels"), replace(["2"]), "model.labels: expected 2 or more different names, found 1"),
+        (
+            ("model", "labels"),
+            replace(["2", "x", "2"]),
+            'model.labels: expected 2 or more different names, found ["2","x","2"]',
+        ),
+        (("model", "labels", 1), replace(7), "model.labels[1]: expected a string, found 7"),
+        (("model", "labels"), replace(None), "model.labels: expected a list, found null"),
+        (
+            ("graphs", 0, "inputs", 1),
+            delete,
+            "graphs[0].inputs: expected the input label, for a model with labels, found none",
+        ),
+        (
+            ("graphs", 1, "inputs", 1, "name"),
+            replace("class"),
+            "graphs[1].inputs: expected the input label, for a model with labels, found none",
+        ),
+    ],
+    ids=str,
+)
+def test_wrong_labels(path, change, message, labelled, refuses):
+    value = changed(json.loads(labelled.to_json()), path, change)
+    assert not judged(value)
+    with refuses(cvae.BundleError, f"m: {message}; export the bundle again"):
+        cvae.bundle.parse_manifest(json.dumps(value), "m")
 
 
 def test_every_field_is_required(document):
@@ -202,8 +251,8 @@ def test_schema_requires_the_decoder_outputs_of_each_likelihood(likelihood, bund
 
 
 def test_unknown_keywords_of_a_schema_are_errors():
-    with pytest.raises(ValueError, match="^unknown keywords of JSON Schema: uniqueItems$"):
-        find_error([], {"$defs": {}, "uniqueItems": True})
+    with pytest.raises(ValueError, match="^unknown keywords of JSON Schema: minContains$"):
+        find_error([], {"$defs": {}, "minContains": 1})
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_text_of_a_bundle(inspect):
     assert f"  size         {manifest.graphs[1].bytes:,} bytes, " in parts[1]
     assert "  opset        15, IR version 8\n" in parts[1]
     assert f"ELBO change  {manifest.graphs[1].verified.elbo_change:+.1e} nats per image\n" in parts[1]
-    assert "latents: standard normal draws for samples, or an encoder's means\n" in parts[1]
+    assert "latents: draws of the prior for samples, or an encoder's means\n" in parts[1]
     assert inspect() == (code, out, err)
 
 

@@ -41,8 +41,9 @@ def test_columns_do_not_depend_on_batches(packaged_model):
 
 
 def test_images_are_encoded_once(tiny_model, tiny, monkeypatch):
-    calls, encode = [], cvae.Model.encode
-    monkeypatch.setattr(cvae.Model, "encode", lambda model, images: calls.append(len(images)) or encode(model, images))
+    calls, encode = [], cvae.Model._encode
+    counting = lambda model, images, labels: calls.append(len(images)) or encode(model, images, labels)  # noqa: E731
+    monkeypatch.setattr(cvae.Model, "_encode", counting)
     code_columns(tiny_model, tiny.images, 0)
     assert calls == [11]
 

@@ -56,6 +56,7 @@ def test_the_config_repeats_how_the_images_were_read(run, data, pictures):
         "test_images": 3,
         "test_fingerprint": fingerprint_of(data.test),
         "options": {"image_size": [8, 8], "channels": 1, "test_fraction": 0.25, "skip_bad": False},
+        "labels_fingerprint": None,
     }
     assert run.read_config()[1] == DataInfo.of(data)
 

@@ -7,6 +7,7 @@ from .labels import Labels
 from .look import DataLook, look_at, look_at_dataset
 from .options import AS_THEY_ARE, DataOptions
 from .sources import EMBEDDED, ImageSource
+from .splits import few
 from .summary import describe_images
 from .symmetry import LEAST_IMAGES
 
@@ -22,6 +23,7 @@ __all__ = [
     "Tag",
     "describe_images",
     "draw_binary",
+    "few",
     "fingerprint_of",
     "held_out",
     "held_out_count",

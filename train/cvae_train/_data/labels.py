@@ -1,6 +1,7 @@
 """`Labels`: the class of each image of a data set."""
 
 import dataclasses
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -43,6 +44,14 @@ class Labels:
         for part in ("train", "test", "validation"):
             if (given := getattr(self, part)) is not None:
                 object.__setattr__(self, part, _indices(given, len(self.names), part))
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of names and classes, in hex."""
+        digest = hashlib.sha256(repr(self.names).encode())
+        for part in (self.train, self.test, self.validation):
+            digest.update(b"-" if part is None else part.astype("<i8").tobytes())
+        return digest.hexdigest()
 
     @classmethod
     def of(

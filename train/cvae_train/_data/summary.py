@@ -12,6 +12,8 @@ from cvae_runtime.images import evenly_spaced, look_at_cut
 from .._config import Binarize, Likelihood, ModelConfig, TrainConfig
 from .binarize import is_binary
 from .dataset import Dataset
+from .sources import EMBEDDED
+from .splits import few
 
 _SAMPLE_IMAGES = 2_000
 _SAMPLE_BYTES = 1 << 24
@@ -24,14 +26,17 @@ def describe_images(config: TrainConfig, data: Dataset) -> list[str]:
 
     Returns:
         Lines: number and shape of the images, the fraction of white pixels after thresholding, how the sets were
-        chosen, which files were skipped, whether the network pads images, and whether thresholding loses grey values.
+        chosen, which files were skipped, the classes, whether the network pads images, and whether thresholding loses
+        grey values.
 
     Raises:
         InputError: thresholding leaves only black or only white, or makes most images equal; all values are 0 and 1 of
             255; or the recipe needs a validation set and there is none, or there are two. Also if dynamic binarization
-            finds no grey levels, or fixed binarization finds some.
+            finds no grey levels, or fixed binarization finds some; or the model has labels, and the images have other
+            classes, or a class with fewer than 2 images.
     """
     _check_validation(config, data)
+    _check_labels(config.model, data)
     cut = look_at_cut(_sample(data.train), 128 if config.binarize_at is None else config.binarize_at)
     if cut.high == 1:
         raise InputError(
@@ -44,7 +49,7 @@ def describe_images(config: TrainConfig, data: Dataset) -> list[str]:
     line = (
         f"{data.source}: images of {width}x{height} pixels, {'grey' if channels == 1 else 'RGB'}: {', '.join(counts)}"
     )
-    notes = [*data.notes, *_say_padding(config.model)]
+    notes = [*data.notes, *_describe_labels(config.model, data), *_say_padding(config.model)]
     if config.binarize_at is None:
         return [line, *notes]
     if config.binarize in ("dynamic", "fixed"):
@@ -65,6 +70,35 @@ def describe_images(config: TrainConfig, data: Dataset) -> list[str]:
             f"{cut.alike:,} of {cut.count:,} to be equal ({levels}); {remedy}"
         )
     return [f"{line}; {cut.white:.1%} white after thresholding", *notes, *_warn_of_grey(cut.grey)]
+
+
+def _check_labels(model: ModelConfig, data: Dataset) -> None:
+    if not model.labels:
+        return
+    found = None if data.labels is None else data.labels.names
+    if found != model.labels:
+        raise InputError(
+            f"{data.source}: expected the model's {len(model.labels):,} classes, {few(model.labels)}, found "
+            f"{'none' if found is None else few(found)}; train on images with these classes"
+        )
+    assert data.labels is not None
+    counts = np.bincount(data.labels.train, minlength=len(model.labels))
+    if counts.min() < 2:
+        rare = [name for name, count in zip(model.labels, counts, strict=True) if count < 2]
+        raise InputError(
+            f"{data.source}: expected at least 2 training images of each class, found fewer of {few(rare)}; add some, "
+            f"or merge classes"
+        )
+
+
+def _describe_labels(model: ModelConfig, data: Dataset) -> list[str]:
+    """Name the classes that the model is conditioned on, or could be."""
+    if model.labels:
+        return [f"conditioned on {len(model.labels):,} classes: {few(model.labels)}"]
+    if data.labels is None or len(data.labels.names) < 2 or data.source == EMBEDDED:
+        return []
+    names = data.labels.names
+    return [f"{len(names):,} classes: {few(names)}; train with --labels to choose them later"]
 
 
 def _check_binary(binarize: Binarize, data: Dataset) -> None:

@@ -50,7 +50,7 @@ def _on_curve(
         remedy = f"pass --validation-fraction 0.1 --patience {max(5, config.epochs // 10)} to keep the best epoch"
         kept = "the run kept it; more images or fewer --filters help" if config.patience else remedy
         yield f"overfitting: the ELBO was highest after epoch {best.epoch} and fell by {fell:.2f} nats since; {kept}"
-    elif baselines is not None and evaluation.elbo < _HARDLY * max(baselines.histogram, baselines.pca):
+    elif baselines is not None and evaluation.elbo_without_label < _HARDLY * max(baselines.histogram, baselines.pca):
         simple = "the per-pixel histogram" if baselines.histogram > baselines.pca else "PCA"
         larger = "--filters " + ",".join(str(2 * filters) for filters in config.model.filters)
         if config.model.architecture == "notebook" and config.model.image_shape[2] == 3:

@@ -15,7 +15,7 @@ from cvae_runtime.elbo import EVALUATION_SEED, gaussian_kl_per_dimension, repara
 from cvae_runtime.images import evenly_spaced
 
 from .._config import BINARIZE_AT, Binarize
-from .._data import Labels, is_binary
+from .._data import Labels, few, is_binary
 from .._model import CVAE, preprocess
 from .._run import COLLAPSE_REMEDY
 from .baselines import Baselines, fit_baselines
@@ -73,6 +73,8 @@ class Evaluation:
             fitted to at most 10,000 training images, evenly spaced. None without training images or labels, and with
             fewer than two classes.
         classes: number of classes of ``probe_accuracy``; None without it.
+        given_classes: number of classes of a model with labels. Its figures are those given the class of each image,
+            log p(x | label). None for models without labels.
 
     Examples:
         >>> result, data = cvae_train.load_run("runs/0001"), cvae_train.load_data("images.npz")
@@ -99,6 +101,7 @@ class Evaluation:
     baselines: Baselines | None = None
     probe_accuracy: float | None = None
     classes: int | None = None
+    given_classes: int | None = None
 
     @property
     def warnings(self) -> list[str]:
@@ -126,8 +129,12 @@ class Evaluation:
         if self.baselines is None:
             return []
         in_bits = self.bits_per_dimension is not None
+        elbo = self.elbo_without_label
+        of_model = {"this model (ELBO)": elbo}
+        if self.given_classes is not None:
+            of_model = {"this model (ELBO given the label)": self.elbo, "  without the label, at least": elbo}
         rows = {
-            "this model (ELBO)": self.elbo,
+            **of_model,
             "per-pixel histogram": self.baselines.histogram,
             f"PCA, {self.baselines.pca_dimensions} dimensions": self.baselines.pca,
         }
@@ -137,10 +144,18 @@ class Evaluation:
             for name, nats in rows.items()
         ]
         over_histogram, over_pca = (
-            "better" if self.elbo > nats else "worse" for nats in (self.baselines.histogram, self.baselines.pca)
+            "better" if elbo > nats else "worse" for nats in (self.baselines.histogram, self.baselines.pca)
         )
         verdict = f"{over_histogram} than the histogram, {over_pca} than PCA"
         return [*(line.rstrip() for line in (head, *lines)), f"  {verdict}"]
+
+    @property
+    def elbo_without_label(self) -> float:
+        """Mean bound on log p(x) in nats, which can be compared with the ELBO of models without labels.
+
+        With C classes that are equally probable, log p(x) is at least log p(x | label) - log C.
+        """
+        return self.elbo - math.log(self.given_classes or 1)
 
     def _bits(self, nats: float) -> float:
         """Convert a log-likelihood from nats per image to bits per dimension, with the factor of the ELBO."""
@@ -156,13 +171,15 @@ class Evaluation:
             bound_bits = [f"{'  bits per dimension':36}{self._bits(self.iw_bound):13.3f}"]
         else:
             data = _PIXELS[self.binarize]
+        given = "" if self.given_classes is None else " given the label"
+        bound = f"IW bound{given}, {self.samples} draws"
         lines = [
             f"{'1 test image' if self.images == 1 else f'{self.images:,} test images'}, {data}; nats per image",
-            f"{'ELBO':36}{self.elbo:12.2f} +- {_or_dash(self.elbo_stderr, '.2f')}",
+            f"{f'ELBO{given}':36}{self.elbo:12.2f} +- {_or_dash(self.elbo_stderr, '.2f')}",
             *bits,
             f"{'  reconstruction':36}{self.reconstruction:12.2f}",
             f"{'  KL':36}{self.kl:12.2f}",
-            f"{f'IW bound, {self.samples} draws':36}{self.iw_bound:12.2f} +- {_or_dash(self.iw_bound_stderr, '.2f')}",
+            f"{bound:36}{self.iw_bound:12.2f} +- {_or_dash(self.iw_bound_stderr, '.2f')}",
             *bound_bits,
             f"{'active units':36}{_or_dash(self.active_units, 'd'):>9} of {len(self.kl_per_dimension)}",
             f"{'aggregate posterior from the prior':36}{self.aggregate_gap:12.2f}",
@@ -192,12 +209,13 @@ def evaluate(
         samples: draws per image for the importance-weighted bound. The time is proportional to it. The draws use the
             noise of `Model.score` with seed 0. Default: 500, or 50 if pixels have 256 levels.
         train: training images, uint8 (N, H, W, C), to fit the baselines and the linear probe to; None: neither.
-        labels: classes of the training and test images, for the linear probe; None: no probe.
+        labels: classes of the training and test images, for the linear probe; None: no probe. A model with labels
+            needs them: its figures are those given the class of each image, but the probe's means are without it.
         on_images: called repeatedly with the number of images scored so far.
 
     Raises:
         InputError: fewer than 1 sample, no images, an unknown binarization, grey images with "dynamic" or "fixed", or
-            another number of labels than of images.
+            another number of labels than of images, or other classes than the model's.
 
     Examples:
         >>> result, data = cvae_train.load_run("runs/0001"), cvae_train.load_data("images.npz")
@@ -220,8 +238,17 @@ def evaluate(
         )
     if labels is not None:
         _check_labels(labels, images, train)
+    classes = None
+    if names := model.config.labels:
+        if labels is None or labels.names != names:
+            found = "none" if labels is None else few(labels.names)
+            raise InputError(
+                f"labels: expected the model's {len(names):,} classes, {few(names)}, found {found}; pass the labels of "
+                f"the images that it was trained on"
+            )
+        classes = labels.test
     binarize_at = None if binarize == "none" else BINARIZE_AT
-    mean, logvar = _encode(model, images, binarize_at)
+    mean, logvar = _encode(model, images, binarize_at, labels=classes)
     preprocessing = Preprocessing(scale=255, binarize_at=binarize_at)
     decode = _decoder(model)
     log_prior = None if model.prior is None else _on_latents(model, model.log_prior)
@@ -239,6 +266,7 @@ def evaluate(
             seed=EVALUATION_SEED,
             first=start,
             log_prior=log_prior,
+            labels=None if classes is None else classes[part],
         )
 
     scores = score(0, len(images), 1)
@@ -250,16 +278,19 @@ def evaluate(
     m, v = mean.astype(np.float64), logvar.astype(np.float64)
     kl_per_dimension = gaussian_kl_per_dimension(mean, logvar).mean(axis=0)
     gap = aggregate_gap(m, v)
-    if (prior := model.prior) is not None:
+    if model.prior is not None:
         kl_per_dimension = kl_from_aggregate(m, v).mean(axis=0)
         # The draws of the ELBO, mapped to noise: if the prior fits, they are draws of N(0, I).
         z = reparameterize(mean, logvar, posterior_noise(EVALUATION_SEED, 0, *mean.shape))
-        noise = _on_latents(model, lambda latents: prior.inverse(latents)[0])(z).astype(np.float64)
+        given = [] if classes is None else [classes]
+        noise = _on_latents(model, model.noise_of)(z, *given).astype(np.float64)
         gap = aggregate_gap(noise, np.full_like(noise, -np.inf))
     elbo = float(scores.elbo.mean())
     seen = images if binarize_at is None else (images >= binarize_at) * np.uint8(255)
     batches = [slice(start, start + _BATCH) for start in range(0, len(images), _BATCH)]
-    psnr, ssim = mean_likeness((seen[batch], decode(mean[batch])["probs"]) for batch in batches)
+    psnr, ssim = mean_likeness(
+        (seen[batch], decode(mean[batch], *([] if classes is None else [classes[batch]]))["probs"]) for batch in batches
+    )
     baselines = None
     # The cross-entropy of grey values is no log-likelihood, so it cannot be compared with those of the baselines.
     if train is not None and (model.config.likelihood != "bernoulli" or binarize_at is not None):
@@ -268,7 +299,8 @@ def evaluate(
     if train is not None and labels is not None and len(labels.names) > 1:
         rows = evenly_spaced(len(train), PROBE_IMAGES)
         of_train = _encode(model, train, binarize_at, rows)[0].astype(np.float64)
-        probe = probe_accuracy(of_train, labels.train[rows], m, labels.test, len(labels.names))
+        of_test = m if classes is None else _encode(model, images, binarize_at)[0].astype(np.float64)
+        probe = probe_accuracy(of_train, labels.train[rows], of_test, labels.test, len(labels.names))
     return Evaluation(
         images=len(images),
         binarize=binarize,
@@ -288,6 +320,7 @@ def evaluate(
         baselines=baselines,
         probe_accuracy=probe,
         classes=None if probe is None or labels is None else len(labels.names),
+        given_classes=len(model.config.labels) or None,
     )
 
 
@@ -333,27 +366,36 @@ def _or_dash(value: float | None, spec: str) -> str:
 
 
 def _encode(
-    model: CVAE, images: NDArray[np.uint8], binarize_at: int | None, rows: NDArray[np.int64] | None = None
+    model: CVAE,
+    images: NDArray[np.uint8],
+    binarize_at: int | None,
+    rows: NDArray[np.int64] | None = None,
+    labels: NDArray[np.int64] | None = None,
 ) -> tuple[Any, Any]:
-    """Mean and logvar of all images, or of those in ``rows``."""
-    run = tf.function(lambda batch: model.encode(preprocess(batch, binarize_at)), autograph=False)
+    """Mean and logvar of all images, given their classes if there are any, or of the images in ``rows``."""
+    run = tf.function(lambda batch, label=None: model.encode(preprocess(batch, binarize_at), label), autograph=False)
     rows = np.arange(len(images)) if rows is None else rows
-    parts = [run(tf.constant(images[rows[start : start + _BATCH]])) for start in range(0, len(rows), _BATCH)]
+    parts = []
+    for start in range(0, len(rows), _BATCH):
+        chosen = rows[start : start + _BATCH]
+        given = [] if labels is None else [tf.constant(labels[chosen])]
+        parts.append(run(tf.constant(images[chosen]), *given))
     mean, logvar = (np.concatenate([part[index] for part in parts]) for index in (0, 1))
     return mean, logvar
 
 
-def _decoder(model: CVAE) -> Callable[[NDArray[np.float32]], dict[str, NDArray[np.float32]]]:
+def _decoder(model: CVAE) -> Callable[..., dict[str, NDArray[np.float32]]]:
     run = _compiled(model, model.pixel_parameters)
-    return lambda z: {name: array.numpy() for name, array in run(tf.constant(z)).items()}
+    return lambda *latents: {name: array.numpy() for name, array in run(*map(tf.constant, latents)).items()}
 
 
-def _on_latents(model: CVAE, function: Callable[[tf.Tensor], tf.Tensor]) -> Callable[[NDArray[np.float32]], Any]:
+def _on_latents(model: CVAE, function: Callable[..., tf.Tensor]) -> Callable[..., Any]:
     run = _compiled(model, function)
-    return lambda z: run(tf.constant(z)).numpy()
+    return lambda *latents: run(*map(tf.constant, latents)).numpy()
 
 
-def _compiled(model: CVAE, of_latents: Callable[[tf.Tensor], Any]) -> Any:
-    return tf.function(
-        of_latents, autograph=False, input_signature=[tf.TensorSpec([None, model.config.latent_dim], tf.float32)]
-    )
+def _compiled(model: CVAE, of_latents: Callable[..., Any]) -> Any:
+    """Compile a function of latents (B, L), and of classes (B,) if the model has labels."""
+    classes = [tf.TensorSpec([None], tf.int64)] if model.config.labels else []
+    latents = tf.TensorSpec([None, model.config.latent_dim], tf.float32)
+    return tf.function(of_latents, autograph=False, input_signature=[latents, *classes])

@@ -36,7 +36,8 @@ TEST_BATCH = 500
 TEST_CHUNK = 10_000  # images; about a second of the default model
 
 _PLAIN = Compute()
-_SHUFFLE, _NOISE, _AUGMENT = 0, 1, 2  # tags of independent random streams
+_SHUFFLE, _NOISE, _AUGMENT, _DROP_LABELS = 0, 1, 2, 3  # tags of independent random streams
+_PARTS_OF_DATA = ("train", "test", "validation")
 
 # Without AutoGraph, which does not support Python 3.13; loops are written as tf.while_loop instead.
 _compiled = tf.function(autograph=False)
@@ -66,19 +67,37 @@ def _shares(begin: tf.Tensor, end: tf.Tensor, towers: int) -> list[slice]:
     return [slice(*ends) for ends in itertools.pairwise(cuts)]
 
 
+def _labels_of(data: Dataset, part: str) -> tf.Tensor | None:
+    """Classes of the images of a part, int32 (N,); None if there is no such part."""
+    assert data.labels is not None
+    labels = getattr(data.labels, part)
+    return None if labels is None else tf.constant(labels, tf.int32)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)  # tf.function compares it by identity
 class _EvaluationSet:
-    """Test or validation images: indices of images of a feed, the noise of their draws, and the tag of their pixels."""
+    """Test or validation images.
+
+    Attributes:
+        feed: the images.
+        indices: of the images in the feed.
+        noise: of their draws.
+        tag: of the draws of their pixels.
+        labels: class of each image of the feed; None without labels.
+    """
 
     feed: Feed
     indices: tf.Tensor
     noise: tf.Tensor
     tag: Tag
+    labels: tf.Tensor | None
 
     @classmethod
-    def of(cls, feed: Feed, indices: NDArray[np.integer], latent_dim: int, tag: Tag) -> "_EvaluationSet":
+    def of(
+        cls, feed: Feed, indices: NDArray[np.integer], latent_dim: int, tag: Tag, labels: tf.Tensor | None
+    ) -> "_EvaluationSet":
         noise = posterior_noise(EVALUATION_SEED, 0, len(indices), latent_dim)
-        return cls(feed, tf.constant(indices, tf.int32), tf.constant(noise), tag)
+        return cls(feed, tf.constant(indices, tf.int32), tf.constant(noise), tag, labels)
 
 
 class Loop:
@@ -116,6 +135,7 @@ class Loop:
         self.trained = trained_variables(self.model, freeze)
         self._compute = compute
         self._train_feed = feed(data.train)
+        self._labels = {part: _labels_of(data, part) if config.model.labels else None for part in _PARTS_OF_DATA}
         indices = np.arange(len(data.train))
         validation = np.zeros(len(data.train), np.bool_)
         if config.validation_fraction:
@@ -130,11 +150,17 @@ class Loop:
         self._validation: _EvaluationSet | None = None
         if data.validation is not None:
             own = np.arange(len(data.validation))
-            self._validation = _EvaluationSet.of(feed(data.validation), own, latent_dim, Tag.VALIDATION)
+            self._validation = _EvaluationSet.of(
+                feed(data.validation), own, latent_dim, Tag.VALIDATION, self._labels["validation"]
+            )
         elif validation.any():
             held = indices[validation]
-            self._validation = _EvaluationSet.of(self._train_feed, held, latent_dim, Tag.VALIDATION)
-        self._test = _EvaluationSet.of(feed(data.test), np.arange(len(data.test)), latent_dim, Tag.TEST)
+            self._validation = _EvaluationSet.of(
+                self._train_feed, held, latent_dim, Tag.VALIDATION, self._labels["train"]
+            )
+        self._test = _EvaluationSet.of(
+            feed(data.test), np.arange(len(data.test)), latent_dim, Tag.TEST, self._labels["test"]
+        )
 
     def train_epoch(self, epoch: int, on_images: OnImages) -> float:
         """Train on every image once, in an order that depends on seed and epoch.
@@ -285,13 +311,17 @@ class Loop:
             bits = tf.random.stateless_uniform((count, 3), self._seed(_AUGMENT, epoch, step), 0, 2, tf.int32)
             images = augmented(images, self.config.augment, bits[here:stop])
         x = self._pixels(images, numbers, Tag.TRAINING, epoch)
+        labels = self._training_labels(numbers, epoch, step, count, slice(here, stop))
         shape = (self.config.samples, count, self.config.model.latent_dim)
         noise = tf.random.stateless_normal(shape, self._seed(_NOISE, epoch, step))[:, here:stop]
         beta = self._beta(epoch, step)
 
         def work(begin: tf.Tensor, end: tf.Tensor) -> list[tf.Tensor]:
             shares = _shares(begin - here, end - here, towers)
-            of_towers = [self._tower(x[share], noise[:, share], beta) for share in shares]
+            of_towers = [
+                self._tower(x[share], noise[:, share], None if labels is None else labels[share], beta)
+                for share in shares
+            ]
             return [tf.add_n(terms) for terms in zip(*of_towers, strict=True)]
 
         elbos, *sums = self.cluster.sum(count, work)
@@ -300,15 +330,26 @@ class Loop:
         self.optimizer.apply(gradients, self.trained)
         return elbos
 
-    def _tower(self, x: tf.Tensor, noise: tf.Tensor, beta: tf.Tensor) -> list[tf.Tensor]:
+    def _training_labels(
+        self, numbers: tf.Tensor, epoch: tf.Tensor, step: tf.Tensor, count: tf.Tensor, here: slice
+    ) -> tf.Tensor | None:
+        """Classes of this worker's share of a batch, some of them left out at random; None without labels."""
+        labels = self._labels["train"]
+        if labels is None:
+            return None
+        shares = tf.random.stateless_uniform((count,), self._seed(_DROP_LABELS, epoch, step))[here]
+        return tf.where(shares < self.config.label_dropout, len(self.config.model.labels), tf.gather(labels, numbers))
+
+    def _tower(self, x: tf.Tensor, noise: tf.Tensor, labels: tf.Tensor | None, beta: tf.Tensor) -> list[tf.Tensor]:
         """Sum of the ELBOs of a tower's images, and the gradients of the negative sum of their objectives."""
         model, samples = self.model, self.config.samples
         with tf.GradientTape(persistent=True) as tape, computing_in(model, self._compute):
-            mean, logvar = (tf.cast(tensor, tf.float32) for tensor in model.encode(x))
+            mean, logvar = (tf.cast(tensor, tf.float32) for tensor in model.encode(x, labels))
             z = model.reparameterize(mean, logvar, noise)
-            output = tf.cast(model.decode(tf.reshape(z, [-1, z.shape[-1]])), tf.float32)
+            of_draws = None if labels is None else tf.tile(labels, [samples])
+            output = tf.cast(model.decode(tf.reshape(z, [-1, z.shape[-1]]), of_draws), tf.float32)
             log_p_x = log_likelihood(tf.tile(x, [samples, 1, 1, 1]), output, model.config.likelihood)
-            log_prior = None if model.prior is None else model.log_prior(z)
+            log_prior = None if model.prior is None else model.log_prior(z, labels)
             draws = Draws(tf.reshape(log_p_x, [samples, -1]), z, mean, logvar, log_prior)
             for_decoder, for_encoder = surrogates(self.config.objective, draws, beta, self.config.free_bits)
             losses = -tf.reduce_sum(for_decoder), -tf.reduce_sum(for_encoder)
@@ -347,26 +388,31 @@ class Loop:
     def _sums(self, dataset: _EvaluationSet, opened: Any, first: tf.Tensor, last: tf.Tensor, towers: int) -> tf.Tensor:
         """Reconstruction term and KL, summed over the images ``first .. last - 1``: float64 (2,)."""
 
-        def share_sums(x: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
-            mean, logvar = self.model.encode(x)
+        def share_sums(x: tf.Tensor, noise: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor:
+            mean, logvar = self.model.encode(x, labels)
             z = self.model.reparameterize(mean, logvar, noise)
-            log_p_x = log_likelihood(x, self.model.decode(z), self.config.model.likelihood)
+            log_p_x = log_likelihood(x, self.model.decode(z, labels), self.config.model.likelihood)
             if self.model.prior is None:
                 kl = gaussian_kl(mean, logvar)
             else:
-                kl = log_normal(z, mean, logvar) - self.model.log_prior(z)
+                kl = log_normal(z, mean, logvar) - self.model.log_prior(z, labels)
             terms = tf.stack([log_p_x, kl])
             return tf.reduce_sum(tf.cast(terms, tf.float64), axis=1)
 
         def body(begin: tf.Tensor, sums: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             count = tf.minimum(TEST_BATCH, last - begin)
             here, stop = self.cluster.local_share(count)
-            x = self._pixels(*dataset.feed.take(opened, begin + here, begin + stop), dataset.tag)
+            images, numbers = dataset.feed.take(opened, begin + here, begin + stop)
+            x = self._pixels(images, numbers, dataset.tag)
+            labels = None if dataset.labels is None else tf.gather(dataset.labels, numbers)
             noise = dataset.noise[begin + here : begin + stop]
 
             def work(start: tf.Tensor, end: tf.Tensor) -> list[tf.Tensor]:
                 shares = _shares(start - here, end - here, towers)
-                return [tf.add_n([share_sums(x[share], noise[share]) for share in shares])]
+                of_shares = (
+                    share_sums(x[share], noise[share], None if labels is None else labels[share]) for share in shares
+                )
+                return [tf.add_n(list(of_shares))]
 
             return begin + count, sums + self.cluster.sum(count, work)[0]
 

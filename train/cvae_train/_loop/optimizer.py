@@ -74,14 +74,11 @@ def trained_variables(model: CVAE, freeze: Part | None) -> list[keras.Variable]:
     A learned prior belongs to the decoder.
     """
     decoder = [model.decoder] if model.prior is None else [model.decoder, model.prior]
-    parts = {"encoder": [model.encoder], "decoder": decoder}
-    return [
-        variable
-        for name, networks in parts.items()
-        if name != freeze
-        for network in networks
-        for variable in network.trainable_variables
-    ]
+    variables = {
+        "encoder": [*model.encoder.trainable_variables, *([] if model.label_shift is None else [model.label_shift])],
+        "decoder": [variable for network in decoder for variable in network.trainable_variables],
+    }
+    return [variable for name, of_part in variables.items() if name != freeze for variable in of_part]
 
 
 @contextmanager

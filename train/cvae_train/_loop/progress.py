@@ -138,6 +138,7 @@ class _Table:
         self._bits = config.model.bits_per_dimension
         self._has_levels = self._bits(0.0) is not None
         self._has_validation = validation
+        self._given = bool(config.model.labels)
         elbos = [("validation", 10)] * validation + [("train", 6 if self._has_levels else 10)]
         test = [("test ELBO", 10), ("KL", 8), *([("bits/dim: test", 14)] if self._has_levels else [])]
         epoch = ("epoch", len(f"{self._epochs}/{self._epochs}"))
@@ -147,8 +148,14 @@ class _Table:
 
     def header(self) -> list[str]:
         """Return the units, and the headings of the columns."""
-        units = "test ELBO and KL in nats per image; bits per dimension, lower is better"
-        return [units if self._has_levels else "ELBO and KL in nats per image", self._line(self._headings)]
+        units = "ELBO and KL in nats per image"
+        if self._given:
+            units = "ELBO and KL given the label, in nats per image"
+        if self._has_levels:
+            units = "test ELBO and KL in nats per image; bits per dimension, lower is better"
+            if self._given:
+                units = "given the label: test ELBO and KL in nats; bits per dimension, lower is better"
+        return [units, self._line(self._headings)]
 
     def row(
         self,

@@ -25,7 +25,7 @@ _NETWORKS: Mapping[Architecture, Callable[[ModelConfig, Seeds], tuple[keras.Sequ
 
 
 # Beginnings of the names of the layers whose channels are outputs of the decoder, and of the prior.
-_NOT_HIDDEN = ("conv_transpose_out", "out", "sketch", "spread", "prior")
+_NOT_HIDDEN = ("conv_transpose_out", "out", "sketch", "spread", "prior", "label_shift")
 
 
 def is_hidden(variable: keras.Variable) -> bool:
@@ -41,9 +41,12 @@ class CVAE(keras.Model):
         seed: unsigned 64-bit integer that the initial weights derive from.
 
     Attributes:
-        encoder: maps (B, H, W, C) in [0, 1] to (B, 2L), the concatenated mean and logvar.
-        decoder: maps (B, L) to logits (B, H, W, C). With a likelihood of 256 levels, it has n outputs per pixel and
-            channel, (B, H, W, nC): first the locations, then the unbounded scales, then the logits of a mixture.
+        encoder: maps (B, H, W, C) in [0, 1] to (B, 2L), the concatenated mean and logvar. With labels, a row of
+            ``label_shift`` is added.
+        label_shift: (C + 1, 2L), starts at zero; None without labels.
+        decoder: maps (B, L), or (B, L + C + 1) with a one-hot label at the end, to logits (B, H, W, C). With a
+            likelihood of 256 levels, it has n outputs per pixel and channel, (B, H, W, nC): first the locations, then
+            the unbounded scales, then the logits of a mixture.
         prior: the learned prior, which maps noise (B, L) to latents; None for N(0, I).
 
     Examples:
@@ -58,14 +61,27 @@ class CVAE(keras.Model):
         self.config = config = config or ModelConfig()
         seeds = map(int, np.random.SeedSequence(seed).generate_state(_SEEDS) >> 1)
         self.encoder, self.decoder = _NETWORKS[config.architecture](config, seeds)
-        self.prior = Flow(config.latent_dim, seeds) if config.prior == "learned" else None
+        self.prior = Flow(config.latent_dim, seeds, config.label_inputs) if config.prior == "learned" else None
+        self.label_shift = None
+        if config.labels:
+            with keras.name_scope("encoder"), keras.name_scope("label_shift"):
+                self.label_shift = keras.Variable(
+                    np.zeros((config.label_inputs, 2 * config.latent_dim), np.float32), name="kernel", dtype=FLOAT32
+                )
         for network in (self.encoder, self.decoder):  # Sequential has no dtype argument
             network.dtype_policy = FLOAT32
         self.built = True  # encoder and decoder are built: their inputs have shapes
 
-    def encode(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Encode images (B, H, W, C) in [0, 1] to mean and logvar of q(z|x), each (B, L)."""
-        mean, logvar = tf.split(self.encoder(x), 2, axis=1)
+    def encode(self, x: tf.Tensor, label: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+        """Encode images (B, H, W, C) in [0, 1] to mean and logvar of q(z|x), each (B, L).
+
+        Here and below, ``label`` is the class of each image or latent, int (B,), for models with labels; the default is
+        C, "no label".
+        """
+        outputs = self.encoder(x)
+        if self.label_shift is not None:
+            outputs = tf.cast(outputs, tf.float32) + tf.matmul(self._one_hot(label, x), self.label_shift)
+        mean, logvar = tf.split(outputs, 2, axis=1)
         return mean, logvar
 
     def reparameterize(self, mean: tf.Tensor, logvar: tf.Tensor, noise: tf.Tensor | None = None) -> tf.Tensor:
@@ -74,34 +90,52 @@ class CVAE(keras.Model):
             noise = tf.random.normal(tf.shape(mean))
         return mean + tf.exp(logvar * 0.5) * noise
 
-    def decode(self, z: tf.Tensor, apply_sigmoid: bool = False) -> tf.Tensor:
+    def decode(self, z: tf.Tensor, label: tf.Tensor | None = None, *, apply_sigmoid: bool = False) -> tf.Tensor:
         """Decode latents (B, L) to the decoder's output, or to expected images (B, H, W, C) with ``apply_sigmoid``."""
-        return self.pixel_parameters(z)["probs"] if apply_sigmoid else self.decoder(z)
+        if apply_sigmoid:
+            return self.pixel_parameters(z, label)["probs"]
+        return self.decoder(tf.concat([z, self._one_hot(label, z)], axis=1) if self.config.labels else z)
 
-    def pixel_parameters(self, z: tf.Tensor) -> dict[str, tf.Tensor]:
+    def pixel_parameters(self, z: tf.Tensor, label: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """Decode latents (B, L) to the parameters of p(x|z), by the names of a bundle's outputs."""
-        return pixel_parameters(self.decoder(z), self.config.likelihood)
+        return pixel_parameters(self.decode(z, label), self.config.likelihood)
 
-    def latents(self, noise: tf.Tensor) -> tf.Tensor:
+    def latents(self, noise: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """Map draws of N(0, I), (B, L), to draws of the prior, (B, L)."""
-        return noise if self.prior is None else self.prior(noise)
+        if self.prior is None:
+            return noise
+        return self.prior(noise, self._one_hot(label, noise) if self.config.labels else None)
 
-    def log_prior(self, z: tf.Tensor) -> tf.Tensor:
-        """log p(z) of latents (..., L): (...)."""
+    def log_prior(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
+        """log p(z) of latents, (B, L) or (k, B, L): (B,) or (k, B)."""
         if self.prior is None:
             return log_normal(z, tf.zeros_like(z), tf.zeros_like(z))
-        _, log_p = self.prior.inverse(tf.reshape(z, [-1, z.shape[-1]]))
-        return tf.reshape(log_p, tf.shape(z)[:-1])
+        if len(z.shape) == 3:  # draws of each image
+            of_draws = None if label is None else tf.tile(label, tf.shape(z)[:1])
+            return tf.reshape(self.log_prior(tf.reshape(z, [-1, z.shape[2]]), of_draws), tf.shape(z)[:2])
+        return self.prior.inverse(z, self._one_hot(label, z) if self.config.labels else None)[1]
 
-    def sample(self, eps: tf.Tensor | None = None) -> tf.Tensor:
+    def noise_of(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
+        """Map latents (B, L) to the noise that a learned prior maps to them, (B, L)."""
+        if self.prior is None:
+            return z
+        return self.prior.inverse(z, self._one_hot(label, z) if self.config.labels else None)[0]
+
+    def sample(self, eps: tf.Tensor | None = None, label: tf.Tensor | None = None) -> tf.Tensor:
         """Decode draws of the prior to expected images (B, H, W, C).
 
         ``eps``, (B, L), are the draws of N(0, I) to start from; the default is 100 random ones.
         """
         if eps is None:
             eps = tf.random.normal((100, self.config.latent_dim))
-        return self.decode(self.latents(eps), apply_sigmoid=True)
+        return self.decode(self.latents(eps, label), label, apply_sigmoid=True)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Reconstruct images from the mean of q(z|x); returns the decoder's output."""
+        """Reconstruct images from the mean of q(z|x), without labels; returns the decoder's output."""
         return self.decode(self.encode(x)[0])
+
+    def _one_hot(self, label: tf.Tensor | None, items: tf.Tensor) -> tf.Tensor:
+        """Encode labels, (B,), by default "no label" for each of the items, as float32 (B, C + 1)."""
+        if label is None:
+            label = tf.fill(tf.shape(items)[:1], len(self.config.labels))
+        return tf.cast(tf.cast(label, tf.int32)[:, tf.newaxis] == tf.range(self.config.label_inputs), tf.float32)

@@ -22,7 +22,7 @@ def dense(config: ModelConfig, seeds: Seeds) -> tuple[keras.Sequential, keras.Se
     )
     decoder = keras.Sequential(
         [
-            keras.Input((config.latent_dim,), dtype=FLOAT32),
+            keras.Input((config.latent_dim + config.label_inputs,), dtype=FLOAT32),
             *_hidden(config.filters[::-1], seeds),
             keras.layers.Dense(
                 height * width * outputs(config),

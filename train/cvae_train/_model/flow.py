@@ -31,9 +31,10 @@ class Flow(keras.layers.Layer):
     Args:
         latent_dim: L, at least 2.
         seeds: of the initial weights.
+        label_inputs: length of the encoded labels that the couplings take, D; 0 for none.
     """
 
-    def __init__(self, latent_dim: int, seeds: Seeds) -> None:
+    def __init__(self, latent_dim: int, seeds: Seeds, label_inputs: int = 0) -> None:
         super().__init__(name="prior", dtype=FLOAT32)
         self._first = latent_dim // 2
         rest = latent_dim - self._first
@@ -41,7 +42,11 @@ class Flow(keras.layers.Layer):
         self.layers = []
         with keras.name_scope("prior"):
             for n in range(1, COUPLINGS + 1):
-                sizes = {"hidden_1": (self._first, UNITS), "hidden_2": (UNITS, UNITS), "out": (UNITS, 2 * rest)}
+                sizes = {
+                    "hidden_1": (self._first + label_inputs, UNITS),
+                    "hidden_2": (UNITS, UNITS),
+                    "out": (UNITS, 2 * rest),
+                }
                 for name, (inputs, units) in sizes.items():
                     last = name == "out"
                     layer = keras.layers.Dense(
@@ -55,21 +60,21 @@ class Flow(keras.layers.Layer):
                     self.layers.append(layer)
         self.built = True
 
-    def call(self, noise: tf.Tensor) -> tf.Tensor:
-        """Map noise (B, L) to latents (B, L)."""
+    def call(self, noise: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
+        """Map noise (B, L), with encoded labels (B, D) if there are any, to latents (B, L)."""
         z = noise
         for n in range(COUPLINGS):
             first, second = self._halves(tf.matmul(z, self._rotations[n]))
-            log_scale, shift = self._coupling(n, first)
+            log_scale, shift = self._coupling(n, first, label)
             z = tf.concat([first, second * tf.exp(log_scale) + shift], axis=1)
         return z
 
-    def inverse(self, z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Map latents (B, L) to their noise (B, L) and to log p(z), (B,)."""
+    def inverse(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+        """Map latents (B, L), with encoded labels (B, D) if any, to their noise (B, L) and to log p(z), (B,)."""
         log_scales = tf.zeros([])
         for n in reversed(range(COUPLINGS)):
             first, second = self._halves(z)
-            log_scale, shift = self._coupling(n, first)
+            log_scale, shift = self._coupling(n, first, label)
             second = (second - shift) * tf.exp(-log_scale)
             z = tf.matmul(tf.concat([first, second], axis=1), self._rotations[n], transpose_b=True)
             log_scales += tf.reduce_sum(log_scale, axis=1)
@@ -80,9 +85,9 @@ class Flow(keras.layers.Layer):
         first, second = tf.split(z, [self._first, z.shape[1] - self._first], axis=1)
         return first, second
 
-    def _coupling(self, n: int, first: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _coupling(self, n: int, first: tf.Tensor, label: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
         """Log scales and shifts of the second half."""
-        x = first
+        x = first if label is None else tf.concat([first, label], axis=1)
         for layer in self.layers[3 * n : 3 * n + 3]:
             x = layer(x)
         log_scale, shift = tf.split(x, 2, axis=1)

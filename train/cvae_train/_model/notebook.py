@@ -49,7 +49,7 @@ def notebook(config: ModelConfig, seeds: Seeds) -> tuple[keras.Sequential, keras
     dense = int(np.prod(base))
     decoder = keras.Sequential(
         [
-            keras.Input((config.latent_dim,), dtype=FLOAT32),
+            keras.Input((config.latent_dim + config.label_inputs,), dtype=FLOAT32),
             keras.layers.Dense(dense, activation="relu", kernel_initializer=glorot(seeds), name="dense", dtype=FLOAT32),
             keras.layers.Reshape(base, dtype=FLOAT32),
             *transposed,

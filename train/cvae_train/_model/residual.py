@@ -94,7 +94,7 @@ def _encoder(config: ModelConfig, seeds: Seeds) -> keras.Sequential:
 
 
 def _decoder(config: ModelConfig, seeds: Seeds) -> keras.Model:
-    z = keras.Input((config.latent_dim,), dtype=FLOAT32)
+    z = keras.Input((config.latent_dim + config.label_inputs,), dtype=FLOAT32)
     base = (*config.base_shape, config.filters[-1])
     x = keras.layers.Dense(math.prod(base), kernel_initializer=glorot(seeds), name="dense", dtype=FLOAT32)(z)
     x = keras.layers.Reshape(base, dtype=FLOAT32)(x)

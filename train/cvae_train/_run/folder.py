@@ -63,6 +63,7 @@ class DataInfo:
 
     Attributes:
         test_fingerprint: SHA-256 of the test images; None in older runs, which do not record it.
+        labels_fingerprint: SHA-256 of the classes of all images; None without labels.
 
     Examples:
         >>> config, info = cvae_train.RunFolder(Path("runs/0001")).read_config()
@@ -76,12 +77,20 @@ class DataInfo:
     test_images: int
     test_fingerprint: str | None = None
     options: DataOptions = AS_THEY_ARE
+    labels_fingerprint: str | None = None
 
     @classmethod
     def of(cls, data: Dataset) -> "DataInfo":
         """Describe a data set."""
-        test_fingerprint = fingerprint_of(data.test)
-        return cls(data.source, data.fingerprint, len(data.train), len(data.test), test_fingerprint, data.options)
+        return cls(
+            data.source,
+            data.fingerprint,
+            len(data.train),
+            len(data.test),
+            fingerprint_of(data.test),
+            data.options,
+            None if data.labels is None else data.labels.fingerprint,
+        )
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "DataInfo":
@@ -273,11 +282,18 @@ class RunFolder:
             >>> len(data.train), len(data.test), data.labels
             (40, 13, None)
         """
-        _, info = self.read_config()
+        config, info = self.read_config()
         where = self._source(source, info)
         data = load_data(where, info.options, spill=self.path, quiet=quiet)
         if data.fingerprint != info.fingerprint:
             raise self._other_images(where, info.fingerprint, data.fingerprint)
+        found = None if data.labels is None else data.labels.fingerprint
+        if config.model.labels and found != info.labels_fingerprint:
+            raise InputError(
+                f"{where}: expected the classes that {self.path} was trained on, with fingerprint "
+                f"{info.labels_fingerprint}, found {'none' if found is None else f'fingerprint {found}'}; pass the right "
+                f"images and labels with --data"
+            )
         return data
 
     def _source(self, source: str | Path | None, info: DataInfo) -> str | Path:
@@ -390,7 +406,11 @@ class RunFolder:
 
     def _check_same(self, config: TrainConfig, data: DataInfo) -> None:
         old, new = _settings(*self.read_config()), _settings(config, data)
-        differences = [f"  {key}: {old[key]} then, {new[key]} now" for key in old if old[key] != new[key]]
+        differences = [
+            f"  {key}: {old.get(key)} then, {new.get(key)} now"
+            for key in {**old, **new}
+            if old.get(key) != new.get(key)
+        ]
         if differences:
             raise InputError(
                 f"{self.path} was started with other settings; repeat them, or choose another folder:\n"
@@ -440,7 +460,9 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def _settings(config: TrainConfig, data: DataInfo) -> dict[str, Any]:
-    images = {"fingerprint": data.fingerprint, "options": dataclasses.asdict(data.options)}
+    images: dict[str, Any] = {"fingerprint": data.fingerprint, "options": dataclasses.asdict(data.options)}
+    if config.model.labels:
+        images["labels_fingerprint"] = data.labels_fingerprint
     return _flatten({"config": config.to_json(), "data": images})
 
 

@@ -52,7 +52,7 @@ class RunResult:
             ("run", str(self.path)),
             ("model", f"{height}x{width}x{channels}, {self.config.model.latent_dim} latent dimensions"),
             ("weights", self.describe_epoch()),
-            ("test ELBO", f"{kept.elbo:.2f} nats per image"),
+            ("test ELBO", f"{kept.elbo:.2f} nats per image{', given the label' if self.config.model.labels else ''}"),
             *([] if bits is None else [("", f"{bits:.3f} bits per dimension")]),
             ("reconstruction", f"{kept.reconstruction:.2f}"),
             ("KL", f"{kept.kl:.2f}"),
@@ -77,6 +77,7 @@ class RunResult:
             "best_epoch": best_epoch(self.history),
             **dataclasses.asdict(self.kept),
             "bits_per_dimension": self.config.model.bits_per_dimension(self.kept.elbo),
+            **({"given_classes": len(labels)} if (labels := self.config.model.labels) else {}),
             "warnings": self.warnings,
         }
 

@@ -36,7 +36,7 @@ function grid(images: number[], [height, width, channels]: number[], columns?: n
 }
 
 // The packaged bundle is compared with the documents' picture below.
-describe.each(["colour", "learned"] as const)("the bundle %s", (name) => {
+describe.each(["colour", "learned", "labelled"] as const)("the bundle %s", (name) => {
   const bundle = BUNDLES[name];
   const golden = readGolden(name);
   const shape = golden.images.shape.slice(1);
@@ -93,6 +93,41 @@ describe.each(["colour", "learned"] as const)("the bundle %s", (name) => {
       const expected = valuesOf((golden as Record<string, GoldenArray>)[key]);
       scores.forEach((score, n) => expect(Math.abs(score[key] - expected[n]), key).toBeLessThan(1e-3));
     }
+  });
+});
+
+describe("labels", () => {
+  const bundle = BUNDLES.labelled;
+  const golden = readGolden("labelled");
+  const [height, width, channels] = golden.images.shape.slice(1);
+  const size = height * width * channels;
+  const levels = valuesOf(golden.images);
+  const one = (values: number[], n: number) => values.slice(n * size, (n + 1) * size);
+
+  beforeAll(() => {
+    writePng(path("label.png"), { data: one(levels, 1), width, height, channels });
+  });
+
+  test("choose the class of samples, as in Python", async () => {
+    const draws = ["-n", "2", "--seed", "3", "--temperature", "0.5", "--label", "tall"];
+    expect(await cvae("sample", bundle, ...draws, "-o", "tall.png")).toEqual(DONE);
+    const expected = grid(valuesOf(golden.labelled_cool), [height, width, channels]);
+    expect(apart(readPng(path("tall.png")), expected)).toBeLessThanOrEqual(1);
+  });
+
+  test("restyle a picture, as in Python", async () => {
+    expect(await cvae("restyle", bundle, "label.png", "--label", "tall", "-o", "style.png")).toEqual(DONE);
+    const pair = [...one(levels, 1).map((level) => level / 255), ...one(valuesOf(golden.labelled_restyle), 1)];
+    expect(apart(readPng(path("style.png")), grid(pair, [height, width, channels], 1))).toBeLessThanOrEqual(1);
+  });
+
+  test("change reconstructions and scores", async () => {
+    const scores = await Promise.all(
+      [[], ["--label", "wide"]].map((label) => cvae("score", bundle, "label.png", ...label)),
+    );
+    expect(scores.map(({ code }) => code)).toEqual([0, 0]);
+    expect(scores[0].out).not.toBe(scores[1].out);
+    expect(await cvae("reconstruct", bundle, "label.png", "--label", "wide", "-o", "again.png")).toEqual(DONE);
   });
 });
 
@@ -177,12 +212,13 @@ describe("errors are printed, and nothing is written", () => {
   const output = ["-o", "wrong.png"];
 
   test.each([
-    ["no command", [], "expected sample, reconstruct, score, found nothing"],
-    ["another command", ["draw"], "expected sample, reconstruct, score, found draw"],
+    ["no command", [], "expected sample, reconstruct, restyle, score, found nothing"],
+    ["another command", ["draw"], "expected sample, reconstruct, restyle, score, found draw"],
     ["no bundle", ["sample", ...output], "sample: expected a bundle"],
     ["no output", ["sample", BUNDLES.mnist], "sample: expected -o FILE.png"],
     ["no pictures", ["score", BUNDLES.mnist], "score: expected PNG files after the bundle"],
     ["a picture", ["sample", BUNDLES.mnist, "a.png", ...output], "sample: expected a bundle alone, found a.png"],
+    ["no label", ["restyle", BUNDLES.labelled, "a.png", ...output], "restyle: expected --label NAME"],
     ["no number", ["sample", BUNDLES.mnist, "-n", "many", ...output], "--count: expected a number, found many"],
     ["no seed", ["sample", BUNDLES.mnist, "--seed", "x", ...output], "--seed: expected a whole number, found x"],
   ])("usage: %s", async (_, args, message) => {
@@ -206,6 +242,14 @@ describe("errors are printed, and nothing is written", () => {
     expect(code).toBe(expected);
     if (typeof message === "string") expect(err).toBe(`Error: ${message}\n`);
     else expect(err).toMatch(message);
+  });
+
+  test.each([
+    ["labelled", "round", 'label must be one of square, tall, wide; found "round"'],
+    ["learned", "tall", "the model has no labels: leave label and labels out, or train one with cvae-train --labels"],
+  ] as const)("a wrong label of the bundle %s", async (name, label, message) => {
+    const args = ["sample", BUNDLES[name], "--label", label, ...output];
+    expect(await cvae(...args)).toEqual({ code: 1, out: "", err: `Error: ${message}\n` });
   });
 
   test("exit code 5: no bundle, a damaged one", async () => {

@@ -28,6 +28,7 @@ function programs(heading: string): string[] {
 test.each([
   ["In Node.js", 1],
   ["In a browser", 3],
+  ["Labels", 1],
   ["Errors", 1],
 ])("%s has programs", (heading, count) => {
   expect(programs(heading)).toHaveLength(count);
@@ -55,17 +56,18 @@ test("options of load and methods of Model are documented", () => {
   for (const name of open) expect(readme).toContain(`model.${name}(`);
 });
 
-/** Runs a program in Node.js beside the bundle "my-model"; returns its stdout and stderr. */
+/** Runs a program in Node.js beside the bundles "my-model" and "my-labelled-model"; returns its stdout and stderr. */
 async function printed(program: string, name: string): Promise<[string, string]> {
   const place = join(folder, name.replace(/\W/g, ""));
   linkPackages(place, { "cvae-runtime": "file:", "onnxruntime-node": "1.30.0" });
   cpSync(BUNDLES.mnist, join(place, "my-model"), { recursive: true });
+  cpSync(BUNDLES.labelled, join(place, "my-labelled-model"), { recursive: true });
   writeFileSync(join(place, "program.mjs"), program);
   const { stdout, stderr } = await promisify(execFile)(process.execPath, ["program.mjs"], { cwd: place });
   return [stdout, stderr];
 }
 
-describe.each(["In Node.js", "Errors"])("%s", (heading) => {
+describe.each(["In Node.js", "Labels", "Errors"])("%s", (heading) => {
   test("the program prints its comments", async () => {
     const [program] = programs(heading);
     const told = [...program.matchAll(/console\.log.*\/\/ (.*)$/gm)].map(([, line]) => `${line}\n`);

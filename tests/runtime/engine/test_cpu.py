@@ -149,8 +149,8 @@ def test_sizes_of_input_blocks(session, scheduler):
 @pytest.mark.parametrize(("aligned", "expected"), [(False, [6, 6]), (True, [4, 8])])
 def test_whole_micro_batches_are_never_cut(aligned, expected, session, scheduler, monkeypatch):
     engine, sizes = Engine(session, 8, scheduler), []
-    call = engine._call
-    monkeypatch.setattr(engine, "_call", lambda items, outputs: sizes.append(len(items)) or call(items, outputs))
+    call = engine.call
+    monkeypatch.setattr(engine, "call", lambda items, outputs: sizes.append(len(items)) or call(items, outputs))
     decoded(engine, cvae.prior_latents(0, 0, 12, 3), aligned=aligned)
     assert sorted(sizes) == expected
 

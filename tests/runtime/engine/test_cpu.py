@@ -150,7 +150,9 @@ def test_sizes_of_input_blocks(session, scheduler):
 def test_whole_micro_batches_are_never_cut(aligned, expected, session, scheduler, monkeypatch):
     engine, sizes = Engine(session, 8, scheduler), []
     call = engine.call
-    monkeypatch.setattr(engine, "call", lambda items, outputs: sizes.append(len(items)) or call(items, outputs))
+    monkeypatch.setattr(
+        engine, "call", lambda items, outputs, labels: sizes.append(len(items)) or call(items, outputs, labels)
+    )
     decoded(engine, cvae.prior_latents(0, 0, 12, 3), aligned=aligned)
     assert sorted(sizes) == expected
 

@@ -183,7 +183,7 @@ def test_labels_are_format_2(labelled):
             "graphs[1].inputs: expected the input label, for a model with labels, found none",
         ),
     ],
-    ids=str,
+    ids=lambda value: "change" if callable(value) else str(value),
 )
 def test_wrong_labels(path, change, message, labelled, refuses):
     value = changed(json.loads(labelled.to_json()), path, change)

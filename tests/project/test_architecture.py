@@ -139,14 +139,24 @@ def test_the_packages_open_sessions_in_one_place():
     assert found == ["runtime/cvae_runtime/_engine/providers.py"]
 
 
+SOURCES = (".py", ".ts", ".js", ".h", ".hpp", ".cpp", ".rs", ".go")
+OPENERS = (
+    "InferenceSession",
+    "InferenceSession.create",
+    "Ort::Session session",
+    "ort->CreateSession",
+    "api, CreateSession",
+)
+
+
 def test_sessions_set_the_model_format():
     # Otherwise a file's first bytes can select ONNX Runtime's own format, whose graphs are not checked.
     found = []
     for folder in ("runtime/cvae_runtime", "runtime/js/src", "export", "examples", "scripts"):
         for path in sorted((ROOT / folder).rglob("*")):
-            if path.suffix in (".py", ".ts", ".js", ".hpp", ".cpp") and "node_modules" not in path.parts:
+            if path.suffix in SOURCES and "node_modules" not in path.parts:
                 text = path.read_text()
-                if any(f"{name}(" in text for name in ("InferenceSession", "InferenceSession.create", "Ort::Session")):
+                if any(f"{name}(" in text for name in OPENERS):
                     found.append(path)
                     assert "load_model_format" in text, path
-    assert len(found) >= 6
+    assert len(found) >= 9

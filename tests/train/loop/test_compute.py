@@ -32,7 +32,7 @@ def test_towers_take_the_undivided_batch_s_gradient(replaced, tiny_data, towers,
         x = tf.cast(images >= 128, tf.float32)
         noise = tf.random.stateless_normal(shape, seed=(1, 2))
         parts = [
-            loop._tower(x[part], noise[:, part], tf.constant(1.0))[1:]
+            loop._tower(x[part], noise[:, part], None, tf.constant(1.0))[1:]
             for part in _shares(tf.constant(0), tf.constant(16), loop._compute.towers)
         ]
         gradients.append([tf.add_n(tower).numpy() for tower in zip(*parts, strict=True)])

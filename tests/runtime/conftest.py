@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import io
 import json
 import sys
 
@@ -307,6 +308,18 @@ def run_as(tmp_path, monkeypatch, capsysbinary):
 def run(run_as):
     """Run ``cvae-generate``."""
     return functools.partial(run_as, _cli_generate.command, "cvae-generate")
+
+
+@pytest.fixture
+def array(run):
+    """Run ``cvae-generate`` and return the array it writes to stdout."""
+
+    def array(*arguments):
+        code, out, err = run(*arguments, "--format", "npy", "-o", "-")
+        assert (code, err) == (0, "")
+        return np.lib.format.read_array(io.BytesIO(out))
+
+    return array
 
 
 @pytest.fixture

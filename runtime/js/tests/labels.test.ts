@@ -9,9 +9,9 @@ import { labelArray } from "../src/labels.ts";
 import { loadOn } from "../src/load.ts";
 import { parseManifest } from "../src/manifest.ts";
 import * as cvae from "../src/node.ts";
-import type { Ort, OrtSession, Platform } from "../src/ort.ts";
+import type { Ort, OrtSession } from "../src/ort.ts";
 import { BUNDLES, filesOf, readGolden, valuesOf } from "./golden.ts";
-import { REAL } from "./stand-in.ts";
+import { platform, REAL } from "./stand-in.ts";
 
 const model = await cvae.load(BUNDLES.labelled);
 const plain = await cvae.load(BUNDLES.learned);
@@ -21,15 +21,6 @@ const NAMES = ["square", "tall", "wide"];
 const NO_LABELS = "the model has no labels: leave label and labels out, or train one with cvae-train --labels";
 
 afterAll(() => Promise.all([model.close(), plain.close()]));
-
-function platform(ort: Ort): Platform {
-  return {
-    providers: ["cpu"],
-    onCpu: ["cpu"],
-    auto: () => ["cpu"],
-    runtime: () => Promise.resolve({ ort, executionProvider: "cpu", threads: 1, remedy: "say another" }),
-  };
-}
 
 test("the names are those of the manifest", () => {
   expect(model.labels).toEqual(NAMES);

@@ -8,24 +8,14 @@ import { fromFiles, type BundleSource } from "../src/bundle.ts";
 import { loadOn } from "../src/load.ts";
 import { parseManifest } from "../src/manifest.ts";
 import * as cvae from "../src/node.ts";
-import type { Ort, Platform } from "../src/ort.ts";
 import { BUNDLES, filesOf, readGolden, valuesOf } from "./golden.ts";
-import { changed, REAL } from "./stand-in.ts";
+import { changed, platform, REAL } from "./stand-in.ts";
 
 const model = await cvae.load(BUNDLES.learned);
 const PIXELS = 12 * 16 * 3;
 const IMAGES = Uint8Array.from(valuesOf(readGolden("learned").images));
 
 afterAll(() => model.close());
-
-function platform(ort: Ort): Platform {
-  return {
-    providers: ["cpu"],
-    onCpu: ["cpu"],
-    auto: () => ["cpu"],
-    runtime: () => Promise.resolve({ ort, executionProvider: "cpu", threads: 1, remedy: "say another" }),
-  };
-}
 
 /** The source of a bundle's files, and the names of the files that were read. */
 function watched(files: ReadonlyMap<string, Uint8Array>): { source: BundleSource; read: string[] } {

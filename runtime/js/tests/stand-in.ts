@@ -2,9 +2,19 @@
 
 import * as ort from "onnxruntime-node";
 
-import type { Ort, OrtSession, OrtTensor } from "../src/ort.ts";
+import type { Ort, OrtSession, OrtTensor, Platform } from "../src/ort.ts";
 
 export const REAL = ort as unknown as Ort;
+
+/** A platform with the CPU provider alone. */
+export function platform(ort: Ort): Platform {
+  return {
+    providers: ["cpu"],
+    onCpu: ["cpu"],
+    auto: () => ["cpu"],
+    runtime: () => Promise.resolve({ ort, executionProvider: "cpu", threads: 1, remedy: "say another" }),
+  };
+}
 
 export function standIn(alter: (tensor: OrtTensor, output: string) => OrtTensor): Ort {
   const create: Ort["InferenceSession"]["create"] = async (model, options) => {

@@ -14,18 +14,6 @@ from cvae_runtime._commands import generate as _cli_generate
 
 
 @pytest.fixture
-def array(run):
-    """Run ``cvae-generate`` and return the array it writes to stdout."""
-
-    def array(*arguments):
-        code, out, err = run(*arguments, "--format", "npy", "-o", "-")
-        assert (code, err) == (0, "")
-        return np.lib.format.read_array(io.BytesIO(out))
-
-    return array
-
-
-@pytest.fixture
 def digit(tmp_path):
     """A grey picture of 28x28 pixels."""
     pixels = np.zeros((28, 28), np.uint8)

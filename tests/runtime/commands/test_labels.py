@@ -1,6 +1,5 @@
 """Classes on the command line: ``cvae-generate --label`` and ``--restyle``, ``cvae-encode --classify``, ``cvae-inspect``."""
 
-import io
 import json
 from pathlib import Path
 
@@ -15,18 +14,6 @@ from cvae_runtime._commands import inspect as _cli_inspect
 
 NO_LABELS = "Error: the model has no labels: "
 NEEDS_LABELS = NO_LABELS + "expected one that was trained with cvae-train --labels\n"
-
-
-@pytest.fixture
-def array(run):
-    """Run ``cvae-generate`` and return the array it writes to stdout."""
-
-    def array(*arguments):
-        code, out, err = run(*arguments, "--format", "npy", "-o", "-")
-        assert (code, err) == (0, "")
-        return np.lib.format.read_array(io.BytesIO(out))
-
-    return array
 
 
 @pytest.fixture

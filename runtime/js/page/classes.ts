@@ -3,6 +3,7 @@
 import type { Model } from "../src/browser.ts";
 import type { Bench } from "./bench.ts";
 import { block, on } from "./dom.ts";
+import { note } from "./link.ts";
 import { say } from "./notice.ts";
 
 const ANY = "any";
@@ -11,9 +12,14 @@ export class ClassPicker {
   /** Index of the class; null for none. It belongs to the open model, so read it when the model runs. */
   label: number | null = null;
   readonly #listeners: (() => void)[] = [];
+  #linked: string | undefined;
 
-  /** Create it before the sections: their listeners for new models read the class. */
-  constructor(bench: Bench) {
+  /**
+   * Create it before the sections: their listeners for new models read the class. `linked` is the class of a link, which
+   * is picked for the first model.
+   */
+  constructor(bench: Bench, linked?: string) {
+    this.#linked = linked;
     bench.onModel((model) => {
       this.#reset(model);
     });
@@ -25,7 +31,10 @@ export class ClassPicker {
   }
 
   #reset({ labels }: Model): void {
-    this.label = null;
+    const linked = labels?.indexOf(this.#linked ?? "") ?? -1;
+    this.label = linked < 0 ? null : linked;
+    this.#linked = undefined;
+    note({ label: linked < 0 ? "" : (labels?.[linked] ?? "") });
     block("classes").hidden = labels === undefined;
     const names = labels === undefined ? [] : [ANY, ...labels];
     block("class-choices").replaceChildren(...names.map((name, index) => this.#choice(name, index - 1)));
@@ -33,13 +42,14 @@ export class ClassPicker {
 
   #choice(name: string, label: number): HTMLElement {
     const radio = document.createElement("input");
-    Object.assign(radio, { type: "radio", name: "class", value: String(label), checked: label < 0 });
+    Object.assign(radio, { type: "radio", name: "class", value: String(label), checked: label === (this.label ?? -1) });
     const text = document.createElement("span");
     text.textContent = name;
     const choice = document.createElement("label");
     choice.append(radio, text);
     on(radio, "change", () => {
       this.label = label < 0 ? null : label;
+      note({ label: label < 0 ? "" : name });
       say(label < 0 ? "Pictures of any class" : `Pictures of the class ${name}`);
       for (const listener of this.#listeners) listener();
     });

@@ -5,13 +5,13 @@ import { bitsPerDimension } from "../src/elbo.ts";
 import type { Bench } from "./bench.ts";
 import { chart } from "./chart.ts";
 import type { ClassPicker } from "./classes.ts";
-import { block, button, canvas, input, number, on } from "./dom.ts";
+import { block, button, canvas, input, isCalm, number, on } from "./dom.ts";
 import { asMnist, inverted, shrink } from "./fit.ts";
 import { Latest } from "./latest.ts";
 import { alarm, explain, press, say } from "./notice.ts";
 import { Pad } from "./pad.ts";
 import { erase, paint, resize, toImageData } from "./picture.ts";
-import type { Sample } from "./sample.ts";
+import { codeSample, type Sample } from "./sample-link.ts";
 import { edgeMean } from "./edge.ts";
 import { WriteAs } from "./write-as.ts";
 
@@ -32,6 +32,7 @@ export class DrawSection {
   );
   #shape: [number, number, number] = [28, 28, 1];
   #paper = 0; // grey level around the model's pictures
+  #awaited = true; // no visitor has seen the pad yet
   #pictured = false; // the pad holds a picture, maybe with a drawing on it
   #centred = { drawing: true, picture: false };
   #code: Float32Array | undefined;
@@ -57,7 +58,7 @@ export class DrawSection {
       if (sample !== undefined) await this.#take(sample);
     });
     press("draw-explore", FAILURE, () => {
-      if (this.#code !== undefined) explore({ name: "The code of your picture", latent: this.#code });
+      if (this.#code !== undefined) explore(codeSample("The code of your picture", this.#code));
       block("explore").focus();
     });
     on(input("picture"), "change", () => {
@@ -86,9 +87,28 @@ export class DrawSection {
   /** Sets the paper's colour to the grey level, in [0, 1], of the edges of the model's pictures. */
   setEdge(edge: number): void {
     const paper = edge > 0.5 ? 255 : 0;
-    if (paper === this.#paper) return;
-    this.#paper = paper;
-    if (this.#pad.empty) this.#suit();
+    if (paper !== this.#paper) {
+      this.#paper = paper;
+      if (this.#pad.empty) this.#suit();
+    }
+    if (!this.#awaited) return;
+    this.#awaited = false;
+    this.#demonstrateInView();
+  }
+
+  /** Lets a digit draw itself when the pad is first in view, for MNIST's model and unless motion is to be reduced. */
+  #demonstrateInView(): void {
+    const { model } = this.#bench;
+    const watch = new IntersectionObserver(
+      (entries) => {
+        if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
+        watch.disconnect();
+        const isMnist = model === this.#bench.model && model.manifest.training?.data === "mnist";
+        if (isMnist && this.#pad.empty && !isCalm()) this.#pad.demonstrate();
+      },
+      { threshold: 0.5 },
+    );
+    watch.observe(canvas("pad"));
   }
 
   /** Puts a picture file on the pad. */
@@ -185,6 +205,7 @@ export class DrawSection {
     paint(canvas("seen"), picture);
     paint(canvas("reconstruction"), toImageData(verdict.images));
     this.#show(verdict.scores);
+    this.#writeAs.show(picture);
   }
 
   #show({ elbo, reconstruction, kl, posterior }: Scores): void {
@@ -195,7 +216,6 @@ export class DrawSection {
     block("elbo-kl").textContent = number(kl[0], 1);
     chart(posterior, this.#bench.model);
     this.#code = posterior.mean.data.slice();
-    this.#writeAs.show(this.#code);
     button("draw-explore").disabled = false;
     const inBits = bits === undefined ? "" : `, ${number(bits, 3)} bits per dimension`;
     say(

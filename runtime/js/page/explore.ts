@@ -12,8 +12,9 @@ import { block, button, canvas, element, on } from "./dom.ts";
 import { Latest } from "./latest.ts";
 import { alarm, attempt, explain, press } from "./notice.ts";
 import { paint, toImageData } from "./picture.ts";
-import { FURTHEST, isLearned, middleOf } from "./prior.ts";
-import type { Sample } from "./sample.ts";
+import { FURTHEST, isLearned } from "./prior.ts";
+import { note } from "./link.ts";
+import { changedSample, middleSample, type Sample } from "./sample-link.ts";
 import { Slider } from "./slider.ts";
 
 const MOST = 12; // sliders that are always visible; phones show the first eight
@@ -32,7 +33,7 @@ export class ExploreSection {
       alarm("The picture could not be made", explain(error));
     },
   );
-  #origin: Sample = { name: "", latent: new Float32Array(0) };
+  #origin: Sample = { name: "", latent: new Float32Array(0), link: "" };
   #latent: Float32Array = new Float32Array(0);
   #few: Slider[] = [];
   #every: Slider[] = [];
@@ -49,10 +50,8 @@ export class ExploreSection {
       this.show(this.#origin);
     });
     press("explore-zero", "The picture could not be made", async () => {
-      const again = () => bench.use((model) => middleOf(model, picker.label));
-      const latent = await again();
-      const name = isLearned(bench.model) ? "The latent of the noise zero" : "The prior’s mean";
-      if (latent !== undefined) this.show({ name, latent, again });
+      const sample = await middleSample(bench, picker);
+      if (sample !== undefined) this.show(sample);
     });
     on(element("all", HTMLDetailsElement), "toggle", () => {
       this.#fillEvery();
@@ -67,13 +66,7 @@ export class ExploreSection {
 
   /** The latent that the sliders show; for another class, the sliders' changes are added to the sample of that class. */
   get sample(): Sample {
-    const { name, latent, again } = this.#origin;
-    const changes = difference(this.#latent, latent);
-    const changed = async () => {
-      const other = await again?.();
-      return other && sum(other, changes);
-    };
-    return { name, latent: this.#latent.slice(), again: again && changed };
+    return changedSample(this.#origin, this.#latent);
   }
 
   show(sample: Sample): void {
@@ -103,6 +96,7 @@ export class ExploreSection {
   }
 
   #ask(when?: number): void {
+    note({ explore: this.sample.link });
     this.#latest.ask({ latent: this.#latent.slice(), when });
   }
 

@@ -1,6 +1,6 @@
 /** Resize pictures to a model's size. */
 
-import { paperBelow } from "../src/arrays.ts";
+import { paperBelow } from "../src/pixels.ts";
 import { context2d } from "./dom.ts";
 
 const BOX = 20; // pixels; MNIST's digits fit into a square of this size

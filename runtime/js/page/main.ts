@@ -3,7 +3,7 @@
 import { Bench, SINGLE } from "./bench.ts";
 import type { Source } from "./bench.ts";
 import { ClassPicker } from "./classes.ts";
-import { block } from "./dom.ts";
+import { block, select } from "./dom.ts";
 import { DrawSection } from "./draw.ts";
 import { asBundle, asImage, watchChooser, watchDrops } from "./drop.ts";
 import type { Found } from "./drop.ts";
@@ -13,17 +13,21 @@ import { ExploreSection } from "./explore.ts";
 import { ModelSection } from "./model.ts";
 import { alarm, attempt, calm, explain, say } from "./notice.ts";
 import { keepOffline } from "./offline.ts";
+import { endLinks, readLink, watchLinks } from "./link.ts";
 import { middleOf, reachOf } from "./prior.ts";
+import { linkedSample, type Sample } from "./sample-link.ts";
 import { SampleSection } from "./sample.ts";
 import { WalkSection } from "./walk.ts";
 
 const PACKAGED = new URL("./bundle/", document.baseURI);
 
 const embedded = SINGLE ? await embeddedFiles() : undefined;
+const OWN = embedded?.bundle ?? PACKAGED; // the page's model
 const bench = new Bench(embedded?.wasm === undefined ? undefined : { wasmBinary: embedded.wasm });
 let fresh = false; // a model was opened and its first grid is not drawn yet
 
-const picker = new ClassPicker(bench);
+let link = readLink();
+const picker = new ClassPicker(bench, link.label);
 const samples = new SampleSection(
   bench,
   picker,
@@ -45,17 +49,27 @@ new ModelSection(bench);
 
 bench.onModel(() => {
   fresh = true;
+  if (bench.source !== OWN) {
+    link = {};
+    endLinks();
+  }
   attempt("No sample could be taken", showFirst());
 });
 
+/** The sample that the link names, or that of the grid. */
+async function linkedOr(name: string | undefined, index: number): Promise<Sample | undefined> {
+  return (name === undefined ? undefined : await linkedSample(bench, picker, name)) ?? (await samples.sample(index));
+}
+
 async function showFirst(): Promise<void> {
-  const first = await samples.sample(0);
+  const first = await linkedOr(link.explore, 0);
   if (first !== undefined) explore.show(first);
 }
 
 /** Work that waits until a model's first grid is drawn. */
 async function settle(): Promise<void> {
-  const [start, end] = await Promise.all([samples.sample(0), samples.sample(1)]);
+  const [start, end] = await Promise.all([linkedOr(link.from, 0), linkedOr(link.to, 1)]);
+  if (link.path === "linear") select("method").value = link.path;
   if (start !== undefined && end !== undefined) walk.set(start, end);
   const order = await bench.use((model) => model.rankDimensions());
   const reach = await bench.use(reachOf);
@@ -100,9 +114,11 @@ function describe(found: Found): string {
   return names.slice(0, 3).join(", ") + (names.length > 3 ? ` and ${names.length - 3} more` : "");
 }
 
-const opened = (found: Found): void => {
+const received = (found: Found): void => {
   attempt("These files could not be read", take(found));
 };
-watchDrops(opened);
-watchChooser(opened);
-await open(embedded?.bundle ?? PACKAGED);
+watchDrops(received);
+watchChooser(received);
+watchLinks();
+samples.restore(link);
+await open(OWN);

@@ -1,6 +1,6 @@
 /** Register the service worker, which lets the page open offline once all its files are cached. */
 
-import type { Model } from "../src/browser.ts";
+import type { FileInfo, Model } from "../src/browser.ts";
 import { SINGLE } from "./bench.ts";
 import { block } from "./dom.ts";
 
@@ -40,7 +40,7 @@ async function hasKept(wanted: Deployment): Promise<boolean> {
   return await kept;
 }
 
-function deployment({ sha256, manifest }: Model, bundle: URL): Deployment {
+function deployment({ sha256, manifest, graphs }: Model, bundle: URL): Deployment {
   const page = new URL(location.pathname, location.href).href;
   const assets = new URL("./assets/", page).href;
   const named = [...document.querySelectorAll<HTMLScriptElement | HTMLLinkElement>("script[src], link[href]")]
@@ -48,9 +48,12 @@ function deployment({ sha256, manifest }: Model, bundle: URL): Deployment {
     .filter((url) => url.startsWith(assets));
   const hashes = new Map([["manifest.json", sha256]]);
   for (const { file, sha256: hash } of [...manifest.graphs, manifest.golden]) hashes.set(file, hash);
-  const golden = new URL(manifest.golden.file, bundle).href; // read by "Check the numbers"
+  // Files that later calls read: all graphs in use, and the golden vectors.
+  const later = [...(Object.values(graphs) as FileInfo[]), manifest.golden].map(
+    ({ file }) => new URL(file, bundle).href,
+  );
   const files = new Map<string, string | null>();
-  for (const url of [...performance.getEntriesByType("resource").map(({ name }) => name), golden]) {
+  for (const url of [...performance.getEntriesByType("resource").map(({ name }) => name), ...later]) {
     const hash = url.startsWith(bundle.href) ? hashes.get(url.slice(bundle.href.length)) : undefined;
     if (hash !== undefined || url.startsWith(assets)) files.set(url, hash ?? null);
   }

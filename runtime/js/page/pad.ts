@@ -1,11 +1,15 @@
-/** A canvas to draw on with mouse, pen or finger. It also shows pictures, which can be drawn on. */
+/** A canvas to draw on with mouse, pen, finger or keyboard. It also shows pictures, which can be drawn on. */
 
 import { block, canvas, context2d, on } from "./dom.ts";
 import { cover } from "./fit.ts";
 import { resize } from "./picture.ts";
 
 const SIDE = 280; // minimum in pixels, for any size of the model
+const STEP = 1 / 28; // of the shorter side, for one press of an arrow key
+const DIGIT_STEP = 3; // points of the digit that draws itself, in one frame
 const PEN = 0.08; // of the shorter side: MNIST's lines are two to three of 28 pixels wide
+
+type Point = [x: number, y: number];
 
 export class Pad {
   ink = "#fff";
@@ -14,21 +18,32 @@ export class Pad {
   readonly #canvas = canvas("pad");
   readonly #changed: () => void;
   #paper = 0;
-  #last: [number, number] | undefined;
+  #last: Point | undefined;
+  #pen: Point = [0.5, 0.5]; // of the keyboard, as fractions of the width and the height
+  #down = false; // the keyboard's pen draws
+  #demonstrates = false; // a digit draws itself, or did
 
   constructor(changed: () => void) {
     this.#changed = changed;
     on(this.#canvas, "pointerdown", (event) => {
       if (event.button !== 0) return;
       event.preventDefault();
+      this.#endDemonstration();
       this.#canvas.setPointerCapture(event.pointerId);
       this.#last = undefined;
-      this.#line([event]);
+      this.#line([this.#pointOf(event)]);
     });
     on(this.#canvas, "pointermove", (event) => {
       if (!this.#canvas.hasPointerCapture(event.pointerId)) return;
       const all = event.getCoalescedEvents();
-      this.#line(all.length > 0 ? all : [event]);
+      this.#line((all.length > 0 ? all : [event]).map((one) => this.#pointOf(one)));
+    });
+    on(this.#canvas, "keydown", (event) => {
+      if (this.#press(event.key)) event.preventDefault();
+    });
+    on(this.#canvas, "blur", () => {
+      this.#down = false;
+      this.#showPen();
     });
   }
 
@@ -42,19 +57,37 @@ export class Pad {
   }
 
   clear(): void {
+    this.#demonstrates = false;
     const context = context2d(this.#canvas);
     context.fillStyle = `rgb(${this.#paper} ${this.#paper} ${this.#paper})`;
     context.fillRect(0, 0, this.#canvas.width, this.#canvas.height);
     this.#setEmpty(true);
   }
 
+  /** Draws a digit, as a visitor would; the visitor's first line clears it. */
+  demonstrate(): void {
+    this.#demonstrates = true;
+    this.#last = undefined;
+    const points = digit(this.#canvas.width, this.#canvas.height);
+    let drawn = 0;
+    const frame = (): void => {
+      if (!this.#demonstrates) return;
+      this.#line(points.slice(drawn, drawn + DIGIT_STEP));
+      drawn += DIGIT_STEP;
+      if (drawn < points.length) requestAnimationFrame(frame);
+    };
+    requestAnimationFrame(frame);
+  }
+
   place(picture: CanvasImageSource, width: number, height: number): void {
+    this.#demonstrates = false;
     cover(this.#canvas, picture, width, height);
     this.#setEmpty(false);
   }
 
   /** Puts a picture of the model's own size on the pad; its pixels become squares. */
   placePixels(picture: ImageData): void {
+    this.#demonstrates = false;
     const small = document.createElement("canvas");
     small.width = picture.width;
     small.height = picture.height;
@@ -76,20 +109,63 @@ export class Pad {
     block("pad-hint").classList.toggle("on-bright", this.#paper > 127);
   }
 
-  #line(events: readonly PointerEvent[]): void {
+  #endDemonstration(): void {
+    if (this.#demonstrates) this.clear();
+  }
+
+  /** Moves, lowers or lifts the keyboard's pen. Returns whether it knows the key. */
+  #press(key: string): boolean {
+    const side = Math.min(this.#canvas.width, this.#canvas.height);
+    const [right, down] = [(STEP * side) / this.#canvas.width, (STEP * side) / this.#canvas.height];
+    const moves: Record<string, Point> = {
+      ArrowLeft: [-right, 0],
+      ArrowRight: [right, 0],
+      ArrowUp: [0, -down],
+      ArrowDown: [0, down],
+    };
+    const move = moves[key] as Point | undefined;
+    if (move === undefined && key !== " " && key !== "Escape") return false;
+    if (key === " ") this.#down = !this.#down;
+    if (key === "Escape") this.#down = false;
+    if (this.#down) {
+      this.#endDemonstration();
+      this.#last = this.#atPen();
+    }
+    this.#pen = [clamp(this.#pen[0] + (move?.[0] ?? 0)), clamp(this.#pen[1] + (move?.[1] ?? 0))];
+    if (this.#down) this.#line([this.#atPen()]);
+    this.#showPen();
+    return true;
+  }
+
+  #atPen(): Point {
+    return [this.#pen[0] * this.#canvas.width, this.#pen[1] * this.#canvas.height];
+  }
+
+  #showPen(): void {
+    const cursor = block("pad-pen");
+    cursor.hidden = document.activeElement !== this.#canvas;
+    cursor.classList.toggle("down", this.#down);
+    const [box, frame] = [this.#canvas, this.#canvas.parentElement ?? this.#canvas].map((one) =>
+      one.getBoundingClientRect(),
+    );
+    cursor.style.left = `${box.left - frame.left + this.#pen[0] * box.width}px`;
+    cursor.style.top = `${box.top - frame.top + this.#pen[1] * box.height}px`;
+  }
+
+  #pointOf(event: PointerEvent): Point {
     const box = this.#canvas.getBoundingClientRect();
     const { width, height } = this.#canvas;
+    return [((event.clientX - box.left) / box.width) * width, ((event.clientY - box.top) / box.height) * height];
+  }
+
+  #line(points: readonly Point[]): void {
     const context = context2d(this.#canvas);
     context.strokeStyle = this.ink;
-    context.lineWidth = PEN * Math.min(width, height);
+    context.lineWidth = PEN * Math.min(this.#canvas.width, this.#canvas.height);
     context.lineCap = "round";
     context.lineJoin = "round";
     context.beginPath();
-    for (const event of events) {
-      const point: [number, number] = [
-        ((event.clientX - box.left) / box.width) * width,
-        ((event.clientY - box.top) / box.height) * height,
-      ];
+    for (const point of points) {
       context.moveTo(...(this.#last ?? point));
       context.lineTo(...point);
       this.#last = point;
@@ -98,4 +174,18 @@ export class Pad {
     this.#setEmpty(false);
     this.#changed();
   }
+}
+
+/** The points of a 3: an arc above another one. */
+function digit(width: number, height: number): Point[] {
+  const arc = (y: number, across: number, down: number, from: number, to: number): Point[] =>
+    Array.from({ length: 60 }, (_, i) => {
+      const angle = ((from + ((to - from) * i) / 59) * Math.PI) / 180;
+      return [(0.48 + across * Math.cos(angle)) * width, (y + down * Math.sin(angle)) * height];
+    });
+  return [...arc(0.34, 0.18, 0.14, -160, 90), ...arc(0.65, 0.21, 0.17, -90, 160)];
+}
+
+function clamp(share: number): number {
+  return Math.min(1, Math.max(0, share));
 }

@@ -9,8 +9,10 @@ import { savePicture } from "./download.ts";
 import { GridKeys } from "./grid-keys.ts";
 import { Latest } from "./latest.ts";
 import { alarm, attempt, explain, press, say } from "./notice.ts";
+import { note } from "./link.ts";
 import { paced } from "./pace.ts";
 import { Tiles, toImageData } from "./picture.ts";
+import { drawSample, type Sample } from "./sample-link.ts";
 
 const SEEDS = 1n << 64n;
 const SCALE_UP_TO = 64; // pixels; smaller pictures are saved at twice their size, as by cvae-generate
@@ -19,13 +21,6 @@ interface Request {
   seed: bigint;
   count: number;
   temperature: number;
-}
-
-export interface Sample {
-  name: string;
-  latent: Float32Array;
-  /** The latent of the same noise for the class that is picked now; undefined if the latent comes from no noise. */
-  again?: (() => Promise<Float32Array | undefined>) | undefined;
 }
 
 export class SampleSection {
@@ -65,9 +60,7 @@ export class SampleSection {
       this.#ask({ count: Number(select("count").value) });
     });
     on(input("temperature"), "input", () => {
-      const temperature = input("temperature").valueAsNumber;
-      element("temperature-value", HTMLOutputElement).value = number(temperature, 2);
-      this.#ask({ temperature });
+      this.#readTemperature();
     });
     const step = (by: bigint) => () => {
       this.#setSeed((this.#request.seed + by + SEEDS) % SEEDS);
@@ -85,6 +78,20 @@ export class SampleSection {
     });
   }
 
+  /** Takes over the values of a link, before a model is open. Values that the controls do not have are ignored. */
+  restore({ seed = "", count = "", temperature = "" }: { seed?: string; count?: string; temperature?: string }): void {
+    if (isSeed(seed)) this.#setSeed(BigInt(seed));
+    const numbers = [...select("count").options].map(({ text }) => text);
+    if (numbers.includes(count)) {
+      select("count").value = count;
+      this.#ask({ count: Number(count) });
+    }
+    if (/^\d+(\.\d+)?$/.test(temperature)) {
+      input("temperature").value = temperature; // the slider limits it
+      this.#readTemperature();
+    }
+  }
+
   /** Returns a sample that is not in the grid, a new one each time; undefined if another model was opened meanwhile. */
   next(): Promise<Sample | undefined> {
     return this.sample(this.#request.count + this.#taken++);
@@ -93,12 +100,7 @@ export class SampleSection {
   /** Returns the sample with this index; its latent includes the grid's temperature. */
   async sample(index: number): Promise<Sample | undefined> {
     const { seed, temperature } = this.#request;
-    const again = () =>
-      this.#bench.use(
-        async (model) => (await model.latents(1, { seed, first: index, temperature, label: this.#picker.label })).data,
-      );
-    const latent = await again();
-    return latent && { name: `Sample ${index} of seed ${seed.toString()}`, latent, again };
+    return await drawSample(this.#bench, this.#picker, seed, index, temperature);
   }
 
   async #choose(index: number): Promise<void> {
@@ -107,27 +109,33 @@ export class SampleSection {
     if (sample !== undefined) this.#chosen(sample);
   }
 
+  #readTemperature(): void {
+    const temperature = input("temperature").valueAsNumber;
+    element("temperature-value", HTMLOutputElement).value = number(temperature, 2);
+    this.#ask({ temperature });
+  }
+
   #readSeed(): void {
-    const field = input("seed");
-    const text = field.value.trim();
-    const good = /^\d{1,20}$/.test(text) && BigInt(text) < SEEDS;
-    field.setCustomValidity(good ? "" : "A seed is a whole number from 0 to 18446744073709551615.");
-    field.setAttribute("aria-invalid", String(!good));
+    const text = input("seed").value.trim();
+    const good = isSeed(text);
     if (good) this.#setSeed(BigInt(text));
-    else field.reportValidity();
+    input("seed").setAttribute("aria-invalid", String(!good));
+    block("seed-problem").hidden = good;
   }
 
   #setSeed(seed: bigint): void {
     const field = input("seed");
     field.value = seed.toString();
-    field.setCustomValidity("");
     field.setAttribute("aria-invalid", "false");
+    block("seed-problem").hidden = true;
     this.#taken = 0;
     if (seed !== this.#request.seed) this.#ask({ seed });
   }
 
   #ask(change: Partial<Request>): void {
     this.#request = { ...this.#request, ...change };
+    const { seed, count, temperature } = this.#request;
+    note({ seed: seed.toString(), count: String(count), temperature: String(temperature) });
     if (this.#bench.ready) this.#latest.ask(this.#request);
   }
 
@@ -178,4 +186,8 @@ export class SampleSection {
     const ofClass = label === undefined ? "" : `-label-${label.replace(/[^\p{L}\p{N}-]+/gu, "_")}`;
     await savePicture(imageGrid(images, { scale }), `samples-seed-${request.seed.toString()}${ofClass}.png`);
   }
+}
+
+function isSeed(text: string): boolean {
+  return /^\d{1,20}$/.test(text) && BigInt(text) < SEEDS;
 }

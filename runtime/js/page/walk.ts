@@ -4,12 +4,13 @@ import type { Images } from "../src/browser.ts";
 import { interpolateLatents } from "../src/interpolate.ts";
 import type { Bench } from "./bench.ts";
 import type { ClassPicker } from "./classes.ts";
-import { button, canvas, input, on, select } from "./dom.ts";
+import { button, canvas, input, isCalm, on, select } from "./dom.ts";
 import { Latest } from "./latest.ts";
 import { alarm, explain, press } from "./notice.ts";
 import { paced } from "./pace.ts";
 import { paint, Tiles, toImageData } from "./picture.ts";
-import type { Sample } from "./sample.ts";
+import { note } from "./link.ts";
+import type { Sample } from "./sample-link.ts";
 
 const FRAMES = 49;
 const SHOWN = 9; // frames in the strip: every sixth
@@ -32,11 +33,12 @@ export class WalkSection {
       alarm("The walk could not be made", explain(error));
     },
   );
-  #start: Sample = { name: "", latent: new Float32Array(0) };
+  #start: Sample = { name: "", latent: new Float32Array(0), link: "" };
   #end = this.#start;
   #frames: Images | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
   #forwards = true;
+  #awaited = true; // no visitor has seen the walk yet
 
   /** `next` returns a sample; `explored` returns what Explore shows. */
   constructor(bench: Bench, picker: ClassPicker, next: () => Promise<Sample | undefined>, explored: () => Sample) {
@@ -64,10 +66,12 @@ export class WalkSection {
       this.set(this.#start, this.#end);
     });
     on(input("place"), "input", () => {
+      this.#play(false);
       this.#show();
     });
     on(canvas("strip"), "click", (event) => {
       const box = canvas("strip").getBoundingClientRect();
+      this.#play(false);
       input("place").valueAsNumber = Math.round(((event.clientX - box.left) / box.width) * (FRAMES - 1));
       this.#show();
     });
@@ -76,7 +80,7 @@ export class WalkSection {
     });
     bench.onModel(({ latentDim }) => {
       this.#frames = undefined;
-      this.#start = { name: "", latent: new Float32Array(latentDim) };
+      this.#start = { name: "", latent: new Float32Array(latentDim), link: "" };
       this.#end = this.#start;
     });
   }
@@ -85,6 +89,7 @@ export class WalkSection {
     this.#start = start;
     this.#end = end;
     const method = select("method").value === "linear" ? "linear" : "spherical";
+    note({ from: start.link, to: end.link, path: method });
     this.#latest.ask({ start, end, method });
   }
 
@@ -107,6 +112,18 @@ export class WalkSection {
     tiles.prepare(strip);
     for (let place = 0; place < SHOWN; place++) tiles.paint(strip, place, toImageData(frames, place * EVERY));
     this.#show();
+    if (this.#awaited) this.#playInView();
+    this.#awaited = false;
+  }
+
+  /** Starts to play when the walk is first in view, unless the visitor prefers reduced motion. */
+  #playInView(): void {
+    const watch = new IntersectionObserver((entries) => {
+      if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
+      watch.disconnect();
+      if (!isCalm()) this.#play(true);
+    });
+    watch.observe(canvas("walk-canvas"));
   }
 
   /** A sample's latent for the picked class; models without labels have one latent. */
@@ -124,7 +141,7 @@ export class WalkSection {
     clearInterval(this.#timer);
     this.#timer = undefined;
     if (on) {
-      const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+      const calm = isCalm();
       const step = calm ? EVERY : 1;
       this.#timer = setInterval(
         () => {

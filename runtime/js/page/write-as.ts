@@ -1,6 +1,7 @@
 /** "Write it as …": the picture on the pad in every class of a model with labels, or in the picked class. */
 
 import type { Model } from "../src/browser.ts";
+import { mostProbable } from "../src/labels.ts";
 import type { Bench } from "./bench.ts";
 import type { ClassPicker } from "./classes.ts";
 import { block } from "./dom.ts";
@@ -12,13 +13,13 @@ import { erase, paint, resize, toImageData } from "./picture.ts";
 export class WriteAs {
   readonly #bench: Bench;
   readonly #picker: ClassPicker;
-  readonly #latest = new Latest<Float32Array>(
-    (code, overtaken) => this.#draw(code, overtaken),
+  readonly #latest = new Latest<ImageData>(
+    (picture, overtaken) => this.#draw(picture, overtaken),
     (error) => {
       alarm("The picture could not be written as another class", explain(error));
     },
   );
-  #code: Float32Array | undefined;
+  #picture: ImageData | undefined;
   #canvases: HTMLCanvasElement[] = [];
 
   constructor(bench: Bench, picker: ClassPicker) {
@@ -26,26 +27,26 @@ export class WriteAs {
     this.#picker = picker;
     picker.onPick(() => {
       this.#choose();
-      if (this.#code !== undefined) this.#latest.ask(this.#code);
+      if (this.#picture !== undefined) this.#latest.ask(this.#picture);
     });
     bench.onModel((model) => {
       this.#reset(model);
     });
   }
 
-  /** Shows the classes of a picture, given its code. */
-  show(code: Float32Array): void {
-    this.#code = code;
-    if (this.#canvases.length > 0) this.#latest.ask(code);
+  /** Shows a picture in every class. */
+  show(picture: ImageData): void {
+    this.#picture = picture;
+    if (this.#canvases.length > 0) this.#latest.ask(picture);
   }
 
   clear(): void {
-    this.#code = undefined;
+    this.#picture = undefined;
     this.#canvases.forEach(erase);
   }
 
   #reset({ labels = [], imageShape: [height, width] }: Model): void {
-    this.#code = undefined;
+    this.#picture = undefined;
     block("write-as").hidden = labels.length === 0;
     this.#canvases = labels.map((name) => {
       const canvas = document.createElement("canvas");
@@ -71,18 +72,16 @@ export class WriteAs {
     });
   }
 
-  async #draw(code: Float32Array, overtaken: () => boolean): Promise<void> {
+  async #draw(picture: ImageData, overtaken: () => boolean): Promise<void> {
     const chosen = this.#chosen;
+    const of = await this.#bench.use(async (model) => mostProbable(await model.classify(picture)));
     for await (const [first, count] of paced(chosen.length)) {
-      const labels = chosen.slice(first, first + count);
-      if (code !== this.#code) return; // cleared, or of another model
-      const codes = new Float32Array(count * code.length);
-      for (let index = 0; index < count; index++) codes.set(code, index * code.length);
-      const images = await this.#bench.use((model) => model.decode(codes, { labels }));
-      if (images === undefined || overtaken() || code !== this.#code) return;
-      labels.forEach((label, index) => {
-        paint(this.#canvases[label], toImageData(images, index));
-      });
+      for (const label of chosen.slice(first, first + count)) {
+        if (of === undefined || overtaken() || picture !== this.#picture) return; // cleared, or of another model
+        const images = await this.#bench.use((model) => model.restyle(picture, [label], { of }));
+        if (images === undefined || picture !== this.#picture) return;
+        paint(this.#canvases[label], toImageData(images));
+      }
     }
   }
 }

@@ -1,6 +1,6 @@
 /** The public names shared by Node.js and browsers. */
 
-export { rawPixels, type Images, type ImageShape, type ImagesIn, type Latents } from "./arrays.ts";
+export type { Images, ImageShape, Latents } from "./arrays.ts";
 export type { BundleFiles } from "./bundle.ts";
 export type { Whole } from "./check.ts";
 export { PROBABILITY_FLOOR } from "./elbo.ts";
@@ -25,5 +25,6 @@ export type {
 export type { DrawOptions, Graphs, Model, Receipt, SampleOptions } from "./model.ts";
 export type { RuntimeOptions } from "./ort.ts";
 export { imageGrid, toUint8, type Drawable, type GridOptions, type Picture } from "./pictures.ts";
+export { rawPixels, type ImagesIn, type RgbaImage } from "./pixels.ts";
 export { posteriorNoise, priorLatents, RNG_NAME, threefry2x32, type Words } from "./random.ts";
 export type { Posterior, Scores } from "./score.ts";

@@ -36,6 +36,12 @@ export function checkSource(source: unknown): asserts source is string | URL | B
 
 const MANIFEST_LIMIT = 2 ** 20; // bytes; a manifest has a few kilobytes
 
+/** A file that the manifest lists is not in the bundle. */
+export class AbsentError extends IntegrityError {}
+
+/** Thrown by sources of bundles: there is no such file. */
+export class NoFile extends Error {}
+
 /** The bundle was replaced by another one after its manifest was read. */
 export class ReplacedError extends BundleError {}
 
@@ -65,7 +71,7 @@ export class Bundle {
   }
 
   /**
-   * @throws IntegrityError if the file is missing, or its size or hash differs from the manifest. @throws ReplacedError
+   * @throws AbsentError if the file is missing. @throws IntegrityError if it cannot be read, or its size or hash differs from the manifest. @throws ReplacedError
    * instead, if the bundle was replaced by another one.
    */
   async read(info: FileInfo): Promise<Bytes> {
@@ -92,7 +98,8 @@ export class Bundle {
     const name = this.describe(info.file);
     const bytes = await this.source.read(info.file, info.bytes).catch((error: unknown) => {
       if (error instanceof BundleError) throw error;
-      throw new IntegrityError(`${name}: ${reason(error)}; get the bundle again`);
+      const Kind = error instanceof NoFile ? AbsentError : IntegrityError;
+      throw new Kind(`${name}: ${reason(error)}; get the bundle again`);
     });
     if (bytes.length !== info.bytes) {
       const size = bytes.length > info.bytes ? "more" : String(bytes.length);
@@ -124,7 +131,7 @@ export function fromFiles(given: BundleFiles): BundleSource {
     describe: (file) => file,
     async read(file, limit) {
       const content = files.get(file);
-      if (content === undefined) throw new Error(`is not among the files: ${[...files.keys()].join(", ") || "none"}`);
+      if (content === undefined) throw new NoFile(`is not among the files: ${[...files.keys()].join(", ") || "none"}`);
       if (content instanceof Uint8Array) return content.slice(0, limit + 1);
       return new Uint8Array(await content.slice(0, limit + 1).arrayBuffer());
     },
@@ -140,7 +147,10 @@ export function fromUrl(folder: URL): BundleSource {
     describe: locate,
     async read(file, limit) {
       const response = await fetch(locate(file));
-      if (!response.ok) throw new Error(`cannot be read: HTTP ${response.status} ${response.statusText}`.trimEnd());
+      if (!response.ok) {
+        const Kind = response.status === 404 ? NoFile : Error;
+        throw new Kind(`cannot be read: HTTP ${response.status} ${response.statusText}`.trimEnd());
+      }
       return await readAtMost(response, limit);
     },
   };

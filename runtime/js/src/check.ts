@@ -44,3 +44,40 @@ export function checkChoice<T extends string>(name: string, value: T, choices: r
     throw new InputError(`${name} must be one of ${choices.join(", ")}; found ${found(value)}`);
   }
 }
+
+/**
+ * Checks that options have no unknown names: a misspelt option would be ignored silently.
+ *
+ * @param of the function's name in messages. @throws InputError unless `options` is an object with only these names.
+ */
+export function checkOptions(of: string, options: unknown, names: readonly string[]): void {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw new InputError(`options of ${of} must be an object with ${names.join(", ")}; found ${found(options)}`);
+  }
+  const unknown = Object.keys(options).find((name) => !names.includes(name));
+  if (unknown === undefined) return;
+  const nearest = nearestOf(unknown, names);
+  const remedy = nearest === undefined ? "leave it out" : `write ${nearest}`;
+  throw new InputError(`options of ${of} must be among ${names.join(", ")}; found ${found(unknown)}: ${remedy}`);
+}
+
+/** The name that fewest edits of letters lead to, ignoring case and "_"; undefined if more than half of them change. */
+function nearestOf(word: string, names: readonly string[]): string | undefined {
+  const plain = (text: string) => text.toLowerCase().replaceAll("_", "");
+  const edits = names.map((name) => editsBetween(plain(word), plain(name)));
+  const least = Math.min(...edits);
+  return least <= word.length / 2 ? names[edits.indexOf(least)] : undefined;
+}
+
+/** The number of insertions, deletions and substitutions from one word to another (Levenshtein, 1966). */
+function editsBetween(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[b.length];
+}

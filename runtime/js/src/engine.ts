@@ -1,7 +1,7 @@
 /** A graph on a provider: a session that runs in micro-batches. */
 
 import { allocate } from "./arrays.ts";
-import type { Bundle } from "./bundle.ts";
+import { AbsentError, type Bundle, type Bytes } from "./bundle.ts";
 import { BundleError, EXPORT_AGAIN, InputError, messageOf, ProviderError } from "./errors.ts";
 import type { GraphInfo } from "./manifest-types.ts";
 import type { Indices } from "./labels.ts";
@@ -26,52 +26,26 @@ const EXTREME = 1e4; // latents of a prior are far below
 const TAKES_LATENTS: readonly string[] = ["decoder", "prior", "prior_density"]; // roles
 const ROUNDING = 1e-3; // allowed beyond [0, 1] in probs: a quarter of a grey level; int8 and float16 graphs are off by less
 
+/** A graph on a provider. Its file is fetched, checked and opened when the graph first runs. */
 export class Engine {
-  private constructor(
-    readonly graph: GraphInfo,
-    readonly microBatch: number,
-    private readonly session: OrtSession,
+  #session: Promise<OrtSession> | undefined;
+  #place = 0;
+
+  /** @param ranked the graphs that fit, the best first. The first whose file the bundle has is used. */
+  constructor(
+    private readonly bundle: Bundle,
+    private readonly ranked: readonly GraphInfo[],
     private readonly runtime: Runtime,
     private readonly signature: Signature,
-    private readonly source: string,
+    readonly microBatch: number,
   ) {}
-
-  /**
-   * Opens a graph of a bundle.
-   *
-   * @throws IntegrityError, BundleError if the file cannot be used. @throws ProviderError if the provider fails.
-   */
-  static async open(bundle: Bundle, graph: GraphInfo, runtime: Runtime, signature: Signature, microBatch: number) {
-    const source = bundle.describe(graph.file);
-    const bytes = await bundle.readGraph(graph);
-    let session: OrtSession;
-    try {
-      session = await runtime.ort.InferenceSession.create(bytes, {
-        executionProviders: [runtime.executionProvider],
-        intraOpNumThreads: runtime.threads,
-        interOpNumThreads: 1,
-        logSeverityLevel: 3, // errors only
-        extra: { session: { load_model_format: "ONNX" } }, // otherwise the file's content decides
-      });
-    } catch (error) {
-      throw new ProviderError(
-        `ONNX Runtime cannot open ${source} on ${String(runtime.executionProvider)}: ${messageOf(error)}; ${runtime.remedy}`,
-      );
-    }
-    const inputs = [signature.input.name, ...(signature.labelled ? [LABEL] : [])];
-    const needed = [...inputs, ...Object.keys(signature.outputs)];
-    const there = [...session.inputNames, ...session.outputNames];
-    if (session.inputNames.length !== inputs.length || !needed.every((name) => there.includes(name))) {
-      throw new BundleError(`${source}: expected ${needed.join(", ")}; found ${there.join(", ")}; export it again`);
-    }
-    return new Engine(graph, microBatch, session, runtime, signature, source);
-  }
 
   /**
    * Runs the graph on `count` items, one micro-batch at a time.
    *
    * @param labels the class of each item, if the model has labels.
    * @returns the requested outputs, each with the values of `count` items, one after another.
+   * @throws IntegrityError, BundleError if the file cannot be used. @throws ProviderError if the provider fails.
    * @throws BundleError if the graph fails, or if an output is not float32, has the wrong shape, is not finite, or is
    * "probs" outside [0, 1].
    * @throws InputError for latents so large that the graph's sums overflow float32.
@@ -96,6 +70,22 @@ export class Engine {
     return Object.fromEntries(outputs.map((name, n) => [name, whole[n]]));
   }
 
+  /** The graph in use; the best one until the files were read. */
+  get graph(): GraphInfo {
+    return this.ranked[this.#place];
+  }
+
+  /** Opens the graph. Returns whether the bundle has a file for it. */
+  async exists(): Promise<boolean> {
+    try {
+      await this.#opened();
+      return true;
+    } catch (error) {
+      if (error instanceof AbsentError) return false;
+      throw error;
+    }
+  }
+
   /** Name of the graph's input for items. */
   get input(): string {
     return this.signature.input.name;
@@ -107,18 +97,76 @@ export class Engine {
   }
 
   async close(): Promise<void> {
-    await this.session.release();
+    await (await this.#session)?.release();
+  }
+
+  async #opened(): Promise<OrtSession> {
+    this.#session ??= this.#open();
+    try {
+      return await this.#session;
+    } catch (error) {
+      this.#session = undefined; // the next call tries again: a network may have failed
+      throw error;
+    }
+  }
+
+  async #open(): Promise<OrtSession> {
+    const { runtime, signature } = this;
+    const bytes = await this.#read();
+    let session: OrtSession;
+    try {
+      session = await runtime.ort.InferenceSession.create(bytes, {
+        executionProviders: [runtime.executionProvider],
+        intraOpNumThreads: runtime.threads,
+        interOpNumThreads: 1,
+        logSeverityLevel: 3, // errors only
+        extra: { session: { load_model_format: "ONNX" } }, // otherwise the file's content decides
+      });
+    } catch (error) {
+      throw new ProviderError(
+        `ONNX Runtime cannot open ${this.#source} on ${String(runtime.executionProvider)}: ${messageOf(error)}; ${runtime.remedy}`,
+      );
+    }
+    const inputs = [signature.input.name, ...(signature.labelled ? [LABEL] : [])];
+    const outputs = Object.keys(signature.outputs);
+    const { inputNames, outputNames } = session;
+    const fits =
+      inputs.every((name) => inputNames.includes(name)) && outputs.every((name) => outputNames.includes(name));
+    if (!fits || inputNames.length !== inputs.length) {
+      await session.release();
+      const [needed, there] = [
+        [inputs, outputs],
+        [inputNames, outputNames],
+      ].map((ends) => ends.map((names) => names.join(", ")).join(" -> "));
+      throw new BundleError(`${this.#source}: expected ${needed}; found ${there}; export it again`);
+    }
+    return session;
+  }
+
+  async #read(): Promise<Bytes> {
+    try {
+      return await this.bundle.readGraph(this.graph);
+    } catch (error) {
+      if (!(error instanceof AbsentError) || this.#place === this.ranked.length - 1) throw error;
+      this.#place++;
+      return await this.#read();
+    }
+  }
+
+  get #source(): string {
+    return this.bundle.describe(this.graph.file);
   }
 
   async #call(items: Items, labels: Indices, count: number, outputs: readonly string[]) {
+    const session = await this.#opened();
     const { Tensor } = this.runtime.ort;
     const { name, dtype, shape } = this.signature.input;
     const feeds = { [name]: new Tensor(dtype, items, [count, ...shape]) };
     if (labels !== undefined) feeds[LABEL] = new Tensor("int64", labels, [count]);
     try {
-      return await this.session.run(feeds, outputs);
+      return await session.run(feeds, outputs);
     } catch (error) {
-      throw new BundleError(`${this.source}: fails when it runs: ${messageOf(error)}; ${EXPORT_AGAIN}`);
+      throw new BundleError(`${this.#source}: fails when it runs: ${messageOf(error)}; ${EXPORT_AGAIN}`);
     }
   }
 
@@ -126,7 +174,7 @@ export class Engine {
     const dims = [count, ...this.signature.outputs[name]];
     if (tensor.type !== "float32" || String(tensor.dims) !== String(dims)) {
       throw new BundleError(
-        `${this.source}: expected ${name} float32 [${dims.join(", ")}], ` +
+        `${this.#source}: expected ${name} float32 [${dims.join(", ")}], ` +
           `found ${tensor.type} [${tensor.dims.join(", ")}]; ${EXPORT_AGAIN}`,
       );
     }
@@ -149,17 +197,17 @@ export class Engine {
     }
     if (finite) {
       const range = `${low.toPrecision(3)} to ${high.toPrecision(3)}`;
-      throw new BundleError(`${this.source}: expected probs in [0, 1], found ${range}; export it again`);
+      throw new BundleError(`${this.#source}: expected probs in [0, 1], found ${range}; export it again`);
     }
     let largest = 0;
     for (const value of items) largest = Math.max(largest, Math.abs(value));
     if (TAKES_LATENTS.includes(this.graph.role) && largest >= EXTREME) {
       throw new InputError(
-        `${this.source}: expected latents whose outputs fit float32, found values up to ` +
+        `${this.#source}: expected latents whose outputs fit float32, found values up to ` +
           `${largest.toPrecision(3)}; use smaller latents or a lower temperature`,
       );
     }
-    throw new BundleError(`${this.source}: expected a finite ${name}, found NaN or infinity; export it again`);
+    throw new BundleError(`${this.#source}: expected a finite ${name}, found NaN or infinity; export it again`);
   }
 }
 

@@ -58,6 +58,14 @@ export function classNames({ labels }: Pick<ModelInfo, "labels">): readonly stri
   throw new InputError("the model has no labels: expected one that was trained with cvae-train --labels");
 }
 
+/** Returns the index of the most probable class of each image. */
+export function mostProbable({ data, shape: [count, classes] }: Probabilities): number[] {
+  return Array.from({ length: count }, (_, image) => {
+    const of = data.subarray(image * classes, (image + 1) * classes);
+    return of.indexOf(of.reduce((a, b) => Math.max(a, b)));
+  });
+}
+
 /** Repeats the class of each item `times` times. */
 export function repeated(indices: Indices, times: number): Indices {
   return indices && BigInt64Array.from({ length: indices.length * times }, (_, i) => indices[Math.floor(i / times)]);

@@ -40,20 +40,25 @@ export function parseManifest(bytes: Uint8Array, source: string): Manifest {
 }
 
 /**
- * Chooses the graph of a role: with the precision if there is one, and shaped for the CPU if `onCpu` and there is one.
+ * Ranks the graphs of a role: those of the precision first, and of these, if `onCpu`, the one shaped for the CPU. A
+ * bundle may lack the file of the best one.
  *
  * @throws InputError if the bundle has no graph of this precision.
  */
-export function chooseGraph(manifest: Manifest, role: string, precision: Precision, onCpu: boolean): GraphInfo {
+export function rankGraphs(
+  manifest: Manifest,
+  role: string,
+  precision: Precision,
+  onCpu: boolean,
+): readonly GraphInfo[] {
   const there = [...new Set(manifest.graphs.map((graph) => graph.precision))].sort();
   if (!there.includes(precision)) {
     throw new InputError(`precision ${precision}: the bundle has graphs in ${there.join(", ")}; choose one of them`);
   }
-  for (const wanted of [precision, "float32"]) {
+  const ranked = [...new Set([precision, "float32"])].flatMap((wanted) => {
     const graphs = manifest.graphs.filter((graph) => graph.role === role && graph.precision === wanted);
-    const forCpu = onCpu ? graphs.find((graph) => graph.target === "cpu") : undefined;
-    const chosen = forCpu ?? graphs.find((graph) => graph.target === "portable");
-    if (chosen !== undefined) return chosen;
-  }
-  throw new Error(`a manifest without a float32 ${role} is refused when it is read`);
+    const targets = onCpu ? ["cpu", "portable"] : ["portable"];
+    return targets.map((target) => graphs.find((graph) => graph.target === target));
+  });
+  return ranked.filter((graph) => graph !== undefined);
 }

@@ -1,8 +1,8 @@
 /** A loaded bundle: encode, decode, reconstruct, score and explore typed arrays. */
 
-import { latentValues, rawPixels, type Images, type ImageShape, type ImagesIn, type Latents } from "./arrays.ts";
+import { latentValues, type Images, type ImageShape, type Latents } from "./arrays.ts";
 import type { Bundle } from "./bundle.ts";
-import { checkChoice, checkTemperature, count as countOf, whole, type Whole } from "./check.ts";
+import { checkChoice, checkOptions, checkTemperature, count as countOf, whole, type Whole } from "./check.ts";
 import { decoderOutputs, logSumExp, reparameterize } from "./elbo.ts";
 import { product, type Engine, type InputOf, type Items } from "./engine.ts";
 import { BundleError, EXPORT_AGAIN, InputError } from "./errors.ts";
@@ -12,6 +12,7 @@ import { interpolateLatents, METHODS, type Method } from "./interpolate.ts";
 import {
   classNames,
   labelArray,
+  mostProbable,
   type Indices,
   type Label,
   type LabelOption,
@@ -20,6 +21,7 @@ import {
 } from "./labels.ts";
 import type { GraphInfo, Manifest } from "./manifest-types.ts";
 import { toUint8 } from "./pictures.ts";
+import { rawPixels, type ImagesIn } from "./pixels.ts";
 import { checkRange, posteriorNoise, priorLatents, RNG_NAME } from "./random.ts";
 import { scoreImages, type Posterior, type Scores } from "./score.ts";
 
@@ -34,6 +36,9 @@ export interface SampleOptions extends DrawOptions {
   temperature?: number;
 }
 
+const LABELS = ["label", "labels"];
+const DRAWS = ["seed", "first"];
+const SAMPLES = [...DRAWS, "temperature", ...LABELS];
 const TRAVERSED = 10; // dimensions of a traversal by default
 
 /** How a model was opened. */
@@ -81,9 +86,6 @@ export class Model {
   readonly labels: readonly string[] | undefined;
   /** SHA-256 of the bundle's manifest, which holds the hashes of all files. */
   readonly sha256: string;
-  /** The graphs in use, by role. */
-  readonly graphs: Graphs;
-
   #last: Promise<unknown> = Promise.resolve();
   #open = true;
 
@@ -98,7 +100,11 @@ export class Model {
     this.imageShape = bundle.manifest.model.image_shape;
     this.latentDim = bundle.manifest.model.latent_dim;
     this.labels = bundle.manifest.model.labels;
-    this.graphs = this.#byRole(({ graph }) => graph);
+  }
+
+  /** The graphs in use, by role. */
+  get graphs(): Graphs {
+    return this.#byRole(({ graph }) => graph);
   }
 
   /**
@@ -110,6 +116,7 @@ export class Model {
    * @throws InputError for a number out of range, or a wrong class.
    */
   async generate(count: number, options: SampleOptions & LabelOptions = {}): Promise<Images> {
+    checkOptions("generate", options, SAMPLES);
     const noise = this.#noise(count, options);
     const labels = this.#labelsOf(count, options);
     const { prior } = this.opened;
@@ -127,13 +134,20 @@ export class Model {
    * @throws InputError for a number out of range, a wrong class, or more latents than memory holds.
    */
   async latents(count: number, options: SampleOptions & LabelOptions = {}): Promise<Latents> {
+    checkOptions("latents", options, SAMPLES);
     const noise = this.#noise(count, options);
     const labels = this.#labelsOf(count, options);
     return { data: await this.#toLatents(noise(0, count), labels), shape: [count, this.latentDim] };
   }
 
-  /** Encodes raw pixels; the model scales or binarizes them itself. @throws InputError for anything else. */
+  /**
+   * Encodes images: raw pixels, which the model scales or binarizes itself, or images in [0, 1], as `generate` returns
+   * them, which are rounded to pixels first.
+   *
+   * @throws InputError for anything else.
+   */
   async encode(images: ImagesIn, options: LabelOptions = {}): Promise<Posterior> {
+    checkOptions("encode", options, LABELS);
     const pixels = rawPixels(images, this.imageShape);
     return await this.#encode(pixels, this.#labelsOf(this.#countOf(pixels), options));
   }
@@ -145,6 +159,7 @@ export class Model {
    * @throws InputError for another type or length, no latents, values that are not finite, or a wrong class.
    */
   async decode(z: Float32Array | Latents, options: LabelOptions = {}): Promise<Images> {
+    checkOptions("decode", options, LABELS);
     const values = latentValues(z, this.latentDim);
     return await this.#decodeValues(values, this.#labelsOf(values.length / this.latentDim, options));
   }
@@ -159,6 +174,7 @@ export class Model {
     images: ImagesIn,
     options: DrawOptions & LabelOptions & { sample?: boolean } = {},
   ): Promise<Images> {
+    checkOptions("reconstruct", options, ["sample", ...DRAWS, ...LABELS]);
     const { sample = false, seed = 0, first = 0 } = options;
     const pixels = rawPixels(images, this.imageShape);
     const count = this.#countOf(pixels);
@@ -174,21 +190,34 @@ export class Model {
   }
 
   /**
-   * Decodes the latents of images with other classes: this handwriting, as another digit. The images are encoded
-   * without their class.
+   * Decodes the latents of images with other classes: this handwriting, as another digit. With a learned prior, the
+   * latents are those that the prior maps the same noise to, with the other class.
    *
    * @param labels the class of each result; or one class for all images, in a list of one.
+   * @param options.of the class of each image, which it is encoded with. By default, it is the most probable one of
+   * `classify`, which scores each image once a class.
    * @throws InputError see `encode`; or the model has no labels.
    */
-  async restyle(images: ImagesIn, labels: readonly Label[]): Promise<Images> {
+  async restyle(
+    images: ImagesIn,
+    labels: readonly Label[],
+    options: { of?: readonly (Label | null)[] } = {},
+  ): Promise<Images> {
+    checkOptions("restyle", options, ["of"]);
     classNames(this.manifest.model); // throws without labels
     const pixels = rawPixels(images, this.imageShape);
     const count = this.#countOf(pixels);
     const given = (labels as readonly Label[] | undefined) ?? []; // not optional, also in JavaScript
     const each = Array.isArray(given) && given.length === 1 ? Array<Label>(count).fill(given[0] as Label) : given;
     const chosen = this.#labelsOf(count, { labels: each });
-    const { mean } = await this.#encode(pixels, this.#labelsOf(count));
-    return await this.#decodeValues(mean.data, chosen);
+    const of = options.of ?? mostProbable(await this.classify(pixels));
+    const own = this.#labelsOf(count, { labels: of });
+    const { mean } = await this.#encode(pixels, own);
+    const density = this.opened.priorDensity;
+    if (density === undefined) return await this.#decodeValues(mean.data, chosen);
+    // The latents hold the class, their noise does not.
+    const { noise } = await this.#run(density, mean.data, ["noise"], own);
+    return await this.#decodeValues(await this.#toLatents(noise, chosen), chosen);
   }
 
   /**
@@ -198,6 +227,7 @@ export class Model {
    * @throws InputError see `score`; or the model has no labels.
    */
   async classify(images: ImagesIn, options: DrawOptions & { samples?: number } = {}): Promise<Probabilities> {
+    checkOptions("classify", options, ["samples", ...DRAWS]);
     const classes = classNames(this.manifest.model).length;
     const pixels = rawPixels(images, this.imageShape);
     const count = this.#countOf(pixels);
@@ -227,6 +257,7 @@ export class Model {
    * @throws InputError see `encode`; or a number out of range.
    */
   async score(images: ImagesIn, options: DrawOptions & LabelOptions & { samples?: number } = {}): Promise<Scores> {
+    checkOptions("score", options, ["samples", ...DRAWS, ...LABELS]);
     const { seed = 0, first = 0 } = options;
     const samples = countOf("samples", options.samples ?? 1, 1);
     const from = whole("first", first, 0);
@@ -260,6 +291,7 @@ export class Model {
     b: Float32Array | Latents | ImagesIn,
     options: LabelOption & { steps?: number; method?: Method } = {},
   ): Promise<Images> {
+    checkOptions("interpolate", options, ["steps", "method", "label"]);
     const steps = countOf("steps", options.steps ?? 8, 2);
     const { method = "linear", label = null } = options;
     checkChoice("method", method, METHODS);
@@ -282,6 +314,7 @@ export class Model {
     dimensions?: readonly number[],
     options: LabelOption & { steps?: number; span?: number } = {},
   ): Promise<Images> {
+    checkOptions("traverse", options, ["steps", "span", "label"]);
     const { span = 3, label = null } = options;
     const steps = countOf("steps", options.steps ?? 7, 2);
     checkSpan(span);
@@ -304,6 +337,7 @@ export class Model {
    * @returns the rows of the grid, one after another.
    */
   async manifold(dimensions?: readonly number[], options: LabelOption & { steps?: number } = {}): Promise<Images> {
+    checkOptions("manifold", options, ["steps", "label"]);
     const { label = null } = options;
     const steps = countOf("steps", options.steps ?? 20, 2);
     const chosen = dimensions ?? (await this.rankDimensions()).slice(0, 2).sort((a, b) => a - b);
@@ -332,10 +366,11 @@ export class Model {
     return ascending(one(logvar.data, this.latentDim, "start"));
   }
 
-  /** Compares the model with the bundle's golden vectors and random numbers, on the provider in use. */
+  /** Compares the graphs that the bundle has with its golden vectors and random numbers, on the provider in use. */
   async selfCheck(): Promise<SelfCheck> {
     const { golden: info } = this.manifest;
-    const engines = this.#engines();
+    const engines: Engine[] = [];
+    for (const engine of this.#engines()) if (await this.#inTurn(() => engine.exists())) engines.push(engine);
     const source = this.bundle.describe(info.file);
     const golden = parseGolden(
       await this.bundle.read(info),
@@ -504,8 +539,11 @@ function one(values: Float32Array, latentDim: number, name: string): Float32Arra
   throw new InputError(`${name} must be one latent or one image; found ${values.length / latentDim}`);
 }
 
+/** Whether a value is a latent; images in [0, 1] have a shape of four dimensions. */
 function isLatent(value: Float32Array | Latents | ImagesIn): value is Float32Array | Latents {
-  return value instanceof Float32Array || (value as Partial<Latents> | null)?.data instanceof Float32Array;
+  if (value instanceof Float32Array) return true;
+  const { data, shape } = (value as Partial<Latents | Images> | null) ?? {};
+  return data instanceof Float32Array && !(Array.isArray(shape) && shape.length > 2);
 }
 
 function sliceOf<T extends Items>(values: T, size: number): (start: number, stop: number) => T {

@@ -6,7 +6,7 @@ import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { checkSource, fromFiles, fromUrl, type BundleFiles, type BundleSource, type Bytes } from "./bundle.ts";
+import { checkSource, fromFiles, fromUrl, NoFile, type BundleFiles, type BundleSource, type Bytes } from "./bundle.ts";
 import { BundleError, IntegrityError, messageOf, ProviderError } from "./errors.ts";
 import { loadOn, type LoadOptions } from "./load.ts";
 import { MANIFEST_NAME } from "./manifest.ts";
@@ -104,7 +104,9 @@ async function readFrom(folder: string, file: string, limit: number, real = fold
   const path = join(folder, file);
   const place = join(real, file);
   const there = await lstat(place).catch(async (error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code !== "ENOTDIR") throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") throw new NoFile(messageOf(error));
+    if (code !== "ENOTDIR") throw error;
     throw new BundleError(await noFolder(folder));
   });
   if (there.isSymbolicLink()) {

@@ -1,7 +1,7 @@
 /** Convert images to grey levels, and lay them out in grids for a canvas or a PNG encoder. */
 
 import { isBytes, shaped, type Bytes } from "./arrays.ts";
-import { count } from "./check.ts";
+import { checkOptions, count } from "./check.ts";
 import { found, InputError } from "./errors.ts";
 
 /** An RGBA picture with the fields of a browser's ImageData. */
@@ -17,14 +17,15 @@ const GREY = 128;
 export type Drawable = Bytes | Float32Array | Float64Array;
 
 /**
- * Converts images to levels 0 to 255. Values in [0, 1] are rounded half to even, as in Python; raw pixels stay.
+ * Converts images to levels 0 to 255, in a new array. Values in [0, 1] are rounded half to even, as in Python; raw
+ * pixels stay. The array fits files, encoders of PNG, and the methods of a model, which also take images as they are.
  *
  * @throws InputError for other arrays, NaN, or values more than half a level outside [0, 1].
  */
-export function toUint8(images: Drawable | { readonly data: Drawable }): Uint8ClampedArray<ArrayBuffer> {
+export function toUint8(images: Drawable | { readonly data: Drawable }): Uint8Array<ArrayBuffer> {
   const values: unknown = shaped(images).data;
-  if (isBytes(values)) return new Uint8ClampedArray(values);
-  if (!(values instanceof Float32Array || values instanceof Float64Array)) throw notImages(kindOf(values));
+  if (isBytes(values)) return new Uint8Array(values);
+  if (!isFloats(values)) throw notImages(kindOf(values));
   const levels = new Uint8ClampedArray(values.length);
   const single = values instanceof Float32Array;
   for (let i = 0; i < values.length; i++) {
@@ -33,7 +34,11 @@ export function toUint8(images: Drawable | { readonly data: Drawable }): Uint8Cl
     if (!(level >= -0.5 && level < 255.5)) throw notImages(shown(values[i]));
     levels[i] = level;
   }
-  return levels;
+  return new Uint8Array(levels.buffer);
+}
+
+export function isFloats(values: unknown): values is Float32Array | Float64Array {
+  return values instanceof Float32Array || values instanceof Float64Array;
 }
 
 function notImages(what: string): InputError {
@@ -70,6 +75,7 @@ export function imageGrid(
   images: { readonly data: Drawable; readonly shape: readonly number[] },
   options: GridOptions = {},
 ): Picture {
+  checkOptions("imageGrid", options, ["columns", "padding", "scale"]);
   const levels = toUint8(images);
   const { shape } = images;
   if (shape.length !== 4 || levels.length === 0 || shape.reduce((a, b) => a * b, 1) !== levels.length) {

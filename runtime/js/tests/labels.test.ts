@@ -86,8 +86,22 @@ describe("a class", () => {
 test("restyle takes one class for all images", async () => {
   const all = await model.restyle(IMAGES, ["wide"]);
   expect(all).toEqual(await model.restyle(IMAGES, ["wide", 2, "wide", 2]));
-  expect(all).toEqual(await model.decode((await model.encode(IMAGES)).mean, { label: "wide" }));
-  expect(all.shape).toEqual([4, 12, 16, 3]);
+  const { data } = await model.classify(IMAGES);
+  const own = [0, 1, 2, 3].map((image) => {
+    const of = [...data.subarray(3 * image, 3 * image + 3)];
+    return of.indexOf(Math.max(...of));
+  });
+  expect(all).toEqual(await model.restyle(IMAGES, ["wide"], { of: own }));
+});
+
+test("restyle to the class that is given for an image reconstructs it", async () => {
+  const labels = ["tall", 2, 1, 0];
+  const found = await model.restyle(IMAGES, labels, { of: labels });
+  const { data, shape } = await model.reconstruct(IMAGES, { labels });
+  expect(found.shape).toEqual(shape);
+  found.data.forEach((value, index) => {
+    expect(Math.abs(value - (data[index] as number))).toBeLessThan(1e-4);
+  });
 });
 
 test("probabilities of the classes add up to 1", async () => {
@@ -249,9 +263,10 @@ describe("bundles are refused", () => {
   });
 
   test("a graph that takes labels, of a model that has none", async () => {
-    await expect(cvae.load(changedFiles((m) => delete m.model.labels))).rejects.toThrow(
+    const opened = await cvae.load(changedFiles((m) => delete m.model.labels));
+    await expect(opened.encode(IMAGES)).rejects.toThrow(
       new cvae.BundleError(
-        "encoder.onnx: expected images, mean, logvar; found images, label, mean, logvar; export it again",
+        "encoder.onnx: expected images -> mean, logvar; found images, label -> mean, logvar; export it again",
       ),
     );
   });
@@ -262,9 +277,9 @@ describe("bundles are refused", () => {
       (m) => Object.assign(m.graphs.find(({ role }) => role === "decoder") ?? {}, hashOf(other)),
       { "decoder.onnx": other },
     );
-    await expect(cvae.load(files)).rejects.toThrow(
+    await expect((await cvae.load(files)).decode(new Float32Array(3))).rejects.toThrow(
       new cvae.BundleError(
-        "decoder.onnx: expected z, label, probs, log_scale; found z, probs, log_scale; export it again",
+        "decoder.onnx: expected z, label -> probs, log_scale; found z -> probs, log_scale; export it again",
       ),
     );
   });

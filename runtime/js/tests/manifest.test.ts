@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 
 import { BundleError, InputError, type Manifest } from "../src/api.ts";
-import { chooseGraph, parseManifest } from "../src/manifest.ts";
+import { parseManifest, rankGraphs } from "../src/manifest.ts";
 import { BUNDLES, readJson } from "./golden.ts";
 
 const TEXT = readFileSync(join(BUNDLES.mnist, "manifest.json"), "utf8");
@@ -100,16 +100,16 @@ test("the exported checkpoint is optional", () => {
   expect([training?.epoch, training?.checkpoint]).toEqual([7, "best"]);
 });
 
-test("graphs are chosen by role, precision and target", () => {
+test("graphs are ranked by role, precision and target", () => {
   const manifest = parse(() => undefined);
-  const chosen = (...[role, precision, onCpu]: [string, "float32" | "int8", boolean]) =>
-    chooseGraph(manifest, role, precision, onCpu).file;
-  expect(chosen("decoder", "float32", true)).toBe("decoder_cpu.onnx");
-  expect(chosen("decoder", "float32", false)).toBe("decoder.onnx");
-  expect(chosen("decoder", "int8", true)).toBe("decoder_cpu_int8.onnx");
-  expect(chosen("decoder", "int8", false)).toBe("decoder.onnx");
-  expect(chosen("encoder", "int8", true)).toBe("encoder.onnx");
-  expect(() => chooseGraph(manifest, "decoder", "float16", true)).toThrow(
+  const ranked = (...[role, precision, onCpu]: [string, "float32" | "int8", boolean]) =>
+    rankGraphs(manifest, role, precision, onCpu).map(({ file }) => file);
+  expect(ranked("decoder", "float32", true)).toEqual(["decoder_cpu.onnx", "decoder.onnx"]);
+  expect(ranked("decoder", "float32", false)).toEqual(["decoder.onnx"]);
+  expect(ranked("decoder", "int8", true)).toEqual(["decoder_cpu_int8.onnx", "decoder_cpu.onnx", "decoder.onnx"]);
+  expect(ranked("decoder", "int8", false)).toEqual(["decoder.onnx"]);
+  expect(ranked("encoder", "int8", true)).toEqual(["encoder.onnx"]);
+  expect(() => rankGraphs(manifest, "decoder", "float16", true)).toThrow(
     new InputError("precision float16: the bundle has graphs in float32, int8; choose one of them"),
   );
 });

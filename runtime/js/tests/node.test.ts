@@ -129,6 +129,18 @@ test("interpolate accepts the input of decode", async () => {
   expect(await model.interpolate(mean, end)).toEqual(await model.interpolate(mean.data, end));
 });
 
+test("images of a model are the input of its methods", async () => {
+  const model = await cvae.load(BUNDLES.colour);
+  const images = await model.generate(3, { seed: 7 });
+  const pixels = { data: cvae.toUint8(images), shape: images.shape };
+  expect(await model.encode(images)).toEqual(await model.encode(pixels));
+  expect(await model.score(images, { samples: 2 })).toEqual(await model.score(pixels.data, { samples: 2 }));
+  expect(await model.reconstruct(images)).toEqual(await model.reconstruct(pixels));
+  const [one, other] = [await model.generate(1), await model.generate(1, { first: 1 })];
+  expect(await model.interpolate(one, other)).toEqual(await model.interpolate(cvae.toUint8(one), cvae.toUint8(other)));
+  expect(await model.rankDimensions(one)).toEqual(await model.rankDimensions(cvae.toUint8(one)));
+});
+
 test("transparent pictures become white and grey", async () => {
   const model = await cvae.load(BUNDLES.mnist);
   const data = new Uint8ClampedArray(4 * 784);
@@ -162,7 +174,32 @@ describe("invalid arguments are refused", () => {
     [
       "floats",
       (m) => m.score(new Float32Array(576) as never),
-      `images must be a Uint8Array of ${raw}; found Float32Array`,
+      `images must be a Uint8Array of ${raw}; found Float32Array: pass { data, shape } if they are images in [0, 1]`,
+    ],
+    [
+      "floats of another shape",
+      (m) => m.score({ data: new Float32Array(576), shape: [1, 16, 12, 3] }),
+      `images must be ${raw}; found 576 values of shape [1, 16, 12, 3]`,
+    ],
+    [
+      "floats above 1",
+      (m) => m.encode({ data: new Float32Array(576).fill(255), shape: [1, 12, 16, 3] }),
+      "images must be uint8, or floats in [0, 1]; found 255.000: scale or convert them",
+    ],
+    [
+      "a misspelt option",
+      (m) => m.generate(1, { temprature: 0.5 } as never),
+      'options of generate must be among seed, first, temperature, label, labels; found "temprature": write temperature',
+    ],
+    [
+      "an option of Python",
+      (m) => m.score(new Uint8Array(576), { k: 10 } as never),
+      'options of score must be among samples, seed, first, label, labels; found "k": leave it out',
+    ],
+    [
+      "a seed in the place of options",
+      (m) => m.generate(1, 7 as never),
+      "options of generate must be an object with seed, first, temperature, label, labels; found 7",
     ],
     ["a part", (m) => m.encode(new Uint8Array(577)), `images must be ${raw}, 576 values each; found 577 values`],
     [
@@ -241,6 +278,23 @@ describe("invalid arguments are refused", () => {
     );
   });
 
+  test("a misspelt option of load or imageGrid", async () => {
+    await expect(cvae.load(BUNDLES.colour, { Threads: 1 } as never)).rejects.toThrow(
+      new cvae.InputError(
+        'options of load must be among provider, precision, threads, wasm, onNotice; found "Threads": write threads',
+      ),
+    );
+    await expect(cvae.load(BUNDLES.colour, { wasm: { wasm_path: "x" } } as never)).rejects.toThrow(
+      new cvae.InputError(
+        'options of load, wasm, must be among wasmPath, wasmBinary; found "wasm_path": write wasmPath',
+      ),
+    );
+    const images = { data: new Uint8Array(1), shape: [1, 1, 1, 1] };
+    expect(() => cvae.imageGrid(images, { column: 1 } as never)).toThrow(
+      new cvae.InputError('options of imageGrid must be among columns, padding, scale; found "column": write columns'),
+    );
+  });
+
   test("a missing provider", async () => {
     const attempt = cvae.load(BUNDLES.colour, { provider: "coreml" });
     await expect(attempt).rejects.toThrow(cvae.ProviderError);
@@ -269,7 +323,7 @@ describe("a damaged bundle is refused", () => {
     const bytes = readFileSync(path);
     bytes[100] ^= 1;
     writeFileSync(path, bytes);
-    const attempt = cvae.load(folder);
+    const attempt = (await cvae.load(folder)).generate(1);
     await expect(attempt).rejects.toThrow(cvae.IntegrityError);
     await expect(attempt).rejects.toThrow(
       /decoder\.onnx: expected SHA-256 [0-9a-f]{64}, found [0-9a-f]{64}; the file was changed or damaged: get the bundle again$/,
@@ -282,20 +336,22 @@ describe("a damaged bundle is refused", () => {
   ])("a file that is %s", async (_, size, message) => {
     const folder = copy();
     writeFileSync(join(folder, "encoder.onnx"), new Uint8Array(size));
-    await expect(cvae.load(folder)).rejects.toThrow(message);
+    await expect((await cvae.load(folder)).encode(new Uint8Array(576))).rejects.toThrow(message);
   });
 
   test("a missing file, a link", async () => {
     const folder = copy();
     const path = join(folder, "encoder.onnx");
     rmSync(path);
-    const missing = cvae.load(folder);
+    const model = await cvae.load(folder); // the decoder is there
+    expect((await model.generate(1)).shape).toEqual([1, 12, 16, 3]);
+    const missing = model.encode(new Uint8Array(576));
     await expect(missing).rejects.toThrow(cvae.IntegrityError);
     await expect(missing).rejects.toThrow(
       `${path}: cannot be read: ENOENT: no such file or directory, lstat '${path}'; get the bundle again`,
     );
     symlinkSync(join(BUNDLES.colour, "encoder.onnx"), path);
-    await expect(cvae.load(folder)).rejects.toThrow(
+    await expect((await cvae.load(folder)).encode(new Uint8Array(576))).rejects.toThrow(
       new cvae.IntegrityError(
         `${path}: expected a file, found a link; copy the bundle without links: cp -RL ${folder} COPY`,
       ),

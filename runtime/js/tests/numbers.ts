@@ -70,6 +70,7 @@ async function labelledNumbersOf(
     kl: scores.kl,
     iw_bound: scores.iwBound,
     restyle: await model.restyle(pixels, ["wide", "tall", "square", "wide"]),
+    restyle_of: await model.restyle(pixels, ["wide"], { of: labels }),
     classify: (await model.classify(pixels, { samples: 3, seed: 5, first: 2 })).data,
   };
   return Object.fromEntries(Object.entries(results).map(([name, value]) => [`labelled_${name}`, value]));

@@ -12,6 +12,7 @@ test("raw pixels are copied unchanged", () => {
   const pixels = new Uint8Array([0, 1, 128, 255]);
   for (const images of [pixels, new Uint8ClampedArray(pixels), { data: pixels }, Buffer.from(pixels)]) {
     const levels = toUint8(images);
+    expect(levels.constructor).toBe(Uint8Array);
     expect([...levels]).toEqual([0, 1, 128, 255]);
     levels.fill(7);
   }

@@ -157,7 +157,7 @@ describe.skipIf(CHROMIUM === undefined)("Chromium", () => {
       'InputError: provider must be one of auto, wasm, webgpu; found "cuda"',
     );
     expect(await fail(url(BUNDLES.colour), { provider: "wasm", wasm: { wasmPath: "/nowhere.wasm" } })).toMatch(
-      /^ProviderError: ONNX Runtime cannot open http.*encoder\.onnx on wasm: .*; check that its \.wasm file can be fetched, /,
+      /^ProviderError: ONNX Runtime cannot open http.*decoder\.onnx on wasm: .*; check that its \.wasm file can be fetched, /,
     );
   });
 });

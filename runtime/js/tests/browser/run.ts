@@ -29,7 +29,8 @@ window.run = async (url, asked, options) => {
 
 window.fail = async (url, options) => {
   try {
-    await cvae.load(url, options);
+    const model = await cvae.load(url, options);
+    await model.generate(1);
   } catch (error) {
     return error instanceof cvae.CvaeError ? `${error.name}: ${error.message}` : `not ours: ${String(error)}`;
   }

@@ -21,7 +21,7 @@ export interface Visit {
   leave: () => Promise<void>;
 }
 
-/** Opens a page and waits until its initial work is done, or for the condition of `ready`. */
+/** Opens a page without motion, and waits until its initial work is done, or for the condition of `ready`. */
 export async function visit(
   browser: Browser,
   url: string,
@@ -29,7 +29,11 @@ export async function visit(
   ready: (page: Page) => Promise<unknown> = settled,
 ): Promise<Visit> {
   if (!existsSync(join(PAGE, "single.html"))) throw new Error("the page is not built: npm run build:page");
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 900 },
+    reducedMotion: "reduce",
+    ...options,
+  });
   const page = await context.newPage();
   const problems: string[] = [];
   const origins = new Set<string>();

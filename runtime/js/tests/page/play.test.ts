@@ -65,6 +65,9 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     await guest.page.fill("#seed", "18446744073709551616");
     await guest.page.press("#seed", "Enter");
     expect(await guest.page.getAttribute("#seed", "aria-invalid")).toBe("true");
+    expect(await guest.page.locator("#seed-problem").innerText()).toBe(
+      "A seed is a whole number from 0 to 18446744073709551615.",
+    );
     expect(await guest.page.getAttribute("#grid-canvas", "data-seed")).toBe("0");
   });
 
@@ -159,6 +162,7 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     const walked = await changes(guest.page, "walk-canvas", () => guest.page.press("#place", "End"));
     expect(walked).toHaveLength(28 * 28);
     expect(await guest.page.getAttribute("#place", "aria-valuetext")).toBe("100 percent");
+    await guest.page.emulateMedia({ reducedMotion: "no-preference" });
     await guest.page.clock.install();
     await guest.page.clock.pauseAt(Date.now() + 3_600_000);
     await guest.page.click("#play");
@@ -169,6 +173,39 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     expect(await guest.page.inputValue("#place")).toBe("3");
     await guest.page.click("#play");
     expect(await text(guest.page, "play")).toBe("Play");
+  });
+
+  test("walk and digit play when they are first in view", async () => {
+    const { page, leave } = await visit(browser, server.url, { reducedMotion: "no-preference" });
+    expect(await text(page, "play")).toBe("Play");
+    await page.locator("#walk-canvas").scrollIntoViewIfNeeded();
+    await expect.poll(() => text(page, "play")).toBe("Pause");
+    await page.press("#place", "Home");
+    expect(await text(page, "play")).toBe("Play");
+    await page.locator("#pad").scrollIntoViewIfNeeded();
+    await expect.poll(() => text(page, "elbo")).toMatch(/^−\d+\.\d$/);
+    await expect
+      .poll(async () => (await pixels(page, "reconstruction")).levels.some((level) => level > 200))
+      .toBe(true);
+    await changes(page, "seen", () => scribble(page, SEVEN));
+    await page.click("#clear");
+    expect(await text(page, "elbo")).toBe("–");
+    await leave();
+  });
+
+  test("the pad can be drawn on by keyboard", async () => {
+    await guest.page.focus("#pad");
+    await guest.page.keyboard.press("ArrowUp");
+    expect(await text(guest.page, "elbo")).toBe("–"); // the pen is up
+    await guest.page.keyboard.press(" ");
+    await changes(guest.page, "reconstruction", async () => {
+      for (let press = 0; press < 8; press++) await guest.page.keyboard.press("ArrowDown");
+    });
+    const drawn = (await pixels(guest.page, "pad")).levels;
+    expect(drawn.filter((level) => level > 128).length).toBeGreaterThan(80 * 20);
+    await guest.page.keyboard.press("Escape");
+    await guest.page.keyboard.press("ArrowRight");
+    expect((await pixels(guest.page, "pad")).levels).toEqual(drawn);
   });
 
   test("a drawing is centred, reconstructed and scored", async () => {

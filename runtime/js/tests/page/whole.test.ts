@@ -50,6 +50,7 @@ describe.skipIf(CHROMIUM === undefined)("the page as a whole", () => {
   test.each([
     [1280, "light"],
     [360, "dark"],
+    [320, "light"],
   ] as const)("no layout shift or overflow at %i pixels", async (width, colorScheme) => {
     const { page, leave } = await visit(browser, server.url, { viewport: { width, height: 740 }, colorScheme });
     await page.waitForSelector('html[data-offline="ready"]');

@@ -18,8 +18,9 @@ from ._result import Comparison
 from ._table import legend, table
 
 # In the order of "all". A question is a module with OPTIONS (names in _COMMON), an optional add_options(parser), and
-# run(), which yields comparisons and text. With IN_ALL = False it is no part of "all".
-QUESTIONS = ("inference", "training", "graphs", "startup", "runtimes", "quality", "own_images")
+# run(), which yields comparisons and text. With IN_ALL = False it is no part of "all". With OWN_TABLE = True the text has
+# the tables, and those of the comparisons are not printed.
+QUESTIONS = ("inference", "training", "graphs", "startup", "runtimes", "quality", "own_images", "labels", "detector")
 
 
 def _count(text: str) -> int:
@@ -67,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _add_common(options, module.OPTIONS)
         if hasattr(module, "add_options"):
             module.add_options(options)
-    everything = commands.add_parser("all", help="all questions but own_images, one after another")
+    everything = commands.add_parser("all", help="all questions but own_images, labels and detector, one after another")
     _add_common(everything, _COMMON)
     comparing = commands.add_parser("compare", help="the ratios of two result files; exit 3 on a regression")
     comparing.add_argument("before", type=Path, metavar="A.json")
@@ -132,6 +133,8 @@ def _ask(names: Sequence[str], *, json: Path | None, report: Path | None, quick:
                 print(f"\n{part}", flush=True)
                 continue
             found[name].append(part)
+            if getattr(module, "OWN_TABLE", False):
+                continue
             print(f"\n{part.name}: {legend(part)}\n\n{table(part)}", flush=True)
         if json:
             write_document(document, json)

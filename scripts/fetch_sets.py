@@ -7,7 +7,7 @@ Needs pip, npm, apt-get and dpkg-deb (Debian), but no root. Nothing is installed
 | set | package | licence | result |
 |---|---|---|---|
 | shapes | scripts/draw_pictures.py | Apache-2.0 | a folder: 640 pictures, RGB 64x64 |
-| fashion | dataset-fashion-mnist (apt) | Expat | IDX files: 60,000 and 10,000, grey 28x28 |
+| fashion | dataset-fashion-mnist (apt) | Expat | IDX files: 60,000 and 10,000, grey 28x28, with labels |
 | digits | scikit-learn (pip) | CC BY 4.0 (UCI's optical digits) | .npz: 1,797, grey 8x8 |
 | faces | scikit-image (pip) | LFW; the package states none | .npz: 100, grey 25x25 |
 | emoji | emoji-datasource-twitter (npm) | CC BY 4.0 (Twemoji) | a folder: 3,526, RGB 64x64 on white |
@@ -77,7 +77,7 @@ def fashion(folder: Path) -> None:
     """Decompress Fashion-MNIST."""
     unpacked = _debian("dataset-fashion-mnist", folder) / "usr/share/datasets/fashion-mnist"
     target = _new(folder / "fashion")
-    for name in ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte"):
+    for name in (f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")):
         (target / name).write_bytes(gzip.decompress((unpacked / f"{name}.gz").read_bytes()))
 
 

@@ -20,7 +20,8 @@ IN_ALL = False  # it takes hours
 QUICK = 0.1  # minutes
 
 
-def _minutes(text: str) -> float:
+def minutes_of(text: str) -> float:
+    """Parse the time of a training, in minutes."""
     try:
         minutes = float(text)
     except ValueError:
@@ -49,7 +50,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="FOLDER", help="trainings and results; what is done is not repeated"
     )
-    parser.add_argument("--minutes", type=_minutes, metavar="M", help="time of each training; default: that of the set")
+    parser.add_argument(
+        "--minutes", type=minutes_of, metavar="M", help="time of each training; default: that of the set"
+    )
     parser.add_argument("--pythae", metavar="PYTHON", help="a Python interpreter with pythae and PyTorch")
 
 

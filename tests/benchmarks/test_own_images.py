@@ -268,7 +268,7 @@ def test_all_leaves_it_out(monkeypatch):
     asked = []
     monkeypatch.setattr(_cli, "_ask", lambda names, **_: asked.extend(names) or 0)
     assert _cli.main(["all"]) == 0
-    assert asked == [name for name in _cli.QUESTIONS if name != "own_images"]
+    assert asked == [name for name in _cli.QUESTIONS if name not in ("own_images", "labels", "detector")]
 
 
 def test_memory_and_failures_of_a_program(tmp_path):

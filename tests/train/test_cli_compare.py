@@ -96,6 +96,7 @@ def test_json(cvae_compare, make_run, tmp_path):
         "epochs": 2,
         "minutes": 1.0,
         "elbo": -800.0,
+        "elbo_without_label": -800.0,
         "bits_per_dimension": pytest.approx(800 / (192 * np.log(2))),
         "reconstruction": -791.0,
         "kl": 9.0,

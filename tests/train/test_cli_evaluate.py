@@ -101,13 +101,23 @@ def test_labels_give_a_linear_probe(cvae_evaluate, run, tiny_data, tmp_path):
     written = json.loads((run.path / "evaluation.json").read_text())
     assert (code, written["classes"]) == (0, 2)
     assert written["probe_accuracy"] in [count / 7 for count in range(8)]
-    assert f"linear probe (2 classes)            {written['probe_accuracy']:12.1%}" in err.splitlines()
+    lines = err.splitlines()
+    assert f"linear probe (2 classes)            {written['probe_accuracy']:12.1%}" in lines
+    assert [each["name"] for each in written["per_class"]] == ["bright", "dark"]
+    assert sum(each["images"] for each in written["per_class"]) == 7
+    elbos = [each["images"] * each["elbo"] for each in written["per_class"]]
+    assert sum(elbos) == pytest.approx(7 * written["elbo"])
+    start = lines.index("class                       images                  ELBO        KL")
+    for line, each in zip(lines[start + 1 : start + 3], written["per_class"], strict=True):
+        assert line.split() == [each["name"], str(each["images"]), f"{each['elbo']:.2f}", f"{each['kl']:.2f}"]
+    assert (written["classification"], "classify" in err) == (None, False)
 
 
 def test_without_labels_there_is_no_probe(cvae_evaluate, run):
     _, err = cvae_evaluate(run.path, "--samples", 2)
     written = json.loads((run.path / "evaluation.json").read_text())
     assert (written["probe_accuracy"], written["classes"], "probe" in err) == (None, None, False)
+    assert (written["per_class"], written["classification"], "class  " in err) == ([], None, False)
 
 
 def test_the_first_images_alone(cvae_evaluate, run):

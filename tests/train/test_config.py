@@ -63,6 +63,7 @@ def test_sizes_named_as_nearest_work(size, depth):
         ("epsilon", float("inf"), "epsilon must be a positive number; found inf"),
         ("beta", 10**400, f"beta must be a positive number; found {10**400}"),
         ("free_bits", 10**400, f"free_bits must be a number of at least 0; found {10**400}"),
+        ("background", -0.5, "background must be at least 0 and below 1; found -0.5"),
         ("binarize", "half", "binarize must be one of ('static', 'dynamic', 'fixed', 'none'); found 'half'"),
         ("seed", -1, "seed must be an unsigned 64-bit number, 0 to 18446744073709551615; found -1"),
     ],

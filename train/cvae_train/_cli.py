@@ -9,6 +9,7 @@ import click
 from cvae_runtime import cli
 
 from ._config import (
+    BACKGROUND_RATE,
     PRESETS,
     Architecture,
     Augment,
@@ -46,6 +47,15 @@ def _image_size(_context: click.Context, _parameter: click.Parameter, value: str
     return height, width
 
 
+def _rate(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+    try:
+        return None if value is None else float(value)
+    except ValueError:
+        raise click.BadParameter(
+            f"expected a rate such as {BACKGROUND_RATE}, found {value!r}; name DATA before it"
+        ) from None
+
+
 _SECTIONS = {
     "Images": ("image_size", "channels", "test_fraction", "skip_bad", "memory_limit"),
     "Run": ("run", "resume", "overwrite", "start_from", "freeze", "seed", "tensorboard", "as_json"),
@@ -67,7 +77,7 @@ _SECTIONS = {
         "patience",
         "precision",
     ),
-    "Model": ("architecture", "latent_dim", "filters", "prior", "labels", "likelihood", "binarize"),
+    "Model": ("architecture", "latent_dim", "filters", "prior", "labels", "likelihood", "binarize", "background"),
     "Objective": ("objective", "samples", "beta", "kl_warmup_epochs", "free_bits"),
 }
 
@@ -186,6 +196,15 @@ _SECTIONS = {
     type=click.Choice(get_args(Binarize)),
     help="static: threshold pixels at 0.5; dynamic: draw each pixel with its grey level as the probability of white, "
     "anew in each epoch; fixed: DATA is black and white already; none: keep grey values.",
+)
+@click.option(
+    "--background",
+    callback=_rate,
+    is_flag=False,
+    flag_value=str(BACKGROUND_RATE),
+    metavar="[RATE]",
+    help="Train a background model, for cvae-calibrate --background: replace each pixel of a training image at random "
+    f"with this probability, {BACKGROUND_RATE} if none is given.",
 )
 @click.option("--validation-fraction", type=float, help="Fraction of the training images to hold out for validation.")
 @click.option(

@@ -66,8 +66,8 @@ def command(
     Draws samples, reconstructions and the curve into evaluation.png in the run folder. Compares the ELBO with two
     simple models of the training images, the histogram of each pixel and PCA, and says what to try next. Prints the
     ELBO and its terms, the importance-weighted bound, and statistics of the latents; evaluation.json has all figures.
-    If the images have class labels, a linear classifier of the latents measures how well they separate the classes. The
-    figures of a model with labels are those given the label of each image.
+    If the images have class labels, a linear classifier of the latents measures how well they separate the classes, and
+    there are figures of each class. The figures of a model with labels are those given the label of each image.
     """
     folder = RunFolder(run)
     config, _ = folder.read_config()  # first: "this is no run" matters more than an existing evaluation.json
@@ -119,7 +119,7 @@ def command(
             result.history,
             result.epoch,
             evaluation,
-            labels.test if labels is not None and config.model.labels else None,
+            labels,
         ),
     )
     if not quiet:
@@ -132,6 +132,7 @@ def command(
             *(f"  {line}" for line in advice),
             "",
             evaluation.table(),
+            *evaluation.class_table(),
             *([] if quality is None else quality.lines()),
         ]
         print("\n".join(lines), file=sys.stderr)

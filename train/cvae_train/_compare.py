@@ -16,11 +16,14 @@ from ._config import TrainConfig
 from ._run import DataInfo, EpochRecord, RunFolder, draw, read_history
 
 _COLUMNS = 4  # samples side by side in a row
+_LONGEST = 10  # entries of a list in a table
 
 
 @dataclasses.dataclass(frozen=True)
 class ComparedRun:
     """Figures of one run. ELBO, reconstruction and KL are those of the epoch whose weights the run keeps.
+
+    The figures of a model with labels are given the label of each image: bounds on log p(x | label).
 
     Attributes:
         folder: the run folder.
@@ -47,6 +50,22 @@ class ComparedRun:
         return self.history[self.folder.read_course().kept_epoch(self.history) - 1]
 
     @property
+    def condition(self) -> tuple[Any, ...]:
+        """Names and fingerprint of the labels that the figures are given; empty for models without labels."""
+        labels = self.config.model.labels
+        return (labels, self.data.labels_fingerprint) if labels else ()
+
+    @property
+    def elbo_without_label(self) -> float:
+        """The ELBO, or for C classes the bound on log p(x) of ELBO given the label - log C."""
+        return self.kept.elbo - math.log(len(self.config.model.labels) or 1)
+
+    @property
+    def title(self) -> str:
+        """Name of the run, and whether its figures are given the label."""
+        return f"{self.name}, given the label" if self.condition else self.name
+
+    @property
     def figures(self) -> dict[str, Any]:
         """Figures by name, as in the table and in JSON."""
         kept, bits = self.kept, self.config.model.bits_per_dimension
@@ -57,6 +76,7 @@ class ComparedRun:
             "epochs": len(self.history),
             "minutes": sum(record.seconds for record in self.history) / 60,
             "elbo": kept.elbo,
+            "elbo_without_label": self.elbo_without_label,
             "bits_per_dimension": bits(kept.elbo),
             "reconstruction": kept.reconstruction,
             "kl": kept.kl,
@@ -76,14 +96,19 @@ class Comparison:
     runs: Sequence[ComparedRun]
 
     @property
+    def alike(self) -> bool:
+        """Whether all figures are given the same: the same labels of the same images, or none."""
+        return len({run.condition for run in self.runs}) == 1
+
+    @property
     def best(self) -> ComparedRun:
-        """The run with the highest test ELBO."""
-        return max(self.runs, key=lambda run: run.kept.elbo)
+        """The run with the highest test ELBO; if the runs differ in labels, the one without the label."""
+        return max(self.runs, key=lambda run: run.kept.elbo if self.alike else run.elbo_without_label)
 
     @property
     def differences(self) -> dict[str, list[Any]]:
         """Settings that differ between the runs, each with the values of all runs."""
-        settings = [_flat(run.config.to_json()) for run in self.runs]
+        settings = [{**_flat(run.config.to_json()), **_labels_of(run)} for run in self.runs]
         values = {name: [setting[name] for setting in settings] for name in settings[0]}
         return {name: found for name, found in values.items() if any(value != found[0] for value in found)}
 
@@ -95,7 +120,7 @@ class Comparison:
         return {"data": data, "runs": runs, "best": self.best.name, "differences": self.differences}
 
     def table(self) -> str:
-        """Format figures and differing settings as a text table; * marks the highest ELBO."""
+        """Format figures and differing settings as a text table; * marks the best run."""
         first = self.runs[0]
         levels = first.config.model.likelihood != "bernoulli"
         head = [
@@ -104,6 +129,7 @@ class Comparison:
             "epoch",
             "minutes",
             "ELBO",
+            *([] if self.alike else ["without label"]),
             *(["bits/dim"] if levels else []),
             "reconstruction",
             "KL",
@@ -120,6 +146,7 @@ class Comparison:
                     f"{figures['epoch']}/{figures['epochs']}" + ("" if figures["finished"] else " (stopped)"),
                     f"{figures['minutes']:.1f}",
                     f"{figures['elbo']:.2f}",
+                    *([] if self.alike else [f"{figures['elbo_without_label']:.2f}"]),
                     *bits,
                     f"{figures['reconstruction']:.2f}",
                     f"{figures['kl']:.2f}",
@@ -127,7 +154,7 @@ class Comparison:
                 ]
             )
         settings = [["", "setting", *(run.name for run in self.runs)]]
-        settings += [["", name, *map(str, values)] for name, values in self.differences.items()]
+        settings += [["", name, *map(_shown, values)] for name, values in self.differences.items()]
         binarize = first.config.binarize
         pixels = "8-bit pixels" if levels else "grey pixels" if binarize == "none" else f"pixels binarized ({binarize})"
         title = f"{first.data.test_images:,} test images of {first.data.source}, {pixels}; nats per image"
@@ -135,16 +162,18 @@ class Comparison:
         return "\n".join(line for part in parts for line in part)
 
     def _notes(self) -> list[str]:
-        """Say which figures are given the label."""
-        labelled = [run for run in self.runs if run.config.model.labels]
+        """State which figures are given the label."""
+        labelled = [run for run in self.runs if run.condition]
         if not labelled:
             return []
-        if len(labelled) == len(self.runs):
+        if self.alike:
             return ["all figures are given the label: log p(x | label)"]
         most = max(len(run.config.model.labels) for run in labelled)
-        names = ", ".join(run.name for run in labelled)
-        line = f"given the label, log p(x | label): {names}; do not compare these figures with the others, since"
-        return [f"{line} {most:,} classes are worth up to {math.log(most):.2f} nats"]
+        return [
+            f"given the label, log p(x | label): {', '.join(run.name for run in labelled)}",
+            f"do not compare these figures with others: {most:,} classes are worth up to {math.log(most):.2f} nats",
+            "without label: at least this log p(x), ELBO given the label - log(classes); * marks its highest",
+        ]
 
     def picture(self) -> bytes:
         """Draw the test ELBO over epochs and over time, and samples of the kept epoch of each run, as PNG."""
@@ -157,10 +186,13 @@ class Comparison:
         over_epochs, over_time = curves.subplots(1, 2, sharey=True)
         for run in self.runs:
             elbos = [record.elbo for record in run.history]
-            over_epochs.plot([record.epoch for record in run.history], elbos, label=run.name, marker=".")
+            over_epochs.plot(
+                [record.epoch for record in run.history], elbos, label=run.name if self.alike else run.title, marker="."
+            )
             minutes = np.cumsum([record.seconds for record in run.history]) / 60
             over_time.plot(minutes, elbos, marker=".")
-        over_epochs.set(xlabel="epoch", ylabel="test ELBO (nats per image)")
+        given = " given the label" if self.alike and self.runs[0].condition else ""
+        over_epochs.set(xlabel="epoch", ylabel=f"test ELBO{given} (nats per image)")
         over_time.set(xlabel="minutes of training")
         # The first epochs gain more than all later ones together and would flatten the rest of the curves.
         over_epochs.set_ylim(bottom=min(run.history[len(run.history) // 20].elbo for run in self.runs))
@@ -236,6 +268,18 @@ def _describe(run: ComparedRun) -> str:
 
 def _flat(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {**{name: value for name, value in fields.items() if name != "model"}, **fields["model"]}
+
+
+def _labels_of(run: ComparedRun) -> dict[str, Any]:
+    """Fingerprint of the labels, which are part of the images, of a run whose model has them."""
+    return {"labels_fingerprint": run.data.labels_fingerprint if run.condition else None}
+
+
+def _shown(value: Any) -> str:
+    """Format a setting for a table; of long lists only the first entries and how many there are."""
+    if isinstance(value, list) and len(value) > _LONGEST:
+        return f"{value[:3]} and {len(value) - 3:,} more"
+    return str(value)
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -27,6 +27,7 @@ STRIDE = 2
 COMPONENTS = 4  # mixture components per pixel and channel of "discretized-logistic-mixture"
 LIKELIHOOD_OF_LEVELS: Likelihood = "discretized-logistic-mixture"  # default for 256 levels and for colour
 BINARIZE_AT = 128  # lowest grey level that static binarization turns white: half of the range
+BACKGROUND_RATE = 0.1  # of `TrainConfig.background`: the lowest rate that Ren et al. (2019) tried on images
 BURDA_UNITS = (200, 200)  # of Burda, Grosse and Salakhutdinov's network with one stochastic layer
 _RESIDUAL_FILTERS = 16  # at half of the image's side; twice as many at each lower resolution
 _LARGEST = sys.float_info.max  # a comparison, because math.isfinite raises on integers too large for a float
@@ -189,6 +190,10 @@ class TrainConfig:
             with its grey level as the probability of white; test and validation images are drawn once, from a fixed
             seed. "fixed" takes images that others have binarized. "none" keeps grey values. The four are different data
             sets: their ELBOs cannot be compared.
+        background: replace each pixel and channel of the training images with this probability by a level that is drawn
+            uniformly, anew in every epoch: 0 or 255 if pixels are binarized, otherwise 0 to 255. The result is a
+            background model for the likelihood ratio of Ren et al. ("Likelihood ratios for out-of-distribution
+            detection", 2019). Validation and test images stay as they are. 0: an ordinary model.
         augment: transform each training image at random, differently in every epoch: "mirror": left to right;
             "mirror-flip": also upside down; "dihedral": also by quarter turns, for square images. Validation and test
             images stay as they are.
@@ -232,6 +237,7 @@ class TrainConfig:
     precision: Precision = "float32"
     seed: int = 0
     binarize: Binarize = "static"
+    background: float = 0.0
     augment: Augment = "none"
     validation_fraction: float = 0.0
     patience: int = 0
@@ -249,7 +255,7 @@ class TrainConfig:
                 raise InputError(f"{name} must be a positive number; found {value}")
         if not 0.0 <= self.free_bits <= _LARGEST:
             raise InputError(f"free_bits must be a number of at least 0; found {self.free_bits}")
-        for name in ("ema", "validation_fraction", "label_dropout"):
+        for name in ("ema", "validation_fraction", "label_dropout", "background"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise InputError(f"{name} must be at least 0 and below 1; found {getattr(self, name)}")
         choices = {

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 from numpy.typing import NDArray
 
 from cvae_runtime import InputError
@@ -124,6 +125,9 @@ class Source:
 def read_source(path: str | Path, config: TrainConfig, freeze: Part | None) -> Source:
     """Read the weights of a run that another run with the recipe ``config`` starts from.
 
+    If only the new model has labels, the kernels of layers that take the label beside other inputs get rows of zeros for
+    it. So the new model begins with the outputs of the old one, whatever the label.
+
     Raises:
         InputError: as `load_run`; or no layer fits, or one of the part ``freeze`` does not.
     """
@@ -131,12 +135,16 @@ def read_source(path: str | Path, config: TrainConfig, freeze: Part | None) -> S
         raise InputError(f"freeze must be encoder or decoder; found {freeze!r}")
     result, file = _load(Path(path), None)
     arrays = {variable.path: variable.numpy() for variable in result.model.variables}
+    label_rows = 0 if result.config.model.labels else config.model.label_inputs
     layers: dict[str, list[str]] = {}
-    unfit = set()
+    unfit, padded = set(), set()
     for variable in CVAE(config.model).variables:
-        layer = variable.path.rpartition("/")[0]
+        layer, shape = variable.path.rpartition("/")[0], tuple(variable.shape)
         layers.setdefault(layer, []).append(variable.path)
-        if variable.path not in arrays or arrays[variable.path].shape != tuple(variable.shape):
+        if label_rows and variable.path in arrays and shape == _with_rows(arrays[variable.path].shape, label_rows):
+            arrays[variable.path] = np.pad(arrays[variable.path], ((0, label_rows), (0, 0)))  # labels come last
+            padded.add(layer)
+        if variable.path not in arrays or arrays[variable.path].shape != shape:
             unfit.add(layer)
     taken, new = (tuple(name for name in layers if (name in unfit) is other) for other in (False, True))
     if not taken:
@@ -144,7 +152,8 @@ def read_source(path: str | Path, config: TrainConfig, freeze: Part | None) -> S
             f"{path}: expected weights that fit the model, found other shapes in every layer; start without --from, or "
             f"use the filters and the latent dimensions of that run"
         )
-    if freeze is not None and (others := [name for name in new if name.startswith(f"{freeze}/")]):
+    # A frozen layer would ignore the label for good.
+    if freeze is not None and (others := [n for n in layers if n in unfit | padded and n.startswith(f"{freeze}/")]):
         raise InputError(
             f"{path}: expected weights that fit the whole {freeze}, which is to be frozen, found other shapes in "
             f"{', '.join(others)}; leave --freeze out, or use images and a model of that run's shapes"
@@ -152,3 +161,8 @@ def read_source(path: str | Path, config: TrainConfig, freeze: Part | None) -> S
     arrays = {path: arrays[path] for name in taken for path in layers[name]}
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     return Source(Start(Path(path).resolve().name, result.epoch, digest, taken), arrays, new, freeze)
+
+
+def _with_rows(shape: tuple[int, ...], rows: int) -> tuple[int, ...]:
+    """Shape of a kernel, (inputs, outputs), with more inputs; empty for other shapes."""
+    return (shape[0] + rows, shape[1]) if len(shape) == 2 else ()

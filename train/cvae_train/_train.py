@@ -402,7 +402,7 @@ def _save_best(folder: RunFolder, loop: Loop, history: Sequence[EpochRecord]) ->
 def _finish(folder: RunFolder, loop: Loop, history: Sequence[EpochRecord]) -> None:
     kept = folder.read_course().kept_epoch(history)
     write_history(folder.history, history)
-    write_elbo_curve(folder.elbo_curve, history, kept)
+    write_elbo_curve(folder.elbo_curve, history, kept, given_label=bool(loop.model.config.labels))
     write_gif(folder.gif, [folder.sample(epoch) for epoch in gif_epochs(len(history))])
     if kept < len(history):
         load_weights(folder.best, loop.model)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from cvae_runtime.random import derived_key, threefry2x32
 from cvae_train import draw_binary
 from cvae_train._data import Tag, is_binary
+from cvae_train._data.binarize import words_of
 
 KEY = derived_key(7, Tag.TRAINING, 1)
 GREY = np.random.default_rng(0).integers(0, 256, (9, 3, 5, 1), np.uint8)
@@ -25,10 +26,6 @@ def reference(image, key, number):
         halves = (a & 0xFFFF, a >> 16, b & 0xFFFF, b >> 16)
         drawn.append(255 if halves[pixel % 4] < (level * 65536 + 127) // 255 else 0)
     return np.array(drawn, np.uint8).reshape(image.shape)
-
-
-def test_tags_are_specified():
-    assert {tag.name: tag.value for tag in Tag} == {"TRAINING": 1, "VALIDATION": 2, "TEST": 3}
 
 
 def test_known_draws():
@@ -115,3 +112,21 @@ def test_no_images():
 )
 def test_binary_is_black_and_white(levels, binary):
     assert is_binary(np.array(levels, np.uint8).reshape(-1, 1, 1, 1)) == binary
+
+
+def test_tags_are_specified():
+    assert {tag.name: tag.value for tag in Tag} == {"TRAINING": 1, "VALIDATION": 2, "TEST": 3, "MUTATION": 4}
+
+
+def test_blocks_of_an_image_follow_each_other():
+    number = (1 << 40) + 3
+    a, b = words_of(np.array([0, number]), 3, (7, 9))
+    counters = [0, 1, 2, 3 * number, 3 * number + 1, 3 * number + 2]
+    low, high = (np.array([counter >> shift & 0xFFFFFFFF for counter in counters], np.uint32) for shift in (0, 32))
+    expected = threefry2x32(low, high, (7, 9))
+    np.testing.assert_array_equal(a, expected[0])
+    np.testing.assert_array_equal(b, expected[1])
+
+
+def test_no_words():
+    assert [words.shape for words in words_of(np.arange(0), 3, (7, 9))] == [(0,), (0,)]

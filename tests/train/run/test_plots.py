@@ -1,10 +1,12 @@
 import io
 
 import numpy as np
+import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from cvae_train import EpochRecord
-from cvae_train._run.plots import gif_epochs, sample_picture, write_elbo_curve, write_gif
+from cvae_train._run.plots import draw_elbo_curve, gif_epochs, sample_picture, write_elbo_curve, write_gif
 
 
 def test_gif_epochs_follow_the_notebooks_rule():
@@ -65,3 +67,17 @@ def test_the_elbo_curve_is_a_png(tmp_path):
     with Image.open(tmp_path / "elbo.png") as picture:
         assert picture.format == "PNG"
         assert np.asarray(picture.convert("L")).std() > 5  # something is drawn
+
+
+@pytest.mark.parametrize(
+    ("options", "title"),
+    [
+        ({}, "test ELBO -100.00 after epoch 1 of 2"),
+        ({"given_label": True}, "test ELBO given the label -100.00 after epoch 1 of 2"),
+    ],
+)
+def test_the_title_of_the_elbo_curve(options, title):
+    axes = Figure().subplots()
+    history = [EpochRecord(epoch, -100.0 * epoch, -70.0, 30.0, -110.0, 1.0, 1.0) for epoch in (1, 2)]
+    draw_elbo_curve(axes, history, 1, **options)
+    assert axes.get_title() == title

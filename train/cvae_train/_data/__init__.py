@@ -5,6 +5,7 @@ from .dataset import Dataset, fingerprint_of, load_data, load_test
 from .holdout import held_out, held_out_count
 from .labels import Labels
 from .look import DataLook, look_at, look_at_dataset
+from .mutation import mutate
 from .options import AS_THEY_ARE, DataOptions
 from .sources import EMBEDDED, ImageSource
 from .splits import few
@@ -32,4 +33,5 @@ __all__ = [
     "load_test",
     "look_at",
     "look_at_dataset",
+    "mutate",
 ]

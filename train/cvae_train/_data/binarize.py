@@ -23,6 +23,25 @@ class Tag(IntEnum):
     TRAINING = 1
     VALIDATION = 2
     TEST = 3
+    MUTATION = 4
+
+
+def words_of(
+    numbers: NDArray[np.integer], blocks: int, key: tuple[int, int]
+) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Draw the words of images.
+
+    Args:
+        numbers: index of each image in its set, (N,).
+        blocks: pairs of words that an image takes.
+        key: of the random numbers.
+
+    Returns:
+        The two words of each block, uint32 (N * blocks,) each.
+    """
+    places = np.arange(blocks, dtype=np.uint64)
+    counters = (numbers[:, np.newaxis].astype(np.uint64) * np.uint64(blocks) + places).ravel()
+    return threefry2x32(counters.astype(np.uint32), (counters >> np.uint64(32)).astype(np.uint32), key)
 
 
 def is_binary(images: NDArray[np.uint8]) -> bool:
@@ -51,13 +70,12 @@ def draw_binary(
     key = derived_key(EVALUATION_SEED, Tag.TEST) if key is None else key
     numbers = np.arange(len(images)) if numbers is None else numbers
     size = math.prod(images.shape[1:])
-    blocks = np.arange(-(-size // _PER_BLOCK), dtype=np.uint64)
+    blocks = -(-size // _PER_BLOCK)
     thresholds = (np.arange(256, dtype=np.int32) * 65536 + 127) // 255  # the numbers below make a pixel white
     drawn = np.empty_like(images, subok=False)
     for span in spans(len(images), 64 * size):
         levels = images[span].reshape(-1, size)
-        counters = (numbers[span, np.newaxis].astype(np.uint64) * np.uint64(len(blocks)) + blocks).ravel()
-        a, b = threefry2x32(counters.astype(np.uint32), (counters >> np.uint64(32)).astype(np.uint32), key)
+        a, b = words_of(numbers[span], blocks, key)
         halves = np.stack([a & 0xFFFF, a >> 16, b & 0xFFFF, b >> 16], axis=1).reshape(len(levels), -1)
         white = halves[:, :size] < thresholds[levels]
         drawn[span] = white.reshape(images[span].shape) * np.uint8(255)

@@ -26,8 +26,8 @@ def describe_images(config: TrainConfig, data: Dataset) -> list[str]:
 
     Returns:
         Lines: number and shape of the images, the fraction of white pixels after thresholding, how the sets were
-        chosen, which files were skipped, the classes, whether the network pads images, and whether thresholding loses
-        grey values.
+        chosen, which files were skipped, the classes, whether the network pads images, whether pixels are replaced for a
+        background model, and whether thresholding loses grey values.
 
     Raises:
         InputError: thresholding leaves only black or only white, or makes most images equal; all values are 0 and 1 of
@@ -49,7 +49,7 @@ def describe_images(config: TrainConfig, data: Dataset) -> list[str]:
     line = (
         f"{data.source}: images of {width}x{height} pixels, {'grey' if channels == 1 else 'RGB'}: {', '.join(counts)}"
     )
-    notes = [*data.notes, *_describe_labels(config.model, data), *_say_padding(config.model)]
+    notes = [*data.notes, *_describe_labels(config.model, data), *_say_padding(config.model), *_say_background(config)]
     if config.binarize_at is None:
         return [line, *notes]
     if config.binarize in ("dynamic", "fixed"):
@@ -118,6 +118,14 @@ def _say_padding(model: ModelConfig) -> Iterator[str]:
     if any(model.padding):
         height, width = (size + more for size, more in zip(model.image_shape, model.padding, strict=False))
         yield f"the network pads images to {width}x{height} pixels inside, and crops its output"
+
+
+def _say_background(config: TrainConfig) -> Iterator[str]:
+    if config.background:
+        yield (
+            f"background model: each pixel of a training image is replaced at random with probability "
+            f"{config.background:g}, anew in each epoch"
+        )
 
 
 def _warn_of_grey(share: float) -> Iterator[str]:

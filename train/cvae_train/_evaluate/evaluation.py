@@ -3,13 +3,14 @@
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, get_args
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cvae_runtime import InputError, Posterior, Scores, posterior_noise
+from cvae_runtime import InputError, Posterior, posterior_noise
 from cvae_runtime.bundle import Preprocessing
 from cvae_runtime.elbo import EVALUATION_SEED, gaussian_kl_per_dimension, reparameterize, score_images
 from cvae_runtime.images import evenly_spaced
@@ -19,6 +20,15 @@ from .._data import Labels, few, is_binary
 from .._model import CVAE, preprocess
 from .._run import COLLAPSE_REMEDY
 from .baselines import Baselines, fit_baselines
+from .classes import (
+    CLASSIFY_DRAWS,
+    ClassFigures,
+    Classification,
+    class_table,
+    classified_images,
+    classify,
+    figures_by_class,
+)
 from .likeness import mean_likeness
 from .probe import PROBE_IMAGES, probe_accuracy
 
@@ -75,6 +85,8 @@ class Evaluation:
         classes: number of classes of ``probe_accuracy``; None without it.
         given_classes: number of classes of a model with labels. Its figures are those given the class of each image,
             log p(x | label). None for models without labels.
+        per_class: the figures of each class that test images have; empty without labels.
+        classification: how often a model with labels finds the class of an image; None for models without labels.
 
     Examples:
         >>> result, data = cvae_train.load_run("runs/0001"), cvae_train.load_data("images.npz")
@@ -102,6 +114,8 @@ class Evaluation:
     probe_accuracy: float | None = None
     classes: int | None = None
     given_classes: int | None = None
+    per_class: Sequence[ClassFigures] = ()
+    classification: Classification | None = None
 
     @property
     def warnings(self) -> list[str]:
@@ -157,6 +171,11 @@ class Evaluation:
         """
         return self.elbo - math.log(self.given_classes or 1)
 
+    @property
+    def given(self) -> str:
+        """Words after the name of a figure: " given the label" for a model with labels, otherwise empty."""
+        return "" if self.given_classes is None else " given the label"
+
     def _bits(self, nats: float) -> float:
         """Convert a log-likelihood from nats per image to bits per dimension, with the factor of the ELBO."""
         assert self.bits_per_dimension is not None
@@ -171,10 +190,11 @@ class Evaluation:
             bound_bits = [f"{'  bits per dimension':36}{self._bits(self.iw_bound):13.3f}"]
         else:
             data = _PIXELS[self.binarize]
-        given = "" if self.given_classes is None else " given the label"
+        given = self.given
         bound = f"IW bound{given}, {self.samples} draws"
+        unit = "nats per image, given the label" if given else "nats per image"
         lines = [
-            f"{'1 test image' if self.images == 1 else f'{self.images:,} test images'}, {data}; nats per image",
+            f"{'1 test image' if self.images == 1 else f'{self.images:,} test images'}, {data}; {unit}",
             f"{f'ELBO{given}':36}{self.elbo:12.2f} +- {_or_dash(self.elbo_stderr, '.2f')}",
             *bits,
             f"{'  reconstruction':36}{self.reconstruction:12.2f}",
@@ -187,7 +207,15 @@ class Evaluation:
         ]
         if self.probe_accuracy is not None:
             lines.append(f"{f'linear probe ({self.classes:,} classes)':36}{self.probe_accuracy:12.1%}")
+        if self.classification is not None:
+            found = self.classification
+            images = "1 image" if found.images == 1 else f"{found.images:,} images"
+            lines.append(f"{f'classify ({images}, {found.draws} draws)':36}{found.accuracy:12.1%}")
         return "\n".join([*lines, *(f"warning: {warning}" for warning in self.warnings)])
+
+    def class_table(self) -> list[str]:
+        """Format the figures of each class as the lines of a text table; none without labels."""
+        return class_table(self.per_class, given=self.given_classes is not None)
 
 
 def evaluate(
@@ -209,8 +237,9 @@ def evaluate(
         samples: draws per image for the importance-weighted bound. The time is proportional to it. The draws use the
             noise of `Model.score` with seed 0. Default: 500, or 50 if pixels have 256 levels.
         train: training images, uint8 (N, H, W, C), to fit the baselines and the linear probe to; None: neither.
-        labels: classes of the training and test images, for the linear probe; None: no probe. A model with labels
-            needs them: its figures are those given the class of each image, but the probe's means are without it.
+        labels: classes of the training and test images, for the linear probe and the figures of each class; None:
+            neither. A model with labels needs them: its figures are those given the class of each image, but the
+            probe's means are without it.
         on_images: called repeatedly with the number of images scored so far.
 
     Raises:
@@ -248,33 +277,26 @@ def evaluate(
             )
         classes = labels.test
     binarize_at = None if binarize == "none" else BINARIZE_AT
-    mean, logvar = _encode(model, images, binarize_at, labels=classes)
-    preprocessing = Preprocessing(scale=255, binarize_at=binarize_at)
+    encode = _encoder(model, binarize_at)
+    posterior = encode(images, classes)
+    mean, logvar = posterior
     decode = _decoder(model)
-    log_prior = None if model.prior is None else _on_latents(model, model.log_prior)
-
-    def score(start: int, stop: int, draws: int) -> Scores:
-        part = slice(start, stop)
-        posterior = Posterior(mean[part], logvar[part])
-        return score_images(
-            images[part],
-            posterior,
-            decode,
-            likelihood=model.config.likelihood,
-            preprocessing=preprocessing,
-            samples=draws,
-            seed=EVALUATION_SEED,
-            first=start,
-            log_prior=log_prior,
-            labels=None if classes is None else classes[part],
-        )
-
-    scores = score(0, len(images), 1)
+    score = partial(
+        score_images,
+        decode=decode,
+        likelihood=model.config.likelihood,
+        preprocessing=Preprocessing(scale=255, binarize_at=binarize_at),
+        seed=EVALUATION_SEED,
+        log_prior=None if model.prior is None else _on_latents(model, model.log_prior),
+    )
+    scores = score(images, posterior, labels=classes)
     bounds = np.empty(len(images))
     for start in range(0, len(images), _SCORED_AT_A_TIME):
-        stop = min(start + _SCORED_AT_A_TIME, len(images))
-        bounds[start:stop] = score(start, stop, samples).iw_bound
-        on_images(stop)
+        part = slice(start, min(start + _SCORED_AT_A_TIME, len(images)))
+        of_part = None if classes is None else classes[part]
+        draws = score(images[part], Posterior(mean[part], logvar[part]), samples=samples, first=start, labels=of_part)
+        bounds[part] = draws.iw_bound
+        on_images(part.stop)
     m, v = mean.astype(np.float64), logvar.astype(np.float64)
     kl_per_dimension = gaussian_kl_per_dimension(mean, logvar).mean(axis=0)
     gap = aggregate_gap(m, v)
@@ -298,9 +320,19 @@ def evaluate(
     probe = None
     if train is not None and labels is not None and len(labels.names) > 1:
         rows = evenly_spaced(len(train), PROBE_IMAGES)
-        of_train = _encode(model, train, binarize_at, rows)[0].astype(np.float64)
-        of_test = m if classes is None else _encode(model, images, binarize_at)[0].astype(np.float64)
+        of_train = encode(train, rows=rows).mean.astype(np.float64)
+        of_test = m if classes is None else encode(images).mean.astype(np.float64)
         probe = probe_accuracy(of_train, labels.train[rows], of_test, labels.test, len(labels.names))
+    classification = None
+    if classes is not None:
+        rows = evenly_spaced(len(images), classified_images(len(images), len(names)))
+        chosen = images[rows]
+
+        def bound(index: int) -> Floats:
+            given = np.full(len(chosen), index, np.int64)
+            return score(chosen, encode(chosen, given), samples=CLASSIFY_DRAWS, labels=given).iw_bound
+
+        classification = classify(bound, classes[rows], len(names))
     return Evaluation(
         images=len(images),
         binarize=binarize,
@@ -320,7 +352,9 @@ def evaluate(
         baselines=baselines,
         probe_accuracy=probe,
         classes=None if probe is None or labels is None else len(labels.names),
-        given_classes=len(model.config.labels) or None,
+        given_classes=len(names) or None,
+        per_class=[] if labels is None else figures_by_class(scores, labels.names, labels.test),
+        classification=classification,
     )
 
 
@@ -365,23 +399,22 @@ def _or_dash(value: float | None, spec: str) -> str:
     return "-" if value is None else format(value, spec)
 
 
-def _encode(
-    model: CVAE,
-    images: NDArray[np.uint8],
-    binarize_at: int | None,
-    rows: NDArray[np.int64] | None = None,
-    labels: NDArray[np.int64] | None = None,
-) -> tuple[Any, Any]:
-    """Mean and logvar of all images, given their classes if there are any, or of the images in ``rows``."""
+def _encoder(model: CVAE, binarize_at: int | None) -> Callable[..., Posterior]:
+    """Make a function that encodes images, or those in ``rows``, given their classes if there are any."""
     run = tf.function(lambda batch, label=None: model.encode(preprocess(batch, binarize_at), label), autograph=False)
-    rows = np.arange(len(images)) if rows is None else rows
-    parts = []
-    for start in range(0, len(rows), _BATCH):
-        chosen = rows[start : start + _BATCH]
-        given = [] if labels is None else [tf.constant(labels[chosen])]
-        parts.append(run(tf.constant(images[chosen]), *given))
-    mean, logvar = (np.concatenate([part[index] for part in parts]) for index in (0, 1))
-    return mean, logvar
+
+    def encode(
+        images: NDArray[np.uint8], labels: NDArray[np.int64] | None = None, *, rows: NDArray[np.int64] | None = None
+    ) -> Posterior:
+        rows = np.arange(len(images)) if rows is None else rows
+        parts = []
+        for start in range(0, len(rows), _BATCH):
+            chosen = rows[start : start + _BATCH]
+            given = [] if labels is None else [tf.constant(labels[chosen])]
+            parts.append(run(tf.constant(images[chosen]), *given))
+        return Posterior(*(np.concatenate([part[index] for part in parts]) for index in (0, 1)))
+
+    return encode
 
 
 def _decoder(model: CVAE) -> Callable[..., dict[str, NDArray[np.float32]]]:

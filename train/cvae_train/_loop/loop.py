@@ -22,7 +22,7 @@ from cvae_runtime.elbo import EVALUATION_SEED
 from cvae_runtime.random import derived_key
 
 from .._config import TrainConfig
-from .._data import Dataset, Tag, draw_binary, held_out
+from .._data import Dataset, Tag, draw_binary, held_out, mutate
 from .._model import CVAE, Draws, elbo, gaussian_kl, log_likelihood, log_normal, preprocess, surrogates
 from .._run import Part
 from .augment import augmented
@@ -362,10 +362,12 @@ class Loop:
     def _pixels(self, images: tf.Tensor, numbers: tf.Tensor, tag: Tag, epoch: tf.Tensor | None = None) -> tf.Tensor:
         """Convert images, uint8 (B, H, W, C) with indices (B,), to the values of the likelihood, float32.
 
-        With dynamic binarization, the pixels of training images depend on the epoch.
+        With dynamic binarization, or in a background model, the pixels of training images depend on the epoch.
         """
         if self.config.binarize == "dynamic":
             images = tf.ensure_shape(self._draw(images, numbers, tag, epoch), images.shape)
+        if self.config.background and epoch is not None:
+            images = tf.ensure_shape(self._mutated(images, numbers, epoch), images.shape)
         return preprocess(images, self.config.binarize_at)
 
     def _draw(self, images: tf.Tensor, numbers: tf.Tensor, tag: Tag, epoch: tf.Tensor | None) -> tf.Tensor:
@@ -375,6 +377,15 @@ class Loop:
 
         # NumPy takes a tenth of the time of TensorFlow's operators here.
         return tf.numpy_function(draw, [images, numbers, *([] if epoch is None else [epoch])], tf.uint8)
+
+    def _mutated(self, images: tf.Tensor, numbers: tf.Tensor, epoch: tf.Tensor) -> tf.Tensor:
+        config = self.config
+
+        def draw(images: NDArray[np.uint8], numbers: NDArray[np.int32], epoch: int) -> NDArray[np.uint8]:
+            key = derived_key(config.seed, Tag.MUTATION, int(epoch))
+            return mutate(images, config.background, key, numbers, binary=config.binarize_at is not None)
+
+        return tf.numpy_function(draw, [images, numbers, epoch], tf.uint8)
 
     def _beta(self, epoch: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         """Weight of the KL at a step."""

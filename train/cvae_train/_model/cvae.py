@@ -106,6 +106,12 @@ class CVAE(keras.Model):
             return noise
         return self.prior(noise, self._one_hot(label, noise) if self.config.labels else None)
 
+    def prior_density(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+        """log p(z) of latents (B, L) under a learned prior, (B,), and the noise that it maps to them, (B, L)."""
+        assert self.prior is not None
+        noise, log_p = self.prior.inverse(z, self._one_hot(label, z) if self.config.labels else None)
+        return log_p, noise
+
     def log_prior(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """log p(z) of latents, (B, L) or (k, B, L): (B,) or (k, B)."""
         if self.prior is None:
@@ -113,13 +119,13 @@ class CVAE(keras.Model):
         if len(z.shape) == 3:  # draws of each image
             of_draws = None if label is None else tf.tile(label, tf.shape(z)[:1])
             return tf.reshape(self.log_prior(tf.reshape(z, [-1, z.shape[2]]), of_draws), tf.shape(z)[:2])
-        return self.prior.inverse(z, self._one_hot(label, z) if self.config.labels else None)[1]
+        return self.prior_density(z, label)[0]
 
     def noise_of(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """Map latents (B, L) to the noise that a learned prior maps to them, (B, L)."""
         if self.prior is None:
             return z
-        return self.prior.inverse(z, self._one_hot(label, z) if self.config.labels else None)[0]
+        return self.prior_density(z, label)[1]
 
     def sample(self, eps: tf.Tensor | None = None, label: tf.Tensor | None = None) -> tf.Tensor:
         """Decode draws of the prior to expected images (B, H, W, C).

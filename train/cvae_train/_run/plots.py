@@ -1,6 +1,7 @@
 """Images of a run: samples after each epoch, their animation, and the ELBO curve."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,17 @@ def write_gif(path: Path, pictures: Sequence[Path]) -> None:
     write_file(path, encode_gif(frames, FRAME_MILLISECONDS))
 
 
-def write_elbo_curve(path: Path, history: Sequence[EpochRecord], kept: int) -> None:
-    """Draw the ELBO over the epochs, as PNG; the title names the epoch ``kept``, counted from 1."""
-    write_file(path, draw((6.4, 4.0), lambda figure: draw_elbo_curve(figure.subplots(), history, kept)))
+def write_elbo_curve(path: Path, history: Sequence[EpochRecord], kept: int, *, given_label: bool = False) -> None:
+    """Draw the ELBO over the epochs, as PNG; the title names the epoch ``kept``, counted from 1.
+
+    With ``given_label``, the title states that the figures are given the label.
+    """
+    curve = partial(draw_elbo_curve, history=history, kept=kept, given_label=given_label)
+    write_file(path, draw((6.4, 4.0), lambda figure: curve(figure.subplots())))
 
 
-def draw_elbo_curve(axes: Any, history: Sequence[EpochRecord], kept: int) -> None:
-    """Draw the curve on Matplotlib's axes."""
+def draw_elbo_curve(axes: Any, history: Sequence[EpochRecord], kept: int, *, given_label: bool = False) -> None:
+    """Draw the curve on Matplotlib's axes; see `write_elbo_curve`."""
     epochs = [record.epoch for record in history]
     # The first epochs gain ten times as much as all later ones together and would flatten the rest of the curve.
     shown = history[len(history) // 20 :]
@@ -68,7 +73,8 @@ def draw_elbo_curve(axes: Any, history: Sequence[EpochRecord], kept: int) -> Non
         axes.plot([record.epoch for record in validated], values, color="tab:orange", label="validation", marker=".")
     axes.set(xlabel="epoch", ylabel="ELBO (nats per image)")
     of = "" if kept == epochs[-1] else f" of {epochs[-1]}"
-    axes.set_title(f"test ELBO {history[kept - 1].elbo:.2f} after epoch {kept}{of}")
+    given = " given the label" if given_label else ""
+    axes.set_title(f"test ELBO{given} {history[kept - 1].elbo:.2f} after epoch {kept}{of}")
     axes.set_ylim(bottom=low - 1.0)
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")

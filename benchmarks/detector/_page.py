@@ -1,0 +1,120 @@
+"""The tables of the results, as Markdown."""
+
+from collections.abc import Mapping, Sequence
+
+from .._table import markdown_table
+from ._record import Record
+from ._tasks import ALPHAS, SCORES, TASKS
+
+Row = Mapping[str, Record]  # the records of a task, by class
+
+
+def mean_auroc(row: Row, score: str) -> float:
+    """Mean AUROC of a score over the models of a task."""
+    return sum(record.figures["auroc"][score]["value"] for record in row.values()) / len(row)
+
+
+def mean_of_detectors(row: Row) -> float:
+    """Mean AUROC of the calibrated bundles of a task, each with the score that its rule chose."""
+    return sum(record.figures["detector_auroc"]["value"] for record in row.values()) / len(row)
+
+
+def tables(rows: Mapping[str, Row], false_alarms: Record | None) -> str:
+    """The tables of AUROC, of each class, of published figures, and of false alarms."""
+    parts = []
+    if rows:
+        parts += [
+            _of_tasks(rows),
+            *(_of_classes(name, row) for name, row in rows.items() if len(row) > 1),
+            _published(rows),
+        ]
+    if false_alarms is not None:
+        parts.append(_of_false_alarms(false_alarms))
+    return "\n\n".join(filter(None, parts))
+
+
+def _of_tasks(rows: Mapping[str, Row]) -> str:
+    table = [
+        [
+            "AUROC",
+            *SCORES,
+            "chosen",
+            "with it",
+            "chosen without background",
+            "to reach",
+            "alarms: good",
+            "alarms: outliers",
+        ]
+    ]
+    for name, row in rows.items():
+        task = TASKS[name]
+        models = f" ({len(row)} of {len(task.classes)} models)" if len(row) < len(task.classes) else ""
+        table.append(
+            [
+                f"{name}{models}",
+                *(f"{mean_auroc(row, score):.3f}" for score in SCORES),
+                _chosen(row, "chosen"),
+                f"{mean_of_detectors(row):.3f}"
+                if len(row) > 1
+                else _area(next(iter(row.values())).figures["detector_auroc"]),
+                _chosen(row, "chosen_alone"),
+                f"{task.target:g}",
+                *(
+                    f"{sum(record.figures['alarms'][kind] for record in row.values()) / len(row):.1%}"
+                    for kind in ("good", "bad")
+                ),
+            ]
+        )
+    return markdown_table(table)
+
+
+def _of_classes(name: str, row: Row) -> str:
+    table = [[f"AUROC, {name}", *SCORES, "chosen", "with it", "chosen without background"]]
+    for good_class, record in row.items():
+        figures = record.figures
+        aurocs = (f"{figures['auroc'][score]['value']:.3f}" for score in SCORES)
+        table.append(
+            [good_class, *aurocs, figures["chosen"], _area(figures["detector_auroc"]), figures["chosen_alone"]]
+        )
+    return markdown_table(table)
+
+
+def _published(rows: Mapping[str, Row]) -> str:
+    found = [[name, each.name, f"{each.auroc:.3f}", each.source] for name in rows for each in TASKS[name].published]
+    return markdown_table([["task", "published", "AUROC", "source"], *found]) if found else ""
+
+
+def _of_false_alarms(record: Record) -> str:
+    figures = record.figures
+    table = [
+        ["rate of false alarms", "calibration", "fresh", "seeds", "found", "alarms", "99 % interval", "seeds within"]
+    ]
+    for alpha in ALPHAS:
+        found = figures["rates"][str(alpha)]
+        alarms: Sequence[int] = found["alarms"]
+        low, high = found["interval"]
+        table.append(
+            [
+                f"{alpha:g}",
+                f"{figures['calibration']:,}",
+                f"{figures['fresh']:,}",
+                str(len(alarms)),
+                f"{sum(alarms) / len(alarms) / figures['fresh']:.4f}",
+                f"{min(alarms)} to {max(alarms)}",
+                f"{low} to {high}",
+                f"{found['within']} of {len(alarms)}",
+            ]
+        )
+    return markdown_table(table)
+
+
+def _area(found: Mapping[str, float]) -> str:
+    """An AUROC with its 95 % interval."""
+    return f"{found['value']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+
+
+def _chosen(row: Row, key: str) -> str:
+    """The chosen scores, the most frequent first."""
+    names = [record.figures[key] for record in row.values()]
+    counts = sorted(((names.count(name), name) for name in set(names)), reverse=True)
+    return ", ".join(name if len(counts) == 1 else f"{name} {count}x" for count, name in counts)

@@ -99,6 +99,7 @@ def _labelled_numbers_of(model: cvae.Model, images: NDArray[np.uint8]) -> dict[s
         "manifold": model.manifold(steps=3, dimensions=[0, 1], label="square"),
         **{name: getattr(scores, name) for name in _NATS},
         "restyle": model.restyle(images, ["wide", "tall", "square", "wide"]),
+        "restyle_of": model.restyle(images, ["wide"], of=labels),
         "classify": model.classify(images, samples=3, seed=5, first=2),
     }
     return {f"labelled_{name}": text(array) for name, array in numbers.items()}

@@ -4,6 +4,7 @@
 """
 
 import json
+import keyword
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,21 @@ PYTHON = {"string": "str", "integer": "int", "number": "float", "null": "None"}
 TYPESCRIPT = {"string": "string", "integer": "number", "number": "number", "null": "null"}
 # Of the Python types: the docstrings' examples, doctests that tests/project/test_api_reference.py runs.
 EXAMPLES = {
+    "Background": (
+        ">>> bundle.Background(sha256=cvae.read_bundle().sha256).sha256 == cvae.load().sha256",
+        "True",
+    ),
+    "DerivedFile": (">>> cvae.read_bundle().manifest.files is None", "True"),
+    "Detector": (">>> cvae.read_bundle().manifest.detector is None  # cvae-calibrate adds one", "True"),
     "FileInfo": (">>> cvae.read_bundle().manifest.golden.file", "'golden.json'"),
     "GraphInfo": (
         ">>> graph = cvae.read_bundle().manifest.graphs[0]",
         ">>> graph.file, graph.role, graph.precision",
         "('encoder.onnx', 'encoder', 'float32')",
+    ),
+    "ImageSet": (
+        '>>> bundle.ImageSet(count=99, sha256=64 * "0").count',
+        "99",
     ),
     "Manifest": (
         ">>> manifest = cvae.read_bundle().manifest",
@@ -101,8 +112,9 @@ def python_types(schema: dict[str, Any]) -> str:
             if key != "format":  # a property of WritesJson
                 kind = type_of(field, schema["$defs"], True)
                 kind += "" if key in rule["required"] else " | None = None"
-                documents += wrapped(f"{key}: {field['description']}") + "\n"
-                fields += f"    {key}: {kind}\n"
+                name_of_field = f"{key}_" if keyword.iskeyword(key) else key
+                documents += wrapped(f"{name_of_field}: {field['description']}") + "\n"
+                fields += f"    {name_of_field}: {kind}\n"
         text += f"\n\n@dataclasses.dataclass(frozen=True)\nclass {name}{BASES.get(name, '')}:\n"
         text += f'    """{rule["description"]}\n\n    Attributes:\n{documents}{examples(name, 4)}"""\n\n{fields}'
     return text.replace("null", "None")

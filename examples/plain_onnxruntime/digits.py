@@ -32,7 +32,9 @@ if arguments.label not in (None, *names):
 
 options = ort.SessionOptions()
 options.add_session_config_entry("session.load_model_format", "ONNX")  # otherwise the file's content decides
-roles = ["encoder", "decoder", "prior"] if "prior" in model else ["encoder", "decoder"]
+roles = ["decoder", *(["prior"] if "prior" in model else [])]
+if (bundle / "encoder.onnx").is_file():
+    roles.append("encoder")
 graphs = {
     role: ort.InferenceSession(bundle / f"{role}.onnx", options, providers=["CPUExecutionProvider"]) for role in roles
 }
@@ -47,12 +49,14 @@ if "prior" in graphs:  # a learned prior maps this noise to latents
     (z,) = graphs["prior"].run(["z"], {"noise": z, **labels})
 (samples,) = graphs["decoder"].run(["probs"], {"z": z, **labels})  # float32 (8, H, W, C), in [0, 1]
 
-pixels = np.rint(255 * samples).astype(np.uint8)  # the encoder takes raw pixels, and scales them itself
-mean, logvar = graphs["encoder"].run(["mean", "logvar"], {"images": pixels, **labels})
-(again,) = graphs["decoder"].run(["probs"], {"z": mean, **labels})
+pixels = np.rint(255 * samples).astype(np.uint8)
+rows = pixels[np.newaxis]  # (1, 8, H, W, C)
+if "encoder" in graphs:  # it takes raw pixels, and scales them itself
+    mean, logvar = graphs["encoder"].run(["mean", "logvar"], {"images": pixels, **labels})
+    (again,) = graphs["decoder"].run(["probs"], {"z": mean, **labels})
+    rows = np.stack([pixels, np.rint(255 * again).astype(np.uint8)])  # (2, 8, H, W, C)
 
 height, width, channels = model["image_shape"]
-rows = np.stack([pixels, np.rint(255 * again).astype(np.uint8)])  # (2, 8, H, W, C)
-picture = rows.transpose(0, 2, 1, 3, 4).reshape(2 * height, 8 * width, channels)
-header = f"P{5 if channels == 1 else 6} {8 * width} {2 * height} 255\n"
+picture = rows.transpose(0, 2, 1, 3, 4).reshape(-1, 8 * width, channels)
+header = f"P{5 if channels == 1 else 6} {8 * width} {len(picture)} 255\n"
 arguments.picture.write_bytes(header.encode() + picture.tobytes())

@@ -24,9 +24,9 @@ from ._errors import (
     ProviderError,
     TargetExistsError,
 )
-from ._images import encode_gif, encode_png, image_grid, read_images, show, to_uint8
+from ._images import Box, encode_gif, encode_png, image_grid, read_images, show, to_uint8
 from ._math import posterior_noise, prior_latents
-from ._model import Model, load
+from ._model import Detection, Model, load
 from ._score import Posterior, Scores
 
 _disable_telemetry()
@@ -43,9 +43,11 @@ def __getattr__(name: str) -> _Any:
 
 __all__ = [
     "PROVIDERS",
+    "Box",
     "Bundle",
     "BundleError",
     "CvaeError",
+    "Detection",
     "InputError",
     "IntegrityError",
     "MissingExtraError",

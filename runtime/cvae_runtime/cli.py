@@ -73,6 +73,14 @@ common_options = add_options(
 )
 
 
+# Add ``--resize``, ``--grey`` and ``--invert``, which fit images to a model.
+image_options = add_options(
+    click.option("--resize", is_flag=True, help="Scale and crop images to the model's size."),
+    click.option("--grey", is_flag=True, help="Convert colour images to grey."),
+    click.option("--invert", is_flag=True, help="Swap light and dark, for example for dark digits on white paper."),
+)
+IMAGE_OPTIONS = ("resize", "grey", "invert")
+
 # Add ``--json`` as the parameter ``as_json``.
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object on stdout.")
 

@@ -19,13 +19,16 @@ from ._math import (
     log_likelihood,
     reparameterize,
     targets_of,
+    value_log_likelihood,
 )
-from ._score import score_images
+from ._score import DetectorTerms, detector_terms, score_images
 
 __all__ = [
     "EVALUATION_SEED",
     "PROBABILITY_FLOOR",
+    "DetectorTerms",
     "bernoulli_log_likelihood",
+    "detector_terms",
     "discretized_logistic_log_likelihood",
     "discretized_logistic_mixture_log_likelihood",
     "gaussian_kl",
@@ -35,4 +38,5 @@ __all__ = [
     "reparameterize",
     "score_images",
     "targets_of",
+    "value_log_likelihood",
 ]

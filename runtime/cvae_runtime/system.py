@@ -1,4 +1,4 @@
-"""The process and its machine: CPUs, memory, optional packages, and text that is safe to print.
+"""The process and its machine: CPUs, memory, optional packages, progress, and text that is safe to print.
 
 Examples:
     >>> from cvae_runtime import system
@@ -12,6 +12,7 @@ from ._system import (
     available_memory,
     printable_values,
     processor,
+    progress,
     require,
     shell_quote,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "available_memory",
     "printable_values",
     "processor",
+    "progress",
     "require",
     "shell_quote",
 ]

@@ -29,7 +29,7 @@ def test_all_imports_are_public(name):
 def test_public_modules():
     assert len(cvae.__all__) <= 27
     found = {path.stem for path in Path(cvae.__file__).parent.glob("*.py")} - {"__init__"}
-    assert {name for name in found if not name.startswith("_")} == {"cli", "ray", *PUBLIC}
+    assert {name for name in found if not name.startswith("_")} == {"cli", "pyfunc", "ray", *PUBLIC}
 
 
 @pytest.mark.parametrize("module", MODULES.values(), ids=MODULES)

@@ -8,7 +8,7 @@ import pytest
 import cvae_runtime as cvae
 import cvae_runtime.bundle
 import cvae_runtime.elbo
-from cvae_runtime import _score
+from cvae_runtime._score import scores as _score
 
 
 def log_normal(z, mean, variance):

@@ -50,8 +50,8 @@ def _quality(media_type: str, accept: str) -> float:
     return next((found[media_range] for media_range in ranges if media_range in found), 0.0)
 
 
-def pictures(images: NDArray[np.float32], answer_format: Format) -> Response:
-    """Respond with images in [0, 1], (N, H, W, C): a PNG grid, or all values in JSON."""
+def pictures(images: NDArray[np.float32] | NDArray[np.uint8], answer_format: Format) -> Response:
+    """Respond with images, uint8 or floats in [0, 1], (N, H, W, C): a PNG grid, or all values in JSON."""
     if answer_format is Format.json:
         return JSONResponse({"images": tensor(images)})
     grid = image_grid(to_uint8(images), padding=0 if len(images) == 1 else 1)

@@ -115,6 +115,17 @@ def create_app(settings: Settings) -> FastAPI:
         names = ("elbo", "reconstruction", "kl", "iw_bound")
         return JSONResponse({name: getattr(scores, name).tolist() for name in names})
 
+    @app.post("/detect")
+    async def detect(images: Uploaded, asked: Asked = None, accept: Accept = "*/*") -> Response:
+        """Decide which pictures are strange, with the detector of a calibrated bundle; as PNG, their heat maps."""
+        answer_format = choose_format(asked, accept, [Format.json, Format.png])
+        found = await engine.detect(images)
+        if answer_format is Format.png:
+            heat = await asyncio.to_thread(found.draw, images)
+            return await asyncio.to_thread(pictures, heat, answer_format)
+        numbers = {name: getattr(found, name).tolist() for name in ("score", "p_value", "alarm")}
+        return JSONResponse({**numbers, "box": await asyncio.to_thread(found.boxes)})
+
     @app.get("/healthz")
     async def healthz() -> dict[str, Any]:
         """Report the model, its limits, and how many model calls the requests took."""

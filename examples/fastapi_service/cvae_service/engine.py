@@ -22,7 +22,7 @@ Labels = NDArray[np.object_]  # name of the class of each item, or None
 
 
 class Engine:
-    """A bundle's model with one `Batcher` for its encoder and one for its decoder.
+    """A bundle's model with one `Batcher` each for its encoder, its decoder and its detector.
 
     Random numbers are drawn for each request separately, so they depend only on its seed. The outputs of the encoder
     and decoder for an image or latent do not depend on the others in a batch.
@@ -40,6 +40,7 @@ class Engine:
         self._prior_is_learned = self.model.manifest.model.prior is not None
         self.encoder = Batcher(self._run_encoder, settings.max_waiting)
         self.decoder = Batcher(self._run_decoder, settings.max_waiting)
+        self.detector = Batcher(self._run_detector, settings.max_waiting)
 
     def _run_encoder(self, images: Images, labels: Labels | None = None) -> list[Floats]:
         posterior = self.model.encode(images, labels=None if labels is None else labels.tolist())
@@ -47,6 +48,10 @@ class Engine:
 
     def _run_decoder(self, z: Floats, labels: Labels | None = None) -> list[Floats]:
         return [self.model.decode(z, labels=None if labels is None else labels.tolist())]
+
+    def _run_detector(self, images: Images) -> list[NDArray[Any]]:
+        found = self.model.detect(images)
+        return [found.score, found.p_value, found.alarm, found.map]
 
     def _with_labels(self, items: NDArray[Any], label: str | None) -> list[NDArray[Any]]:
         return [items] if self.model.labels is None else [items, np.full(len(items), label, object)]
@@ -66,6 +71,7 @@ class Engine:
         """Answer the waiting requests, then close the model."""
         await self.encoder.close()
         await self.decoder.close()
+        await self.detector.close()
         self.model.close()
 
     async def sample(self, count: int, seed: int, first: int, temperature: float, label: str | None) -> Floats:
@@ -117,6 +123,13 @@ class Engine:
             given_up.set()  # threads cannot be cancelled
             for call in decoding:
                 call.cancel()
+
+    async def detect(self, images: Images) -> cvae.Detection:
+        """Like `Model.detect`."""
+        detector = self.model.manifest.detector
+        if detector is None:
+            raise cvae.InputError("the bundle has no detector; serve one that cvae-calibrate wrote")
+        return cvae.Detection(*await self.detector(images), map_threshold=detector.map_threshold)
 
     async def _decode(self, z: Floats, label: str | None) -> Floats:
         if not np.isfinite(z).all():  # checked here, because inside a batch the error would reach other requests

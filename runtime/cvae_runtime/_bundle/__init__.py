@@ -5,8 +5,12 @@ from .golden import Golden, GoldenCase, GoldenLatents, parse_golden
 from .manifest import MANIFEST_NAME, parse_manifest
 from .manifest_methods import LIKELIHOOD_OUTPUTS
 from .manifest_types import (
+    Background,
+    DerivedFile,
+    Detector,
     FileInfo,
     GraphInfo,
+    ImageSet,
     Manifest,
     ModelInfo,
     Precision,
@@ -16,19 +20,23 @@ from .manifest_types import (
     Training,
     Verified,
 )
-from .read import BUNDLE_LAYOUT, Bundle, packaged_bundle, read_bundle
+from .read import BUNDLE_LAYOUT, Bundle, bundle_names, packaged_bundle, read_bundle
 from .select import choose_graph
 
 __all__ = [
     "BUNDLE_LAYOUT",
     "LIKELIHOOD_OUTPUTS",
     "MANIFEST_NAME",
+    "Background",
     "Bundle",
+    "DerivedFile",
+    "Detector",
     "FileInfo",
     "Golden",
     "GoldenCase",
     "GoldenLatents",
     "GraphInfo",
+    "ImageSet",
     "Manifest",
     "ModelInfo",
     "Precision",
@@ -37,6 +45,7 @@ __all__ = [
     "TensorInfo",
     "Training",
     "Verified",
+    "bundle_names",
     "choose_graph",
     "describe_graph",
     "packaged_bundle",

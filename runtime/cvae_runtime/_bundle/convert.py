@@ -12,8 +12,8 @@ Dataclass = TypeVar("Dataclass")
 def from_json(kind: type[Dataclass], value: Mapping[str, Any]) -> Dataclass:
     """Convert a JSON object, which fits the schema of the dataclass, to the dataclass. Unknown keys are ignored."""
     hints = typing.get_type_hints(kind)
-    names = [field.name for field in dataclasses.fields(kind) if field.name in value]  # type: ignore[arg-type]
-    return kind(**{name: _convert(hints[name], value[name]) for name in names})
+    names = [field.name for field in dataclasses.fields(kind) if _key(field) in value]  # type: ignore[arg-type]
+    return kind(**{name: _convert(hints[name], value[name.removesuffix("_")]) for name in names})
 
 
 def to_json(value: Any) -> Any:
@@ -21,7 +21,12 @@ def to_json(value: Any) -> Any:
     if not dataclasses.is_dataclass(value):
         return [to_json(item) for item in value] if isinstance(value, tuple) else value
     fields = [(field, getattr(value, field.name)) for field in dataclasses.fields(value)]
-    return {field.name: to_json(item) for field, item in fields if not (item is None and field.default is None)}
+    return {_key(field): to_json(item) for field, item in fields if not (item is None and field.default is None)}
+
+
+def _key(field: dataclasses.Field[Any]) -> str:
+    """Return the key of a field in JSON: the field of a Python keyword, such as from, is called ``from_``."""
+    return field.name.removesuffix("_")
 
 
 def _convert(kind: Any, value: Any) -> Any:

@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from .._errors import BundleError
 from .._math import check_range
 from .._system import parse_json
+from .safetensors import to_safetensors
 
 _DTYPES = (
     "bool",
@@ -101,6 +103,26 @@ class Golden:
             for latents in self.rng
         ]
         return json.dumps({"cases": cases, "rng": rng}, indent=1, allow_nan=False) + "\n"
+
+    def to_safetensors(self) -> bytes:
+        """Return the content of ``golden.safetensors``: the same vectors, for programs without JSON and base64.
+
+        Case n of a file has the arrays ``FILE/n/inputs/NAME``, ``FILE/n/outputs/NAME`` and ``FILE/n/atol``. Latents
+        have the arrays ``rng/n/seed``, ``rng/n/first`` and ``rng/n/z``.
+        """
+        arrays: dict[str, NDArray[Any]] = {}
+        cases: Counter[str] = Counter()
+        for case in self.cases:
+            name = f"{case.file}/{cases[case.file]}"
+            cases[case.file] += 1
+            arrays |= {f"{name}/inputs/{key}": array for key, array in case.inputs.items()}
+            arrays |= {f"{name}/outputs/{key}": array for key, array in case.outputs.items()}
+            arrays[f"{name}/atol"] = np.array(case.atol, np.float64)
+        for n, latents in enumerate(self.rng):
+            numbers = {"seed": latents.seed, "first": latents.first}
+            arrays |= {f"rng/{n}/{key}": np.array(number, np.uint64) for key, number in numbers.items()}
+            arrays[f"rng/{n}/z"] = latents.z
+        return to_safetensors(arrays)
 
 
 def parse_golden(text: str | bytes, source: str) -> Golden:

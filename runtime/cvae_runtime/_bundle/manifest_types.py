@@ -189,6 +189,99 @@ class GraphInfo:
 
 
 @dataclasses.dataclass(frozen=True)
+class ImageSet:
+    """Images that a calibration used.
+
+    Attributes:
+        count: number of images.
+        sha256: SHA-256 of their pixels, uint8 in the shape of the model, in the order of the files, in hex.
+
+    Examples:
+        >>> bundle.ImageSet(count=99, sha256=64 * "0").count
+        99
+    """
+
+    count: int
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Background:
+    """The background model of a likelihood ratio.
+
+    Attributes:
+        sha256: SHA-256 of the manifest of its bundle, in hex.
+
+    Examples:
+        >>> bundle.Background(sha256=cvae.read_bundle().sha256).sha256 == cvae.load().sha256
+        True
+    """
+
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Detector:
+    """The calibration of a detector, whose graph computes scores, p-values, alarms and maps.
+
+    Attributes:
+        score: elbo, reconstruction, kl, typicality or likelihood-ratio; later versions may add names.
+        draws: k, the draws of the posterior for each image: posterior noise 0 ... k - 1 of seed 0.
+        false_alarms: highest rate of false alarms, averaged over calibration sets: an image raises an alarm if its
+            p-value is at most this.
+        threshold: the calibration score that the score of an alarm exceeds.
+        count: n, the number of calibration scores.
+        scores: scores of the calibration images, float32, ascending.
+        map_threshold: value of a smoothed map above which a pixel belongs to a conspicuous region, in nats.
+        seed: seed that split the good images; from 0 to 2^53 - 1.
+        fit: good images on which score, median, map and map_threshold were chosen.
+        calibration: good images of the calibration scores, none of which is in fit.
+        median: median ELBO of the images in fit, in nats, of the score typicality; absent for the others.
+        background: the background model of the score likelihood-ratio; absent for the others.
+
+    Examples:
+        >>> cvae.read_bundle().manifest.detector is None  # cvae-calibrate adds one
+        True
+    """
+
+    score: str
+    draws: int
+    false_alarms: float
+    threshold: float
+    count: int
+    scores: tuple[float, ...]
+    map_threshold: float
+    seed: int
+    fit: ImageSet
+    calibration: ImageSet
+    median: float | None = None
+    background: Background | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class DerivedFile:
+    """A file in the format of another program, which cvae-runtime does not open.
+
+    Attributes:
+        kind: format of the file, such as safetensors.
+        file: name of the file in the bundle's folder.
+        bytes: size of the file.
+        sha256: SHA-256 of the file, in hex.
+        from_: name of the file that it was made from.
+
+    Examples:
+        >>> cvae.read_bundle().manifest.files is None
+        True
+    """
+
+    kind: str
+    file: str
+    bytes: int
+    sha256: str
+    from_: str
+
+
+@dataclasses.dataclass(frozen=True)
 class FileInfo:
     """A file of the bundle that is not a graph.
 
@@ -217,6 +310,8 @@ class Manifest(WritesJson):
         graphs: every graph. A portable float32 encoder and decoder are required.
         golden: the file of golden vectors.
         versions: version of each package that took part in the export, by name.
+        files: files in the formats of other programs, made from files of the bundle; absent if there are none.
+        detector: the calibration of the graph of role detector; absent for bundles that cvae-calibrate did not write.
 
     Examples:
         >>> manifest = cvae.read_bundle().manifest
@@ -229,3 +324,5 @@ class Manifest(WritesJson):
     graphs: tuple[GraphInfo, ...]
     golden: FileInfo
     versions: Mapping[str, str]
+    files: tuple[DerivedFile, ...] | None = None
+    detector: Detector | None = None

@@ -12,7 +12,7 @@ from .._errors import BundleError, IntegrityError
 from .._system import Layout, Owns, owns_names, shell_quote
 from .check_path import check_bundle_path
 from .manifest import MANIFEST_NAME, parse_manifest
-from .manifest_types import FileInfo, GraphInfo, Manifest
+from .manifest_types import DerivedFile, FileInfo, GraphInfo, Manifest
 from .plain_graph import check_plain_graph
 
 _MANIFEST_LIMIT = 1 << 20  # bytes; a manifest takes some kilobytes
@@ -26,10 +26,11 @@ class Bundle:
 
     Attributes:
         path: the bundle's folder.
-        manifest: the parsed manifest.
+        manifest: the parsed manifest, without the graphs in ``absent``.
         files: the checked bytes of every file that the manifest names, by file name. Sessions open these bytes.
         text: the bytes of ``manifest.json``.
         sha256: SHA-256 of ``text``, in hex. It identifies the bundle, since the manifest holds all other hashes.
+        absent: names of the optional files that the manifest lists and the folder lacks.
 
     Examples:
         >>> bundle = cvae.read_bundle()
@@ -42,12 +43,13 @@ class Bundle:
     files: Mapping[str, bytes] = dataclasses.field(repr=False)
     text: bytes = dataclasses.field(repr=False)
     sha256: str
+    absent: frozenset[str] = frozenset()
 
 
 def _owns(folder: Path) -> Owns:
     with _Folder.opened(folder) as opened:
         manifest = parse_manifest(opened.read_manifest(), str(folder / MANIFEST_NAME))
-    return owns_names([MANIFEST_NAME, manifest.golden.file, *(graph.file for graph in manifest.graphs)])
+    return owns_names(bundle_names(manifest))
 
 
 BUNDLE_LAYOUT = Layout("a bundle", _owns)
@@ -73,17 +75,20 @@ def packaged_bundle() -> Path:
 def read_bundle(path: str | Path | None = None, sha256: str | None = None) -> Bundle:
     """Read and check a bundle. If another process replaces the bundle meanwhile, read it again.
 
+    Only a bundle's decoder, ``prior`` and ``prior_density`` are required. Other files that the manifest lists may be
+    absent.
+
     Args:
         path: the bundle's folder. Default: the packaged MNIST bundle.
         sha256: expected SHA-256 of ``manifest.json``, in hex. Default: any.
 
     Returns:
-        The `Bundle`, with the bytes of all its files.
+        The `Bundle`, with the bytes of its files.
 
     Raises:
         BundleError: the path is not a bundle, the manifest is invalid or of another format version, or a graph is not
             plain and self-contained.
-        IntegrityError: a file is missing, is a link, or has another size or hash than in the manifest; or the
+        IntegrityError: a required file is missing, or a file is a link, or has another size or hash than in the manifest; or the
             manifest's own hash is not ``sha256``.
 
     Examples:
@@ -94,10 +99,14 @@ def read_bundle(path: str | Path | None = None, sha256: str | None = None) -> Bu
     for reading in range(1, _READINGS + 1):
         with _Folder.opened(folder) as opened:
             try:
-                return _read_whole(opened, sha256)
+                bundle = _read_whole(opened, sha256)
             except BundleError:
                 if reading == _READINGS or not opened.is_replaced():
                     raise
+                continue
+            # A process that replaces the bundle removes the old files.
+            if not bundle.absent or reading == _READINGS or not opened.is_replaced():
+                return bundle
     raise AssertionError("the last reading returns or raises")
 
 
@@ -152,6 +161,19 @@ class _Folder:
         self._manifest = self.read(MANIFEST_NAME, None)
         return self._manifest
 
+    def lacks(self, name: str) -> bool:
+        """Return whether there is nothing under a name."""
+        try:
+            os.stat(self._place(name), dir_fd=self._descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return True
+        except OSError:  # reading the file raises, too
+            return False
+        return False
+
+    def _place(self, name: str) -> str | Path:
+        return self._real / name if self._descriptor is None else name
+
     def read(self, name: str, size: int | None) -> bytes:
         """Read a regular file without following links.
 
@@ -164,7 +186,7 @@ class _Folder:
             IntegrityError: the file cannot be read, has another size, or is a link, a folder or a special file.
         """
         path = self.path / name
-        place = self._real / name if self._descriptor is None else name
+        place = self._place(name)
         try:
             if stat.S_ISLNK(os.stat(place, dir_fd=self._descriptor, follow_symlinks=False).st_mode):
                 raise IntegrityError(
@@ -207,8 +229,12 @@ def _read_whole(folder: _Folder, sha256: str | None) -> Bundle:
     manifest = parse_manifest(text, str(source))
     files: dict[str, bytes] = {}
     digests: dict[str, str] = {}  # by file name, since several entries may name one file
-    described: list[GraphInfo | FileInfo] = [*manifest.graphs, manifest.golden]
-    for info in described:
+    listed = _listed(manifest)
+    required = {info.file for info in listed if _is_required(info)}
+    absent = frozenset(name for name in {info.file for info in listed} - required if folder.lacks(name))
+    for info in listed:
+        if info.file in absent:
+            continue
         path = folder.path / info.file
         if info.file not in files:
             files[info.file] = folder.read(info.file, info.bytes)
@@ -222,6 +248,25 @@ def _read_whole(folder: _Folder, sha256: str | None) -> Bundle:
             raise IntegrityError(
                 f"{path}: expected {info.bytes:,} bytes, found {len(files[info.file]):,}; get the bundle again"
             )
-    for name in {graph.file: None for graph in manifest.graphs}:
+    graphs = tuple(graph for graph in manifest.graphs if graph.file not in absent)
+    for name in {graph.file: None for graph in graphs}:
         check_plain_graph(files[name], str(folder.path / name))
-    return Bundle(folder.path, manifest, files, text, digest)
+    return Bundle(folder.path, dataclasses.replace(manifest, graphs=graphs), files, text, digest, absent)
+
+
+def bundle_names(manifest: Manifest) -> list[str]:
+    """Return the names of all files that a manifest lists, and its own."""
+    return [MANIFEST_NAME, *(info.file for info in _listed(manifest))]
+
+
+def _listed(manifest: Manifest) -> list[GraphInfo | FileInfo | DerivedFile]:
+    return [*manifest.graphs, manifest.golden, *(manifest.files or ())]
+
+
+def _is_required(info: GraphInfo | FileInfo | DerivedFile) -> bool:
+    """Return whether a bundle is unusable without a file. Without its prior, samples would come from another one."""
+    if not isinstance(info, GraphInfo):
+        return False
+    return info.role in ("prior", "prior_density") or (
+        (info.role, info.target, info.precision) == ("decoder", "portable", "float32")
+    )

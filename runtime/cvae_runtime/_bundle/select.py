@@ -6,7 +6,7 @@ from .._errors import InputError
 from .manifest_types import GraphInfo, Manifest, Precision
 
 
-def choose_graph(manifest: Manifest, role: str, precision: Precision, provider: str) -> GraphInfo:
+def choose_graph(manifest: Manifest, role: str, precision: Precision, provider: str) -> GraphInfo | None:
     """Choose a role's graph: at the precision if possible, otherwise float32; one made for the provider first.
 
     Args:
@@ -14,6 +14,9 @@ def choose_graph(manifest: Manifest, role: str, precision: Precision, provider: 
         role: "encoder", "decoder" or another role of the bundle.
         precision: the preferred precision.
         provider: the execution provider, by name.
+
+    Returns:
+        The graph; None if the bundle lacks the role, which only bundles without their optional graphs do.
 
     Raises:
         InputError: no graph of the bundle has this precision.
@@ -27,4 +30,4 @@ def choose_graph(manifest: Manifest, role: str, precision: Precision, provider: 
         fitting = [graph for graph in graphs if graph.target in ("portable", provider)]
         if fitting:
             return min(fitting, key=lambda graph: graph.target == "portable")
-    raise AssertionError(f"a manifest without a float32 {role} is refused when it is read")
+    return None

@@ -1,4 +1,4 @@
-"""``cvae-encode``: write codes and ELBOs of any number of images, and draw those of the lowest ELBO."""
+"""``cvae-encode``: write codes, ELBOs and alarms of any number of images, and draw the strangest ones."""
 
 import contextlib
 import dataclasses
@@ -13,7 +13,7 @@ import click
 from .. import cli
 from .._engine import write_receipt
 from .._errors import InputError
-from .._images import describe_skipped, encode_png, to_uint8
+from .._images import ImageSource, describe_skipped, encode_png, to_uint8
 from .._jobs import (
     CODE_FORMATS,
     Columns,
@@ -23,22 +23,26 @@ from .._jobs import (
     LowestElbo,
     batches_of,
     code_batch,
+    draw_alarms,
     draw_pairs,
 )
-from .._model import Model, class_names, load
+from .._model import Model, check_detector, class_names, load
 from .._system import check_stdout, new_file, progress, refuse_existing, require, write_file
 from .executor import EXECUTOR_OPTIONS, ExecutorChoice, executor_options
-from .options import IMAGE_OPTIONS, MODEL_OPTIONS, image_options, model_options
+from .options import MODEL_OPTIONS, model_options
+
+ALARMS = 10  # exit code: some images raise an alarm
 
 _MOST_ANOMALIES = 1000  # of one picture
+_MOST_ALARMS = 100  # of one picture
 
 
 @click.command(
     cls=cli.SectionedCommand,
     sections={
-        "Images": IMAGE_OPTIONS,
+        "Images": cli.IMAGE_OPTIONS,
         "Scores": ("samples", "seed", "classify"),
-        "Anomalies": ("top_anomalies", "anomalies"),
+        "Anomalies": ("alarms", "top_anomalies", "anomalies"),
         "Output": ("output", "format", "overwrite", "as_json", "receipt"),
         "Model": MODEL_OPTIONS,
         "Cluster": EXECUTOR_OPTIONS,
@@ -46,16 +50,23 @@ _MOST_ANOMALIES = 1000  # of one picture
     examples=[
         "cvae-encode my-model photos/ --resize -o codes.npz",
         "cvae-encode my-model photos/ --resize --top-anomalies 20 -o codes.parquet",
+        "cvae-encode my-detector parts/ --alarms -o codes.npz",
     ],
 )
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="[BUNDLE] IMAGES")
-@image_options
+@cli.image_options
 @click.option("--samples", type=int, default=1, show_default=True, help="Posterior samples for each image's ELBO.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the posterior samples.")
 @click.option(
     "--classify",
     is_flag=True,
     help="Also write each image's most probable class and its probability, with a model with labels.",
+)
+@click.option(
+    "--alarms",
+    is_flag=True,
+    help="Also write p-value, score, alarm and box of each image, with a bundle of cvae-calibrate. Draw the images that "
+    "raise an alarm, and exit with code 10 if there are any.",
 )
 @click.option(
     "--top-anomalies",
@@ -82,7 +93,7 @@ _MOST_ANOMALIES = 1000  # of one picture
     "-o", "--output", type=click.Path(path_type=Path), default="codes.npz", show_default=True, help="Path of the table."
 )
 @cli.common_options
-def command(paths: tuple[Path, ...], **options: Any) -> None:
+def command(paths: tuple[Path, ...], **options: Any) -> int:
     """Write a table with the mean, logvar and ELBO of each image, for search, clustering and anomaly detection.
 
     BUNDLE is a folder that cvae-export wrote; the default is the packaged MNIST model. IMAGES is a folder of images, an
@@ -105,6 +116,7 @@ def command(paths: tuple[Path, ...], **options: Any) -> None:
             write_receipt(request.receipt, model.receipt(), request.to_json())
     if request.as_json:
         cli.print_json(result)
+    return ALARMS if result.get("alarms", {}).get("count") else 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +130,7 @@ class _Request(ExecutorChoice):
     samples: int
     seed: int
     classify: bool
+    alarms: bool
     top_anomalies: int | None
     anomalies: Path | None
     provider: Any
@@ -139,12 +152,13 @@ class _Request(ExecutorChoice):
         if str(self.output) == "-":
             raise click.UsageError("cannot write a table to stdout: name a file with --output")
         cli.check_json(self.as_json)
-        if self.top_anomalies is not None and not self.quiet:
+        if (self.top_anomalies is not None or self.alarms) and not self.quiet:
             check_stdout()
         if self.table_format == "parquet":
             require("pyarrow", "parquet")
         picture = self.picture if self.top_anomalies is not None else None
-        files = {"output": self.output, "anomalies": picture, "receipt": self.receipt}
+        drawn = self.alarm_picture if self.alarms else None
+        files = {"output": self.output, "anomalies": picture, "alarms": drawn, "receipt": self.receipt}
         for (one, path), (other, same) in itertools.combinations(files.items(), 2):
             if path is not None and path == same:
                 raise click.UsageError(f"--{one} and --{other} name the same file")
@@ -167,16 +181,33 @@ class _Request(ExecutorChoice):
         """Path of the picture of the lowest ELBOs."""
         return self.output.with_name(f"{self.output.stem}_anomalies.png") if self.anomalies is None else self.anomalies
 
+    @property
+    def alarm_picture(self) -> Path:
+        """Path of the picture of the alarms."""
+        return self.output.with_name(f"{self.output.stem}_alarms.png")
+
     def encoding(self) -> Encoding:
         """Work for an executor."""
         # Absolute, for processes with another working directory.
         path = self.images if self.executor == "local" else self.images.absolute()
         lowest = self.top_anomalies or 0
-        return Encoding(path, self.resize, self.grey, self.invert, self.samples, self.seed, lowest, self.classify)
+        return Encoding(
+            path,
+            self.resize,
+            self.grey,
+            self.invert,
+            self.samples,
+            self.seed,
+            lowest,
+            self.classify,
+            self.alarms,
+            _MOST_ALARMS if self.alarms else 0,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Options as JSON values, for the receipt."""
-        names = ("resize", "grey", "invert", "samples", "seed", *(["classify"] if self.classify else []))
+        flags = [name for name in ("classify", "alarms") if getattr(self, name)]
+        names = ("resize", "grey", "invert", "samples", "seed", *flags)
         return {"images": str(self.images), **{name: getattr(self, name) for name in names}}
 
 
@@ -185,6 +216,8 @@ def _encode(model: Model, bundle: Path | None, request: _Request) -> dict[str, A
     shape = model.image_shape
     if request.classify:
         class_names(model.manifest.model)  # raises without labels
+    if request.alarms:
+        check_detector(model)
     encoding = request.encoding()
     source = encoding.open(shape)
     encoding.check_cut(model)
@@ -194,7 +227,7 @@ def _encode(model: Model, bundle: Path | None, request: _Request) -> dict[str, A
     executor = request.make_executor(model, bundle, request.precision, request.threads, ordered=True) or InProcess(
         model
     )
-    total = _Total(LowestElbo(encoding.lowest, shape))
+    total = _Total(LowestElbo(encoding.lowest, shape), LowestElbo(encoding.drawn, shape))
     quiet = request.quiet or len(batches) == 1
     with (
         new_file(request.output) as file,
@@ -223,6 +256,8 @@ def _encode(model: Model, bundle: Path | None, request: _Request) -> dict[str, A
     }
     if request.top_anomalies is not None:
         result["anomalies"] = _draw_anomalies(model, request, total.lowest, source.names)
+    if request.alarms:
+        result["alarms"] = _draw_alarms(model, request, total, source)
     return result
 
 
@@ -240,12 +275,57 @@ def _draw_anomalies(model: Model, request: _Request, lowest: LowestElbo, names: 
     return {"picture": str(request.picture), "images": rows}
 
 
+def _draw_alarms(model: Model, request: _Request, total: "_Total", source: ImageSource) -> dict[str, Any]:
+    """Draw and print the images that raise an alarm, the strangest first, and return them as JSON values.
+
+    No picture is written without alarms; an old one is removed with --overwrite.
+    """
+    strangest, picture = total.strangest, request.alarm_picture
+    if not total.alarms:
+        picture.unlink(missing_ok=True)
+        if not request.quiet:
+            click.echo(f"{request.images}: no alarm, of {source.count:,} images", err=True)
+        return {"count": 0, "picture": None, "images": []}
+    detection = model.detect(strangest.images)
+    captions = [f"{index} p={p:.3g}" for index, p in zip(strangest.index, detection.p_value, strict=True)]
+    write_file(picture, encode_png(draw_alarms(strangest.images, detection.draw(strangest.images), captions)))
+    rows = [
+        {
+            "index": index,
+            **({} if source.names is None else {"path": source.names[index]}),
+            "p_value": p,
+            "score": score,
+            "box": None if box is None else list(box),
+        }
+        for index, p, score, box in zip(
+            strangest.index.tolist(),
+            detection.p_value.tolist(),
+            detection.score.tolist(),
+            detection.boxes(),
+            strict=True,
+        )
+    ]
+    for row in () if request.quiet or request.as_json else rows:
+        where = [str(row[name]) for name in ("index", "path") if name in row]
+        box = "-" if row["box"] is None else ",".join(map(str, row["box"]))
+        print("\t".join([*where, f"{row['p_value']:.3g}", f"{row['score']:.2f}", box]))
+    if not request.quiet:
+        more = f", the {len(rows)} strangest of them in" if total.alarms > len(rows) else " in"
+        verb = "raises" if total.alarms == 1 else "raise"
+        click.echo(
+            f"{request.images}: {total.alarms:,} of {source.count:,} images {verb} an alarm{more} {picture}", err=True
+        )
+    return {"count": total.alarms, "picture": str(picture), "images": rows}
+
+
 @dataclasses.dataclass
 class _Total:
-    """Sums over the batches of a table: ELBOs in nats, and the number of lost images."""
+    """Sums over the batches of a table: ELBOs in nats, and the numbers of lost images and of alarms."""
 
     lowest: LowestElbo
+    strangest: LowestElbo
     lost: int = 0
+    alarms: int = 0
     elbo: float = 0.0
     low: float = math.inf
     high: float = -math.inf
@@ -254,6 +334,10 @@ class _Total:
         """Add a batch."""
         columns, rows = batch.columns, batch.rows
         self.lowest.offer(columns["index"][rows], columns["elbo"][rows], batch.images)
+        if "alarm" in columns:
+            strange = batch.strange
+            self.strangest.offer(columns["index"][strange], -columns["score"][strange], batch.strange_images)
+            self.alarms += int(columns["alarm"].sum())
         self.lost += batch.lost
         self.elbo += float(columns["elbo"].sum())
         self.low = min(self.low, float(columns["elbo"].min()))

@@ -21,7 +21,7 @@ from .._model import Model, check_samples, class_names, load
 from .._system import printable_values, progress, refuse_existing, shell_quote
 from .executor import EXECUTOR_OPTIONS, ExecutorChoice, executor_options
 from .explore import EXPLORE_OPTIONS, Exploration, explore, explore_options
-from .options import IMAGE_OPTIONS, MODEL_OPTIONS, image_options, model_options
+from .options import MODEL_OPTIONS, model_options
 from .output import FORMATS, Output
 from .shards import SHARD_OPTIONS, Sharding, shard_options
 
@@ -52,11 +52,15 @@ class _Command(cli.SectionedCommand):
         return super().parse_args(context, expanded)
 
 
+# An option of `_SEVERAL`.
+_several = functools.partial(click.option, type=click.Path(path_type=Path), multiple=True, metavar="IMAGES...")
+
+
 @click.command(
     cls=_Command,
     sections={
         "Samples": ("count", "label", "seed", "first", "temperature", "latents"),
-        "Reconstructions": ("reconstruct", "restyle", *IMAGE_OPTIONS),
+        "Reconstructions": ("reconstruct", "restyle", *cli.IMAGE_OPTIONS),
         "Exploration of the latent space": EXPLORE_OPTIONS,
         "Output": ("output", "format", "dtype", "separate", "overwrite", "as_json", "receipt"),
         "Pictures": ("gif", "scale", "captions"),
@@ -81,22 +85,16 @@ class _Command(cli.SectionedCommand):
     "[default: no label]",
 )
 @click.option("--latents", type=click.Path(path_type=Path), help="Decode the latents of an .npy file, float32 (N, L).")
-@click.option(
+@_several(
     "--reconstruct",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    metavar="IMAGES...",
     help="Reconstruct image files, folders of images or .npy arrays; pictures show originals above reconstructions.",
 )
-@click.option(
+@_several(
     "--restyle",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    metavar="IMAGES...",
     help="Draw each image in every class of a model with labels: a row for each image, which begins with the image.",
 )
 @explore_options
-@image_options
+@cli.image_options
 @model_options
 @click.option(
     "--format", type=click.Choice(_FORMATS), help="Format of the output.  [default: by its name, otherwise png]"
@@ -389,8 +387,9 @@ def _restyle(model: Model, request: _Request, output: Output) -> int:
     check_memory((len(names) + 1) * len(originals), model.image_shape)
     rows = np.empty((len(originals), len(names) + 1, *model.image_shape), np.float32)
     rows[:, 0] = originals / np.float32(255)
+    own = model.classify(originals).argmax(axis=1).tolist()
     for column, name in enumerate(names, 1):
-        rows[:, column] = model.restyle(originals, [name])
+        rows[:, column] = model.restyle(originals, [name], of=own)
     arrays = {"originals": originals, "labels": np.array(names)}
     output.write_rows(rows[:, 1:] if output.is_array else rows, arrays)
     return len(names) * len(originals)

@@ -8,15 +8,6 @@ from .. import cli
 from .._bundle import Precision
 from .._engine import PROVIDERS
 
-# Add ``--resize``, ``--grey`` and ``--invert``, which fit images to a model.
-image_options = cli.add_options(
-    click.option("--resize", is_flag=True, help="Scale and crop images to the model's size."),
-    click.option("--grey", is_flag=True, help="Convert colour images to grey."),
-    click.option("--invert", is_flag=True, help="Swap light and dark, for example for dark digits on white paper."),
-)
-
-
-IMAGE_OPTIONS = ("resize", "grey", "invert")
 MODEL_OPTIONS = ("provider", "precision", "threads")
 
 

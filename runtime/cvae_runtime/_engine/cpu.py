@@ -60,7 +60,7 @@ class Engine:
             count: number of items.
             inputs: function ``inputs(start, stop)`` that returns these items. Worker threads may call it.
             outputs: names of the graph's outputs to compute.
-            dtype: "float32", or "uint8" for grey levels.
+            dtype: "float32", or "uint8" for grey levels. Outputs of type bool stay bool.
             aligned: cut the items into micro-batches of `micro_batch` items for any number of threads.
             labels: class of each item, int64 (count,), if the model has labels.
             before: an engine whose first output is this engine's input, such as the prior before the decoder. It runs on
@@ -114,10 +114,11 @@ class Engine:
         self.micro_batch = fastest(rate, [1 << power for power in range(len(items).bit_length())], seconds)
 
     def _empty(self, count: int, outputs: Sequence[str], dtype: str) -> dict[str, Array]:
-        return {name: np.empty((count, *self.shapes[name]), dtype) for name in outputs}
+        booleans = {name for name in outputs if self._session.dtypes[name] == "bool"}
+        return {name: np.empty((count, *self.shapes[name]), "bool" if name in booleans else dtype) for name in outputs}
 
     def _compute(self, items: Array, outputs: Sequence[str], dtype: str, labels: Array | None) -> dict[str, Array]:
-        """Return the outputs of one micro-batch: the session's own arrays, without a copy, if they are float32."""
+        """Return the outputs of one micro-batch: the session's own arrays, without a copy, unless ``dtype`` is uint8."""
         found = self.call(items, outputs, labels)
         return {name: _as(dtype, part) for name, part in zip(outputs, found, strict=True)}
 
@@ -137,5 +138,5 @@ def _through(engine: Engine | None, items: Array, labels: Array | None) -> Array
 
 
 def _as(dtype: Any, part: Array) -> Array:
-    """Convert values to ``dtype``: float32 to grey levels if that is uint8."""
-    return part if part.dtype == dtype else to_uint8(part)
+    """Convert values to ``dtype``: float32 to grey levels if that is uint8. Booleans stay booleans."""
+    return part if part.dtype in (dtype, np.bool_) else to_uint8(part)

@@ -4,7 +4,8 @@ On a CPU, a micro-batch is the largest power of two whose widest layer fits into
 the second-level cache of a core. The widest layer has ``filters[0]`` channels; it has the image's size in a decoder,
 and half of its height and width in an encoder and in a residual network. So the MNIST model decodes 8 images at a time
 and encodes 32. The rule ignores this machine's cache, so that all machines of a cluster cut samples alike; `Model.tune`
-measures instead. Other providers take 256, which gives work to all cores of a device.
+measures instead. Other providers take 256, which gives work to all cores of a device. A detector takes one image at a
+time: its draws fill the decoder, and no bit of a result depends on the other images of a call.
 
 A call of few images is cut into as many equal parts as there are threads. No part is smaller than a quarter of a
 micro-batch, which is two images for the MNIST model's decoder. Passing a part to another thread takes about as long as
@@ -38,6 +39,8 @@ def micro_batch_of(role: str, precision: Precision, model: ModelInfo, provider: 
         >>> sessions.micro_batch_of("encoder", "float32", info, "cpu")
         32
     """
+    if role == "detector":
+        return 1
     if provider != "cpu":
         return _ON_DEVICE
     height, width, channels = model.image_shape

@@ -1,4 +1,4 @@
-"""Open a bundle's encoder, decoder and learned prior: choose graphs, open and check sessions, choose engines."""
+"""Open the graphs that a model runs: choose graphs, open and check sessions, choose engines."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from .session import CheckedSession, check_session
 
 @dataclasses.dataclass(frozen=True)
 class Engines:
-    """The open encoder, decoder and learned prior of a model.
+    """The open graphs of a model: encoder, decoder, learned prior and detector. A bundle may lack its encoder.
 
     Attributes:
         by_role: the engine of each role.
@@ -47,7 +47,7 @@ def open_engines(
     provider_options: Mapping[str, Any] | None = None,
     micro_batches: Mapping[str, int] | None = None,
 ) -> Engines:
-    """Open a bundle's encoder and decoder, and its learned prior if it has one.
+    """Open a bundle's encoder and decoder, and its learned prior and detector if it has them.
 
     Args:
         bundle: the bundle.
@@ -59,9 +59,11 @@ def open_engines(
         BundleError, ProviderError, InputError: see `load`.
     """
     model = bundle.manifest.model
+    roles = (*model.roles, *(() if bundle.manifest.detector is None else ("detector",)))
 
     def graphs_for(name: str) -> dict[str, GraphInfo]:
-        return {role: choose_graph(bundle.manifest, role, precision, name) for role in model.roles}
+        chosen = {role: choose_graph(bundle.manifest, role, precision, name) for role in roles}
+        return {role: graph for role, graph in chosen.items() if graph is not None}
 
     opened = open_sessions(
         lambda name: [bundle.files[graph.file] for graph in graphs_for(name).values()],

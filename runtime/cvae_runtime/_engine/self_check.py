@@ -44,14 +44,14 @@ def check_golden(bundle: Bundle, provider: str = "cpu", level: str | None = None
 
     Args:
         bundle: the bundle, from `read_bundle`.
-        provider: the execution provider, by name. Graphs made for another provider are skipped.
+        provider: the execution provider, by name. Graphs for another provider, and absent graphs, are skipped.
         level: name of ONNX Runtime's optimization level, such as "ORT_DISABLE_ALL". Default: that of ONNX Runtime.
 
     Returns:
         A result for every output of every case, and for every set of latents, whose tolerance is 1 ulp.
 
     Raises:
-        BundleError: the vectors do not fit the bundle's graphs.
+        BundleError: the bundle lacks its vectors, or they do not fit its graphs.
         ProviderError: the provider is not installed or does not work.
         InputError: an unknown provider.
         MissingExtraError: ONNX Runtime is not installed.
@@ -62,10 +62,13 @@ def check_golden(bundle: Bundle, provider: str = "cpu", level: str | None = None
     """
     info = bundle.manifest.golden
     source = str(bundle.path / info.file)
+    if info.file in bundle.absent:
+        raise BundleError(f"{source}: expected golden vectors, found no such file; get the whole bundle")
     golden = parse_golden(bundle.files[info.file], source)
     results = []
     sessions: dict[str, Any] = {}  # by graph, since several cases may use one
-    skipped = {graph.file for graph in bundle.manifest.graphs if graph.target not in ("portable", provider)}
+    others = {graph.file for graph in bundle.manifest.graphs if graph.target not in ("portable", provider)}
+    skipped = others | bundle.absent
     for case in golden.cases:
         if case.file in skipped:
             continue

@@ -14,7 +14,14 @@ _Needs = Mapping[str, tuple[str, tuple[int, ...]]]  # name to dtype and shape af
 
 LABEL = "label"  # name of the input for classes
 
-_ORT_TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int64)": "int64"}
+_ORT_TYPES = {
+    "tensor(float)": "float32",
+    "tensor(uint8)": "uint8",
+    "tensor(int64)": "int64",
+    "tensor(bool)": "bool",
+}
+
+_DECISIONS: _Needs = {"score": ("float32", ()), "p_value": ("float32", ()), "alarm": ("bool", ())}
 
 _ROUNDING = 1e-3  # tolerance beyond 0 and 1, a quarter of a grey level; int8 and float16 graphs exceed them by less
 _EXTREME = 1e8  # sum of squares of a micro-batch's latents; for the prior it is some hundred thousand
@@ -35,19 +42,21 @@ class CheckedSession:
         session: the session of ONNX Runtime.
         input: name of the graph's input for images, latents or noise.
         shapes: shapes of the graph's outputs by name, without the batch dimension.
+        dtypes: dtypes of the outputs, by name.
     """
 
     def __init__(self, session: Any, graph: GraphInfo, provider: str, source: str) -> None:
         self.session, self._provider, self._source = session, provider, source
         self.input = next(tensor.name for tensor in graph.inputs if tensor.name != LABEL)
         self.shapes: dict[str, Any] = {tensor.name: tensor.shape[1:] for tensor in graph.outputs}
+        self.dtypes: dict[str, str] = {tensor.name: tensor.dtype for tensor in graph.outputs}
         self._decodes = graph.role == "decoder"
         self._takes_latents = graph.role in ("decoder", "prior", "prior_density")
 
     def run(
         self, items: NDArray[Any], outputs: Sequence[str], labels: NDArray[np.int64] | None = None
     ) -> list[NDArray[Any]]:
-        """Run the session on ``items``, with their labels if the model has some; return the named outputs, float32.
+        """Run the session on ``items``, with their labels if the model has some; return the named outputs, float32 or bool.
 
         Raises:
             BundleError: the graph fails on the CPU, its outputs have wrong shapes or values that are not finite, or
@@ -127,10 +136,11 @@ def check_session(session: Any, graph: GraphInfo, model: ModelInfo, source: str)
         "encoder": ({"images": ("uint8", image)}, {"mean": ("float32", latent), "logvar": ("float32", latent)}),
         "decoder": ({"z": ("float32", latent)}, _decoded(graph, model)),
         "prior": ({"noise": ("float32", latent)}, {"z": ("float32", latent)}),
-        "prior_density": ({"z": ("float32", latent)}, {"log_prob": ("float32", ())}),
+        "prior_density": ({"z": ("float32", latent)}, {"log_prob": ("float32", ()), "noise": ("float32", latent)}),
+        "detector": ({"images": ("uint8", image)}, {**_DECISIONS, "map": ("float32", image[:2])}),
     }
     needed_inputs, needed_outputs = roles[graph.role]
-    if model.labels is not None:
+    if model.labels is not None and graph.role != "detector":
         needed_inputs = {**needed_inputs, LABEL: ("int64", ())}
     for kind, stated, tensors, needed in (
         ("inputs", graph.inputs, session.get_inputs(), needed_inputs),

@@ -18,12 +18,14 @@ from .file_kind import IMAGE_FORMATS, file_kind
 from .files import ImageFile, encoded_shape, fit_image, is_image_file, read_image, read_images
 from .folder import IMAGE_SUFFIXES, describe_skipped, find_images
 from .grid import encode_gif, encode_png, grid_scale, image_grid, show, to_uint8
+from .heat_map import Box, draw_heat, find_box, smooth_maps
 from .idx import read_idx
 from .source import ImageSource, open_images
 
 __all__ = [
     "IMAGE_FORMATS",
     "IMAGE_SUFFIXES",
+    "Box",
     "ImageFile",
     "ImageInput",
     "ImageSource",
@@ -32,11 +34,13 @@ __all__ = [
     "caption_rows",
     "check_cut",
     "describe_skipped",
+    "draw_heat",
     "encode_gif",
     "encode_png",
     "encoded_shape",
     "evenly_spaced",
     "file_kind",
+    "find_box",
     "find_images",
     "fit_image",
     "grid_scale",
@@ -56,6 +60,7 @@ __all__ = [
     "read_npz",
     "shape_of_images",
     "show",
+    "smooth_maps",
     "spans",
     "to_uint8",
     "write_npy_header",

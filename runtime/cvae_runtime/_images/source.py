@@ -31,6 +31,11 @@ class ImageSource:
             `InputError`, with the file's name, if they cannot be read or do not fit.
         names: paths of a folder's images in the folder; None for other sources.
         skipped: the reason why each other file of a folder is skipped, by its path.
+
+    Examples:
+        >>> source = images.ImageSource(3, lambda start, stop: np.zeros((stop - start, 28, 28, 1), np.uint8))
+        >>> source.read(1, 3).shape
+        (2, 28, 28, 1)
     """
 
     count: int
@@ -62,6 +67,11 @@ def open_images(
 
     Raises:
         InputError: there are no images, or the file is damaged.
+
+    Examples:
+        >>> _ = Path("zeros.npy").write_bytes(images.npy_bytes(np.zeros((3, 28, 28), np.uint8)))
+        >>> images.open_images(Path("zeros.npy"), (28, 28, 1)).count
+        3
     """
     read_files = functools.partial(read_images, shape=shape, resize=resize, grey=grey, invert=invert)
     fit = functools.partial(fit_images, path=path, shape=shape, resize=resize, grey=grey, invert=invert)

@@ -1,6 +1,6 @@
 """Jobs over any number of images: folders of shards, tables of codes, images of the lowest ELBO."""
 
-from .anomalies import LowestElbo, draw_pairs
+from .anomalies import LowestElbo, draw_alarms, draw_pairs
 from .code_formats import CODE_FORMATS
 from .codes import Columns, code_batch, code_columns
 from .encode import EncodedBatch, Encoding, batches_of
@@ -21,6 +21,7 @@ __all__ = [
     "batches_of",
     "code_batch",
     "code_columns",
+    "draw_alarms",
     "draw_pairs",
     "write_shards",
 ]

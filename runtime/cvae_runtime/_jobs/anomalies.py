@@ -1,7 +1,8 @@
-"""Images of the lowest ELBO, and a picture of them."""
+"""Images of the lowest ELBO or of the highest score, and pictures of them."""
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,13 +10,15 @@ from numpy.typing import NDArray
 from .._images import caption_cells, grid_scale, image_grid
 
 
-def lowest_rows(elbo: NDArray[np.float64], limit: int) -> NDArray[np.intp]:
+def lowest_rows(elbo: NDArray[Any], limit: int) -> NDArray[np.intp]:
     """Indices of the ``limit`` lowest values of (N,), ascending; ties keep their order."""
     return np.argsort(elbo, kind="stable")[:limit]
 
 
 class LowestElbo:
     """Keep the images of the lowest ELBO, in ascending order; ties keep the order of the images.
+
+    For alarms, the score of a detector takes the place of the ELBO, with its sign reversed.
 
     Args:
         limit: number of images to keep.
@@ -33,7 +36,7 @@ class LowestElbo:
         self.index = np.empty(0, np.int64)
         self.images = np.empty((0, *shape), np.uint8)
 
-    def offer(self, index: NDArray[np.int64], elbo: NDArray[np.float64], images: NDArray[np.uint8]) -> None:
+    def offer(self, index: NDArray[np.int64], elbo: NDArray[Any], images: NDArray[np.uint8]) -> None:
         """Add the next images: indices (N,), ELBOs (N,) and pixels (N, H, W, C)."""
         low = lowest_rows(elbo, self._limit)
         together = np.concatenate([self.elbo, elbo[low]])
@@ -41,6 +44,24 @@ class LowestElbo:
         self.elbo = together[kept]
         self.index = np.concatenate([self.index, index[low]])[kept]
         self.images = np.concatenate([self.images, images[low]])[kept]
+
+
+def draw_alarms(images: NDArray[np.uint8], heat: NDArray[np.uint8], captions: Sequence[str]) -> NDArray[np.uint8]:
+    """Draw each image beside its heat map, above its caption.
+
+    Args:
+        images: uint8 (N, H, W, C).
+        heat: uint8 (N, H, W, 3).
+        captions: N texts.
+
+    Returns:
+        uint8 (height, width, 3).
+    """
+    scale = grid_scale(images.shape[1:])
+    pairs = np.stack([np.broadcast_to(images, heat.shape), heat], axis=1)  # (N, 2, H, W, 3)
+    cells = np.stack([image_grid(pair, columns=2, scale=scale) for pair in pairs])
+    # A cell is about twice as wide as high.
+    return image_grid(caption_cells(cells, captions), columns=math.ceil(math.sqrt(len(cells) / 2)))
 
 
 def draw_pairs(

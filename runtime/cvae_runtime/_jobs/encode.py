@@ -36,12 +36,16 @@ class EncodedBatch(NamedTuple):
         rows: positions of the lowest ELBOs in the batch, ascending by ELBO.
         images: the images of ``rows``, uint8 (N, H, W, C).
         lost: number of the batch's images that the model's threshold makes all black or all white.
+        strange: positions of the highest scores among the batch's alarms, descending; none unless alarms are asked for.
+        strange_images: the images of ``strange``, uint8 (N, H, W, C).
     """
 
     columns: Columns
     rows: NDArray[np.intp]
     images: NDArray[np.uint8]
     lost: int
+    strange: NDArray[np.intp]
+    strange_images: NDArray[np.uint8]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +56,8 @@ class Encoding:
         path, resize, grey, invert: the images, as for `open_images`.
         samples, seed: as for `Model.score`.
         lowest: number of images of the lowest ELBO that each batch returns.
-        classify: see `code_columns`.
+        classify, alarms: see `code_columns`.
+        drawn: number of alarms that each batch returns the images of.
         job: identifies this job, so that a later job opens changed files again.
     """
 
@@ -64,6 +69,8 @@ class Encoding:
     seed: int
     lowest: int
     classify: bool = False
+    alarms: bool = False
+    drawn: int = 0
     job: str = dataclasses.field(default_factory=lambda: secrets.token_hex(8))
 
     def open(self, shape: tuple[int, int, int]) -> ImageSource:
@@ -90,10 +97,19 @@ class Encoding:
             if source.has_subfolders:
                 columns["folder"] = np.array([path.rpartition("/")[0] for path in paths.tolist()], paths.dtype)
         columns |= code_columns(
-            model, images, indices.start, samples=self.samples, seed=self.seed, classify=self.classify
+            model,
+            images,
+            indices.start,
+            samples=self.samples,
+            seed=self.seed,
+            classify=self.classify,
+            alarms=self.alarms,
         )
         rows = lowest_rows(columns["elbo"], self.lowest)
-        return EncodedBatch(columns, rows, images[rows], lost_images(images, _cut_of(model)))
+        raised = np.flatnonzero(columns["alarm"]) if self.alarms else np.empty(0, np.intp)
+        strange = raised[lowest_rows(-columns["score"][raised], self.drawn)] if self.alarms else raised
+        lost = lost_images(images, _cut_of(model))
+        return EncodedBatch(columns, rows, images[rows], lost, strange, images[strange])
 
     def check_cut(self, model: Model) -> None:
         """Check some of the images against the model's threshold.

@@ -13,6 +13,7 @@ from .elbo import (
     log_likelihood,
     reparameterize,
     targets_of,
+    value_log_likelihood,
 )
 from .interpolate import Method, interpolate_latents
 from .random import (
@@ -54,4 +55,5 @@ __all__ = [
     "targets_of",
     "threefry2x32",
     "traversal_latents",
+    "value_log_likelihood",
 ]

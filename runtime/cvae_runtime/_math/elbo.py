@@ -71,13 +71,43 @@ def log_likelihood(targets: Float32s, outputs: Mapping[str, Float32s], likelihoo
         >>> elbo.log_likelihood(targets, {"probs": targets / 2}, "bernoulli").round(3).tolist()  # 4 log 0.5
         [-2.773]
     """
-    if likelihood not in _FORMULAS:
-        raise InputError(f"likelihood must be one of {', '.join(_FORMULAS)}; found {likelihood!r}")
-    formula, names = _FORMULAS[likelihood]
     sums = np.empty(len(targets))
     for start in range(0, len(targets), _IMAGES_AT_A_TIME):
         part = slice(start, start + _IMAGES_AT_A_TIME)
-        sums[part] = formula(targets[part], *(outputs[name][part] for name in names))
+        sums[part] = _sum(value_log_likelihood(targets[part], _of(outputs, part), likelihood))
+    return sums
+
+
+def value_log_likelihood(targets: Float32s, outputs: Mapping[str, Float32s], likelihood: str) -> Float64s:
+    """Compute log p(x|z) of each pixel and channel, whose sum over an image is `log_likelihood`.
+
+    Args:
+        targets, outputs, likelihood: as for `log_likelihood`.
+
+    Returns:
+        float64 (N, H, W, C), in nats.
+
+    Raises:
+        InputError: an unknown likelihood.
+
+    Examples:
+        >>> targets = np.ones((1, 2, 2, 1), np.float32)
+        >>> elbo.value_log_likelihood(targets, {"probs": targets / 2}, "bernoulli").round(3)[0, :, :, 0].tolist()
+        [[-0.693, -0.693], [-0.693, -0.693]]
+    """
+    if likelihood not in _TERMS:
+        raise InputError(f"likelihood must be one of {', '.join(_TERMS)}; found {likelihood!r}")
+    terms, names = _TERMS[likelihood]
+    return terms(targets, *(outputs[name] for name in names))
+
+
+def _of(outputs: Mapping[str, Float32s], part: slice) -> dict[str, Float32s]:
+    return {name: array[part] for name, array in outputs.items()}
+
+
+def _sum(terms: Float64s) -> Float64s:
+    """Sum the terms of each image."""
+    sums: Float64s = terms.reshape(len(terms), -1).sum(axis=1)
     return sums
 
 
@@ -97,11 +127,14 @@ def bernoulli_log_likelihood(targets: NDArray[np.float32], probs: Float32s) -> F
         >>> elbo.bernoulli_log_likelihood(targets, probs=targets / 2).round(3).tolist()  # 4 log 0.5
         [-2.773]
     """
+    return _sum(_bernoulli_terms(targets, probs))
+
+
+def _bernoulli_terms(targets: NDArray[np.float32], probs: Float32s) -> Float64s:
     p = np.clip(probs.astype(np.float64), PROBABILITY_FLOOR, 1.0 - PROBABILITY_FLOOR)
     x = targets.astype(np.float64)
     terms: Float64s = x * np.log(p) + (1.0 - x) * np.log1p(-p)
-    sums: Float64s = terms.reshape(len(terms), -1).sum(axis=1)
-    return sums
+    return terms
 
 
 def discretized_logistic_log_likelihood(targets: NDArray[np.float32], probs: Float32s, log_scale: Float32s) -> Float64s:
@@ -128,8 +161,7 @@ def discretized_logistic_log_likelihood(targets: NDArray[np.float32], probs: Flo
         >>> float(np.exp(log_p).sum().round(6))  # the sum of the probabilities of all levels
         1.0
     """
-    sums: Float64s = _log_levels(targets, probs, log_scale).reshape(len(targets), -1).sum(axis=1)
-    return sums
+    return _sum(_log_levels(targets, probs, log_scale))
 
 
 def discretized_logistic_mixture_log_likelihood(
@@ -156,11 +188,15 @@ def discretized_logistic_mixture_log_likelihood(
         >>> float(np.exp(log_p).sum().round(6))  # the sum of the probabilities of all levels
         1.0
     """
+    return _sum(_mixture_terms(targets, location, log_scale, mixture_logits))
+
+
+def _mixture_terms(
+    targets: NDArray[np.float32], location: Float32s, log_scale: Float32s, mixture_logits: Float32s
+) -> Float64s:
     logits = mixture_logits.astype(np.float64)
     log_p = _log_levels(targets[..., np.newaxis], location, log_scale)
-    terms = _log_sum_exp(logits + log_p) - _log_sum_exp(logits)
-    sums: Float64s = terms.reshape(len(terms), -1).sum(axis=1)
-    return sums
+    return _log_sum_exp(logits + log_p) - _log_sum_exp(logits)
 
 
 def _log_levels(targets: NDArray[np.float32], location: Float32s, log_scale: Float32s) -> Float64s:
@@ -182,13 +218,11 @@ def _log_sum_exp(values: Float64s) -> Float64s:
     return sums
 
 
-_FORMULAS: Mapping[str, tuple[Callable[..., Float64s], tuple[str, ...]]] = {
-    "bernoulli": (bernoulli_log_likelihood, ("probs",)),
-    "discretized-logistic": (discretized_logistic_log_likelihood, ("probs", "log_scale")),
-    "discretized-logistic-mixture": (
-        discretized_logistic_mixture_log_likelihood,
-        ("location", "log_scale", "mixture_logits"),
-    ),
+# Functions of the terms of each pixel and channel, float64 (N, H, W, C), and the outputs that they take.
+_TERMS: Mapping[str, tuple[Callable[..., Float64s], tuple[str, ...]]] = {
+    "bernoulli": (_bernoulli_terms, ("probs",)),
+    "discretized-logistic": (_log_levels, ("probs", "log_scale")),
+    "discretized-logistic-mixture": (_mixture_terms, ("location", "log_scale", "mixture_logits")),
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from .._bundle import Bundle, Precision, packaged_bundle, read_bundle
+from .._bundle import Bundle, Detector, Precision, packaged_bundle, read_bundle
 from .._check import check_int, check_latents, check_memory
 from .._engine import Engine, Provider, Scheduler, check_provider, make_receipt, open_engines
 from .._errors import BundleError, InputError
@@ -30,6 +30,7 @@ from .._math import (
 )
 from .._score import Posterior, Scores, check_likelihood, score_images
 from .card import Card
+from .detection import Detection
 from .labels import Label, class_names, is_list, label_array
 from .samples import Dtype, check_rng, check_samples
 
@@ -96,6 +97,21 @@ def _unpickle(path: str | None, sha256: str, arguments: dict[str, Any]) -> "Mode
     return Model(read_bundle(path, sha256), **arguments)
 
 
+def check_detector(model: "Model") -> Detector:
+    """Return the calibration of a model's detector.
+
+    Raises:
+        InputError: the bundle has no detector.
+    """
+    detector = model.manifest.detector
+    if detector is None or "detector" not in model.graphs:
+        raise InputError(
+            "the model has no detector: expected a bundle that cvae-calibrate wrote; "
+            "make one from images of good parts: cvae-calibrate BUNDLE GOOD -o NEW"
+        )
+    return detector
+
+
 class Model:
     """A loaded bundle, made by `load`. A context manager: leaving it calls `close`.
 
@@ -115,7 +131,8 @@ class Model:
         threads: number of micro-batches that run at the same time on the CPU.
         sha256: SHA-256 of ``manifest.json``, in hex. The manifest holds the hash of every other file.
         graphs: the graph in use for each role, "encoder" and "decoder", and "prior" and "prior_density" if the prior is
-            learned.
+            learned, and "detector" if the bundle is calibrated. A bundle may lack the file of its encoder; then only
+            functions that encode no images work.
 
     Examples:
         >>> model = cvae.load()
@@ -155,7 +172,8 @@ class Model:
             provider_options=provider_options,
             micro_batches=micro_batches,
         )
-        self._encoder, self._decoder = (self._engines.by_role[role] for role in ("encoder", "decoder"))
+        self._encoder = self._engines.by_role.get("encoder")  # None: the bundle lacks it
+        self._decoder = self._engines.by_role["decoder"]
         self.provider = self._engines.opened.provider
         self.graphs = self._engines.graphs
         self._receipt = partial(
@@ -226,7 +244,8 @@ class Model:
             The micro-batch of the encoder and of the decoder, in items, by role.
         """
         labels = self._labels(_TUNED_ON)
-        self._encoder.tune(np.zeros((_TUNED_ON, *self.image_shape), np.uint8), seconds / 2, labels)
+        if self._encoder is not None:
+            self._encoder.tune(np.zeros((_TUNED_ON, *self.image_shape), np.uint8), seconds / 2, labels)
         self._decoder.tune(np.zeros((_TUNED_ON, self.latent_dim), np.float32), seconds / 2, labels)
         return self._engines.micro_batches
 
@@ -415,12 +434,18 @@ class Model:
         noise = posterior_noise(seed, first, len(posterior.mean), self.latent_dim)
         return self._decode_draws(reparameterize(posterior.mean, posterior.logvar, noise), chosen)["probs"]
 
-    def restyle(self, images: ImageInput, labels: Sequence[Label]) -> Floats:
+    def restyle(
+        self, images: ImageInput, labels: Sequence[Label], *, of: Sequence[Label | None] | None = None
+    ) -> Floats:
         """Decode the latents of images with other classes: this handwriting, as another digit.
 
+        With a learned prior, the latents are those that the prior maps the same noise to, with the other class.
+
         Args:
-            images: as for `encode`. They are encoded without their class.
+            images: as for `encode`.
             labels: the class of each result; or one class for all images, in a list of one.
+            of: the class of each image, which it is encoded with. By default, it is the most probable one of
+                `classify`, which scores each image once a class.
 
         Returns:
             float32 (N, H, W, C), in [0, 1].
@@ -433,8 +458,12 @@ class Model:
         if is_list(labels) and len(labels) == 1:
             labels = [*labels] * len(images)
         chosen = self._labels(len(images), labels=labels)
-        mean = self._encode(images, self._labels(len(images))).mean
-        return self._decode_array(check_latents(mean, self.latent_dim), labels=chosen)["probs"]
+        own = self._labels(len(images), labels=self.classify(images).argmax(axis=1).tolist() if of is None else of)
+        z = check_latents(self._encode(images, own).mean, self.latent_dim)
+        density = self._engines.by_role.get("prior_density")
+        if density is not None:  # the latents hold the class, their noise does not
+            z = self._to_latents(_run_on(density, "noise", z, own), chosen)
+        return self._decode_array(z, labels=chosen)["probs"]
 
     def classify(self, images: ImageInput, *, samples: int = 1, seed: int = 0, first: int = 0) -> NDArray[np.float64]:
         """Compute p(label | x) of images by Bayes' rule, with equally probable classes.
@@ -511,6 +540,28 @@ class Model:
             )
         self._check_finite("scores", scores.elbo, scores.iw_bound)
         return scores
+
+    def detect(self, images: ImageInput) -> Detection:
+        """Decide which images are strange, with the detector of a bundle that cvae-calibrate wrote.
+
+        All images have the same draws, so no result depends on the other images of a call.
+
+        Args:
+            images: as for `encode`.
+
+        Returns:
+            `Detection`: score, p-value and alarm of each image, and a map of how strange each pixel is.
+
+        Raises:
+            InputError: the bundle has no detector; or wrong images, as for `encode`.
+            BundleError: the graph's outputs are so extreme that a score is not finite.
+        """
+        detector = check_detector(self)
+        engine = self._engines.by_role["detector"]
+        images = image_batch(images, self.image_shape)
+        check_memory(len(images), self.image_shape[:2])
+        found = engine.run(len(images), lambda start, stop: images[start:stop], ("score", "p_value", "alarm", "map"))
+        return Detection(**found, map_threshold=detector.map_threshold)
 
     def interpolate(
         self,
@@ -683,6 +734,10 @@ class Model:
         return label_array(self.manifest.model, count, label, labels)
 
     def _encode(self, images: NDArray[np.uint8], labels: Indices | None) -> Posterior:
+        if self._encoder is None:
+            raise BundleError(
+                f"{self._path}: expected encoder.onnx, to encode images, found no such file; get the whole bundle"
+            )
         encoded = self._encoder.run(
             len(images), lambda start, stop: images[start:stop], ("mean", "logvar"), labels=labels
         )

@@ -16,6 +16,10 @@ def progress(total: int, label: str, *, done: int = 0, quiet: bool = False) -> I
         label: name of the items.
         done: items that were complete before the block.
         quiet: print nothing.
+
+    Examples:
+        >>> with system.progress(3, "images", quiet=True) as advance:
+        ...     advance(3)
     """
     if quiet:
         yield lambda _more: None

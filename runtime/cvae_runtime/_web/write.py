@@ -132,8 +132,10 @@ def _files(bundle: Bundle) -> Iterator[tuple[str, bytes]]:
         if path.is_file() and name != "single.html":
             data = path.read_bytes()
             yield (name[:-3], gzip.decompress(data)) if path.suffix == ".gz" else (name, data)
+    others = {info.file for info in bundle.manifest.files or ()}  # the page opens none of them
     for name, data in bundle.files.items():
-        yield f"{_BUNDLE}/{name}", data
+        if name not in others:
+            yield f"{_BUNDLE}/{name}", data
     yield f"{_BUNDLE}/{MANIFEST_NAME}", bundle.text
 
 
@@ -144,8 +146,10 @@ def _file_list(files: Mapping[str, bytes]) -> bytes:
 def _single_file(bundle: Bundle) -> bytes:
     """Return the page as one HTML file, with the manifest, the graphs for WebAssembly and the golden vectors."""
     (wasm,) = PAGE.glob(_WASM)
-    graphs = [choose_graph(bundle.manifest, role, "float32", "cpu").file for role in bundle.manifest.model.roles]
-    names = [*graphs, bundle.manifest.golden.file]
+    graphs = [choose_graph(bundle.manifest, role, "float32", "cpu") for role in bundle.manifest.model.roles]
+    names = [graph.file for graph in graphs if graph is not None]
+    if bundle.manifest.golden.file in bundle.files:
+        names.append(bundle.manifest.golden.file)
     # No time stamp, so that the same bundle gives the same file.
     packed = {f"{_BUNDLE}/{name}": gzip.compress(bundle.files[name], mtime=0) for name in names}
     packed[f"{_BUNDLE}/{MANIFEST_NAME}"] = gzip.compress(bundle.text, mtime=0)

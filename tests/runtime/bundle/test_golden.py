@@ -15,6 +15,8 @@ from onnx import TensorProto, helper
 
 import cvae_runtime as cvae
 import cvae_runtime.bundle
+from cvae_runtime._bundle import parse_golden
+from cvae_runtime._bundle.safetensors import to_safetensors
 from cvae_runtime._engine.providers import open_sessions
 
 Z = np.array([[0.5, -1.0, 2.0], [0.0, 0.0, 0.0]], np.float32)
@@ -246,3 +248,31 @@ def test_values_of_a_wrong_type(path, value, document):
 def test_other_documents_are_rejected(text):
     with pytest.raises(cvae.BundleError, match=r"^golden\.json: not golden vectors: .*; export the bundle again$"):
         cvae.bundle.parse_golden(text, "golden.json")
+
+
+def test_safetensors_hold_the_same_vectors():
+    numpy = pytest.importorskip("safetensors.numpy", reason="the package safetensors is not installed")
+    golden = parse_golden((cvae.packaged_bundle() / "golden.json").read_bytes(), "golden.json")
+    twice = dataclasses.replace(golden, cases=(*golden.cases, golden.cases[0]))
+    found = numpy.load(twice.to_safetensors())
+    expected = {}
+    for case, n in zip(twice.cases, [0] * len(golden.cases) + [1], strict=True):
+        for kind in ("inputs", "outputs"):
+            expected |= {f"{case.file}/{n}/{kind}/{name}": array for name, array in getattr(case, kind).items()}
+        expected[f"{case.file}/{n}/atol"] = np.array(case.atol)
+    for n, latents in enumerate(golden.rng):
+        expected |= {f"rng/{n}/seed": np.uint64(latents.seed), f"rng/{n}/first": np.uint64(latents.first)}
+        expected[f"rng/{n}/z"] = latents.z
+    assert found.keys() == expected.keys()
+    for name, array in expected.items():
+        assert found[name].dtype == array.dtype
+        np.testing.assert_array_equal(found[name], array)
+
+
+def test_bytes_of_safetensors():
+    arrays = {"b": np.array([True, False]), "a": np.array([1, -2], np.int16)}
+    header = (
+        b'{"a":{"dtype":"I16","shape":[2],"data_offsets":[0,4]},"b":{"dtype":"BOOL","shape":[2],"data_offsets":[4,6]}}'
+    )
+    padded = header.ljust(len(header) + -len(header) % 8)
+    assert to_safetensors(arrays) == len(padded).to_bytes(8, "little") + padded + b"\1\0\xfe\xff\1\0"

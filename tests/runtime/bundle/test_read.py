@@ -20,6 +20,7 @@ from cvae_runtime._bundle import read as _bundle
 from cvae_runtime.bundle import parse_manifest
 
 FILES = ("encoder.onnx", "decoder.onnx", "golden.json")
+LEARNED = Path(__file__).parents[2] / "golden" / "learned"
 
 
 @pytest.fixture(scope="module")
@@ -92,12 +93,48 @@ def test_a_huge_file_is_not_read(claimed, tiny_bundle, bundles, refuses):
         cvae.read_bundle(tiny_bundle)
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_missing_file(name, tiny_bundle, refuses):
-    (tiny_bundle / name).unlink()
-    message = f"{tiny_bundle / name}: cannot be read: No such file or directory; get the bundle again"
+def test_a_missing_decoder(tiny_bundle, refuses):
+    (tiny_bundle / "decoder.onnx").unlink()
+    message = f"{tiny_bundle / 'decoder.onnx'}: cannot be read: No such file or directory; get the bundle again"
     with refuses(cvae.IntegrityError, message):
         cvae.read_bundle(tiny_bundle)
+
+
+@pytest.mark.parametrize("name", ["prior.onnx", "prior_density.onnx"])
+def test_a_missing_prior(name, tmp_path, refuses):
+    folder = shutil.copytree(LEARNED, tmp_path / "learned")
+    (folder / name).unlink()
+    message = f"{folder / name}: cannot be read: No such file or directory; get the bundle again"
+    with refuses(cvae.IntegrityError, message):
+        cvae.read_bundle(folder)
+
+
+def test_optional_files_may_be_absent(tiny_bundle):
+    whole = cvae.read_bundle(tiny_bundle)
+    for name in ("encoder.onnx", "golden.json"):
+        (tiny_bundle / name).unlink()
+    bundle = cvae.read_bundle(tiny_bundle)
+    assert (bundle.absent, bundle.sha256) == ({"encoder.onnx", "golden.json"}, whole.sha256)
+    assert set(bundle.files) == {"decoder.onnx"}
+    assert [graph.role for graph in bundle.manifest.graphs] == ["decoder"]
+    assert whole.absent == set()
+    (tiny_bundle / "encoder.onnx").write_bytes(b"another")
+    with pytest.raises(
+        cvae.IntegrityError, match=r"encoder\.onnx: expected [\d,]+ bytes, found 7; get the bundle again"
+    ):
+        cvae.read_bundle(tiny_bundle)
+
+
+def test_an_absent_file_of_a_bundle_that_is_replaced_meanwhile(two_bundles, tmp_path, monkeypatch):
+    target = tmp_path / "bundle"
+    put(two_bundles[0], target)
+
+    def replace():
+        (target / "encoder.onnx").unlink()
+        put(two_bundles[1], target)
+
+    meanwhile(monkeypatch, replace)
+    assert cvae.read_bundle(target).files == cvae.read_bundle(two_bundles[1]).files
 
 
 @pytest.mark.parametrize("name", FILES)

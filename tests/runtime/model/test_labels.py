@@ -118,10 +118,14 @@ def test_classify_takes_the_draws_of_score(labelled_model, tiny):
 @pytest.mark.parametrize(
     ("labels", "indices"), [(["10"], [1, 1, 1]), (["x", "2", 1], [2, 0, 1]), (np.array([2]), [2, 2, 2])]
 )
-def test_restyle_encodes_without_a_label_and_decodes_with_one(labels, indices, labelled_model, tiny):
-    mean, _ = tiny.encode(tiny.images[:3], np.full(3, NONE))
-    found = labelled_model.restyle(tiny.images[:3], labels)
-    np.testing.assert_allclose(found, tiny.decode(mean, np.array(indices)), atol=1e-5)
+def test_restyle_encodes_with_one_class_and_decodes_with_another(labels, indices, labelled_model, tiny):
+    images = tiny.images[:3]
+    own = labelled_model.classify(images).argmax(axis=1)
+    assert len({*own.tolist()}) > 1  # so that the class matters
+    for of in (None, [2, "2", None]):
+        mean, _ = tiny.encode(images, own if of is None else np.array([2, 0, NONE]))
+        found = labelled_model.restyle(images, labels, of=of)
+        np.testing.assert_allclose(found, tiny.decode(mean, np.array(indices)), atol=1e-5)
 
 
 def test_copies_and_descriptions(labelled_model):

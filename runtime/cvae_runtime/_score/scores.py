@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._bundle import LIKELIHOOD_OUTPUTS, Preprocessing
-from ._errors import InputError
-from ._math import gaussian_kl, gaussian_log_density, log_likelihood, posterior_noise, reparameterize, targets_of
+from .._bundle import LIKELIHOOD_OUTPUTS, Preprocessing
+from .._errors import InputError
+from .._math import gaussian_kl, gaussian_log_density, log_likelihood, posterior_noise, reparameterize, targets_of
 
 _MEANS = ("elbo", "reconstruction", "kl", "iw_bound")  # in the repr of scores
 _DECODED_AT_A_TIME = 512  # latents; bounds the memory

@@ -68,7 +68,9 @@ demo: $(VENV)/.export
 	@echo '1 of 4, seconds: digits of the packaged model'
 	$(BIN)/cvae-generate -n 64 --seed 0 -o $(DEMO)/packaged.png --overwrite
 	@echo '2 of 4, 3 minutes: train the same network on MNIST'
-	$(BIN)/cvae-train --preset fast --minutes 3 --run $(DEMO)/run --resume
+	@# Exit code 1: an older version or another recipe wrote the run, so it starts again.
+	$(BIN)/cvae-train --preset fast --minutes 3 --run $(DEMO)/run --resume || \
+		{ test $$? -eq 1 && $(BIN)/cvae-train --preset fast --minutes 3 --run $(DEMO)/run --overwrite; }
 	@echo '3 of 4, a minute: export the model, and compare ONNX with TensorFlow on the test images'
 	$(BIN)/cvae-export $(DEMO)/run --onnx $(DEMO)/bundle --overwrite
 	@echo '4 of 4, seconds: samples and reconstructions of the trained model'

@@ -17,8 +17,10 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 PASSES = (
     "FoldConstants",
     "HoistTransposes",
+    "ThresholdAsRelus",
     "BiasIntoConvolution",
     "DenseLayout",
+    "ExplicitSplits",
     "SymmetricPads",
     "OutputPhases",
     "StridedOutput",

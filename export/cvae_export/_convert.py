@@ -16,11 +16,10 @@ from tf2onnx.tfonnx import process_tf_graph
 
 from cvae_runtime import CvaeError
 
+from ._builder import BATCH
 from ._reasons import full_tracebacks, place_of, reason_of, scope_of
 from ._tf2onnx_patches import HANDLERS, fix_float64, fix_short_kernels, inline_xla_functions, suppress_tf2onnx_log
 from .passes import run_passes
-
-BATCH = "batch"
 
 _AXES = {("noise", 3): ("samples", BATCH)}  # of inputs whose first axis is not the batch, by name and rank
 

@@ -13,6 +13,7 @@ from cvae_runtime import ParityError, check_golden, prior_latents, read_bundle
 from cvae_runtime.bundle import (
     BUNDLE_LAYOUT,
     MANIFEST_NAME,
+    DerivedFile,
     FileInfo,
     Golden,
     GoldenCase,
@@ -32,6 +33,7 @@ from ._source import ExportSource, source_of_run
 from ._verify import Comparison, MeanElbo, run_onnx, table
 
 GOLDEN_NAME = "golden.json"
+SAFETENSORS_NAME = "golden.safetensors"  # the same vectors in another format
 
 _GOLDEN_ATOL_OF_FEW_BITS = 0.05  # for outputs up to 1, as ATOL
 _GOLDEN_ATOL_OF_DENSITY = 1e-3  # nats
@@ -174,7 +176,8 @@ def _export(source: ExportSource, target: Path, config: ExportConfig, *, overwri
         comparisons, skipped = build(reference, config, progress)
     graphs = [comparison.graph for comparison in comparisons]
     elbo = None if reference.elbos is None else MeanElbo.of(reference.elbos)
-    golden = _golden_vectors(comparisons, reference).to_json().encode()
+    vectors = _golden_vectors(comparisons, reference)
+    golden, tensors = vectors.to_json().encode(), vectors.to_safetensors()
     manifest = Manifest(
         model=source.info,
         training=None
@@ -182,12 +185,18 @@ def _export(source: ExportSource, target: Path, config: ExportConfig, *, overwri
         else Training(**source.training, test_elbo=elbo.mean, test_elbo_stderr=elbo.stderr),
         graphs=tuple(comparison.graph.describe(comparison.verified) for comparison in comparisons),
         golden=FileInfo(GOLDEN_NAME, len(golden), hashlib.sha256(golden).hexdigest()),
+        files=(
+            DerivedFile(
+                "safetensors", SAFETENSORS_NAME, len(tensors), hashlib.sha256(tensors).hexdigest(), from_=GOLDEN_NAME
+            ),
+        ),
         versions={name: metadata.version(name) for name in _PACKAGES},
     )
     with new_folder(target, replaces=BUNDLE_LAYOUT if overwrite else None) as folder:
         for graph in graphs:
             write_file(folder / graph.file, graph.data)
         write_file(folder / GOLDEN_NAME, golden)
+        write_file(folder / SAFETENSORS_NAME, tensors)
         write_file(folder / MANIFEST_NAME, manifest.to_json().encode())
         _check_written(folder)
     return ExportResult(target, manifest, comparisons, skipped, elbo)

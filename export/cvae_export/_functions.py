@@ -70,13 +70,16 @@ def _prior(source: ExportSource) -> Function:
 
 
 def _prior_density(source: ExportSource) -> Function:
-    """Map z float32 (N, L) to log_prob float32 (N,), log p(z) of the learned prior in nats."""
-    log_prior = source.log_prior
-    assert log_prior is not None
+    """Map z float32 (N, L) to log_prob float32 (N,), log p(z) of the learned prior in nats, and to noise float32 (N, L),
+    which the prior maps to z.
+    """
+    density = source.prior_density
+    assert density is not None
 
     @_of(source, _latents(source))
     def prior_density(z: tf.Tensor, label: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
-        return {"log_prob": log_prior(z, *given(label))}
+        log_prob, noise = density(z, *given(label))
+        return {"log_prob": log_prob, "noise": noise}
 
     return prior_density
 
@@ -116,6 +119,6 @@ def outputs_of(role: str, source: ExportSource) -> tuple[str, ...]:
         "decoder_uint8": ("images",),
         "scorer": ("elbo", "log_likelihood"),
         "prior": ("z",),
-        "prior_density": ("log_prob",),
+        "prior_density": ("log_prob", "noise"),
     }
     return outputs.get(role, source.info.decoder_outputs)

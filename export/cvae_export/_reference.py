@@ -185,7 +185,7 @@ class Reference:
             posterior,
             lambda z, *labels: self._run("decoder", {"z": z}, *labels),
             _SCORER_DRAWS,
-            None if self.source.log_prior is None else self._log_prior,
+            None if self.source.prior_density is None else self._log_prior,
             self.labels,
         )
 
@@ -212,10 +212,10 @@ class Reference:
 
         def elbos(found: Arrays) -> NDArray[np.float64]:
             assert self.elbos is not None
-            change: NDArray[np.float64] = found["log_prob"].astype(np.float64) - self._log_prior(z)
+            change: NDArray[np.float64] = found["log_prob"].astype(np.float64) - outputs["log_prob"]
             return self.elbos + change[: len(self.elbos)]
 
-        outputs = {"log_prob": self._log_prior(z)}
+        outputs = self._run("prior_density", {"z": z})
         return Expected(
             len(z),
             lambda start, stop: {"z": z[start:stop]},
@@ -270,7 +270,7 @@ class Reference:
         targets = targets_of(test_images, info.preprocessing.binarize_at)
         log_p_x = log_likelihood(targets, {name: array[test] for name, array in decoded.items()}, info.likelihood)
         mean, logvar = codes["mean"][test], codes["logvar"][test]
-        if self.source.log_prior is None:
+        if self.source.prior_density is None:
             return log_p_x - gaussian_kl(mean, logvar)
         z = reparameterize(mean, logvar, self.noise[test])
         labels = [] if self.labels is None else [self.labels[test]]

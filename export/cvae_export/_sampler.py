@@ -6,14 +6,13 @@ The 20 rounds are unrolled into 160 operators.
 """
 
 import math
-from typing import Any
 
 import numpy as np
 import onnx
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from ._convert import BATCH
+from ._builder import BATCH, Builder
 
 SAMPLER_OPSET = 18  # the first with BitwiseXor and BitwiseOr
 
@@ -67,7 +66,7 @@ def latents_graph(latent_dim: int, opset: int = SAMPLER_OPSET) -> onnx.ModelProt
     seed = _input("seed", ir.DataType.UINT32, [2])
     first, count = (_input(name, ir.DataType.INT64, []) for name in ("first", "count"))
     temperature = _input("temperature", ir.DataType.FLOAT, [])
-    build = _Builder()
+    build = Builder("latents", opset)
     keys = [build("Gather", seed, np.array([word])) for word in (0, 1)]
     counters = _counters(build, first, count, (latent_dim + 1) // 2)
     z = build("Mul", _normals(build, *_threefry(build, *counters, keys), latent_dim), temperature)
@@ -83,20 +82,6 @@ def latents_graph(latent_dim: int, opset: int = SAMPLER_OPSET) -> onnx.ModelProt
     return ir.to_proto(ir.Model(graph, ir_version=_IR_VERSION))
 
 
-class _Builder:
-    """Recorder of operators; NumPy arrays among their inputs become initializers."""
-
-    def __init__(self) -> None:
-        self.tape = ir.tape.Tape()
-
-    def __call__(self, operator: str, *inputs: ir.Value | NDArray[Any], **attributes: int | str) -> ir.Value:
-        values = [value if isinstance(value, ir.Value) else self._constant(value) for value in inputs]
-        return self.tape.op(operator, values, attributes)
-
-    def _constant(self, array: NDArray[Any]) -> ir.Value:
-        return self.tape.initializer(ir.tensor(array), f"latents/constant_{len(self.tape.initializers)}")
-
-
 def _input(name: str, dtype: ir.DataType, shape: list[int]) -> ir.Value:
     return ir.Value(name=name, type=ir.TensorType(dtype), shape=ir.Shape(shape))
 
@@ -105,7 +90,7 @@ def _word(value: int) -> NDArray[np.uint32]:
     return np.array(value, np.uint32)
 
 
-def _counters(build: _Builder, first: ir.Value, count: ir.Value, pairs: int) -> tuple[ir.Value, ir.Value]:
+def _counters(build: Builder, first: ir.Value, count: ir.Value, pairs: int) -> tuple[ir.Value, ir.Value]:
     """Return the low and high words of the counters i * pairs + j of sample i and pair j: uint32 (count, pairs, 1)."""
     # Range starts at 0, since runtimes compute its length in floating point.
     samples = build("Add", first, build("Range", np.array(0), count, np.array(1)))
@@ -119,7 +104,7 @@ def _counters(build: _Builder, first: ir.Value, count: ir.Value, pairs: int) -> 
     return low, high
 
 
-def _threefry(build: _Builder, low: ir.Value, high: ir.Value, keys: list[ir.Value]) -> tuple[ir.Value, ir.Value]:
+def _threefry(build: Builder, low: ir.Value, high: ir.Value, keys: list[ir.Value]) -> tuple[ir.Value, ir.Value]:
     """Compute Threefry-2x32, see `cvae_runtime._math.random.threefry2x32`; keys are uint32 (1,)."""
     keys = [*keys, build("BitwiseXor", build("BitwiseXor", *keys), _word(_KEY_PARITY))]
     a, b = build("Add", low, keys[0]), build("Add", high, keys[1])
@@ -134,7 +119,7 @@ def _threefry(build: _Builder, low: ir.Value, high: ir.Value, keys: list[ir.Valu
     return a, b
 
 
-def _normals(build: _Builder, a: ir.Value, b: ir.Value, latent_dim: int) -> ir.Value:
+def _normals(build: Builder, a: ir.Value, b: ir.Value, latent_dim: int) -> ir.Value:
     """Convert words (count, pairs, 1) to normal numbers, float32 (count, latent_dim)."""
     u, v = (build("Cast", word, to=onnx.TensorProto.DOUBLE) for word in (a, b))
     u, v = (build("Div", build("Add", word, np.array(0.5)), np.array(2.0**32)) for word in (u, v))

@@ -41,17 +41,21 @@ def scorer(source: ExportSource) -> Any:
         z = mean + tf.exp(logvar * 0.5) * noise
         of_draws = None if label is None else tf.tile(label, tf.shape(noise)[:1])
         outputs = source.decode(tf.reshape(z, [-1, info.latent_dim]), *given(of_draws))
+        # One axis for all pixels and channels, since OpenCV 5 computes wrong sums over several axes.
+        pixels = math.prod(info.image_shape)
         parameters = {
-            # (draws, images, H, W, C), parameters of a mixture (draws, images, H, W, C, K).
-            name: tf.reshape(tf.cast(output, tf.float64), tf.concat([tf.shape(noise)[:2], output.shape[1:]], 0))
+            # (draws, images, pixels), parameters of a mixture (draws, images, pixels, K).
+            name: tf.reshape(
+                tf.cast(output, tf.float64), tf.concat([tf.shape(noise)[:2], [pixels, *output.shape[4:]]], 0)
+            )
             for name, output in outputs.items()
         }
-        x = tf.cast(preprocess(images, info.preprocessing.binarize_at), tf.float64)
-        log_p_x = tf.reduce_sum(_log_likelihood(x, parameters, info.likelihood), axis=[2, 3, 4])
+        x = tf.reshape(tf.cast(preprocess(images, info.preprocessing.binarize_at), tf.float64), [-1, pixels])
+        log_p_x = tf.reduce_sum(_log_likelihood(x, parameters, info.likelihood), axis=2)
         log_prior = None
-        if source.log_prior is not None:
+        if source.prior_density is not None:
             log_prior = tf.reshape(
-                source.log_prior(tf.reshape(z, [-1, info.latent_dim]), *given(of_draws)), tf.shape(noise)[:2]
+                source.prior_density(tf.reshape(z, [-1, info.latent_dim]), *given(of_draws))[0], tf.shape(noise)[:2]
             )
             log_prior = tf.cast(log_prior, tf.float64) + 0.5 * info.latent_dim * math.log(2.0 * math.pi)
         z, mean, logvar = (tf.cast(tensor, tf.float64) for tensor in (z, mean, logvar))

@@ -29,10 +29,11 @@ class ExportSource:
         calibration_images: returns uint8 training images, to measure activation ranges; None without images.
         training: keyword arguments of the manifest's `Training`, without the ELBO; None for external models.
         latents: maps noise float32 (N, L) to latents of a learned prior, float32 (N, L); None for N(0, I).
-        log_prior: maps latents float32 (N, L) to log p(z) of a learned prior, float32 (N,); None for N(0, I).
+        prior_density: maps latents float32 (N, L) to log p(z) of a learned prior, float32 (N,), and to their noise,
+            float32 (N, L); None for N(0, I).
         test_labels: class of each test image, int64 (N,); None for models without labels.
 
-    If ``info`` has labels, encode, decode, latents and log_prior take them as their second argument, int64 (N,). Without
+    If ``info`` has labels, encode, decode, latents and prior_density take them as their second argument, int64 (N,). Without
     labels they have no second argument.
     """
 
@@ -45,7 +46,7 @@ class ExportSource:
     calibration_images: Callable[[], NDArray[np.uint8]] | None
     training: Mapping[str, Any] | None
     latents: Callable[..., tf.Tensor] | None = None
-    log_prior: Callable[..., tf.Tensor] | None = None
+    prior_density: Callable[..., tuple[tf.Tensor, tf.Tensor]] | None = None
     test_labels: NDArray[np.int64] | None = None
 
 
@@ -105,5 +106,5 @@ def source_of_run(
             "checkpoint": checkpoint or ("best" if course.has_best(result.history) else "last"),
         },
         latents=None if prior is None else result.model.latents,
-        log_prior=None if prior is None else result.model.log_prior,
+        prior_density=None if prior is None else result.model.prior_density,
     )

@@ -258,3 +258,42 @@ def test_settings_come_from_the_environment(service):
         with pytest.raises(cvae.InputError) as caught:
             of(environment)
         assert str(caught.value) == message
+
+
+@pytest.fixture(scope="module")
+def calibrated(model, tmp_path_factory):
+    """The packaged bundle with a detector, calibrated on samples."""
+    from cvae_export import calibrate
+
+    folder = tmp_path_factory.mktemp("calibrated")
+    np.save(folder / "good.npy", model.generate(29, seed=3, dtype="uint8"))
+    calibrate(
+        cvae.packaged_bundle(),
+        folder / "good.npy",
+        folder / "new",
+        false_alarms=0.05,
+        score="elbo",
+        draws=2,
+        quiet=True,
+    )
+    return folder / "new"
+
+
+def test_detections_match_the_runtime(post, model, calibrated):
+    images = digits(model, 3)
+    images[1] = 255 - images[1]
+    files = [png(image) for image in images]
+    with cvae.load(calibrated, provider="cpu") as detector:
+        expected = detector.detect(images)
+    found = post("/detect", *files, bundle=str(calibrated)).json()
+    assert sorted(found) == ["alarm", "box", "p_value", "score"]
+    assert (found["alarm"], found["p_value"]) == (expected.alarm.tolist(), expected.p_value.tolist())
+    np.testing.assert_allclose(found["score"], expected.score, rtol=1e-6)
+    assert found["box"] == [None if box is None else list(box) for box in expected.boxes()]
+    assert found["alarm"][1]
+    assert post("/detect?format=png", *files, bundle=str(calibrated)).headers["content-type"] == "image/png"
+
+
+def test_detection_needs_a_detector(post, model):
+    answer = post("/detect", png(digits(model, 1)[0]))
+    assert error_of(answer) == (400, "the bundle has no detector; serve one that cvae-calibrate wrote")

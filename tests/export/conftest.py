@@ -1,6 +1,8 @@
 import dataclasses
 import shutil
 
+import numpy as np
+import onnxruntime
 import pytest
 
 from cvae_export._cli import command
@@ -35,6 +37,24 @@ def source(trained):
 @pytest.fixture(scope="module")
 def reference(source):
     return Reference(source)
+
+
+@pytest.fixture(scope="module")
+def session(result):
+    """A function that runs a graph of the bundle ``result`` of a module."""
+    return lambda name, **inputs: onnxruntime.InferenceSession(result.path / f"{name}.onnx").run(None, inputs)
+
+
+@pytest.fixture(scope="module")
+def sampler(session):
+    """A function that draws samples by the graph ``sampler`` of the bundle; ``label``: their classes, if it has labels."""
+
+    def draw(count, *, seed, first=0, temperature=1.0, **label):
+        words = np.array([seed, 0], np.uint32)
+        place = {"first": np.array(first), "count": np.array(count), "temperature": np.array(temperature, np.float32)}
+        return session("sampler", seed=words, **place, **label)[0]
+
+    return draw
 
 
 @pytest.fixture

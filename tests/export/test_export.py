@@ -40,7 +40,7 @@ def test_manifest_describes_model_and_graphs(exported, tiny_config):
     assert exported.manifest.versions["tf2onnx"] == metadata.version("tf2onnx")
     encoder, decoder = exported.manifest.graphs
     assert (encoder.role, encoder.target, encoder.precision, encoder.opset, encoder.ir_version) == ("encoder", "portable", "float32", 15, 8)  # fmt: skip
-    assert encoder.passes == ("HoistTransposes",)
+    assert encoder.passes == ("HoistTransposes", "ThresholdAsRelus", "ExplicitSplits")
     assert decoder.passes == ("BiasIntoConvolution", "DenseLayout", "SymmetricPads")
     assert [(t.name, t.dtype, t.shape) for t in encoder.inputs] == [("images", "uint8", ("batch", 8, 8, 1))]
     assert [(t.name, t.dtype, t.shape) for t in decoder.outputs] == [("probs", "float32", ("batch", 8, 8, 1))]

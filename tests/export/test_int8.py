@@ -37,7 +37,7 @@ def in_8_bits(reference, role, names=PASSES):
 @pytest.mark.parametrize(
     ("role", "passes"),
     [
-        ("encoder", ("HoistTransposes", "DenseAsGemm", "Equalize", "Quantize")),
+        ("encoder", ("HoistTransposes", "ThresholdAsRelus", "ExplicitSplits", "DenseAsGemm", "Equalize", "Quantize")),
         (
             "decoder",
             (

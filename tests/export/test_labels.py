@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import tensorflow as tf
 
@@ -46,12 +45,6 @@ def model(result):
         yield model
 
 
-@pytest.fixture(scope="module")
-def session(result):
-    """A function that runs a graph of the bundle."""
-    return lambda name, **inputs: onnxruntime.InferenceSession(result.path / f"{name}.onnx").run(None, inputs)
-
-
 def indices(*labels):
     return np.array(labels, np.int64)
 
@@ -83,7 +76,7 @@ def test_golden_vectors_have_labels(result):
 
 
 @pytest.mark.parametrize(("label", "index"), [(None, NONE), ("2", 0), ("10", 1), (2, 2)])
-def test_samples_of_a_class(label, index, model, run, session):
+def test_samples_of_a_class(label, index, model, run, sampler):
     noise = prior_latents(7, 0, 6, 3) * np.float32(0.8)
     classes = tf.fill([6], index)
     z = run.model.latents(noise, classes).numpy()
@@ -93,30 +86,16 @@ def test_samples_of_a_class(label, index, model, run, session):
     np.testing.assert_allclose(images, run.model.sample(noise, classes), rtol=0, atol=1e-4)
     latents = model.latents(6, seed=7, temperature=0.8, label=label)
     np.testing.assert_allclose(model.decode(latents, label=label), images, rtol=0, atol=1e-6)
-    of_sampler = session(
-        "sampler",
-        seed=np.array([7, 0], np.uint32),
-        first=np.array(0),
-        count=np.array(6),
-        temperature=np.array(0.8, np.float32),
-        label=indices(*[index] * 6),
-    )[0]
+    of_sampler = sampler(6, seed=7, temperature=0.8, label=indices(*[index] * 6))
     np.testing.assert_allclose(of_sampler, images, rtol=0, atol=1e-5)
 
 
-def test_a_class_for_each_sample(model, session):
+def test_a_class_for_each_sample(model, sampler):
     labels = ["x", None, "2", 1]
     images = model.generate(4, seed=1, first=9, labels=labels)
     for n, label in enumerate(labels):
         np.testing.assert_allclose(model.generate(4, seed=1, first=9, label=label)[n], images[n], atol=1e-6)
-    of_sampler = session(
-        "sampler",
-        seed=np.array([1, 0], np.uint32),
-        first=np.array(9),
-        count=np.array(4),
-        temperature=np.array(1, np.float32),
-        label=indices(2, NONE, 0, 1),
-    )[0]
+    of_sampler = sampler(4, seed=1, first=9, label=indices(2, NONE, 0, 1))
     np.testing.assert_allclose(of_sampler, images, rtol=0, atol=1e-5)
 
 
@@ -150,12 +129,16 @@ def test_scores_are_given_the_label(model, run, session, labelled_data):
     np.testing.assert_allclose(bound, scores.iw_bound, rtol=0, atol=1e-3)
 
 
-def test_classify(model, labelled_data):
+def test_classify(model, run, labelled_data):
     found = model.classify(labelled_data.test, samples=5)
     bounds = np.stack([model.score(labelled_data.test, samples=5, label=n).iw_bound for n in range(3)], axis=1)
     likelihoods = np.exp(bounds - bounds.max(axis=1, keepdims=True))
     np.testing.assert_allclose(found, likelihoods / likelihoods.sum(axis=1, keepdims=True), rtol=1e-9)
-    assert (found.argmax(axis=1) == labelled_data.labels.test).mean() > 0.6
+    labels = labelled_data.labels
+    assert (found.argmax(axis=1) == labels.test).mean() > 0.6
+    evaluation = evaluate(run.model, labelled_data.test, "static", samples=1, labels=labels)
+    right = model.classify(labelled_data.test, samples=10).argmax(axis=1) == labels.test
+    assert dataclasses.asdict(evaluation.classification) == {"accuracy": right.mean(), "images": 13, "draws": 10}
 
 
 def test_other_graphs(model, session, labelled_data):

@@ -272,3 +272,12 @@ def test_worse_scorer_has_negative_elbo_change(source):
 def test_a_role_asked_for_twice_is_built_once(trained, tmp_path):
     result = export(trained.path, tmp_path / "bundle", ExportConfig(extras=("decoder_uint8", "decoder_uint8")))
     assert [graph.role for graph in result.manifest.graphs] == ["encoder", "decoder", "decoder_uint8"]
+
+
+def test_scorer_sums_over_one_axis_at_a_time(exported):
+    """OpenCV 5 computes wrong sums over several axes."""
+    proto = onnx.load(exported.path / "scorer.onnx")
+    constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
+    sums = [constants[node.input[1]] for node in proto.graph.node if node.op_type == "ReduceSum"]
+    assert len(sums) == 5
+    assert {axes.size for axes in sums} == {1}

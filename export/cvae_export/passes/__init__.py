@@ -11,6 +11,7 @@ import onnx_ir.passes.common as common_passes
 from ._bias_into_convolution import BiasIntoConvolution
 from ._dense_as_gemm import DenseAsGemm
 from ._dense_layout import DenseLayout
+from ._explicit_splits import ExplicitSplits
 from ._fold_constants import FoldConstants
 from ._hoist_transposes import HoistTransposes
 from ._output_phases import OutputPhases
@@ -19,11 +20,19 @@ from ._product_output import ProductOutput
 from ._rewrite import Writer, constant, only_user, sizes
 from ._strided_output import StridedOutput
 from ._symmetric_pads import SymmetricPads
+from ._threshold_as_relus import ThresholdAsRelus
 
 Pipeline = tuple[ir.passes.InPlacePass, ...]
 
-# Less work for any runtime.
-LAYOUT: Pipeline = (FoldConstants(), HoistTransposes(), BiasIntoConvolution(), DenseLayout())
+# Less work for any runtime, and operators that more runtimes have.
+LAYOUT: Pipeline = (
+    FoldConstants(),
+    HoistTransposes(),
+    ThresholdAsRelus(),
+    BiasIntoConvolution(),
+    DenseLayout(),
+    ExplicitSplits(),
+)
 # Plain operators, for every runtime.
 PORTABLE: Pipeline = (*LAYOUT, SymmetricPads())
 # For ONNX Runtime's CPU provider in float32.
@@ -63,6 +72,7 @@ __all__ = [
     "BiasIntoConvolution",
     "DenseAsGemm",
     "DenseLayout",
+    "ExplicitSplits",
     "FoldConstants",
     "HoistTransposes",
     "OutputPhases",
@@ -71,6 +81,7 @@ __all__ = [
     "ProductOutput",
     "StridedOutput",
     "SymmetricPads",
+    "ThresholdAsRelus",
     "Writer",
     "constant",
     "only_user",

@@ -24,7 +24,7 @@ from ._errors import (
     ProviderError,
     TargetExistsError,
 )
-from ._images import Box, encode_gif, encode_png, image_grid, read_images, show, to_uint8
+from ._images import encode_gif, encode_png, image_grid, read_images, show, to_uint8
 from ._math import posterior_noise, prior_latents
 from ._model import Detection, Model, load
 from ._score import Posterior, Scores
@@ -43,7 +43,6 @@ def __getattr__(name: str) -> _Any:
 
 __all__ = [
     "PROVIDERS",
-    "Box",
     "Bundle",
     "BundleError",
     "CvaeError",

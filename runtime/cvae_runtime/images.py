@@ -11,6 +11,7 @@ Examples:
 from ._images import (
     IMAGE_FORMATS,
     IMAGE_SUFFIXES,
+    Box,
     ImageSource,
     as_images,
     describe_skipped,
@@ -42,6 +43,7 @@ from ._images import (
 __all__ = [
     "IMAGE_FORMATS",
     "IMAGE_SUFFIXES",
+    "Box",
     "ImageSource",
     "as_images",
     "describe_skipped",

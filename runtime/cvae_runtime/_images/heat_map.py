@@ -19,7 +19,7 @@ class Box(NamedTuple):
         bottom, right: the row and column after the last ones.
 
     Examples:
-        >>> box = cvae.Box(top=2, left=3, bottom=5, right=9)
+        >>> box = images.Box(top=2, left=3, bottom=5, right=9)
         >>> np.zeros((28, 28))[box.top : box.bottom, box.left : box.right].shape
         (3, 6)
     """

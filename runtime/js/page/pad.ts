@@ -4,10 +4,14 @@ import { block, canvas, context2d, on } from "./dom.ts";
 import { cover } from "./fit.ts";
 import { resize } from "./picture.ts";
 
-const SIDE = 280; // minimum in pixels, for any size of the model
-const STEP = 1 / 28; // of the shorter side, for one press of an arrow key
-const DIGIT_STEP = 3; // points of the digit that draws itself, in one frame
-const PEN = 0.08; // of the shorter side: MNIST's lines are two to three of 28 pixels wide
+/** Minimum of the longer side, in pixels. */
+const SIDE = 280;
+/** One press of an arrow key, as a fraction of the shorter side. */
+const STEP = 1 / 28;
+/** Points of the digit that are drawn in one frame. */
+const DIGIT_STEP = 3;
+/** Width of the pen, as a fraction of the shorter side. Lines of MNIST are two to three of 28 pixels wide. */
+const PEN = 0.08;
 
 type Point = [x: number, y: number];
 

@@ -40,8 +40,8 @@ export function parseManifest(bytes: Uint8Array, source: string): Manifest {
 }
 
 /**
- * Ranks the graphs of a role: those of the precision first, and of these, if `onCpu`, the one shaped for the CPU. A
- * bundle may lack the file of the best one.
+ * Ranks the graphs of a role: the precision first, then float32. If `onCpu`, the graph shaped for the CPU comes first
+ * in each precision. A bundle may lack the file of the best graph.
  *
  * @throws InputError if the bundle has no graph of this precision.
  */

@@ -100,7 +100,7 @@ test("restyle to the class that is given for an image reconstructs it", async ()
   const { data, shape } = await model.reconstruct(IMAGES, { labels });
   expect(found.shape).toEqual(shape);
   found.data.forEach((value, index) => {
-    expect(Math.abs(value - (data[index] as number))).toBeLessThan(1e-4);
+    expect(Math.abs(value - data[index])).toBeLessThan(1e-4);
   });
 });
 

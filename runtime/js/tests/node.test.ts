@@ -209,7 +209,7 @@ describe("invalid arguments are refused", () => {
     ],
     [
       "a picture's size",
-      (m) => m.encode({ data: new Uint8ClampedArray(16), width: 2, height: 2 } as never),
+      (m) => m.encode({ data: new Uint8ClampedArray(16), width: 2, height: 2 }),
       `images must be ${raw}; found an ImageData of 2 x 2`,
     ],
     ["a list", (m) => m.encode([3] as never), `images must be ${raw}; found a list that holds 3`],

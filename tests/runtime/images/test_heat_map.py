@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from cvae_runtime import Box
-from cvae_runtime._images import draw_heat, find_box, smooth_maps
+from cvae_runtime._images import Box, draw_heat, find_box, smooth_maps
 
 
 def test_smoothing_averages_the_neighbours_in_the_map():

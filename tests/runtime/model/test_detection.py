@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import cvae_runtime as cvae
+from cvae_runtime.images import Box
 from tests.runtime.detectors import MAP_THRESHOLD, SCORES, THRESHOLD, write_calibrated
 
 
@@ -55,7 +56,7 @@ def test_boxes_are_those_of_alarms(model):
     images = images_of(0, 160, 45)
     images[0, 0, 0] = 255  # no alarm
     images[1, 3] = 0
-    assert model.detect(images).boxes() == [None, cvae.Box(0, 0, 2, 4), None]
+    assert model.detect(images).boxes() == [None, Box(0, 0, 2, 4), None]
 
 
 def test_a_picture_of_alarms(model):

@@ -25,9 +25,9 @@ def describe_images(config: TrainConfig, data: Dataset) -> list[str]:
     """Describe the images and the effect of the recipe's thresholding.
 
     Returns:
-        Lines: number and shape of the images, the fraction of white pixels after thresholding, how the sets were
-        chosen, which files were skipped, the classes, whether the network pads images, whether pixels are replaced for a
-        background model, and whether thresholding loses grey values.
+        Lines about the images: number, shape, fraction of white pixels after thresholding, sets, skipped files and
+        classes. Further lines, if they apply: padding inside the network, replaced pixels of a background model, and
+        grey values that thresholding loses.
 
     Raises:
         InputError: thresholding leaves only black or only white, or makes most images equal; all values are 0 and 1 of

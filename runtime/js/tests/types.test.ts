@@ -86,9 +86,9 @@ export async function draw(context: CanvasRenderingContext2D): Promise<void> {
 });
 
 test("misspelt options are errors", () => {
-  const program = STATIC.replace("{ seed: 7 }", "{ sead: 7 }");
+  const program = STATIC.replace("{ seed: 7 }", "{ seeds: 7 }");
   const [error] = errorsOf("misspelt.mts", program, { module: ts.ModuleKind.NodeNext });
-  expect(error).toMatch(/^TS2561: .*'sead' does not exist in type .*Did you mean to write 'seed'\?$/);
+  expect(error).toMatch(/^TS2561: .*'seeds' does not exist in type .*Did you mean to write 'seed'\?$/);
 });
 
 test("CommonJS requires the package", () => {

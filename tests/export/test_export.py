@@ -23,6 +23,7 @@ def test_files_of_a_bundle(exported):
         "decoder.onnx",
         "encoder.onnx",
         "golden.json",
+        "golden.safetensors",
         "manifest.json",
     ]
     assert read_bundle(exported.path).manifest == exported.manifest

@@ -24,7 +24,7 @@ def python_blocks(document):
     return re.findall(r"^```python\n(.*?)^```", document.read_text(), re.DOTALL | re.MULTILINE)
 
 
-PROGRAMS = [path for path in DOCUMENTS if python_blocks(path) and path.name != "encoding.md"]
+PROGRAMS = [path for path in DOCUMENTS if python_blocks(path) and path.name not in ("detecting.md", "encoding.md")]
 
 
 @pytest.mark.parametrize("document", PROGRAMS, ids=lambda path: path.name)
@@ -59,6 +59,24 @@ def test_encoding_guide_runs(tmp_path, monkeypatch, whole_console):
     assert 7 in namespace["strange"]
     np.testing.assert_allclose(namespace["mean"][750:], namespace["scores"].posterior.mean, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(namespace["elbo"][750:], namespace["scores"].elbo, rtol=1e-5)
+
+
+def test_detecting_guide_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    text = (ROOT / "docs/detecting.md").read_text()
+    sort, find = python_blocks(ROOT / "docs/detecting.md")
+    exec(compile(sort, "detecting.md", "exec"), {})
+    for command in ("cvae-train", "cvae-export", "cvae-calibrate"):
+        line = re.search(rf"^{command} parts.*$", text, re.MULTILINE)[0]
+        small = line.replace("--minutes 5", "--epochs 1 --image-size 16x16 --filters 4,8")
+        name, *arguments = small.split()
+        subprocess.run([Path(sys.executable).parent / name, *arguments, "-q"], check=True, timeout=300)
+    namespace = {}
+    exec(compile(find, "detecting.md", "exec"), namespace)
+    assert len(namespace["detection"].p_value) == 5
+    with Image.open("heat.png") as picture:
+        assert picture.width > 16
 
 
 def test_gallery_pictures_match_their_commands(tmp_path):

@@ -286,6 +286,7 @@ def test_self_test_checks_all_graphs(self_test, request, bundle):
         "decoder.onnx, probs",
         "prior.onnx, z",
         "prior_density.onnx, log_prob",
+        "prior_density.onnx, noise",
         "reconstructor.onnx, probs",
         "scorer.onnx, elbo",
         "scorer.onnx, log_likelihood",

@@ -156,7 +156,7 @@ ifdef NODE
 endif
 
 bundle: $(VENV)/.export
-	$(BIN)/cvae-export assets/mnist --onnx runtime/cvae_runtime/bundles/mnist --precision float32,int8 --overwrite
+	$(BIN)/cvae-export assets/mnist --onnx runtime/cvae_runtime/bundles/mnist --overwrite
 	$(BIN)/cvae-evaluate assets/mnist --overwrite
 	$(BIN)/cvae-generate -n 50 --seed 0 -o docs/images/samples.png --overwrite
 	$(BIN)/python scripts/first_digits.py 16 build-digits.npy

@@ -1,11 +1,15 @@
-"""Compare decoding, encoding and reconstruction by cvae_runtime and its peers, with the same weights."""
+"""Compare decoding, encoding and reconstruction by cvae_runtime and its peers, with the same weights.
+
+The weights are those of the notebook's network, which all peers can build. The packaged model has a comparison of its
+own, with that network.
+"""
 
 import argparse
 import dataclasses
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -16,18 +20,20 @@ import cvae_train
 
 from ._ceiling import ceilings
 from ._harness import Field, Race, Reference, Rounds, check_output, race
+from ._notebook import BUNDLE, RUN
 from ._process import Contender, chosen
 from ._progress import Progress
 from ._result import Comparison, Entry
 from ._worker import measure
-from .peers import ASSETS, ROLES, inputs
+from .peers import ROLES, inputs
 
 OPTIONS = ("peers", "batch", "threads", "seconds")
 
 OURS = "cvae_runtime"
 GENERATE, DECODE = "generate, as grey levels", "decode alone"
 BATCHES, QUICK_BATCHES = (1, 4, 16, 64, 256, 1024), (1, 16, 128)
-TASKS = (*ROLES, "generation")
+PACKAGED, NOTEBOOK = "packaged model", "notebook's network"
+TASKS = (*ROLES, "generation", "packaged")
 SCENARIOS = ("offline", "server", "threads")
 ATOL = 1e-4
 MEAN_ATOL = 0.02  # mean difference in int8 and bfloat16, where single pixels may flip
@@ -60,7 +66,7 @@ OWN = (
         kind="ours",
         precision="int8",
         mean_atol=MEAN_ATOL,
-        tasks=("decoding", "reconstruction"),  # the packaged encoder has no int8 graph
+        tasks=("decoding", "reconstruction"),  # the encoder has no int8 graph
     ),
     Contender("cvae_runtime, CUDA", f"{_P}.ours:cuda", kind="ours", device="cuda", atol=1e-2),
 )
@@ -86,12 +92,12 @@ def contenders(folder: str, words: Sequence[str] | None = None) -> list[Contende
     """The upper bounds, cvae_runtime, and the peers whose names contain a word."""
     peers = [peer for peer in PEERS if chosen(peer.name, words)]
     there = [dataclasses.replace(each, arguments=(folder, *each.arguments)) for each in (*peers, *OWN)]
-    return [*there, *ceilings(cvae_train.RunFolder(ASSETS).read_config()[0].model)]
+    return [*there, *ceilings(cvae_train.RunFolder(RUN).read_config()[0].model)]
 
 
 def reference(task: str, folder: str, most: int) -> Reference:
     """The expected outputs, computed image by image on one thread; mean and logvar are concatenated."""
-    with cvae_runtime.load(provider="cpu", threads=1) as model:
+    with cvae_runtime.load(BUNDLE, provider="cpu", threads=1) as model:
 
         def encode(images: np.ndarray) -> np.ndarray:
             posterior = model.encode(images)
@@ -117,7 +123,7 @@ def single_stream(found: Race) -> Comparison:
 
 def generation(batches: Sequence[int], rounds: Rounds, progress: Progress) -> Comparison:
     """Compare the work of ``cvae-generate``, from random numbers to bytes, with decoding only, in this process."""
-    with cvae_runtime.load(provider="cpu") as model:
+    with cvae_runtime.load(BUNDLE, provider="cpu") as model:
 
         def generate(batch: int) -> np.ndarray:
             return model.generate(batch, dtype="uint8")
@@ -134,6 +140,36 @@ def generation(batches: Sequence[int], rounds: Rounds, progress: Progress) -> Co
     both = [Contender(GENERATE, "", kind="ours"), Contender(DECODE, "", kind="ceiling")]
     entries = Race("generation", both, times, {}).offline()
     return Comparison("generation", "offline", "images/s", "higher", "batch", entries, GENERATE, negligible=0.05)
+
+
+def packaged(batches: Sequence[int], rounds: Rounds, progress: Progress) -> Iterator[Comparison]:
+    """Compare the packaged model with the notebook's network at each task, in this process."""
+    with (
+        cvae_runtime.load(provider="cpu") as ours,
+        cvae_runtime.load(BUNDLE, provider="cpu") as notebook,
+    ):
+        images = cvae_runtime.to_uint8(ours.generate(max(batches), seed=0))
+        models = {PACKAGED: ours, NOTEBOOK: notebook}
+        latents = {
+            name: cvae_runtime.prior_latents(0, 0, max(batches), each.latent_dim) for name, each in models.items()
+        }
+
+        def racing(task: str, name: str, batch: int, seconds: float) -> Sequence[float]:
+            model = models[name]
+            calls: Mapping[str, Callable[[], object]] = {
+                "decoding": lambda: model.decode(latents[name][:batch]),
+                "encoding": lambda: model.encode(images[:batch]),
+                "reconstruction": lambda: model.reconstruct(images[:batch]),
+                "generation": lambda: model.generate(batch),
+            }
+            return measure(calls[task], seconds)
+
+        contenders = [Contender(PACKAGED, "", kind="ours"), Contender(NOTEBOOK, "", kind="peer")]
+        for task in (*ROLES, "generation"):
+            what = f"{task}, packaged model"
+            times = race({name: partial(racing, task, name) for name in models}, batches, rounds, progress, what)
+            entries = Race(what, contenders, times, {}).offline()
+            yield Comparison(what, "offline", "images/s", "higher", "batch", entries, PACKAGED, negligible=0.05)
 
 
 def by_threads(found: Mapping[int, Race], batch: int) -> Comparison:
@@ -199,6 +235,8 @@ def run(
             yield by_threads({count: by_cores[count] for count in cores}, widest)
     if "generation" in tasks:
         yield generation(batches, rounds, progress)
+    if "packaged" in tasks:
+        yield from packaged(batches, rounds, progress)
 
 
 def server(field: Field, found: Race, batches: Sequence[int], *, quick: bool) -> Comparison:

@@ -1,7 +1,10 @@
-"""Compare test ELBO, NLL and size of the packaged model in float32 and int8, and of the presets."""
+"""Compare test ELBO, NLL and size of the packaged model, the notebook's network in float32 and int8, and presets.
+
+No label is given to the packaged model.
+"""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ import cvae_runtime.bundle
 import cvae_train
 
 from ._harness import entry_of
+from ._notebook import BUNDLE
 from ._process import Contender
 from ._progress import Progress
 from ._result import Comparison, Entry, Kind, Point
@@ -18,13 +22,13 @@ from ._result import Comparison, Entry, Kind, Point
 OPTIONS = ()
 
 HISTORIES = Path(__file__).parents[1] / "docs" / "histories"
-OURS = "packaged model, float32"
-PRECISIONS: Sequence[cvae_runtime.bundle.Precision] = ("float32", "int8")
-
-
-def variant(precision: str) -> str:
-    """The packaged model's name in a precision."""
-    return f"packaged model, {precision}"
+OURS = "packaged model"
+Precision = cvae_runtime.bundle.Precision
+MODELS: Mapping[str, tuple[Path | None, Precision]] = {
+    OURS: (None, "float32"),
+    "notebook's network": (BUNDLE, "float32"),
+    "notebook's network, int8": (BUNDLE, "int8"),
+}
 
 
 def presets() -> list[Entry]:
@@ -39,9 +43,9 @@ def presets() -> list[Entry]:
     return entries
 
 
-def files_of(precision: str) -> int:
+def files_of(bundle: Path | None, precision: str) -> int:
     """Bytes of the encoder and decoder that run on a CPU in a precision; float32 for a role without it."""
-    graphs, total = cvae_runtime.read_bundle().manifest.graphs, 0
+    graphs, total = cvae_runtime.read_bundle(bundle).manifest.graphs, 0
     for role in ("encoder", "decoder"):
         wanted = [g for g in graphs if g.role == role and g.precision == precision]
         wanted = wanted or [g for g in graphs if g.role == role and g.precision == "float32"]
@@ -55,38 +59,38 @@ def run(*, quick: bool, progress: Progress) -> Iterator[Comparison]:
     seeds, few, samples = (2, 1000, 16) if quick else (5, 10_000, 64)
     elbos: dict[str, list[float]] = {}
     likelihoods: dict[str, float] = {}
-    progress.stage("ELBO", seeds * len(PRECISIONS))
-    for precision in PRECISIONS:
-        with cvae_runtime.load(provider="cpu", precision=precision) as model:
+    progress.stage("ELBO", seeds * len(MODELS))
+    for name, (bundle, precision) in MODELS.items():
+        with cvae_runtime.load(bundle, provider="cpu", precision=precision) as model:
             for seed in range(seeds):
-                progress.step(f"{precision}, noise {seed + 1} of {seeds}")
-                elbos.setdefault(precision, []).append(float(np.mean(model.score(images, seed=seed).elbo)))
-    progress.stage("likelihood", len(PRECISIONS))
-    for precision in PRECISIONS:
-        with cvae_runtime.load(provider="cpu", precision=precision) as model:
-            progress.step(precision)
+                progress.step(f"{name}, noise {seed + 1} of {seeds}")
+                elbos.setdefault(name, []).append(float(np.mean(model.score(images, seed=seed).elbo)))
+    progress.stage("likelihood", len(MODELS))
+    for name, (bundle, precision) in MODELS.items():
+        with cvae_runtime.load(bundle, provider="cpu", precision=precision) as model:
+            progress.step(name)
             scores = model.score(images[:few], samples=samples)
-            likelihoods[precision] = float(np.mean(scores.iw_bound))
+            likelihoods[name] = float(np.mean(scores.iw_bound))
 
     def entries(points: dict[str, Point]) -> tuple[Entry, ...]:
-        named = {each: Contender(variant(each), "", kind="ours", precision=each) for each in points}
-        return tuple(entry_of(named[each], [point]) for each, point in points.items())
+        named = {name: Contender(name, "", kind="ours", precision=MODELS[name][1]) for name in points}
+        return tuple(entry_of(named[name], [point]) for name, point in points.items())
 
     yield Comparison(
         *("test ELBO", "quality", "nats", "higher", "measure"),
-        (*entries({each: Point("test ELBO", tuple(found)) for each, found in elbos.items()}), *presets()),
+        (*entries({name: Point("test ELBO", tuple(found)) for name, found in elbos.items()}), *presets()),
         OURS,
         negligible=0.002,
     )
     yield Comparison(
         *(f"NLL by {samples} samples, {few:,} images", "quality", "nats", "lower", "measure"),
-        entries({each: Point("NLL", (-found,)) for each, found in likelihoods.items()}),
+        entries({name: Point("NLL", (-found,)) for name, found in likelihoods.items()}),
         OURS,
         negligible=0.002,
     )
     yield Comparison(
         *("size of encoder and decoder", "quality", "kB", "lower", "measure"),
-        entries({each: Point("on the disk", (files_of(each) / 1e3,)) for each in PRECISIONS}),
+        entries({name: Point("on the disk", (files_of(*which) / 1e3,)) for name, which in MODELS.items()}),
         OURS,
         negligible=0.01,
     )

@@ -13,6 +13,7 @@ import cvae_runtime
 
 from ._harness import Rounds, entry_of, race
 from ._installed import installed_bytes, requirements
+from ._notebook import BUNDLE, RUN
 from ._process import Contender, ContenderError, chosen
 from ._progress import Progress
 from ._result import At, Comparison, Kind, Point
@@ -40,7 +41,7 @@ _OURS = """
 import json, sys, time
 import cvae_runtime, onnxruntime
 times = [time.time()]
-model = cvae_runtime.load(provider="cpu")
+model = cvae_runtime.load(sys.argv[1], provider="cpu")
 times.append(time.time())
 image = model.generate(1)
 times.append(time.time())
@@ -125,7 +126,7 @@ def commands(folder: str) -> Mapping[str, tuple[Kind, Sequence[str]]]:
 def ways(folder: str, peers: Sequence[str] | None) -> Mapping[str, tuple[Kind, Sequence[str]]]:
     """Programs that load a model and compute a first image, by name in the table."""
     found: dict[str, tuple[Kind, Sequence[str]]] = {
-        OURS: ("ours", (sys.executable, "-c", _OURS)),
+        OURS: ("ours", (sys.executable, "-c", _OURS, str(BUNDLE))),
         "onnxruntime alone": ("ceiling", (sys.executable, "-c", _ONNXRUNTIME, str(Path(folder) / "decoder.onnx"))),
         "TensorFlow, SavedModel": (
             "peer",
@@ -137,9 +138,8 @@ def ways(folder: str, peers: Sequence[str] | None) -> Mapping[str, tuple[Kind, S
 
 def prepare(folder: str) -> None:
     """Write the model as an ONNX file and, if TensorFlow is installed, as a SavedModel."""
-    Path(folder, "decoder.onnx").write_bytes(cvae_runtime.read_bundle().files["decoder.onnx"])
-    assets = Path(__file__).parents[1] / "assets" / "mnist"
-    command = [sys.executable, "-W", "ignore", "-c", _SAVE, str(assets), str(Path(folder) / "saved")]
+    Path(folder, "decoder.onnx").write_bytes(cvae_runtime.read_bundle(BUNDLE).files["decoder.onnx"])
+    command = [sys.executable, "-W", "ignore", "-c", _SAVE, str(RUN), str(Path(folder) / "saved")]
     subprocess.run(command, capture_output=True, check=False)  # if it fails, the contender fails with the reason
 
 

@@ -1,6 +1,6 @@
 """Write Python's results for the tests of other languages: python scripts/golden.py writes tests/golden/runtime.json.
 
-The numbers are `cvae_runtime`'s for the packaged bundle and five tiny colour bundles. The script trains those that are
+The numbers are `cvae_runtime`'s for the bundle of the notebook's network and five tiny colour bundles. The script trains those that are
 missing: ``tests/golden/mixture``, ``tests/golden/residual`` with a residual network that pads its images,
 ``tests/golden/colour`` with the likelihood of earlier bundles, ``tests/golden/learned`` with a learned prior, and
 ``tests/golden/labelled`` with labels and a learned prior.
@@ -23,7 +23,7 @@ import cvae_runtime.files
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden"
 BUNDLES = {
-    "mnist": ROOT / "runtime" / "cvae_runtime" / "bundles" / "mnist",
+    "mnist": ROOT / "benchmarks" / "notebook" / "bundle",
     "colour": GOLDEN / "colour",
     "mixture": GOLDEN / "mixture",
     "residual": GOLDEN / "residual",

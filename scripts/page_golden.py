@@ -13,7 +13,7 @@ if __name__ == "__main__":
     with cvae.load() as model:
         samples = cvae.to_uint8(model.generate(64, seed=SEED))
         scores = model.score(samples[:1])
-        way = model.interpolate(*cvae.prior_latents(SEED, 0, 2, model.latent_dim), steps=9, method="spherical")
+        way = model.interpolate(*model.latents(2, seed=SEED), steps=9, method="spherical")
         seen = model.reconstruct(samples[:1])
     # As drawn by `cvae-generate -n 64 --seed 7`.
     cvae.files.write_file(GOLDEN / "samples.png", cvae.encode_png(cvae.image_grid(samples, scale=2)))

@@ -1,4 +1,4 @@
-"""Peers of cvae_runtime, one module each: the packaged model's weights in another framework, as careful users write it.
+"""Peers of cvae_runtime, one module each: the notebook's network in another framework, as careful users write it.
 
 A peer is a function ``(folder)``. It returns a function that takes a task and a batch size and returns a call on one
 batch. Inputs are converted before the clock starts; calls return NumPy arrays. Frameworks use their default threads.
@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-
-ASSETS = Path(__file__).parents[2] / "assets" / "mnist"
 
 # Task -> its graph: latents to probabilities, uint8 images to mean and logvar, uint8 images to probabilities.
 ROLES: Mapping[str, str] = {"decoding": "decoder", "encoding": "encoder", "reconstruction": "reconstructor"}

@@ -1,4 +1,4 @@
-"""Read the packaged model's weights for other frameworks, without importing TensorFlow."""
+"""Read the weights of the notebook's network for other frameworks, without importing TensorFlow."""
 
 import dataclasses
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import cvae_train
-from benchmarks.peers import ASSETS
+from benchmarks._notebook import RUN
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Network:
     binarize_at: int
 
 
-def read_network(run: Path = ASSETS) -> Network:
+def read_network(run: Path = RUN) -> Network:
     """Read a finished run's weights."""
     with np.load(cvae_train.RunFolder(run).weights) as weights:
         arrays = dict(weights)

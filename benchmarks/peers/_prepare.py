@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 import cvae_runtime
-from benchmarks.peers import ASSETS, ROLES, lite_model, plain_graph
+from benchmarks._notebook import BUNDLE, RUN
+from benchmarks.peers import ROLES, lite_model, plain_graph
 from cvae_export._config import DEFAULT_OPSET
 from cvae_export._convert import convert, finish
 from cvae_export._functions import FUNCTIONS, outputs_of
@@ -25,10 +26,10 @@ def prepare(folder: str, batches: Sequence[int]) -> None:
 
     LiteRT gets one model per batch size, because its transposed convolutions need known shapes.
     """
-    with cvae_runtime.load(provider="cpu") as model:
+    with cvae_runtime.load(BUNDLE, provider="cpu") as model:
         latents = cvae_runtime.prior_latents(0, 0, IMAGES, model.latent_dim)
         images = cvae_runtime.to_uint8(model.decode(latents))
-    source = source_of_run(ASSETS, None, quiet=True)
+    source = source_of_run(RUN, None, quiet=True)
     for task, role in ROLES.items():
         x = latents if task == "decoding" else images
         np.save(Path(folder) / f"{task}.npy", x)

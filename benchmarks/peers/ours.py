@@ -4,13 +4,14 @@ import numpy as np
 
 import cvae_runtime
 import cvae_runtime.bundle
+from benchmarks._notebook import BUNDLE
 from benchmarks._worker import Factory, UnavailableError, Work
 from benchmarks.peers import inputs
 
 
 def _peer(precision: cvae_runtime.bundle.Precision, folder: str, provider: str = "cpu") -> Factory:
     try:
-        model = cvae_runtime.load(provider=provider, precision=precision)
+        model = cvae_runtime.load(BUNDLE, provider=provider, precision=precision)
     except cvae_runtime.ProviderError as error:
         raise UnavailableError(str(error)) from None
 

@@ -6,14 +6,15 @@ import keras
 import tensorflow as tf
 
 import cvae_train
+from benchmarks._notebook import RUN
 from benchmarks._worker import Factory, Work
-from benchmarks.peers import ASSETS, inputs
+from benchmarks.peers import inputs
 
 Call = Callable[[tf.Tensor], tuple[tf.Tensor, ...]]
 
 
 def _calls() -> dict[str, Call]:
-    run = cvae_train.load_run(ASSETS)
+    run = cvae_train.load_run(RUN)
     model, binarize_at = run.model, run.config.binarize_at
 
     def encode(images: tf.Tensor) -> tuple[tf.Tensor, ...]:

@@ -4,9 +4,9 @@ Examples:
     >>> from cvae_runtime import bundle
     >>> manifest = bundle.read_bundle().manifest
     >>> sorted({graph.role for graph in manifest.graphs})
-    ['decoder', 'encoder']
+    ['decoder', 'encoder', 'prior', 'prior_density']
     >>> manifest.model.latent_dim
-    50
+    40
 """
 
 from ._bundle import (

@@ -152,7 +152,7 @@ def encode(
         >>> import cvae_runtime.ray
         >>> codes = cvae_runtime.ray.encode(cvae_runtime.ray.generate(1000, dtype="uint8"))
         >>> codes.take(1)[0]["mean"].shape
-        (50,)
+        (40,)
     """
     _check_provider(provider)
     with load(bundle, provider="cpu", precision=precision, threads=threads) as model:  # checks arguments early

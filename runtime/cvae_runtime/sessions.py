@@ -4,7 +4,7 @@ Examples:
     >>> from cvae_runtime import sessions
     >>> bundle = cvae.read_bundle()
     >>> sessions.micro_batch_of("decoder", "float32", bundle.manifest.model, "cpu")
-    8
+    32
 """
 
 from ._engine import micro_batch_of, open_session

@@ -8,6 +8,7 @@ import cvae_runtime
 import cvae_train
 from benchmarks import _ceiling, inference
 from benchmarks._harness import Field, Race, Rounds
+from benchmarks._notebook import BUNDLE
 from benchmarks._process import Contender, ContenderError
 from benchmarks._worker import measure
 from benchmarks.peers import _prepare, inputs, plain_graph
@@ -40,7 +41,7 @@ def test_peers_compute_the_same_outputs(folder, progress, name):
 
 def test_inputs_of_tasks(folder):
     z, images = inputs("decoding", folder, 3), inputs("encoding", folder, 3)
-    with cvae_runtime.load(provider="cpu") as model:
+    with cvae_runtime.load(BUNDLE, provider="cpu") as model:
         np.testing.assert_array_equal(z, cvae_runtime.prior_latents(0, 0, 3, model.latent_dim))
         np.testing.assert_array_equal(images, cvae_runtime.to_uint8(model.decode(z)))
     np.testing.assert_array_equal(inputs("reconstruction", folder, 3), images)
@@ -50,10 +51,8 @@ def test_inputs_of_tasks(folder):
 
 def test_plain_graphs_are_not_optimised(folder):
     plain = {node.op_type for node in onnx.load(plain_graph("decoding", folder)).graph.node}
-    packaged = {
-        node.op_type for node in onnx.load_from_string(cvae_runtime.read_bundle().files["decoder.onnx"]).graph.node
-    }
-    assert plain - packaged
+    optimised = {node.op_type for node in onnx.load(BUNDLE / "decoder.onnx").graph.node}
+    assert plain - optimised
 
 
 def test_words_select_peers():
@@ -113,6 +112,19 @@ def test_ceiling_of_generation_is_decoding(progress):
     ]
     assert found.places == (1, 4)
     assert found.share_of_ceiling(found.entries[0], 4) > 0
+
+
+def test_the_packaged_model_is_compared_with_the_notebooks_network(progress):
+    found = list(inference.packaged((1, 4), Rounds(2, 0.0), progress))
+    assert [each.name for each in found] == [
+        f"{task}, packaged model" for task in ("decoding", "encoding", "reconstruction", "generation")
+    ]
+    for each in found:
+        assert [(entry.name, entry.kind) for entry in each.entries] == [
+            ("packaged model", "ours"),
+            ("notebook's network", "peer"),
+        ]
+        assert each.places == (1, 4)
 
 
 def test_races_by_threads_are_merged():

@@ -4,6 +4,7 @@ import pytest
 import cvae_runtime
 import cvae_train
 from benchmarks import quality
+from benchmarks._notebook import BUNDLE
 
 
 @pytest.fixture
@@ -19,13 +20,14 @@ def test_scores_of_variants(few, progress):
     with cvae_runtime.load(provider="cpu") as model:
         expected = [float(np.mean(model.score(few, seed=seed).elbo)) for seed in (0, 1)]
         likelihood = float(np.mean(model.score(few, samples=16).iw_bound))
-    assert elbo.entry("packaged model, float32").points[0].rounds == pytest.approx(expected, abs=1e-3)
-    assert nll.entry("packaged model, float32").points[0].rounds == pytest.approx((-likelihood,), abs=1e-3)
+    assert elbo.entry("packaged model").points[0].rounds == pytest.approx(expected, abs=1e-3)
+    assert nll.entry("packaged model").points[0].rounds == pytest.approx((-likelihood,), abs=1e-3)
     assert (elbo.better, nll.better, elbo.unit, nll.unit) == ("higher", "lower", "nats", "nats")
     # The bound with 16 samples is tighter than the ELBO.
-    for name in ("packaged model, float32", "packaged model, int8"):
+    names = ["packaged model", "notebook's network", "notebook's network, int8"]
+    for name in names:
         assert -nll.entry(name).points[0].median > elbo.entry(name).points[0].median
-    assert [entry.name for entry in sizes.entries] == ["packaged model, float32", "packaged model, int8"]
+    assert [entry.name for entry in sizes.entries] == names
 
 
 def test_presets_are_read_from_their_histories():
@@ -37,6 +39,6 @@ def test_presets_are_read_from_their_histories():
 
 
 def test_sizes_of_cpu_files():
-    graphs = {graph.file: graph.bytes for graph in cvae_runtime.read_bundle().manifest.graphs}
-    assert quality.files_of("float32") == graphs["encoder.onnx"] + graphs["decoder_cpu.onnx"]
-    assert quality.files_of("int8") == graphs["encoder.onnx"] + graphs["decoder_cpu_int8.onnx"]
+    graphs = {graph.file: graph.bytes for graph in cvae_runtime.read_bundle(BUNDLE).manifest.graphs}
+    assert quality.files_of(BUNDLE, "float32") == graphs["encoder.onnx"] + graphs["decoder_cpu.onnx"]
+    assert quality.files_of(BUNDLE, "int8") == graphs["encoder.onnx"] + graphs["decoder_cpu_int8.onnx"]

@@ -16,6 +16,7 @@ from PIL import Image
 
 import cvae_runtime as cvae
 import cvae_runtime.bundle
+from benchmarks._notebook import BUNDLE as NOTEBOOK
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -34,12 +35,13 @@ def exported():
 
 @pytest.fixture(scope="session")
 def bundle():
-    return cvae.packaged_bundle()
+    """The notebook's network, which has neither labels nor a learned prior."""
+    return NOTEBOOK
 
 
 @pytest.fixture(scope="module")
 def model():
-    with cvae.load() as model:
+    with cvae.load(NOTEBOOK) as model:
         yield model
 
 
@@ -99,7 +101,7 @@ def labelled_model(labelled_bundle):
 
 @pytest.fixture
 def later_bundle(bundle, tmp_path):
-    """The packaged bundle with a format that no version knows yet, in its manifest and its graphs."""
+    """The notebook's bundle with a format that no version knows yet, in its manifest and its graphs."""
     later = shutil.copytree(bundle, tmp_path / "later")
     manifest = json.loads((bundle / "manifest.json").read_text())
     (later / "manifest.json").write_text(json.dumps(manifest | {"format": 3}))
@@ -112,7 +114,7 @@ def later_bundle(bundle, tmp_path):
 
 @pytest.fixture(scope="session")
 def golden(bundle):
-    """The golden cases of the packaged bundle by file."""
+    """The golden cases of the notebook's bundle by file."""
     return {
         case.file: case for case in cvae.bundle.parse_golden((bundle / "golden.json").read_bytes(), "golden.json").cases
     }

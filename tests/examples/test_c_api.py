@@ -14,11 +14,12 @@ import pytest
 from PIL import Image
 
 import cvae_runtime as cvae
+from benchmarks._notebook import BUNDLE as NOTEBOOK
 from cvae_runtime import elbo
 from tests.examples.conftest import LABELS
 
 ROOT = Path(__file__).parents[2]
-MNIST = cvae.packaged_bundle()
+MNIST = NOTEBOOK
 COLOUR = ROOT / "tests" / "golden" / "colour"
 BUNDLES = {50: MNIST, 3: COLOUR}  # by the length of a latent
 KNOWN = json.loads((ROOT / "tests" / "golden" / "rng.json").read_text())["prior"]
@@ -279,8 +280,8 @@ def test_scores_of_grey_levels_match_python(run, tmp_path):
 
 def test_commands_of_the_readme(language, built):
     commands = block(language, "Run")
-    assert commands.startswith("bundle=../../runtime/cvae_runtime/bundles/mnist\n")
-    found = shell(commands.replace("../../runtime/cvae_runtime/bundles/mnist", str(MNIST)), built)
+    assert commands.startswith("bundle=../../benchmarks/notebook/bundle\n")
+    found = shell(commands.replace("../../benchmarks/notebook/bundle", str(MNIST)), built)
     assert (found.returncode, found.stderr) == (0, "")
     text = (ROOT / "examples" / language / "README.md").read_text()
     said = re.search(r"^The output is\n\n```\n(.*?)^```\n", text, re.MULTILINE | re.DOTALL)[1]

@@ -11,11 +11,12 @@ import pytest
 from PIL import Image
 
 import cvae_runtime as cvae
+from benchmarks._notebook import BUNDLE as NOTEBOOK
 from tests.examples.conftest import LABELS
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "examples" / "cpp"
-MNIST = cvae.packaged_bundle()
+MNIST = NOTEBOOK
 COLOUR = ROOT / "tests" / "golden" / "colour"
 MIXTURE = ROOT / "tests" / "golden" / "mixture"
 BUNDLES = {50: MNIST, 3: COLOUR}  # by the length of a latent

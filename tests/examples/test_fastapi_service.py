@@ -9,6 +9,7 @@ import pytest
 
 import cvae_runtime as cvae
 import cvae_runtime.images
+from benchmarks._notebook import BUNDLE as NOTEBOOK
 from tests.examples.conftest import LABELS
 from tests.examples.service_answers import array_of, digits, error_of, picture_of, png
 
@@ -262,13 +263,13 @@ def test_settings_come_from_the_environment(service):
 
 @pytest.fixture(scope="module")
 def calibrated(model, tmp_path_factory):
-    """The packaged bundle with a detector, calibrated on samples."""
+    """The notebook's bundle with a detector, calibrated on samples."""
     from cvae_export import calibrate
 
     folder = tmp_path_factory.mktemp("calibrated")
     np.save(folder / "good.npy", model.generate(29, seed=3, dtype="uint8"))
     calibrate(
-        cvae.packaged_bundle(),
+        NOTEBOOK,
         folder / "good.npy",
         folder / "new",
         false_alarms=0.05,

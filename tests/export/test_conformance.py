@@ -64,11 +64,13 @@ def test_command_prints_a_row_for_each_runtime(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["conformance", "onnxruntime", "tract"])
     runpy.run_module("scripts.conformance", run_name="__main__")
     header, rule, right, wrong = capsys.readouterr().out.splitlines()
-    assert (header, rule) == ("| runtime | version | encoder.onnx | decoder.onnx |", "|---|---|---|---|")
+    assert (header, rule) == (
+        "| runtime | version | encoder.onnx | decoder.onnx | prior.onnx | prior_density.onnx |",
+        "|---|---|---|---|---|---|",
+    )
     name, version, *differences = right.strip("| ").split(" | ")
     assert (name, version) == ("onnxruntime", onnxruntime.__version__)
-    assert [float(difference) <= TOLERANCE for difference in differences] == [True, True]
+    assert [float(difference) <= TOLERANCE for difference in differences] == [True] * 4
     assert wrong.startswith("| tract | ")
-    assert wrong.endswith(
-        " | **fails**: RuntimeError: encoder.onnx / mean | **fails**: RuntimeError: decoder.onnx / probs |"
-    )
+    firsts = ("encoder.onnx / mean", "decoder.onnx / probs", "prior.onnx / z", "prior_density.onnx / log_prob")
+    assert wrong.endswith("".join(f" | **fails**: RuntimeError: {first}" for first in firsts) + " |")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from benchmarks._notebook import BUNDLE as NOTEBOOK
 from cvae_export import ConversionError
 from cvae_export._convert import convert, finish
 from cvae_export._float16 import to_float16
@@ -36,8 +37,8 @@ def rgb_source(source, rgb_config):
 
 
 @pytest.fixture(scope="module")
-def packaged():
-    return read_bundle()
+def notebook():
+    return read_bundle(NOTEBOOK)
 
 
 def binarized_at(source, threshold):
@@ -231,7 +232,7 @@ def test_graphs_of_any_shape_keep_their_outputs(network):
         np.testing.assert_allclose(found[name], expected, atol=1e-2 * max(1.0, np.abs(expected).max()))
 
 
-def test_packaged_model_in_float16(packaged):
+def test_notebooks_network_in_float16(notebook):
     test = load_data().test[:500]
     noise = posterior_noise(0, 0, len(test), 50)
 
@@ -241,7 +242,7 @@ def test_packaged_model_in_float16(packaged):
         assert (probs.astype(np.float16) != probs).any()  # the sigmoid has more precision than float16
         return (bernoulli_log_likelihood(targets_of(test, 128), probs) - gaussian_kl(**codes)).mean()
 
-    encoder, decoder = (packaged.files[f"{role}.onnx"] for role in ("encoder", "decoder"))
+    encoder, decoder = (notebook.files[f"{role}.onnx"] for role in ("encoder", "decoder"))
     half_encoder = to_float16(encoder, [{"images": test}])
     half_decoder = to_float16(decoder, [{"z": prior_latents(0, 0, 500, 50)}])
     assert len(half_encoder) < 0.51 * len(encoder)

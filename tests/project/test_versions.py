@@ -91,5 +91,5 @@ def test_other_run_formats_are_refused(version, tmp_path):
 
 
 def test_first_run_is_readable():
-    config, info = RunFolder(ROOT / "assets" / "mnist").read_config()
+    config, info = RunFolder(ROOT / "benchmarks" / "notebook" / "run").read_config()
     assert (config.model.latent_dim, info.test_images) == (50, 10_000)

@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 import cvae_runtime as cvae
 import cvae_runtime.bundle
 import cvae_runtime.random
+from benchmarks._notebook import BUNDLE as NOTEBOOK
 from cvae_runtime import cli
 from cvae_runtime._commands import encode as _cli_encode
 from cvae_runtime._commands import generate as _cli_generate
@@ -264,6 +265,13 @@ def labelled_model(bundles, tmp_path_factory):
 @pytest.fixture(scope="session")
 def packaged_model():
     with cvae.load(provider="cpu", threads=2) as model:
+        yield model
+
+
+@pytest.fixture(scope="session")
+def notebook_model():
+    """The notebook's network, which has graphs for CPUs and in int8, and neither labels nor a learned prior."""
+    with cvae.load(NOTEBOOK, provider="cpu", threads=2) as model:
         yield model
 
 

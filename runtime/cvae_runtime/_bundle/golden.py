@@ -39,7 +39,7 @@ class GoldenCase:
         >>> text = (cvae.packaged_bundle() / "golden.json").read_bytes()
         >>> case = bundle.parse_golden(text, "golden.json").cases[0]
         >>> case.file, sorted(case.inputs), sorted(case.outputs)
-        ('encoder.onnx', ['images'], ['logvar', 'mean'])
+        ('encoder.onnx', ['images', 'label'], ['logvar', 'mean'])
     """
 
     file: str
@@ -57,9 +57,9 @@ class GoldenLatents:
         z: the expected latents, float32 (count, latent_dim).
 
     Examples:
-        >>> latents = bundle.GoldenLatents(seed=7, first=0, count=2, latent_dim=50, z=cvae.prior_latents(7, 0, 2, 50))
+        >>> latents = bundle.GoldenLatents(seed=7, first=0, count=2, latent_dim=40, z=cvae.prior_latents(7, 0, 2, 40))
         >>> latents.z.shape
-        (2, 50)
+        (2, 40)
     """
 
     seed: int
@@ -139,7 +139,7 @@ def parse_golden(text: str | bytes, source: str) -> Golden:
         >>> text = (cvae.packaged_bundle() / "golden.json").read_bytes()
         >>> latents = bundle.parse_golden(text, "golden.json").rng[0]
         >>> latents.seed, latents.z.shape
-        (0, (2, 50))
+        (0, (2, 40))
     """
     try:
         value = parse_json(text)

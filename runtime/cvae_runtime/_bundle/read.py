@@ -35,7 +35,7 @@ class Bundle:
     Examples:
         >>> bundle = cvae.read_bundle()
         >>> bundle.manifest.model.latent_dim, "encoder.onnx" in bundle.files
-        (50, True)
+        (40, True)
     """
 
     path: Path

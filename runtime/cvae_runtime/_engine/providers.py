@@ -173,9 +173,10 @@ def open_session(
 
     Examples:
         >>> session = sessions.open_session(cvae.read_bundle().files["encoder.onnx"])
-        >>> mean, logvar = session.run(["mean", "logvar"], {"images": np.zeros((3, 28, 28, 1), np.uint8)})
+        >>> inputs = {"images": np.zeros((3, 28, 28, 1), np.uint8), "label": np.full(3, 10)}
+        >>> mean, logvar = session.run(["mean", "logvar"], inputs)
         >>> mean.shape
-        (3, 50)
+        (3, 40)
     """
     onnxruntime = require("onnxruntime", "cpu")
     name, provider_options = PROVIDERS[provider], provider_options or {}

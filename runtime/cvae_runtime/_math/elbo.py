@@ -25,8 +25,8 @@ EVALUATION_SEED = 0
 """The seed of the noise of every reported ELBO, so that ELBOs differ only because of the models.
 
 Examples:
-    >>> cvae.posterior_noise(elbo.EVALUATION_SEED, first=0, count=1, latent_dim=50).shape
-    (1, 50)
+    >>> cvae.posterior_noise(elbo.EVALUATION_SEED, first=0, count=1, latent_dim=40).shape
+    (1, 40)
 """
 
 Float64s = NDArray[np.float64]

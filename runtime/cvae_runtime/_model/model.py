@@ -76,7 +76,7 @@ def load(
     Examples:
         >>> with cvae.load(provider="cpu", threads=1) as model:
         ...     print(model)
-        <Model mnist: images (28, 28, 1), 50 latent dimensions, bernoulli; cpu, 1 thread>
+        <Model mnist: images (28, 28, 1), 40 latent dimensions, bernoulli, learned prior, 10 classes; cpu, 1 thread>
     """
     check_provider(provider, provider_options)
     if precision not in get_args(Precision):
@@ -139,7 +139,7 @@ class Model:
         >>> images = model.generate(4, seed=0, dtype="uint8")
         >>> mean, logvar = model.encode(images)
         >>> mean.shape, model.decode(mean).shape, model.score(images).elbo.shape
-        ((4, 50), (4, 28, 28, 1), (4,))
+        ((4, 40), (4, 28, 28, 1), (4,))
         >>> model.traverse(images[0], [29, 7], steps=5).shape, model.manifold([29, 7], steps=6).shape
         ((2, 5, 28, 28, 1), (6, 6, 28, 28, 1))
         >>> model.close()

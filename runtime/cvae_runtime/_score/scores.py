@@ -27,7 +27,7 @@ class Posterior:
     Examples:
         >>> mean, logvar = cvae.load().encode(np.zeros((3, 28, 28), np.uint8))
         >>> mean.shape, logvar.dtype
-        ((3, 50), dtype('float32'))
+        ((3, 40), dtype('float32'))
     """
 
     mean: NDArray[np.float32]
@@ -128,7 +128,7 @@ def score_images(
         ...     likelihood=info.likelihood,
         ...     preprocessing=info.preprocessing,
         ... )
-        >>> bool(np.allclose(scores.elbo, model.score(images).elbo))
+        >>> bool(np.allclose(scores.reconstruction, model.score(images).reconstruction))
         True
     """
     reconstruction, bound, kl = (np.empty(len(images)) for _ in range(3))

@@ -14,7 +14,8 @@ export function readJson(path: string): unknown {
 }
 
 export const BUNDLES = {
-  mnist: projectPath("runtime/cvae_runtime/bundles/mnist"),
+  mnist: projectPath("benchmarks/notebook/bundle"),
+  packaged: projectPath("runtime/cvae_runtime/bundles/mnist"),
   colour: projectPath("tests/golden/colour"),
   mixture: projectPath("tests/golden/mixture"),
   residual: projectPath("tests/golden/residual"),
@@ -24,7 +25,7 @@ export const BUNDLES = {
 
 /** The files of a portable bundle, by name. */
 export function filesOf(bundle: keyof typeof BUNDLES): Map<string, Uint8Array> {
-  const prior = bundle === "learned" || bundle === "labelled" ? ["prior.onnx", "prior_density.onnx"] : [];
+  const prior = ["packaged", "learned", "labelled"].includes(bundle) ? ["prior.onnx", "prior_density.onnx"] : [];
   const names = ["manifest.json", "encoder.onnx", "decoder.onnx", ...prior, "golden.json"];
   return new Map(names.map((name) => [name, readFileSync(join(BUNDLES[bundle], name))]));
 }

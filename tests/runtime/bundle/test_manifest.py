@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import cvae_runtime as cvae
 import cvae_runtime.bundle
+from benchmarks._notebook import BUNDLE as NOTEBOOK
 from cvae_runtime._bundle import LIKELIHOOD_OUTPUTS
 from cvae_runtime._bundle.schema import find_error
 
@@ -230,7 +231,7 @@ def test_unknown_keys_are_ignored(manifest, document):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["message"])
 def test_messages(case, refuses):
-    document = json.loads((cvae.packaged_bundle() / "manifest.json").read_text())
+    document = json.loads((NOTEBOOK / "manifest.json").read_text())
     change = replace(case["value"]) if "value" in case else delete
     with refuses(cvae.BundleError, f"my/manifest.json: {case['message']}"):
         cvae.bundle.parse_manifest(json.dumps(changed(document, case["path"], change)), "my/manifest.json")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 import cvae_runtime as cvae
+from benchmarks._notebook import BUNDLE as NOTEBOOK
 from cvae_runtime._bundle.plain_graph import check_plain_graph
 
 KEEPS = "expected all tensors in the file, found some in another file; save it in one file"
@@ -270,9 +271,10 @@ def test_read_bundle_checks_graphs(bundles, tiny, tmp_path, refuses):
         cvae.read_bundle(path)
 
 
-def test_every_graph_of_the_package_is_plain():
-    bundle = cvae.read_bundle()
-    assert {graph.precision for graph in bundle.manifest.graphs} == {"float32", "int8"}
+@pytest.mark.parametrize(("path", "precisions"), [(None, {"float32"}), (NOTEBOOK, {"float32", "int8"})])
+def test_every_graph_of_the_package_is_plain(path, precisions):
+    bundle = cvae.read_bundle(path)
+    assert {graph.precision for graph in bundle.manifest.graphs} == precisions
     assert {refusal(bundle.files[graph.file]) for graph in bundle.manifest.graphs} == {"passes"}
 
 

@@ -9,11 +9,10 @@ import onnx
 import pytest
 
 import cvae_runtime.bundle
+from benchmarks._notebook import BUNDLE as NOTEBOOK
 from cvae_runtime import packaged_bundle, read_bundle
 from cvae_runtime._bundle import describe_graph
 from cvae_runtime._commands.inspect import command, describe, inspect_bundle
-
-PACKAGED = packaged_bundle()
 
 
 @pytest.fixture
@@ -32,12 +31,12 @@ def test_a_model_of_levels_has_bits_per_dimension(inspect, bundles, tmp_path):
 
 
 def test_text_of_a_bundle(inspect):
-    code, out, err = inspect(PACKAGED)
-    manifest = read_bundle().manifest
+    code, out, err = inspect(NOTEBOOK)
+    manifest = read_bundle(NOTEBOOK).manifest
     assert (code, err) == (0, "")
     header, *parts = out.split("\n\n")
     assert header.splitlines()[:4] == [
-        f"{PACKAGED}: images 28x28x1, 50 latents, likelihood bernoulli",
+        f"{NOTEBOOK}: images 28x28x1, 50 latents, likelihood bernoulli",
         (
             f"test ELBO      {manifest.training.test_elbo:.2f} +- {manifest.training.test_elbo_stderr:.2f} nats per image, "
             "over the 10,000 test images of mnist"
@@ -64,7 +63,7 @@ def test_text_of_a_bundle(inspect):
     assert "  opset        15, IR version 8\n" in parts[1]
     assert f"ELBO change  {manifest.graphs[1].verified.elbo_change:+.1e} nats per image\n" in parts[1]
     assert "latents: draws of the prior for samples, or an encoder's means\n" in parts[1]
-    assert inspect() == (code, out, err)
+    assert inspect() == inspect(packaged_bundle())
 
 
 def test_the_exported_checkpoint(inspect, bundles, tmp_path):
@@ -79,14 +78,14 @@ def test_the_exported_checkpoint(inspect, bundles, tmp_path):
 
 
 def test_json_of_a_bundle(inspect):
-    report = json.loads(inspect(PACKAGED, "--json")[1])
-    manifest = json.loads((PACKAGED / "manifest.json").read_text())
+    report = json.loads(inspect(NOTEBOOK, "--json")[1])
+    manifest = json.loads((NOTEBOOK / "manifest.json").read_text())
     for key in ("model", "training", "golden", "versions"):
         assert report[key] == manifest[key]
     for reported, graph in zip(report["graphs"], manifest["graphs"], strict=True):
         assert {key: reported[key] for key in graph} == graph
     encoder = report["graphs"][0]
-    nodes = [node.op_type for node in onnx.load(PACKAGED / "encoder.onnx").graph.node]
+    nodes = [node.op_type for node in onnx.load(NOTEBOOK / "encoder.onnx").graph.node]
     assert encoder["operators"] == {name: nodes.count(name) for name in sorted(set(nodes))}
     assert encoder["parameters"] == 249_316  # see README
 
@@ -100,7 +99,7 @@ def test_feed_of_a_grey_model(inspect, bundles, tmp_path):
 
 
 def test_graphs_are_described_as_by_onnx():
-    for path in PACKAGED.glob("*.onnx"):
+    for path in NOTEBOOK.glob("*.onnx"):
         proto, found = onnx.load(path), describe_graph(path.read_bytes())
         assert found.operators == dict(sorted(Counter(node.op_type for node in proto.graph.node).items()))
         assert (found.opset, found.ir_version) == (proto.opset_import[0].version, proto.ir_version)
@@ -117,7 +116,7 @@ def test_graphs_are_described_as_by_onnx():
 
 
 def test_text_of_a_graph(inspect):
-    path = PACKAGED / "encoder.onnx"
+    path = NOTEBOOK / "encoder.onnx"
     code, out, err = inspect(path)
     lines = out.splitlines()
     assert (code, err, lines[0]) == (0, "", str(path))
@@ -174,7 +173,7 @@ def test_a_pipe_is_not_waited_for(inspect, tmp_path):
 def test_files_that_are_not_onnx_raise(inspect, tmp_path):
     (tmp_path / "text.onnx").write_text("this is no graph")
     (tmp_path / "empty.onnx").write_bytes(b"")
-    (tmp_path / "cut.onnx").write_bytes((PACKAGED / "encoder.onnx").read_bytes()[:5000])
+    (tmp_path / "cut.onnx").write_bytes((NOTEBOOK / "encoder.onnx").read_bytes()[:5000])
     for name in ("text.onnx", "cut.onnx"):
         code, out, err = inspect(tmp_path / name)
         assert (code, out) == (1, "")
@@ -192,7 +191,7 @@ def test_a_folder_that_is_no_bundle_exits_5(inspect, tmp_path):
 
 
 def test_neither_help_nor_a_bundle_needs_the_export_extra(without_export):
-    for arguments, words in ((["--help"], "Describe a bundle or a single graph."), ([PACKAGED], "decoder.onnx")):
+    for arguments, words in ((["--help"], "Describe a bundle or a single graph."), ([NOTEBOOK], "decoder.onnx")):
         result = without_export("inspect", *arguments)
         assert (result.returncode, result.stderr) == (0, "")
         assert words in result.stdout

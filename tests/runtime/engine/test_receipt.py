@@ -14,6 +14,7 @@ import onnxruntime
 import pytest
 
 import cvae_runtime as cvae
+from benchmarks._notebook import BUNDLE as NOTEBOOK
 from cvae_runtime._engine.providers import Opened
 from cvae_runtime._engine.receipt import distribution_version, make_receipt, versions
 
@@ -66,7 +67,7 @@ def test_auto_states_the_reason(tiny_bundle, monkeypatch):
 
 
 def test_a_role_without_the_precision():
-    with cvae.load(provider="cpu", precision="int8") as model:
+    with cvae.load(NOTEBOOK, provider="cpu", precision="int8") as model:
         receipt = model.receipt()
     found = {role: (part["file"], part["precision"], part["why"]) for role, part in receipt["graphs"].items()}
     assert receipt["precision"] == "int8"

@@ -77,12 +77,12 @@ def test_the_ranking_of_a_latent_is_that_of_its_image(tiny_model):
     assert len(set(map(tuple, rankings))) > 1
 
 
-def test_the_default_is_at_most_ten_dimensions(packaged_model):
+def test_the_default_is_at_most_ten_dimensions(notebook_model):
     latent = cvae.prior_latents(0, 0, 1, 50)[0]
-    images = packaged_model.traverse(latent, steps=3)
+    images = notebook_model.traverse(latent, steps=3)
     assert images.shape == (10, 3, 28, 28, 1)
     # Traversing an unused dimension changes pixels little, and much less than traversing the first.
-    unused = packaged_model.traverse(latent, packaged_model.rank_dimensions(latent)[-10:], steps=3)
+    unused = notebook_model.traverse(latent, notebook_model.rank_dimensions(latent)[-10:], steps=3)
     assert np.ptp(unused, axis=1).max() < 0.2 < np.ptp(images, axis=1).max(axis=(1, 2, 3)).min()
 
 

@@ -217,7 +217,7 @@ def test_the_arguments_of_load_are_pickled(tiny_bundle, monkeypatch):
 
 
 def test_the_packaged_model_is_pickled_without_a_path():
-    with cvae.load(provider="cpu", precision="int8") as model:
+    with cvae.load(provider="cpu", threads=1) as model:
         pickled = pickle.dumps(model)
         assert str(cvae.packaged_bundle()).encode() not in pickled
         with pickle.loads(pickled) as again:

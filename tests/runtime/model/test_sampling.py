@@ -32,10 +32,10 @@ def test_batches_have_the_size_and_are_new_arrays(tiny_model):
     np.testing.assert_array_equal(np.concatenate(batches[1:]), tiny_model.generate(25)[10:])
 
 
-def test_the_default_batch(packaged_model, monkeypatch):
-    assert len(next(packaged_model.stream(5000))) == (4 << 20) // (4 * 28 * 28) // 8 * 8
+def test_the_default_batch(notebook_model, monkeypatch):
+    assert len(next(notebook_model.stream(5000))) == (4 << 20) // (4 * 28 * 28) // 8 * 8
     monkeypatch.setattr(cvae._model.model, "_BATCH_BYTES", 1)
-    assert len(next(packaged_model.stream(5000))) == 2 * packaged_model.micro_batch == 16
+    assert len(next(notebook_model.stream(5000))) == 2 * notebook_model.micro_batch == 16
 
 
 def test_grey_levels_are_those_of_to_uint8(tiny_model):

@@ -10,6 +10,7 @@ import pytest
 
 import cvae_runtime as cvae
 import cvae_runtime.bundle
+from benchmarks._notebook import BUNDLE as NOTEBOOK
 
 ROOT = Path(__file__).parents[3]
 GOLDEN = ROOT / "tests" / "golden"
@@ -30,8 +31,8 @@ def slim(tmp_path):
 
 
 def test_manifest_and_decoder_are_enough_to_sample(slim):
-    folder = slim(cvae.packaged_bundle(), "decoder.onnx")
-    with cvae.load(folder, provider="cpu", threads=1) as model, cvae.load(provider="cpu", threads=1) as whole:
+    folder = slim(NOTEBOOK, "decoder.onnx")
+    with cvae.load(folder, provider="cpu", threads=1) as model, cvae.load(NOTEBOOK, provider="cpu", threads=1) as whole:
         np.testing.assert_allclose(model.generate(3, seed=7), whole.generate(3, seed=7), rtol=0, atol=1e-5)
         assert {role: graph.file for role, graph in model.graphs.items()} == {"decoder": "decoder.onnx"}
         assert model.sha256 == whole.sha256
@@ -51,14 +52,14 @@ def test_a_learned_prior_without_an_encoder(slim):
 
 
 def test_the_self_check_skips_absent_graphs(slim):
-    bundle = cvae.read_bundle(slim(cvae.packaged_bundle(), "decoder.onnx", "golden.json"))
+    bundle = cvae.read_bundle(slim(NOTEBOOK, "decoder.onnx", "golden.json"))
     results = cvae.check_golden(bundle)
     assert {result.file for result in results} == {"decoder.onnx", "rng"}
     assert all(result.agrees for result in results)
 
 
 def test_the_self_check_needs_golden_vectors(slim):
-    folder = slim(cvae.packaged_bundle(), "decoder.onnx")
+    folder = slim(NOTEBOOK, "decoder.onnx")
     with pytest.raises(cvae.BundleError) as caught:
         cvae.check_golden(cvae.read_bundle(folder))
     message = f"{folder / 'golden.json'}: expected golden vectors, found no such file; get the whole bundle"
@@ -66,7 +67,7 @@ def test_the_self_check_needs_golden_vectors(slim):
 
 
 def test_the_plain_example_draws_without_an_encoder(slim, tmp_path):
-    folder = slim(cvae.packaged_bundle(), "decoder.onnx")
+    folder = slim(NOTEBOOK, "decoder.onnx")
     program = ROOT / "examples" / "plain_onnxruntime" / "digits.py"
     command = [sys.executable, "-W", "error", program, folder, tmp_path / "digits.pgm"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -12,6 +12,7 @@ import pytest
 
 import cvae_runtime as cvae
 import cvae_runtime.web
+from benchmarks._notebook import BUNDLE as NOTEBOOK
 from cvae_runtime._commands import web as _cli_web
 from cvae_runtime._web import write as _web
 
@@ -75,7 +76,7 @@ def test_contents_of_a_folder(tiny_bundle, tmp_path):
 
 
 def test_contents_of_a_single_file(tmp_path):
-    bundle = cvae.read_bundle()
+    bundle = cvae.read_bundle(NOTEBOOK)
     target = tmp_path / "page.html"
     written = cvae.web.write_page(bundle, target)
     text = target.read_text(encoding="utf-8")
@@ -168,7 +169,7 @@ def test_an_installation_without_a_page(page, cvae_web, monkeypatch, tmp_path):
 
 def test_the_command_writes_a_page(cvae_web, tiny_bundle, tmp_path):
     message = (
-        "packaged: 13 files of 2.2 MB, for any static host; to view it here, run\n"
+        "packaged: 13 files of 3.7 MB, for any static host; to view it here, run\n"
         "  python -m http.server --bind 127.0.0.1 --directory packaged\n"
     )
     assert cvae_web("packaged") == (0, message)

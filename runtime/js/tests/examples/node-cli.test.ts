@@ -132,7 +132,7 @@ describe("labels", () => {
 });
 
 test("samples match the documents' picture", async () => {
-  expect(await cvae("sample", BUNDLES.mnist, "--count", "50", "-o", "fifty.png")).toEqual(DONE);
+  expect(await cvae("sample", BUNDLES.packaged, "--count", "50", "-o", "fifty.png")).toEqual(DONE);
   expect(apart(readPng(path("fifty.png")), readPng(projectPath("docs/images/samples.png")))).toBeLessThanOrEqual(1);
 });
 

@@ -86,7 +86,7 @@ describe.skipIf(CHROMIUM === undefined)("the page as a whole", () => {
   test("controls have names, and headings skip no level", async () => {
     const { page, leave } = await visit(browser, server.url);
     await page.click("#all summary");
-    await expect.poll(() => page.locator("#every input").count()).toBe(50);
+    await expect.poll(() => page.locator("#every input").count()).toBe(40);
     const devtools = await page.context().newCDPSession(page);
     const { nodes } = await devtools.send("Accessibility.getFullAXTree");
     const value = (property?: { value?: unknown }) => (typeof property?.value === "string" ? property.value : "");
@@ -111,7 +111,7 @@ describe.skipIf(CHROMIUM === undefined)("the page as a whole", () => {
 
 /** The single-file page, as written by `cvae-web --single-file`. */
 function oneFile(): string {
-  const carried = ["manifest.json", "encoder.onnx", "decoder.onnx", "decoder_cpu.onnx", "golden.json"];
+  const carried = ["manifest.json", "encoder.onnx", "decoder.onnx", "prior.onnx", "prior_density.onnx", "golden.json"];
   const wasm = readdirSync(join(PAGE, "assets")).find((name) => /threaded-[^.]*\.wasm\.gz$/.test(name)) ?? "";
   const files = new Map(carried.map((name) => [`bundle/${name}`, readFileSync(join(BUNDLE, name))]));
   files.set("ort.wasm", gunzipSync(readFileSync(join(PAGE, "assets", wasm))));

@@ -18,8 +18,8 @@ from ._result import Comparison
 from ._table import legend, table
 
 # In the order of "all". A question is a module with OPTIONS (names in _COMMON), an optional add_options(parser), and
-# run(), which yields comparisons and text. With IN_ALL = False it is no part of "all". With OWN_TABLE = True the text has
-# the tables, and those of the comparisons are not printed.
+# run(), which yields comparisons and text. With IN_ALL = False it is no part of "all". With OWN_TABLE = True the text
+# has the tables, and those of the comparisons are not printed.
 QUESTIONS = ("inference", "training", "graphs", "startup", "runtimes", "quality", "own_images", "labels", "detector")
 
 

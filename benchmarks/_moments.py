@@ -12,8 +12,8 @@ def slant(images: NDArray[Any]) -> Floats:
     """Return the slant of each image, (N,): mu11 / mu02.
 
     mu11 is the central moment of x and y, and mu02 that of y twice. Both are weighted by the grey levels. The axis x
-    points to the right and y up. So characters that lean to the right have positive slants. A shear x' = x + a y of an image adds a. NaN for
-    images without light pixels or with a single row of them.
+    points to the right and y up. So characters that lean to the right have positive slants. A shear x' = x + a y of an
+    image adds a. NaN for images without light pixels or with a single row of them.
 
     Args:
         images: at least 0, (N, H, W, C).

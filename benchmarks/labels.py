@@ -1,4 +1,4 @@
-"""How often samples, restyled images and classify of a model with labels have the right class; whether styles survive."""
+"""How often a model's samples, restyled images and classify have the right class; whether styles survive."""
 
 import argparse
 import dataclasses

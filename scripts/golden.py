@@ -1,9 +1,9 @@
 """Write Python's results for the tests of other languages: python scripts/golden.py writes tests/golden/runtime.json.
 
-The numbers are `cvae_runtime`'s for the bundle of the notebook's network and five tiny colour bundles. The script trains those that are
-missing: ``tests/golden/mixture``, ``tests/golden/residual`` with a residual network that pads its images,
-``tests/golden/colour`` with the likelihood of earlier bundles, ``tests/golden/learned`` with a learned prior, and
-``tests/golden/labelled`` with labels and a learned prior.
+The numbers are `cvae_runtime`'s for the bundle of the notebook's network and five tiny colour bundles. The script
+trains those that are missing: ``tests/golden/mixture``, ``tests/golden/residual`` with a residual network that pads its
+images, ``tests/golden/colour`` with the likelihood of earlier bundles, ``tests/golden/learned`` with a learned prior,
+and ``tests/golden/labelled`` with labels and a learned prior.
 ``tests/runtime/test_golden_numbers.py`` asserts that Python still computes the same numbers.
 """
 

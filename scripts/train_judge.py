@@ -3,8 +3,8 @@
     python scripts/train_judge.py assets/judge-mnist.onnx
 
 The judge is a small convolutional classifier of binarized digits. `cvae-evaluate --features` measures samples in its
-features, and takes its word on their classes. The recipe is fixed: 12 epochs on the embedded training images, shifted at
-random by up to two pixels. The script prints the test accuracy through ONNX Runtime, and fails below 99%.
+features, and takes its word on their classes. The recipe is fixed: 12 epochs on the embedded training images, shifted
+at random by up to two pixels. The script prints the test accuracy through ONNX Runtime, and fails below 99%.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Write the files that the programs need: the bundle of the notebook's network, one with portable graphs only, and latents."""
+"""Write the files that the programs need: the notebook's bundle, one with portable graphs only, and latents."""
 
 import dataclasses
 import shutil
@@ -15,7 +15,7 @@ JAVASCRIPT = Path(__file__).parents[2] / "runtime" / "js"
 
 
 def prepare(folder: Path, most: int) -> cvae_runtime.Bundle:
-    """Write ``packaged/``, ``portable/``, ``first.f32`` and ``batch.f32`` of ``most`` latents; return the first bundle."""
+    """Write ``packaged/``, ``portable/``, ``first.f32``, and ``batch.f32`` of ``most`` latents; return a bundle."""
     bundle = cvae_runtime.read_bundle(BUNDLE)
     portable = tuple(g for g in bundle.manifest.graphs if (g.target, g.precision) == ("portable", "float32"))
     for name, manifest in (

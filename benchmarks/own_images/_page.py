@@ -99,7 +99,7 @@ def _recipe(config: Mapping[str, Any]) -> str:
 
 
 def _picture(out: Path, name: str, row: Row) -> np.ndarray:
-    """Originals above reconstructions: ours, the notebook's network's, pythae's; below a white band, samples of ours."""
+    """Originals above reconstructions (ours, the notebook's network's, pythae's); below a white band, our samples."""
     shown = [row[OURS], row.get(NOTEBOOK), pythae_of(row)]
     names = [record.contender for record in shown if record is not None]
     files = [folder_of(out, name, contender) / "picture.npz" for contender in names]

@@ -213,7 +213,8 @@ def command(
 ) -> None:
     """Export a run, or a pair of Keras models, as an ONNX bundle.
 
-    RUN is a folder written by cvae-train; a run that was stopped has its last complete epoch. To export other Keras models, pass --encoder and --decoder instead.
+    RUN is a folder written by cvae-train; a run that was stopped has its last complete epoch. To export other Keras
+    models, pass --encoder and --decoder instead.
 
     The command compares the outputs of TensorFlow and of the exported graphs on every test image, or on seeded
     inputs for --encoder without --data. If a difference exceeds the tolerance, it writes nothing and exits with

@@ -118,8 +118,9 @@ def choose_score(candidates: Mapping[str, Floats], false_alarms: float) -> str:
     """Choose the score whose threshold depends least on which good images set it.
 
     A random split of the images has two halves, whose 1 - rate quantiles differ. The instability of a score is this
-    absolute difference, averaged over 100 splits, and divided by the interquartile range over all images. A score with a long
-    upper tail has a high instability: its threshold lies far above most good images, and strange images hide below it.
+    absolute difference, averaged over 100 splits, and divided by the interquartile range over all images. A score with
+    a long upper tail has a high instability: its threshold lies far above most good images, and strange images hide
+    below it.
     The first score is the default. A later one replaces it if its instability is smaller by a tenth or more.
 
     Args:

@@ -312,7 +312,7 @@ def _joined(terms: list[DetectorTerms]) -> DetectorTerms:
 
 
 def _runner(graph: bytes, level: str | None = None) -> Any:
-    """Return a function from images to a graph's outputs by name, by default one image in a call, as in `Model.detect`."""
+    """Return a function from images to a graph's outputs by name, by default one image a call, as in `Model.detect`."""
     session = open_session(graph, level=level)
 
     def run(images: Images, size: int = 1) -> dict[str, NDArray[Any]]:

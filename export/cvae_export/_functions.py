@@ -70,7 +70,7 @@ def _prior(source: ExportSource) -> Function:
 
 
 def _prior_density(source: ExportSource) -> Function:
-    """Map z float32 (N, L) to log_prob float32 (N,), log p(z) of the learned prior in nats, and to noise float32 (N, L),
+    """Map z float32 (N, L) to log_prob float32 (N,), log p(z) of the learned prior in nats, and noise float32 (N, L),
     which the prior maps to z.
     """
     density = source.prior_density

@@ -127,7 +127,7 @@ class Reference:
         )
 
     def golden_inputs(self, role: str) -> Arrays:
-        """Return a few inputs: two test images and one with all grey values, or four latents; classes and "no label"."""
+        """Return a few inputs: two test images and one with all grey values, or four latents; labels and "no label"."""
         inputs, labels = self._golden_inputs(role), self.source.info.labels
         if labels is None:
             return inputs

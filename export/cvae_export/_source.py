@@ -33,8 +33,8 @@ class ExportSource:
             float32 (N, L); None for N(0, I).
         test_labels: class of each test image, int64 (N,); None for models without labels.
 
-    If ``info`` has labels, encode, decode, latents and prior_density take them as their second argument, int64 (N,). Without
-    labels they have no second argument.
+    If ``info`` has labels, encode, decode, latents and prior_density take them as their second argument, int64 (N,).
+    Without labels they have no second argument.
     """
 
     info: ModelInfo

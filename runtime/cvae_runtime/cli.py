@@ -1,4 +1,4 @@
-"""Shared parts of the console scripts: exit codes, messages, ``-v``, ``-q``, ``--version``, ``--json``, next commands and help."""
+"""Shared parts of the console scripts: exit codes, messages, common options, next commands and help."""
 
 import json
 import logging
@@ -156,7 +156,7 @@ def run(command: click.Command) -> NoReturn:
 
 
 def _complete(command: click.Command) -> None:
-    """Exit after printing what a shell's completion asks for, if it does: click's variable ``_NAME_COMPLETE`` is set."""
+    """Exit after printing what a shell's completion asks for: then click's variable ``_NAME_COMPLETE`` is set."""
     name = Path(sys.argv[0]).name
     variable = f"_{name.replace('-', '_').replace('.', '_')}_COMPLETE".upper()
     if instruction := os.environ.get(variable):

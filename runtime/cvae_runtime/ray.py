@@ -143,8 +143,8 @@ def encode(
         and ``label_probability``, float64.
 
     Raises:
-        InputError: a number out of range, an unknown provider or precision, or no labels to classify by. Images of a wrong dtype or shape raise
-            when the Dataset is consumed.
+        InputError: a number out of range, an unknown provider or precision, or no labels to classify by. Images of a
+            wrong dtype or shape raise when the Dataset is consumed.
         BundleError: the bundle is unusable.
         IntegrityError: a file of the bundle differs from the manifest.
 

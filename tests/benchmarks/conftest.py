@@ -19,7 +19,7 @@ def progress(printed):
 
 @pytest.fixture
 def sample():
-    """A comparison with entries of all kinds: ours at batch 1 and 64 and in fewer bits, peers, a ceiling, unmeasured ones."""
+    """A comparison with entries of all kinds: ours, also in fewer bits, peers, a ceiling, unmeasured ones."""
 
     def entry(name, kind, *points, **more):
         return Entry(name, kind, tuple(Point(at, rounds) for at, rounds in zip((1, 64), points, strict=False)), **more)

@@ -27,7 +27,8 @@ def folder(tmp_path_factory):
 @pytest.mark.parametrize("name", [each.name for each in (*inference.PEERS, *inference.OWN)])
 def test_peers_compute_the_same_outputs(folder, progress, name):
     contenders = [each for each in inference.contenders(folder) if each.name == name]
-    # A reconstruction uses encoder and decoder; peers with an ONNX graph or the Keras model have no own encoder to check.
+    # A reconstruction uses encoder and decoder; peers with an ONNX graph or the Keras model have no own encoder to
+    # check.
     written_here = name in ("PyTorch, eager", "JAX, jit", inference.OURS, "LiteRT, XNNPACK")
     with Field(contenders, progress) as field:
         for task in ["encoding", "reconstruction"] if written_here else ["reconstruction"]:
@@ -74,7 +75,8 @@ def test_multiply_adds_count_every_weight_at_every_position(config):
     for task, part in (("encoding", model.encoder), ("decoding", model.decoder)):
         for layer in part.layers:
             if layer.weights:
-                # Kernels are applied at every output of a convolution, at every input of a transposed one, and once in a dense layer.
+                # Kernels are applied at every output of a convolution, at every input of a transposed one, and once in
+                # a dense layer.
                 shape = (layer.input if "transpose" in layer.name else layer.output).shape[1:-1]
                 expected[task] += layer.kernel.shape.num_elements() * int(np.prod(shape))
     found = _ceiling.multiply_adds(config)

@@ -162,7 +162,8 @@ def test_a_set_from_the_command_line_to_its_page(collected, tmp_path, capsys, pr
         ["grey squares", "see the picture"],
     ]
     with Image.open(out / "docs/images/own-images/tiny.png") as picture:
-        # 2 images of 16 pixels in a row, enlarged four times: originals and two reconstructions; a band; 10 rows of samples.
+        # 2 images of 16 pixels in a row, enlarged four times: originals and two reconstructions; a band; 10 rows of
+        # samples.
         assert picture.size == (2 * 65 + 1, 3 * 65 + 1 + 8 + 10 * 65 + 1)
     history = out / "docs/histories/own-images/tiny.csv"
     assert history.read_bytes() == (run / "history.csv").read_bytes()

@@ -153,7 +153,7 @@ def service():
 
 @pytest.fixture
 def ask(service, monkeypatch):
-    """Return a function that creates a service with these settings and runs a coroutine with its client (and application)."""
+    """Return a function that creates a service with these settings and runs a coroutine with its client."""
     httpx = pytest.importorskip("httpx", reason="the package httpx is not installed")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # the service changes it for the process
 

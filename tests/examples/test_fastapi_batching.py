@@ -12,7 +12,7 @@ from tests.waits import PATIENCE
 
 @pytest.fixture
 def held(ask):
-    """Return a function that sends requests, of which only the first finds the model free; it returns answers and engine."""
+    """Return a function that sends requests, of which the first finds the model free; it returns answers and engine."""
 
     def held(requests, name="decoder", **settings):
         async def conversation(client, app):

@@ -47,7 +47,7 @@ def session(result):
 
 @pytest.fixture(scope="module")
 def sampler(session):
-    """A function that draws samples by the graph ``sampler`` of the bundle; ``label``: their classes, if it has labels."""
+    """A function that draws samples by the bundle's graph ``sampler``; ``label``: their classes, if it has labels."""
 
     def draw(count, *, seed, first=0, temperature=1.0, **label):
         words = np.array([seed, 0], np.uint32)

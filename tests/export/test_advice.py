@@ -43,7 +43,10 @@ def shell(whole_console):
 
 @pytest.fixture
 def interrupted(tmp_path, shell, monkeypatch):
-    """A run stopped by Ctrl-C after its first epoch, and what the command printed. It is trained on images in a folder whose name has a space and a quote."""
+    """A run stopped by Ctrl-C after its first epoch, and what the command printed.
+
+    The folder of its images has a space and a quote in its name.
+    """
     rng = np.random.default_rng(0)
     pictures = tmp_path / "it's mine"
     pictures.mkdir()

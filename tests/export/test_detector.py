@@ -1,4 +1,4 @@
-"""``cvae-calibrate``: the graph against the formulas, whole messages, and the rate of false alarms of a small bundle."""
+"""``cvae-calibrate``: the graph against the formulas, whole messages, and the false alarms of a small bundle."""
 
 import json
 import shutil

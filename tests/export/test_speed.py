@@ -30,7 +30,8 @@ def graph(precision="float32"):
 def test_speed_ratio_is_the_median_without_warm_up(monkeypatch):
     seconds = iter([9.0, 1.0] + [2.0, 6.0, 6.0, 2.0] * 4 + [5.0, 10.0])
     monkeypatch.setattr(_speed, "_seconds", lambda *_: next(seconds))
-    # Odd rounds time the graph first: 2 s against 6, in the last round 5 against 10. Even rounds time the other first: 6 s against 2.
+    # Odd rounds time the graph first: 2 s against 6, in the last round 5 against 10. Even rounds time the other first:
+    # 6 s against 2.
     assert speed_ratio(graph(), graph(), EXPECTED, MODEL) == 3.0
 
 

@@ -117,7 +117,7 @@ def test_classifiers(metadata):
 
 @pytest.fixture(scope="module")
 def packages(built, tmp_path_factory):
-    """A folder as `make dist` leaves it; the npm package has the modules of src, and empty files instead of built ones."""
+    """A folder as `make dist` leaves it; the npm package has the modules of src, and empty files for built ones."""
     folder = tmp_path_factory.mktemp("packages")
     for path in built:
         shutil.copy(path, folder)

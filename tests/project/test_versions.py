@@ -16,8 +16,8 @@ from cvae_train import RunFolder
 from scripts import check_dist
 from tests.project.test_distribution import ROOT
 
-# A bundle of format 1 as written by the first release. Never write it again: if the format changes, keep it loadable and
-# add a bundle of the new format.
+# A bundle of format 1 as written by the first release. Never write it again: if the format changes, keep it loadable
+# and add a bundle of the new format.
 COLOUR = ROOT / "tests" / "golden" / "colour"
 MANIFEST_SHA256 = "9a0c29490d761119ed565daf75b3db1597ebba5db6f88b3389e265b9ff8990b7"
 

@@ -184,12 +184,13 @@ class TrainConfig:
         clip_norm: global norm that gradients are clipped to; None: no clipping.
         ema: decay per step of a moving average of the weights (Polyak and Juditsky, 1992), which is evaluated and saved
             instead of the weights. 0: no average.
-        epsilon: of Adam, and of Muon where it uses Adam; added to the root of the second moment; 1e-8 is TensorFlow 1.x's.
+        epsilon: of Adam, and of Muon where it uses Adam; added to the root of the second moment; 1e-8 is TensorFlow
+            1.x's.
         seed: unsigned 64-bit integer that initial weights, shuffles and noise derive from.
-        binarize: "static" thresholds pixels at 0.5 of the range. "dynamic" draws each training pixel anew in every epoch,
-            with its grey level as the probability of white; test and validation images are drawn once, from a fixed
-            seed. "fixed" takes images that others have binarized. "none" keeps grey values. The four are different data
-            sets: their ELBOs cannot be compared.
+        binarize: "static" thresholds pixels at 0.5 of the range. "dynamic" draws each training pixel anew in every
+            epoch, with its grey level as the probability of white; test and validation images are drawn once, from a
+            fixed seed. "fixed" takes images that others have binarized. "none" keeps grey values. The four are
+            different data sets: their ELBOs cannot be compared.
         background: replace each pixel and channel of the training images with this probability by a level that is drawn
             uniformly, anew in every epoch: 0 or 255 if pixels are binarized, otherwise 0 to 255. The result is a
             background model for the likelihood ratio of Ren et al. ("Likelihood ratios for out-of-distribution

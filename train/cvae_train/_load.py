@@ -125,8 +125,8 @@ class Source:
 def read_source(path: str | Path, config: TrainConfig, freeze: Part | None) -> Source:
     """Read the weights of a run that another run with the recipe ``config`` starts from.
 
-    If only the new model has labels, the kernels of layers that take the label beside other inputs get rows of zeros for
-    it. So the new model begins with the outputs of the old one, whatever the label.
+    If only the new model has labels, the kernels of layers that take the label beside other inputs get rows of zeros
+    for it. So the new model begins with the outputs of the old one, whatever the label.
 
     Raises:
         InputError: as `load_run`; or no layer fits, or one of the part ``freeze`` does not.

@@ -3,7 +3,8 @@
 TensorFlow's "same" padding at stride 2 crops a row and a column only at the end: pads (0, 0, 1, 1). Small runtimes
 such as OpenCV's dnn reject it. A transposed convolution computes a full map and crops it. Along an axis,
 
-    output = full[begin : size(full) - end],    size(full) = stride * (n - 1) + dilation * (kernel - 1) + 1 + output_padding
+    output = full[begin : size(full) - end]
+    size(full) = stride * (n - 1) + dilation * (kernel - 1) + 1 + output_padding
 
 So with c = min(begin, end) it equals the layer with pads (c, c), then a Slice that crops begin - c values
 at the beginning and end - c at the end. Only the cropping moves; all products and sums stay the same.

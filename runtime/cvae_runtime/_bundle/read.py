@@ -88,8 +88,8 @@ def read_bundle(path: str | Path | None = None, sha256: str | None = None) -> Bu
     Raises:
         BundleError: the path is not a bundle, the manifest is invalid or of another format version, or a graph is not
             plain and self-contained.
-        IntegrityError: a required file is missing, or a file is a link, or has another size or hash than in the manifest; or the
-            manifest's own hash is not ``sha256``.
+        IntegrityError: a required file is missing, or a file is a link, or has another size or hash than in the
+            manifest; or the manifest's own hash is not ``sha256``.
 
     Examples:
         >>> cvae.read_bundle().path == cvae.packaged_bundle()

@@ -28,7 +28,8 @@ def find_error(value: Any, schema: Schema) -> str | None:
         schema: the schema, with the definitions that it refers to.
 
     Returns:
-        The error; None if the value is valid. The path is such as "graphs[0].file", and "manifest" for ``value`` itself.
+        The error; None if the value is valid. The path is such as "graphs[0].file", and "manifest" for ``value``
+        itself.
 
     Raises:
         ValueError: the schema has a keyword that this module does not know.

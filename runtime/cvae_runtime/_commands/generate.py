@@ -36,7 +36,7 @@ _FORMATS = list(dict.fromkeys([*FORMATS, *SHARD_FORMATS]))
 
 
 class _Command(cli.SectionedCommand):
-    """Let ``--reconstruct A B C`` and ``--restyle`` take all names up to the next option, as a shell expands ``*.png``."""
+    """Let ``--reconstruct A B C`` and ``--restyle`` take all names to the next option, as a shell expands ``*.png``."""
 
     def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
         expanded: list[str] = []

@@ -63,8 +63,8 @@ class Engine:
             dtype: "float32", or "uint8" for grey levels. Outputs of type bool stay bool.
             aligned: cut the items into micro-batches of `micro_batch` items for any number of threads.
             labels: class of each item, int64 (count,), if the model has labels.
-            before: an engine whose first output is this engine's input, such as the prior before the decoder. It runs on
-                the same threads; if ``aligned``, on the same micro-batches.
+            before: an engine whose first output is this engine's input, such as the prior before the decoder. It runs
+                on the same threads; if ``aligned``, on the same micro-batches.
 
         Returns:
             New arrays (count, ...) by name, of ``dtype``.
@@ -118,7 +118,7 @@ class Engine:
         return {name: np.empty((count, *self.shapes[name]), "bool" if name in booleans else dtype) for name in outputs}
 
     def _compute(self, items: Array, outputs: Sequence[str], dtype: str, labels: Array | None) -> dict[str, Array]:
-        """Return the outputs of one micro-batch: the session's own arrays, without a copy, unless ``dtype`` is uint8."""
+        """Return the outputs of one micro-batch: the session's own arrays, not copied, unless ``dtype`` is uint8."""
         found = self.call(items, outputs, labels)
         return {name: _as(dtype, part) for name, part in zip(outputs, found, strict=True)}
 

@@ -56,7 +56,7 @@ class CheckedSession:
     def run(
         self, items: NDArray[Any], outputs: Sequence[str], labels: NDArray[np.int64] | None = None
     ) -> list[NDArray[Any]]:
-        """Run the session on ``items``, with their labels if the model has some; return the named outputs, float32 or bool.
+        """Run the session on ``items``, with labels if the model has some; return the named outputs, float32 or bool.
 
         Raises:
             BundleError: the graph fails on the CPU, its outputs have wrong shapes or values that are not finite, or

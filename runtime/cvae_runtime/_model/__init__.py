@@ -1,4 +1,4 @@
-"""The API: `load` opens a bundle as a `Model`, which generates, encodes, decodes, reconstructs, scores, detects and explores."""
+"""The API: `load` opens a bundle as a `Model`, which generates, encodes, scores, detects and explores."""
 
 from .detection import Detection
 from .labels import Label, class_names, index_of

@@ -1,4 +1,4 @@
-"""Classes on the command line: ``cvae-generate --label`` and ``--restyle``, ``cvae-encode --classify``, ``cvae-inspect``."""
+"""Classes in ``cvae-generate --label`` and ``--restyle``, ``cvae-encode --classify`` and ``cvae-inspect``."""
 
 import json
 from pathlib import Path

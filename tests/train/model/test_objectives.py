@@ -1,4 +1,4 @@
-"""Objectives against a model in which everything is known: x ~ N(z, 1), z ~ N(0, 1), so that log p(x) = log N(x; 0, 2)."""
+"""Objectives against a known model: x ~ N(z, 1), z ~ N(0, 1), so that log p(x) = log N(x; 0, 2)."""
 
 import math
 

@@ -25,9 +25,9 @@ def image_folder(
     """Find the images below a folder: the splits that its subfolders name, or one set to divide.
 
     Raises:
-        InputError: a folder cannot be listed, a test or validation folder holds no images, or the top folder has one but
-            no training folder beside it. Also if there are fewer than two images, or if the table of labels is wrong,
-            see `read_label_table`.
+        InputError: a folder cannot be listed, a test or validation folder holds no images, or the top folder has one
+            but no training folder beside it. Also if there are fewer than two images, or if the table of labels is
+            wrong, see `read_label_table`.
     """
     if not path.is_dir():
         return None

@@ -1,8 +1,8 @@
 """Mutated images, on which a background model is trained.
 
-Ren et al. ("Likelihood ratios for out-of-distribution detection", 2019) replace pixels of the training images at random.
-A model of the result learns the statistics that outliers share, and little of what the images show. The ratio of both
-models' likelihoods is a score. The random numbers are those of docs/formats.md.
+Ren et al. ("Likelihood ratios for out-of-distribution detection", 2019) replace pixels of the training images at
+random. A model of the result learns the statistics that outliers share, and little of what the images show. The ratio
+of both models' likelihoods is a score. The random numbers are those of docs/formats.md.
 """
 
 import math

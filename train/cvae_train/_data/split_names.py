@@ -30,7 +30,7 @@ def names_only_a_split(name: str) -> bool:
 
 
 def names_labels_of_a_split(name: str) -> bool:
-    """Whether a name is one split with a word for labels: ``y_train``, ``TestLabels``, but not ``train_labels_fine``."""
+    """Whether a name is a split with a word for labels: ``y_train``, ``TestLabels``, but not ``train_labels_fine``."""
     words = _words(name)
     others = [word for word in words if _split(word) is None]
     of_labels = [word for word in others if re.fullmatch(_LABELS, word)]

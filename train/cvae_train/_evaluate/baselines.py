@@ -111,7 +111,7 @@ def pca_log_likelihood(
 def _principal(
     centred: Callable[[], Iterator[NDArray[np.float32]]], count: int, size: int, dimensions: int
 ) -> tuple[Floats, NDArray[np.float32]]:
-    """Largest eigenvalues and the eigenvectors (D, dimensions) of the covariance of centred rows; fewer if it has zeros."""
+    """Largest eigenvalues, and eigenvectors (D, dimensions), of the covariance of centred rows; fewer if some are 0."""
     if dimensions == 0:
         return np.zeros(0), np.zeros((size, 0), np.float32)
 

@@ -87,7 +87,7 @@ def shortened(name: str) -> str:
 
 
 def classified_images(images: int, classes: int) -> int:
-    """Return how many of the test images are classified: fewer with more classes, since each class scores each image."""
+    """Return how many test images are classified: fewer with more classes, since each class scores each image."""
     return min(images, max(1, _CLASSIFIED // classes))
 
 

@@ -75,7 +75,8 @@ class Evaluation:
             as if it were a Gaussian. This is a lower bound of its KL. It measures how much the latents of samples
             differ from those that the decoder was trained on. With a learned prior, it is computed in the space of
             noise.
-        psnr, ssim: see `mean_likeness`: of the expected images at the means, against the images as the likelihood sees them.
+        psnr, ssim: see `mean_likeness`: of the expected images at the means, against the images as the likelihood sees
+            them.
         bits_per_dimension: the negative ELBO in bits per pixel and channel; None for the bernoulli likelihood.
         baselines: the log-likelihoods of simple models of the same images; None without training images, and for grey
             pixels under the bernoulli likelihood.

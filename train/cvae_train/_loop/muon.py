@@ -1,4 +1,4 @@
-"""Muon, an optimizer that orthogonalizes the updates of kernels (Jordan et al., "Muon: an optimizer for hidden layers in
+"""Muon, an optimizer that orthogonalizes updates of kernels (Jordan et al., "Muon: an optimizer for hidden layers in
 neural networks", 2024).
 
 A few directions dominate the gradient of a kernel. Muon gives all directions the same length. It reshapes the momentum
@@ -15,8 +15,8 @@ _MOMENTUM = 0.95
 _MEAN, _SQUARE = 0.9, 0.999  # Adam's decays of the gradient's moments
 _ITERATIONS = 5
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the fifth-degree polynomial
-# Root mean square of an update at a learning rate of 1. Adam's updates have a similar size, so Adam's learning rates work
-# (Liu et al., "Muon is scalable for LLM training", 2025).
+# Root mean square of an update at a learning rate of 1. Adam's updates have a similar size, so Adam's learning rates
+# work (Liu et al., "Muon is scalable for LLM training", 2025).
 _SIZE = 0.2
 
 

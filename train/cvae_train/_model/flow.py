@@ -5,8 +5,8 @@ and shifts the second half by functions of the first. Therefore both directions 
 
     log p(z) = log N(e; 0, I) - sum of the log scales.
 
-The last layers start at zero. The prior is then N(0, I), because rotations do not change it. Xu et al. ("On the necessity
-and effectiveness of learning the prior of variational auto-encoder", 2019) train a prior with the VAE.
+The last layers start at zero. The prior is then N(0, I), because rotations do not change it. Xu et al. ("On the
+necessity and effectiveness of learning the prior of variational auto-encoder", 2019) train a prior with the VAE.
 """
 
 import math
@@ -97,7 +97,8 @@ class Flow(keras.layers.Layer):
 def rotation(size: int, number: int) -> NDArray[np.float64]:
     """Return a fixed orthogonal matrix, float64 (size, size): a product of Householder reflections of random vectors.
 
-    The weights of a run belong to its rotations, so these depend neither on the versions of libraries nor on the machine.
+    The weights of a run belong to its rotations, so these depend neither on the versions of libraries nor on the
+    machine.
     """
     matrix = np.eye(size)
     for vector in prior_latents(number, 0, size, size).astype(np.float64):

@@ -36,8 +36,8 @@ HIGHEST_RATE = 4e-3
 WARMUP_SHARE = 0.1  # of all steps
 CLIP_NORM = 100.0
 OBJECTIVE: Objective = "analytic-kl"
-# Weight of the KL for 256 levels. The likelihood grows with the number of values of an image, and the KL does not. With a
-# weight of 1, codes are too precise: those of few images lie far apart, and samples between them show nothing.
+# Weight of the KL for 256 levels. The likelihood grows with the number of values of an image, and the KL does not. With
+# a weight of 1, codes are too precise: those of few images lie far apart, and samples between them show nothing.
 VALUES_PER_BETA = ((10_000, 200), (None, 800))  # (most training images, values)
 HIGHEST_BETA = ((200, 10.0), (None, 100.0))  # (most training images, weight); samples of fewer are not good anyway
 PRECISION: Precision = "auto"

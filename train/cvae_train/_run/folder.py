@@ -235,7 +235,8 @@ class RunFolder:
         """Read the run's test images, but not its training images, from ``source`` or the recorded source.
 
         Returns:
-            uint8 (M, H, W, C); with dynamic binarization, as drawn for all runs if ``drawn``, otherwise with grey levels.
+            uint8 (M, H, W, C); with dynamic binarization, as drawn for all runs if ``drawn``, otherwise with grey
+            levels.
 
         Raises:
             InputError: the images are missing, or are not the run's.

@@ -126,7 +126,7 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
   test("arrow keys move a slider and its copy among all dimensions", async () => {
     const slider = guest.page.locator("#sliders input").first();
     const name = await slider.getAttribute("aria-label");
-    await guest.page.click("#explore-zero");
+    await changes(guest.page, "explore-canvas", () => guest.page.click("#explore-zero"));
     const start = Number(await slider.inputValue());
     await slider.focus();
     await changes(guest.page, "explore-canvas", async () => {

@@ -147,8 +147,9 @@ export class DrawSection {
     const elbo = model.manifest.training?.test_elbo;
     const bits = elbo === undefined ? undefined : bitsPerDimension(elbo, model.manifest.model);
     const average = `${number(elbo ?? 0, 1)} nats${bits === undefined ? "" : `, ${number(bits, 3)} bits per dimension,`}`;
+    const given = model.labels === undefined ? "" : ", given their class";
     block("elbo-note").textContent =
-      `A higher ELBO is likelier. ${elbo === undefined ? "" : `Test images have ${average} on average.`}`;
+      `A higher ELBO is likelier. ${elbo === undefined ? "" : `Test images have ${average} on average${given}.`}`;
     block("bits").hidden = bitsPerDimension(0, model.manifest.model) === undefined;
     for (const id of ["seen", "reconstruction"]) resize(canvas(id), width, height);
     this.#suit();

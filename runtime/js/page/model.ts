@@ -74,7 +74,11 @@ export class ModelSection {
     if (training !== null) {
       const bits = bitsPerDimension(training.test_elbo, model.manifest.model);
       const inBits = bits === undefined ? "" : `, ${number(bits, 3)} bits per dimension`;
-      facts.splice(facts.length - 2, 0, ["ELBO of test images", `${number(training.test_elbo, 2)} nats${inBits}`]);
+      const given = model.labels === undefined ? "" : ", given their class";
+      facts.splice(facts.length - 2, 0, [
+        `ELBO of test images${given}`,
+        `${number(training.test_elbo, 2)} nats${inBits}`,
+      ]);
       const { epoch, checkpoint } = training;
       if (epoch !== undefined && checkpoint !== undefined)
         facts.splice(1, 0, ["Weights", `epoch ${epoch}, checkpoint ${checkpoint}`]);

@@ -150,6 +150,8 @@ describe.skipIf(CHROMIUM === undefined)("files dropped on the page", () => {
   });
 
   test("the exported checkpoint is shown", async () => {
+    expect(await text(guest.page, "facts")).toMatch(/ELBO of test images, given their class\s*−59\.11 nats/);
+    expect(await text(guest.page, "elbo-note")).toMatch(/−59\.1 nats on average, given their class\.$/);
     expect(await text(guest.page, "facts")).toMatch(/Weights\s*epoch 60, checkpoint last/);
     const best = join(folder, "best");
     cpSync(BUNDLES.colour, best, { recursive: true });

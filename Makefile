@@ -33,7 +33,7 @@ help:
 	@echo 'make image   the same, then the Docker images cvae-runtime and cvae-train'
 	@echo 'make lint    the checks without the tests: formatting, linting, types, prose'
 	@echo 'make format  format and fix what can be'
-	@echo 'make bundle  export assets/mnist into the package, evaluate it, draw the pictures of README and gallery'
+	@echo 'make bundle  export the runs of assets into the package, evaluate them, draw the pictures of README and gallery'
 	@echo 'make clean   delete .venv, the demo and caches'
 
 $(BIN)/python:
@@ -156,8 +156,10 @@ ifdef NODE
 endif
 
 bundle: $(VENV)/.export
-	$(BIN)/cvae-export assets/mnist --onnx runtime/cvae_runtime/bundles/mnist --overwrite
-	$(BIN)/cvae-evaluate assets/mnist --overwrite
+	for name in mnist mnist-unlabelled; do \
+		$(BIN)/cvae-export assets/$$name --onnx runtime/cvae_runtime/bundles/$$name --overwrite && \
+		$(BIN)/cvae-evaluate assets/$$name --overwrite || exit; \
+	done
 	$(BIN)/cvae-generate -n 50 --seed 0 -o docs/images/samples.png --overwrite
 	$(BIN)/python scripts/first_digits.py 16 build-digits.npy
 	$(BIN)/cvae-generate --reconstruct build-digits.npy -o docs/images/reconstructions.png --overwrite

@@ -38,7 +38,8 @@ def test_wheel_contents(built):
         "cvae_runtime/py.typed",
         "cvae_runtime/manifest.schema.json",
         *(
-            f"cvae_runtime/bundles/mnist/{name}"
+            f"cvae_runtime/bundles/{bundle}/{name}"
+            for bundle in ("mnist", "mnist-unlabelled")
             for name in (
                 *("encoder.onnx", "decoder.onnx", "prior.onnx", "prior_density.onnx"),
                 *("golden.json", "golden.safetensors", "manifest.json"),

@@ -7,8 +7,9 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
-from .._errors import BundleError, IntegrityError
+from .._errors import BundleError, InputError, IntegrityError
 from .._system import Layout, Owns, owns_names, shell_quote
 from .check_path import check_bundle_path
 from .manifest import MANIFEST_NAME, parse_manifest
@@ -62,14 +63,25 @@ Examples:
 """
 
 
-def packaged_bundle() -> Path:
-    """Return the folder of the MNIST bundle that the package contains.
+def packaged_bundle(name: Literal["mnist", "mnist-unlabelled"] = "mnist") -> Path:
+    """Return the folder of a bundle that the package contains.
+
+    Args:
+        name: "mnist" is the model of digits with the label as an input. "mnist-unlabelled" is the same network with the
+            same recipe, trained without labels.
+
+    Raises:
+        InputError: the package has no bundle of this name.
 
     Examples:
-        >>> (cvae.packaged_bundle() / "manifest.json").exists()
-        True
+        >>> with cvae.load(cvae.packaged_bundle("mnist-unlabelled")) as model:
+        ...     print(model.labels)
+        None
     """
-    return Path(__file__).parents[1] / "bundles" / "mnist"
+    folder = Path(__file__).parents[1] / "bundles"
+    if name not in (names := sorted(path.name for path in folder.iterdir())):
+        raise InputError(f"name: expected {' or '.join(names)}, found {name!r}")
+    return folder / name
 
 
 def read_bundle(path: str | Path | None = None, sha256: str | None = None) -> Bundle:

@@ -37,6 +37,13 @@ def test_contents_of_a_bundle(tiny_bundle, bundles):
         assert bundle.files == {name: (tiny_bundle / name).read_bytes() for name in FILES}
 
 
+def test_packaged_bundles(refuses):
+    folder = Path(cvae.__file__).parent / "bundles"
+    assert {cvae.packaged_bundle(name) for name in ("mnist", "mnist-unlabelled")} == {*folder.iterdir()}
+    with refuses(cvae.InputError, "name: expected mnist or mnist-unlabelled, found 'cifar'"):
+        cvae.packaged_bundle("cifar")
+
+
 def test_the_default_is_the_packaged_bundle():
     bundle = cvae.read_bundle()
     assert bundle.path == cvae.packaged_bundle() == Path(cvae.__file__).parent / "bundles" / "mnist"

@@ -67,7 +67,7 @@ demo: $(VENV)/.export
 	@mkdir -p $(DEMO)
 	@echo '1 of 4, seconds: digits of the packaged model'
 	$(BIN)/cvae-generate -n 64 --seed 0 -o $(DEMO)/packaged.png --overwrite
-	@echo '2 of 4, 3 minutes: train the same network on MNIST'
+	@echo '2 of 4, 3 minutes: train the network of the 2018 notebook on MNIST'
 	@# Exit code 1: an older version or another recipe wrote the run, so it starts again.
 	$(BIN)/cvae-train --preset fast --minutes 3 --run $(DEMO)/run --resume || \
 		{ test $$? -eq 1 && $(BIN)/cvae-train --preset fast --minutes 3 --run $(DEMO)/run --overwrite; }

@@ -120,7 +120,7 @@ _SECTIONS = {
 @click.option(
     "--preset",
     type=click.Choice(sorted(PRESETS)),
-    help="Recipe for MNIST. notebook: of 2018; fast: its ELBO in minutes; best: a better one in an hour.  "
+    help="Recipe for MNIST. notebook: of 2018; fast: its ELBO in minutes; best: a better network in half an hour.  "
     "[default: notebook without DATA, otherwise a recipe derived from the images]",
 )
 @click.option(

@@ -19,6 +19,8 @@ from ._config import (
     ATOL,
     DEFAULT_OPSET,
     EXTRA_ROLES,
+    FORMATS,
+    MOST_BATCH,
     OPSETS,
     OUTPUT_KINDS,
     PASSES,
@@ -89,6 +91,7 @@ class _Output(_Range):
     sections={
         "Keras models instead of RUN": _PAIR_OPTIONS,
         "Graphs": ("targets", "precisions", "extras", "passes", "keep_slow", "opset"),
+        "For other programs": ("also", "batch"),
         "Verification": ("data", "checkpoint", "atol", "bundle"),
         "Output": ("target", "overwrite", "web", "as_json"),
     },
@@ -172,6 +175,19 @@ class _Output(_Range):
     help="ONNX opset of the portable graphs.",
 )
 @click.option(
+    "--also",
+    type=_Names(FORMATS),
+    default=(),
+    help="Write files in these formats too, compared with the graphs: ort, for small builds of ONNX Runtime; tflite, for "
+    "LiteRT.  [default: none]",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1, MOST_BATCH),
+    help="Write every graph for this fixed number of images too, for accelerators that need one; LiteRT's files also "
+    "take it.  [default: none; 1 for LiteRT]",
+)
+@click.option(
     "--data",
     type=click.Path(),
     help="Images to verify with, in any format that cvae-train takes; for RUN, the images that it was trained on.  "
@@ -241,6 +257,8 @@ def command(
     import_tensorflow(verbose=verbose, extra="export")
     for module in ("tf2onnx", "onnx", "onnx_ir", "onnxruntime"):
         require(module, "export")
+    if "tflite" in options["also"]:
+        require("ai_edge_litert", "tflite")  # it runs LiteRT's files, to compare them
 
     if bundle is not None:
         assert run is not None  # as `_check_verify_options` has seen
@@ -323,7 +341,9 @@ def _report(result: "ExportResult") -> str:
     if result.elbo is not None:
         given = "" if result.manifest.model.labels is None else " given the label"
         lines.append(f"test ELBO{given} {result.elbo}")
-    return "\n".join([*lines, f"{result.path}: {', '.join(graph.file for graph in result.manifest.graphs)}"])
+    files = [graph.file for graph in result.manifest.graphs]
+    files += [other.file for other in result.manifest.files or () if other.kind != "safetensors"]
+    return "\n".join([*lines, f"{result.path}: {', '.join(files)}"])
 
 
 def _as_json(result: "ExportResult", web: Path | None) -> dict[str, Any]:

@@ -10,10 +10,11 @@ import click
 from cvae_runtime import cli
 from cvae_runtime.system import require
 
+from ._config import DRAWS, FALSE_ALARMS, MOST_DRAWS, MOST_SEED, SCORES
+
 if TYPE_CHECKING:
     from ._detector import CalibrationResult
 
-_SCORES = ("elbo", "reconstruction", "kl", "typicality", "likelihood-ratio")
 _OF_CALIBRATION = ("target", "false_alarms", "background", "score", "draws", "seed", "overwrite")
 
 
@@ -36,14 +37,14 @@ _OF_CALIBRATION = ("target", "false_alarms", "background", "score", "draws", "se
 @cli.image_options
 @click.option(
     "--false-alarms",
-    type=click.FloatRange(0.0001, 0.5),
+    type=click.FloatRange(*FALSE_ALARMS),
     default=0.01,
     show_default=True,
     help="Highest rate of good images that raise an alarm.",
 )
 @click.option(
     "--score",
-    type=click.Choice(_SCORES),
+    type=click.Choice(SCORES),
     help="Score that decides.  [default: likelihood-ratio with --background, otherwise chosen on the good images]",
 )
 @click.option(
@@ -53,14 +54,14 @@ _OF_CALIBRATION = ("target", "false_alarms", "background", "score", "draws", "se
 )
 @click.option(
     "--draws",
-    type=click.IntRange(1, 1000),
-    default=8,
+    type=click.IntRange(1, MOST_DRAWS),
+    default=DRAWS,
     show_default=True,
     help="Draws of the posterior for each image. More make scores less noisy, and detection slower.",
 )
 @click.option(
     "--seed",
-    type=click.IntRange(0, 2**53 - 1),
+    type=click.IntRange(0, MOST_SEED),
     default=0,
     show_default=True,
     help="Seed that splits the good images.",

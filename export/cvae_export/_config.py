@@ -1,4 +1,4 @@
-"""Options of an export and their defaults, in a module without TensorFlow for the command line's help."""
+"""Options of exports and calibrations and their defaults, in a module without TensorFlow for the commands' help."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from cvae_runtime.bundle import Precision, Target
 OPSETS = range(13, 22)
 DEFAULT_OPSET = 15
 ATOL = 1e-5  # for outputs up to 1; relative to the largest value of larger outputs
+GOLDEN_ATOL = 10 * ATOL  # of golden vectors, since other processors and runtimes sum in another order
 
 TARGETS: tuple[Target, ...] = get_args(Target)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -34,9 +35,19 @@ EXTRA_ROLES = ("reconstructor", "scorer", "sampler", "decoder_uint8", "encoder_f
 
 Range = tuple[float, float]  # the values of pixels 0 and 255
 
+Format = Literal["ort", "tflite"]  # of files for other programs
+FORMATS: tuple[Format, ...] = get_args(Format)
+MOST_BATCH = 4096
+
 OutputKind = Literal["auto", "logits", "probs"]
 OUTPUT_KINDS: tuple[OutputKind, ...] = get_args(OutputKind)
 DecoderOutput = OutputKind | Range  # of an external model
+
+Score = Literal["elbo", "reconstruction", "kl", "typicality", "likelihood-ratio"]  # of a detector
+SCORES: tuple[Score, ...] = get_args(Score)
+FALSE_ALARMS = (0.0001, 0.5)  # the lowest and the highest rate of a detector
+DRAWS, MOST_DRAWS = 8, 1000  # of the posterior for each image of a detector: by default, and at most
+MOST_SEED = 2**53 - 1  # of a detector, since the manifest holds it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,9 +63,12 @@ class ExportConfig:
         atol: largest difference from the model's outputs, for outputs up to 1; scaled by the largest value of larger
             outputs.
         keep_slow: also write graphs that are not faster than the graphs that they replace.
+        also: formats of more files: "ort", for small builds of ONNX Runtime, and "tflite", for LiteRT.
+        batch: also write every graph with this number of images as a fixed size, for accelerators that need one; it is
+            also the batch of the files for LiteRT. None: no such graphs, and 1 for LiteRT.
 
     Raises:
-        InputError: a name is unknown or the opset out of range.
+        InputError: a name is unknown, or the opset or the batch out of range.
 
     Examples:
         >>> config = cvae_export.ExportConfig(precisions=("float32", "int8"), extras=("scorer",))
@@ -69,9 +83,16 @@ class ExportConfig:
     opset: int = DEFAULT_OPSET
     atol: float = ATOL
     keep_slow: bool = False
+    also: Sequence[Format] = ()
+    batch: int | None = None
 
     def __post_init__(self) -> None:
-        for name, known in (("targets", TARGETS), ("precisions", PRECISIONS), ("extras", EXTRA_ROLES)):
+        for name, known in (
+            ("targets", TARGETS),
+            ("precisions", PRECISIONS),
+            ("extras", EXTRA_ROLES),
+            ("also", FORMATS),
+        ):
             found = getattr(self, name)
             if unknown := [item for item in found if item not in known]:
                 raise InputError(f"{name}: expected any of {', '.join(known)}; found {', '.join(map(str, unknown))}")
@@ -79,3 +100,5 @@ class ExportConfig:
             raise InputError(f"passes: expected any of {', '.join(PASSES)}; found {', '.join(unknown)}")
         if self.opset not in OPSETS:
             raise InputError(f"opset: expected {OPSETS.start} to {OPSETS.stop - 1}, found {self.opset}")
+        if self.batch is not None and self.batch not in range(1, MOST_BATCH + 1):
+            raise InputError(f"batch: expected 1 to {MOST_BATCH}, found {self.batch}")

@@ -114,29 +114,29 @@ def permutation(count: int, seed: int, *numbers: int) -> Indices:
     return np.lexsort(words).astype(np.int64)
 
 
-def choose_score(candidates: Mapping[str, Floats], false_alarms: float) -> str:
-    """Choose the score whose threshold depends least on which good images set it.
+def choose_score(instabilities: Mapping[str, float]) -> str:
+    """Choose the score whose threshold depends least on which good images set it, by the `instability` of each.
 
-    A random split of the images has two halves, whose 1 - rate quantiles differ. The instability of a score is this
-    absolute difference, averaged over 100 splits, and divided by the interquartile range over all images. A score with
-    a long upper tail has a high instability: its threshold lies far above most good images, and strange images hide
-    below it.
     The first score is the default. A later one replaces it if its instability is smaller by a tenth or more.
-
-    Args:
-        candidates: scores of the images in ``fit``, float64 (N,) each, by name.
-        false_alarms: the rate.
     """
     best, least = "", math.inf
-    for name, scores in candidates.items():
-        found = instability(scores, false_alarms)
+    for name, found in instabilities.items():
         if not best or found < _LESS * least:
             best, least = name, found
     return best
 
 
 def instability(scores: Floats, false_alarms: float) -> float:
-    """Return the instability of a score, see `choose_score`; infinity if half of the scores are equal."""
+    """Return the instability of a score; infinity if half of the images have equal scores.
+
+    A random split of the images has two halves, whose 1 - rate quantiles differ. The instability is this absolute
+    difference, averaged over 100 splits, and divided by the interquartile range over all images. A score with a long
+    upper tail has a high instability: its threshold lies far above most good images, and strange images hide below it.
+
+    Args:
+        scores: of the images in ``fit``, float64 (N,).
+        false_alarms: the rate.
+    """
     low, high = np.quantile(scores, (0.25, 0.75))
     half = len(scores) // 2
     differences = []

@@ -17,6 +17,7 @@ from tf2onnx.tfonnx import process_tf_graph
 from cvae_runtime import CvaeError
 
 from ._builder import BATCH
+from ._graph import opset_of
 from ._reasons import full_tracebacks, place_of, reason_of, scope_of
 from ._tf2onnx_patches import HANDLERS, fix_float64, fix_short_kernels, inline_xla_functions, suppress_tf2onnx_log
 from .passes import run_passes
@@ -170,8 +171,7 @@ def finish(
     try:
         onnx.checker.check_model(finished, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        opset = finished.opset_import[0].version
-        raise ConversionError(f"onnx's checker rejects the graph at opset {opset}: {error}") from error
+        raise ConversionError(f"onnx's checker rejects the graph at opset {opset_of(finished)}: {error}") from error
     return finished.SerializeToString(deterministic=True), tuple(applied)
 
 
@@ -201,7 +201,7 @@ def _renumber(graph: onnx.GraphProto) -> None:
 
 def _check_opset(proto: onnx.ModelProto) -> None:
     """Raise `ConversionError` if a graph uses standard operators that are newer than its opset."""
-    opset = next(entry.version for entry in proto.opset_import if entry.domain == "")
+    opset = opset_of(proto)
     used = {node.op_type for node in proto.graph.node if node.domain == ""}
     first: dict[str, int] = {}
     for schema in onnx.defs.get_all_schemas_with_history():

@@ -22,6 +22,7 @@ from cvae_runtime.bundle import Bundle, ModelInfo
 from cvae_runtime.elbo import EVALUATION_SEED, PROBABILITY_FLOOR
 
 from ._builder import BATCH, Builder
+from ._graph import opset_of
 
 OUTPUTS = ("score", "p_value", "alarm", "map")
 
@@ -75,19 +76,15 @@ class Parts:
     @property
     def opset(self) -> int:
         """The newest opset of the graphs."""
-        return max(map(_opset, self.graphs.values()))
+        return max(map(opset_of, self.graphs.values()))
 
     def at(self, opset: int) -> Self:
         """Convert the graphs to a newer opset, if they have an older one."""
         graphs = {
-            role: proto if _opset(proto) == opset else version_converter.convert_version(proto, opset)
+            role: proto if opset_of(proto) == opset else version_converter.convert_version(proto, opset)
             for role, proto in self.graphs.items()
         }
         return dataclasses.replace(self, graphs=graphs)
-
-
-def _opset(proto: onnx.ModelProto) -> int:
-    return int(next(entry.version for entry in proto.opset_import if entry.domain == ""))
 
 
 def detector_graph(model: Parts, decision: Decision, background: Parts | None = None) -> bytes:

@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvae_runtime import Posterior
-from cvae_runtime.bundle import Bundle, ModelInfo
+from cvae_runtime.bundle import Bundle
 from cvae_runtime.elbo import DetectorTerms, detector_terms
 from cvae_runtime.images import ImageSource
 from cvae_runtime.sessions import open_session
 from cvae_runtime.system import allowed_cores
 
 from ._detector_graph import Parts
+from ._rounding import LAST_PLACES, move_inwards
 
 _BATCH = 16  # images
-_LAST_PLACES = 2.0**-23  # two units in the last place of a float32 just below 1
 
 Images = NDArray[np.uint8]
 
@@ -28,12 +28,12 @@ class TermsOf:
     """A function from images to `DetectorTerms`, by the portable graphs of a bundle.
 
     Attributes:
-        info: the model's entry of the manifest.
+        parts: the graphs.
         draws: k, draws of the posterior for each image.
         sessions: sessions by role.
     """
 
-    info: ModelInfo
+    parts: Parts
     draws: int
     sessions: dict[str, Any]
 
@@ -42,19 +42,19 @@ class TermsOf:
         """Open the graphs of a bundle."""
         parts = Parts.of(bundle)
         sessions = {role: open_session(graph.SerializeToString()) for role, graph in parts.graphs.items()}
-        return cls(parts.info, draws, sessions)
+        return cls(parts, draws, sessions)
 
     def __call__(self, images: Images, inwards: float = 0.0) -> DetectorTerms:
         """Compute the terms of images, as if all probs were moved towards 0.5 by this share of the distance."""
-        label = {} if self.info.labels is None else {"label": np.full(len(images), len(self.info.labels), np.int64)}
+        info = self.parts.info
+        label = {} if info.labels is None else {"label": np.full(len(images), len(info.labels), np.int64)}
         posterior = Posterior(*self.sessions["encoder"].run(["mean", "logvar"], {"images": images, **label}))
 
         def decode(z: NDArray[np.float32], *label: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-            names = list(self.info.decoder_outputs)
+            names = list(info.decoder_outputs)
             found = self.sessions["decoder"].run(names, self._feed(z, label))
             outputs = dict(zip(names, found, strict=True))
-            probs = outputs["probs"].clip(0.0, 1.0).astype(np.float64)
-            return {**outputs, "probs": probs + inwards * (0.5 - probs)}
+            return move_inwards({**outputs, "probs": outputs["probs"].clip(0.0, 1.0)}, inwards)
 
         def log_prior(z: NDArray[np.float32], *label: NDArray[np.int64]) -> NDArray[np.float32]:
             density: NDArray[np.float32] = self.sessions["prior_density"].run(["log_prob"], self._feed(z, label))[0]
@@ -64,19 +64,16 @@ class TermsOf:
             images,
             posterior,
             decode,
-            likelihood=self.info.likelihood,
-            preprocessing=self.info.preprocessing,
+            likelihood=info.likelihood,
+            preprocessing=info.preprocessing,
             draws=self.draws,
-            log_prior=None if self.info.prior is None else log_prior,
+            log_prior=None if info.prior is None else log_prior,
             labels=label.get("label"),
         )
 
     def rounding(self, images: Images) -> DetectorTerms:
-        """Return the rounding errors of the terms: their changes if all probs move by two units in the last place.
-
-        A confidently wrong pixel costs -log(1 - probs), and float32 holds 1 - probs only to 2^-24.
-        """
-        right, moved = self(images), self(images, _LAST_PLACES)
+        """Return the rounding errors of the terms, see `_rounding`."""
+        right, moved = self(images), self(images, LAST_PLACES)
         return DetectorTerms(*(abs(getattr(moved, name) - getattr(right, name)) for name in _NAMES))
 
     @staticmethod

@@ -5,17 +5,18 @@ import math
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cvae_runtime import InputError, Model, load
+from cvae_runtime import Model, load
 from cvae_runtime.images import ImageSource, open_images
 from cvae_runtime.system import progress
 
 _BATCH = 64  # images
-_NORMAL_QUANTILE = 1.959963984540054  # of 0.975, for intervals of 95 %
+_NORMAL_QUANTILE = NormalDist().inv_cdf(0.975)  # for intervals of 95 %
 _SCORES = ("detector", "elbo", "reconstruction", "kl", "complexity")
 
 Floats = NDArray[np.float64]
@@ -135,14 +136,12 @@ class DetectorEvaluation:
     def to_json(self) -> dict[str, Any]:
         """Return the test as JSON values."""
         return {
-            "score": self.score,
-            "auroc": {name: dataclasses.asdict(area) for name, area in self.auroc.items()},
+            **dataclasses.asdict(self),
             "confusion": _as_json(self.confusion),
             "classes": {
                 name: {"auroc": dataclasses.asdict(area), "confusion": _as_json(confusion)}
                 for name, (area, confusion) in self.classes.items()
             },
-            "skipped": dict(self.skipped),
         }
 
 
@@ -179,15 +178,12 @@ def evaluate_detector(
         40
     """
     with load(bundle, provider="cpu") as model:
-        if model.manifest.detector is None:
-            raise InputError(
-                f"{bundle}: expected a bundle with a detector, found none; make one: cvae-calibrate BUNDLE GOOD -o NEW"
-            )
         shape = model.image_shape
         sources = [open_images(Path(path), shape, resize=resize, grey=grey, invert=invert) for path in (good, bad)]
         with progress(sum(source.count for source in sources), "images", quiet=quiet) as advance:
             of_good, of_bad = (_scores(model, source, advance) for source in sources)
-        name = model.manifest.detector.score
+        detector = model.manifest.detector
+        assert detector is not None  # otherwise, `Model.detect` has raised
     folders = np.array([path.rpartition("/")[0] for path in sources[1].names or ()])
     classes = {}
     for folder in np.unique(folders).tolist() if sources[1].has_subfolders else ():
@@ -195,7 +191,7 @@ def evaluate_detector(
         area = Auroc.of(of_good["detector"], of_bad["detector"][part])
         classes[folder or "."] = area, _confusion(of_good["alarm"], of_bad["alarm"][part])
     return DetectorEvaluation(
-        name,
+        detector.score,
         {key: Auroc.of(of_good[key], of_bad[key]) for key in _SCORES},
         _confusion(of_good["alarm"], of_bad["alarm"]),
         classes,

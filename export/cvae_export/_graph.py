@@ -45,13 +45,18 @@ class Graph:
             file=self.file,
             bytes=len(self.data),
             sha256=hashlib.sha256(self.data).hexdigest(),
-            opset=next(entry.version for entry in proto.opset_import if entry.domain == ""),
+            opset=opset_of(proto),
             ir_version=proto.ir_version,
             passes=self.passes,
             inputs=tuple(tensor_info(value) for value in proto.graph.input),
             outputs=tuple(tensor_info(value) for value in proto.graph.output),
             verified=verified,
         )
+
+
+def opset_of(proto: onnx.ModelProto) -> int:
+    """Return the version of the standard operators that a graph uses."""
+    return int(next(entry.version for entry in proto.opset_import if entry.domain == ""))
 
 
 def tensor_info(value: onnx.ValueInfoProto) -> TensorInfo:

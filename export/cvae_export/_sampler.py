@@ -13,10 +13,9 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from ._builder import BATCH, Builder
+from ._graph import opset_of
 
 SAMPLER_OPSET = 18  # the first with BitwiseXor and BitwiseOr
-
-_IR_VERSION = 8  # of opset 18
 
 _KEY_PARITY = 0x1BD11BDA
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))  # of even and odd groups of four rounds
@@ -33,8 +32,7 @@ def sampler(decoder: onnx.ModelProto, latent_dim: int, prior: onnx.ModelProto | 
     Returns:
         A graph with the inputs of `latents_graph` and the outputs of the decoder.
     """
-    opset = next(entry.version for entry in decoder.opset_import if entry.domain == "")
-    latents = latents_graph(latent_dim, opset)
+    latents = latents_graph(latent_dim, opset_of(decoder))
     latents.ir_version = decoder.ir_version
     if prior is not None:
         prior = onnx.compose.add_prefix(prior, "prior/")
@@ -70,16 +68,8 @@ def latents_graph(latent_dim: int, opset: int = SAMPLER_OPSET) -> onnx.ModelProt
     keys = [build("Gather", seed, np.array([word])) for word in (0, 1)]
     counters = _counters(build, first, count, (latent_dim + 1) // 2)
     z = build("Mul", _normals(build, *_threefry(build, *counters, keys), latent_dim), temperature)
-    z.name, z.type, z.shape = "z", ir.TensorType(ir.DataType.FLOAT), ir.Shape([BATCH, latent_dim])
-    graph = ir.Graph(
-        [seed, first, count, temperature],
-        [z],
-        nodes=build.tape.nodes,
-        initializers=build.tape.initializers,
-        opset_imports={"": opset},
-        name="latents",
-    )
-    return ir.to_proto(ir.Model(graph, ir_version=_IR_VERSION))
+    z.type, z.shape = ir.TensorType(ir.DataType.FLOAT), ir.Shape([BATCH, latent_dim])
+    return ir.to_proto(build.model([seed, first, count, temperature], {"z": z}))
 
 
 def _input(name: str, dtype: ir.DataType, shape: list[int]) -> ir.Value:

@@ -17,9 +17,8 @@ from cvae_runtime.bundle import ModelInfo
 from cvae_runtime.elbo import EVALUATION_SEED, PROBABILITY_FLOOR, score_images
 from cvae_train import preprocess
 
+from ._rounding import LAST_PLACES, move_inwards
 from ._source import ExportSource, given
-
-_LAST_PLACES = 2.0**-23  # two units in the last place of a float32 just below 1
 
 
 def scorer(source: ExportSource) -> Any:
@@ -128,21 +127,14 @@ def model_scores(
     """Return the expected scores by `score_images`, whose arguments these are, and their rounding errors.
 
     Returns:
-        The scores and their rounding errors, float64 (N,) each, by output name. A confidently wrong pixel costs
-        -log(1 - probs), and float32 rounds 1 - probs to 2^-24, while it may be as small as 2^-23. The rounding error
-        of an image is the change of its score if all probs move inwards by two units in the last place.
+        The scores and their rounding errors, see `_rounding`: float64 (N,) each, by output name.
     """
 
     def scores(inwards: float) -> dict[str, NDArray[np.float64]]:
-        def moved(z: NDArray[np.float32], *of_rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-            outputs = decode(z, *of_rows)
-            probs = outputs["probs"].astype(np.float64)
-            return {**outputs, "probs": probs + inwards * (0.5 - probs)}
-
         found = score_images(
             images,
             posterior,
-            moved,
+            lambda *latents: move_inwards(decode(*latents), inwards),
             likelihood=info.likelihood,
             preprocessing=info.preprocessing,
             samples=samples,
@@ -152,5 +144,5 @@ def model_scores(
         )
         return {"elbo": found.elbo, "log_likelihood": found.iw_bound}
 
-    right, rounded = scores(0.0), scores(_LAST_PLACES)
+    right, rounded = scores(0.0), scores(LAST_PLACES)
     return right, {name: np.abs(rounded[name] - right[name]) for name in right}

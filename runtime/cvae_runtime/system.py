@@ -15,6 +15,7 @@ from ._system import (
     progress,
     require,
     shell_quote,
+    suppress_native_stderr,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "progress",
     "require",
     "shell_quote",
+    "suppress_native_stderr",
 ]

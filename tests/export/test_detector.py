@@ -227,7 +227,8 @@ def test_a_bundle_without_a_detector_is_not_tested(good):
     with pytest.raises(cvae.InputError) as caught:
         evaluate_detector(GOLDEN / "learned", good, good, quiet=True)
     assert str(caught.value) == (
-        f"{GOLDEN / 'learned'}: expected a bundle with a detector, found none; make one: cvae-calibrate BUNDLE GOOD -o NEW"
+        "the model has no detector: expected a bundle that cvae-calibrate wrote; "
+        "make one from images of good parts: cvae-calibrate BUNDLE GOOD -o NEW"
     )
 
 

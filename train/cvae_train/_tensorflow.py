@@ -2,14 +2,13 @@
 
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from cvae_runtime import CvaeError, InputError, MissingExtraError
-from cvae_runtime.system import require
+from cvae_runtime import InputError, MissingExtraError
+from cvae_runtime.system import require, suppress_native_stderr
 
 from ._environment import any_matplotlib_backend, environment
 
@@ -70,33 +69,6 @@ def _require(module: str, extra: str) -> ModuleType:
             f"{module}: expected Python 3.11 to {newest}, found {found}; "
             f"install cvae-toolkit[{extra}] with a supported Python"
         ) from error
-
-
-@contextmanager
-def suppress_native_stderr() -> Iterator[None]:
-    """Drop what C++ code writes to stderr within the block; print it if the block raises.
-
-    On a machine without a GPU, TensorFlow logs a dozen lines about the missing GPU on import and first use. It writes
-    them to the file descriptor and ignores its own log levels.
-    """
-    if sys.stderr is None:  # a program without a console
-        yield
-        return
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    with tempfile.TemporaryFile() as log:
-        os.dup2(log.fileno(), 2)
-        try:
-            yield
-        except CvaeError:  # the message is complete without the log
-            raise
-        except BaseException:
-            log.seek(0)
-            os.write(stderr, log.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
 
 
 @contextmanager

@@ -9,7 +9,14 @@ from .lock import lock_directory
 from .memory import available_memory, physical_memory, refuse_size
 from .printable import printable_handler, printable_values, shell_quote
 from .progress import progress
-from .streams import check_stdout, drop_stdout_that_fails, guard_streams, print_error, reader_has_gone
+from .streams import (
+    check_stdout,
+    drop_stdout_that_fails,
+    guard_streams,
+    print_error,
+    reader_has_gone,
+    suppress_native_stderr,
+)
 from .strict_json import parse_json
 
 __all__ = [
@@ -44,5 +51,6 @@ __all__ = [
     "remove_temporary",
     "require",
     "shell_quote",
+    "suppress_native_stderr",
     "write_file",
 ]

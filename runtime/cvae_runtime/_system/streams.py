@@ -9,8 +9,10 @@ import io
 import os
 import select
 import sys
+import tempfile
+from collections.abc import Iterator
 
-from .._errors import InputError
+from .._errors import CvaeError, InputError
 from .printable import printable
 
 # stdin is opened for writing and stdout for reading, so that both fail at the first use. stderr drops its output.
@@ -57,6 +59,39 @@ def drop_stdout_that_fails() -> None:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
         os.close(null)
+
+
+@contextlib.contextmanager
+def suppress_native_stderr() -> Iterator[None]:
+    """Drop what C++ code writes to stderr within the block; print it if the block raises.
+
+    On a machine without a GPU, TensorFlow logs a dozen lines about the missing GPU on import and first use. It writes
+    them to the file descriptor and ignores its own log levels.
+
+    Examples:
+        >>> import os
+        >>> with system.suppress_native_stderr():
+        ...     os.write(2, b"dropped")
+        7
+    """
+    if sys.stderr is None:  # a program without a console
+        yield
+        return
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as log:
+        os.dup2(log.fileno(), 2)
+        try:
+            yield
+        except CvaeError:  # the message is complete without the log
+            raise
+        except BaseException:
+            log.seek(0)
+            os.write(stderr, log.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 def print_error(message: str) -> None:

@@ -19,8 +19,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from cvae_runtime import CvaeError, InputError
-
-from .._tensorflow import suppress_native_stderr
+from cvae_runtime.system import suppress_native_stderr
 
 _log = logging.getLogger("cvae_train")
 

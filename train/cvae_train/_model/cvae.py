@@ -79,8 +79,9 @@ class CVAE(keras.Model):
         C, "no label".
         """
         outputs = self.encoder(x)
-        if self.label_shift is not None:
-            outputs = tf.cast(outputs, tf.float32) + tf.matmul(self._one_hot(label, x), self.label_shift)
+        classes = self._one_hot(label, x)
+        if classes is not None:
+            outputs = tf.cast(outputs, tf.float32) + tf.matmul(classes, self.label_shift)
         mean, logvar = tf.split(outputs, 2, axis=1)
         return mean, logvar
 
@@ -94,7 +95,8 @@ class CVAE(keras.Model):
         """Decode latents (B, L) to the decoder's output, or to expected images (B, H, W, C) with ``apply_sigmoid``."""
         if apply_sigmoid:
             return self.pixel_parameters(z, label)["probs"]
-        return self.decoder(tf.concat([z, self._one_hot(label, z)], axis=1) if self.config.labels else z)
+        classes = self._one_hot(label, z)
+        return self.decoder(z if classes is None else tf.concat([z, classes], axis=1))
 
     def pixel_parameters(self, z: tf.Tensor, label: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """Decode latents (B, L) to the parameters of p(x|z), by the names of a bundle's outputs."""
@@ -104,12 +106,12 @@ class CVAE(keras.Model):
         """Map draws of N(0, I), (B, L), to draws of the prior, (B, L)."""
         if self.prior is None:
             return noise
-        return self.prior(noise, self._one_hot(label, noise) if self.config.labels else None)
+        return self.prior(noise, self._one_hot(label, noise))
 
     def prior_density(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         """log p(z) of latents (B, L) under a learned prior, (B,), and the noise that it maps to them, (B, L)."""
         assert self.prior is not None
-        noise, log_p = self.prior.inverse(z, self._one_hot(label, z) if self.config.labels else None)
+        noise, log_p = self.prior.inverse(z, self._one_hot(label, z))
         return log_p, noise
 
     def log_prior(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
@@ -140,8 +142,13 @@ class CVAE(keras.Model):
         """Reconstruct images from the mean of q(z|x), without labels; returns the decoder's output."""
         return self.decode(self.encode(x)[0])
 
-    def _one_hot(self, label: tf.Tensor | None, items: tf.Tensor) -> tf.Tensor:
-        """Encode labels, (B,), by default "no label" for each of the items, as float32 (B, C + 1)."""
+    def _one_hot(self, label: tf.Tensor | None, items: tf.Tensor) -> tf.Tensor | None:
+        """Encode labels, (B,), by default "no label" for each of the items, as float32 (B, C + 1).
+
+        Returns None for models without labels.
+        """
+        if not self.config.labels:
+            return None
         if label is None:
             label = tf.fill(tf.shape(items)[:1], len(self.config.labels))
         return tf.cast(tf.cast(label, tf.int32)[:, tf.newaxis] == tf.range(self.config.label_inputs), tf.float32)

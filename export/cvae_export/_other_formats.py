@@ -132,8 +132,9 @@ def _ort_files(graphs: Iterable[Graph]) -> tuple[dict[str, bytes], bytes]:
     with tempfile.TemporaryDirectory() as folder:
         for graph in graphs:
             (Path(folder) / graph.file).write_bytes(graph.data)
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore", ResourceWarning)  # the converter leaves files open
+        # The converter prints, logs, and leaves files open.
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), suppress_native_stderr():
+            warnings.simplefilter("ignore", ResourceWarning)
             ort_converter.convert_onnx_models_to_ort(
                 Path(folder), optimization_styles=[ort_converter.OptimizationStyle.Fixed], target_platform="arm"
             )
@@ -167,6 +168,10 @@ def _tflite(role: str, source: ExportSource, batch: int) -> bytes:
 def _run_tflite(data: bytes) -> Run:
     from ai_edge_litert.interpreter import Interpreter
 
-    with suppress_native_stderr():
-        runner = Interpreter(model_content=data, num_threads=1).get_signature_runner("serving_default")
-    return lambda inputs: runner(**inputs)
+    def run(inputs: Arrays) -> Arrays:
+        with suppress_native_stderr():
+            outputs: Arrays = runner(**inputs)
+        return outputs
+
+    runner = Interpreter(model_content=data, num_threads=1).get_signature_runner("serving_default")
+    return run

@@ -62,7 +62,7 @@ static void sample(char **arguments) {  // SEED FIRST COUNT NAME
     const uint64_t first = whole(arguments[1], 0, POSTERIOR / ((length + 1) / 2) - count);  // where the stream ends
     float *noise = array(count * length, sizeof *noise), *z = noise;
     normals(seed, SAMPLES, first, count, length, noise);
-    if (strcmp(metadata(decoder, "cvae.prior"), "none")) {  // a learned prior maps noise to latents
+    if (has_learned_prior(decoder)) {  // it maps noise to latents
         z = array(count * length, sizeof *z);
         run(open_graph("prior", true), 1, 1, (Tensor[]){{"noise", FLOAT, noise, 2, {count, length}},
                                                         {"z", FLOAT, z, 2, {count, length}}});
@@ -82,37 +82,41 @@ static void encode(char **arguments) {  // IMAGE NAME
     write_all(arguments[1], mean, decode(mean, 1), 1);
 }
 
-// Computes the ELBO of a Bernoulli model with the prior N(0, I), with one draw of z.
+// Computes the ELBO of a Bernoulli model, with one draw of z.
 static void bernoulli_elbo(OrtSession *encoder, uint8_t *pixels, const float *noise, size_t count, float *elbo) {
     const size_t size = height * width, codes = count * length;
+    const bool learned = has_learned_prior(encoder);
+    float *log_p_z = array(count, sizeof *log_p_z);  // of a learned prior
     float *mean = array(codes, sizeof *mean), *logvar = array(codes, sizeof *logvar), *z = array(codes, sizeof *z);
     run(encoder, 1, 2, (Tensor[]){{"images", UINT8, pixels, 4, {count, height, width, 1}},
                                   {"mean", FLOAT, mean, 2, {count, length}},
                                   {"logvar", FLOAT, logvar, 2, {count, length}}});
     for (size_t j = 0; j < codes; ++j) z[j] = mean[j] + expf(logvar[j] / 2) * noise[j];
     const float *probs = decode(z, count);
+    if (learned) run(open_graph("prior_density", true), 1, 1, (Tensor[]){{"z", FLOAT, z, 2, {count, length}},
+                                                                         {"log_prob", FLOAT, log_p_z, 1, {count}}});
     const char *at = strstr(metadata(encoder, "cvae.preprocessing"), "\"binarize_at\": ");
+    const double log_2_pi = 1.83787706640934548356;
     int threshold = 0;
     if (at) sscanf(at, "\"binarize_at\": %d", &threshold);  // null: grey levels are the targets
     for (size_t i = 0; i < count; ++i) {
-        double sum = 0;
+        double sum = log_p_z[i];
         for (size_t j = i * size; j < (i + 1) * size; ++j) {  // log p(x|z)
             const double p = fmin(fmax(probs[j], 1e-7), 1 - 1e-7);
             const double x = threshold ? pixels[j] >= threshold : pixels[j] / 255.0;
             sum += x * log(p) + (1 - x) * log1p(-p);
         }
-        for (size_t j = i * length; j < (i + 1) * length; ++j)  // -KL(q(z|x) || N(0, I))
-            sum += (1 + logvar[j] - (double)mean[j] * mean[j] - exp(logvar[j])) / 2;
+        for (size_t j = i * length; j < (i + 1) * length; ++j)  // -log q(z|x), or -KL(q(z|x) || N(0, I))
+            sum += learned ? (log_2_pi + logvar[j] + (double)noise[j] * noise[j]) / 2
+                           : (1 + logvar[j] - (double)mean[j] * mean[j] - exp(logvar[j])) / 2;
         elbo[i] = (float)sum;
     }
 }
 
 static void score(char **paths, size_t count) {
     OrtSession *scorer = open_graph("scorer", false), *graph = scorer ? scorer : open_graph("encoder", true);
-    const bool simple = !strcmp(metadata(graph, "cvae.likelihood"), "\"bernoulli\"") &&
-                        !strcmp(metadata(graph, "cvae.prior"), "none");
-    if (!scorer && !simple) die(5, "%s: expected scorer.onnx, or a Bernoulli model with the prior N(0, I); "
-                                   "cvae-export --with scorer makes the graph", bundle);
+    if (!scorer && strcmp(metadata(graph, "cvae.likelihood"), "\"bernoulli\""))
+        die(5, "%s: expected scorer.onnx, or a Bernoulli model; cvae-export --with scorer makes the graph", bundle);
     const size_t size = height * width * channels;
     uint8_t *pixels = array(count * size, 1);
     float *noise = array(count * length, sizeof *noise), *elbo = array(count, sizeof *elbo);

@@ -62,6 +62,9 @@ static const char *metadata(const OrtSession *graph, const char *key) {
     return value ? value : "none";
 }
 
+// If not, the prior is N(0, I).
+static bool has_learned_prior(const OrtSession *graph) { return strcmp(metadata(graph, "cvae.prior"), "none"); }
+
 // Returns the value of the input label, or -1 if the model has no labels. Without a name, it is the number of classes.
 static int64_t label_index(const OrtSession *graph) {
     const char *names = metadata(graph, "cvae.labels"), *at = names, *name = NULL;  // ["0", "1", …]

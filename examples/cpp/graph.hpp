@@ -100,18 +100,35 @@ inline Ort::Session open_graph(Ort::Env& env, const std::filesystem::path& path,
     }
 }
 
+// The values of a named input, item by item. In the shape, -1 is the number of items. It is that of the graph's first
+// input if not given.
+struct Input {
+    template <typename Value>
+    Input(const char* name, const std::vector<Value>& values, const Shape& shape = {})
+        : name(name), data(values.data()), count(values.size()), size(sizeof(Value)), shape(shape),
+          type(Ort::TypeToTensorType<Value>::type) {}
+
+    const char* name;
+    const void* data;
+    std::size_t count, size;  // of the values, and of one of them in bytes
+    Shape shape;
+    ONNXTensorElementDataType type;
+};
+
 class Graph {
   public:
-    // Opens the encoder, the decoder or the prior of a bundle, by role.
+    // Opens a graph of a bundle by role: encoder, decoder, prior, prior_density or scorer.
     Graph(Ort::Env& env, const std::filesystem::path& bundle, const std::string& role, int threads,
           const std::optional<std::string>& label)
         : path_(bundle / (role + ".onnx")), session_(open_graph(env, path_, threads)) {
         expect("cvae.role", '"' + role + '"');
         expect("cvae.rng", "\"threefry2x32-20/box-muller\"");
-        const bool encodes = role == "encoder", decodes = role == "decoder";
-        check(session_.GetInputTypeInfo(0), encodes ? 4 : 2,
-              encodes ? ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8 : ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT);
-        check(session_.GetOutputTypeInfo(0), decodes ? 4 : 2, ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT);
+        const bool takes_images = role == "encoder" || role == "scorer";
+        const bool scores = role == "scorer" || role == "prior_density";
+        check(session_.GetInputTypeInfo(0), takes_images ? 4 : 2,
+              takes_images ? ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8 : ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT);
+        check(session_.GetOutputTypeInfo(0), role == "decoder" ? 4 : scores ? 1 : 2,
+              ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT);
         if (const std::string names = metadata(session_, "cvae.labels"); names != "none") {
             label_ = label_of(names, label);
         } else if (label) {
@@ -122,38 +139,67 @@ class Graph {
     // If not, the prior is N(0, I).
     bool has_learned_prior() const { return metadata(session_, "cvae.prior") != "none"; }
 
+    bool is_bernoulli() const { return metadata(session_, "cvae.likelihood") == "\"bernoulli\""; }
+
+    // The smallest pixel value that becomes 1. If there is none, grey levels are the targets of the likelihood.
+    std::optional<int> threshold() const {
+        const std::string preprocessing = metadata(session_, "cvae.preprocessing");
+        std::smatch found;
+        const bool given = std::regex_search(preprocessing, found, std::regex(R"-("binarize_at": (\d+))-"));
+        return given ? std::optional(std::stoi(found[1])) : std::nullopt;
+    }
+
+    // Of a latent.
+    std::size_t length() const { return std::stoul(metadata(session_, "cvae.latent_dim")); }
+
     // Shapes without the batch axis.
     Shape input_shape() const { return without_batch(session_.GetInputTypeInfo(0)); }
     Shape output_shape() const { return without_batch(session_.GetOutputTypeInfo(0)); }
 
-    // Feeds `count` items to the named input, with the label of each if the model has labels. Returns the named output.
+    // Feeds `count` items to the named input. Returns the named output.
     template <typename Value>
     std::vector<float> run(const char* input, const std::vector<Value>& values, std::size_t count,
                            const char* output) {
-        Shape shape = input_shape();
-        if (values.size() != count * size_of(shape)) {
-            throw std::invalid_argument(path_.string() + ": expected " + std::to_string(count * size_of(shape)) +
-                                        " values of " + input + ", found " + std::to_string(values.size()));
+        return run({{input, values}}, count, {output})[0];
+    }
+
+    // Feeds `count` items, with the label of each if the model has labels. Returns the named outputs.
+    std::vector<std::vector<float>> run(std::vector<Input> inputs, std::size_t count,
+                                        const std::vector<const char*>& outputs) {
+        const Shape of_first = session_.GetInputTypeInfo(0).GetTensorTypeAndShapeInfo().GetShape();
+        const std::vector<std::int64_t> labels(count, label_.value_or(0));
+        if (label_) {
+            inputs.emplace_back("label", labels, Shape{-1});
         }
-        std::vector<float> results;
+        const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
+        std::vector<std::vector<float>> results(outputs.size());
         // Run in parts, because a graph's memory grows with the batch.
         constexpr std::size_t most = 256;
         for (std::size_t begin = 0; begin < count; begin += most) {
             const std::size_t rows = std::min(most, count - begin);
-            const std::size_t size = rows * size_of(shape);
-            Shape batch = shape;
-            batch.insert(batch.begin(), static_cast<std::int64_t>(rows));
-            // ONNX Runtime only reads its inputs, but its API takes non-const pointers.
-            auto* data = const_cast<Value*>(values.data()) + begin * size_of(shape);
-            const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
-            std::vector<std::int64_t> labels(rows, label_.value_or(0));
-            const char* names[] = {input, "label"};
-            const Ort::Value fed[] = {
-                Ort::Value::CreateTensor<Value>(memory, data, size, batch.data(), batch.size()),
-                Ort::Value::CreateTensor<std::int64_t>(memory, labels.data(), rows, batch.data(), 1)};
-            const auto made = session_.Run(Ort::RunOptions(), names, fed, label_ ? 2 : 1, &output, 1);
-            const auto* first = made[0].template GetTensorData<float>();
-            results.insert(results.end(), first, first + made[0].GetTensorTypeAndShapeInfo().GetElementCount());
+            std::vector<const char*> names;
+            std::vector<Ort::Value> fed;
+            for (const auto& [name, data, values, size, shape, type] : inputs) {
+                Shape batch = shape.empty() ? of_first : shape, item = batch;
+                std::replace(batch.begin(), batch.end(), std::int64_t{-1}, static_cast<std::int64_t>(rows));
+                std::replace(item.begin(), item.end(), std::int64_t{-1}, std::int64_t{1});
+                if (values != count * size_of(item)) {
+                    throw std::invalid_argument(path_.string() + ": expected " + std::to_string(count * size_of(item)) +
+                                                " values of " + name + ", found " + std::to_string(values));
+                }
+                // ONNX Runtime only reads its inputs, but its API takes non-const pointers.
+                auto* first = const_cast<char*>(static_cast<const char*>(data)) + begin * size_of(item) * size;
+                names.push_back(name);
+                fed.push_back(Ort::Value::CreateTensor(memory, first, size_of(batch) * size, batch.data(), batch.size(),
+                                                       type));
+            }
+            const auto made =
+                session_.Run(Ort::RunOptions(), names.data(), fed.data(), fed.size(), outputs.data(), outputs.size());
+            for (std::size_t index = 0; index < outputs.size(); ++index) {
+                const auto* first = made[index].GetTensorData<float>();
+                const std::size_t size = made[index].GetTensorTypeAndShapeInfo().GetElementCount();
+                results[index].insert(results[index].end(), first, first + size);
+            }
         }
         return results;
     }
@@ -170,8 +216,9 @@ class Graph {
         const Shape shape = without_batch(info);
         const bool sized = std::all_of(shape.begin(), shape.end(), [](std::int64_t length) { return length > 0; });
         if (!sized || shape.size() + 1 != rank || info.GetTensorTypeAndShapeInfo().GetElementType() != type) {
-            throw BundleError(path_.string() + ": expected images [batch, H, W, C] and latents [batch, L] of known "
-                                               "sizes, float32 or, fed to an encoder, uint8; export it again");
+            throw BundleError(path_.string() + ": expected images [batch, H, W, C], latents [batch, L] or scores "
+                                               "[batch] of known sizes, uint8 for images that are fed and otherwise "
+                                               "float32; export it again");
         }
     }
 

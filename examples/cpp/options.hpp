@@ -19,13 +19,14 @@ struct UsageError : std::runtime_error {
 constexpr const char* USAGE =
     "Usage: cvae-sample BUNDLE [options]\n"
     "\n"
-    "Draws samples of a model, or reconstructs images. BUNDLE is a folder that cvae-export made.\n"
+    "Draws samples of a model, reconstructs images, or scores them. BUNDLE is a folder that cvae-export made.\n"
     "\n"
     "  -n, --count N         samples to draw; 16 if not given\n"
     "  --seed N              unsigned 64-bit number; 0 if not given\n"
     "  --first N             index of the first sample; 0 if not given\n"
     "  --label NAME          class of the images, of a model with labels; no label if not given\n"
     "  --reconstruct FILE    a PGM or PPM file to reconstruct instead of drawing; may be repeated\n"
+    "  --score FILE...       PGM or PPM files whose ELBO to print instead of drawing\n"
     "  -o, --output FILE     the picture, PGM, or PPM in colour; samples.pgm or .ppm if not given\n"
     "  --latents FILE        also the latents: float32, little-endian\n"
     "  --raw FILE            also the decoder's output, in [0, 1]: float32, little-endian\n"
@@ -35,7 +36,7 @@ constexpr const char* USAGE =
 
 struct Options {
     std::filesystem::path bundle, output, latents, raw;
-    std::vector<std::filesystem::path> reconstruct;
+    std::vector<std::filesystem::path> reconstruct, score;
     std::optional<std::string> label;
     std::size_t count = 16;
     std::uint64_t seed = 0, first = 0, repeat = 0;
@@ -57,7 +58,7 @@ inline std::uint64_t whole(const std::string& option, const std::string& text, s
 inline Options parse(const std::vector<std::string>& arguments) {
     constexpr auto largest = std::numeric_limits<std::uint64_t>::max();
     Options options;
-    std::string drawing;  // the last option that only applies to drawing
+    std::string drawing, picture;  // the last options that only apply to drawing, and to pictures
     for (std::size_t index = 0; index < arguments.size(); ++index) {
         const std::string& name = arguments[index];
         const auto value = [&]() -> const std::string& {
@@ -87,12 +88,20 @@ inline Options parse(const std::vector<std::string>& arguments) {
             options.label = value();
         } else if (name == "--reconstruct") {
             options.reconstruct.emplace_back(value());
+            picture = name;
+        } else if (name == "--score") {
+            do {
+                options.score.emplace_back(value());
+            } while (index + 1 < arguments.size() && arguments[index + 1].rfind('-', 0) != 0);
         } else if (name == "-o" || name == "--output") {
             options.output = value();
+            picture = name;
         } else if (name == "--latents") {
             options.latents = value();
+            picture = name;
         } else if (name == "--raw") {
             options.raw = value();
+            picture = name;
         } else if (name.rfind('-', 0) == 0) {
             throw UsageError(name + ": no such option");
         } else if (!options.bundle.empty()) {
@@ -103,6 +112,9 @@ inline Options parse(const std::vector<std::string>& arguments) {
     }
     if (options.bundle.empty()) {
         throw UsageError("expected a BUNDLE, a folder that cvae-export made");
+    }
+    if (const std::string& unused = drawing.empty() ? picture : drawing; !options.score.empty() && !unused.empty()) {
+        throw UsageError(unused + ": expected without --score, which only prints ELBOs");
     }
     if (!options.reconstruct.empty() && !drawing.empty()) {
         throw UsageError(drawing + ": expected without --reconstruct, which draws nothing");

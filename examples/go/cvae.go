@@ -112,7 +112,7 @@ func sample(bundle, seedText, firstText, countText, name string) {
 	seed, count := whole(seedText, 0, math.MaxUint64), whole(countText, 1, 100000)
 	first := whole(firstText, 0, posterior/uint64((decoder.length+1)/2)-count) // where the stream ends
 	z := normals(seed, samples, first, int(count), decoder.length)
-	if decoder.metadata("cvae.prior") != "none" { // a learned prior maps noise to latents
+	if decoder.hasLearnedPrior() { // it maps noise to latents
 		noise := tensor(z, int(count), decoder.length)
 		z = floats(openGraph(bundle, "prior").run(map[string]Tensor{"noise": noise}, "z")["z"])
 	}
@@ -128,7 +128,7 @@ func encode(bundle, path, name string) {
 	writeDecoded(bundle, encoder, floats(codes["mean"]), name)
 }
 
-// bernoulliELBO computes the ELBOs of a Bernoulli model with the prior N(0, I), with one draw of z each.
+// bernoulliELBO computes the ELBOs of a Bernoulli model, with one draw of z each.
 func bernoulliELBO(bundle string, encoder Graph, pixels []byte, noise []float32) []float32 {
 	codes := encoder.run(map[string]Tensor{"images": encoder.images(pixels)}, "mean", "logvar")
 	mean, logvar := floats(codes["mean"]), floats(codes["logvar"])
@@ -138,13 +138,18 @@ func bernoulliELBO(bundle string, encoder Graph, pixels []byte, noise []float32)
 	}
 	elbo := make([]float32, len(z)/encoder.length)
 	probs := decode(bundle, z, len(elbo))
+	logPZ, learned := make([]float32, len(elbo)), encoder.hasLearnedPrior() // log p(z) of a learned prior
+	if learned {
+		latents := tensor(z, len(elbo), encoder.length)
+		logPZ = floats(openGraph(bundle, "prior_density").run(map[string]Tensor{"z": latents}, "log_prob")["log_prob"])
+	}
 	var preprocessing struct {
 		Threshold *byte `json:"binarize_at"`
 	}
 	json.Unmarshal([]byte(encoder.metadata("cvae.preprocessing")), &preprocessing)
 	size := len(pixels) / len(elbo)
 	for i := range elbo {
-		var sum float64
+		sum := float64(logPZ[i])
 		for j := i * size; j < (i+1)*size; j++ { // log p(x|z)
 			p := math.Min(math.Max(float64(probs[j]), 1e-7), 1-1e-7)
 			x := float64(pixels[j]) / 255
@@ -155,9 +160,13 @@ func bernoulliELBO(bundle string, encoder Graph, pixels []byte, noise []float32)
 			}
 			sum += x*math.Log(p) + (1-x)*math.Log1p(-p)
 		}
-		for j := i * encoder.length; j < (i+1)*encoder.length; j++ { // -KL(q(z|x) || N(0, I))
-			m, v := float64(mean[j]), float64(logvar[j])
-			sum += (1 + v - m*m - math.Exp(v)) / 2
+		for j := i * encoder.length; j < (i+1)*encoder.length; j++ { // -log q(z|x), or -KL(q(z|x) || N(0, I))
+			m, v, e := float64(mean[j]), float64(logvar[j]), float64(noise[j])
+			if learned {
+				sum += (math.Log(2*math.Pi) + v + e*e) / 2
+			} else {
+				sum += (1 + v - m*m - math.Exp(v)) / 2
+			}
 		}
 		elbo[i] = float32(sum)
 	}
@@ -170,10 +179,8 @@ func score(bundle string, paths []string) {
 		role = "scorer"
 	}
 	graph := openGraph(bundle, role)
-	simple := graph.metadata("cvae.likelihood") == `"bernoulli"` && graph.metadata("cvae.prior") == "none"
-	if role == "encoder" && !simple {
-		fail(5, "%s: expected scorer.onnx, or a Bernoulli model with the prior N(0, I); "+
-			"cvae-export --with scorer makes the graph", bundle)
+	if role == "encoder" && graph.metadata("cvae.likelihood") != `"bernoulli"` {
+		fail(5, "%s: expected scorer.onnx, or a Bernoulli model; cvae-export --with scorer makes the graph", bundle)
 	}
 	var pixels []byte
 	for _, path := range paths {

@@ -162,6 +162,11 @@ func (graph Graph) metadata(key string) string {
 	return C.GoString(value)
 }
 
+// hasLearnedPrior returns whether the prior is another than N(0, I).
+func (graph Graph) hasLearnedPrior() bool {
+	return graph.metadata("cvae.prior") != "none"
+}
+
 // run feeds the inputs to the graph and returns the data of the named outputs. If the model has labels, it adds the
 // label of each item.
 func (graph Graph) run(inputs map[string]Tensor, outputs ...string) map[string][]byte {

@@ -6,7 +6,7 @@ mod random;
 
 use graph::{Graph, Input, Runtime};
 use random::{normals, POSTERIOR, SAMPLES};
-use std::{env, fs, path::Path, process};
+use std::{env, f64::consts::TAU, fs, path::Path, process};
 
 const USAGE: &str =
     "expected sample BUNDLE SEED FIRST COUNT NAME, encode BUNDLE IMAGE NAME, or score BUNDLE IMAGE...; \
@@ -71,8 +71,8 @@ fn sample(runtime: &Runtime, bundle: &str, [seed, first, count, name]: [&str; 4]
     let (seed, count) = (whole(seed, 0, u64::MAX)?, whole(count, 1, 100000)?);
     let end = POSTERIOR / ((decoder.length as u64 + 1) / 2); // of the stream
     let mut z = normals(seed, SAMPLES, whole(first, 0, end - count)?, count as usize, decoder.length);
-    if decoder.metadata("cvae.prior")? != "none" {
-        // A learned prior maps noise to latents.
+    if decoder.has_learned_prior()? {
+        // It maps noise to latents.
         let prior = runtime.open(bundle, "prior")?;
         z = prior.run(&[Input::floats("noise", &z, &[count as usize, prior.length])], &["z"])?.remove(0);
     }
@@ -89,7 +89,7 @@ fn encode(runtime: &Runtime, bundle: &str, [path, name]: [&str; 2]) -> Result<()
     write_decoded(runtime, bundle, &codes[0], &encoder, name)
 }
 
-/// The ELBOs of a Bernoulli model with the prior N(0, I), with one draw of z each.
+/// The ELBOs of a Bernoulli model, with one draw of z each.
 fn bernoulli_elbo(runtime: &Runtime, bundle: &str, encoder: &Graph, pixels: &[u8], noise: &[f32]) -> Result<Vec<f32>> {
     let ([height, width, channels], length) = (encoder.image, encoder.length);
     let count = noise.len() / length;
@@ -98,6 +98,11 @@ fn bernoulli_elbo(runtime: &Runtime, bundle: &str, encoder: &Graph, pixels: &[u8
     let (mean, logvar) = (&codes[0], &codes[1]);
     let z: Vec<f32> = (0..noise.len()).map(|j| mean[j] + (logvar[j] / 2.0).exp() * noise[j]).collect();
     let probs = decode(runtime, bundle, &z, count)?;
+    let mut log_p_z = None; // of a learned prior
+    if encoder.has_learned_prior()? {
+        let density = runtime.open(bundle, "prior_density")?;
+        log_p_z = Some(density.run(&[Input::floats("z", &z, &[count, length])], &["log_prob"])?.remove(0));
+    }
     let preprocessing = encoder.metadata("cvae.preprocessing")?;
     let threshold = preprocessing.split("\"binarize_at\": ").nth(1).unwrap_or_default().trim_end_matches('}');
     let threshold: Option<u8> = threshold.parse().ok(); // none: grey levels are the targets
@@ -107,11 +112,16 @@ fn bernoulli_elbo(runtime: &Runtime, bundle: &str, encoder: &Graph, pixels: &[u8
         x * p.ln() + (1.0 - x) * (-p).ln_1p()
     };
     let kl = |(&m, &v): (&f32, &f32)| (f64::from(v).exp() + f64::from(m).powi(2) - 1.0 - f64::from(v)) / 2.0;
+    let log_q = |(&v, &e): (&f32, &f32)| (TAU.ln() + f64::from(v) + f64::from(e).powi(2)) / -2.0;
     let size = height * width * channels;
     let elbo = |i: usize| {
         let (image, latent) = (i * size..(i + 1) * size, i * length..(i + 1) * length);
         let likelihood: f64 = pixels[image.clone()].iter().zip(&probs[image]).map(log_p).sum();
-        let divergence: f64 = mean[latent.clone()].iter().zip(&logvar[latent]).map(kl).sum();
+        let logvar = &logvar[latent.clone()];
+        let divergence: f64 = match &log_p_z {
+            Some(log_p_z) => logvar.iter().zip(&noise[latent]).map(log_q).sum::<f64>() - f64::from(log_p_z[i]),
+            None => mean[latent].iter().zip(logvar).map(kl).sum(),
+        };
         (likelihood - divergence) as f32
     };
     Ok((0..count).map(elbo).collect())
@@ -120,10 +130,9 @@ fn bernoulli_elbo(runtime: &Runtime, bundle: &str, encoder: &Graph, pixels: &[u8
 fn score(runtime: &Runtime, bundle: &str, paths: &[&str]) -> Result<()> {
     let has_scorer = Path::new(bundle).join("scorer.onnx").is_file();
     let graph = runtime.open(bundle, if has_scorer { "scorer" } else { "encoder" })?;
-    let simple = graph.metadata("cvae.likelihood")? == "\"bernoulli\"" && graph.metadata("cvae.prior")? == "none";
-    if !has_scorer && !simple {
-        let wanted = "scorer.onnx, or a Bernoulli model with the prior N(0, I)";
-        return fail(5, format!("{bundle}: expected {wanted}; cvae-export --with scorer makes the graph"));
+    if !has_scorer && graph.metadata("cvae.likelihood")? != "\"bernoulli\"" {
+        let advice = "cvae-export --with scorer makes the graph";
+        return fail(5, format!("{bundle}: expected scorer.onnx, or a Bernoulli model; {advice}"));
     }
     let ([height, width, channels], count) = (graph.image, paths.len());
     let pixels = paths.iter().map(|path| read_image(path, graph.image)).collect::<Result<Vec<_>>>()?.concat();

@@ -159,6 +159,11 @@ impl Graph<'_> {
         Ok(found)
     }
 
+    /// If not, the prior is N(0, I).
+    pub fn has_learned_prior(&self) -> Result<bool> {
+        Ok(self.metadata("cvae.prior")? != "none")
+    }
+
     /// Runs the graph and returns the named outputs, all of them float32. If the model has labels, feeds the label of
     /// each item, too. The first input has an item in each row.
     pub fn run(&self, inputs: &[Input], outputs: &[&str]) -> Result<Vec<Vec<f32>>> {

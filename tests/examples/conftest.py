@@ -22,15 +22,54 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 SERVICE = [sys.executable, "-W", "error", "-m", "cvae_service"]
 SERVICE_FOLDER = EXAMPLES / "fastapi_service"
+COLOUR = ROOT / "tests" / "golden" / "colour"
+BUNDLES = {50: NOTEBOOK, 3: COLOUR}  # by the length of a latent
+KNOWN = [  # a bundle, a seed, an index, and the latent
+    (
+        BUNDLES[entry["latent_dim"]],
+        entry["seed"],
+        entry["index"],
+        np.uint32([int(word, 16) for word in entry["latents"]]),
+    )
+    for entry in json.loads((ROOT / "tests" / "golden" / "rng.json").read_text())["prior"]
+    if entry["latent_dim"] in BUNDLES
+]
 LABELS = ("0", "7", 'é"')  # of labelled_bundle; JSON spells the last one in another way
+EXTRAS = ("reconstructor", "scorer", "sampler", "decoder_uint8", "encoder_float")  # all extra roles
+GOLDEN_OUTPUTS = [  # of prior_bundle and labelled_bundle
+    "encoder.onnx, logvar",
+    "encoder.onnx, mean",
+    "decoder.onnx, probs",
+    "prior.onnx, z",
+    "prior_density.onnx, log_prob",
+    "prior_density.onnx, noise",
+    "reconstructor.onnx, probs",
+    "scorer.onnx, elbo",
+    "scorer.onnx, log_likelihood",
+    "sampler.onnx, probs",
+    "decoder_uint8.onnx, images",
+    "encoder_float.onnx, logvar",
+    "encoder_float.onnx, mean",
+]
+SCORED = [  # bundles of all kinds, by fixture, and the labels of their images
+    ("bundle", None),
+    ("packaged_bundle", None),
+    ("packaged_bundle", "7"),
+    ("normal_bundle", None),
+    ("normal_bundle", "7"),
+    ("labelled_bundle", None),
+    ("labelled_bundle", "7"),
+    ("levels_bundle", None),
+    ("grey_bundle", None),
+]
 
 
-def exported():
-    """The graphs that bundles of the fixtures have: the portable ones, and all extra roles."""
+def exported(run, bundle, extras):
+    """The path of a bundle with the portable graphs and extra roles."""
     import cvae_export
 
-    extras = ("reconstructor", "scorer", "sampler", "decoder_uint8", "encoder_float")
-    return cvae_export.ExportConfig(targets=("portable",), extras=extras)
+    config = cvae_export.ExportConfig(targets=("portable",), extras=extras)
+    return cvae_export.export(run, bundle, config, quiet=True).path
 
 
 @pytest.fixture(scope="session")
@@ -46,16 +85,42 @@ def model():
 
 
 @pytest.fixture(scope="session")
-def prior_bundle(tiny_config, tiny_data, tiny_archive, tmp_path_factory):
-    """A bundle of format 2, with a learned prior."""
-    import cvae_export
+def packaged_bundle():
+    """The packaged model, which has labels and a learned prior, without scorer.onnx."""
+    return cvae.packaged_bundle()
+
+
+@pytest.fixture(scope="session")
+def export_tiny(tiny_config, tiny_data, tiny_archive, tmp_path_factory):
+    """Return a function that trains a model without labels and exports its bundle."""
     import cvae_train
 
-    folder = tmp_path_factory.mktemp("prior")
-    model = dataclasses.replace(tiny_config.model, prior="learned")
-    data = cvae_train.Dataset(tiny_data.train, tiny_data.test, str(tiny_archive))
-    cvae_train.train(data, dataclasses.replace(tiny_config, model=model, epochs=1), folder / "run", quiet=True)
-    return cvae_export.export(folder / "run", folder / "bundle", exported(), quiet=True).path
+    def export_tiny(model, extras, **config):
+        folder = tmp_path_factory.mktemp("tiny")
+        data = cvae_train.Dataset(tiny_data.train, tiny_data.test, str(tiny_archive))
+        config["model"] = dataclasses.replace(tiny_config.model, **model)
+        cvae_train.train(data, dataclasses.replace(tiny_config, epochs=1, **config), folder / "run", quiet=True)
+        return exported(folder / "run", folder / "bundle", extras)
+
+    return export_tiny
+
+
+@pytest.fixture(scope="session")
+def prior_bundle(export_tiny):
+    """A bundle of format 2, with a learned prior."""
+    return export_tiny({"prior": "learned"}, EXTRAS)
+
+
+@pytest.fixture(scope="session")
+def levels_bundle(export_tiny):
+    """A bundle whose images have 256 levels, with scorer.onnx."""
+    return export_tiny({"likelihood": "discretized-logistic-mixture"}, ["scorer"], binarize="none")
+
+
+@pytest.fixture(scope="session")
+def grey_bundle(export_tiny):
+    """A bundle of a Bernoulli model of grey levels, without scorer.onnx."""
+    return export_tiny({}, [], binarize="none")
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +129,8 @@ def prior_model(prior_bundle):
         yield model
 
 
-def export_labelled(folder, data, config, prior):
+def export_labelled(folder, data, config, prior, extras):
     """Train and export a model with a class for each third of the images, in which the blob begins."""
-    import cvae_export
     import cvae_train
 
     thirds = [images.max(axis=(1, 3)).argmax(axis=1) // 2 for images in (data.train, data.test)]
@@ -78,25 +142,61 @@ def export_labelled(folder, data, config, prior):
     data = cvae_train.Dataset(data.train, data.test, str(archive), labels=labels)
     model = dataclasses.replace(config.model, prior=prior, labels=LABELS)
     cvae_train.train(data, dataclasses.replace(config, model=model, epochs=2), folder / "run", quiet=True)
-    return cvae_export.export(folder / "run", folder / "bundle", exported(), quiet=True).path
+    return exported(folder / "run", folder / "bundle", extras)
 
 
 @pytest.fixture(scope="session")
 def labelled_bundle(tiny_config, tiny_data, tmp_path_factory):
     """A bundle of format 2, with labels and a learned prior."""
-    return export_labelled(tmp_path_factory.mktemp("labels"), tiny_data, tiny_config, "learned")
+    return export_labelled(tmp_path_factory.mktemp("labels"), tiny_data, tiny_config, "learned", EXTRAS)
 
 
 @pytest.fixture(scope="session")
 def normal_bundle(tiny_config, tiny_data, tmp_path_factory):
-    """A bundle of format 2, with labels and the prior N(0, I)."""
-    return export_labelled(tmp_path_factory.mktemp("normal"), tiny_data, tiny_config, "normal")
+    """A bundle of format 2, with labels and the prior N(0, I), without scorer.onnx."""
+    return export_labelled(tmp_path_factory.mktemp("normal"), tiny_data, tiny_config, "normal", [])
 
 
 @pytest.fixture(scope="module")
 def labelled_model(labelled_bundle):
     with cvae.load(labelled_bundle, provider="cpu") as model:
         yield model
+
+
+def floats(path, shape):
+    """The float32 values of a file that a program wrote."""
+    return np.fromfile(path, "<f4").reshape(shape)
+
+
+def write_image(path, image):
+    """Write an image, uint8 (height, width, channels), as a PGM or PPM file."""
+    height, width, channels = image.shape
+    path.write_bytes(f"P{5 if channels == 1 else 6}\n{width} {height}\n255\n".encode() + image.tobytes())
+    return path
+
+
+def write_images(folder, images):
+    return [write_image(folder / f"{index}.pnm", image) for index, image in enumerate(images)]
+
+
+def write_scored(folder, bundle, label, count=5):
+    """Write images of a model, and return their paths and ELBOs."""
+    with cvae.load(bundle, provider="cpu") as model:
+        images = cvae.to_uint8(model.generate(count, seed=99))
+        return write_images(folder, images), model.score(images, label=label).elbo
+
+
+def scores(output, paths):
+    """The ELBOs that a program printed."""
+    found = re.findall(r"(.+): ELBO (-?\d+\.\d{4}) nats\n", output)
+    assert output == "".join(f"{path}: ELBO {elbo} nats\n" for path, elbo in found)
+    assert [path for path, _ in found] == list(map(str, paths))
+    return np.array([float(elbo) for _, elbo in found])
+
+
+def assert_close(found, expected):
+    """Assert equality to 1e-5 of the largest value."""
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
 @pytest.fixture

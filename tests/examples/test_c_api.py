@@ -1,6 +1,5 @@
 """Build the examples in C, Rust and Go with the commands of their READMEs, and compare their results with Python's."""
 
-import dataclasses
 import json
 import os
 import re
@@ -9,26 +8,29 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from PIL import Image
 
 import cvae_runtime as cvae
-from benchmarks._notebook import BUNDLE as NOTEBOOK
-from cvae_runtime import elbo
-from tests.examples.conftest import LABELS
+from tests.examples.conftest import (
+    COLOUR,
+    GOLDEN_OUTPUTS,
+    KNOWN,
+    LABELS,
+    NOTEBOOK,
+    ROOT,
+    SCORED,
+    assert_close,
+    floats,
+    scores,
+    write_image,
+    write_images,
+    write_scored,
+)
 
-ROOT = Path(__file__).parents[2]
-MNIST = NOTEBOOK
-COLOUR = ROOT / "tests" / "golden" / "colour"
-BUNDLES = {50: MNIST, 3: COLOUR}  # by the length of a latent
-KNOWN = json.loads((ROOT / "tests" / "golden" / "rng.json").read_text())["prior"]
 RUNTIME = Path(os.environ.get("ONNXRUNTIME_ROOT", ROOT / ".venv" / "onnxruntime"))
 TOOLS = {"c": ["cc"], "rust": ["rustc", "bindgen", "cc"], "go": ["go", "cc"]}
 USAGE = "expected sample BUNDLE SEED FIRST COUNT NAME, encode BUNDLE IMAGE NAME, "
-NO_SCORER = (
-    "expected scorer.onnx, or a Bernoulli model with the prior N(0, I); cvae-export --with scorer makes the graph"
-)
 
 
 def block(language, heading):
@@ -87,15 +89,6 @@ def fails(run):
     return fails
 
 
-def floats(path, shape):
-    return np.fromfile(path, "<f4").reshape(shape)
-
-
-def assert_close(found, expected):
-    """Assert equality to 1e-5 of the largest value."""
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
-
-
 def assert_written(name, z, probs, folder):
     """Assert the decoder's output, and the picture with all images one below the other."""
     assert_close(floats(folder / f"{name}.z", z.shape), z)
@@ -107,26 +100,9 @@ def assert_written(name, z, probs, folder):
     assert np.abs(levels.astype(int) - cvae.to_uint8(probs)).max() <= 1
 
 
-def write_image(path, image):
-    height, width, channels = image.shape
-    path.write_bytes(f"P{5 if channels == 1 else 6}\n{width} {height}\n255\n".encode() + image.tobytes())
-    return path
-
-
-def write_images(folder, images):
-    return [write_image(folder / f"{index}.pnm", image) for index, image in enumerate(images)]
-
-
-def scores(output, paths):
-    """The ELBOs that ``score`` printed."""
-    found = re.findall(r"^(.+): ELBO (-?\d+\.\d{4}) nats\n", output, re.MULTILINE)
-    assert [path for path, _ in found] == list(map(str, paths))
-    return np.array([float(value) for _, value in found])
-
-
 @pytest.mark.parametrize(
     ("bundle", "seed", "first", "count"),
-    [(MNIST, 7, 0, 16), (MNIST, 0, 40, 300), (COLOUR, 2**64 - 1, 2**40, 3)],
+    [(NOTEBOOK, 7, 0, 16), (NOTEBOOK, 0, 40, 300), (COLOUR, 2**64 - 1, 2**40, 3)],
     ids=["grey", "many", "colour"],
 )
 def test_samples_match_python(run, tmp_path, bundle, seed, first, count):
@@ -170,35 +146,13 @@ def test_codes_of_a_class_match_python(run, language, tmp_path, labelled_bundle,
     assert_close(floats(tmp_path / "b.logvar", logvar.shape), logvar)
 
 
-@pytest.mark.parametrize("label", [None, "7"])
-def test_scores_given_the_class_match_python(run, language, tmp_path, labelled_bundle, labelled_model, label):
-    images = cvae.to_uint8(labelled_model.generate(5, seed=99))
-    paths = write_images(tmp_path, images)
-    code, output, messages = run("score", labelled_bundle, *paths, *options_of(label, language))
-    assert (code, messages) == (0, "")
-    assert_close(scores(output, paths), labelled_model.score(images, label=label).elbo)
-
-
-@pytest.mark.parametrize("label", [None, "7"])
-def test_scores_without_scorer_given_the_class_match_python(run, language, tmp_path, normal_bundle, label):
-    bundle = shutil.copytree(normal_bundle, tmp_path / "b")
-    (bundle / "scorer.onnx").unlink()
-    with cvae.load(normal_bundle, provider="cpu") as model:
-        images = cvae.to_uint8(model.generate(5, seed=99))
-        expected = model.score(images, label=label).elbo
-    paths = write_images(tmp_path, images)
-    code, output, messages = run("score", bundle, *paths, *options_of(label, language))
-    assert (code, messages) == (0, "")
-    assert_close(scores(output, paths), expected)
-
-
 def test_wrong_labels(fails, tmp_path, labelled_bundle):
     image = write_image(tmp_path / "a.pgm", np.zeros((8, 8, 1), np.uint8))
     large = write_image(tmp_path / "b.pgm", np.zeros((28, 28, 1), np.uint8))
     for bundle, path, label, expected in (
         (labelled_bundle, image, "8", f"one of {json.dumps(LABELS)}"),
         (labelled_bundle, image, "", f"one of {json.dumps(LABELS)}"),
-        (MNIST, large, "7", "none, since the model has no labels"),
+        (NOTEBOOK, large, "7", "none, since the model has no labels"),
     ):
         said = f"--label: expected {expected}; found '{label}'"
         fails(1, said, "sample", bundle, 7, 0, 1, "c", "--label", label)
@@ -207,17 +161,13 @@ def test_wrong_labels(fails, tmp_path, labelled_bundle):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pgm", "b.pgm"]
 
 
-@pytest.mark.parametrize(
-    "entry", [entry for entry in KNOWN if entry["latent_dim"] in BUNDLES], ids=lambda entry: f"seed {entry['seed']}"
-)
-def test_known_latents(run, tmp_path, entry):
-    bundle = BUNDLES[entry["latent_dim"]]
-    assert run("sample", bundle, entry["seed"], entry["index"], 1, "a") == (0, "", "")
-    expected = np.array([int(word, 16) for word in entry["latents"]], np.uint32).view(np.float32)
-    np.testing.assert_array_max_ulp(floats(tmp_path / "a.z", expected.shape), expected, maxulp=1)
+@pytest.mark.parametrize(("bundle", "seed", "index", "latent"), KNOWN)
+def test_known_latents(run, tmp_path, bundle, seed, index, latent):
+    assert run("sample", bundle, seed, index, 1, "a") == (0, "", "")
+    np.testing.assert_array_max_ulp(floats(tmp_path / "a.z", latent.shape), latent.view(np.float32), maxulp=1)
 
 
-@pytest.mark.parametrize("bundle", [MNIST, COLOUR], ids=["grey", "colour"])
+@pytest.mark.parametrize("bundle", [NOTEBOOK, COLOUR], ids=["grey", "colour"])
 def test_codes_match_python(run, tmp_path, bundle):
     with cvae.load(bundle, provider="cpu") as model:
         images = cvae.to_uint8(model.generate(1, seed=99))
@@ -231,57 +181,26 @@ def test_codes_match_python(run, tmp_path, bundle):
 def test_codes_match_golden_vectors(run, tmp_path, golden):
     case = golden["encoder.onnx"]
     for index, path in enumerate(write_images(tmp_path, case.inputs["images"])):
-        assert run("encode", MNIST, path, "b") == (0, "", "")
+        assert run("encode", NOTEBOOK, path, "b") == (0, "", "")
         for name, suffix in (("mean", "z"), ("logvar", "logvar")):
             expected = case.outputs[name][index]
             found = floats(tmp_path / f"b.{suffix}", expected.shape)
             np.testing.assert_allclose(found, expected, rtol=0, atol=case.atol)
 
 
-def test_scores_match_python(run, tmp_path):
-    with cvae.load(MNIST, provider="cpu") as model:
-        images = cvae.to_uint8(model.generate(5, seed=99))
-        expected = model.score(images).elbo
-    paths = write_images(tmp_path, images)
-    code, output, messages = run("score", MNIST, *paths)
+@pytest.mark.parametrize(("name", "label"), SCORED)
+def test_scores_match_python(run, language, tmp_path, request, name, label):
+    bundle = request.getfixturevalue(name)
+    paths, expected = write_scored(tmp_path, bundle, label)
+    code, output, messages = run("score", bundle, *paths, *options_of(label, language))
     assert (code, messages) == (0, "")
     assert_close(scores(output, paths), expected)
 
 
-def test_scores_of_a_scorer_match_python(run, tmp_path, prior_bundle, prior_model):
-    images = cvae.to_uint8(prior_model.generate(5, seed=99))
-    paths = write_images(tmp_path, images)
-    code, output, messages = run("score", prior_bundle, *paths)
-    assert (code, messages) == (0, "")
-    assert_close(scores(output, paths), prior_model.score(images).elbo)
-
-
-def test_scores_of_grey_levels_match_python(run, tmp_path):
-    bundle = shutil.copytree(MNIST, tmp_path / "grey")
-    graph = onnx.load(bundle / "encoder.onnx")
-    (entry,) = (entry for entry in graph.metadata_props if entry.key == "cvae.preprocessing")
-    entry.value = entry.value.replace('"binarize_at": 128', '"binarize_at": null')
-    onnx.save(graph, bundle / "encoder.onnx")
-    with cvae.load(MNIST, provider="cpu") as model:
-        images = cvae.to_uint8(model.generate(2, seed=99))
-        posterior, decode = model.encode(images), lambda z: {"probs": model.decode(z)}
-        preprocessing = dataclasses.replace(model.manifest.model.preprocessing, binarize_at=None)
-        expected = elbo.score_images(
-            images, posterior, decode, likelihood="bernoulli", preprocessing=preprocessing
-        ).elbo
-        binary = model.score(images).elbo
-    paths = write_images(tmp_path, images)
-    code, output, messages = run("score", bundle, *paths)
-    assert (code, messages) == (0, "")
-    # cvae_runtime runs decoder_cpu.onnx. Its last bit of a probability near 0 or 1 counts where a pixel is grey.
-    np.testing.assert_allclose(scores(output, paths), expected, rtol=0, atol=0.05)
-    assert np.abs(expected - binary).min() > 1
-
-
 def test_commands_of_the_readme(language, built):
-    commands = block(language, "Run")
-    assert commands.startswith("bundle=../../benchmarks/notebook/bundle\n")
-    found = shell(commands.replace("../../benchmarks/notebook/bundle", str(MNIST)), built)
+    commands, packaged = block(language, "Run"), "../../runtime/cvae_runtime/bundles/mnist"
+    assert commands.startswith(f"bundle={packaged}\n")
+    found = shell(commands.replace(packaged, str(cvae.packaged_bundle())), built)
     assert (found.returncode, found.stderr) == (0, "")
     text = (ROOT / "examples" / language / "README.md").read_text()
     said = re.search(r"^The output is\n\n```\n(.*?)^```\n", text, re.MULTILINE | re.DOTALL)[1]
@@ -295,11 +214,11 @@ def test_commands_of_the_readme(language, built):
 def test_usage_errors(run, fails):
     for arguments in (
         [],
-        ["sample", MNIST, 1],
-        ["encode", MNIST, "a"],
-        ["score", MNIST],
-        ["draw", MNIST, 1, 0, 1, "a"],
-        ["sample", MNIST, 1, 0, 1, "a", "--label"],
+        ["sample", NOTEBOOK, 1],
+        ["encode", NOTEBOOK, "a"],
+        ["score", NOTEBOOK],
+        ["draw", NOTEBOOK, 1, 0, 1, "a"],
+        ["sample", NOTEBOOK, 1, 0, 1, "a", "--label"],
     ):
         code, output, message = run(*arguments)
         assert (code, output) == (2, "")
@@ -313,8 +232,8 @@ def test_usage_errors(run, fails):
         ((1, 0, 0), 1, 100000, "0"),
     ):
         message = f"expected a whole number from {least} to {most}, found '{found}'"
-        fails(2, message, "sample", MNIST, *arguments, "a")
-    assert run("sample", MNIST, 1, last, 1, "a") == (0, "", "")
+        fails(2, message, "sample", NOTEBOOK, *arguments, "a")
+    assert run("sample", NOTEBOOK, 1, last, 1, "a") == (0, "", "")
 
 
 def test_invalid_bundles(run, fails, tmp_path):
@@ -322,7 +241,7 @@ def test_invalid_bundles(run, fails, tmp_path):
         fails(5, f"b: expected a bundle, a folder with {role}.onnx; cvae-export makes one", *arguments)
     decoder = tmp_path / "b" / "decoder.onnx"
     decoder.parent.mkdir()
-    decoder.write_bytes((MNIST / "decoder.onnx").read_bytes()[:1000])
+    decoder.write_bytes((NOTEBOOK / "decoder.onnx").read_bytes()[:1000])
     code, output, message = run("sample", "b", 7, 0, 1, "a")
     assert (code, output) == (5, "")
     said = "expected a graph that ONNX Runtime opens; export it again. ONNX Runtime: "
@@ -340,11 +259,14 @@ def test_later_format(fails, later_bundle, tmp_path):
 
 def test_missing_graphs(fails, tmp_path, prior_bundle):
     without = shutil.copytree(prior_bundle, tmp_path / "b")
-    (without / "prior.onnx").unlink()
-    (without / "scorer.onnx").unlink()
-    fails(5, "b: expected a bundle, a folder with prior.onnx; cvae-export makes one", "sample", "b", 7, 0, 1, "a")
-    fails(5, f"b: {NO_SCORER}", "score", "b", "a.pgm")
-    fails(5, f"{COLOUR}: {NO_SCORER}", "score", COLOUR, "a.ppm")
+    for role in ("prior", "prior_density", "scorer"):
+        (without / f"{role}.onnx").unlink()
+    said = "b: expected a bundle, a folder with {}.onnx; cvae-export makes one"
+    fails(5, said.format("prior"), "sample", "b", 7, 0, 1, "a")
+    image = write_image(tmp_path / "a.pgm", np.zeros((8, 8, 1), np.uint8))
+    fails(5, said.format("prior_density"), "score", "b", image)
+    said = "expected scorer.onnx, or a Bernoulli model; cvae-export --with scorer makes the graph"
+    fails(5, f"{COLOUR}: {said}", "score", COLOUR, "a.ppm")
 
 
 @pytest.mark.parametrize(
@@ -355,13 +277,13 @@ def test_missing_graphs(fails, tmp_path, prior_bundle):
 def test_invalid_images(fails, tmp_path, content):
     (tmp_path / "a.pgm").write_bytes(content)
     said = "a.pgm: expected P5 without comments, width 28, height 28, levels 0 to 255; convert it first"
-    fails(1, said, "encode", MNIST, "a.pgm", "b")
-    fails(1, said, "score", MNIST, "a.pgm")
+    fails(1, said, "encode", NOTEBOOK, "a.pgm", "b")
+    fails(1, said, "score", NOTEBOOK, "a.pgm")
 
 
 def test_files_that_cannot_be_used(fails):
-    fails(1, "no.pgm: cannot be opened for reading", "score", MNIST, "no.pgm")
-    fails(1, "no/such.z: cannot be written", "sample", MNIST, 7, 0, 1, "no/such")
+    fails(1, "no.pgm: cannot be opened for reading", "score", NOTEBOOK, "no.pgm")
+    fails(1, "no/such.z: cannot be written", "sample", NOTEBOOK, 7, 0, 1, "no/such")
 
 
 @pytest.mark.parametrize("language", ["go"], indirect=True)  # C and Rust come without a reader of JSON
@@ -369,20 +291,8 @@ def test_files_that_cannot_be_used(fails):
 def test_self_test_checks_all_graphs(run, request, bundle):
     code, output, messages = run("test", request.getfixturevalue(bundle))
     assert (code, messages, output.count("WRONG")) == (0, "", 0)
-    assert [line.split(":")[0].removeprefix("ok    ") for line in output.splitlines() if ".onnx" in line] == [
-        "encoder.onnx, logvar",
-        "encoder.onnx, mean",
-        "decoder.onnx, probs",
-        "prior.onnx, z",
-        "prior_density.onnx, log_prob",
-        "reconstructor.onnx, probs",
-        "scorer.onnx, elbo",
-        "scorer.onnx, log_likelihood",
-        "sampler.onnx, probs",
-        "decoder_uint8.onnx, images",
-        "encoder_float.onnx, logvar",
-        "encoder_float.onnx, mean",
-    ]
+    lines = [line.split(":")[0].removeprefix("ok    ") for line in output.splitlines() if ".onnx" in line]
+    assert lines == GOLDEN_OUTPUTS
 
 
 @pytest.mark.parametrize("language", ["go"], indirect=True)

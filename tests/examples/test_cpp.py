@@ -4,23 +4,29 @@ import json
 import os
 import shutil
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import cvae_runtime as cvae
-from benchmarks._notebook import BUNDLE as NOTEBOOK
-from tests.examples.conftest import LABELS
+from tests.examples.conftest import (
+    COLOUR,
+    GOLDEN_OUTPUTS,
+    KNOWN,
+    LABELS,
+    NOTEBOOK,
+    ROOT,
+    SCORED,
+    assert_close,
+    floats,
+    scores,
+    write_image,
+    write_scored,
+)
 
-ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "examples" / "cpp"
-MNIST = NOTEBOOK
-COLOUR = ROOT / "tests" / "golden" / "colour"
 MIXTURE = ROOT / "tests" / "golden" / "mixture"
-BUNDLES = {50: MNIST, 3: COLOUR}  # by the length of a latent
-KNOWN = json.loads((ROOT / "tests" / "golden" / "rng.json").read_text())["prior"]
 WHOLE = "expected a whole number from"
 
 
@@ -36,7 +42,7 @@ def built(tmp_path_factory):
         pytest.skip("cmake or a C++ compiler is not installed")
     folder = tmp_path_factory.mktemp("cpp")
     runtime = os.environ.get("ONNXRUNTIME_ROOT", ROOT / ".venv" / "onnxruntime")
-    configured = run("cmake", "-S", SOURCE, "-B", folder, f"-DONNXRUNTIME_ROOT={runtime}", f"-DCVAE_BUNDLE={MNIST}")
+    configured = run("cmake", "-S", SOURCE, "-B", folder, f"-DONNXRUNTIME_ROOT={runtime}", f"-DCVAE_BUNDLE={NOTEBOOK}")
     if "ONNX Runtime is not found" in configured.stderr:
         pytest.skip(f"ONNX Runtime for C++ is missing: sh examples/cpp/onnxruntime.sh {runtime} fetches it")
     assert configured.returncode == 0, configured.stdout + configured.stderr
@@ -46,19 +52,26 @@ def built(tmp_path_factory):
 
 
 @pytest.fixture
-def sample(built, tmp_path):
-    """Return a function that runs cvae-sample in an empty folder and returns its exit code and output."""
+def score(built, tmp_path):
+    """Return a function that runs cvae-sample in an empty folder and returns its exit code, output and messages."""
+
+    def score(*arguments):
+        result = run(built / "cvae-sample", *arguments, cwd=tmp_path)
+        return result.returncode, result.stdout, result.stderr
+
+    return score
+
+
+@pytest.fixture
+def sample(score):
+    """Return a function that runs cvae-sample, which prints nothing, and returns its exit code and messages."""
 
     def sample(*arguments):
-        result = run(built / "cvae-sample", *arguments, cwd=tmp_path)
-        assert result.stdout == ""
-        return result.returncode, result.stderr
+        code, output, messages = score(*arguments)
+        assert output == ""
+        return code, messages
 
     return sample
-
-
-def floats(path, shape):
-    return np.fromfile(path, "<f4").reshape(shape)
 
 
 def pixels(path, channels):
@@ -82,8 +95,8 @@ def assert_levels(found, expected):
 @pytest.mark.parametrize(
     ("bundle", "seed", "first", "count", "name"),
     [
-        (MNIST, 7, 40, 5, "samples.pgm"),
-        (MNIST, 0, 0, 300, "samples.pgm"),
+        (NOTEBOOK, 7, 40, 5, "samples.pgm"),
+        (NOTEBOOK, 0, 0, 300, "samples.pgm"),
         (COLOUR, 2**64 - 1, 2**40, 16, "samples.ppm"),
         (MIXTURE, 7, 0, 2, "samples.ppm"),
     ],
@@ -121,9 +134,9 @@ def test_samples_of_a_class_match_python(sample, tmp_path, labelled_bundle, labe
 @pytest.mark.parametrize("label", [None, "7"])
 def test_reconstructions_with_a_class_match_python(sample, tmp_path, labelled_bundle, labelled_model, label):
     image = cvae.to_uint8(labelled_model.generate(1, seed=99))
-    (tmp_path / "a.pgm").write_bytes(b"P5 8 8 255 " + image.tobytes())
+    path = write_image(tmp_path / "a.pgm", image[0])
     options = [] if label is None else ["--label", label]
-    assert sample(labelled_bundle, "--reconstruct", "a.pgm", *options, "--raw", "probs.bin") == (0, "")
+    assert sample(labelled_bundle, "--reconstruct", path, *options, "--raw", "probs.bin") == (0, "")
     expected = labelled_model.reconstruct(image, label=label)
     found = floats(tmp_path / "probs.bin", expected.shape)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * expected.max())
@@ -133,24 +146,20 @@ def test_wrong_labels(sample, tmp_path, labelled_bundle):
     for bundle, label, expected in (
         (labelled_bundle, "8", f"one of {json.dumps(LABELS)}"),
         (labelled_bundle, "", f"one of {json.dumps(LABELS)}"),
-        (MNIST, "7", "none, since the model has no labels"),
+        (NOTEBOOK, "7", "none, since the model has no labels"),
     ):
         said = f"cvae-sample: --label: expected {expected}; found '{label}'\n"
         assert sample(bundle, "--label", label) == (1, said)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    "entry", [entry for entry in KNOWN if entry["latent_dim"] in BUNDLES], ids=lambda entry: f"seed {entry['seed']}"
-)
-def test_known_latents(sample, tmp_path, entry):
-    options = ["-n", 1, "--seed", entry["seed"], "--first", entry["index"], "--latents", "z.bin"]
-    assert sample(BUNDLES[entry["latent_dim"]], *options) == (0, "")
-    expected = np.array([int(word, 16) for word in entry["latents"]], np.uint32).view(np.float32)
-    assert_latents(floats(tmp_path / "z.bin", expected.shape), expected)
+@pytest.mark.parametrize(("bundle", "seed", "index", "latent"), KNOWN)
+def test_known_latents(sample, tmp_path, bundle, seed, index, latent):
+    assert sample(bundle, "-n", 1, "--seed", seed, "--first", index, "--latents", "z.bin") == (0, "")
+    assert_latents(floats(tmp_path / "z.bin", latent.shape), latent.view(np.float32))
 
 
-@pytest.mark.parametrize("bundle", [MNIST, COLOUR], ids=["grey", "colour"])
+@pytest.mark.parametrize("bundle", [NOTEBOOK, COLOUR], ids=["grey", "colour"])
 def test_reconstructions_match_python(sample, tmp_path, bundle):
     with cvae.load(bundle, provider="cpu") as model:
         images = cvae.to_uint8(model.generate(3, seed=99))
@@ -170,8 +179,27 @@ def test_reconstructions_match_python(sample, tmp_path, bundle):
     np.testing.assert_array_equal(found[:half], both[:half])
 
 
+@pytest.mark.parametrize(("name", "label"), SCORED)
+def test_scores_match_python(score, tmp_path, request, name, label):
+    bundle = request.getfixturevalue(name)
+    paths, expected = write_scored(tmp_path, bundle, label)
+    code, output, messages = score(bundle, "--score", *paths, *([] if label is None else ["--label", label]))
+    assert (code, messages) == (0, "")
+    assert_close(scores(output, paths), expected)
+
+
+@pytest.mark.parametrize("name", ["packaged_bundle", "labelled_bundle"])
+def test_many_scores_match_python(score, tmp_path, request, name):
+    """More images than a batch."""
+    bundle = request.getfixturevalue(name)
+    paths, expected = write_scored(tmp_path, bundle, None, count=300)
+    code, output, messages = score(bundle, "--score", *paths[:10], "--score", *paths[10:])
+    assert (code, messages) == (0, "")
+    assert_close(scores(output, paths), expected)
+
+
 def test_repeat_prints_images_per_second(sample):
-    code, said = sample(MNIST, "-n", 4, "--repeat", 1, "--threads", 1)
+    code, said = sample(NOTEBOOK, "-n", 4, "--repeat", 1, "--threads", 1)
     rate, unit = said.split()
     assert (code, unit) == (0, "images/s")
     assert int(rate) > 0
@@ -195,6 +223,11 @@ def test_help_is_printed_to_stdout(built):
         (["a", "-n", "0"], f"-n: {WHOLE} 1 to 100000, found '0'"),
         (["a", "-n", "3x"], f"-n: {WHOLE} 1 to 100000, found '3x'"),
         (["a", "--reconstruct", "b", "--seed", "1"], "--seed: expected without --reconstruct, which draws nothing"),
+        (["a", "--score"], "--score: expected a value after it"),
+        *(
+            (["a", "--score", "b", "c", name, "1"], f"{name}: expected without --score, which only prints ELBOs")
+            for name in ("-n", "--seed", "--first", "--repeat", "--reconstruct", "-o", "--latents", "--raw")
+        ),
     ],
 )
 def test_usage_errors(sample, arguments, said):
@@ -204,8 +237,8 @@ def test_usage_errors(sample, arguments, said):
 
 def test_end_of_the_stream(sample):
     said = "first + count must be at most 368934881474191032 for latents of 50; found 368934881474191030 + 3"
-    assert sample(MNIST, "--first", 368934881474191030, "-n", 3) == (1, f"cvae-sample: {said}\n")
-    assert sample(MNIST, "--first", 368934881474191030, "-n", 2) == (0, "")
+    assert sample(NOTEBOOK, "--first", 368934881474191030, "-n", 3) == (1, f"cvae-sample: {said}\n")
+    assert sample(NOTEBOOK, "--first", 368934881474191030, "-n", 2) == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -224,12 +257,13 @@ def test_end_of_the_stream(sample):
 def test_invalid_pictures(sample, tmp_path, content, said):
     if content is not None:
         (tmp_path / "a.pgm").write_bytes(content)
-    assert sample(MNIST, "--reconstruct", "a.pgm") == (1, f"cvae-sample: a.pgm: {said}\n")
+    for option in ("--reconstruct", "--score"):
+        assert sample(NOTEBOOK, option, "a.pgm") == (1, f"cvae-sample: a.pgm: {said}\n")
     assert not (tmp_path / "samples.pgm").exists()
 
 
 def test_unwritable_picture(sample):
-    assert sample(MNIST, "-o", "no/such.pgm") == (1, "cvae-sample: no/such.pgm: cannot be written\n")
+    assert sample(NOTEBOOK, "-o", "no/such.pgm") == (1, "cvae-sample: no/such.pgm: cannot be written\n")
 
 
 def test_invalid_bundles(sample, tmp_path):
@@ -238,22 +272,27 @@ def test_invalid_bundles(sample, tmp_path):
     decoder = tmp_path / "b" / "decoder.onnx"
     decoder.parent.mkdir()
     assert sample("b") == (5, missing)
-    decoder.write_bytes((MNIST / "decoder.onnx").read_bytes()[:1000])
+    decoder.write_bytes((NOTEBOOK / "decoder.onnx").read_bytes()[:1000])
     code, said = sample("b")
     assert code == 5
     assert said.startswith(
         "cvae-sample: b/decoder.onnx: expected a graph that ONNX Runtime opens; export it again. It says: "
     )
-    shutil.copy(MNIST / "encoder.onnx", decoder)
+    shutil.copy(NOTEBOOK / "encoder.onnx", decoder)
     found = 'expected cvae.role "decoder", found "encoder"; export the bundle again'
     assert sample("b") == (5, f"cvae-sample: b/decoder.onnx: {found}\n")
 
 
-def test_missing_prior(sample, tmp_path, prior_bundle):
+def test_missing_graphs(sample, tmp_path, prior_bundle):
     without = shutil.copytree(prior_bundle, tmp_path / "b")
-    (without / "prior.onnx").unlink()
-    missing = "cvae-sample: b: expected a bundle, a folder with prior.onnx; cvae-export makes one\n"
-    assert sample("b") == (5, missing)
+    for role in ("prior", "prior_density", "scorer"):
+        (without / f"{role}.onnx").unlink()
+    missing = "cvae-sample: b: expected a bundle, a folder with {}.onnx; cvae-export makes one\n"
+    assert sample("b") == (5, missing.format("prior"))
+    image = write_image(tmp_path / "a.pgm", np.zeros((8, 8, 1), np.uint8))
+    assert sample("b", "--score", image) == (5, missing.format("prior_density"))
+    said = "expected scorer.onnx, or a Bernoulli model; cvae-export --with scorer makes the graph"
+    assert sample(COLOUR, "--score", "a.ppm") == (5, f"cvae-sample: {COLOUR}: {said}\n")
 
 
 def test_later_format(sample, later_bundle):
@@ -281,21 +320,7 @@ def test_self_test_checks_all_graphs(self_test, request, bundle):
     tested = self_test(request.getfixturevalue(bundle))
     assert (tested.returncode, tested.stderr, tested.stdout.count("WRONG")) == (0, "", 0)
     lines = [line.split(":")[0].removeprefix("ok    ") for line in tested.stdout.splitlines() if ".onnx" in line]
-    assert lines == [
-        "encoder.onnx, logvar",
-        "encoder.onnx, mean",
-        "decoder.onnx, probs",
-        "prior.onnx, z",
-        "prior_density.onnx, log_prob",
-        "prior_density.onnx, noise",
-        "reconstructor.onnx, probs",
-        "scorer.onnx, elbo",
-        "scorer.onnx, log_likelihood",
-        "sampler.onnx, probs",
-        "decoder_uint8.onnx, images",
-        "encoder_float.onnx, logvar",
-        "encoder_float.onnx, mean",
-    ]
+    assert lines == GOLDEN_OUTPUTS
 
 
 def test_self_test_of_a_part_of_a_bundle(self_test, tmp_path):

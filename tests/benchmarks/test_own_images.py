@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 import cvae_train
-from benchmarks import _cli, own_images
+from benchmarks import _cli, _measure, own_images
 from benchmarks._document import DocumentError, read_document
 from benchmarks._environment import environment
-from benchmarks.own_images import _measure, _page, _question, _train
+from benchmarks.own_images import _page, _question, _train
 from benchmarks.own_images._comparisons import comparisons
 from benchmarks.own_images._record import (
     NOTEBOOK,
@@ -276,7 +276,7 @@ def test_memory_and_failures_of_a_program(tmp_path):
     # In a process of its own: the process of the tests may hold TensorFlow, whose memory would be counted.
     script = f"""
 import pathlib, sys
-from benchmarks.own_images import _measure
+from benchmarks import _measure
 log = pathlib.Path({str(tmp_path / "log")!r})
 print(*_measure.measured([sys.executable, "-c", "x = bytearray(300_000_000)"], log))
 """

@@ -259,7 +259,7 @@ def ask(service, monkeypatch):
 
     def ask(conversation, **settings):
         async def run():
-            app = service.create_app(service.Settings(**settings))
+            app = service.create_app(service.Settings(**({"bundle": str(NOTEBOOK)} | settings)))
             transport = httpx.ASGITransport(app)
             async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
                 try:
@@ -297,7 +297,10 @@ def serve(with_packages):
     processes = []
 
     def serve(**settings):
-        variables = {f"CVAE_{name.upper()}": str(value) for name, value in (settings | {"port": 0}).items()}
+        variables = {
+            f"CVAE_{name.upper()}": str(value)
+            for name, value in ({"bundle": NOTEBOOK} | settings | {"port": 0}).items()
+        }
         process = subprocess.Popen(
             SERVICE, cwd=SERVICE_FOLDER, env=with_packages | variables, stderr=subprocess.PIPE, text=True
         )

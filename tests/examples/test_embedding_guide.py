@@ -72,15 +72,15 @@ def test_sizes():
     }
 
 
-def test_tolerances():
+def test_tolerances(golden):
     text = (cvae.packaged_bundle() / "golden.json").read_bytes()
-    golden = {case.file: case for case in parse_golden(text, "golden.json").cases}
+    packaged = {case.file: case for case in parse_golden(text, "golden.json").cases}
     (cell,) = [row[1] for row in rows("what", "differs by at most", "why") if "golden" in row[0]]
     assert cell == (
-        f"atol` of the case: 1e-4 for `decoder.onnx`, {golden['encoder.onnx'].atol:.1e} for `encoder.onnx` of MNIST, "
-        f"whose values go to {golden['encoder.onnx'].atol * 1e4:.1f}; 0.05 for 8 bits"
+        f"atol` of the case: 1e-4 for `decoder.onnx`, {packaged['encoder.onnx'].atol:.1e} for `encoder.onnx` of MNIST, "
+        f"whose values go to {packaged['encoder.onnx'].atol * 1e4:.1f}; 0.05 for 8 bits"
     ).replace("e-04", "e-4")
-    assert golden["decoder.onnx"].atol == 1e-4
+    assert packaged["decoder.onnx"].atol == golden["decoder.onnx"].atol == 1e-4
     assert golden["decoder_cpu_int8.onnx"].atol == 0.05
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 import cvae_runtime as cvae
 import cvae_runtime.elbo
+from benchmarks._notebook import BUNDLE as NOTEBOOK
 from tests.examples.conftest import SERVICE, SERVICE_FOLDER
 from tests.examples.service_answers import array_of, digits, error_of, png
 from tests.waits import PATIENCE, wait_until
@@ -77,7 +78,7 @@ def live(service, monkeypatch):
     begun = []
 
     def start(**settings):
-        begun.append(Live(service.create_app(service.Settings(**settings))))
+        begun.append(Live(service.create_app(service.Settings(**({"bundle": str(NOTEBOOK)} | settings)))))
         return begun[-1]
 
     yield start

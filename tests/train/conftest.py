@@ -2,7 +2,7 @@ import contextlib
 
 import pytest
 
-from cvae_train import import_tensorflow
+from cvae_train import import_tensorflow, train
 from cvae_train._loop.loop import Loop
 
 import_tensorflow()
@@ -26,6 +26,18 @@ def interrupted_in(monkeypatch):
             yield
 
     return interrupted_in
+
+
+@pytest.fixture
+def resumed(interrupted_in, tmp_path):
+    """A function that trains, is stopped by Ctrl-C at the begin of an epoch, and resumes: the finished run ``cut``."""
+
+    def resumed(data, config, epoch=2):
+        with interrupted_in(epoch), pytest.raises(KeyboardInterrupt):
+            train(data, config, tmp_path / "cut", quiet=True)
+        return train(data, config, tmp_path / "cut", resume=True, quiet=True)
+
+    return resumed
 
 
 @pytest.fixture

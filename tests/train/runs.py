@@ -1,4 +1,4 @@
-"""Comparisons of runs."""
+"""Comparisons of runs and of loops."""
 
 import dataclasses
 
@@ -8,6 +8,14 @@ import numpy as np
 def untimed(history):
     """The figures of a history that equal runs share."""
     return [dataclasses.replace(record, seconds=0, images_per_second=0) for record in history]
+
+
+def quiet(_done, _elbo):
+    """Ignore the progress of a loop."""
+
+
+def weights_of(loop):
+    return [variable.numpy() for variable in loop.model.trainable_variables]
 
 
 def same_weights(model, other):

@@ -221,15 +221,11 @@ def test_objectives(objective, prior, labelled_config, labelled_data, tmp_path):
     assert history[-1].elbo > history[0].elbo
 
 
-def test_resume(run, labelled_config, labelled_data, labelled_archive, tmp_path, interrupted_in):
-    data = dataclasses.replace(labelled_data, source=str(labelled_archive))
-    path = tmp_path / "run"
-    with interrupted_in(3), pytest.raises(KeyboardInterrupt):
-        train(data, labelled_config, path, quiet=True)
-    resumed = train(data, labelled_config, path, resume=True, quiet=True)
-    assert untimed(resumed.history) == untimed(run.history)
-    assert same_weights(resumed.model, run.model)
-    assert load_run(path).config.model.labels == NAMES
+def test_resume(run, labelled_config, labelled_data, labelled_archive, resumed):
+    found = resumed(dataclasses.replace(labelled_data, source=str(labelled_archive)), labelled_config, epoch=3)
+    assert untimed(found.history) == untimed(run.history)
+    assert same_weights(found.model, run.model)
+    assert load_run(found.path).config.model.labels == NAMES
 
 
 def test_resume_rejects_other_labels(run, labelled_config, tiny_config, labelled_data, plain):

@@ -45,13 +45,10 @@ def test_objectives_train_it(objective, config, tiny_data, tmp_path):
     assert history[-1].elbo > history[0].elbo
 
 
-def test_resume(run, config, tiny_data, tmp_path, interrupted_in):
-    path = tmp_path / "run"
-    with interrupted_in(3), pytest.raises(KeyboardInterrupt):
-        train(tiny_data, config, path, quiet=True)
-    resumed = train(tiny_data, config, path, resume=True, quiet=True)
-    assert untimed(resumed.history) == untimed(run.history)
-    assert same_weights(resumed.model, run.model)
+def test_resume(run, config, tiny_data, resumed):
+    found = resumed(tiny_data, config, epoch=3)
+    assert untimed(found.history) == untimed(run.history)
+    assert same_weights(found.model, run.model)
 
 
 def changed(before, after):

@@ -93,13 +93,14 @@ def test_contents_of_a_single_file(tmp_path):
     assert text.endswith(f"</script>\n{notices}\n\n<script>run()</script>\n")
 
 
-def test_a_learned_prior_is_in_the_single_file(tmp_path):
-    bundle = cvae.read_bundle(GOLDEN / "learned")
+@pytest.mark.parametrize(("name", "more"), [("learned", ("prior", "prior_density")), ("detector", ("detector",))])
+def test_a_learned_prior_and_a_detector_are_in_the_single_file(name, more, tmp_path):
+    bundle = cvae.read_bundle(GOLDEN / name)
     cvae.web.write_page(bundle, tmp_path / "page.html")
     found = embedded((tmp_path / "page.html").read_text(encoding="utf-8"))
     graphs = {name: data for name, data in found.items() if name.endswith(".onnx")}
-    names = ("encoder", "decoder", "prior", "prior_density")
-    assert graphs == {f"bundle/{name}.onnx": bundle.files[f"{name}.onnx"] for name in names}
+    names = [f"{role}.onnx" for role in ("encoder", "decoder", *more)]
+    assert graphs == {f"bundle/{name}": bundle.files[name] for name in names}
 
 
 def test_output_is_reproducible(tiny_bundle, tmp_path):

@@ -10,25 +10,13 @@ from cvae_train import Dataset, draw_binary
 from cvae_train._data import mutate
 from cvae_train._loop.compute import Compute
 from cvae_train._loop.loop import Loop
+from tests.train.runs import quiet, weights_of
 
 SEED = 5  # of the tiny recipe
 
 
-def quiet(_done, _elbo):
-    pass
-
-
 def mutated(images, epoch, *, binary=True):
     return mutate(images, 0.3, derived_key(SEED, 4, epoch), binary=binary)
-
-
-@pytest.fixture(params=["in memory", "streamed"])
-def data(request, tiny_data, tmp_path):
-    """The tiny images; their training images in memory, or mapped."""
-    if request.param == "in memory":
-        return tiny_data
-    np.save(tmp_path / "train.npy", tiny_data.train)
-    return Dataset(np.load(tmp_path / "train.npy", mmap_mode="r"), tiny_data.test)
 
 
 @pytest.mark.parametrize("binarize", ["static", "none"])
@@ -38,8 +26,8 @@ def test_each_epoch_trains_on_its_mutations(replaced, data, binarize):
     ordinary = Loop(replaced(binarize=binarize), changed, Compute(2))
     assert background.train_epoch(2, quiet) == ordinary.train_epoch(2, quiet)
     assert background.test_elbo(2) == ordinary.test_elbo(2)
-    for a, b in zip(background.model.trainable_variables, ordinary.model.trainable_variables, strict=True):
-        np.testing.assert_array_equal(a.numpy(), b.numpy())
+    for a, b in zip(weights_of(background), weights_of(ordinary), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_drawn_pixels_are_mutated(replaced, tiny_data):

@@ -8,10 +8,7 @@ from cvae_train._loop import compute as compute_module
 from cvae_train._loop.compute import Compute, choose_compute, computing_in
 from cvae_train._loop.loop import Loop, _shares
 from cvae_train._run.plan import Plan
-
-
-def quiet(_done, _elbo):
-    pass
+from tests.train.runs import quiet
 
 
 def trained_weights(config, data, compute):

@@ -8,30 +8,14 @@ from cvae_train import Dataset, draw_binary
 from cvae_train._data import held_out
 from cvae_train._loop.compute import Compute
 from cvae_train._loop.loop import Loop
+from tests.train.runs import quiet, weights_of
 
 SEED = 5  # of the tiny recipe
 VALIDATION = derived_key(0, 2)
 
 
-def quiet(_done, _elbo):
-    pass
-
-
-def weights(loop):
-    return [variable.numpy() for variable in loop.model.trainable_variables]
-
-
 def drawn(images, epoch):
     return draw_binary(images, derived_key(SEED, 1, epoch))
-
-
-@pytest.fixture(params=["in memory", "streamed"])
-def data(request, tiny_data, tmp_path):
-    """The tiny images with grey levels; their training images in memory, or mapped."""
-    if request.param == "in memory":
-        return tiny_data
-    np.save(tmp_path / "train.npy", tiny_data.train)
-    return Dataset(np.load(tmp_path / "train.npy", mmap_mode="r"), tiny_data.test)
 
 
 @pytest.mark.parametrize("epoch", [1, 2])
@@ -41,7 +25,7 @@ def test_each_epoch_trains_on_its_draws(replaced, data, epoch, towers):
     static = Loop(replaced(), Dataset(drawn(data.train, epoch), draw_binary(data.test)), Compute(towers))
     assert dynamic.train_epoch(epoch, quiet) == static.train_epoch(epoch, quiet)
     assert dynamic.test_elbo(epoch) == static.test_elbo(epoch)
-    for a, b in zip(weights(dynamic), weights(static), strict=True):
+    for a, b in zip(weights_of(dynamic), weights_of(static), strict=True):
         np.testing.assert_array_equal(a, b)
 
 

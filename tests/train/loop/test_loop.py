@@ -10,14 +10,7 @@ from cvae_train import Dataset, DivergedError, ModelConfig, TrainConfig
 from cvae_train._data.holdout import held_out
 from cvae_train._loop.compute import Compute
 from cvae_train._loop.loop import Loop
-
-
-def quiet(_done, _elbo):
-    pass
-
-
-def weights(loop):
-    return [variable.numpy() for variable in loop.model.trainable_variables]
+from tests.train.runs import quiet, weights_of
 
 
 def test_an_epoch_takes_every_image_once_in_an_order_of_its_own(replaced, tiny_data):
@@ -54,7 +47,7 @@ def test_results_do_not_depend_on_how_an_epoch_is_cut_into_chunks(replaced, tiny
     single._adapt_chunk = lambda *_: None
     elbos = [loop.train_epoch(1, quiet) for loop in (whole, single)]
     assert elbos[0] == elbos[1]
-    for a, b in zip(weights(whole), weights(single), strict=True):
+    for a, b in zip(weights_of(whole), weights_of(single), strict=True):
         assert np.array_equal(a, b)
 
 
@@ -67,7 +60,7 @@ def test_a_seed_names_the_run(replaced, tiny_data):
 def test_a_step_is_adams_on_minus_the_mean_elbo(replaced, tiny_data):
     config = replaced(batch_size=40)
     loop = Loop(config, tiny_data)
-    before = weights(loop)
+    before = weights_of(loop)
     order = loop._shuffle(tf.constant(1)).numpy()
     seed = loop._seed(1, tf.constant(1), tf.constant(0))
     noise = tf.random.stateless_normal((40, 3), seed).numpy()
@@ -85,7 +78,7 @@ def test_a_step_is_adams_on_minus_the_mean_elbo(replaced, tiny_data):
         value = loss()
     gradients = tape.gradient(value, loop.model.trainable_variables)
     assert loop.train_epoch(1, quiet) == pytest.approx(-float(value), rel=1e-5)
-    for old, new, gradient in zip(before, weights(loop), gradients, strict=True):
+    for old, new, gradient in zip(before, weights_of(loop), gradients, strict=True):
         # Adam's first step: the bias corrections cancel and lr * g / (|g| + epsilon) remains.
         g = gradient.numpy()
         large = np.abs(g) > 1e-5
@@ -204,14 +197,14 @@ def test_what_is_measured_and_kept_is_the_average_of_the_weights(replaced, tiny_
     seen = []
     for epoch in (1, 2, 3):
         loop.train_epoch(epoch, quiet)
-        seen.append(weights(loop))
+        seen.append(weights_of(loop))
     with loop.averaged():
-        averages = weights(loop)
+        averages = weights_of(loop)
     # Of the weights after each step: the first has no predecessor.
     expected = [0.25 * a + 0.25 * b + 0.5 * c for a, b, c in zip(*seen, strict=True)]
     for average, value in zip(averages, expected, strict=True):
         np.testing.assert_allclose(average, value, atol=1e-6)
-    for after, before in zip(weights(loop), seen[-1], strict=True):
+    for after, before in zip(weights_of(loop), seen[-1], strict=True):
         assert np.array_equal(after, before)
 
 

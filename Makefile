@@ -157,9 +157,10 @@ endif
 
 bundle: $(VENV)/.export
 	for name in mnist mnist-unlabelled; do \
-		$(BIN)/cvae-export assets/$$name --onnx runtime/cvae_runtime/bundles/$$name --overwrite && \
-		$(BIN)/cvae-evaluate assets/$$name --overwrite || exit; \
+		$(BIN)/cvae-export assets/$$name --onnx runtime/cvae_runtime/bundles/$$name --overwrite || exit; \
 	done
+	$(BIN)/cvae-evaluate assets/mnist --samples 100 --features assets/judge-mnist.onnx --overwrite
+	$(BIN)/cvae-evaluate assets/mnist-unlabelled --features assets/judge-mnist.onnx --overwrite
 	$(BIN)/cvae-generate -n 50 --seed 0 -o docs/images/samples.png --overwrite
 	$(BIN)/python scripts/first_digits.py 16 build-digits.npy
 	$(BIN)/cvae-generate --reconstruct build-digits.npy -o docs/images/reconstructions.png --overwrite

@@ -2,11 +2,12 @@
 
 import itertools
 import math
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-_Z = 1.959963984540054  # 97.5 % quantile of N(0, 1)
+_Z = NormalDist().inv_cdf(0.975)
 _RESAMPLES = 400
 
 

@@ -3,7 +3,8 @@
 The numbers are `cvae_runtime`'s for the bundle of the notebook's network and five tiny colour bundles. The script
 trains those that are missing: ``tests/golden/mixture``, ``tests/golden/residual`` with a residual network that pads its
 images, ``tests/golden/colour`` with the likelihood of earlier bundles, ``tests/golden/learned`` with a learned prior,
-and ``tests/golden/labelled`` with labels and a learned prior.
+and ``tests/golden/labelled`` with labels and a learned prior. ``tests/golden/detector`` is the colour bundle with a
+detector.
 ``tests/runtime/test_golden_numbers.py`` asserts that Python still computes the same numbers.
 """
 
@@ -29,6 +30,7 @@ BUNDLES = {
     "residual": GOLDEN / "residual",
     "learned": GOLDEN / "learned",
     "labelled": GOLDEN / "labelled",
+    "detector": GOLDEN / "detector",
 }
 MODELS = {
     "colour": {"filters": (4,), "likelihood": "discretized-logistic"},
@@ -48,15 +50,19 @@ FORMS = {"square": (5, 5), "tall": (9, 3), "wide": (3, 9)}  # height and width b
 SMALL_FLOW: dict[str, Any] = {"COUPLINGS": 3, "UNITS": 8}
 
 
+_RANGE = {"seed": str((1 << 63) + 7), "first": str(1 << 40)}
+
+
 def numbers_of(model: cvae.Model) -> dict[str, Any]:
     """Results of every method of a model, by method; seeds are strings, as in ``golden.json``."""
-    samples = model.generate(4, seed=(1 << 63) + 7, first=1 << 40)
+    samples = model.generate(4, seed=int(_RANGE["seed"]), first=int(_RANGE["first"]))
     images = cvae.to_uint8(samples)
+    if model.manifest.detector is not None:
+        return _detections_of(model, images)
     codes = model.encode(images)
     scores = model.score(images, samples=3, seed=5, first=2)
     return {
-        "seed": str((1 << 63) + 7),
-        "first": str(1 << 40),
+        **_RANGE,
         "generate": text(samples),
         "cool": text(model.generate(2, seed=3, temperature=0.5)),
         "latents": text(model.latents(3, seed=3, first=1 << 40, temperature=0.5)),
@@ -105,6 +111,25 @@ def _labelled_numbers_of(model: cvae.Model, images: NDArray[np.uint8]) -> dict[s
     return {f"labelled_{name}": text(array) for name, array in numbers.items()}
 
 
+def _detections_of(model: cvae.Model, images: NDArray[np.uint8]) -> dict[str, Any]:
+    """Results of a detector for a sample, a scratched one, one with a strange pixel, and an inverted one."""
+    images = images.copy()
+    images[1, 3:8, 5:7] = 255 - images[1, 3:8, 5:7]
+    images[2, 11, 15] = 255
+    images[3] = 255 - images[3]
+    found = model.detect(images)
+    none = (-1, -1, -1, -1)
+    return {
+        **_RANGE,
+        "images": text(images),
+        "score": text(found.score),
+        "p_value": text(found.p_value),
+        "alarm": text(found.alarm.astype(np.float32)),
+        "map": text(found.map),
+        "boxes": text(np.array([box or none for box in found.boxes()], np.float32)),
+    }
+
+
 def text(array: NDArray[Any]) -> dict[str, Any]:
     """Encode an array as in ``golden.json``."""
     return {
@@ -139,10 +164,22 @@ def make_colour_bundle(target: Path, fields: dict[str, Any], epochs: int) -> Non
             cvae_export.export(Path(folder) / "run", target, portable, data=str(path))
 
 
+def make_detector(target: Path) -> None:
+    """Calibrate the colour bundle on its own samples."""
+    import cvae_export
+
+    with cvae.load(BUNDLES["colour"], provider="cpu") as model, tempfile.TemporaryDirectory() as folder:
+        good = Path(folder) / "good.npy"
+        np.save(good, model.generate(60, seed=3, dtype="uint8"))
+        cvae_export.calibrate(BUNDLES["colour"], good, target, false_alarms=0.1, draws=2, quiet=True)
+
+
 if __name__ == "__main__":
     for name, fields in MODELS.items():
         if not BUNDLES[name].exists():
             make_colour_bundle(BUNDLES[name], fields, EPOCHS.get(name, 2))
+    if not BUNDLES["detector"].exists():
+        make_detector(BUNDLES["detector"])
     numbers = {}
     for name, path in BUNDLES.items():
         with cvae.load(path, provider="cpu") as model:

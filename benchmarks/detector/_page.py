@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from cvae_export import Auroc
+
 from .._table import markdown_table
 from ._record import Record
 from ._tasks import ALPHAS, SCORES, TASKS
@@ -56,7 +58,7 @@ def _of_tasks(rows: Mapping[str, Row]) -> str:
                 _chosen(row, "chosen"),
                 f"{mean_of_detectors(row):.3f}"
                 if len(row) > 1
-                else _area(next(iter(row.values())).figures["detector_auroc"]),
+                else str(Auroc(**next(iter(row.values())).figures["detector_auroc"])),
                 _chosen(row, "chosen_alone"),
                 f"{task.target:g}",
                 *(
@@ -74,7 +76,7 @@ def _of_classes(name: str, row: Row) -> str:
         figures = record.figures
         aurocs = (f"{figures['auroc'][score]['value']:.3f}" for score in SCORES)
         table.append(
-            [good_class, *aurocs, figures["chosen"], _area(figures["detector_auroc"]), figures["chosen_alone"]]
+            [good_class, *aurocs, figures["chosen"], str(Auroc(**figures["detector_auroc"])), figures["chosen_alone"]]
         )
     return markdown_table(table)
 
@@ -106,11 +108,6 @@ def _of_false_alarms(record: Record) -> str:
             ]
         )
     return markdown_table(table)
-
-
-def _area(found: Mapping[str, float]) -> str:
-    """An AUROC with its 95 % interval."""
-    return f"{found['value']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
 
 
 def _chosen(row: Row, key: str) -> str:

@@ -6,15 +6,15 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from cvae_export._detector import DRAWS
+from cvae_export._config import DRAWS
 from cvae_runtime.files import make_folder, write_file
 
 from .._environment import environment
 from .._harness import entry_of
+from .._options import minutes_of, one_of
 from .._process import Contender, ContenderError
 from .._progress import Progress
 from .._result import Comparison, Point
-from ..own_images._question import minutes_of
 from ._images import parts_of
 from ._page import Row, mean_auroc, mean_of_detectors, tables
 from ._record import Record, folder_of, read_record, write_record
@@ -30,15 +30,11 @@ SEED = 0
 _QUICK_MINUTES, _QUICK_IMAGES = 0.1, 1_200
 
 
-def _task(text: str) -> str:
-    if text not in NAMES:
-        raise argparse.ArgumentTypeError(f"expected one of {', '.join(NAMES)}, found {text!r}")
-    return text
-
-
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the question's own options."""
-    parser.add_argument("tasks", nargs="*", type=_task, metavar="TASK", help=f"{', '.join(NAMES)}; default: all")
+    parser.add_argument(
+        "tasks", nargs="*", type=one_of(NAMES), metavar="TASK", help=f"{', '.join(NAMES)}; default: all"
+    )
     for name, what in (("fashion", "Fashion-MNIST"), ("mnist", "MNIST with grey levels")):
         parser.add_argument(f"--{name}", type=Path, metavar="FOLDER", help=f"{what}: IDX files of images and labels")
     parser.add_argument(

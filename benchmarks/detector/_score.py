@@ -19,7 +19,7 @@ from cvae_runtime.images import npz_bytes
 
 from ._images import Images, Parts
 from ._statistics import alarm_interval
-from ._tasks import ALPHAS, SCORES, SEEDS, WITHOUT_BACKGROUND
+from ._tasks import ALPHAS, SCORES, SEEDS
 from ._train import Settings
 
 _FALSE_ALARMS = ALPHAS[0]
@@ -42,8 +42,7 @@ def score_parts(folder: Path, parts: Parts, settings: Settings) -> dict[str, Any
     result = _calibrated(folder, "detector", parts.held_back, settings.seed, settings.draws)
     model, background = (TermsOf.bundle(cvae_runtime.read_bundle(folder / name), settings.draws) for name in _MODELS)
     split = split_images(len(parts.held_back), _FALSE_ALARMS, settings.seed, "held-back images")
-    fit = _terms(model, parts.held_back[split.fit])
-    median = float(np.median(fit.elbo))
+    median = float(np.median(_terms(model, parts.held_back[split.fit]).elbo))
 
     def scores(images: Images) -> dict[str, Floats]:
         terms, other = _terms(model, images), _terms(background, images)
@@ -57,9 +56,7 @@ def score_parts(folder: Path, parts: Parts, settings: Settings) -> dict[str, Any
     one = result.detector
     return {
         "chosen": one.score,
-        "chosen_alone": choose_score(
-            {name: strangeness(name, fit, median) for name in WITHOUT_BACKGROUND}, _FALSE_ALARMS
-        ),
+        "chosen_alone": choose_score(result.instabilities),
         "instabilities": dict(result.instabilities),
         "auroc": {name: dataclasses.asdict(Auroc.of(good[name], bad[name])) for name in SCORES},
         "detector_auroc": dataclasses.asdict(Auroc.of(of_good.score, of_bad.score)),

@@ -17,7 +17,6 @@ from types import MappingProxyType
 
 RECIPE = ("--preset", "fast", "--likelihood", "bernoulli", "--binarize", "none", "--validation-fraction", "0.1")
 SCORES = ("elbo", "reconstruction", "kl", "typicality", "likelihood-ratio")
-WITHOUT_BACKGROUND = ("elbo", "reconstruction", "typicality")  # the rule chooses among them without a background
 SETS = ("fashion", "mnist")
 CLASSES = tuple(map(str, range(10)))
 EVERYTHING = "all"  # in place of a class: the images of all classes

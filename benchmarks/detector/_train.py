@@ -9,8 +9,8 @@ from typing import Any
 from cvae_runtime.files import make_folder, write_file
 from cvae_runtime.images import npz_bytes
 
+from .._measure import measured
 from .._process import ContenderError
-from ..own_images._measure import measured
 from ._images import Parts
 from ._tasks import RECIPE, Task
 

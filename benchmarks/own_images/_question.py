@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cvae_runtime.files import make_folder
 
+from .._options import minutes_of, one_of
 from .._process import ContenderError, chosen
 from .._progress import Progress
 from .._result import Comparison
@@ -20,26 +21,11 @@ IN_ALL = False  # it takes hours
 QUICK = 0.1  # minutes
 
 
-def minutes_of(text: str) -> float:
-    """Parse the time of a training, in minutes."""
-    try:
-        minutes = float(text)
-    except ValueError:
-        minutes = 0.0
-    if not 0 < minutes <= 1440:
-        raise argparse.ArgumentTypeError(f"expected minutes above 0, at most 1440, found {text!r}")
-    return minutes
-
-
-def _set(text: str) -> str:
-    if text not in SETS:
-        raise argparse.ArgumentTypeError(f"expected one of {', '.join(SETS)}, found {text!r}")
-    return text
-
-
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the question's own options."""
-    parser.add_argument("image_sets", nargs="*", type=_set, metavar="SET", help=f"{', '.join(SETS)}; default: all")
+    parser.add_argument(
+        "image_sets", nargs="*", type=one_of(SETS), metavar="SET", help=f"{', '.join(SETS)}; default: all"
+    )
     parser.add_argument(
         "--sets",
         type=Path,

@@ -12,8 +12,8 @@ from typing import Any
 from cvae_runtime.files import make_folder
 
 from .._environment import environment
+from .._measure import measured
 from .._process import ContenderError
-from ._measure import measured
 from ._record import NOTEBOOK, OURS, PYTHAE, Record, folder_of, machine_of, read_records, write_record
 from ._sets import ImageSet
 

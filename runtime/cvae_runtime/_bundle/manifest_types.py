@@ -17,8 +17,8 @@ Prior = Literal["learned"]
 """The distribution of latents, if it is not N(0, I).
 
 Examples:
-    >>> cvae.read_bundle().manifest.model.prior is None
-    True
+    >>> cvae.read_bundle().manifest.model.prior
+    'learned'
 """
 Precision = Literal["float32", "float16", "int8"]
 """The precision of a graph's weights.

@@ -146,7 +146,8 @@ def _file_list(files: Mapping[str, bytes]) -> bytes:
 def _single_file(bundle: Bundle) -> bytes:
     """Return the page as one HTML file, with the manifest, the graphs for WebAssembly and the golden vectors."""
     (wasm,) = PAGE.glob(_WASM)
-    graphs = [choose_graph(bundle.manifest, role, "float32", "cpu") for role in bundle.manifest.model.roles]
+    roles = (*bundle.manifest.model.roles, "detector")
+    graphs = [choose_graph(bundle.manifest, role, "float32", "cpu") for role in roles]
     names = [graph.file for graph in graphs if graph is not None]
     if bundle.manifest.golden.file in bundle.files:
         names.append(bundle.manifest.golden.file)

@@ -1,4 +1,4 @@
-/** Save a picture to the browser's downloads. */
+/** Save pictures to the browser's downloads. */
 
 import type { Picture } from "../src/browser.ts";
 import { context2d } from "./dom.ts";
@@ -14,6 +14,10 @@ export async function savePicture(picture: Picture, name: string): Promise<void>
     target.toBlob(resolve, "image/png");
   });
   if (file === null) throw new Error(`this browser cannot make a PNG of ${picture.width} x ${picture.height} pixels`);
+  saveFile(file, name);
+}
+
+export function saveFile(file: Blob, name: string): void {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(file);
   link.download = name;

@@ -5,6 +5,7 @@ import { bitsPerDimension } from "../src/elbo.ts";
 import type { Bench } from "./bench.ts";
 import { chart } from "./chart.ts";
 import type { ClassPicker } from "./classes.ts";
+import { Detector } from "./detect.ts";
 import { block, button, canvas, input, isCalm, number, on } from "./dom.ts";
 import { asMnist, inverted, shrink } from "./fit.ts";
 import { Latest } from "./latest.ts";
@@ -21,6 +22,7 @@ export class DrawSection {
   readonly #bench: Bench;
   readonly #picker: ClassPicker;
   readonly #writeAs: WriteAs;
+  readonly #detector: Detector;
   readonly #pad = new Pad(() => {
     this.#look();
   });
@@ -47,6 +49,7 @@ export class DrawSection {
     this.#bench = bench;
     this.#picker = picker;
     this.#writeAs = new WriteAs(bench, picker);
+    this.#detector = new Detector(bench);
     press("clear", FAILURE, () => {
       this.#clear();
     });
@@ -172,6 +175,7 @@ export class DrawSection {
     for (const id of ["seen", "reconstruction"]) erase(canvas(id));
     chart(undefined, this.#bench.model);
     this.#writeAs.clear();
+    this.#detector.clear();
   }
 
   #setPictured(pictured: boolean): void {
@@ -206,6 +210,7 @@ export class DrawSection {
     paint(canvas("seen"), picture);
     paint(canvas("reconstruction"), toImageData(verdict.images));
     this.#show(verdict.scores);
+    this.#detector.show(picture);
     this.#writeAs.show(picture);
   }
 

@@ -10,6 +10,7 @@ import type { Found } from "./drop.ts";
 import { edgeMean } from "./edge.ts";
 import { embeddedFiles } from "./embedded.ts";
 import { ExploreSection } from "./explore.ts";
+import { MapSection } from "./map.ts";
 import { ModelSection } from "./model.ts";
 import { alarm, attempt, calm, explain, say } from "./notice.ts";
 import { keepOffline } from "./offline.ts";
@@ -34,13 +35,17 @@ const samples = new SampleSection(
   (sample) => {
     explore.show(sample);
   },
-  () => {
+  (request) => {
     if (fresh) attempt("The model could not be analysed", settle());
     fresh = false;
+    map.show(request);
   },
 );
 const next = () => samples.next();
 const explore = new ExploreSection(bench, picker, next);
+const map = new MapSection(bench, picker, (sample) => {
+  explore.show(sample);
+});
 const walk = new WalkSection(bench, picker, next, () => explore.sample);
 const draw = new DrawSection(bench, picker, next, (sample) => {
   explore.show(sample);

@@ -60,7 +60,7 @@ export class ModelSection {
   #showFacts(model: Model): void {
     const { training } = model.manifest;
     const [height, width, channels] = model.imageShape;
-    const { encoder, decoder, prior, prior_density: density } = model.graphs;
+    const { encoder, decoder, prior, prior_density: density, detector } = model.graphs;
     const bytes = [encoder.bytes, decoder.bytes];
     if (prior !== undefined) bytes.push(prior.bytes + (density?.bytes ?? 0));
     const facts: [string, string][] = [
@@ -83,6 +83,7 @@ export class ModelSection {
       if (epoch !== undefined && checkpoint !== undefined)
         facts.splice(1, 0, ["Weights", `epoch ${epoch}, checkpoint ${checkpoint}`]);
     }
+    if (detector !== undefined) facts.splice(facts.length - 1, 0, ["Detector", inBytes(detector.bytes)]);
     block("facts").replaceChildren(
       ...facts.map(([term, value]) => {
         const pair = document.createElement("div");

@@ -43,16 +43,17 @@ export class Tiles {
   readonly gap: number;
   readonly width: number;
   readonly height: number;
+  /** From one picture to the next one: to the right, and down. */
+  readonly step: readonly [number, number];
   readonly #columns: number;
-  readonly #step: readonly [number, number];
 
   constructor(shape: readonly [number, number, number], columns: number, rows: number) {
     const [height, width] = shape;
     this.gap = Math.max(1, Math.round(Math.min(height, width) / 14));
     this.#columns = columns;
-    this.#step = [width + this.gap, height + this.gap];
-    this.width = columns * this.#step[0] - this.gap;
-    this.height = rows * this.#step[1] - this.gap;
+    this.step = [width + this.gap, height + this.gap];
+    this.width = columns * this.step[0] - this.gap;
+    this.height = rows * this.step[1] - this.gap;
   }
 
   prepare(target: HTMLCanvasElement): void {
@@ -61,7 +62,7 @@ export class Tiles {
   }
 
   paint(target: HTMLCanvasElement, place: number, picture: ImageData): void {
-    const [right, down] = this.#step;
+    const [right, down] = this.step;
     const row = Math.floor(place / this.#columns);
     context2d(target).putImageData(picture, (place % this.#columns) * right, row * down);
   }

@@ -17,7 +17,8 @@ import { drawSample, type Sample } from "./sample-link.ts";
 const SEEDS = 1n << 64n;
 const SCALE_UP_TO = 64; // pixels; smaller pictures are saved at twice their size, as by cvae-generate
 
-interface Request {
+/** A grid of samples. */
+export interface Request {
   seed: bigint;
   count: number;
   temperature: number;
@@ -27,7 +28,7 @@ export class SampleSection {
   readonly #bench: Bench;
   readonly #picker: ClassPicker;
   readonly #chosen: (sample: Sample) => void;
-  readonly #painted: (images: Images) => void;
+  readonly #painted: (request: Request) => void;
   readonly #keys = new GridKeys(block("grid"), (index) => {
     attempt("No sample could be taken", this.#choose(index));
   });
@@ -44,7 +45,12 @@ export class SampleSection {
   #taken = 0; // samples returned by next(), which come after those of the grid
 
   /** Calls `chosen` with the sample that was pressed, and `painted` when a grid is complete. */
-  constructor(bench: Bench, picker: ClassPicker, chosen: (sample: Sample) => void, painted: (images: Images) => void) {
+  constructor(
+    bench: Bench,
+    picker: ClassPicker,
+    chosen: (sample: Sample) => void,
+    painted: (request: Request) => void,
+  ) {
     this.#bench = bench;
     this.#picker = picker;
     this.#chosen = chosen;
@@ -162,7 +168,7 @@ export class SampleSection {
     this.#drawn = { request, images, label: label === null ? undefined : this.#bench.model.labels?.[label] };
     target.dataset.seed = request.seed.toString();
     say(`${request.count} samples of seed ${request.seed.toString()}`);
-    this.#painted(images);
+    this.#painted(request);
   }
 
   #layOut(count: number, columns: number, tiles: Tiles): void {

@@ -5,6 +5,8 @@ import { interpolateLatents } from "../src/interpolate.ts";
 import type { Bench } from "./bench.ts";
 import type { ClassPicker } from "./classes.ts";
 import { button, canvas, input, isCalm, on, select } from "./dom.ts";
+import { saveFile } from "./download.ts";
+import { encodeGif } from "./gif.ts";
 import { Latest } from "./latest.ts";
 import { alarm, explain, press } from "./notice.ts";
 import { paced } from "./pace.ts";
@@ -62,6 +64,7 @@ export class WalkSection {
     press("play", failure, () => {
       this.#play(this.#timer === undefined);
     });
+    press("download-walk", "The walk could not be saved", () => this.#download());
     on(select("method"), "change", () => {
       this.set(this.#start, this.#end);
     });
@@ -135,6 +138,11 @@ export class WalkSection {
     const place = input("place");
     place.setAttribute("aria-valuetext", `${Math.round((100 * place.valueAsNumber) / (FRAMES - 1))} percent`);
     if (this.#frames !== undefined) paint(canvas("walk-canvas"), toImageData(this.#frames, place.valueAsNumber));
+  }
+
+  async #download(): Promise<void> {
+    if (this.#frames === undefined) return;
+    saveFile(new Blob([await encodeGif(this.#frames, MILLISECONDS)], { type: "image/gif" }), "walk.gif");
   }
 
   #play(on: boolean): void {

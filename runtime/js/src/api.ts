@@ -3,13 +3,16 @@
 export type { Images, ImageShape, Latents } from "./arrays.ts";
 export type { BundleFiles } from "./bundle.ts";
 export type { Whole } from "./check.ts";
+export type { Detection } from "./detection.ts";
 export { PROBABILITY_FLOOR } from "./elbo.ts";
 export { BundleError, CvaeError, InputError, IntegrityError, ProviderError } from "./errors.ts";
 export type { GoldenResult, SelfCheck } from "./golden.ts";
+export type { Box } from "./heat-map.ts";
 export type { Method } from "./interpolate.ts";
 export type { Label, LabelOption, LabelOptions, Probabilities } from "./labels.ts";
 export type { LoadOptions } from "./load.ts";
 export type {
+  Detector,
   FileInfo,
   GraphInfo,
   Manifest,

@@ -7,7 +7,10 @@ import type { GraphInfo } from "./manifest-types.ts";
 import type { Indices } from "./labels.ts";
 import type { OrtSession, OrtTensor, Runtime } from "./ort.ts";
 
-/** A graph's input and outputs, with their dimensions after the batch, and whether it also has the input `label`. */
+/**
+ * A graph's input and outputs, with their dimensions after the batch, and whether it also has the input `label`. Outputs
+ * are float32, except "alarm", which is bool.
+ */
 export interface Signature {
   readonly input: { readonly name: string; readonly dtype: "float32" | "uint8"; readonly shape: readonly number[] };
   readonly outputs: Readonly<Record<string, readonly number[]>>;
@@ -44,10 +47,10 @@ export class Engine {
    * Runs the graph on `count` items, one micro-batch at a time.
    *
    * @param labels the class of each item, if the model has labels.
-   * @returns the requested outputs, each with the values of `count` items, one after another.
+   * @returns the requested outputs, each with the values of `count` items, one after another; 0 and 1 for bool.
    * @throws IntegrityError, BundleError if the file cannot be used. @throws ProviderError if the provider fails.
-   * @throws BundleError if the graph fails, or if an output is not float32, has the wrong shape, is not finite, or is
-   * "probs" outside [0, 1].
+   * @throws BundleError if the graph fails, or if an output has the wrong type or shape, is not finite, or is "probs"
+   * outside [0, 1].
    * @throws InputError for latents so large that the graph's sums overflow float32.
    */
   async run(
@@ -172,13 +175,14 @@ export class Engine {
 
   #checked(tensor: OrtTensor, name: string, count: number): Float32Array {
     const dims = [count, ...this.signature.outputs[name]];
-    if (tensor.type !== "float32" || String(tensor.dims) !== String(dims)) {
+    const dtype = name === "alarm" ? "bool" : "float32";
+    if (tensor.type !== dtype || String(tensor.dims) !== String(dims)) {
       throw new BundleError(
-        `${this.#source}: expected ${name} float32 [${dims.join(", ")}], ` +
+        `${this.#source}: expected ${name} ${dtype} [${dims.join(", ")}], ` +
           `found ${tensor.type} [${tensor.dims.join(", ")}]; ${EXPORT_AGAIN}`,
       );
     }
-    return tensor.data as Float32Array;
+    return dtype === "bool" ? Float32Array.from(tensor.data as Uint8Array) : (tensor.data as Float32Array);
   }
 
   /** Checks the values, and clips rounding errors of "probs" to [0, 1]. */

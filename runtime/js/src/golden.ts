@@ -35,7 +35,7 @@ export interface GoldenCase {
 }
 
 export interface Golden {
-  /** Cases of the graphs in use: their items and outputs are bytes and float32, their labels int64. */
+  /** Cases of the graphs in use: their items and outputs are bytes, bool and float32, their labels int64. */
   readonly cases: readonly GoldenCase[];
   readonly rng: readonly { seed: bigint; first: bigint; count: number; latentDim: number; z: Float32Array }[];
 }
@@ -118,7 +118,7 @@ function decode({ dtype, shape, data }: Encoded): GoldenArray {
   const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
   const values = valuesOf(dtype, bytes);
   if (values === undefined) {
-    throw new TypeError(`dtype must be uint8, float32 or int64; found ${JSON.stringify(dtype)}`);
+    throw new TypeError(`dtype must be uint8, bool, float32 or int64; found ${JSON.stringify(dtype)}`);
   }
   if (!shape.every(Number.isInteger) || shape.reduce((a, b) => a * b, 1) !== values.length) {
     throw new TypeError(`shape [${shape.join(", ")}] does not fit ${values.length} values`);
@@ -130,6 +130,7 @@ function decode({ dtype, shape, data }: Encoded): GoldenArray {
 function valuesOf(dtype: string, bytes: Uint8Array<ArrayBuffer>): GoldenArray["data"] | undefined {
   switch (dtype) {
     case "uint8":
+    case "bool":
       return bytes;
     case "float32":
       return new Float32Array(bytes.buffer);

@@ -73,22 +73,28 @@ async function openOn(
 ): Promise<Model> {
   const { manifest } = bundle;
   const onCpu = platform.onCpu.includes(provider);
-  const roles = ["encoder", "decoder", ...(manifest.model.prior === undefined ? [] : ["prior", "prior_density"])];
-  const ranked = roles.map((role) => rankGraphs(manifest, role, precision, onCpu));
-  const graphs = ranked.map(([best]) => best);
+  const ranked = (role: Role) => rankGraphs(manifest, role, precision, onCpu);
+  const [decoder] = ranked("decoder");
   const runtime = await platform.runtime(provider, options);
-  const needed = signatures(manifest, graphs[1]);
-  // Latents of a learned prior are computed in the decoder's micro-batches, so that batches of any size have the same bits.
-  const microBatches = graphs.map((_, n) => microBatchOf(graphs[Math.min(n, 1)], manifest.model, onCpu));
-  const [encoder, decoder, prior, priorDensity] = graphs.map(
+  // WebGPU has no float64, in which a detector sums.
+  const onHost = manifest.detector !== undefined && provider === "webgpu";
+  const host = onHost ? await platform.runtime(platform.onCpu[0], { threads: runtime.threads }) : runtime;
+  const needed = signatures(manifest, decoder);
+  const engine = (role: Role) => {
+    const graphs = ranked(role);
+    // Latents of a learned prior are computed in the decoder's micro-batches, so that batches of any size have the same bits.
+    const microBatch = microBatchOf(role.startsWith("prior") ? decoder : graphs[0], manifest.model, onCpu);
     // A prior is never replaced: samples would come from another one.
-    (_, n) => new Engine(bundle, ranked[n].slice(0, n < 2 ? undefined : 1), runtime, needed[n], microBatches[n]),
-  ) as [Engine, Engine, Engine?, Engine?];
+    const usable = role === "encoder" || role === "decoder" ? graphs : graphs.slice(0, 1);
+    return new Engine(bundle, usable, role === "detector" ? host : runtime, needed[role], microBatch);
+  };
+  const isLearned = manifest.model.prior !== undefined;
   const model = new Model(bundle, {
-    encoder,
-    decoder,
-    prior,
-    priorDensity,
+    encoder: engine("encoder"),
+    decoder: engine("decoder"),
+    prior: isLearned ? engine("prior") : undefined,
+    priorDensity: isLearned ? engine("prior_density") : undefined,
+    detector: manifest.detector === undefined ? undefined : engine("detector"),
     requested: options.provider ?? "auto",
     provider,
     why: why || (options.provider === provider ? "asked for" : "the best that works here"),
@@ -124,21 +130,23 @@ async function checkGolden(model: Model): Promise<void> {
     throw new ProviderError(`${model.provider} fails the bundle's self-check: ${failures}; use another one`);
 }
 
-/** The signatures of encoder, decoder, prior and prior_density. */
-function signatures({ model }: Manifest, graph: GraphInfo): readonly Signature[] {
+type Role = "encoder" | "decoder" | "prior" | "prior_density" | "detector";
+
+/** The signature of each role; `graph` is a decoder. */
+function signatures({ model }: Manifest, graph: GraphInfo): Readonly<Record<Role, Signature>> {
   const labelled = model.labels !== undefined;
   const latent = [model.latent_dim];
   // The graph's description of the first output holds the number of a mixture's components.
   const size = graph.outputs.find(({ name }) => name === "location")?.shape.at(-1);
   const components = [...model.image_shape, Math.max(1, typeof size === "number" ? size : 1)];
   const mixed = model.likelihood === "discretized-logistic-mixture";
-  return [
-    {
+  return {
+    encoder: {
       input: { name: "images", dtype: "uint8", shape: model.image_shape },
       outputs: { mean: latent, logvar: latent },
       labelled,
     },
-    {
+    decoder: {
       input: { name: "z", dtype: "float32", shape: latent },
       outputs: Object.fromEntries(
         decoderOutputs(model.likelihood).map((name) => [
@@ -148,7 +156,16 @@ function signatures({ model }: Manifest, graph: GraphInfo): readonly Signature[]
       ),
       labelled,
     },
-    { input: { name: "noise", dtype: "float32", shape: latent }, outputs: { z: latent }, labelled },
-    { input: { name: "z", dtype: "float32", shape: latent }, outputs: { log_prob: [], noise: latent }, labelled },
-  ];
+    prior: { input: { name: "noise", dtype: "float32", shape: latent }, outputs: { z: latent }, labelled },
+    prior_density: {
+      input: { name: "z", dtype: "float32", shape: latent },
+      outputs: { log_prob: [], noise: latent },
+      labelled,
+    },
+    detector: {
+      input: { name: "images", dtype: "uint8", shape: model.image_shape },
+      outputs: { score: [], p_value: [], alarm: [], map: model.image_shape.slice(0, 2) },
+      labelled: false,
+    },
+  };
 }

@@ -17,6 +17,7 @@ export function microBatchOf(
   }: Pick<ModelInfo, "image_shape" | "filters" | "architecture">,
   onCpu: boolean,
 ): number {
+  if (role === "detector") return 1; // its draws fill the decoder, and no result depends on the other images of a call
   if (!onCpu) return ON_DEVICE;
   const full = role === "decoder" && architecture !== "residual";
   const pixels = full ? height * width : Math.ceil(height / 2) * Math.ceil(width / 2);

@@ -3,6 +3,7 @@
 import { latentValues, type Images, type ImageShape, type Latents } from "./arrays.ts";
 import type { Bundle } from "./bundle.ts";
 import { checkChoice, checkOptions, checkTemperature, count as countOf, whole, type Whole } from "./check.ts";
+import { DETECTED, detectionOf, type Detection } from "./detection.ts";
 import { decoderOutputs, logSumExp, reparameterize } from "./elbo.ts";
 import { product, type Engine, type InputOf, type Items } from "./engine.ts";
 import { BundleError, EXPORT_AGAIN, InputError } from "./errors.ts";
@@ -48,6 +49,8 @@ export interface Opened {
   /** The engines of a learned prior; undefined if the prior is N(0, I). */
   readonly prior: Engine | undefined;
   readonly priorDensity: Engine | undefined;
+  /** Undefined if the bundle is not calibrated. */
+  readonly detector: Engine | undefined;
   readonly requested: string;
   readonly provider: string;
   /** Why this provider was chosen. */
@@ -65,12 +68,13 @@ export interface Receipt {
   readonly versions: Readonly<Record<string, string | undefined>>;
 }
 
-/** The graphs in use, by role. A model has the last two if its prior is learned. */
+/** The graphs in use, by role. A model has both of the prior if it is learned, and a detector if it is calibrated. */
 export interface Graphs {
   readonly encoder: GraphInfo;
   readonly decoder: GraphInfo;
   readonly prior?: GraphInfo;
   readonly prior_density?: GraphInfo;
+  readonly detector?: GraphInfo;
 }
 
 /** A bundle that is ready to run; created by `load`. Calls may overlap; they run one after another. */
@@ -279,6 +283,28 @@ export class Model {
   }
 
   /**
+   * Decides which images are strange, with the detector of a bundle that cvae-calibrate wrote. All images have the same
+   * draws, so no result depends on the other images of a call.
+   *
+   * @throws InputError see `encode`; or the bundle has no detector.
+   */
+  async detect(images: ImagesIn): Promise<Detection> {
+    const { detector: engine } = this.opened;
+    const { detector } = this.manifest;
+    if (engine === undefined || detector === undefined) {
+      throw new InputError(
+        "the model has no detector: expected a bundle that cvae-calibrate wrote; " +
+          "make one from images of good parts: cvae-calibrate BUNDLE GOOD -o NEW",
+      );
+    }
+    const pixels = rawPixels(images, this.imageShape);
+    const input = sliceOf(pixels, product(this.imageShape));
+    const found = await this.#inTurn(() => engine.run(this.#countOf(pixels), input, DETECTED, undefined));
+    const [height, width] = this.imageShape;
+    return detectionOf(found, height, width, detector.map_threshold);
+  }
+
+  /**
    * Decodes a path from one latent to another.
    *
    * @param a, b single latents, Float32Array of L values, or single images, which are encoded to their means.
@@ -432,8 +458,8 @@ export class Model {
   }
 
   #engines(): Engine[] {
-    const { encoder, decoder, prior, priorDensity } = this.opened;
-    return [encoder, decoder, prior, priorDensity].filter((engine) => engine !== undefined);
+    const { encoder, decoder, prior, priorDensity, detector } = this.opened;
+    return [encoder, decoder, prior, priorDensity, detector].filter((engine) => engine !== undefined);
   }
 
   #byRole<T>(of: (engine: Engine) => T): Record<"encoder" | "decoder", T> & Record<string, T> {

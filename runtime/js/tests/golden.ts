@@ -21,6 +21,7 @@ export const BUNDLES = {
   residual: projectPath("tests/golden/residual"),
   learned: projectPath("tests/golden/learned"),
   labelled: projectPath("tests/golden/labelled"),
+  detector: projectPath("tests/golden/detector"),
 };
 
 /** The files of a portable bundle, by name. */

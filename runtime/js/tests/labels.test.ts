@@ -303,7 +303,7 @@ describe("bundles are refused", () => {
     [
       "an unknown type",
       (inputs) => (inputs.label.dtype = "int8"),
-      /^golden\.json: not golden vectors: dtype must be uint8, float32 or int64; found "int8"; export the bundle again$/,
+      /^golden\.json: not golden vectors: dtype must be uint8, bool, float32 or int64; found "int8"; export the bundle again$/,
     ],
   ])("golden vectors with %s", async (_, change, message) => {
     const golden = JSON.parse(new TextDecoder().decode(filesOf("labelled").get("golden.json"))) as {

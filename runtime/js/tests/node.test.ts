@@ -23,31 +23,34 @@ function copy(): string {
   return folder;
 }
 
-describe.each(["mnist", "colour", "mixture", "residual", "learned", "labelled"] as const)("the bundle %s", (name) => {
-  const golden = readGolden(name);
-  const asked = { seed: golden.seed, first: golden.first, images: valuesOf(golden.images) };
+describe.each(["mnist", "colour", "mixture", "residual", "learned", "labelled", "detector"] as const)(
+  "the bundle %s",
+  (name) => {
+    const golden = readGolden(name);
+    const asked = { seed: golden.seed, first: golden.first, images: valuesOf(golden.images) };
 
-  test("matches Python", async () => {
-    const model = await cvae.load(BUNDLES[name]);
-    const found = await numbersOf(model, asked);
-    expectPythons(found, golden);
-    const rest = Object.keys(golden).filter((key) => !(key in found));
-    expect(rest).toEqual(["seed", "first", "images"]); // the arguments
-    await model.close();
-  });
+    test("matches Python", async () => {
+      const model = await cvae.load(BUNDLES[name]);
+      const found = await numbersOf(model, asked);
+      expectPythons(found, golden);
+      const rest = Object.keys(golden).filter((key) => !(key in found));
+      expect(rest).toEqual(["seed", "first", "images"]); // the arguments
+      await model.close();
+    });
 
-  test("passes its self-check", async () => {
-    const model = await cvae.load(BUNDLES[name]);
-    const check = await model.selfCheck();
-    expect(check.results.filter(({ agrees }) => !agrees)).toEqual([]);
-    expect(check).toMatchObject({ provider: "cpu", agrees: true });
-    const checked = check.results.map(({ file }) => file);
-    expect(checked).toEqual(
-      expect.arrayContaining(["rng", ...Object.values(model.receipt().graphs).map(({ file }) => file)]),
-    );
-    await model.close();
-  });
-});
+    test("passes its self-check", async () => {
+      const model = await cvae.load(BUNDLES[name]);
+      const check = await model.selfCheck();
+      expect(check.results.filter(({ agrees }) => !agrees)).toEqual([]);
+      expect(check).toMatchObject({ provider: "cpu", agrees: true });
+      const checked = check.results.map(({ file }) => file);
+      expect(checked).toEqual(
+        expect.arrayContaining(["rng", ...Object.values(model.receipt().graphs).map(({ file }) => file)]),
+      );
+      await model.close();
+    });
+  },
+);
 
 test("threads, repeats and concurrent calls change no bit", async () => {
   const [one, two] = [await cvae.load(BUNDLES.mnist, { threads: 1 }), await cvae.load(BUNDLES.mnist, { threads: 2 })];

@@ -13,6 +13,7 @@ export type Numbers = Record<string, number[]>;
 
 export async function numbersOf(model: Model, { seed, first, images }: Asked): Promise<Numbers> {
   const pixels = Uint8Array.from(images);
+  if (model.manifest.detector !== undefined) return await detectionsOf(model, pixels);
   const size = pixels.length / 4;
   const [one, other, two] = [pixels.subarray(0, size), pixels.subarray(size, 2 * size), pixels.subarray(0, 2 * size)];
   const samples = await model.generate(4, { seed: BigInt(seed), first: BigInt(first) });
@@ -39,6 +40,17 @@ export async function numbersOf(model: Model, { seed, first, images }: Asked): P
     iw_bound: scores.iwBound,
     ...(model.labels === undefined ? {} : await labelledNumbersOf(model, pixels)),
   });
+}
+
+/** Results of a detector. */
+async function detectionsOf(model: Model, pixels: Uint8Array): Promise<Numbers> {
+  const { score, pValue, alarm, map, boxes } = await model.detect(pixels);
+  const none = { top: -1, left: -1, bottom: -1, right: -1 };
+  return {
+    ...numbers({ score, p_value: pValue, map: map.data }),
+    alarm: alarm.map(Number),
+    boxes: boxes.map((box) => box ?? none).flatMap(({ top, left, bottom, right }) => [top, left, bottom, right]),
+  };
 }
 
 /** Results with labels, of every method that takes them. */

@@ -62,7 +62,7 @@ describe.skipIf(CHROMIUM === undefined)("Chromium", () => {
   };
   const url = (folder: string) => `/@fs${folder}`;
 
-  test.each(["mnist", "colour", "mixture", "residual", "learned", "labelled"] as const)(
+  test.each(["mnist", "colour", "mixture", "residual", "learned", "labelled", "detector"] as const)(
     "WebAssembly matches Python for the bundle %s",
     async (bundle) => {
       const page = await open();
@@ -87,7 +87,7 @@ describe.skipIf(CHROMIUM === undefined)("Chromium", () => {
     expectPythons(result.numbers, readGolden("mnist"));
   });
 
-  test.for(["mnist", "colour", "learned", "labelled"] as const)(
+  test.for(["mnist", "colour", "learned", "labelled", "detector"] as const)(
     "WebGPU matches Python for the bundle %s",
     async (bundle, context) => {
       const withGpu = await launchChromium(SOFTWARE_GPU);

@@ -11,7 +11,19 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import * as cvae from "../../src/node.ts";
 import { CHROMIUM, launchChromium } from "../chromium.ts";
 import { BUNDLES } from "../golden.ts";
-import { changes, drop, expectSame, pixels, scribble, SEVEN, text, visit, type Visit } from "./harness.ts";
+import {
+  changes,
+  drop,
+  enlarged,
+  expectSame,
+  pixels,
+  savedWalk,
+  scribble,
+  SEVEN,
+  text,
+  visit,
+  type Visit,
+} from "./harness.ts";
 import { serve, type Server } from "./server.ts";
 
 describe.skipIf(CHROMIUM === undefined)("files dropped on the page", () => {
@@ -95,6 +107,16 @@ describe.skipIf(CHROMIUM === undefined)("files dropped on the page", () => {
     );
     expect(await guest.page.isVisible("#centre")).toBe(false);
     expect(await guest.page.isVisible("#ink")).toBe(true);
+  });
+
+  test("the walk of a model in colour is saved with 256 colours a frame", async () => {
+    await drop(guest.page, [BUNDLES.learned]);
+    await expect.poll(async () => (await pixels(guest.page, "walk-canvas")).width).toBe(16);
+    const start = enlarged((await pixels(guest.page, "walk-canvas")).levels, 16, 14);
+    const { levels, ...saved } = await savedWalk(guest.page, [0]);
+    expect(saved).toEqual({ width: 224, height: 168, frames: 96, repetitions: Infinity, milliseconds: [50] });
+    expect(levels[0].length).toBe(start.length);
+    expect(Math.max(...levels[0].map((level, i) => Math.abs(level - start[i])))).toBeLessThan(16);
   });
 
   test("a learned prior draws the samples", async () => {

@@ -144,3 +144,69 @@ export async function drop(page: Page, paths: string[]): Promise<void> {
 export async function text(page: Page, id: string): Promise<string> {
   return (await page.locator(`#${id}`).textContent()) ?? "";
 }
+
+export interface Animation {
+  width: number;
+  height: number;
+  frames: number;
+  repetitions: number;
+  /** Of all frames, without repetitions. */
+  milliseconds: number[];
+  /** The red channel of the frames that were asked for. */
+  levels: number[][];
+}
+
+/** Saves the walk, and decodes frames of the file in the browser. */
+export async function savedWalk(page: Page, shown: readonly number[]): Promise<Animation> {
+  const download = page.waitForEvent("download");
+  await page.click("#download-walk");
+  const file = await download;
+  expect(file.suggestedFilename()).toBe("walk.gif");
+  const data = readFileSync(await file.path()).toString("base64");
+  return await page.evaluate(
+    async ([encoded, wanted]) => {
+      const bytes = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0));
+      const decoder = new ImageDecoder({ data: bytes, type: "image/gif" });
+      await decoder.tracks.ready;
+      await decoder.completed;
+      const { frameCount: frames = 0, repetitionCount: repetitions = 0 } = decoder.tracks.selectedTrack ?? {};
+      const milliseconds = new Set<number>();
+      const levels = new Map<number, number[]>();
+      const canvas = document.createElement("canvas");
+      for (let frameIndex = 0; frameIndex < frames; frameIndex++) {
+        const { image } = await decoder.decode({ frameIndex });
+        milliseconds.add((image.duration ?? 0) / 1000);
+        if (wanted.includes(frameIndex)) {
+          Object.assign(canvas, { width: image.displayWidth, height: image.displayHeight });
+          const context = canvas.getContext("2d");
+          context?.drawImage(image, 0, 0);
+          const { data } = context?.getImageData(0, 0, canvas.width, canvas.height) ?? { data: [] };
+          levels.set(
+            frameIndex,
+            Array.from(data).filter((_, i) => i % 4 === 0),
+          );
+        }
+        image.close();
+      }
+      const { width, height } = canvas;
+      return {
+        width,
+        height,
+        frames,
+        repetitions,
+        milliseconds: [...milliseconds],
+        levels: wanted.map((index) => levels.get(index) ?? []),
+      };
+    },
+    [data, shown] as const,
+  );
+}
+
+/** Every pixel as a square of `scale` x `scale` pixels. */
+export function enlarged(levels: readonly number[], width: number, scale: number): number[] {
+  const across = width * scale;
+  return Array.from({ length: levels.length * scale * scale }, (_, i) => {
+    const [x, y] = [i % across, Math.floor(i / across)];
+    return levels[Math.floor(y / scale) * width + Math.floor(x / scale)];
+  });
+}

@@ -8,11 +8,13 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { CHROMIUM, launchChromium } from "../chromium.ts";
 import {
   changes,
+  enlarged,
   expectSame,
   golden,
   pixels,
   png,
   pythons,
+  savedWalk,
   scribble,
   SEVEN,
   text,
@@ -175,6 +177,16 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     expect(await guest.page.inputValue("#place")).toBe("3");
     await guest.page.click("#play");
     expect(await text(guest.page, "play")).toBe("Play");
+  });
+
+  test("the walk is saved as a GIF, forwards and backwards", async () => {
+    const start = (await pixels(guest.page, "walk-canvas")).levels;
+    const { levels, ...saved } = await savedWalk(guest.page, [0, 48, 1, 95]);
+    const end = await changes(guest.page, "walk-canvas", () => guest.page.press("#place", "End"));
+    const second = await changes(guest.page, "walk-canvas", () => guest.page.locator("#place").fill("1"));
+    const frames = 49 + 47; // the ends are shown once
+    expect(saved).toEqual({ width: 224, height: 224, frames, repetitions: Infinity, milliseconds: [50] });
+    expect(levels).toEqual([start, end, second, second].map((one) => enlarged(one, 28, 8)));
   });
 
   test("walk and digit play when they are first in view", async () => {

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from .._process import ContenderError
+from ._process import ContenderError
 
 
 def measured(command: Sequence[str], log: Path) -> tuple[float, float]:

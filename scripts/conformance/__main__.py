@@ -1,49 +1,95 @@
-"""Print rows of the table in docs/runtimes.md; run it once for each runtime's environment.
+"""Compare runtimes with golden vectors: PYTHONPATH=runtime python -m scripts.conformance.
 
-PYTHONPATH=runtime python -m scripts.conformance openvino tract … [--bundle BUNDLE]
+Each runtime gives a row of a Markdown table, each graph a column. Runtimes that are not installed are left out.
 """
 
 import argparse
-import contextlib
 import json
+import re
+import sys
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-from cvae_runtime import read_bundle
-from cvae_runtime.bundle import parse_golden
+from cvae_runtime import Bundle, packaged_bundle, read_bundle
+from cvae_runtime.bundle import GraphInfo
+from cvae_runtime.files import write_file
 
-from . import RUNTIMES, TOLERANCE, largest_difference
+from . import RUNTIMES, TOLERANCE, compare
+from ._javascript import PACKAGES as JAVASCRIPT
+from ._runtimes import PACKAGES, TITLES
+from ._tools import ConvertsOnly
+
+_TABLE = re.compile(r"^\| runtime \|(?:.*\n)(?:\|.*\n)*", re.MULTILINE)
 
 
 def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.conformance")
-    parser.add_argument("runtimes", nargs="+", choices=RUNTIMES, metavar="RUNTIME", help=", ".join(RUNTIMES))
-    parser.add_argument("--bundle", type=Path, help="by default the package's")
+    parser.add_argument("runtimes", nargs="*", metavar="RUNTIME", help=f"by default all: {', '.join(RUNTIMES)}")
+    parser.add_argument("--bundle", type=Path, nargs="+", default=[packaged_bundle()], help="by default the package's")
+    parser.add_argument(
+        "--markdown", type=Path, metavar="DOCUMENT", help="write the rows into its table; rows of other versions stay"
+    )
     arguments = parser.parse_args()
-    bundle = read_bundle(arguments.bundle)
-    golden = parse_golden(bundle.files[bundle.manifest.golden.file], bundle.manifest.golden.file)
-    cases = {case.file: case for case in golden.cases}
-    graphs = [graph for graph in bundle.manifest.graphs if (graph.target, graph.precision) == ("portable", "float32")]
-    print(f"| runtime | version | {' | '.join(graph.file for graph in graphs)} |\n|{'---|' * (2 + len(graphs))}")
-    for name in arguments.runtimes:
-        results = []
-        for graph in graphs:
+    if unknown := set(arguments.runtimes) - set(RUNTIMES):
+        parser.error(f"unknown runtimes: {', '.join(sorted(unknown))}")
+    bundles = [read_bundle(path) for path in arguments.bundle]
+    titles = [
+        graph.role if len(bundles) == 1 else f"{bundle.path.name} {graph.role}"
+        for bundle in bundles
+        for graph in _graphs(bundle)
+    ]
+    lines = [f"| runtime | version | {' | '.join(titles)} | reason |", f"|{'---|' * (3 + len(titles))}"]
+    for line in lines:
+        print(line)
+    for name in arguments.runtimes or RUNTIMES:
+        if version := _version(PACKAGES.get(name, name)):
+            lines.append(_row(name, version, bundles))
+            print(lines[-1], flush=True)
+        else:
+            print(f"{name} is not installed", file=sys.stderr)
+    if arguments.markdown:
+        text = arguments.markdown.read_text(encoding="utf-8")
+        write_file(arguments.markdown, _TABLE.sub(lambda match: _merged(match[0], lines), text).encode())
+
+
+def _graphs(bundle: Bundle) -> list[GraphInfo]:
+    return [graph for graph in bundle.manifest.graphs if (graph.target, graph.precision) == ("portable", "float32")]
+
+
+def _row(name: str, version: str, bundles: Sequence[Bundle]) -> str:
+    cells, reasons = [], []
+    for bundle in bundles:
+        for graph in _graphs(bundle):
             try:
-                difference = largest_difference(RUNTIMES[name], bundle, graph, cases[graph.file])
-                results.append(f"{difference:.1e}" if difference <= TOLERANCE else f"**off** by {difference:.1e}")
-            except Exception as error:  # runtimes raise errors of any type
-                first = next(iter(str(error).splitlines()), "").replace("|", "/")
-                results.append(f"**fails**: {type(error).__name__}: {first[:120]}")
-        print(f"| {name} | {_version(name)} | {' | '.join(results)} |", flush=True)
+                difference = compare(name, bundle, graph)
+                cells.append(f"{difference:.1e}" if difference <= TOLERANCE else f"**off by {difference:.1e}**")
+            except ConvertsOnly as error:
+                cells.append("converts")
+                reasons.append(str(error))
+            except RuntimeError as error:
+                cells.append("**fails**")
+                reasons.append(str(error))
+    return f"| {TITLES.get(name, name)} | {version} | {' | '.join(cells)} | {'; '.join(dict.fromkeys(reasons))} |"
 
 
-def _version(name: str) -> str:
-    package = Path("node_modules", name, "package.json")
-    if package.exists():
-        return json.loads(package.read_text())["version"]
-    with contextlib.suppress(metadata.PackageNotFoundError):
-        return metadata.version(name)
-    return "not installed"
+def _version(package: str) -> str | None:
+    manifest = JAVASCRIPT / "node_modules" / package / "package.json"
+    if manifest.exists():
+        return str(json.loads(manifest.read_text(encoding="utf-8"))["version"])
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _merged(table: str, lines: Sequence[str]) -> str:
+    """Replace rows of a table, in the order of `RUNTIMES`; a table with other columns is replaced as a whole."""
+    old = table.splitlines()
+    rows = {tuple(line.split(" | ")[:2]): line for line in [*(old[2:] if old[0] == lines[0] else ()), *lines[2:]]}
+    order = [f"| {TITLES.get(name, name)}" for name in RUNTIMES]
+    ordered = sorted(rows.items(), key=lambda row: order.index(row[0][0]))
+    return "\n".join([*lines[:2], *(line for _, line in ordered)]) + "\n"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """One adapter per runtime: takes an ONNX file and its output names, returns a function from inputs to outputs by name.
 
-Each imports its runtime when called and needs only that and NumPy. JavaScript packages are in ./node_modules.
+Each imports its runtime when called and needs only that and NumPy. Files of ``--also`` are beside the ONNX file.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,16 +10,32 @@ from typing import Any
 import numpy as np
 
 from ._javascript import javascript
-from ._tools import Arrays, Run, Runtime, run_tool
+from ._tools import Arrays, ConvertsOnly, Run, Runtime, item_by_item, run_tool
 
 
 def _onnxruntime(path: Path, outputs: Sequence[str]) -> Run:
     import onnxruntime as ort
 
     options = ort.SessionOptions()
-    options.add_session_config_entry("session.load_model_format", "ONNX")
-    session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    options.add_session_config_entry("session.load_model_format", path.suffix[1:].upper())
+    session = ort.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
     return lambda inputs: dict(zip(outputs, session.run(outputs, inputs), strict=True))
+
+
+def _ort_file(path: Path, outputs: Sequence[str]) -> Run:
+    return _onnxruntime(path.with_suffix(".ort"), outputs)
+
+
+def _litert(path: Path, outputs: Sequence[str]) -> Run:
+    from ai_edge_litert.interpreter import Interpreter
+
+    runner = Interpreter(model_path=str(path.with_suffix(".tflite"))).get_signature_runner("serving_default")
+
+    def run(item: Arrays) -> Arrays:
+        results = runner(**item)
+        return {name: results[name] for name in outputs}
+
+    return item_by_item(run)
 
 
 def _reference(path: Path, outputs: Sequence[str]) -> Run:
@@ -46,6 +62,12 @@ def _openvino(path: Path, outputs: Sequence[str]) -> Run:
     return run
 
 
+def _ovc(path: Path, outputs: Sequence[str]) -> Run:
+    converted = path.with_suffix(".xml")
+    run_tool("ovc", path, "--output_model", converted, "--compress_to_fp16", "False")
+    return _openvino(converted, outputs)
+
+
 def _opencv(path: Path, outputs: Sequence[str]) -> Run:
     import cv2
 
@@ -60,22 +82,32 @@ def _opencv(path: Path, outputs: Sequence[str]) -> Run:
 
 
 def _tract(path: Path, outputs: Sequence[str]) -> Run:
+    """Load the graph for each batch size; tract does not infer the shapes of labels from an open one."""
     import tract
 
-    model = tract.onnx().load(str(path)).into_model().into_runnable()
-    return lambda inputs: {n: o.to_numpy() for n, o in zip(outputs, model.run([*inputs.values()]), strict=True)}
+    kinds = {"uint8": "u8", "float32": "f32", "int64": "i64"}
+
+    def run(inputs: Arrays) -> Arrays:
+        model = tract.onnx().load(str(path))
+        for index, array in enumerate(inputs.values()):
+            model.set_input_fact(index, ",".join([*map(str, array.shape), kinds[array.dtype.name]]))
+        results = model.into_model().into_runnable().run([*inputs.values()])
+        return {name: result.to_numpy() for name, result in zip(outputs, results, strict=True)}
+
+    return run
 
 
 def _tvm(path: Path, outputs: Sequence[str]) -> Run:
+    """Compile the graph for each batch size; TVM does not lower its reshapes to an open one."""
     import onnx
     import tvm
     from tvm.relax import VirtualMachine
     from tvm.relax.frontend.onnx import from_onnx
 
-    compiled = tvm.compile(from_onnx(onnx.load(path), keep_params_in_input=False), target="llvm")
-    main = VirtualMachine(compiled, tvm.cpu())["main"]
-
     def run(inputs: Arrays) -> Arrays:
+        shapes = {name: list(array.shape) for name, array in inputs.items()}
+        module = from_onnx(onnx.load(path), shape_dict=shapes, keep_params_in_input=False)
+        main = VirtualMachine(tvm.compile(module, target="llvm"), tvm.cpu())["main"]
         return {n: o.numpy() for n, o in _named(outputs, main(*map(tvm.runtime.tensor, inputs.values())))}
 
     return run
@@ -102,39 +134,37 @@ def _mnn(path: Path, outputs: Sequence[str]) -> Run:
 
     converted = path.with_suffix(".mnn")
     run_tool("mnnconvert", "-f", "ONNX", "--modelFile", path, "--MNNModel", converted)
+    types = {"uint8": (expr.uint8, np.uint8), "float32": (expr.float, np.float32), "int64": (expr.int, np.int32)}
 
     def run(inputs: Arrays) -> Arrays:
         net = nn.load_module_from_file(str(converted), [*inputs], [*outputs])
-        types = {"uint8": expr.uint8, "float32": expr.float}
-        values = [expr.const(a, list(a.shape), expr.NCHW, types[a.dtype.name]) for a in inputs.values()]
+        values = []
+        for array in inputs.values():
+            kind, dtype = types[array.dtype.name]
+            values.append(expr.const(array.astype(dtype), list(array.shape), expr.NCHW, kind))
         return {name: value.read().copy() for name, value in zip(outputs, net.forward(values), strict=True)}
 
     return run
 
 
 def _ncnn(path: Path, outputs: Sequence[str]) -> Run:
-    """Run one item at a time, as ncnn requires."""
     import ncnn
 
     net = ncnn.Net()
     net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = net.opt.use_fp16_packed = False
 
-    def run(inputs: Arrays) -> Arrays:
-        ((_, batch),) = inputs.items()
-        kind = {"uint8": "u8", "float32": "f32"}[batch.dtype.name]
-        run_tool(
-            "pnnx", path, f"inputshape={[1, *batch.shape[1:]]}{kind}".replace(" ", ""), "fp16=0", folder=path.parent
-        )
+    def run(item: Arrays) -> Arrays:
+        kinds = {"uint8": "u8", "float32": "f32", "int64": "i64"}
+        shapes = ",".join(f"{[*array.shape]}{kinds[array.dtype.name]}" for array in item.values()).replace(" ", "")
+        run_tool("pnnx", path, f"inputshape={shapes}", "fp16=0", folder=path.parent)
         if net.load_param(str(path.with_suffix(".ncnn.param"))) or net.load_model(str(path.with_suffix(".ncnn.bin"))):
             raise RuntimeError("ncnn does not load the output of pnnx")
-        items = []
-        for item in batch:
-            extractor = net.create_extractor()
-            extractor.input("in0", ncnn.Mat(item.astype(np.float32)))
-            items.append([np.array(extractor.extract(f"out{n}")[1]) for n in range(len(outputs))])
-        return {name: np.stack(part) for name, part in zip(outputs, zip(*items, strict=True), strict=True)}
+        extractor = net.create_extractor()
+        for index, array in enumerate(item.values()):
+            extractor.input(f"in{index}", ncnn.Mat(array[0].astype(np.float32)))
+        return {name: np.array(extractor.extract(f"out{n}")[1])[None] for n, name in enumerate(outputs)}
 
-    return run
+    return item_by_item(run)
 
 
 def _onnx2torch(path: Path, outputs: Sequence[str]) -> Run:
@@ -146,6 +176,25 @@ def _onnx2torch(path: Path, outputs: Sequence[str]) -> Run:
     def run(inputs: Arrays) -> Arrays:
         with torch.no_grad():
             return {n: o.numpy() for n, o in _named(outputs, module(*map(torch.tensor, inputs.values())))}
+
+    return run
+
+
+def _coremltools(path: Path, outputs: Sequence[str]) -> Run:
+    """Convert by way of PyTorch, since coremltools does not read ONNX."""
+    import coremltools
+    import torch
+    from onnx2torch import convert
+
+    module = convert(path).eval()
+
+    def run(inputs: Arrays) -> Arrays:
+        tensors = [torch.tensor(array) for array in inputs.values()]
+        traced = torch.jit.trace(module, tensors)
+        types = [coremltools.TensorType(name=name, shape=array.shape) for name, array in inputs.items()]
+        named = [coremltools.TensorType(name=name) for name in outputs]
+        coremltools.convert(traced, inputs=types, outputs=named, compute_precision=coremltools.precision.FLOAT32)
+        raise ConvertsOnly("Core ML runs on macOS only")
 
     return run
 
@@ -176,17 +225,20 @@ def _tinygrad(path: Path, outputs: Sequence[str]) -> Run:
 def _onnx2tf(path: Path, outputs: Sequence[str]) -> Run:
     from ai_edge_litert.interpreter import Interpreter
 
-    def run(inputs: Arrays) -> Arrays:
-        ((name, array),) = inputs.items()
-        run_tool("onnx2tf", "-n", "-i", path, "-o", path.parent, "-b", len(array), "-kat", name, folder=path.parent)
-        interpreter = Interpreter(model_path=str(path.with_name(f"{path.stem}_float32.tflite")))
+    converted = path.with_name(f"{path.stem}_float32.tflite")
+
+    def run(item: Arrays) -> Arrays:
+        if not converted.exists():
+            run_tool("onnx2tf", "-n", "-i", path, "-o", path.parent, "-b", 1, "-kat", *item, folder=path.parent)
+        interpreter = Interpreter(model_path=str(converted))
         interpreter.allocate_tensors()
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], array)
+        for detail, array in zip(interpreter.get_input_details(), item.values(), strict=True):
+            interpreter.set_tensor(detail["index"], array)
         interpreter.invoke()
         details = interpreter.get_output_details()
         return {n: interpreter.get_tensor(d["index"]) for n, d in zip(outputs, details, strict=True)}
 
-    return run
+    return item_by_item(run)
 
 
 def _named(outputs: Sequence[str], results: Any) -> Iterable[tuple[str, Any]]:
@@ -194,21 +246,36 @@ def _named(outputs: Sequence[str], results: Any) -> Iterable[tuple[str, Any]]:
     return zip(outputs, [results] if len(outputs) == 1 else results, strict=True)
 
 
-# By package name.
 RUNTIMES: Mapping[str, Runtime] = {
     "onnxruntime": _onnxruntime,
+    "ort": _ort_file,
+    "litert": _litert,
     "onnx": _reference,
+    "onnxruntime-node": javascript("onnxruntime-node"),
+    "onnxruntime-web": javascript("onnxruntime-web"),
     "openvino": _openvino,
+    "ovc": _ovc,
     "opencv-python-headless": _opencv,
     "tract": _tract,
     "apache-tvm": _tvm,
     "iree-base-compiler": _iree,
     "MNN": _mnn,
-    "ncnn": _ncnn,
     "onnx2torch": _onnx2torch,
     "tinygrad": _tinygrad,
-    "jaxonnxruntime": _jaxonnxruntime,
     "onnx2tf": _onnx2tf,
-    "onnxruntime-node": javascript("onnxruntime-node"),
-    "onnxruntime-web": javascript("onnxruntime-web"),
+    "ncnn": _ncnn,
+    "jaxonnxruntime": _jaxonnxruntime,
+    "coremltools": _coremltools,
 }
+# Titles of rows and packages, where they are not the runtime's name.
+TITLES = {
+    "ort": "onnxruntime, files of `--also ort`",
+    "litert": "LiteRT, files of `--also tflite`",
+    "onnx": "onnx, its reference evaluator",
+    "onnxruntime-web": "onnxruntime-web, WebAssembly in Node.js",
+    "ovc": "openvino, files of `ovc`",
+    "onnx2tf": "onnx2tf, for LiteRT",
+    "ncnn": "ncnn, through pnnx",
+    "coremltools": "coremltools, through onnx2torch",
+}
+PACKAGES = {"ort": "onnxruntime", "litert": "ai-edge-litert", "ovc": "openvino"}

@@ -6,11 +6,27 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 Arrays = Mapping[str, NDArray[Any]]
 Run = Callable[[Arrays], Arrays]
 Runtime = Callable[[Path, Sequence[str]], Run]
+
+
+class ConvertsOnly(Exception):
+    """A graph was converted, but this machine cannot run the result; the message is the reason."""
+
+
+def item_by_item(run: Run) -> Run:
+    """Run a batch as batches of one."""
+
+    def run_all(inputs: Arrays) -> Arrays:
+        count = len(next(iter(inputs.values())))
+        items = [run({name: array[i : i + 1] for name, array in inputs.items()}) for i in range(count)]
+        return {name: np.concatenate([item[name] for item in items]) for name in items[0]}
+
+    return run_all
 
 
 def execute(*command: object, **options: Any) -> str:

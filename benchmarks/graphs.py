@@ -20,6 +20,7 @@ from cvae_runtime._engine.scheduler import Scheduler
 from cvae_runtime.sessions import open_session
 
 from ._harness import Race, Rounds, check_output, race
+from ._notebook import BUNDLE
 from ._process import Contender, ContenderError
 from ._profile import profile, profile_table
 from ._progress import Progress
@@ -164,7 +165,7 @@ def run(
     rounds, calls = (Rounds(3, seconds or 0.1), 20) if quick else (Rounds(9, seconds or 0.5), 200)
     micro_batches = tuple(batch or MICRO_BATCHES)
     threads = threads or sorted({1, cvae_runtime.system.allowed_cores()})
-    opened = [cvae_runtime.read_bundle(path) for path in bundles or (None,)]
+    opened = [cvae_runtime.read_bundle(path) for path in bundles or (BUNDLE,)]
     every = {role: candidates(opened, role) for role in ROLES}
     for role, graphs in every.items():
         arrays = inputs(opened[0], role)

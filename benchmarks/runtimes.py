@@ -11,6 +11,7 @@ import cvae_runtime
 import cvae_runtime.bundle
 
 from ._harness import Rounds, check_output, entry_of, race
+from ._notebook import BUNDLE
 from ._process import Contender, ContenderError, chosen
 from ._progress import Progress
 from ._result import Comparison, Entry, Kind, Point
@@ -127,7 +128,7 @@ def _checked(program: Program, bundle: cvae_runtime.Bundle, batches: Sequence[in
     golden = cvae_runtime.bundle.parse_golden(bundle.files[bundle.manifest.golden.file], bundle.manifest.golden.file)
     found = program.agreement(golden, bundles_of(bundle))
     checked = dataclasses.replace(found, differences=shares(found, golden))
-    with cvae_runtime.load(provider="cpu", threads=1) as model:
+    with cvae_runtime.load(BUNDLE, provider="cpu", threads=1) as model:
         check_output(program.cold().image, model.generate(1, seed=0).ravel(), 1, ATOL)
         for batch in batches:
             check_output(program.decode(batch), model.generate(batch, seed=1).ravel(), batch, ATOL)

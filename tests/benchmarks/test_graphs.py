@@ -11,12 +11,13 @@ import cvae_runtime.bundle
 from benchmarks import _cli, graphs
 from benchmarks._document import read_document
 from benchmarks._harness import Rounds
+from benchmarks._notebook import BUNDLE
 from benchmarks._profile import NodeTime, profile, profile_table
 
 
 def bundle_with(folder, **added):
-    """The packaged portable graphs, and CPU decoders given as bytes and the difference stated in the manifest."""
-    packaged = cvae_runtime.read_bundle()
+    """The notebook's portable graphs, and CPU decoders given as bytes and the difference stated in the manifest."""
+    packaged = cvae_runtime.read_bundle(BUNDLE)
     portable = [g for g in packaged.manifest.graphs if (g.target, g.precision) == ("portable", "float32")]
     portable = {graph.role: graph for graph in portable if graph.role in graphs.ROLES}
     files, more = {graph.file: packaged.files[graph.file] for graph in portable.values()}, []
@@ -39,7 +40,7 @@ def bundle_with(folder, **added):
 
 @pytest.fixture(scope="module")
 def decoder():
-    return cvae_runtime.read_bundle().files["decoder.onnx"]
+    return cvae_runtime.read_bundle(BUNDLE).files["decoder.onnx"]
 
 
 @pytest.fixture(scope="module")
@@ -127,9 +128,9 @@ def test_names_of_graphs_of_several_bundles(tmp_path, decoder):
 
 
 def test_inputs_of_roles():
-    bundle = cvae_runtime.read_bundle()
+    bundle = cvae_runtime.read_bundle(BUNDLE)
     z, images = graphs.inputs(bundle, "decoder")["z"], graphs.inputs(bundle, "encoder")["images"]
-    with cvae_runtime.load(provider="cpu") as model:
+    with cvae_runtime.load(BUNDLE, provider="cpu") as model:
         assert (images == cvae_runtime.to_uint8(model.decode(z))).all()
     assert (z.shape, images.shape, images.dtype) == ((256, 50), (256, 28, 28, 1), "uint8")
 

@@ -9,6 +9,7 @@ from benchmarks import _cli, labels
 from benchmarks._document import read_document
 from benchmarks._intervals import wilson
 from benchmarks._moments import slant, stroke_width
+from benchmarks._notebook import BUNDLE as NOTEBOOK
 from benchmarks.labels import Figure
 from cvae_export import ExportConfig, export
 from cvae_train import import_tensorflow, train
@@ -112,9 +113,8 @@ def refusal(capsys, judge, labelled_archive):
 
 
 def test_models_without_labels(refusal):
-    packaged = cvae_runtime.read_bundle().path
-    message = f"{packaged}: expected a model with labels, found one without; train it with cvae-train --labels"
-    assert refusal(packaged) == (1, f"python -m benchmarks labels: {message}")
+    message = f"{NOTEBOOK}: expected a model with labels, found one without; train it with cvae-train --labels"
+    assert refusal(NOTEBOOK) == (1, f"python -m benchmarks labels: {message}")
 
 
 @pytest.mark.parametrize("labelled", [True, False])

@@ -9,6 +9,7 @@ import pytest
 import cvae_runtime
 import cvae_runtime.bundle
 from benchmarks import runtimes
+from benchmarks._notebook import BUNDLE
 from benchmarks._process import ContenderError
 from benchmarks._progress import Progress
 from benchmarks._rows import Row, report
@@ -40,7 +41,7 @@ def ask(*asked, batch=(1, 2)):
 
 @pytest.fixture(scope="module")
 def golden():
-    bundle = cvae_runtime.read_bundle()
+    bundle = cvae_runtime.read_bundle(BUNDLE)
     return cvae_runtime.bundle.parse_golden(bundle.files["golden.json"], "golden.json")
 
 
@@ -261,7 +262,7 @@ def built(tmp_path):
 import sys
 import cvae_runtime
 said = dict(zip(sys.argv[2::2], sys.argv[3::2]))
-with cvae_runtime.load(provider="cpu") as model:
+with cvae_runtime.load({str(BUNDLE)!r}, provider="cpu") as model:
     images = model.generate(int(said["-n"]), seed=int(said["--seed"]))
 images.tofile(said["--raw"])
 if "--repeat" in said:

@@ -1,8 +1,7 @@
-import dataclasses
-
 import numpy as np
 import onnx
 
+from benchmarks._notebook import BUNDLE as NOTEBOOK
 from cvae_export import _speed
 from cvae_export._graph import Graph
 from cvae_export._reference import Expected
@@ -11,7 +10,7 @@ from cvae_runtime import read_bundle
 
 MATRIX = 64
 EXPECTED = Expected(40, lambda start, stop: {"x": _ones(stop - start)}, {}, None)
-MODEL = dataclasses.replace(read_bundle().manifest.model, image_shape=(28, 28, 1), filters=(32, 64))
+MODEL = read_bundle(NOTEBOOK).manifest.model
 
 
 def _ones(count):

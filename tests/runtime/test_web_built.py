@@ -90,7 +90,7 @@ def test_the_folder_has_all_files_of_the_page(tmp_path):
 def test_one_file_loads_no_other_file(tmp_path):
     cvae.web.write_page(cvae.read_bundle(), tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert text.count('<script type="application/octet-stream;base64" data-file="') == 5
+    assert text.count('<script type="application/octet-stream;base64" data-file="') == 7
     assert "<!--cvae:files-->" not in text
     assert re.findall(r'<(?:script|img)[^>]* src="[^"]*|<link rel="(?!icon)[^>]*', text) == []
 

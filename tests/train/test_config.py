@@ -18,8 +18,10 @@ def test_notebook_preset_is_the_2018_recipe():
     assert (config.model.latent_dim, config.model.filters, config.binarize) == (50, (32, 64), "static")
 
 
-def test_presets_train_the_same_network():
-    assert {config.model for config in PRESETS.values()} == {ModelConfig()}
+def test_networks_of_presets():
+    assert PRESETS["notebook"].model == PRESETS["fast"].model == ModelConfig()
+    best = PRESETS["best"].model
+    assert (best.architecture, best.prior, best.labels) == ("residual", "learned", ())
 
 
 @pytest.mark.parametrize(

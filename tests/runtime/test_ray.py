@@ -176,7 +176,7 @@ def test_wrong_classes(cluster, bundles, tiny, tmp_path, refuses):
     labelled, plain = bundles.write(tmp_path / "labelled", labels=tiny.labels), bundles.write(tmp_path / "plain")
     with refuses(cvae.InputError, "label must be one of 2, 10, x; found '3'"):
         cluster.generate(5, bundle=labelled, label="3")
-    message = "the model has no labels: expected one that was trained with cvae-train --labels"
+    message = "expected a model with labels, found one without; train one with cvae-train --labels"
     with refuses(cvae.InputError, message):
         cluster.generate(5, bundle=plain, label="3")
     with refuses(cvae.InputError, message):

@@ -204,7 +204,10 @@ class _Request(Exploration, Sharding, ExecutorChoice):
         if self.label is not None and "restyle" in sources:
             raise click.UsageError("--restyle draws every class: leave --label out")
         if self.label == _ALL and (sources or self.shard_size is not None):
-            raise click.UsageError(f"--label {_ALL} is for samples in one picture or array: name one class")
+            other = sources[0] if sources else "shard-size"
+            raise click.UsageError(
+                f"--label {_ALL} draws samples into one file: leave --{other} out, or name one class"
+            )
         if self.captions and {"reconstruct", "restyle", "interpolate", "manifold"} & {*sources}:
             raise click.UsageError(f"--captions is for samples and --traverse, not for --{sources[0]}")
         if self.gif and self.format not in (None, "gif"):
@@ -337,7 +340,8 @@ def _generate(model: Model, request: _Request, output: Output) -> int:
 
     images = blocks(block, count)
     indices = np.uint64(request.first) + np.arange(count, dtype=np.uint64)
-    output.write(images, {"images": images, "seed": np.array(request.seed), "index": indices}, request.first)
+    label = {} if request.label is None else {"label": np.array(request.label)}
+    output.write(images, {"images": images, "seed": np.array(request.seed), "index": indices, **label}, request.first)
     return count
 
 

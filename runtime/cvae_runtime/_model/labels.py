@@ -43,8 +43,10 @@ def label_array(
     if labels is None:
         return np.full(count, index_of(names, label), np.int64)
     if not is_list(labels) or len(labels) != count:
-        found = f"{len(labels):,}" if is_list(labels) else f"{labels!r:.60}"
-        raise InputError(f"labels must be a list of {count:,} classes, one for each item; found {found}")
+        found = f"a list of {len(labels):,}" if is_list(labels) else f"{labels!r:.60}"
+        raise InputError(
+            f"labels: expected a list of {count:,} classes, one for each item, found {found}; pass one for each"
+        )
     return np.array([index_of(names, one) for one in labels], np.int64)
 
 
@@ -62,7 +64,7 @@ def class_names(model: ModelInfo) -> tuple[str, ...]:
         InputError: the model has no labels.
     """
     if model.labels is None:
-        raise InputError("the model has no labels: expected one that was trained with cvae-train --labels")
+        raise InputError("expected a model with labels, found one without; train one with cvae-train --labels")
     return model.labels
 
 

@@ -44,9 +44,10 @@ export function labelArray(model: Pick<ModelInfo, "labels">, count: number, opti
   }
   if (labels === undefined) return new BigInt64Array(count).fill(indexOf(names, label));
   if (!Array.isArray(labels) || labels.length !== count) {
-    const what = Array.isArray(labels) ? labels.length.toLocaleString("en") : found(labels);
+    const what = Array.isArray(labels) ? `a list of ${labels.length.toLocaleString("en")}` : found(labels);
     throw new InputError(
-      `labels must be a list of ${count.toLocaleString("en")} classes, one for each item; found ${what}`,
+      `labels: expected a list of ${count.toLocaleString("en")} classes, one for each item, found ${what}; ` +
+        "pass one for each",
     );
   }
   return BigInt64Array.from(labels as readonly (Label | null)[], (one) => indexOf(names, one));
@@ -55,7 +56,7 @@ export function labelArray(model: Pick<ModelInfo, "labels">, count: number, opti
 /** The names of a model's classes. @throws InputError if it has no labels. */
 export function classNames({ labels }: Pick<ModelInfo, "labels">): readonly string[] {
   if (labels !== undefined) return labels;
-  throw new InputError("the model has no labels: expected one that was trained with cvae-train --labels");
+  throw new InputError("expected a model with labels, found one without; train one with cvae-train --labels");
 }
 
 /** Returns the index of the most probable class of each image. */

@@ -113,7 +113,8 @@ test("probabilities of the classes add up to 1", async () => {
 });
 
 describe("wrong classes are refused", () => {
-  const list = "labels must be a list of 4 classes, one for each item; found";
+  const list = (found: string) =>
+    `labels: expected a list of 4 classes, one for each item, found ${found}; pass one for each`;
   test.each<[string, (m: cvae.Model) => Promise<unknown>, string]>([
     ["a name", (m) => m.generate(1, { label: "round" }), 'label must be one of square, tall, wide; found "round"'],
     ["an index above", (m) => m.latents(1, { label: 3 }), "label must be a name, or an index from 0 to 2; found 3"],
@@ -137,12 +138,12 @@ describe("wrong classes are refused", () => {
       (m) => m.score(IMAGES, { labels: [0, 1, 2, 7] }),
       "label must be a name, or an index from 0 to 2; found 7",
     ],
-    ["fewer", (m) => m.reconstruct(IMAGES, { labels: [0, 1] }), `${list} 2`],
-    ["a name for a list", (m) => m.encode(IMAGES, { labels: "tall" as never }), `${list} "tall"`],
-    ["no list", (m) => m.encode(IMAGES, { labels: null as never }), `${list} null`],
-    ["two for a style", (m) => m.restyle(IMAGES, [0, 1]), `${list} 2`],
-    ["a name for a style", (m) => m.restyle(IMAGES, "tall" as never), `${list} "tall"`],
-    ["nothing for a style", (m) => m.restyle(IMAGES, undefined as never), `${list} 0`],
+    ["fewer", (m) => m.reconstruct(IMAGES, { labels: [0, 1] }), list("a list of 2")],
+    ["a name for a list", (m) => m.encode(IMAGES, { labels: "tall" as never }), list('"tall"')],
+    ["no list", (m) => m.encode(IMAGES, { labels: null as never }), list("null")],
+    ["two for a style", (m) => m.restyle(IMAGES, [0, 1]), list("a list of 2")],
+    ["a name for a style", (m) => m.restyle(IMAGES, "tall" as never), list('"tall"')],
+    ["nothing for a style", (m) => m.restyle(IMAGES, undefined as never), list("a list of 0")],
     [
       "both",
       (m) => m.generate(1, { label: 0, labels: [0] }),
@@ -169,7 +170,9 @@ describe("wrong classes are refused", () => {
       new cvae.InputError('label must be one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 1,002 more; found "x"'),
     );
     expect(() => labelArray({ labels }, 1000, { labels: [] })).toThrow(
-      new cvae.InputError("labels must be a list of 1,000 classes, one for each item; found 0"),
+      new cvae.InputError(
+        "labels: expected a list of 1,000 classes, one for each item, found a list of 0; pass one for each",
+      ),
     );
     expect(labelArray({ labels }, 2, {})).toEqual(new BigInt64Array([1012n, 1012n]));
   });
@@ -189,7 +192,7 @@ describe("wrong classes are refused", () => {
   });
 
   test("by methods that need labels", async () => {
-    const message = "the model has no labels: expected one that was trained with cvae-train --labels";
+    const message = "expected a model with labels, found one without; train one with cvae-train --labels";
     await expect(plain.classify(IMAGES)).rejects.toThrow(new cvae.InputError(message));
     await expect(plain.restyle(IMAGES, [0])).rejects.toThrow(new cvae.InputError(message));
   });

@@ -13,7 +13,7 @@ import cvae_runtime.images
 from cvae_runtime._commands import inspect as _cli_inspect
 
 NO_LABELS = "Error: the model has no labels: "
-NEEDS_LABELS = NO_LABELS + "expected one that was trained with cvae-train --labels\n"
+NEEDS_LABELS = "Error: expected a model with labels, found one without; train one with cvae-train --labels\n"
 
 
 @pytest.fixture
@@ -33,6 +33,11 @@ def test_samples_of_a_class(array, labelled_bundle, labelled_model):
     plain = array(labelled_bundle, "-n", 4, "--seed", 3)
     np.testing.assert_array_equal(plain, labelled_model.generate(4, seed=3))
     assert np.abs(drawn - plain).max() > 0.1
+
+
+def test_an_archive_of_a_class_names_it(run, labelled_bundle):
+    assert run(labelled_bundle, "-n", 2, "--label", "10", "-o", "a.npz") == (0, b"", "")
+    assert arrays("a.npz")["label"].tolist() == "10"
 
 
 def test_a_row_for_each_class(run, array, labelled_bundle, labelled_model):
@@ -161,11 +166,11 @@ USAGE = [
     (("--restyle", "a.png", "-n", "3"), "--count, --first and --temperature are for samples, not for --restyle"),
     (
         ("--label", "all", "--shard-size", "5"),
-        "--label all is for samples in one picture or array: name one class",
+        "--label all draws samples into one file: leave --shard-size out, or name one class",
     ),
     (
         ("--label", "all", "--reconstruct", "a.png"),
-        "--label all is for samples in one picture or array: name one class",
+        "--label all draws samples into one file: leave --reconstruct out, or name one class",
     ),
 ]
 

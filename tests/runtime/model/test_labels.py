@@ -153,14 +153,17 @@ WRONG = [
     ({"label": True}, "label must be a name, or an index from 0 to 2; found True"),
     ({"label": 1.0}, "label must be a name, or an index from 0 to 2; found 1.0"),
     ({"label": ["2"]}, "label must be a name, or an index from 0 to 2; found ['2']"),
-    ({"labels": ["2"]}, "labels must be a list of 2 classes, one for each item; found 1"),
-    ({"labels": []}, "labels must be a list of 2 classes, one for each item; found 0"),
+    (
+        {"labels": ["2"]},
+        "labels: expected a list of 2 classes, one for each item, found a list of 1; pass one for each",
+    ),
+    ({"labels": []}, "labels: expected a list of 2 classes, one for each item, found a list of 0; pass one for each"),
     ({"labels": ["2", "3"]}, "label must be one of 2, 10, x; found '3'"),
-    ({"labels": "2x"}, "labels must be a list of 2 classes, one for each item; found '2x'"),
-    ({"labels": 1}, "labels must be a list of 2 classes, one for each item; found 1"),
+    ({"labels": "2x"}, "labels: expected a list of 2 classes, one for each item, found '2x'; pass one for each"),
+    ({"labels": 1}, "labels: expected a list of 2 classes, one for each item, found 1; pass one for each"),
     (
         {"labels": np.zeros((2, 1), int)},
-        "labels must be a list of 2 classes, one for each item; found array([[0],\n       [0]])",
+        "labels: expected a list of 2 classes, one for each item, found array([[0],\n       [0]]); pass one for each",
     ),
     ({"label": "2", "labels": ["2", "2"]}, "label and labels both choose the classes: give one of them"),
 ]
@@ -192,9 +195,13 @@ def test_wrong_classes_where_one_is_for_all(labelled_model, refuses):
     ):
         with refuses(cvae.InputError, "label must be one of 2, 10, x; found '3'"):
             call()
-    with refuses(cvae.InputError, "labels must be a list of 2 classes, one for each item; found 'x'"):
+    with refuses(
+        cvae.InputError, "labels: expected a list of 2 classes, one for each item, found 'x'; pass one for each"
+    ):
         labelled_model.restyle(np.zeros((2, 4, 4, 1), np.uint8), "x")
-    with refuses(cvae.InputError, "labels must be a list of 2 classes, one for each item; found 3"):
+    with refuses(
+        cvae.InputError, "labels: expected a list of 2 classes, one for each item, found a list of 3; pass one for each"
+    ):
         labelled_model.restyle(np.zeros((2, 4, 4, 1), np.uint8), ["x", "x", "2"])
 
 
@@ -216,7 +223,7 @@ def test_models_without_labels_refuse_them(tiny_model, tiny, refuses):
     ):
         with refuses(cvae.InputError, message):
             call()
-    needed = "the model has no labels: expected one that was trained with cvae-train --labels"
+    needed = "expected a model with labels, found one without; train one with cvae-train --labels"
     for call in (lambda: tiny_model.restyle(tiny.images[:2], ["2"]), lambda: tiny_model.classify(tiny.images[:2])):
         with refuses(cvae.InputError, needed):
             call()

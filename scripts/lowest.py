@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 
 # Requirements of the tests themselves, without further extras.
 _TEST_TOOLS = ("pytest", "hypothesis", "jsonschema")
-_FURTHER = re.compile(r"^\s*(import|from) (pyarrow|pandas|ray|openvino)\b|\"cluster\"", re.MULTILINE)
+_FURTHER = re.compile(r"^\s*(import|from) (pyarrow|pandas|ray|openvino|safetensors|yaml)\b|\"cluster\"", re.MULTILINE)
 
 # Uses ONNX Runtime for the packaged model in every role and for its golden vectors.
 CHECK = """

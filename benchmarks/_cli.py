@@ -12,6 +12,7 @@ from cvae_runtime import CvaeError
 
 from ._document import Document, DocumentError, write_document
 from ._environment import environment
+from ._options import count_of, seconds_of
 from ._process import ContenderError
 from ._progress import Progress
 from ._result import Comparison
@@ -23,31 +24,15 @@ from ._table import legend, table
 QUESTIONS = ("inference", "training", "graphs", "startup", "runtimes", "quality", "own_images", "labels", "detector")
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= 3600:
-        raise argparse.ArgumentTypeError(f"expected seconds above 0, at most 3600, found {text!r}")
-    return seconds
-
-
 _COMMON: Mapping[str, dict[str, object]] = {
     "peers": {
         "nargs": "+",
         "metavar": "WORD",
         "help": "only peers whose names contain a word: JAX OpenVINO",
     },
-    "batch": {"nargs": "+", "type": _count, "metavar": "N", "help": "the batch sizes"},
-    "threads": {"nargs": "+", "type": _count, "metavar": "N", "help": "the numbers of threads"},
-    "seconds": {"type": _seconds, "metavar": "S", "help": "approximate seconds per contender and round"},
+    "batch": {"nargs": "+", "type": count_of, "metavar": "N", "help": "the batch sizes"},
+    "threads": {"nargs": "+", "type": count_of, "metavar": "N", "help": "the numbers of threads"},
+    "seconds": {"type": seconds_of, "metavar": "S", "help": "approximate seconds per contender and round"},
 }
 
 

@@ -4,15 +4,30 @@ import argparse
 from collections.abc import Callable, Collection
 
 
-def minutes_of(text: str) -> float:
-    """Parse the time of a training, in minutes."""
-    try:
-        minutes = float(text)
-    except ValueError:
-        minutes = 0.0
-    if not 0 < minutes <= 1440:
-        raise argparse.ArgumentTypeError(f"expected minutes above 0, at most 1440, found {text!r}")
-    return minutes
+def count_of(text: str) -> int:
+    """Parse a whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
+    return int(text)
+
+
+def time_of(unit: str, most: int) -> Callable[[str], float]:
+    """Return a parser of a time above 0, at most ``most``, in a unit such as minutes."""
+
+    def parse(text: str) -> float:
+        try:
+            time = float(text)
+        except ValueError:
+            time = 0.0
+        if not 0 < time <= most:
+            raise argparse.ArgumentTypeError(f"expected {unit} above 0, at most {most}, found {text!r}")
+        return time
+
+    return parse
+
+
+minutes_of = time_of("minutes", 1440)  # of a training
+seconds_of = time_of("seconds", 3600)  # of a contender in a round
 
 
 def one_of(names: Collection[str]) -> Callable[[str], str]:

@@ -19,6 +19,7 @@ from cvae_runtime.sessions import open_session
 from ._harness import entry_of
 from ._intervals import correlation_interval, mean_correlation, wilson
 from ._moments import slant, stroke_width
+from ._options import count_of
 from ._process import Contender
 from ._progress import Progress
 from ._result import Comparison, Kind, Point
@@ -78,12 +79,6 @@ class Figure:
         return "met" if self.found >= target else "missed"
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
-    return int(text)
-
-
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the question's own options."""
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle of a model with labels")
@@ -97,11 +92,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images", default="mnist", metavar="DATA", help="labelled images, as for cvae-train; default: MNIST"
     )
-    parser.add_argument("--samples", type=_count, metavar="N", help=f"how many are drawn; default: {SAMPLES:,}")
+    parser.add_argument("--samples", type=count_of, metavar="N", help=f"how many are drawn; default: {SAMPLES:,}")
     parser.add_argument(
-        "--classified", type=_count, metavar="N", help="how many test images classify gets; default: all"
+        "--classified", type=count_of, metavar="N", help="how many test images classify gets; default: all"
     )
-    parser.add_argument("--draws", type=_count, default=DRAWS, metavar="K", help=f"draws of classify; default: {DRAWS}")
+    parser.add_argument(
+        "--draws", type=count_of, default=DRAWS, metavar="K", help=f"draws of classify; default: {DRAWS}"
+    )
 
 
 def run(

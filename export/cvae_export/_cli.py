@@ -257,8 +257,6 @@ def command(
     import_tensorflow(verbose=verbose, extra="export")
     for module in ("tf2onnx", "onnx", "onnx_ir", "onnxruntime"):
         require(module, "export")
-    if "tflite" in options["also"]:
-        require("ai_edge_litert", "tflite")  # it runs LiteRT's files, to compare them
 
     if bundle is not None:
         assert run is not None  # as `_check_verify_options` has seen

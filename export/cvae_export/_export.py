@@ -12,7 +12,6 @@ import numpy as np
 from cvae_runtime import prior_latents
 from cvae_runtime.bundle import (
     BUNDLE_LAYOUT,
-    DerivedFile,
     FileInfo,
     Golden,
     GoldenCase,
@@ -21,12 +20,13 @@ from cvae_runtime.bundle import (
     Training,
 )
 from cvae_runtime.files import refuse_existing_folder
+from cvae_runtime.system import require
 from cvae_train import Checkpoint, Dataset
 
 from ._build import SkippedGraph, build, count_graphs
 from ._config import GOLDEN_ATOL, DecoderOutput, ExportConfig, Range
 from ._keras_source import source_of_models
-from ._other_formats import other_formats
+from ._other_formats import derived_file, other_formats
 from ._progress import show_progress
 from ._reference import Reference
 from ._source import ExportSource, source_of_run
@@ -102,6 +102,7 @@ def export(
         InputError: the run has no such checkpoint, or its images are missing or have another fingerprint.
         TargetExistsError: the target exists, and ``overwrite`` is false or it holds anything but a bundle.
         ConversionError: the opset lacks an operator.
+        MissingExtraError: LiteRT is not installed, which compares its files.
         ParityError: a graph differs from the trained model, or another file from its graph, by more than its tolerance.
 
     Examples:
@@ -148,7 +149,7 @@ def export_models(
     Raises:
         InputError: a model cannot be loaded or used, the two models do not fit each other or the images, or the
             options contradict their first and last layers.
-        TargetExistsError, ConversionError, ParityError: as `export`.
+        TargetExistsError, ConversionError, MissingExtraError, ParityError: as `export`.
 
     Examples:
         >>> from keras import Input, Sequential, layers
@@ -172,14 +173,15 @@ def export_models(
 
 
 def _export(source: ExportSource, target: Path, config: ExportConfig, *, overwrite: bool, quiet: bool) -> ExportResult:
+    if "tflite" in config.also:  # here, since the graphs take minutes
+        require("ai_edge_litert", "tflite")
     with show_progress(count_graphs(config, source.info), quiet=quiet) as progress:
         reference = Reference(source)
         comparisons, skipped = build(reference, config, progress)
     elbo = None if reference.elbos is None else MeanElbo.of(reference.elbos)
     vectors = _golden_vectors(comparisons, reference)
     golden, tensors = vectors.to_json().encode(), vectors.to_safetensors()
-    digest = hashlib.sha256(tensors).hexdigest()
-    others = {DerivedFile("safetensors", SAFETENSORS_NAME, len(tensors), digest, from_=GOLDEN_NAME): tensors}
+    others = {derived_file("safetensors", SAFETENSORS_NAME, tensors, GOLDEN_NAME): tensors}
     others |= other_formats([comparison.graph for comparison in comparisons], vectors, source, config)
     manifest = Manifest(
         model=source.info,

@@ -60,24 +60,25 @@ def other_formats(
             data = _with_batch(graph.data, config.batch)
             name = f"{graph.file.removesuffix('.onnx')}_batch{config.batch}.onnx"
             _check(name, run_onnx(data), cases[graph.file], config.batch)
-            files[_describe("onnx", name, data, graph.file)] = data
+            files[derived_file("onnx", name, data, graph.file)] = data
     if "ort" in config.also:
         written, operators = _ort_files(single)
         for graph in single:
             data, name = written[graph.file], f"{graph.role}.ort"
             _check(name, _run_ort(data), cases[graph.file], None)
-            files[_describe("ort", name, data, graph.file)] = data
-        files[_describe("ort-operators", OPERATORS_NAME, operators, "manifest.json")] = operators
+            files[derived_file("ort", name, data, graph.file)] = data
+        files[derived_file("ort-operators", OPERATORS_NAME, operators, "manifest.json")] = operators
     if "tflite" in config.also:
         batch = config.batch or _LITERT_BATCH
         for graph in filter(_has_only_batches, single):
             data, name = _tflite(graph.role, source, batch), f"{graph.role}.tflite"
             _check(name, _run_tflite(data), cases[graph.file], batch)
-            files[_describe("tflite", name, data, graph.file)] = data
+            files[derived_file("tflite", name, data, graph.file)] = data
     return files
 
 
-def _describe(kind: str, file: str, data: bytes, made_from: str) -> DerivedFile:
+def derived_file(kind: str, file: str, data: bytes, made_from: str) -> DerivedFile:
+    """Return the manifest's entry of a file for other programs."""
     return DerivedFile(kind, file, len(data), hashlib.sha256(data).hexdigest(), from_=made_from)
 
 

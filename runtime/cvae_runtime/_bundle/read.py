@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from .._errors import BundleError, InputError, IntegrityError
 from .._system import Layout, Owns, owns_names, shell_quote
@@ -15,6 +15,8 @@ from .check_path import check_bundle_path
 from .manifest import MANIFEST_NAME, parse_manifest
 from .manifest_types import DerivedFile, FileInfo, GraphInfo, Manifest
 from .plain_graph import check_plain_graph
+
+Packaged = Literal["mnist", "mnist-unlabelled"]  # the bundles of the package
 
 _MANIFEST_LIMIT = 1 << 20  # bytes; a manifest takes some kilobytes
 _FILE_LIMIT = (2 << 30) - 1  # bytes; the limit of a protobuf message, and so of an ONNX file
@@ -63,7 +65,7 @@ Examples:
 """
 
 
-def packaged_bundle(name: Literal["mnist", "mnist-unlabelled"] = "mnist") -> Path:
+def packaged_bundle(name: Packaged = "mnist") -> Path:
     """Return the folder of a bundle that the package contains.
 
     Args:
@@ -78,10 +80,9 @@ def packaged_bundle(name: Literal["mnist", "mnist-unlabelled"] = "mnist") -> Pat
         ...     print(model.labels)
         None
     """
-    folder = Path(__file__).parents[1] / "bundles"
-    if name not in (names := sorted(path.name for path in folder.iterdir())):
-        raise InputError(f"name: expected {' or '.join(names)}, found {name!r}")
-    return folder / name
+    if name not in get_args(Packaged):
+        raise InputError(f"name: expected {' or '.join(get_args(Packaged))}, found {name!r}")
+    return Path(__file__).parents[1] / "bundles" / name
 
 
 def read_bundle(path: str | Path | None = None, sha256: str | None = None) -> Bundle:

@@ -99,7 +99,9 @@ def _run_tf2onnx(concrete: Any, opset: int) -> onnx.ModelProto:
             output_names=outputs,
             tensors_to_rename=tf2onnx.convert.tensor_names_from_structed(concrete, inputs, outputs),
         )
-    return optimizer.optimize_graph(written).make_model(concrete.name)
+    # `finish` merges equal nodes: which of them tf2onnx keeps depends on string hashes, which differ between processes.
+    kept = {name: each for name, each in optimizer._get_optimizers().items() if name != "merge_duplication"}
+    return optimizer.optimize_graph(written, optimizers=kept).make_model("")  # doc_string
 
 
 def _check_operators(proto: onnx.ModelProto, failures: Sequence[BaseException]) -> None:
@@ -150,6 +152,8 @@ def finish(
         ConversionError: an operator is newer than the opset, or onnx's full checker rejects the result.
     """
     model = ir.from_proto(proto)
+    common_passes.CommonSubexpressionEliminationPass()(model)
+    common_passes.DeduplicateInitializersPass()(model)
     applied = run_passes(model, passes)
     common_passes.RemoveUnusedNodesPass()(model)
     common_passes.RemoveUnusedOpsetsPass()(model)
@@ -165,6 +169,7 @@ def finish(
     model.producer_name = "cvae-toolkit"
     model.metadata_props.update({key: json.dumps(value, allow_nan=False) for key, value in metadata.items()})
     finished = ir.to_proto(model)
+    _sort_constants(finished.graph)
     _renumber(finished.graph)
     _check_opset(finished)
     finished.ir_version = onnx.helper.find_min_ir_version_for(finished.opset_import)
@@ -173,6 +178,14 @@ def finish(
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ConversionError(f"onnx's checker rejects the graph at opset {opset_of(finished)}: {error}") from error
     return finished.SerializeToString(deterministic=True), tuple(applied)
+
+
+def _sort_constants(graph: onnx.GraphProto) -> None:
+    """Sort initializers and types of values by their first use, since tf2onnx's order differs between processes."""
+    used = dict.fromkeys(name for node in graph.node for name in (*node.input, *node.output))
+    order = {name: position for position, name in enumerate(used)}
+    for values in (graph.initializer, graph.value_info):
+        values.sort(key=lambda value: order.get(value.name, len(order)))
 
 
 def _renumber(graph: onnx.GraphProto) -> None:

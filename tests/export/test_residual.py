@@ -1,5 +1,8 @@
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import onnx
@@ -67,6 +70,17 @@ def test_the_manifest_names_the_architecture(exported):
     assert (props["cvae.architecture"], props["cvae.filters"]) == ('"residual"', "[8, 8]")
     first, *_ = describe(inspect_bundle(read_bundle(exported.path))).splitlines()
     assert first.endswith(f", likelihood {exported.manifest.model.likelihood}, residual network")
+
+
+def test_another_process_writes_the_same_graphs(trained, exported, tmp_path):
+    roles = ("scorer", "sampler", "decoder_uint8")
+    command = [sys.executable, "-c", "from cvae_export._cli import main; main()", trained.path]
+    command += ["--onnx", tmp_path / "bundle", "--with", ",".join(roles)]
+    seed = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"  # of string hashes, which order sets
+    subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": seed}, check=True)
+    for role in ("encoder", "decoder", *roles):
+        file = f"{role}.onnx"
+        assert (tmp_path / "bundle" / file).read_bytes() == (exported.path / file).read_bytes(), file
 
 
 def test_graphs_have_plain_operators(exported):

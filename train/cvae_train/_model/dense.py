@@ -31,7 +31,7 @@ def dense(config: ModelConfig, seeds: Seeds) -> tuple[keras.Sequential, keras.Se
                 name="out",
                 dtype=FLOAT32,
             ),
-            keras.layers.Reshape((height, width, outputs(config)), dtype=FLOAT32),
+            keras.layers.Reshape((height, width, outputs(config)), name="reshape", dtype=FLOAT32),
         ],
         name="decoder",
     )

@@ -51,7 +51,7 @@ def notebook(config: ModelConfig, seeds: Seeds) -> tuple[keras.Sequential, keras
         [
             keras.Input((config.latent_dim + config.label_inputs,), dtype=FLOAT32),
             keras.layers.Dense(dense, activation="relu", kernel_initializer=glorot(seeds), name="dense", dtype=FLOAT32),
-            keras.layers.Reshape(base, dtype=FLOAT32),
+            keras.layers.Reshape(base, name="reshape", dtype=FLOAT32),
             *transposed,
             Transposed(
                 outputs(config),

@@ -97,7 +97,7 @@ def _decoder(config: ModelConfig, seeds: Seeds) -> keras.Model:
     z = keras.Input((config.latent_dim + config.label_inputs,), dtype=FLOAT32)
     base = (*config.base_shape, config.filters[-1])
     x = keras.layers.Dense(math.prod(base), kernel_initializer=glorot(seeds), name="dense", dtype=FLOAT32)(z)
-    x = keras.layers.Reshape(base, dtype=FLOAT32)(x)
+    x = keras.layers.Reshape(base, name="reshape", dtype=FLOAT32)(x)
     sketch = None
     for n, filters in reversed(list(enumerate(config.filters, 1))):
         if n < len(config.filters):

@@ -28,6 +28,22 @@ _COUNTER = re.compile(r"__\d+")
 
 _TF2ONNX_NEWEST = 18  # newest opset that tf2onnx writes; onnx converts to newer ones
 
+# All of tf2onnx's optimizers for plain graphs, in its order, except its merging of equal nodes: string hashes, which
+# differ between processes, decide which of them it keeps. `finish` merges them instead.
+_OPTIMIZERS = {
+    each.__name__: each
+    for each in (
+        optimizer.TransposeOptimizer,
+        optimizer.UpsampleOptimizer,
+        optimizer.ConstFoldOptimizer,
+        optimizer.ReshapeOptimizer,
+        optimizer.GlobalPoolOptimizer,
+        optimizer.IdentityOptimizer,
+        optimizer.BackToBackOptimizer,
+        optimizer.EinsumOptimizer,
+    )
+}
+
 _REMEDY = "use another layer"
 _REMEDIES = {"ScaleAndTranslate": "resize with interpolation 'bilinear' or 'bicubic', and without antialias"}
 
@@ -99,9 +115,7 @@ def _run_tf2onnx(concrete: Any, opset: int) -> onnx.ModelProto:
             output_names=outputs,
             tensors_to_rename=tf2onnx.convert.tensor_names_from_structed(concrete, inputs, outputs),
         )
-    # `finish` merges equal nodes: which of them tf2onnx keeps depends on string hashes, which differ between processes.
-    kept = {name: each for name, each in optimizer._get_optimizers().items() if name != "merge_duplication"}
-    return optimizer.optimize_graph(written, optimizers=kept).make_model("")  # doc_string
+    return optimizer.optimize_graph(written, optimizers=_OPTIMIZERS).make_model("")  # doc_string
 
 
 def _check_operators(proto: onnx.ModelProto, failures: Sequence[BaseException]) -> None:

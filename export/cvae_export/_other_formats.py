@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import onnxruntime
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -26,10 +27,13 @@ from cvae_runtime.system import suppress_native_stderr
 
 from ._builder import BATCH
 from ._config import ExportConfig
+from ._convert import ConversionError
 from ._functions import FUNCTIONS
-from ._graph import Graph, tensor_info
+from ._graph import Graph, opset_of, tensor_info
+from ._reasons import reason_of
 from ._source import ExportSource
 from ._verify import run_onnx
+from .passes import CPU_OPSET, PlainCol2Im, run_passes
 
 OPERATORS_NAME = "required_operators.config"
 _LITERT_BATCH = 1  # without --batch
@@ -51,13 +55,14 @@ def other_formats(
 
     Raises:
         ParityError: a file differs from the golden vectors.
+        ConversionError: a graph of a fixed batch has no form in the opset that was asked for.
     """
     cases = {case.file: case for case in golden.cases}
     single = [graph for graph in graphs if graph.precision == "float32" and graph.target == "portable"]
     files: dict[DerivedFile, bytes] = {}
     if config.batch is not None:
         for graph in filter(_has_only_batches, graphs):
-            data = _with_batch(graph.data, config.batch)
+            data = _with_batch(graph.data, config.batch, config.opset)
             name = f"{graph.file.removesuffix('.onnx')}_batch{config.batch}.onnx"
             _check(name, run_onnx(data), cases[graph.file], config.batch)
             files[derived_file("onnx", name, data, graph.file)] = data
@@ -102,8 +107,11 @@ def _has_only_batches(graph: Graph) -> bool:
     return all(shape[:1] == (BATCH,) and not any(isinstance(size, str) for size in shape[1:]) for shape in shapes)
 
 
-def _with_batch(data: bytes, batch: int) -> bytes:
-    """Fix the batch of a graph. ONNX Runtime then folds what computes shapes, into standard operators only."""
+def _with_batch(data: bytes, batch: int, opset: int) -> bytes:
+    """Fix the batch of a graph, and lower its opset to the one that was asked for.
+
+    ONNX Runtime then folds what computes shapes, into standard operators only.
+    """
     proto = onnx.load_from_string(data)
     onnx_model_utils.make_dim_param_fixed(proto.graph, BATCH, batch)
     with tempfile.TemporaryDirectory() as folder:
@@ -121,8 +129,28 @@ def _with_batch(data: bytes, batch: int) -> bytes:
     fixed.metadata_props.extend(entry for entry in proto.metadata_props if entry not in fixed.metadata_props)
     fixed.producer_name, fixed.graph.name = proto.producer_name, proto.graph.name
     fixed = onnx.shape_inference.infer_shapes(fixed, strict_mode=True)
-    onnx.checker.check_model(fixed, full_check=True)
+    try:
+        if opset_of(fixed) > opset:
+            fixed = _lowered(fixed, opset)
+        onnx.checker.check_model(fixed, full_check=True)
+    except (onnx.defs.SchemaError, onnx.checker.ValidationError) as error:
+        raise ConversionError(
+            f"--batch {batch}: a graph cannot be written at opset {opset}: {reason_of(error)}; pass --opset {CPU_OPSET}"
+        ) from error
     return bytes(fixed.SerializeToString(deterministic=True))
+
+
+def _lowered(proto: onnx.ModelProto, opset: int) -> onnx.ModelProto:
+    """Lower a graph's opset, without Col2Im and without newer attributes that have their default values."""
+    model = ir.from_proto(proto)
+    run_passes(model, [PlainCol2Im()])
+    for node in model.graph:
+        new, old = (onnx.defs.get_schema(node.op_type, version).attributes for version in (opset_of(proto), opset))
+        for name in set(node.attributes) - set(old):
+            if ir.serde.deserialize_attribute(new[name].default_value).value == node.attributes[name].value:
+                del node.attributes[name]
+    model.opset_imports[""] = opset
+    return ir.to_proto(model)
 
 
 def _ort_files(graphs: Iterable[Graph]) -> tuple[dict[str, bytes], bytes]:

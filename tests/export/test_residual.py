@@ -58,6 +58,7 @@ def exported(trained, tmp_path_factory):
         precisions=("float32", "float16", "int8"),
         extras=("reconstructor", "scorer", "sampler", "decoder_uint8", "encoder_float"),
         keep_slow=True,
+        batch=3,
     )
     return export(trained.path, tmp_path_factory.mktemp("bundles") / "residual", config, quiet=True)
 
@@ -70,6 +71,14 @@ def test_the_manifest_names_the_architecture(exported):
     assert (props["cvae.architecture"], props["cvae.filters"]) == ('"residual"', "[8, 8]")
     first, *_ = describe(inspect_bundle(read_bundle(exported.path))).splitlines()
     assert first.endswith(f", likelihood {exported.manifest.model.likelihood}, residual network")
+
+
+def test_graphs_of_a_fixed_batch_have_the_opset_of_the_portable_ones(exported):
+    bundle = read_bundle(exported.path)
+    files = [info.file for info in bundle.manifest.files if info.kind == "onnx"]
+    fixed = {file: onnx.load_from_string(bundle.files[file]) for file in files}
+    assert {"decoder_cpu_batch3.onnx", "decoder_cpu_int8_batch3.onnx", "encoder_cpu_int8_batch3.onnx"} <= set(fixed)
+    assert {proto.opset_import[0].version for proto in fixed.values()} == {ExportConfig().opset}
 
 
 def test_another_process_writes_the_same_graphs(trained, exported, tmp_path):

@@ -16,6 +16,7 @@ from ._fold_constants import FoldConstants
 from ._hoist_transposes import HoistTransposes
 from ._output_phases import OutputPhases
 from ._output_rows import OutputRows
+from ._plain_col2im import PlainCol2Im
 from ._product_output import ProductOutput
 from ._rewrite import Writer, constant, only_user, sizes
 from ._strided_output import StridedOutput
@@ -78,6 +79,7 @@ __all__ = [
     "OutputPhases",
     "OutputRows",
     "Pipeline",
+    "PlainCol2Im",
     "ProductOutput",
     "StridedOutput",
     "SymmetricPads",

@@ -139,8 +139,8 @@ def text(array: NDArray[Any]) -> dict[str, Any]:
     }
 
 
-def make_colour_bundle(target: Path, fields: dict[str, Any], epochs: int) -> None:
-    """Train a tiny model of coloured rectangles, and export its portable graphs."""
+def make_colour_bundle(target: Path, fields: dict[str, Any], epochs: int, **settings: Any) -> None:
+    """Train a tiny model of coloured rectangles, and export its portable graphs, with other settings of the export."""
     import cvae_export
     from cvae_train import Dataset, Labels, ModelConfig, TrainConfig, train
 
@@ -160,7 +160,7 @@ def make_colour_bundle(target: Path, fields: dict[str, Any], epochs: int) -> Non
         dataset = Dataset(images[:250], images[250:], "coloured squares", labels=named)
         with mock.patch.multiple("cvae_train._model.flow", **SMALL_FLOW):
             train(dataset, config, Path(folder) / "run", quiet=True)
-            portable = cvae_export.ExportConfig(targets=("portable",))
+            portable = cvae_export.ExportConfig(targets=("portable",), **settings)
             cvae_export.export(Path(folder) / "run", target, portable, data=str(path))
 
 

@@ -23,6 +23,7 @@ PASSES = (
     "DenseLayout",
     "ExplicitSplits",
     "SymmetricPads",
+    "SumAsProduct",
     "OutputPhases",
     "StridedOutput",
     "DenseAsGemm",

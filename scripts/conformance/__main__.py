@@ -17,7 +17,7 @@ from cvae_runtime.files import write_file
 
 from . import RUNTIMES, TOLERANCE, compare
 from ._javascript import PACKAGES as JAVASCRIPT
-from ._runtimes import PACKAGES, TITLES
+from ._runtimes import FLOAT_PIXELS, PACKAGES, TITLES
 from ._tools import ConvertsOnly
 
 _TABLE = re.compile(r"^\| runtime \|(?:.*\n)(?:\|.*\n)*", re.MULTILINE)
@@ -53,14 +53,20 @@ def _main() -> None:
         write_file(arguments.markdown, _TABLE.sub(lambda match: _merged(match[0], lines), text).encode())
 
 
-def _graphs(bundle: Bundle) -> list[GraphInfo]:
-    return [graph for graph in bundle.manifest.graphs if (graph.target, graph.precision) == ("portable", "float32")]
+def _graphs(bundle: Bundle, name: str | None = None) -> list[GraphInfo]:
+    """The portable graphs, one for each column; a runtime of `FLOAT_PIXELS` has the other encoder in the column."""
+    found = [graph for graph in bundle.manifest.graphs if (graph.target, graph.precision) == ("portable", "float32")]
+    graphs = {graph.role: graph for graph in found}
+    with_floats = graphs.pop("encoder_float", None)
+    if name in FLOAT_PIXELS and with_floats is not None:
+        graphs["encoder"] = with_floats
+    return list(graphs.values())
 
 
 def _row(name: str, version: str, bundles: Sequence[Bundle]) -> str:
     cells, reasons = [], []
     for bundle in bundles:
-        for graph in _graphs(bundle):
+        for graph in _graphs(bundle, name):
             try:
                 difference = compare(name, bundle, graph)
                 cells.append(f"{difference:.1e}" if difference <= TOLERANCE else f"**off by {difference:.1e}**")

@@ -14,7 +14,7 @@ _REASONS = {
     ],
     "MNN": [("noise: expected the shape", "it adds two axes to `noise`")],
     "ncnn": [
-        ("does not load", "it has no Cast, which pixels and labels need"),
+        ("does not load", "it has no Cast, which labels need"),
         ("probs: expected the shape", "pnnx loses the axis of a sum"),
     ],
     "onnx2tf": [

@@ -11,9 +11,11 @@ import pytest
 
 from cvae_export import ExportConfig, export
 from cvae_runtime import packaged_bundle, read_bundle
+from scripts import conformance
 from scripts.conformance import RUNTIMES, TOLERANCE, compare, largest_difference
 from scripts.conformance._reasons import reason
 from scripts.conformance._runtimes import PACKAGES
+from scripts.conformance.bundles import make_bundles
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -21,7 +23,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 @pytest.fixture(scope="module")
 def bundles(trained_grey, tmp_path_factory):
     """The packaged bundle, three colour ones, and a tiny grey one with a sampler, a scorer and all other files."""
-    config = ExportConfig(extras=("sampler", "scorer"), also=("ort", "tflite"))
+    config = ExportConfig(extras=("sampler", "scorer", "encoder_float"), also=("ort", "tflite"))
     grey = export(trained_grey.path, tmp_path_factory.mktemp("conformance") / "grey", config)
     paths = {name: GOLDEN / name for name in ("mixture", "labelled", "detector")}
     return {name: read_bundle(path) for name, path in paths.items()} | {
@@ -52,9 +54,10 @@ def test_golden_vectors_come_out_of_every_runtime(bundles, name, runtime):
 def test_golden_vectors_come_out_of_files_of_other_formats(bundles):
     bundle = bundles["grey"]
     graphs = graphs_of(bundle)
-    assert [graph.role for graph in graphs] == ["encoder", "decoder", "sampler", "scorer"]
+    assert [graph.role for graph in graphs] == ["encoder", "decoder", "sampler", "scorer", "encoder_float"]
     assert max(largest_difference(RUNTIMES["ort"], bundle, graph) for graph in graphs) <= TOLERANCE
-    assert max(largest_difference(RUNTIMES["litert"], bundle, graph) for graph in graphs[:2]) <= TOLERANCE
+    batched = [graph for graph in graphs if graph.role not in ("sampler", "scorer")]
+    assert max(largest_difference(RUNTIMES["litert"], bundle, graph) for graph in batched) <= TOLERANCE
 
 
 def test_a_wrong_output_is_found_at_any_batch_size(bundles):
@@ -141,6 +144,34 @@ def test_command_writes_rows_into_the_table_of_a_document(bundles, monkeypatch, 
     document.write_text(f"{head}\n{later}\n{old}\n")
     command(monkeypatch, capsys, *arguments)
     assert document.read_text() == f"{head}\n{old}\n{row}\n{later}\n"
+
+
+def test_a_runtime_without_uint8_has_the_encoder_of_float_pixels(bundles, monkeypatch, capsys):
+    for runtime in ("ncnn", "tract"):
+        monkeypatch.setitem(PACKAGES, runtime, "onnxruntime")
+    compared = []
+    monkeypatch.setattr(conformance, "compare", lambda name, _, graph: compared.append((name, graph.file)) or 0.0)
+    command(monkeypatch, capsys, "ncnn", "tract", "--bundle", bundles["grey"].path)
+    others = ("decoder.onnx", "sampler.onnx", "scorer.onnx")
+    assert compared == [
+        *(("ncnn", file) for file in ("encoder_float.onnx", *others)),
+        *(("tract", file) for file in ("encoder.onnx", *others)),
+    ]
+
+
+@pytest.mark.slow
+def test_bundles_of_the_table(tmp_path):
+    make_bundles(tmp_path)
+    roles = ["encoder", "decoder", "encoder_float"]
+    found = {path.name: read_bundle(path) for path in tmp_path.iterdir()}
+    assert {name: [graph.role for graph in bundle.manifest.graphs] for name, bundle in found.items()} == {
+        "Bernoulli": roles,
+        "colour": roles,
+        "labelled": ["encoder", "decoder", "prior", "prior_density", "encoder_float"],
+    }
+    for bundle in found.values():
+        for runtime in ("onnxruntime", "ort", "litert"):
+            assert max(largest_difference(RUNTIMES[runtime], bundle, g) for g in bundle.manifest.graphs) <= TOLERANCE
 
 
 def test_command_rejects_unknown_runtimes(monkeypatch, capsys):

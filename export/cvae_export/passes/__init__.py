@@ -20,6 +20,7 @@ from ._plain_col2im import PlainCol2Im
 from ._product_output import ProductOutput
 from ._rewrite import Writer, constant, only_user, sizes
 from ._strided_output import StridedOutput
+from ._sum_as_product import SumAsProduct
 from ._symmetric_pads import SymmetricPads
 from ._threshold_as_relus import ThresholdAsRelus
 
@@ -35,7 +36,7 @@ LAYOUT: Pipeline = (
     ExplicitSplits(),
 )
 # Plain operators, for every runtime.
-PORTABLE: Pipeline = (*LAYOUT, SymmetricPads())
+PORTABLE: Pipeline = (*LAYOUT, SymmetricPads(), SumAsProduct())
 # For ONNX Runtime's CPU provider in float32.
 CPU: Pipeline = (*LAYOUT, OutputPhases(), StridedOutput())
 # For 8 bits on the same provider: after LAYOUT, before values are rounded.
@@ -82,6 +83,7 @@ __all__ = [
     "PlainCol2Im",
     "ProductOutput",
     "StridedOutput",
+    "SumAsProduct",
     "SymmetricPads",
     "ThresholdAsRelus",
     "Writer",

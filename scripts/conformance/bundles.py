@@ -15,6 +15,7 @@ _FILES: dict[str, Any] = {"extras": ("encoder_float",), "also": ("ort", "tflite"
 
 def make_bundles(folder: Path) -> None:
     """Write a bundle of each kind with the float encoder, and files for ONNX Runtime's own format and for LiteRT."""
+    folder.mkdir(parents=True, exist_ok=True)
     config = ExportConfig(targets=("portable",), **_FILES)
     export(ROOT / "benchmarks" / "notebook" / "run", folder / "Bernoulli", config, quiet=True)
     make_colour_bundle(folder / "colour", MODELS["mixture"], epochs=2, **_FILES)

@@ -161,9 +161,9 @@ def test_a_runtime_without_uint8_has_the_encoder_of_float_pixels(bundles, monkey
 
 @pytest.mark.slow
 def test_bundles_of_the_table(tmp_path):
-    make_bundles(tmp_path)
+    make_bundles(tmp_path / "bundles")
     roles = ["encoder", "decoder", "encoder_float"]
-    found = {path.name: read_bundle(path) for path in tmp_path.iterdir()}
+    found = {path.name: read_bundle(path) for path in (tmp_path / "bundles").iterdir()}
     assert {name: [graph.role for graph in bundle.manifest.graphs] for name, bundle in found.items()} == {
         "Bernoulli": roles,
         "colour": roles,

@@ -118,10 +118,9 @@ class DetectorEvaluation:
 
     def table(self) -> str:
         """Return the test as lines of text."""
-        lines = [f"{'':<24}{'AUROC (95 % interval)':<26}"]
-        for name, area in self.auroc.items():
-            label = f"detector, {self.score}" if name == "detector" else name
-            lines.append(f"{label:<24}{area!s:<26}")
+        rows = {f"detector, {self.score}" if name == "detector" else name: a for name, a in self.auroc.items()}
+        width = max(map(len, rows)) + 2
+        lines = [f"{'':<{width}}AUROC (95 % interval)", *(f"{label:<{width}}{area}" for label, area in rows.items())]
         counts = self.confusion
         lines.append(
             f"alarms: {counts.found:,} of {counts.bad:,} bad images, {counts.false_alarms:,} of {counts.good:,} good "

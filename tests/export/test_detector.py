@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import cvae_runtime as cvae
-from cvae_export import Auroc, Confusion, calibrate, evaluate_detector
+from cvae_export import Auroc, Confusion, DetectorEvaluation, calibrate, evaluate_detector
 from cvae_export._cli_calibrate import command
 from cvae_export._conformal import p_values
 from cvae_export._detector import strangeness
@@ -245,3 +245,16 @@ def test_auroc_is_the_share_of_ordered_pairs():
 def test_f1():
     assert Confusion(false_alarms=0, good=5, found=0, bad=3).f1 == 0.0
     assert Confusion(false_alarms=2, good=100, found=8, bad=10).f1 == pytest.approx(2 * 0.8 * 0.8 / 1.6)
+
+
+def test_the_table_of_a_test_has_columns():
+    areas = {"detector": Auroc(0.99, 0.98, 1.0), "elbo": Auroc(0.5, None, None)}
+    counts = Confusion(false_alarms=1, good=1000, found=8, bad=10)
+    result = DetectorEvaluation("likelihood-ratio", areas, counts, {"scratch": (areas["elbo"], counts)}, {})
+    assert result.table().splitlines() == [
+        "                            AUROC (95 % interval)",
+        "detector, likelihood-ratio  0.990 (0.980 to 1.000)",
+        "elbo                        0.500",
+        "alarms: 8 of 10 bad images, 1 of 1,000 good images; F1 0.842",
+        "  scratch: 8 of 10, AUROC 0.500",
+    ]

@@ -115,6 +115,11 @@ def _bundle_lines(report: Mapping[str, Any]) -> Iterator[str]:
             yield f"weights        epoch {training['epoch']}, checkpoint {training['checkpoint']}"
     if "labels" in model:
         yield f"labels         {', '.join(model['labels'])}"
+    if (detector := report.get("detector")) is not None:
+        yield (
+            f"detector       {detector['score']}, k = {detector['draws']}, calibrated on {detector['count']:,} images; "
+            f"alarm if p <= {detector['false_alarms']:g}"
+        )
     yield f"random         {model['rng']}"
     yield f"golden         {golden['file']}, {golden['bytes']:,} bytes"
     yield f"made by        {', '.join(f'{name} {version}' for name, version in report['versions'].items())}"

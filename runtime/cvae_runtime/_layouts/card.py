@@ -83,6 +83,11 @@ def _facts(manifest: Manifest) -> Iterator[str]:
         yield f"| network | {_text(info.architecture)} |"
     if info.labels is not None:
         yield f"| classes | {', '.join(map(_text, info.labels))} |"
+    if (detector := manifest.detector) is not None:
+        yield (
+            f"| detector | {_text(detector.score)}, k = {detector.draws}, calibrated on {detector.count:,} images; alarm "
+            f"if p ≤ {detector.false_alarms:g} |"
+        )
     yield f"| random numbers | {_text(info.rng)} |"
     yield "\n| graph | inputs | outputs | precision | bytes |\n|---|---|---|---|---|"
     for graph in manifest.graphs:
@@ -153,7 +158,8 @@ def _limits(manifest: Manifest) -> Iterator[str]:
     )
     if manifest.model.labels is not None:
         yield "Scores are those given the label. Without a label, the graphs take the class “no label”."
-    yield "A low score is no proof that an image is strange. Calibrate a threshold on good images first."
+    if manifest.detector is None:
+        yield "A low score is no proof that an image is strange. Calibrate a threshold on good images first."
 
 
 def _uses(manifest: Manifest) -> Iterator[str]:

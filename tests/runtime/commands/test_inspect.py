@@ -3,6 +3,7 @@
 import json
 import os
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -75,6 +76,11 @@ def test_the_exported_checkpoint(inspect, bundles, tmp_path):
     assert out.splitlines() == [*without[:2], "weights        epoch 7, checkpoint best", *without[2:]]
     training = json.loads(inspect(folder, "--json")[1])["training"]
     assert (training["epoch"], training["checkpoint"]) == (7, "best")
+
+
+def test_a_detector(inspect):
+    _, out, _ = inspect(Path(__file__).parents[2] / "golden" / "detector")
+    assert out.splitlines()[2] == "detector       elbo, k = 2, calibrated on 29 images; alarm if p <= 0.1"
 
 
 def test_json_of_a_bundle(inspect):

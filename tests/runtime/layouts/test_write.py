@@ -170,6 +170,13 @@ def test_the_card_of_a_model_with_labels(labelled_bundle, tmp_path):
     assert "The bundle states none. Ask the author of the model." in text
 
 
+def test_the_card_of_a_detector(tmp_path):
+    write_layout(cvae.read_bundle(GOLDEN / "detector"), "huggingface", tmp_path / "repository")
+    text = (tmp_path / "repository" / "README.md").read_text()
+    assert "| detector | elbo, k = 2, calibrated on 29 images; alarm if p ≤ 0.1 |\n" in text
+    assert "Calibrate a threshold" not in text
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_only_the_same_layout_is_overwritten(layout, tmp_path):
     bundle, target = cvae.read_bundle(), tmp_path / "out"

@@ -17,7 +17,12 @@ _LISTED = 10  # names in an error
 
 
 def label_array(
-    model: ModelInfo, count: int, label: Label | None = None, labels: Sequence[Label | None] | None = None
+    model: ModelInfo,
+    count: int,
+    label: Label | None = None,
+    labels: Sequence[Label | None] | None = None,
+    *,
+    name: str = "labels",
 ) -> NDArray[np.int64] | None:
     """Return the classes of ``count`` items as indices; None for a model without labels.
 
@@ -26,6 +31,7 @@ def label_array(
         count: number of items.
         label: the class of all items. Default: none, which a model with labels takes as "no label".
         labels: the class of each item, instead of one for all.
+        name: the caller's argument ``labels``, for messages.
 
     Returns:
         int64 (count,); the number of classes stands for "no label".
@@ -45,9 +51,9 @@ def label_array(
     if not is_list(labels) or len(labels) != count:
         found = f"a list of {len(labels):,}" if is_list(labels) else f"{labels!r:.60}"
         raise InputError(
-            f"labels: expected a list of {count:,} classes, one for each item, found {found}; pass one for each"
+            f"{name}: expected a list of {count:,} classes, one for each item, found {found}; pass one for each"
         )
-    return np.array([index_of(names, one) for one in labels], np.int64)
+    return np.array([index_of(names, one, f"{name}[{n}]") for n, one in enumerate(labels)], np.int64)
 
 
 def is_list(labels: Any) -> bool:
@@ -68,8 +74,10 @@ def class_names(model: ModelInfo) -> tuple[str, ...]:
     return model.labels
 
 
-def index_of(names: Sequence[str], label: Label | None) -> int:
+def index_of(names: Sequence[str], label: Label | None, argument: str = "label") -> int:
     """Return the index of a class, given its name or index; the number of classes for None.
+
+    ``argument`` is the place of the class in messages.
 
     Raises:
         InputError: there is no such class.
@@ -80,7 +88,7 @@ def index_of(names: Sequence[str], label: Label | None) -> int:
         if label in names:
             return names.index(label)
         more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
-        raise InputError(f"label must be one of {', '.join(names[:_LISTED])}{more}; found {label!r}")
+        raise InputError(f"{argument} must be one of {', '.join(names[:_LISTED])}{more}; found {label!r}")
     if not is_int(label) or not 0 <= label < len(names):
-        raise InputError(f"label must be a name, or an index from 0 to {len(names) - 1}; found {label!r}")
+        raise InputError(f"{argument} must be a name, or an index from 0 to {len(names) - 1}; found {label!r}")
     return int(label)

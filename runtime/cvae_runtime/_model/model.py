@@ -458,7 +458,9 @@ class Model:
         if is_list(labels) and len(labels) == 1:
             labels = [*labels] * len(images)
         chosen = self._labels(len(images), labels=labels)
-        own = self._labels(len(images), labels=self.classify(images).argmax(axis=1).tolist() if of is None else of)
+        if of is None:
+            of = self.classify(images).argmax(axis=1).tolist()
+        own = label_array(self.manifest.model, len(images), labels=of, name="of")
         z = check_latents(self._encode(images, own).mean, self.latent_dim)
         density = self._engines.by_role.get("prior_density")
         if density is not None:  # the latents hold the class, their noise does not

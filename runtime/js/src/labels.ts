@@ -32,7 +32,12 @@ const LISTED = 10; // names in an error
  *
  * @throws InputError if both options are given, the model has no labels, or a class or the number of classes is wrong.
  */
-export function labelArray(model: Pick<ModelInfo, "labels">, count: number, options: LabelOptions = {}): Indices {
+export function labelArray(
+  model: Pick<ModelInfo, "labels">,
+  count: number,
+  options: LabelOptions = {},
+  name = "labels", // of the caller's argument, for messages
+): Indices {
   const { label = null, labels } = options;
   if (label !== null && labels !== undefined) {
     throw new InputError("label and labels both choose the classes: give one of them");
@@ -46,11 +51,11 @@ export function labelArray(model: Pick<ModelInfo, "labels">, count: number, opti
   if (!Array.isArray(labels) || labels.length !== count) {
     const what = Array.isArray(labels) ? `a list of ${labels.length.toLocaleString("en")}` : found(labels);
     throw new InputError(
-      `labels: expected a list of ${count.toLocaleString("en")} classes, one for each item, found ${what}; ` +
+      `${name}: expected a list of ${count.toLocaleString("en")} classes, one for each item, found ${what}; ` +
         "pass one for each",
     );
   }
-  return BigInt64Array.from(labels as readonly (Label | null)[], (one) => indexOf(names, one));
+  return BigInt64Array.from(labels as readonly (Label | null)[], (one, n) => indexOf(names, one, `${name}[${n}]`));
 }
 
 /** The names of a model's classes. @throws InputError if it has no labels. */
@@ -73,16 +78,20 @@ export function repeated(indices: Indices, times: number): Indices {
 }
 
 /** The index of a class, given its name or index; the number of classes for no label. */
-function indexOf(names: readonly string[], label: Label | null | undefined): bigint {
+function indexOf(names: readonly string[], label: Label | null | undefined, argument = "label"): bigint {
   if (label === null || label === undefined) return BigInt(names.length);
   if (typeof label === "string") {
     const index = names.indexOf(label);
     if (index >= 0) return BigInt(index);
     const more = names.length > LISTED ? ` and ${(names.length - LISTED).toLocaleString("en")} more` : "";
-    throw new InputError(`label must be one of ${names.slice(0, LISTED).join(", ")}${more}; found ${found(label)}`);
+    throw new InputError(
+      `${argument} must be one of ${names.slice(0, LISTED).join(", ")}${more}; found ${found(label)}`,
+    );
   }
   if (!Number.isInteger(label) || label < 0 || label >= names.length) {
-    throw new InputError(`label must be a name, or an index from 0 to ${names.length - 1}; found ${found(label)}`);
+    throw new InputError(
+      `${argument} must be a name, or an index from 0 to ${names.length - 1}; found ${found(label)}`,
+    );
   }
   return BigInt(label);
 }

@@ -215,7 +215,7 @@ export class Model {
     const each = Array.isArray(given) && given.length === 1 ? Array<Label>(count).fill(given[0] as Label) : given;
     const chosen = this.#labelsOf(count, { labels: each });
     const of = options.of ?? mostProbable(await this.classify(pixels));
-    const own = this.#labelsOf(count, { labels: of });
+    const own = labelArray(this.manifest.model, count, { labels: of }, "of");
     const { mean } = await this.#encode(pixels, own);
     const density = this.opened.priorDensity;
     if (density === undefined) return await this.#decodeValues(mean.data, chosen);

@@ -136,7 +136,12 @@ describe("wrong classes are refused", () => {
     [
       "one of several",
       (m) => m.score(IMAGES, { labels: [0, 1, 2, 7] }),
-      "label must be a name, or an index from 0 to 2; found 7",
+      "labels[3] must be a name, or an index from 0 to 2; found 7",
+    ],
+    [
+      "one that images have",
+      (m) => m.restyle(IMAGES, [0], { of: [0, 1, 2, 7] }),
+      "of[3] must be a name, or an index from 0 to 2; found 7",
     ],
     ["fewer", (m) => m.reconstruct(IMAGES, { labels: [0, 1] }), list("a list of 2")],
     ["a name for a list", (m) => m.encode(IMAGES, { labels: "tall" as never }), list('"tall"')],

@@ -158,7 +158,7 @@ WRONG = [
         "labels: expected a list of 2 classes, one for each item, found a list of 1; pass one for each",
     ),
     ({"labels": []}, "labels: expected a list of 2 classes, one for each item, found a list of 0; pass one for each"),
-    ({"labels": ["2", "3"]}, "label must be one of 2, 10, x; found '3'"),
+    ({"labels": ["2", "3"]}, "labels[1] must be one of 2, 10, x; found '3'"),
     ({"labels": "2x"}, "labels: expected a list of 2 classes, one for each item, found '2x'; pass one for each"),
     ({"labels": 1}, "labels: expected a list of 2 classes, one for each item, found 1; pass one for each"),
     (
@@ -191,10 +191,17 @@ def test_wrong_classes_where_one_is_for_all(labelled_model, refuses):
         lambda: labelled_model.interpolate(a, b, label="3"),
         lambda: labelled_model.traverse(a, [0], label="3"),
         lambda: labelled_model.manifold([0, 1], label="3"),
-        lambda: labelled_model.restyle(np.zeros((2, 4, 4, 1), np.uint8), ["3"]),
     ):
         with refuses(cvae.InputError, "label must be one of 2, 10, x; found '3'"):
             call()
+    with refuses(cvae.InputError, "labels[0] must be one of 2, 10, x; found '3'"):
+        labelled_model.restyle(np.zeros((2, 4, 4, 1), np.uint8), ["3"])
+    with refuses(cvae.InputError, "of[1] must be one of 2, 10, x; found '3'"):
+        labelled_model.restyle(np.zeros((2, 4, 4, 1), np.uint8), ["2"], of=["2", "3"])
+    with refuses(
+        cvae.InputError, "of: expected a list of 2 classes, one for each item, found a list of 1; pass one for each"
+    ):
+        labelled_model.restyle(np.zeros((2, 4, 4, 1), np.uint8), ["2"], of=["2"])
     with refuses(
         cvae.InputError, "labels: expected a list of 2 classes, one for each item, found 'x'; pass one for each"
     ):

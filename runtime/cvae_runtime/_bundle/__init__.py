@@ -20,13 +20,14 @@ from .manifest_types import (
     Training,
     Verified,
 )
-from .read import BUNDLE_LAYOUT, Bundle, bundle_names, packaged_bundle, read_bundle
+from .read import BUNDLE_LAYOUT, PACKAGED, Bundle, Packaged, bundle_names, packaged_bundle, read_bundle
 from .select import choose_graph
 
 __all__ = [
     "BUNDLE_LAYOUT",
     "LIKELIHOOD_OUTPUTS",
     "MANIFEST_NAME",
+    "PACKAGED",
     "Background",
     "Bundle",
     "DerivedFile",
@@ -39,6 +40,7 @@ __all__ = [
     "ImageSet",
     "Manifest",
     "ModelInfo",
+    "Packaged",
     "Precision",
     "Preprocessing",
     "Target",

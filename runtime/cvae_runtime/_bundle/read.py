@@ -16,7 +16,8 @@ from .manifest import MANIFEST_NAME, parse_manifest
 from .manifest_types import DerivedFile, FileInfo, GraphInfo, Manifest
 from .plain_graph import check_plain_graph
 
-Packaged = Literal["mnist", "mnist-unlabelled"]  # the bundles of the package
+Packaged = Literal["mnist", "mnist-unlabelled"]
+PACKAGED: tuple[Packaged, ...] = get_args(Packaged)  # the bundles of the package
 
 _MANIFEST_LIMIT = 1 << 20  # bytes; a manifest takes some kilobytes
 _FILE_LIMIT = (2 << 30) - 1  # bytes; the limit of a protobuf message, and so of an ONNX file
@@ -80,8 +81,8 @@ def packaged_bundle(name: Packaged = "mnist") -> Path:
         ...     print(model.labels)
         None
     """
-    if name not in get_args(Packaged):
-        raise InputError(f"name: expected {' or '.join(get_args(Packaged))}, found {name!r}")
+    if name not in PACKAGED:
+        raise InputError(f"name: expected {' or '.join(PACKAGED)}, found {name!r}")
     return Path(__file__).parents[1] / "bundles" / name
 
 

@@ -10,7 +10,7 @@ from typing import Any, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from .._bundle import Bundle, Detector, Precision, packaged_bundle, read_bundle
+from .._bundle import PACKAGED, Bundle, Detector, Packaged, Precision, packaged_bundle, read_bundle
 from .._check import check_int, check_latents, check_memory
 from .._engine import Engine, Provider, Scheduler, check_provider, make_receipt, open_engines
 from .._errors import BundleError, InputError
@@ -92,9 +92,9 @@ def _run_on(engine: Engine, output: str, items: Floats, labels: Indices | None =
     return found
 
 
-def _unpickle(path: str | None, sha256: str, arguments: dict[str, Any]) -> "Model":
+def _unpickle(path: str, packaged: Packaged | None, sha256: str, arguments: dict[str, Any]) -> "Model":
     """Load the bundle of a pickled model again, with the pickled arguments of `Model`."""
-    return Model(read_bundle(path, sha256), **arguments)
+    return Model(read_bundle(path if packaged is None else packaged_bundle(packaged), sha256), **arguments)
 
 
 def check_detector(model: "Model") -> Detector:
@@ -188,9 +188,11 @@ class Model:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the path, the hash and the arguments of `load`; unpickling loads the bundle again."""
         self._scheduler.check_open()
-        # None: the package has another path on other machines.
-        path = None if self._path == packaged_bundle() else str(self._path.absolute())
-        return _unpickle, (path, self.sha256, {**self._arguments, "micro_batches": self._engines.micro_batches})
+        # By its name, since the package has another path on other machines.
+        packaged = next((name for name in PACKAGED if self._path == packaged_bundle(name)), None)
+        path = str(self._path.absolute()) if packaged is None else ""
+        arguments = {**self._arguments, "micro_batches": self._engines.micro_batches}
+        return _unpickle, (path, packaged, self.sha256, arguments)
 
     def __enter__(self) -> Self:
         return self

@@ -216,10 +216,12 @@ def test_the_arguments_of_load_are_pickled(tiny_bundle, monkeypatch):
             assert again.receipt()["threads"] == 7
 
 
-def test_the_packaged_model_is_pickled_without_a_path():
-    with cvae.load(provider="cpu", threads=1) as model:
+@pytest.mark.parametrize("name", ["mnist", "mnist-unlabelled"])
+def test_a_packaged_model_is_pickled_without_a_path(name):
+    bundle = cvae.packaged_bundle(name)
+    with cvae.load(bundle, provider="cpu", threads=1) as model:
         pickled = pickle.dumps(model)
-        assert str(cvae.packaged_bundle()).encode() not in pickled
+        assert str(bundle.parent).encode() not in pickled
         with pickle.loads(pickled) as again:
             assert again.receipt() == model.receipt()
 

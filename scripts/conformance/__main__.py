@@ -33,6 +33,9 @@ def _main() -> None:
     arguments = parser.parse_args()
     if unknown := set(arguments.runtimes) - set(RUNTIMES):
         parser.error(f"unknown runtimes: {', '.join(sorted(unknown))}")
+    document = arguments.markdown.read_text(encoding="utf-8") if arguments.markdown else ""
+    if arguments.markdown and not _TABLE.search(document):
+        parser.error(f"{arguments.markdown}: expected a table with the header | runtime |, found none; add one")
     bundles = [read_bundle(path) for path in arguments.bundle]
     titles = [
         graph.role if len(bundles) == 1 else f"{bundle.path.name} {graph.role}"
@@ -49,8 +52,7 @@ def _main() -> None:
         else:
             print(f"{name} is not installed", file=sys.stderr)
     if arguments.markdown:
-        text = arguments.markdown.read_text(encoding="utf-8")
-        write_file(arguments.markdown, _TABLE.sub(lambda match: _merged(match[0], lines), text).encode())
+        write_file(arguments.markdown, _TABLE.sub(lambda match: _merged(match[0], lines), document).encode())
 
 
 def _graphs(bundle: Bundle, name: str | None = None) -> list[GraphInfo]:
@@ -90,11 +92,11 @@ def _version(package: str) -> str | None:
 
 
 def _merged(table: str, lines: Sequence[str]) -> str:
-    """Replace rows of a table, in the order of `RUNTIMES`; a table with other columns is replaced as a whole."""
+    """Replace rows of a table, in the order of `RUNTIMES`, others last; a table with other columns is replaced."""
     old = table.splitlines()
     rows = {tuple(line.split(" | ")[:2]): line for line in [*(old[2:] if old[0] == lines[0] else ()), *lines[2:]]}
-    order = [f"| {TITLES.get(name, name)}" for name in RUNTIMES]
-    ordered = sorted(rows.items(), key=lambda row: order.index(row[0][0]))
+    order = {f"| {TITLES.get(name, name)}": place for place, name in enumerate(RUNTIMES)}
+    ordered = sorted(rows.items(), key=lambda row: order.get(row[0][0], len(order)))
     return "\n".join([*lines[:2], *(line for _, line in ordered)]) + "\n"
 
 

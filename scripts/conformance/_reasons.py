@@ -9,6 +9,7 @@ _REASONS = {
     "opencv-python-headless": [
         ("ReduceSum@", "it has no ReduceSum of opset 13"),
         ("Max@", "its Max has no constant operand"),
+        (r"Add@.*inputs\[0\].size\(\) >= 2", "its Add has no operand with one axis"),
         ("Inconsistent shape for ConcatLayer", "it cannot join latents and labels of an open batch"),
         ("srcMat.dims == 2|in function 'total'", "it cannot read labels, an input with one axis"),
     ],

@@ -161,8 +161,8 @@ def _ncnn(path: Path, outputs: Sequence[str]) -> Run:
             raise RuntimeError("ncnn does not load the output of pnnx")
         extractor = net.create_extractor()
         for index, array in enumerate(item.values()):
-            # A copy, since ncnn's matrix does not keep the array that it refers to.
-            extractor.input(f"in{index}", ncnn.Mat(array[0].astype(np.float32)).clone())
+            values = array[0].astype(np.float32)  # named, since ncnn's matrix does not keep the array that it refers to
+            extractor.input(f"in{index}", ncnn.Mat(values).clone())
         return {name: np.array(extractor.extract(f"out{n}")[1])[None] for n, name in enumerate(outputs)}
 
     return item_by_item(run)

@@ -22,8 +22,12 @@ def item_by_item(run: Run) -> Run:
     """Run a batch as batches of one."""
 
     def run_all(inputs: Arrays) -> Arrays:
-        count = len(next(iter(inputs.values())))
-        items = [run({name: array[i : i + 1] for name, array in inputs.items()}) for i in range(count)]
+        # The batch of a scorer's noise, (samples, batch, L), is its second axis.
+        batches = {name: array.ndim - 2 if name == "noise" else 0 for name, array in inputs.items()}
+        count = min(array.shape[batches[name]] for name, array in inputs.items())
+        items = [
+            run({name: np.take(array, [i], batches[name]) for name, array in inputs.items()}) for i in range(count)
+        ]
         return {name: np.concatenate([item[name] for item in items]) for name in items[0]}
 
     return run_all

@@ -15,6 +15,7 @@ from scripts import conformance
 from scripts.conformance import RUNTIMES, TOLERANCE, compare, largest_difference
 from scripts.conformance._reasons import reason
 from scripts.conformance._runtimes import PACKAGES
+from scripts.conformance._tools import item_by_item
 from scripts.conformance.bundles import make_bundles
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -56,8 +57,17 @@ def test_golden_vectors_come_out_of_files_of_other_formats(bundles):
     graphs = graphs_of(bundle)
     assert [graph.role for graph in graphs] == ["encoder", "decoder", "sampler", "scorer", "encoder_float"]
     assert max(largest_difference(RUNTIMES["ort"], bundle, graph) for graph in graphs) <= TOLERANCE
-    batched = [graph for graph in graphs if graph.role not in ("sampler", "scorer")]
+    batched = [graph for graph in graphs if graph.role not in ("sampler", "scorer")]  # LiteRT has no others
     assert max(largest_difference(RUNTIMES["litert"], bundle, graph) for graph in batched) <= TOLERANCE
+
+
+def test_a_scorer_runs_item_by_item(bundles):
+    (scorer,) = [graph for graph in graphs_of(bundles["grey"]) if graph.role == "scorer"]
+
+    def one_by_one(path, outputs):
+        return item_by_item(RUNTIMES["onnxruntime"](path, outputs))
+
+    assert largest_difference(one_by_one, bundles["grey"], scorer) <= TOLERANCE
 
 
 def test_a_wrong_output_is_found_at_any_batch_size(bundles):
@@ -141,9 +151,20 @@ def test_command_writes_rows_into_the_table_of_a_document(bundles, monkeypatch, 
     assert document.read_text() == f"# Title\n\n{table}\nEnd\n"
     head, row = table.rsplit("\n", 2)[0], table.splitlines()[-1]
     old, later = row.replace(onnxruntime.__version__, "1.0"), f"| MNN | 1 |{' 0.0e+00 |' * 6}  |"
-    document.write_text(f"{head}\n{later}\n{old}\n")
+    unknown = later.replace("MNN", "wonnx")
+    document.write_text(f"{head}\n{unknown}\n{later}\n{old}\n")
     command(monkeypatch, capsys, *arguments)
-    assert document.read_text() == f"{head}\n{old}\n{row}\n{later}\n"
+    assert document.read_text() == f"{head}\n{old}\n{row}\n{later}\n{unknown}\n"
+
+
+def test_command_needs_a_table_in_the_document(monkeypatch, capsys, tmp_path):
+    document = tmp_path / "empty.md"
+    document.write_text("# Title\n")
+    with pytest.raises(SystemExit) as stop:
+        command(monkeypatch, capsys, "onnxruntime", "--markdown", document)
+    assert stop.value.code == 2
+    message = f"error: {document}: expected a table with the header | runtime |, found none; add one\n"
+    assert capsys.readouterr().err.endswith(message)
 
 
 def test_a_runtime_without_uint8_has_the_encoder_of_float_pixels(bundles, monkeypatch, capsys):

@@ -7,6 +7,9 @@ random numbers: as easy as 1, 2, 3", SC 2011) encrypts a 64-bit counter with a 6
 The prior uses counters below 2^63 and the posterior uses the others, so the two streams never overlap.
 """
 
+import functools
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,34 +49,34 @@ def threefry2x32(low: Words, high: Words, key: tuple[int, int]) -> tuple[Words, 
         ['0x6b200159', '0x99ba4efe']
     """
     if 0 < len(low) <= _MOST_PACKED:
-        return _threefry_packed(low, high, key)
+        a, b = (int.from_bytes(words.astype("<u8").tobytes(), "little") for words in (low, high))
+        first, second = _threefry_packed(a, b, len(low), key)
+        return first.astype(np.uint32), second.astype(np.uint32)
     keys = np.array([key[0], key[1], 0], np.uint32)
     keys[2] = keys[0] ^ keys[1] ^ _KEY_PARITY
     # Additions are modulo 2^32; NumPy does not warn about overflow in arrays.
-    a, b = low + keys[0], high + keys[1]
-    shifted = np.empty_like(b)
+    first, second = low + keys[0], high + keys[1]
+    shifted = np.empty_like(second)
     for group in range(5):
         for left, right in _ROTATIONS[:4] if group % 2 == 0 else _ROTATIONS[4:]:
-            np.add(a, b, a)
-            np.left_shift(b, left, shifted)
-            np.right_shift(b, right, b)
-            np.bitwise_or(b, shifted, b)
-            np.bitwise_xor(b, a, b)
-        np.add(a, keys[(group + 1) % 3], a)
-        np.add(b, keys[(group + 2) % 3 : (group + 2) % 3 + 1] + np.uint32(group + 1), b)
-    return a, b
+            np.add(first, second, first)
+            np.left_shift(second, left, shifted)
+            np.right_shift(second, right, second)
+            np.bitwise_or(second, shifted, second)
+            np.bitwise_xor(second, first, second)
+        np.add(first, keys[(group + 1) % 3], first)
+        np.add(second, keys[(group + 2) % 3 : (group + 2) % 3 + 1] + np.uint32(group + 1), second)
+    return first, second
 
 
-def _threefry_packed(low: Words, high: Words, key: tuple[int, int]) -> tuple[Words, Words]:
-    """Compute `threefry2x32` in two long integers, which hold a word of every counter in 64 bits each.
+def _threefry_packed(a: int, b: int, count: int, key: tuple[int, int]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Encrypt ``count`` counters whose low words, in 64 bits each, are the long integer ``a``, and high words ``b``.
 
     An operation of Python on all words takes less time than a call of NumPy for few of them.
     """
-    count = len(low)
-    ones = int.from_bytes(b"\1\0\0\0\0\0\0\0" * count, "little")
+    ones, _ = _packed_counts(count)
     mask = ones * 0xFFFFFFFF
     keys = (*key, key[0] ^ key[1] ^ int(_KEY_PARITY))
-    a, b = (int.from_bytes(words.astype("<u8").tobytes(), "little") for words in (low, high))
     a, b = a + ones * keys[0], (b + ones * keys[1]) & mask
     for group in range(5):
         for turn in _TURNS[:4] if group % 2 == 0 else _TURNS[4:]:
@@ -82,7 +85,14 @@ def _threefry_packed(low: Words, high: Words, key: tuple[int, int]) -> tuple[Wor
         a += ones * keys[(group + 1) % 3]
         b = (b + ones * (keys[(group + 2) % 3] + group + 1)) & mask
     first, second = (np.frombuffer(word.to_bytes(8 * count, "little"), "<u8") for word in (a & mask, b))
-    return first.astype(np.uint32), second.astype(np.uint32)
+    return first, second
+
+
+@functools.lru_cache(_MOST_PACKED)
+def _packed_counts(count: int) -> tuple[int, int]:
+    """Return the numbers 1, 1, … 1 and 0, 1, … count - 1, in 64 bits each, as two long integers."""
+    ones, ramp = np.ones(count, "<u8"), np.arange(count, dtype="<u8")
+    return int.from_bytes(ones.tobytes(), "little"), int.from_bytes(ramp.tobytes(), "little")
 
 
 def prior_latents(seed: int, first: int, count: int, latent_dim: int) -> NDArray[np.float32]:
@@ -201,14 +211,20 @@ def _pairs(latent_dim: int) -> int:
 
 def _normals(seed: int, counters_from: int, first: int, count: int, latent_dim: int) -> NDArray[np.float32]:
     pairs = _pairs(latent_dim)
-    counters = np.uint64(counters_from + first * pairs) + np.arange(count * pairs, dtype=np.uint64)
-    low = counters.astype(np.uint32)  # keeps the low 32 bits
-    high = (counters >> np.uint64(32)).astype(np.uint32)
-    a, b = threefry2x32(low, high, (seed & 0xFFFFFFFF, seed >> 32))
-    u = (a + 0.5) / 4294967296.0
-    angle = (2.0 * np.pi) * ((b + 0.5) / 4294967296.0)
-    radius = np.sqrt(-2.0 * np.log(u))
-    latents = np.empty((count, pairs, 2), np.float32)
-    latents[..., 0] = (radius * np.cos(angle)).reshape(count, pairs)
-    latents[..., 1] = (radius * np.sin(angle)).reshape(count, pairs)
+    a, b = _words_from(counters_from + first * pairs, count * pairs, (seed & 0xFFFFFFFF, seed >> 32))
+    radius = np.sqrt(-2.0 * np.log((a + 0.5) / 4294967296.0))
+    angle = (b + 0.5) * (2.0 * np.pi / 4294967296.0)  # a division by a power of 2 does not round
+    latents = np.empty((count * pairs, 2), np.float32)
+    latents[:, 0] = radius * np.cos(angle)
+    latents[:, 1] = radius * np.sin(angle)
     return np.ascontiguousarray(latents.reshape(count, 2 * pairs)[:, :latent_dim])
+
+
+def _words_from(counter: int, count: int, key: tuple[int, int]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Encrypt ``count`` successive counters; see `threefry2x32`."""
+    if 0 < count <= _MOST_PACKED and (counter & 0xFFFFFFFF) + count <= 1 << 32:  # they share their high word
+        ones, ramp = _packed_counts(count)
+        return _threefry_packed(ones * (counter & 0xFFFFFFFF) + ramp, ones * (counter >> 32), count, key)
+    counters = np.uint64(counter) + np.arange(count, dtype=np.uint64)
+    # The first conversion keeps the low 32 bits.
+    return threefry2x32(counters.astype(np.uint32), (counters >> np.uint64(32)).astype(np.uint32), key)

@@ -8,6 +8,7 @@ from .._errors import InputError
 from .._math import RNG_NAME, check_range
 
 Dtype = Literal["float32", "uint8"]
+_DTYPES = get_args(Dtype)
 
 
 def check_samples(
@@ -24,8 +25,8 @@ def check_samples(
     check_temperature(temperature)
     check_rng(model)
     check_range(seed, first, count, model.latent_dim)
-    if dtype not in get_args(Dtype):
-        raise InputError(f"dtype must be one of {', '.join(get_args(Dtype))}; found {dtype!r}")
+    if dtype not in _DTYPES:
+        raise InputError(f"dtype must be one of {', '.join(_DTYPES)}; found {dtype!r}")
 
 
 def check_rng(model: ModelInfo) -> None:

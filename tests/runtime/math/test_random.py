@@ -120,6 +120,13 @@ def test_known_prior_latents(seed, index, latent_dim, begins, ends):
     assert (" ".join(told[:3]), told[-1], len(told)) == (begins, ends, latent_dim)
 
 
+def test_the_high_word_of_counters_changes_between_latents():
+    first = (1 << 32) // 25 - 9  # 25 counters a latent
+    many = cvae.prior_latents(3, first, 20, 50)
+    for index in range(20):
+        np.testing.assert_array_equal(cvae.prior_latents(3, first + index, 1, 50)[0], many[index])
+
+
 @pytest.mark.parametrize("case", GOLDEN["prior"], ids=lambda case: f"seed-{case['seed']}-index-{case['index']}")
 def test_prior_latents_in_the_golden_file(case):
     latents = cvae.prior_latents(int(case["seed"]), int(case["index"]), 1, case["latent_dim"])

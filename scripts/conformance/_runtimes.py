@@ -154,11 +154,13 @@ def _ncnn(path: Path, outputs: Sequence[str]) -> Run:
     net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = net.opt.use_fp16_packed = False
 
     def run(item: Arrays) -> Arrays:
-        kinds = {"uint8": "u8", "float32": "f32", "int64": "i64"}
-        shapes = ",".join(f"{[*array.shape]}{kinds[array.dtype.name]}" for array in item.values()).replace(" ", "")
-        run_tool("pnnx", path, f"inputshape={shapes}", "fp16=0", folder=path.parent)
-        if net.load_param(str(path.with_suffix(".ncnn.param"))) or net.load_model(str(path.with_suffix(".ncnn.bin"))):
-            raise RuntimeError("ncnn does not load the output of pnnx")
+        param, weights = path.with_suffix(".ncnn.param"), path.with_suffix(".ncnn.bin")
+        if not param.exists():
+            kinds = {"uint8": "u8", "float32": "f32", "int64": "i64"}
+            shapes = ",".join(f"{[*array.shape]}{kinds[array.dtype.name]}" for array in item.values()).replace(" ", "")
+            run_tool("pnnx", path, f"inputshape={shapes}", "fp16=0", folder=path.parent)
+            if net.load_param(str(param)) or net.load_model(str(weights)):
+                raise RuntimeError("ncnn does not load the output of pnnx")
         extractor = net.create_extractor()
         for index, array in enumerate(item.values()):
             values = array[0].astype(np.float32)  # named, since ncnn's matrix does not keep the array that it refers to

@@ -10,10 +10,8 @@ export function arrange(codes: Float32Array, count: number): number[] {
   const side = Math.sqrt(count);
   const size = codes.length / count;
   const order = Array.from({ length: count }, (_, place) => place);
-  const code = (index: number) => codes.subarray(index * size, (index + 1) * size);
-  const distances = order.map((a) =>
-    order.map((b) => code(a).reduce((sum, value, i) => sum + (value - code(b)[i]) ** 2, 0)),
-  );
+  const all = order.map((index) => codes.subarray(index * size, (index + 1) * size));
+  const distances = all.map((a) => all.map((b) => a.reduce((sum, value, i) => sum + (value - b[i]) ** 2, 0)));
   const row = (place: number) => Math.floor(place / side);
   const neighbours = order.map((a) =>
     order.filter((b) => a !== b && Math.abs((a % side) - (b % side)) < 2 && Math.abs(row(a) - row(b)) < 2),

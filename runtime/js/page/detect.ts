@@ -36,6 +36,7 @@ export class Detector {
   }
 
   clear(): void {
+    this.#latest.cancel();
     this.#picture = undefined;
     block("p-value").textContent = "–";
     block("p-value").classList.remove("alarmed");

@@ -26,6 +26,11 @@ export function context2d(target: HTMLCanvasElement): CanvasRenderingContext2D {
   return context;
 }
 
+/** Whether a key is pressed for a shortcut of the browser, such as Alt and the left arrow for the previous page. */
+export function isShortcut({ altKey, ctrlKey, metaKey }: KeyboardEvent): boolean {
+  return altKey || ctrlKey || metaKey;
+}
+
 /** Formats a number with a typographic minus sign. */
 export function number(value: number, digits: number): string {
   const text = Math.abs(value).toFixed(digits);

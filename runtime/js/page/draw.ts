@@ -166,6 +166,7 @@ export class DrawSection {
   }
 
   #clear(): void {
+    this.#latest.cancel();
     this.#pad.clear();
     this.#setPictured(false);
     input("invert").checked = false;

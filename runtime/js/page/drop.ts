@@ -2,6 +2,7 @@
 
 import type { BundleFiles } from "../src/browser.ts";
 import { block, button, element, input, on } from "./dom.ts";
+import { attempt } from "./notice.ts";
 
 const MANIFEST = "manifest.json";
 const MOST_FILES = 1000; // in a dropped folder; a bundle has about twelve
@@ -32,7 +33,7 @@ export function watchDrops(found: (files: Found) => void): void {
     if (event.dataTransfer === null || !hasFiles(event)) return;
     event.preventDefault();
     hide();
-    void dropped(event.dataTransfer).then(found);
+    attempt("These files could not be read", dropped(event.dataTransfer).then(found));
   });
 }
 

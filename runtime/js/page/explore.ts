@@ -110,6 +110,7 @@ export class ExploreSection {
   }
 
   #reset(model: Model): void {
+    this.#latest.cancel();
     this.#latent = new Float32Array(model.latentDim);
     this.#every = [];
     block("every").replaceChildren();

@@ -10,7 +10,10 @@ const COLOURS = 256; // of a frame
 const GREYS: Palette = Array.from({ length: COLOURS }, (_, level) => [level, level, level]);
 const SIDE = 224; // pixels; smaller frames are enlarged up to it
 
-/** Plays the images forwards and backwards, as `cvae-generate --gif` does. Grey levels are exact. */
+/**
+ * Encodes images as frames, forwards and then backwards, in the order of `cvae-generate --gif`. Grey levels are exact;
+ * colours are reduced to 256 in each frame.
+ */
 export async function encodeGif({ data, shape }: Images, milliseconds: number): Promise<Uint8Array<ArrayBuffer>> {
   const [count, height, width, channels] = shape;
   const scale = Math.max(1, Math.floor(SIDE / Math.max(height, width)));

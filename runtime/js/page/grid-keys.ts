@@ -1,6 +1,6 @@
 /** Buttons over the pictures of a grid: one is in the tab order, and arrow keys move between them. */
 
-import { on } from "./dom.ts";
+import { isShortcut, on } from "./dom.ts";
 import type { Tiles } from "./picture.ts";
 
 export class GridKeys {
@@ -66,7 +66,7 @@ export class GridKeys {
       End: last,
     };
     const to = steps[event.key] as number | undefined;
-    if (at < 0 || to === undefined || to < 0 || to > last) return;
+    if (isShortcut(event) || at < 0 || to === undefined || to < 0 || to > last) return;
     event.preventDefault();
     this.#reach(to);
     this.#buttons[to].focus();

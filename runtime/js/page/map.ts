@@ -9,7 +9,7 @@ import type { Model } from "../src/browser.ts";
 import { arrange, blend } from "./arrange.ts";
 import type { Bench } from "./bench.ts";
 import type { ClassPicker } from "./classes.ts";
-import { block, button, canvas, element, on } from "./dom.ts";
+import { block, button, canvas, element, isShortcut, on } from "./dom.ts";
 import { Latest } from "./latest.ts";
 import { alarm, explain, press, say } from "./notice.ts";
 import { paced } from "./pace.ts";
@@ -47,7 +47,6 @@ export class MapSection {
   #visible = false;
   #atlas: Atlas | undefined;
   #place: readonly [x: number, y: number] = [0, 0]; // column and row, in samples
-  #openings = 0; // of models
 
   /** `explore` opens a sample in Explore. */
   constructor(bench: Bench, picker: ClassPicker, explore: (sample: Sample) => void) {
@@ -67,7 +66,7 @@ export class MapSection {
       if (!touched) this.#open(); // a finger cannot hover, so a tap only shows the picture
     });
     on(map, "keydown", (event) => {
-      if (this.#press(event.key)) event.preventDefault();
+      if (!isShortcut(event) && this.#press(event.key)) event.preventDefault();
     });
     press("map-explore", FAILURE, () => {
       this.#open();
@@ -94,7 +93,8 @@ export class MapSection {
   }
 
   #reset({ imageShape }: Model): void {
-    this.#openings++;
+    this.#atlases.cancel();
+    this.#pictures.cancel();
     this.#wanted = undefined;
     this.#atlas = undefined;
     this.#layOut(new Tiles(imageShape, 1, 1));
@@ -115,13 +115,12 @@ export class MapSection {
     const { seed, count, temperature } = request;
     const { label } = this.#picker;
     const { labels: names, imageShape, latentDim } = this.#bench.model;
-    const openings = this.#openings;
     const use = async <T>(work: (model: Model) => Promise<T>) =>
-      overtaken() || openings !== this.#openings ? undefined : await this.#bench.use(work);
+      overtaken() ? undefined : await this.#bench.use(work);
 
     const classes = label === null && names ? Array.from({ length: count }, (_, n) => n % names.length) : undefined;
-    const of = classes === undefined ? { label } : { labels: classes };
-    const latents = (await use((model) => model.latents(count, { seed, temperature, ...of })))?.data;
+    const given = classes === undefined ? { label } : { labels: classes };
+    const latents = (await use((model) => model.latents(count, { seed, temperature, ...given })))?.data;
     if (latents === undefined) return;
     const codes = new Float32Array(latents.length);
     for await (const [first, some] of paced(count)) {
@@ -148,15 +147,21 @@ export class MapSection {
         part.set(blend(latents, atlas.order, x / FINE, y / FINE), n * latentDim);
       }
       const images = await use((model) => model.decode(part, { label }));
-      if (images === undefined) return;
-      if (first === 0) this.#layOut(atlas.tiles);
+      if (images === undefined || overtaken()) return;
+      if (first === 0) this.#begin(atlas, names?.length ?? 0);
       for (let n = 0; n < some; n++) atlas.tiles.paint(canvas("map-canvas"), first + n, toImageData(images, n));
     }
-    this.#atlas = atlas;
-    this.#ring(atlas, names?.length ?? 0);
-    button("map-explore").disabled = false;
-    this.#move(Math.floor(side / 2), Math.floor(side / 2));
     canvas("map-canvas").dataset.seed = seed.toString();
+  }
+
+  /** Replaces the map by one whose pictures follow, of a model with `names` classes. */
+  #begin(atlas: Atlas, names: number): void {
+    this.#layOut(atlas.tiles);
+    this.#atlas = atlas;
+    this.#ring(atlas, names);
+    button("map-explore").disabled = false;
+    const middle = Math.floor(atlas.side / 2);
+    this.#move(middle, middle);
   }
 
   /** Draws a ring around each sample in the colour of its class. */

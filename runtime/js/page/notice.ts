@@ -36,7 +36,7 @@ export function explain(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }
 
-/** Runs `work` when a button is pressed. The button is disabled until the work has ended. */
+/** Runs `work` when a button is pressed. Presses while it runs are ignored. */
 export function press(id: string, title: string, work: () => Promise<void> | void): void {
   const target = button(id);
   let busy = false;

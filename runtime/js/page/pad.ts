@@ -1,6 +1,6 @@
 /** A canvas to draw on with mouse, pen, finger or keyboard. It also shows pictures, which can be drawn on. */
 
-import { block, canvas, context2d, on } from "./dom.ts";
+import { block, canvas, context2d, isShortcut, on } from "./dom.ts";
 import { cover } from "./fit.ts";
 import { resize } from "./picture.ts";
 
@@ -43,7 +43,7 @@ export class Pad {
       this.#line((all.length > 0 ? all : [event]).map((one) => this.#pointOf(one)));
     });
     on(this.#canvas, "keydown", (event) => {
-      if (this.#press(event.key)) event.preventDefault();
+      if (!isShortcut(event) && this.#press(event.key)) event.preventDefault();
     });
     on(this.#canvas, "blur", () => {
       this.#down = false;

@@ -68,7 +68,7 @@ export async function linkedSample(bench: Bench, picker: ClassPicker, link: stri
   const latent = sample.latent.slice();
   for (const change of changes) {
     const [, dimension, value] = /^z(\d+):(-?[\d.]+(?:e-?\d+)?)$/.exec(change) ?? [];
-    if (!(Number(dimension) < latent.length) || !Number.isFinite(Number(value))) return undefined;
+    if (!(Number(dimension) < latent.length) || !Number.isFinite(Math.fround(Number(value)))) return undefined;
     latent[Number(dimension)] = Number(value);
   }
   return { ...changedSample(sample, latent), name: `${sample.name}, changed` };

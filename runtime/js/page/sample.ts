@@ -164,6 +164,7 @@ export class SampleSection {
       images.data.set(part.data, first * size);
       this.#measureFirst();
     }
+    if (overtaken()) return;
     const { label } = this.#picker;
     this.#drawn = { request, images, label: label === null ? undefined : this.#bench.model.labels?.[label] };
     target.dataset.seed = request.seed.toString();

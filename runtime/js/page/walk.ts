@@ -14,6 +14,7 @@ import { paint, Tiles, toImageData } from "./picture.ts";
 import { note } from "./link.ts";
 import type { Sample } from "./sample-link.ts";
 
+const FAILURE = "The walk could not be made";
 const FRAMES = 49;
 const SHOWN = 9; // frames in the strip: every sixth
 const EVERY = (FRAMES - 1) / (SHOWN - 1);
@@ -32,7 +33,7 @@ export class WalkSection {
   readonly #latest = new Latest<Request>(
     (request, overtaken) => this.#draw(request, overtaken),
     (error) => {
-      alarm("The walk could not be made", explain(error));
+      alarm(FAILURE, explain(error));
     },
   );
   #start: Sample = { name: "", latent: new Float32Array(0), link: "" };
@@ -46,22 +47,21 @@ export class WalkSection {
   constructor(bench: Bench, picker: ClassPicker, next: () => Promise<Sample | undefined>, explored: () => Sample) {
     this.#bench = bench;
     this.#picker = picker;
-    const failure = "The walk could not be made";
-    press("start-new", failure, async () => {
+    press("start-new", FAILURE, async () => {
       const sample = await next();
       if (sample !== undefined) this.set(sample, this.#end);
     });
-    press("end-new", failure, async () => {
+    press("end-new", FAILURE, async () => {
       const sample = await next();
       if (sample !== undefined) this.set(this.#start, sample);
     });
-    press("start-explore", failure, () => {
+    press("start-explore", FAILURE, () => {
       this.set(explored(), this.#end);
     });
-    press("end-explore", failure, () => {
+    press("end-explore", FAILURE, () => {
       this.set(this.#start, explored());
     });
-    press("play", failure, () => {
+    press("play", FAILURE, () => {
       this.#play(this.#timer === undefined);
     });
     press("download-walk", "The walk could not be saved", () => this.#download());
@@ -82,6 +82,7 @@ export class WalkSection {
       this.set(this.#start, this.#end);
     });
     bench.onModel(({ latentDim }) => {
+      this.#latest.cancel();
       this.#frames = undefined;
       this.#start = { name: "", latent: new Float32Array(latentDim), link: "" };
       this.#end = this.#start;
@@ -103,11 +104,13 @@ export class WalkSection {
     const latents = interpolateLatents(a, b, FRAMES, method);
     const frames: Images = { data: new Float32Array(FRAMES * size), shape: [FRAMES, ...shape] };
     for await (const [first, count] of paced(FRAMES)) {
+      if (overtaken()) return;
       const some = latents.subarray(first * a.length, (first + count) * a.length);
       const part = await this.#bench.use((model) => model.decode(some, { label: this.#picker.label }));
-      if (part === undefined || overtaken()) return;
+      if (part === undefined) return;
       frames.data.set(part.data, first * size);
     }
+    if (overtaken()) return;
     this.#frames = frames;
     const strip = canvas("strip");
     const tiles = new Tiles(shape, SHOWN, 1);

@@ -41,12 +41,13 @@ export class WriteAs {
   }
 
   clear(): void {
+    this.#latest.cancel();
     this.#picture = undefined;
     this.#canvases.forEach(erase);
   }
 
   #reset({ labels = [], imageShape: [height, width] }: Model): void {
-    this.#picture = undefined;
+    this.clear();
     block("write-as").hidden = labels.length === 0;
     this.#canvases = labels.map((name) => {
       const canvas = document.createElement("canvas");

@@ -31,24 +31,23 @@ export function smoothMap(map: Float32Array, height: number, width: number): Flo
  * belong to one region. Of regions of the same size, the one whose first pixel, row by row, comes first wins.
  */
 export function findBox(values: Float64Array, height: number, width: number, threshold: number): Box | null {
-  const left = new Set([...values.keys()].filter((pixel) => values[pixel] > threshold));
+  const rest = new Set([...values.keys()].filter((pixel) => values[pixel] > threshold));
   let largest: number[] = [];
-  for (const start of left) {
-    left.delete(start);
+  for (const start of rest) {
+    rest.delete(start);
     const region = [start];
     for (const pixel of region) {
       // The region grows meanwhile.
-      for (const other of neighbourhood(pixel, height, width)) if (left.delete(other)) region.push(other);
+      for (const other of neighbourhood(pixel, height, width)) if (rest.delete(other)) region.push(other);
     }
     if (region.length > largest.length) largest = region;
   }
   if (largest.length === 0) return null;
-  const rows = largest.map((pixel) => Math.floor(pixel / width));
-  const columns = largest.map((pixel) => pixel % width);
-  return {
-    top: Math.min(...rows),
-    left: Math.min(...columns),
-    bottom: Math.max(...rows) + 1,
-    right: Math.max(...columns) + 1,
-  };
+  let [top, left, bottom, right] = [height, width, 0, 0];
+  for (const pixel of largest) {
+    const [row, column] = [Math.floor(pixel / width), pixel % width];
+    [top, left] = [Math.min(top, row), Math.min(left, column)];
+    [bottom, right] = [Math.max(bottom, row + 1), Math.max(right, column + 1)];
+  }
+  return { top, left, bottom, right };
 }

@@ -123,3 +123,9 @@ test("a box surrounds the largest region, or the first of equal ones", () => {
   expect(box([[1, 0]])).toBeNull(); // not greater than the threshold
   expect(box([[9, 9]], 2)).toEqual([0, 0, 1, 2]);
 });
+
+test("a region may have more pixels than a function takes arguments", () => {
+  const side = 512;
+  const values = new Float64Array(side * side).fill(9);
+  expect(findBox(values, side, side, 1)).toEqual({ top: 0, left: 0, bottom: side, right: side });
+});

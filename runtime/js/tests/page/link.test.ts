@@ -63,7 +63,10 @@ describe.skipIf(CHROMIUM === undefined)("a link", () => {
   });
 
   test("with values that the page does not have shows what it can", async () => {
-    const { page, leave } = await visit(browser, `${server.url}#seed=-1&count=17&label=round&explore=7.x&from=~AAAA`);
+    const { page, leave } = await visit(
+      browser,
+      `${server.url}#seed=-1&count=17&label=round&explore=7.x&from=~AAAA&to=0.1,z0:1e39`,
+    );
     await page.waitForSelector('#grid-canvas[data-seed="0"]');
     expect(await text(page, "explore-name")).toBe("Sample 0 of seed 0");
     expect(await page.inputValue("#count")).toBe("64");

@@ -103,6 +103,8 @@ describe.skipIf(CHROMIUM === undefined)("the map", () => {
     await page.focus("#map-canvas");
     await page.keyboard.press("Home");
     expect(await text(page, "map-name")).toBe(`S${name(0)}`);
+    await page.keyboard.press("Alt+ArrowRight"); // the browser's next page
+    expect(await text(page, "map-name")).toBe(`S${name(0)}`);
     await page.keyboard.press("ArrowUp");
     await page.keyboard.press("ArrowRight");
     await shows(page, await picture(0.5, 0));

@@ -36,6 +36,34 @@ test("a failed request is reported, and the next one is answered", async () => {
   await expect.poll(() => told).toEqual(["bad", "good"]);
 });
 
+test("cancelling skips the waiting request and overtakes the running one, but not the next", async () => {
+  const ended: [number, boolean][] = [];
+  const latest = new Latest<number>(
+    async (request, overtaken) => {
+      await Promise.resolve();
+      ended.push([request, overtaken()]);
+    },
+    (error) => {
+      throw error;
+    },
+  );
+  latest.ask(1);
+  latest.ask(2);
+  latest.cancel();
+  await expect.poll(() => ended).toEqual([[1, true]]);
+  latest.cancel(); // nothing runs
+  latest.ask(3);
+  latest.cancel();
+  latest.ask(4);
+  await expect
+    .poll(() => ended)
+    .toEqual([
+      [1, true],
+      [3, true],
+      [4, false],
+    ]);
+});
+
 /** The parts of 100 pictures that take `each` milliseconds. */
 async function parts(each: number): Promise<number[]> {
   const counts: number[] = [];

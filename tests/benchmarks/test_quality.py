@@ -33,7 +33,7 @@ def test_scores_of_variants(few, progress):
 def test_presets_are_read_from_their_histories():
     found = {entry.name: (entry.kind, entry.points[0].rounds) for entry in quality.presets()}
     assert [name.split(",")[0] for name in found] == ["preset best", "preset fast", "preset notebook"]
-    text = (quality.HISTORIES / "notebook.csv").read_text().splitlines()
+    text = quality.HISTORIES["notebook"].read_text().splitlines()
     epoch, elbo, *_ = text[-1].split(",")
     assert found[f"preset notebook, {epoch} epochs"] == ("peer", (float(elbo),))
 

@@ -121,7 +121,7 @@ class Field:
                     found[name].append(rate or 0.0)
         for name, rates in found.items():
             if name not in out and not any(rates):
-                out[name] = ContenderError("failed", f"99 % within {1e3 * bound:g} ms were not reached at any rate")
+                out[name] = ContenderError("failed", f"99% within {1e3 * bound:g} ms were not reached at any rate")
         return tuple(
             entry_of(c, () if c.name in out else [Point(1e3 * bound, tuple(found[c.name]))], out.get(c.name))
             for c in contenders

@@ -1,4 +1,4 @@
-"""95 % intervals of shares and of correlations."""
+"""95% intervals of shares and of correlations."""
 
 import itertools
 import math

@@ -25,7 +25,7 @@ def serve(
     clock: Callable[[], float] = time.perf_counter,
     sleep: Callable[[float], None] = time.sleep,
 ) -> bool:
-    """Whether 99 % of the images that arrive are done within the bound.
+    """Whether 99% of the images that arrive are done within the bound.
 
     Args:
         works: batch size -> a call on a batch of this size; includes size 1.

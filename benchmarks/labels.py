@@ -44,7 +44,7 @@ Classes = NDArray[np.int64]
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """One figure with its 95 % interval, in percent or as a correlation.
+    """One figure with its 95% interval, in percent or as a correlation.
 
     Attributes:
         name: a key of `TARGETS`, or another name for a figure without a target.
@@ -71,7 +71,7 @@ class Figure:
 
     def cells(self) -> list[str]:
         """The row of the table."""
-        spec, unit = ("+.2f", "") if self.name in ("slant", "stroke width") else (".2f", " %")
+        spec, unit = ("+.2f", "") if self.name in ("slant", "stroke width") else (".2f", "%")
         target = ("-", "-") if self.target is None else (f"{self.target:g}{unit}", self._verdict(self.target))
         return [self.what, f"{self.found:{spec}}{unit}", f"{self.low:{spec}} to {self.high:{spec}}", *target]
 
@@ -150,7 +150,7 @@ def run(
         _correlation("slant", np.stack([slant(each) for each in style]), bundle),
         _correlation("stroke width", np.stack([stroke_width(each) for each in style]), bundle),
     ]
-    head = ["", "found", "95 % interval", "target", ""]
+    head = ["", "found", "95% interval", "target", ""]
     notes = [
         f"- Samples: seed {SEED}, temperature 1, the classes in turn. Restyled: another class for each image, at random.",
         f"- classify: {draws} draws, {len(few):,} images x {classes} classes, {seconds:.0f} seconds.",
@@ -248,8 +248,8 @@ def _comparisons(figures: list[Figure]) -> Iterator[Comparison]:
     for title, unit, chosen in (("right classes", "%", shares), ("styles", "correlation", correlations)):
         columns: list[tuple[str, Kind, list[float]]] = [
             (OURS, "ours", [each.found for each in chosen]),
-            ("low end of the 95 % interval", "ours", [each.low for each in chosen]),
-            ("high end of the 95 % interval", "ours", [each.high for each in chosen]),
+            ("low end of the 95% interval", "ours", [each.low for each in chosen]),
+            ("high end of the 95% interval", "ours", [each.high for each in chosen]),
             ("target", "peer", [TARGETS[each.name] for each in chosen]),
         ]
         entries = tuple(

@@ -6,7 +6,7 @@ from cvae_export import Auroc
 
 from .._table import markdown_table
 from ._record import Record
-from ._tasks import ALPHAS, SCORES, TASKS
+from ._tasks import ALPHAS, COLUMNS, TASKS
 
 Row = Mapping[str, Record]  # the records of a task, by class
 
@@ -39,10 +39,9 @@ def _of_tasks(rows: Mapping[str, Row]) -> str:
     table = [
         [
             "AUROC",
-            *SCORES,
+            *COLUMNS,
             "chosen",
             "with it",
-            "chosen without background",
             "to reach",
             "alarms: good",
             "alarms: outliers",
@@ -54,12 +53,11 @@ def _of_tasks(rows: Mapping[str, Row]) -> str:
         table.append(
             [
                 f"{name}{models}",
-                *(f"{mean_auroc(row, score):.3f}" for score in SCORES),
-                _chosen(row, "chosen"),
+                *(f"{mean_auroc(row, score):.3f}" for score in COLUMNS),
+                _chosen(row),
                 f"{mean_of_detectors(row):.3f}"
                 if len(row) > 1
                 else str(Auroc(**next(iter(row.values())).figures["detector_auroc"])),
-                _chosen(row, "chosen_alone"),
                 f"{task.target:g}",
                 *(
                     f"{sum(record.figures['alarms'][kind] for record in row.values()) / len(row):.1%}"
@@ -71,13 +69,11 @@ def _of_tasks(rows: Mapping[str, Row]) -> str:
 
 
 def _of_classes(name: str, row: Row) -> str:
-    table = [[f"AUROC, {name}", *SCORES, "chosen", "with it", "chosen without background"]]
+    table = [[f"AUROC, {name}", *COLUMNS, "chosen", "with it"]]
     for good_class, record in row.items():
         figures = record.figures
-        aurocs = (f"{figures['auroc'][score]['value']:.3f}" for score in SCORES)
-        table.append(
-            [good_class, *aurocs, figures["chosen"], str(Auroc(**figures["detector_auroc"])), figures["chosen_alone"]]
-        )
+        aurocs = (f"{figures['auroc'][score]['value']:.3f}" for score in COLUMNS)
+        table.append([good_class, *aurocs, figures["chosen"], str(Auroc(**figures["detector_auroc"]))])
     return markdown_table(table)
 
 
@@ -89,7 +85,7 @@ def _published(rows: Mapping[str, Row]) -> str:
 def _of_false_alarms(record: Record) -> str:
     figures = record.figures
     table = [
-        ["rate of false alarms", "calibration", "fresh", "seeds", "found", "alarms", "99 % interval", "seeds within"]
+        ["rate of false alarms", "calibration", "fresh", "seeds", "found", "alarms", "99% interval", "seeds within"]
     ]
     for alpha in ALPHAS:
         found = figures["rates"][str(alpha)]
@@ -110,8 +106,8 @@ def _of_false_alarms(record: Record) -> str:
     return markdown_table(table)
 
 
-def _chosen(row: Row, key: str) -> str:
+def _chosen(row: Row) -> str:
     """The chosen scores, the most frequent first."""
-    names = [record.figures[key] for record in row.values()]
+    names = [record.figures["chosen"] for record in row.values()]
     counts = sorted(((names.count(name), name) for name in set(names)), reverse=True)
     return ", ".join(name if len(counts) == 1 else f"{name} {count}x" for count, name in counts)

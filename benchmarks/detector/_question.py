@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cvae_export._config import DRAWS
+from cvae_runtime import ParityError
 from cvae_runtime.files import make_folder, write_file
 
 from .._environment import environment
@@ -19,7 +20,7 @@ from ._images import parts_of
 from ._page import Row, mean_auroc, mean_of_detectors, tables
 from ._record import Record, folder_of, read_record, write_record
 from ._score import count_false_alarms, score_parts
-from ._tasks import FALSE_ALARMS, NAMES, OF_FALSE_ALARMS, SCORES, TASKS
+from ._tasks import COLUMNS, FALSE_ALARMS, NAMES, OF_FALSE_ALARMS, TASKS
 from ._train import Settings, check_settings, recipe_of, train
 
 OPTIONS = ()
@@ -99,7 +100,10 @@ def measure(name: str, good_class: str, sets: Mapping[str, Path], out: Path, set
         return record
     parts = parts_of(task, good_class, sets, settings.most)
     seconds = train(task, parts, folder, settings)
-    figures = (count_false_alarms if name == FALSE_ALARMS else score_parts)(folder, parts, settings)
+    try:
+        figures = (count_false_alarms if name == FALSE_ALARMS else score_parts)(folder, parts, settings)
+    except ParityError as error:
+        raise ContenderError("failed", str(error)) from error
     recipes = {each: recipe_of(folder, each) for each in ("model", "background")}
     record = Record(
         *(name, good_class, dataclasses.asdict(settings), parts.counts, seconds, recipes, figures, environment())
@@ -111,7 +115,7 @@ def measure(name: str, good_class: str, sets: Mapping[str, Path], out: Path, set
 def comparison(rows: Mapping[str, Row]) -> Comparison:
     """AUROC of the scores, with the tasks on the axis; published figures are peers."""
     found = {OURS: [Point(name, (mean_of_detectors(row),)) for name, row in rows.items()]}
-    found |= {score: [Point(name, (mean_auroc(row, score),)) for name, row in rows.items()] for score in SCORES}
+    found |= {score: [Point(name, (mean_auroc(row, score),)) for name, row in rows.items()] for score in COLUMNS}
     entries = [entry_of(Contender(name, "", kind="ours"), points) for name, points in found.items()]
     for name in rows:
         for each in TASKS[name].published:

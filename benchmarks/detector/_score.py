@@ -10,16 +10,17 @@ from numpy.typing import NDArray
 
 import cvae_runtime
 from cvae_export import Auroc, CalibrationResult, calibrate
-from cvae_export._conformal import choose_score, split_images
+from cvae_export._conformal import split_images
 from cvae_export._detector import strangeness
 from cvae_export._detector_reference import TermsOf
-from cvae_runtime.elbo import DetectorTerms
+from cvae_runtime.bundle import ModelInfo
+from cvae_runtime.elbo import DetectorTerms, target_entropy, targets_of
 from cvae_runtime.files import write_file
 from cvae_runtime.images import npz_bytes
 
 from ._images import Images, Parts
 from ._statistics import alarm_interval
-from ._tasks import ALPHAS, SCORES, SEEDS
+from ._tasks import ALPHAS, COLUMNS, RAW, SCORES, SEEDS
 from ._train import Settings
 
 _FALSE_ALARMS = ALPHAS[0]
@@ -35,9 +36,9 @@ def score_parts(folder: Path, parts: Parts, settings: Settings) -> dict[str, Any
     The folder receives the calibrated bundle, and every score of every image as ``scores.npz``.
 
     Returns:
-        "chosen" and "chosen_alone", the scores that the rule chooses with and without the background model. "auroc" of
-        each score, and "detector_auroc" of the calibrated bundle, with 95 % intervals. "alarms", the shares of good
-        images and of outliers that raise one. The other keys describe the calibration.
+        "chosen", the score that the rule chooses. "auroc" of each score, and "detector_auroc" of the calibrated bundle,
+        with 95% intervals. "alarms", the shares of good images and of outliers that raise one. The other keys describe
+        the calibration.
     """
     result = _calibrated(folder, "detector", parts.held_back, settings.seed, settings.draws)
     model, background = (TermsOf.bundle(cvae_runtime.read_bundle(folder / name), settings.draws) for name in _MODELS)
@@ -46,7 +47,8 @@ def score_parts(folder: Path, parts: Parts, settings: Settings) -> dict[str, Any
 
     def scores(images: Images) -> dict[str, Floats]:
         terms, other = _terms(model, images), _terms(background, images)
-        return {name: strangeness(name, terms, median, other) for name in SCORES}
+        found = {name: strangeness(name, terms, median, other) for name in SCORES}
+        return {**found, RAW: found["elbo"] + _entropy(images, model.parts.info)}
 
     good, bad = scores(parts.test), scores(parts.outliers)
     with cvae_runtime.load(result.path, provider="cpu") as detector:
@@ -56,9 +58,8 @@ def score_parts(folder: Path, parts: Parts, settings: Settings) -> dict[str, Any
     one = result.detector
     return {
         "chosen": one.score,
-        "chosen_alone": choose_score(result.instabilities),
         "instabilities": dict(result.instabilities),
-        "auroc": {name: dataclasses.asdict(Auroc.of(good[name], bad[name])) for name in SCORES},
+        "auroc": {name: dataclasses.asdict(Auroc.of(good[name], bad[name])) for name in COLUMNS},
         "detector_auroc": dataclasses.asdict(Auroc.of(of_good.score, of_bad.score)),
         "alarms": {"good": float(of_good.alarm.mean()), "bad": float(of_bad.alarm.mean())},
         "false_alarms": one.false_alarms,
@@ -75,7 +76,7 @@ def count_false_alarms(folder: Path, parts: Parts, settings: Settings) -> dict[s
     that they are exchangeable.
 
     Returns:
-        "rates" has for each rate the alarms of each seed, the interval that holds them with a probability of 99 %, and
+        "rates" has for each rate the alarms of each seed, the interval that holds them with a probability of 99%, and
         how many seeds lie in it. "calibration" and "fresh" are numbers of images.
     """
     alarms: dict[float, list[int]] = {alpha: [] for alpha in ALPHAS}
@@ -108,18 +109,23 @@ def count_false_alarms(folder: Path, parts: Parts, settings: Settings) -> dict[s
 _MODELS = ("model", "background")  # folders of the bundles
 
 
+def _entropy(images: Images, info: ModelInfo) -> Floats:
+    """Entropy of the grey levels of images, which the terms of a detector include."""
+    targets = targets_of(images, info.preprocessing.binarize_at, info.preprocessing.scale)
+    sums: Floats = target_entropy(targets, info.likelihood).sum(axis=(1, 2, 3))
+    return sums
+
+
 def _calibrated(folder: Path, name: str, good: Images, seed: int, draws: int) -> CalibrationResult:
     """Calibrate the model in a folder on good images; the calibrated bundle gets a name in the folder."""
-    model, background = (folder / each for each in _MODELS)
     images, buffer = folder / f"{name}-good.npy", io.BytesIO()
     np.save(buffer, good)
     write_file(images, buffer.getvalue())
     return calibrate(
-        model,
+        folder / "model",
         images,
         folder / name,
         false_alarms=_FALSE_ALARMS,
-        background=background,
         draws=draws,
         seed=seed,
         overwrite=True,

@@ -142,7 +142,7 @@ def _file(model: ir.Model, encoder: onnx.ModelProto) -> bytes:
 def _terms(
     build: Builder, images: ir.Value, parts: Parts, draws: int, prefix: str
 ) -> tuple[ir.Value, ir.Value, ir.Value]:
-    """Return reconstruction and kl, float64 (B,), and the log-likelihood of each pixel, float64 (B, H, W)."""
+    """Return the terms of `DetectorTerms`: reconstruction and kl, float64 (B,), and pixels, float64 (B, H, W)."""
     info = parts.info
     latent_dim = info.latent_dim
     encoded = build.insert(
@@ -159,8 +159,10 @@ def _terms(
         name: build("Cast", _by_draw(build, decoded[name], draws, info, mixed=name not in _of_images(info)), to=_DOUBLE)
         for name in info.decoder_outputs
     }
-    log_p = _log_likelihood(build, _targets(build, images, info), parameters, info.likelihood)
-    pixels = _sum(build, log_p, [0, 4], factor=1.0 / draws)
+    x = _targets(build, images, info)
+    pixels = _sum(build, _log_likelihood(build, x, parameters, info.likelihood), [0, 4], factor=1.0 / draws)
+    if info.likelihood == "bernoulli" and info.preprocessing.binarize_at is None:
+        pixels = build("Sub", pixels, _sum(build, _negative_entropy(build, x), [3]))
     reconstruction = _sum(build, pixels, [1, 2])
     z, mean, logvar = (build("Cast", value, to=_DOUBLE) for value in (z, encoded["mean"], encoded["logvar"]))
     if info.prior is None:
@@ -220,6 +222,13 @@ def _log_likelihood(build: Builder, x: ir.Value, parameters: Mapping[str, ir.Val
     logits = parameters["mixture_logits"]
     log_p = _log_levels(build, build("Unsqueeze", x, np.array([4])), parameters["location"], parameters["log_scale"])
     return build("Sub", _log_sum_exp(build, build("Add", logits, log_p)), _log_sum_exp(build, logits))
+
+
+def _negative_entropy(build: Builder, x: ir.Value) -> ir.Value:
+    """Return the negative entropy of grey levels, float64 (B, H, W, C); see `cvae_runtime.elbo.target_entropy`."""
+    tiny = np.array(np.finfo(np.float64).tiny)
+    parts = [build("Mul", part, build("Log", build("Max", part, tiny))) for part in (x, build("Sub", np.array(1.0), x))]
+    return build("Add", *parts)
 
 
 def _log_levels(build: Builder, x: ir.Value, m: ir.Value, log_scale: ir.Value) -> ir.Value:

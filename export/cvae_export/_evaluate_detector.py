@@ -16,7 +16,7 @@ from cvae_runtime.images import ImageSource, open_images
 from cvae_runtime.system import progress
 
 _BATCH = 64  # images
-_NORMAL_QUANTILE = NormalDist().inv_cdf(0.975)  # for intervals of 95 %
+_NORMAL_QUANTILE = NormalDist().inv_cdf(0.975)  # for intervals of 95%
 _SCORES = ("detector", "elbo", "reconstruction", "kl", "complexity")
 
 Floats = NDArray[np.float64]
@@ -28,7 +28,7 @@ class Auroc:
 
     Attributes:
         value: the area; ties count half.
-        low, high: interval of 95 % (DeLong, DeLong and Clarke-Pearson, 1988), within 0 and 1. None with fewer than two
+        low, high: interval of 95% (DeLong, DeLong and Clarke-Pearson, 1988), within 0 and 1. None with fewer than two
             images on a side.
 
     Examples:
@@ -120,7 +120,7 @@ class DetectorEvaluation:
         """Return the test as lines of text."""
         rows = {f"detector, {self.score}" if name == "detector" else name: a for name, a in self.auroc.items()}
         width = max(map(len, rows)) + 2
-        lines = [f"{'':<{width}}AUROC (95 % interval)", *(f"{label:<{width}}{area}" for label, area in rows.items())]
+        lines = [f"{'':<{width}}AUROC (95% interval)", *(f"{label:<{width}}{area}" for label, area in rows.items())]
         counts = self.confusion
         lines.append(
             f"alarms: {counts.found:,} of {counts.bad:,} bad images, {counts.false_alarms:,} of {counts.good:,} good "

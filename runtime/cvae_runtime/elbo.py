@@ -18,6 +18,7 @@ from ._math import (
     gaussian_log_density,
     log_likelihood,
     reparameterize,
+    target_entropy,
     targets_of,
     value_log_likelihood,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "log_likelihood",
     "reparameterize",
     "score_images",
+    "target_entropy",
     "targets_of",
     "value_log_likelihood",
 ]

@@ -42,7 +42,7 @@ def run(tmp_path, capsys):
 STEADY = [100.0, 100.0, 100.0, 100.0, 100.0]
 
 
-NOISY, FEW = [90.0, 95.0, 100.0, 105.0, 110.0], [90.0, 100.0, 110.0]  # spreads of 10 %
+NOISY, FEW = [90.0, 95.0, 100.0, 105.0, 110.0], [90.0, 100.0, 110.0]  # spreads of 10%
 
 
 def times(factor, rates):

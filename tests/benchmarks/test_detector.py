@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import math
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from benchmarks.detector._images import parts_of
 from benchmarks.detector._page import tables
 from benchmarks.detector._record import Record, folder_of, read_record, write_record
 from benchmarks.detector._statistics import alarm_interval, beta_binomial
-from benchmarks.detector._tasks import ALPHAS, EVERYTHING, FALSE_ALARMS, NAMES, RECIPE, SCORES, SETS, TASKS
+from benchmarks.detector._tasks import ALPHAS, COLUMNS, EVERYTHING, FALSE_ALARMS, NAMES, RAW, RECIPE, SETS, TASKS
 from benchmarks.detector._train import MODELS, Settings, check_settings, recipe_of, train
 from cvae_export import Auroc, export
 from cvae_export._conformal import choose_score
@@ -28,9 +29,8 @@ def area(value):
 
 
 FIGURES = {
-    "chosen": "likelihood-ratio",
-    "chosen_alone": "elbo",
-    "auroc": {name: area(value) for name, value in zip(SCORES, (0.1, 0.2, 0.3, 0.4, 0.5), strict=True)},
+    "chosen": "elbo",
+    "auroc": {name: area(value) for name, value in zip(COLUMNS, (0.05, 0.1, 0.2, 0.3, 0.4, 0.5), strict=True)},
     "detector_auroc": area(0.6),
     "alarms": {"good": 0.01, "bad": 0.5},
     "false_alarms": 0.01,
@@ -42,7 +42,7 @@ COUNTED = {
     "seeds": [0, 1],
     "calibration": 199,
     "fresh": 50,
-    "chosen": ["likelihood-ratio", "likelihood-ratio"],
+    "chosen": ["elbo", "elbo"],
     "draws": 2,
     "rates": {
         "0.01": {"alarms": [0, 1], "interval": [0, 3], "within": 2},
@@ -238,20 +238,27 @@ def exported(sets, tiny_config, tmp_path_factory):
 def test_the_figures_of_a_model(exported):
     folder, parts = exported
     figures = _score.score_parts(folder, parts, SETTINGS)
-    assert list(figures["auroc"]) == list(SCORES)
-    assert (figures["chosen"], figures["chosen_alone"]) == ("likelihood-ratio", choose_score(figures["instabilities"]))
+    assert set(figures["auroc"]) == set(COLUMNS)
+    chosen = figures["chosen"]
+    assert chosen == choose_score(figures["instabilities"])
     assert (figures["draws"], figures["false_alarms"], figures["calibration"]) == (2, 0.01, 99)
     assert list(figures["instabilities"]) == ["elbo", "reconstruction", "typicality"]
     with np.load(folder / "scores.npz") as scores:
-        good, bad = scores["good/likelihood-ratio"], scores["bad/likelihood-ratio"]
-        assert (len(good), len(bad), len(scores.files)) == (30, 30, 10)
-        elbo = Auroc.of(scores["good/elbo"], scores["bad/elbo"]).value
-    assert figures["auroc"]["elbo"]["value"] == elbo
+        good, bad = scores[f"good/{chosen}"], scores[f"bad/{chosen}"]
+        assert (len(good), len(bad), len(scores.files)) == (30, 30, 12)
+        ratio = Auroc.of(scores["good/likelihood-ratio"], scores["bad/likelihood-ratio"]).value
+        raw, entropy = scores[f"good/{RAW}"], scores[f"good/{RAW}"] - scores["good/elbo"]
+    assert figures["auroc"]["likelihood-ratio"]["value"] == ratio
+    targets = (parts.test / np.float32(255)).astype(np.float64).reshape(30, -1)
+    expected = [-sum(x * math.log(x) + (1 - x) * math.log(1 - x) for x in row if 0 < x < 1) for row in targets]
+    assert entropy == pytest.approx(expected, rel=1e-6)
     # The calibrated bundle computes the same score.
     assert figures["detector_auroc"]["value"] == pytest.approx(Auroc.of(good, bad).value, abs=0.01)
     with cvae_runtime.load(folder / "detector", provider="cpu") as model:
         np.testing.assert_allclose(model.detect(parts.test).score, good, rtol=1e-4, atol=1e-3)
         found = model.detect(parts.outliers)
+    with cvae_runtime.load(folder / "model", provider="cpu") as model:
+        assert -model.score(parts.test, samples=200).elbo == pytest.approx(raw, abs=5.0)  # of other draws
     assert figures["alarms"]["bad"] == found.alarm.mean()
 
 
@@ -261,7 +268,7 @@ def test_the_false_alarms_of_a_model(exported, monkeypatch):
     figures = _score.count_false_alarms(folder, parts, SETTINGS)
     count = len(parts.held_back) // 3
     assert (figures["seeds"], figures["fresh"], figures["calibration"]) == ([0, 1], count, 99)
-    assert figures["chosen"] == ["likelihood-ratio"] * 2
+    assert len(figures["chosen"]) == 2
     for alpha in ALPHAS:
         found = figures["rates"][str(alpha)]
         low, high = alarm_interval(alpha, 99, count)
@@ -281,34 +288,33 @@ def test_tables():
         "1": record(
             "one-class-mnist",
             "1",
-            chosen_alone="typicality",
+            chosen="typicality",
             detector_auroc=area(0.8),
-            auroc=dict.fromkeys(SCORES, area(0.9)),
+            auroc=dict.fromkeys(COLUMNS, area(0.9)),
         ),
     }
     text = tables({"fashion-mnist": {EVERYTHING: record()}, "one-class-mnist": one_class}, None)
     tasks, classes, published = map(cells, text.split("\n\n"))
     assert tasks[0] == [
         "AUROC",
-        *SCORES,
+        *COLUMNS,
         "chosen",
         "with it",
-        "chosen without background",
         "to reach",
         "alarms: good",
         "alarms: outliers",
     ]
-    assert tasks[2] == ["fashion-mnist", "0.100", "0.200", "0.300", "0.400", "0.500", "likelihood-ratio", "0.600 (0.550 to 0.650)", "elbo", "0.98", "1.0%", "50.0%"]  # fmt: skip
+    assert tasks[2] == ["fashion-mnist", "0.050", "0.100", "0.200", "0.300", "0.400", "0.500", "elbo", "0.600 (0.550 to 0.650)", "0.98", "1.0%", "50.0%"]  # fmt: skip
     assert tasks[3][0] == "one-class-mnist (2 of 10 models)"
-    assert tasks[3][1:10] == ["0.500", "0.550", "0.600", "0.650", "0.700", "likelihood-ratio", "0.700", "typicality 1x, elbo 1x", "0.97"]  # fmt: skip
+    assert tasks[3][1:10] == ["0.475", "0.500", "0.550", "0.600", "0.650", "0.700", "typicality 1x, elbo 1x", "0.700", "0.97"]  # fmt: skip
     assert classes[0][0] == "AUROC, one-class-mnist"
-    assert classes[3] == ["1", *(["0.900"] * 5), "likelihood-ratio", "0.800 (0.750 to 0.850)", "typicality"]
+    assert classes[3] == ["1", *(["0.900"] * 6), "typicality", "0.800 (0.750 to 0.850)"]
     assert ["fashion-mnist", "PixelCNN++, likelihood ratio", "0.994", "Ren et al., 2019, arXiv:1906.02845"] in published
 
 
 def test_the_table_of_false_alarms():
     found = cells(tables({}, record(FALSE_ALARMS, figures=COUNTED)))
-    assert found[0] == ["rate of false alarms", "calibration", "fresh", "seeds", "found", "alarms", "99 % interval", "seeds within"]  # fmt: skip
+    assert found[0] == ["rate of false alarms", "calibration", "fresh", "seeds", "found", "alarms", "99% interval", "seeds within"]  # fmt: skip
     assert found[2:] == [
         ["0.01", "199", "50", "2", "0.0100", "0 to 1", "0 to 3", "2 of 2"],
         ["0.05", "199", "50", "2", "0.1400", "2 to 12", "0 to 8", "1 of 2"],

@@ -180,7 +180,7 @@ def test_server_rates_are_searched_in_every_round(progress):
         (slow,) = field.server(
             "a", (1, 64), dataclasses.replace(checked, contenders=contenders[:1]), 1e-4, Rounds(2, 0.01), 1
         )
-    assert (slow.status, slow.reason) == ("failed", "99 % within 0.1 ms were not reached at any rate")
+    assert (slow.status, slow.reason) == ("failed", "99% within 0.1 ms were not reached at any rate")
     (point,) = instant.points
     assert (point.at, len(point.rounds)) == (500.0, 2)
     # At most 64 in 0.5 ms; the search first tried 0.3 of the rate of single images.

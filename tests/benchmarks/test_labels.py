@@ -67,7 +67,7 @@ def test_figures(bundle, judge, weights, labelled_archive, labelled_data, tmp_pa
     classes, style = document.questions["labels"]
     entries = {entry.name: {point.at: point.rounds[0] for point in entry.points} for entry in classes.entries}
     assert entries["the model"] == pytest.approx({name: 100 * n / of for name, (n, of) in counts.items()})
-    assert entries["low end of the 95 % interval"] == pytest.approx(
+    assert entries["low end of the 95% interval"] == pytest.approx(
         {name: 100 * wilson(n, of)[0] for name, (n, of) in counts.items()}
     )
     assert entries["target"] == {"samples": 98.0, "restyled": 95.0, "classify": 97.0}
@@ -80,7 +80,7 @@ def test_figures(bundle, judge, weights, labelled_archive, labelled_data, tmp_pa
     lines = said.out.splitlines()
     share = 100 * counts["samples"][0] / 600
     assert any(
-        line.startswith(f"| samples that the judge names rightly, 600 | {share:.2f} % |") for line in squeezed(lines)
+        line.startswith(f"| samples that the judge names rightly, 600 | {share:.2f}% |") for line in squeezed(lines)
     )
     assert (
         "- Correlations: over 200 samples of each class with the same noise, mean over the pairs of classes." in lines
@@ -96,7 +96,7 @@ def squeezed(lines):
 
 def test_rows_of_the_table():
     figure = Figure.of_share("samples", "samples", np.array([True] * 98 + [False] * 2))
-    assert figure.cells() == ["samples, 100", "98.00 %", "93.00 to 99.45", "98 %", "met"]
+    assert figure.cells() == ["samples, 100", "98.00%", "93.00 to 99.45", "98%", "met"]
     assert Figure("slant", "slant", 0.456, 0.4, 0.5).cells() == ["slant", "+0.46", "+0.40 to +0.50", "0.5", "missed"]
     assert Figure("test images", "test", 99.0, 98.0, 99.5).cells()[3:] == ["-", "-"]
 

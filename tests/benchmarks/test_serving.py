@@ -39,7 +39,7 @@ def test_fast_server_takes_single_images():
 def test_slow_server_stops_early():
     time = Time()
     assert not time.serve({1: 0.01}, rate=1000.0, bound=0.02)
-    # 1 % of 1,000 may be late, and one arrives per millisecond: the third waits 20 ms, and eleven late ones are enough.
+    # 1% of 1,000 may be late, and one arrives per millisecond: the third waits 20 ms, and eleven late ones are enough.
     assert len(time.sizes) < 20
 
 
@@ -63,7 +63,7 @@ def test_arrivals_are_a_poisson_process():
         time.serve({1: 0.0}, rate=100.0, bound=1.0, seed=seed)
         spans.append(time.now - 100.0)
     assert spans[0] == spans[1] != spans[2]
-    # 100 gaps of 10 ms on average; the mean of 100 exponential ones is off by 10 % in one of three cases.
+    # 100 gaps of 10 ms on average; the mean of 100 exponential ones is off by 10% in one of three cases.
     expected = np.random.default_rng(0).exponential(0.01, 100).sum()
     assert spans[0] == pytest.approx(expected, abs=1e-3)
     assert spans[0] == pytest.approx(1.0, rel=0.35)

@@ -252,7 +252,7 @@ def test_the_table_of_a_test_has_columns():
     counts = Confusion(false_alarms=1, good=1000, found=8, bad=10)
     result = DetectorEvaluation("likelihood-ratio", areas, counts, {"scratch": (areas["elbo"], counts)}, {})
     assert result.table().splitlines() == [
-        "                            AUROC (95 % interval)",
+        "                            AUROC (95% interval)",
         "detector, likelihood-ratio  0.990 (0.980 to 1.000)",
         "elbo                        0.500",
         "alarms: 8 of 10 bad images, 1 of 1,000 good images; F1 0.842",

@@ -1,5 +1,7 @@
 """`detector_terms` against the formulas, image by image and draw by draw."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -61,6 +63,34 @@ def test_a_learned_prior_is_averaged_over_the_draws(tiny_model, tiny):
         log_prior=log_prior,
     )
     assert np.allclose(found.kl, elbo.gaussian_kl(*posterior), atol=0.3)
+
+
+def test_grey_levels_cost_their_divergence(tiny_model, tiny):
+    info = tiny_model.manifest.model
+    images = np.random.default_rng(0).integers(0, 256, tiny.images.shape, np.uint8)
+    posterior = tiny_model.encode(images)
+    found = elbo.detector_terms(
+        images,
+        posterior,
+        lambda z: {"probs": tiny_model.decode(z)},
+        likelihood="bernoulli",
+        preprocessing=dataclasses.replace(info.preprocessing, binarize_at=None),
+        draws=1,
+    )
+    z = elbo.reparameterize(*posterior, cvae.posterior_noise(0, 0, 1, 3).repeat(len(images), axis=0))
+    p = tiny_model.decode(z).astype(np.float64)
+    x = np.where((images == 0) | (images == 255), np.nan, images / 255)
+    divergence = x * np.log(x / p) + (1 - x) * np.log((1 - x) / (1 - p))
+    divergence = np.where(images == 0, -np.log(1 - p), np.where(images == 255, -np.log(p), divergence))
+    assert np.allclose(found.pixels, -divergence.sum(axis=3), atol=1e-4)
+    assert np.allclose(found.reconstruction, -divergence.sum(axis=(1, 2, 3)), atol=1e-3)
+
+
+def test_the_entropy_of_targets():
+    x = np.array([0.0, 0.1, 0.5, 1.0], np.float32).reshape(4, 1, 1, 1)
+    found = elbo.target_entropy(x, "bernoulli").ravel()
+    assert np.allclose(found, [0.0, 0.3250829733914482, np.log(2.0), 0.0], atol=1e-7)
+    assert not elbo.target_entropy(x, "discretized-logistic").any()
 
 
 @pytest.mark.parametrize("likelihood", ["bernoulli", "discretized-logistic", "discretized-logistic-mixture"])

@@ -22,7 +22,7 @@ PAIRS = 10  # images with their reconstructions
 SAMPLES = (5, 10)  # rows and columns
 MOST_CLASSES = 10  # rows of samples of a model with labels
 TRAVERSED, STEPS, REACH = 5, 10, 3.0  # dimensions, images per dimension, standard deviations to either side
-MANIFOLD = 20  # images per side, at the prior's 5 to 95 % quantiles
+MANIFOLD = 20  # images per side, at the prior's 5 to 95% quantiles
 PLOTTED = 2_000  # latents, evenly spaced; more hide each other
 _TITLE = 10  # points; larger titles touch each other
 _COLOURS = 10  # of Matplotlib; further classes have another marker
@@ -79,7 +79,7 @@ def _paint(
     _show(axes[0, 1], pairs, len(x), f"reconstructions{evaluation.given}")
     draw_elbo_curve(axes[0, 2], history, epoch, given_label=bool(evaluation.given))
     if model.config.latent_dim == 2:
-        _show(axes[1, 0], model.sample(manifold_latents()).numpy(), MANIFOLD, "manifold, 5 to 95 % quantiles")
+        _show(axes[1, 0], model.sample(manifold_latents()).numpy(), MANIFOLD, "manifold, 5 to 95% quantiles")
     else:
         first = None if classes is None else classes[:1]
         latents = traversal_latents(model.encode(x[:1], first)[0].numpy()[0], evaluation.kl_per_dimension)
@@ -102,7 +102,7 @@ def traversal_latents(start: NDArray[np.float32], kl_per_dimension: Sequence[flo
 
 
 def manifold_latents() -> NDArray[np.float32]:
-    """Grid of two-dimensional latents at the prior's 5 to 95 % quantiles, row by row from the top: (400, 2)."""
+    """Grid of two-dimensional latents at the prior's 5 to 95% quantiles, row by row from the top: (400, 2)."""
     quantiles = [NormalDist().inv_cdf(p) for p in np.linspace(0.05, 0.95, MANIFOLD)]
     across, down = np.meshgrid(quantiles, quantiles[::-1])
     return np.stack([across, down], axis=-1).reshape(-1, 2).astype(np.float32)

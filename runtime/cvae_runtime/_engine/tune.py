@@ -8,7 +8,7 @@ _MARGIN = 0.98  # of the best rate; a smaller micro-batch above it is preferred,
 
 
 def fastest(rate: Callable[[int], float], candidates: Sequence[int], seconds: float) -> int:
-    """Return the smallest candidate whose rate is at least 98 % of the best.
+    """Return the smallest candidate whose rate is at least 98% of the best.
 
     Every round measures each candidate once, because the CPU's clock rate may drift. A candidate's rate is the median.
 

@@ -12,6 +12,7 @@ from .elbo import (
     gaussian_log_density,
     log_likelihood,
     reparameterize,
+    target_entropy,
     targets_of,
     value_log_likelihood,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "prior_latents",
     "reparameterize",
     "stream_end",
+    "target_entropy",
     "targets_of",
     "threefry2x32",
     "traversal_latents",

@@ -38,7 +38,7 @@ def traversal_latents(
 def manifold_latents(latent_dim: int, dimensions: Sequence[int], steps: int) -> NDArray[np.float32]:
     """Make a grid of latents over two dimensions, with 0 in all others.
 
-    Both dimensions run through the quantiles 5 % to 95 % of the prior, in steps of equal probability (Kingma and
+    Both dimensions run through the quantiles 5% to 95% of the prior, in steps of equal probability (Kingma and
     Welling, "Auto-encoding variational Bayes", 2014, figure 4).
 
     Args:

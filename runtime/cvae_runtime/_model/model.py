@@ -632,7 +632,7 @@ class Model:
     def manifold(
         self, dimensions: Sequence[int] | None = None, *, steps: int = 20, label: Label | None = None
     ) -> Floats:
-        """Decode a grid over two latent dimensions, from the prior's 5 % quantile to its 95 % quantile.
+        """Decode a grid over two latent dimensions, from the prior's 5% quantile to its 95% quantile.
 
         All other dimensions are 0. With a learned prior, the grid is one of noise, which the prior maps to latents.
 

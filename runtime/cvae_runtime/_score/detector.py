@@ -14,6 +14,7 @@ from .._math import (
     gaussian_log_density,
     posterior_noise,
     reparameterize,
+    target_entropy,
     targets_of,
     value_log_likelihood,
 )
@@ -26,10 +27,13 @@ _DECODED_AT_A_TIME = 256  # latents; bounds the memory
 class DetectorTerms:
     """The terms of N images from which a detector computes scores and maps, in nats.
 
+    Unlike those of `Scores`, they include the entropy of grey levels, see `target_entropy`. Otherwise the ELBO of an
+    image would depend on how many of its pixels are grey, which no model can change.
+
     Attributes:
-        reconstruction: log p(x|z), averaged over the draws, float64 (N,).
+        reconstruction: log p(x|z) plus the entropy of the targets, averaged over the draws, float64 (N,).
         kl: as in `Scores`, float64 (N,).
-        pixels: log p(x|z) of each pixel, averaged over the draws and summed over channels, float64 (N, H, W).
+        pixels: the terms of ``reconstruction`` of each pixel, summed over channels, float64 (N, H, W).
 
     Examples:
         >>> terms = elbo.DetectorTerms(np.array([-80.0]), np.array([20.0]), np.full((1, 2, 2), -20.0))
@@ -101,6 +105,7 @@ def detector_terms(
         for draw in range(draws):
             of_draw = {name: array[draw::draws] for name, array in outputs.items()}
             pixels[part] += value_log_likelihood(targets, of_draw, likelihood).sum(axis=3) / draws
+        pixels[part] += target_entropy(targets, likelihood).sum(axis=3)
         log_p_z = (
             gaussian_log_density(z, zero, zero) if log_prior is None else log_prior(z, *of_rows).astype(np.float64)
         )

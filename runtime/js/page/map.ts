@@ -24,6 +24,8 @@ const SVG = "http://www.w3.org/2000/svg";
 interface Atlas {
   readonly seed: bigint;
   readonly latents: Float32Array;
+  /** The picked class, with which all pictures are decoded; null if none is picked. */
+  readonly label: number | null;
   /** Index of the sample at each place, row by row. */
   readonly order: readonly number[];
   /** Class of each sample; undefined if none or one is picked for all. */
@@ -135,6 +137,7 @@ export class MapSection {
     const atlas = {
       seed,
       latents,
+      label,
       order: arrange(codes, count),
       classes,
       side,
@@ -231,7 +234,9 @@ export class MapSection {
   }
 
   async #decode(latent: Float32Array): Promise<void> {
-    const images = await this.#bench.use((model) => model.decode(latent, { label: this.#picker.label }));
+    if (this.#atlas === undefined) return;
+    const { label } = this.#atlas;
+    const images = await this.#bench.use((model) => model.decode(latent, { label }));
     if (images !== undefined) paint(canvas("map-picture"), toImageData(images));
   }
 

@@ -46,5 +46,5 @@ async function measures(page: Page, name: string): Promise<number[]> {
 function summary(times: number[]): string {
   const sorted = times.sort((a, b) => a - b);
   const at = (share: number) => sorted[Math.floor(share * (sorted.length - 1))].toFixed(1);
-  return `median ${at(0.5)}, 95 % ${at(0.95)} (${sorted.length} measured)`;
+  return `median ${at(0.5)}, 95% ${at(0.95)} (${sorted.length} measured)`;
 }

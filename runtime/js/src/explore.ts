@@ -28,7 +28,7 @@ export function traversalLatents(
   return latents;
 }
 
-/** A grid of latents over two dimensions, in steps of equal probability from the prior's quantile 5 % to 95 %. */
+/** A grid of latents over two dimensions, in steps of equal probability from the prior's quantile 5% to 95%. */
 export function manifoldLatents(latentDim: number, [down, along]: readonly number[], steps: number): Float32Array {
   const quantiles = Array.from({ length: steps }, (_, step) => quantile(TAIL + ((1 - 2 * TAIL) * step) / (steps - 1)));
   const latents = new Float32Array(steps * steps * latentDim);

@@ -353,7 +353,7 @@ export class Model {
   }
 
   /**
-   * Decodes a grid over two latent dimensions, from the prior's 5 % quantile to its 95 % quantile. All others are 0.
+   * Decodes a grid over two latent dimensions, from the prior's 5% quantile to its 95% quantile. All others are 0.
    * With a learned prior, the grid is one of noise, which the prior maps to latents.
    *
    * @param dimensions the dimension that grows down the rows, and the one that grows along the columns; by

@@ -46,7 +46,7 @@ def test_spherical_lengths_are_between_those_of_the_ends():
     latents = cvae.prior_latents(3, 0, 2, 50)
     lengths = np.linalg.norm(interpolate_latents(*latents, 9, "spherical"), axis=1)
     shortest, longest = sorted(np.linalg.norm(latents, axis=1))
-    # Latents of the prior are nearly orthogonal: the middle of a straight line would have 70 % of their length.
+    # Latents of the prior are nearly orthogonal: the middle of a straight line would have 70% of their length.
     assert lengths.min() > 0.95 * shortest
     assert lengths.max() < 1.05 * longest
     assert np.linalg.norm(interpolate_latents(*latents, 9, "linear"), axis=1).min() < 0.8 * shortest

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from cvae_runtime._math.traverse import manifold_latents, traversal_latents
 
 START = np.float32([0.5, -1.0, 2.0])
-TAIL = 1.6448536  # the normal distribution's quantile of 95 %
+TAIL = 1.6448536  # the normal distribution's quantile of 95%
 
 
 def test_a_traversal_varies_one_dimension_at_a_time():
@@ -38,6 +38,6 @@ def test_a_manifold_is_a_grid_of_quantiles():
     np.testing.assert_allclose(latents[..., 2], np.tile(quantiles[:, np.newaxis], 3), atol=1e-7)
     np.testing.assert_allclose(latents[..., 0], np.tile(quantiles, (3, 1)), atol=1e-7)
     assert (latents[..., 1] == 0.0).all()
-    # 5 %, 27.5 %, … 95 %: steps of equal probability, not of equal length.
+    # 5%, 27.5%, … 95%: steps of equal probability, not of equal length.
     expected = [-TAIL, -0.5977601, 0.0, 0.5977601, TAIL]
     np.testing.assert_allclose(manifold_latents(2, [0, 1], 5)[:, 0, 0], expected, atol=1e-7)

@@ -7,7 +7,7 @@ import cvae_runtime as cvae
 from cvae_runtime._math.traverse import traversal_latents
 
 START = np.float32([0.5, -1.0, 2.0])
-TAIL = 1.6448536  # the normal distribution's quantile of 95 %
+TAIL = 1.6448536  # the normal distribution's quantile of 95%
 
 
 @pytest.mark.parametrize("method", ["linear", "spherical"])

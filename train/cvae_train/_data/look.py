@@ -31,8 +31,8 @@ class DataLook:
         sizes: (height, width) in pixels and number of the images that have it, the most frequent first.
         channels: 1 if all files store grey images, otherwise 3.
         grey: whether all images are grey: stored as grey, or with R = G = B in every pixel.
-        black_and_white: whether the images are grey, at least 85 % of the values are near 0 or near 255, and at least
-            1 % are near each. Antialiased digits such as MNIST's are black-and-white in this sense; Fashion-MNIST and
+        black_and_white: whether the images are grey, at least 85% of the values are near 0 or near 255, and at least
+            1% are near each. Antialiased digits such as MNIST's are black-and-white in this sense; Fashion-MNIST and
             photographs are not.
         near_black, near_white: share of the values below 32, and of those above 223.
         low, high: lowest and highest value, 0 to 255. Arrays of 0 and 1 have a high of 1; 12-bit values in files of 16

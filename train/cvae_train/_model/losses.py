@@ -15,7 +15,7 @@ from .mixture import mixture_log_likelihood
 # wide as the scale, so a pixel without uncertainty costs 0.03 nats.
 LEAST_LOG_SCALE = -7.0 - math.log(2.0)
 
-# Bounds for a single component with a location in [0, 1]. At the upper bound, levels 0 and 255 have all but 1 % of the
+# Bounds for a single component with a location in [0, 1]. At the upper bound, levels 0 and 255 have all but 1% of the
 # probability; without it, the scale grows until the loss is NaN. Training starts in the middle, at a standard deviation
 # of 0.17, which is close to that of typical images.
 LOG_SCALES = (LEAST_LOG_SCALE, 3.0)

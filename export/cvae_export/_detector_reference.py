@@ -72,8 +72,11 @@ class TermsOf:
         )
 
     def rounding(self, images: Images) -> DetectorTerms:
-        """Return the rounding errors of the terms, see `_rounding`."""
-        right, moved = self(images), self(images, LAST_PLACES)
+        """Return the rounding errors of the terms, see `_rounding`.
+
+        They are those of four places instead of two, because errors do not average out in a map's single pixels.
+        """
+        right, moved = self(images), self(images, 2 * LAST_PLACES)
         return DetectorTerms(*(abs(getattr(moved, name) - getattr(right, name)) for name in _NAMES))
 
     @staticmethod

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 import cvae_train
 from cvae_runtime import InputError
 
-from ._tasks import EVERYTHING, Task
+from ._tasks import EVERYTHING, TEXTURES, Task
+from ._textures import scratched, textures
 
 HELD_BACK = 6  # every sixth training image is kept from the training
+_TEXTURES = (2_000, 400, 200, 200)  # of each part
 
 Images = NDArray[np.uint8]
 
@@ -26,17 +28,19 @@ class Parts:
         held_back: good images of the training part that no training sees.
         test: good images of the test part.
         outliers: bad images, of test parts alone.
+        boxes: the boxes around the defects of the outliers, int64 (N, 4): top, left, bottom, right. None: unknown.
     """
 
     train: Images
     held_back: Images
     test: Images
     outliers: Images
+    boxes: NDArray[np.int64] | None = None
 
     @property
     def counts(self) -> dict[str, int]:
         """The number of images of each part."""
-        return {field.name: len(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        return {name: len(getattr(self, name)) for name in ("train", "held_back", "test", "outliers")}
 
 
 def parts_of(task: Task, good_class: str, sets: Mapping[str, Path], most: int | None = None) -> Parts:
@@ -51,6 +55,9 @@ def parts_of(task: Task, good_class: str, sets: Mapping[str, Path], most: int | 
     Raises:
         InputError: a set cannot be read, or has no labels, or not the class.
     """
+    if task.good == TEXTURES:
+        drawn = [textures(count, seed)[:most] for seed, count in enumerate(_TEXTURES)]
+        return Parts(*drawn[:3], *scratched(drawn[3], seed=len(drawn)))
     good = _load(task.good, sets)
     if good_class == EVERYTHING:
         train, test = good.train, good.test

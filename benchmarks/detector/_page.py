@@ -6,14 +6,15 @@ from cvae_export import Auroc
 
 from .._table import markdown_table
 from ._record import Record
-from ._tasks import ALPHAS, COLUMNS, TASKS
+from ._tasks import ALPHAS, COLUMNS, LEAST_IOU, TASKS
 
 Row = Mapping[str, Record]  # the records of a task, by class
 
 
-def mean_auroc(row: Row, score: str) -> float:
-    """Mean AUROC of a score over the models of a task."""
-    return sum(record.figures["auroc"][score]["value"] for record in row.values()) / len(row)
+def mean_auroc(row: Row, score: str) -> float | None:
+    """Mean AUROC of a score over the models of a task; None if the task has no such score."""
+    areas = [record.figures["auroc"].get(score) for record in row.values()]
+    return None if None in areas else sum(area["value"] for area in areas) / len(row)
 
 
 def mean_of_detectors(row: Row) -> float:
@@ -29,6 +30,7 @@ def tables(rows: Mapping[str, Row], false_alarms: Record | None) -> str:
             _of_tasks(rows),
             *(_of_classes(name, row) for name, row in rows.items() if len(row) > 1),
             _published(rows),
+            _of_boxes(rows),
         ]
     if false_alarms is not None:
         parts.append(_of_false_alarms(false_alarms))
@@ -53,12 +55,12 @@ def _of_tasks(rows: Mapping[str, Row]) -> str:
         table.append(
             [
                 f"{name}{models}",
-                *(f"{mean_auroc(row, score):.3f}" for score in COLUMNS),
+                *(_figure(mean_auroc(row, score)) for score in COLUMNS),
                 _chosen(row),
                 f"{mean_of_detectors(row):.3f}"
                 if len(row) > 1
                 else str(Auroc(**next(iter(row.values())).figures["detector_auroc"])),
-                f"{task.target:g}",
+                _figure(task.target, "g"),
                 *(
                     f"{sum(record.figures['alarms'][kind] for record in row.values()) / len(row):.1%}"
                     for kind in ("good", "bad")
@@ -72,7 +74,7 @@ def _of_classes(name: str, row: Row) -> str:
     table = [[f"AUROC, {name}", *COLUMNS, "chosen", "with it"]]
     for good_class, record in row.items():
         figures = record.figures
-        aurocs = (f"{figures['auroc'][score]['value']:.3f}" for score in COLUMNS)
+        aurocs = (_figure(mean_auroc({good_class: record}, score)) for score in COLUMNS)
         table.append([good_class, *aurocs, figures["chosen"], str(Auroc(**figures["detector_auroc"]))])
     return markdown_table(table)
 
@@ -80,6 +82,21 @@ def _of_classes(name: str, row: Row) -> str:
 def _published(rows: Mapping[str, Row]) -> str:
     found = [[name, each.name, f"{each.auroc:.3f}", each.source] for name in rows for each in TASKS[name].published]
     return markdown_table([["task", "published", "AUROC", "source"], *found]) if found else ""
+
+
+def _of_boxes(rows: Mapping[str, Row]) -> str:
+    found = [
+        [name, f"{record.figures['alarms']['bad']:.1%}", f"{record.figures['iou']:.2f}", f"{LEAST_IOU:g}"]
+        for name, row in rows.items()
+        for record in row.values()
+        if "iou" in record.figures
+    ]
+    head = ["boxes around defects", "alarms: outliers", "median IoU", "to reach"]
+    return markdown_table([head, *found]) if found else ""
+
+
+def _figure(value: float | None, form: str = ".3f") -> str:
+    return "-" if value is None else format(value, form)
 
 
 def _of_false_alarms(record: Record) -> str:

@@ -21,7 +21,7 @@ from ._page import Row, mean_auroc, mean_of_detectors, tables
 from ._record import Record, folder_of, read_record, write_record
 from ._score import count_false_alarms, score_parts
 from ._tasks import COLUMNS, FALSE_ALARMS, NAMES, OF_FALSE_ALARMS, TASKS
-from ._train import Settings, check_settings, recipe_of, train
+from ._train import Settings, check_settings, models_of, recipe_of, train
 
 OPTIONS = ()
 IN_ALL = False  # it takes hours
@@ -104,7 +104,7 @@ def measure(name: str, good_class: str, sets: Mapping[str, Path], out: Path, set
         figures = (count_false_alarms if name == FALSE_ALARMS else score_parts)(folder, parts, settings)
     except ParityError as error:
         raise ContenderError("failed", str(error)) from error
-    recipes = {each: recipe_of(folder, each) for each in ("model", "background")}
+    recipes = {each: recipe_of(folder, each) for each in models_of(task)}
     record = Record(
         *(name, good_class, dataclasses.asdict(settings), parts.counts, seconds, recipes, figures, environment())
     )
@@ -115,8 +115,10 @@ def measure(name: str, good_class: str, sets: Mapping[str, Path], out: Path, set
 def comparison(rows: Mapping[str, Row]) -> Comparison:
     """AUROC of the scores, with the tasks on the axis; published figures are peers."""
     found = {OURS: [Point(name, (mean_of_detectors(row),)) for name, row in rows.items()]}
-    found |= {score: [Point(name, (mean_auroc(row, score),)) for name, row in rows.items()] for score in COLUMNS}
-    entries = [entry_of(Contender(name, "", kind="ours"), points) for name, points in found.items()]
+    for score in COLUMNS:
+        areas = {name: mean_auroc(row, score) for name, row in rows.items()}
+        found[score] = [Point(name, (area,)) for name, area in areas.items() if area is not None]
+    entries = [entry_of(Contender(name, "", kind="ours"), points) for name, points in found.items() if points]
     for name in rows:
         for each in TASKS[name].published:
             contender = Contender(f"{each.name}, {each.source.split(',')[0]}", "")

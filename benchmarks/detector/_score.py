@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,12 @@ from cvae_export._detector_reference import TermsOf
 from cvae_runtime.bundle import ModelInfo
 from cvae_runtime.elbo import DetectorTerms, target_entropy, targets_of
 from cvae_runtime.files import write_file
-from cvae_runtime.images import npz_bytes
+from cvae_runtime.images import Box, npz_bytes
 
 from ._images import Images, Parts
 from ._statistics import alarm_interval
-from ._tasks import ALPHAS, COLUMNS, RAW, SCORES, SEEDS
-from ._train import Settings
+from ._tasks import ALPHAS, RAW, SCORES, SEEDS
+from ._train import MODELS, Settings
 
 _FALSE_ALARMS = ALPHAS[0]
 _FRESH = 3  # a third of the held-back images is fresh; the others calibrate
@@ -37,18 +38,28 @@ def score_parts(folder: Path, parts: Parts, settings: Settings) -> dict[str, Any
 
     Returns:
         "chosen", the score that the rule chooses. "auroc" of each score, and "detector_auroc" of the calibrated bundle,
-        with 95% intervals. "alarms", the shares of good images and of outliers that raise one. The other keys describe
-        the calibration.
+        with 95% intervals. Under the Bernoulli likelihood, "error" is "reconstruction" and is left out. "alarms", the
+        shares of good images and of outliers that raise one. "iou", where boxes are known, is the median intersection
+        over union of the detector's boxes with them; an outlier without a box counts as 0. The other keys describe the
+        calibration.
     """
     result = _calibrated(folder, "detector", parts.held_back, settings.seed, settings.draws)
-    model, background = (TermsOf.bundle(cvae_runtime.read_bundle(folder / name), settings.draws) for name in _MODELS)
+    model, *background = (
+        TermsOf.bundle(cvae_runtime.read_bundle(folder / name), settings.draws)
+        for name in MODELS
+        if (folder / name).is_dir()
+    )
+    grey_as_bernoulli = model.parts.info.likelihood == "bernoulli"
+    left_out = {"error"} if grey_as_bernoulli else set()
+    if not background:
+        left_out.add("likelihood-ratio")
     split = split_images(len(parts.held_back), _FALSE_ALARMS, settings.seed, "held-back images")
     median = float(np.median(_terms(model, parts.held_back[split.fit]).elbo))
 
     def scores(images: Images) -> dict[str, Floats]:
-        terms, other = _terms(model, images), _terms(background, images)
-        found = {name: strangeness(name, terms, median, other) for name in SCORES}
-        return {**found, RAW: found["elbo"] + _entropy(images, model.parts.info)}
+        terms, other = _terms(model, images), _terms(background[0], images) if background else None
+        found = {name: strangeness(name, terms, median, other) for name in SCORES if name not in left_out}
+        return {RAW: found["elbo"] + (_entropy(images, model.parts.info) if grey_as_bernoulli else 0.0), **found}
 
     good, bad = scores(parts.test), scores(parts.outliers)
     with cvae_runtime.load(result.path, provider="cpu") as detector:
@@ -56,12 +67,14 @@ def score_parts(folder: Path, parts: Parts, settings: Settings) -> dict[str, Any
     arrays = {f"{kind}/{name}": array for kind, of in (("good", good), ("bad", bad)) for name, array in of.items()}
     write_file(folder / "scores.npz", npz_bytes(arrays))
     one = result.detector
+    boxes = {} if parts.boxes is None else {"iou": float(np.median(box_iou(of_bad.boxes(), parts.boxes)))}
     return {
         "chosen": one.score,
         "instabilities": dict(result.instabilities),
-        "auroc": {name: dataclasses.asdict(Auroc.of(good[name], bad[name])) for name in COLUMNS},
+        "auroc": {name: dataclasses.asdict(Auroc.of(good[name], bad[name])) for name in good},
         "detector_auroc": dataclasses.asdict(Auroc.of(of_good.score, of_bad.score)),
         "alarms": {"good": float(of_good.alarm.mean()), "bad": float(of_bad.alarm.mean())},
+        **boxes,
         "false_alarms": one.false_alarms,
         "draws": one.draws,
         "split_seed": one.seed,
@@ -106,13 +119,29 @@ def count_false_alarms(folder: Path, parts: Parts, settings: Settings) -> dict[s
     }
 
 
-_MODELS = ("model", "background")  # folders of the bundles
+def box_iou(found: Sequence[Box | None], expected: NDArray[np.int64]) -> Floats:
+    """Return the intersection over union of each box with the expected one, float64 (N,); 0 without a box.
+
+    Args:
+        found: boxes (top, left, bottom, right), or None.
+        expected: boxes, (N, 4).
+    """
+    overlaps = np.zeros(len(expected))
+    for index, (one, other) in enumerate(zip(found, expected.tolist(), strict=True)):
+        if one is not None:
+            shared = _area(*map(max, one[:2], other[:2]), *map(min, one[2:], other[2:]))
+            overlaps[index] = shared / (_area(*one) + _area(*other) - shared)
+    return overlaps
+
+
+def _area(top: int, left: int, bottom: int, right: int) -> int:
+    return max(0, bottom - top) * max(0, right - left)
 
 
 def _entropy(images: Images, info: ModelInfo) -> Floats:
     """Entropy of the grey levels of images, which the terms of a detector include."""
     targets = targets_of(images, info.preprocessing.binarize_at, info.preprocessing.scale)
-    sums: Floats = target_entropy(targets, info.likelihood).sum(axis=(1, 2, 3))
+    sums: Floats = target_entropy(targets).sum(axis=(1, 2, 3))
     return sums
 
 
@@ -136,5 +165,7 @@ def _calibrated(folder: Path, name: str, good: Images, seed: int, draws: int) ->
 def _terms(terms: TermsOf, images: Images) -> DetectorTerms:
     """Compute the terms of images, without those of their pixels."""
     found = [terms(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
-    reconstruction, kl = (np.concatenate([getattr(one, name) for one in found]) for name in ("reconstruction", "kl"))
-    return DetectorTerms(reconstruction, kl, found[0].pixels[:0])
+    sums = ("reconstruction", "kl", "error")
+    return dataclasses.replace(
+        found[0], **{name: np.concatenate([getattr(one, name) for one in found]) for name in sums}
+    )

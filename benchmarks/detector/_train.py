@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from cvae_runtime.images import npz_bytes
 from .._measure import measured
 from .._process import ContenderError
 from ._images import Parts
-from ._tasks import RECIPE, Task
+from ._tasks import Task
 
 _SCRIPTS = Path(sysconfig.get_path("scripts"))
 TRAIN = (str(_SCRIPTS / "cvae-train"),)
@@ -59,6 +60,11 @@ def check_settings(folder: Path, settings: Settings) -> None:
         )
 
 
+def models_of(task: Task) -> Sequence[str]:
+    """Names of the models that a task trains; they are names of folders, too."""
+    return tuple(MODELS) if task.background else ("model",)
+
+
 def train(task: Task, parts: Parts, folder: Path, settings: Settings) -> float:
     """Train and export what is missing in the folder; return the seconds of the trainings.
 
@@ -70,11 +76,12 @@ def train(task: Task, parts: Parts, folder: Path, settings: Settings) -> float:
     images, seconds = folder / "images.npz", 0.0
     if not images.is_file():
         write_file(images, npz_bytes({"x_train": parts.train, "x_test": parts.held_back[:_TESTED]}))
-    for name, options in MODELS.items():
+    for name in models_of(task):
+        options = MODELS[name]
         bundle, run = folder / name, folder / f"{name}-run"
         if (bundle / "manifest.json").is_file():
             continue
-        command = [*TRAIN, str(images), *RECIPE, *settings.length(task), "--seed", str(settings.seed), *options]
+        command = [*TRAIN, str(images), *task.recipe, *settings.length(task), "--seed", str(settings.seed), *options]
         seconds += measured([*command, "--run", str(run), "--resume"], folder / f"{name}-train.log")[0]
         measured([*EXPORT, str(run), "--onnx", str(bundle)], folder / f"{name}-export.log")
     return seconds

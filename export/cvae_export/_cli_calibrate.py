@@ -45,7 +45,8 @@ _OF_CALIBRATION = ("target", "false_alarms", "background", "score", "draws", "se
 @click.option(
     "--score",
     type=click.Choice(SCORES),
-    help="Score that decides.  [default: likelihood-ratio with --background, otherwise chosen on the good images]",
+    help="Score that decides.  [default: likelihood-ratio with --background, error for models of 256 grey levels, "
+    "otherwise chosen on the good images]",
 )
 @click.option(
     "--background",

@@ -44,7 +44,7 @@ OutputKind = Literal["auto", "logits", "probs"]
 OUTPUT_KINDS: tuple[OutputKind, ...] = get_args(OutputKind)
 DecoderOutput = OutputKind | Range  # of an external model
 
-Score = Literal["elbo", "reconstruction", "kl", "typicality", "likelihood-ratio"]  # of a detector
+Score = Literal["elbo", "reconstruction", "error", "kl", "typicality", "likelihood-ratio"]  # of a detector
 SCORES: tuple[Score, ...] = get_args(Score)
 FALSE_ALARMS = (0.0001, 0.5)  # the lowest and the highest rate of a detector
 DRAWS, MOST_DRAWS = 8, 1000  # of the posterior for each image of a detector: by default, and at most

@@ -38,7 +38,8 @@ from ._detector_reference import TermsOf, batches, on_all_cores
 from ._graph import Graph
 from ._write import write_bundle
 
-_CHOSEN_AMONG = ("elbo", "reconstruction", "typicality")
+_CHOSEN_AMONG = ("elbo", "reconstruction", "typicality")  # under the Bernoulli likelihood
+_OF_LEVELS = ("error",)  # under likelihoods of 256 levels, which prefer simple images
 _MAP_QUANTILE = 0.95
 _CHECKED = 24  # images
 _SIZES = (1, 7)  # of batches
@@ -106,7 +107,8 @@ def calibrate(
         target: the folder of the copy; on an error nothing is written.
         false_alarms: highest rate of false alarms, 0.0001 to 0.5.
         background: bundle of the background model of a likelihood ratio, from ``cvae-train --background``.
-        score: the score's name. Default: "likelihood-ratio" with a background, otherwise chosen on the good images.
+        score: the score's name. Default: "likelihood-ratio" with a background, "error" under likelihoods of 256 levels,
+            otherwise chosen on the good images.
         draws: k, draws of the posterior for each image.
         seed: determines the split of the good images; 0 to 2^53 - 1.
         resize, grey, invert: as for `cvae_runtime.images.open_images`.
@@ -144,12 +146,14 @@ def calibrate(
     terms = TermsOf.bundle(contents, draws)
     of_background = None if other is None else TermsOf.bundle(other, draws)
     with progress(2 * len(split.fit) + len(split.calibration), "images", quiet=quiet) as advance:
-        fit, expected_pixels, fit_set = _fit(terms, source, split, advance)
+        fit, fit_set = _fit(terms, source, split, advance)
         median = float(np.median(fit.elbo))
-        instabilities = {key: instability(strangeness(key, fit, median), false_alarms) for key in _CHOSEN_AMONG}
+        among = _CHOSEN_AMONG if terms.parts.info.likelihood == "bernoulli" else _OF_LEVELS
+        instabilities = {key: instability(strangeness(key, fit, median), false_alarms) for key in among}
         chosen: str = name or choose_score(instabilities)
+        expected_costs = pixel_costs(chosen, fit)[0]
         unset = np.zeros(1, np.float32)
-        decision = Decision(chosen, draws, expected_pixels, unset, unset[0], median)
+        decision = Decision(chosen, draws, expected_costs, unset, unset[0], median)
         background_parts = None if of_background is None else of_background.parts
         run = _runner(detector_graph(terms.parts, decision, background_parts))
         maxima, scores, calibration_set = _measure(run, source, split, advance)
@@ -197,10 +201,16 @@ def strangeness(
     scores: dict[str, Floats] = {
         "elbo": -terms.elbo,
         "reconstruction": -terms.reconstruction,
+        "error": terms.error,
         "kl": terms.kl,
         "typicality": abs(terms.elbo - median),
     }
     return scores[score]
+
+
+def pixel_costs(score: str, terms: DetectorTerms) -> Floats:
+    """Return the cost of each pixel, float64 (N, H, W); see `Decision`."""
+    return terms.pixel_errors if score == "error" else -terms.pixels
 
 
 def source_images(source: ImageSource, indices: NDArray[np.int64]) -> Images:
@@ -262,19 +272,22 @@ def _check_background(bundle: Bundle, background: Bundle) -> None:
         )
 
 
-def _fit(terms: TermsOf, source: ImageSource, split: Split, advance: Any) -> tuple[DetectorTerms, Floats, ImageSet]:
-    """Return the terms of the images in ``fit``, without pixels, and the mean of each pixel's terms, (H, W)."""
+def _fit(terms: TermsOf, source: ImageSource, split: Split, advance: Any) -> tuple[DetectorTerms, ImageSet]:
+    """Return the terms of the images in ``fit``; those of pixels are means over the images, (1, H, W)."""
     digest = hashlib.sha256()
-    reconstruction, kl = [], []
-    pixels = np.zeros(terms.parts.info.image_shape[:2])
+    sums: dict[str, list[Floats]] = {"reconstruction": [], "kl": [], "error": []}
+    pixels, errors = np.zeros((2, 1, *terms.parts.info.image_shape[:2]))
     for images, found in on_all_cores(terms, batches(source, split.fit)):
         digest.update(images.tobytes())
-        pixels += found.pixels.sum(axis=0)
-        reconstruction.append(found.reconstruction)
-        kl.append(found.kl)
+        pixels += found.pixels.sum(axis=0) / len(split.fit)
+        errors += found.pixel_errors.sum(axis=0) / len(split.fit)
+        for name, values in sums.items():
+            values.append(getattr(found, name))
         advance(len(images))
-    fit = DetectorTerms(np.concatenate(reconstruction), np.concatenate(kl), np.zeros((0, *pixels.shape)))
-    return fit, pixels / len(split.fit), ImageSet(len(split.fit), digest.hexdigest())
+    fit = DetectorTerms(
+        **{name: np.concatenate(values) for name, values in sums.items()}, pixels=pixels, pixel_errors=errors
+    )
+    return fit, ImageSet(len(split.fit), digest.hexdigest())
 
 
 def _runner(graph: bytes, level: str | None = None) -> Any:
@@ -320,23 +333,25 @@ class _Expected:
         """Return ``score`` and ``map`` by the formulas."""
         terms = self.terms(images)
         score = strangeness(self.decision.score, terms, self.decision.median, self._of_background(images))
-        return {"score": score, "map": self.decision.expected - terms.pixels}
+        return {"score": score, "map": pixel_costs(self.decision.score, terms) - self.decision.expected}
 
     def rounding(self, images: Images) -> dict[str, Floats]:
         """Return the rounding error of each output."""
-        terms = self.terms.rounding(images)
-        error = terms.reconstruction
+        terms, score = self.terms.rounding(images), self.decision.score
+        error = terms.error if score == "error" else terms.reconstruction
         if self.background is not None:
             error = error + self.background.rounding(images).reconstruction
-        return {"score": error, "map": terms.pixels}
+        return {"score": error, "map": abs(pixel_costs(score, terms))}
 
     def scales(self, images: Images) -> dict[str, float]:
         """Return the largest value that each output is computed from, at least 1; tolerances grow with it."""
         terms, other = self.terms(images), self._of_background(images)
         sums = [terms.reconstruction, terms.kl, *([] if other is None else [other.reconstruction, other.kl])]
+        if self.decision.score == "error":
+            sums = [terms.error]
         return {
             "score": max(1.0, *(float(abs(values).max()) for values in sums)),
-            "map": max(1.0, float(abs(terms.pixels).max())),
+            "map": max(1.0, float(abs(pixel_costs(self.decision.score, terms)).max())),
         }
 
     def _of_background(self, images: Images) -> DetectorTerms | None:

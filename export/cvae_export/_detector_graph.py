@@ -8,7 +8,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import onnx
@@ -36,7 +36,8 @@ class Decision:
     Attributes:
         score: the score's name.
         draws: k, draws of the posterior for each image.
-        expected: mean log-likelihood of each pixel over good images, float64 (H, W).
+        expected: mean cost of each pixel over good images, float64 (H, W): of the score "error" its error, otherwise
+            its negative log-likelihood.
         scores: the calibration scores, float32 (n,), ascending.
         threshold: the calibration score that the score of an alarm exceeds.
         median: median ELBO of good images, for typicality.
@@ -100,26 +101,29 @@ def detector_graph(model: Parts, decision: Decision, background: Parts | None = 
         name="images", type=ir.TensorType(ir.DataType.UINT8), shape=ir.Shape([BATCH, *model.info.image_shape])
     )
     build = Builder("detector", opset)
-    reconstruction, kl, pixels = _terms(build, images, model.at(opset), decision.draws, "model/")
-    elbo = build("Sub", reconstruction, kl)
+    terms = _terms(build, images, model.at(opset), decision.draws, "model/")
+    elbo = build("Sub", terms.reconstruction, terms.kl)
+    costs = terms.pixel_errors if decision.score == "error" else build("Neg", terms.pixels)
     if decision.score == "elbo":
         score = build("Neg", elbo)
     elif decision.score == "reconstruction":
-        score = build("Neg", reconstruction)
+        score = build("Neg", terms.reconstruction)
+    elif decision.score == "error":
+        score = _sum(build, terms.pixel_errors, [1, 2])
     elif decision.score == "kl":
-        score = kl
+        score = terms.kl
     elif decision.score == "typicality":
         score = build("Abs", build("Sub", elbo, np.array(decision.median)))
     else:
         assert background is not None
-        of_background = _terms(build, images, background.at(opset), decision.draws, "background/")
-        score = build("Sub", build("Sub", *of_background[:2]), elbo)
+        other = _terms(build, images, background.at(opset), decision.draws, "background/")
+        score = build("Sub", build("Sub", other.reconstruction, other.kl), elbo)
     score = build("Cast", score, to=_FLOAT)
     outputs = {
         "score": score,
         "p_value": _p_value(build, score, decision.scores),
         "alarm": build("Greater", score, np.array(decision.threshold, np.float32)),
-        "map": build("Cast", build("Sub", decision.expected, pixels), to=_FLOAT),
+        "map": build("Cast", build("Sub", costs, decision.expected), to=_FLOAT),
     }
     image = list(model.info.image_shape[:2])
     for name, value in outputs.items():
@@ -139,10 +143,17 @@ def _file(model: ir.Model, encoder: onnx.ModelProto) -> bytes:
     return proto.SerializeToString(deterministic=True)
 
 
-def _terms(
-    build: Builder, images: ir.Value, parts: Parts, draws: int, prefix: str
-) -> tuple[ir.Value, ir.Value, ir.Value]:
-    """Return the terms of `DetectorTerms`: reconstruction and kl, float64 (B,), and pixels, float64 (B, H, W)."""
+class _Terms(NamedTuple):
+    """The terms of `cvae_runtime.elbo.DetectorTerms`: float64 (B,), or (B, H, W) for pixels."""
+
+    reconstruction: ir.Value
+    kl: ir.Value
+    pixels: ir.Value
+    pixel_errors: ir.Value
+
+
+def _terms(build: Builder, images: ir.Value, parts: Parts, draws: int, prefix: str) -> _Terms:
+    """Compute the terms of images by the graphs of a model."""
     info = parts.info
     latent_dim = info.latent_dim
     encoded = build.insert(
@@ -160,22 +171,29 @@ def _terms(
         for name in info.decoder_outputs
     }
     x = _targets(build, images, info)
-    pixels = _sum(build, _log_likelihood(build, x, parameters, info.likelihood), [0, 4], factor=1.0 / draws)
-    if info.likelihood == "bernoulli" and info.preprocessing.binarize_at is None:
-        pixels = build("Sub", pixels, _sum(build, _negative_entropy(build, x), [3]))
+
+    def mean_of(likelihood: str) -> ir.Value:
+        return _sum(build, _log_likelihood(build, x, parameters, likelihood), [0, 4], factor=1.0 / draws)
+
+    negative_errors = mean_of("bernoulli")
+    if info.preprocessing.binarize_at is None:
+        negative_errors = build("Sub", negative_errors, _sum(build, _negative_entropy(build, x), [3]))
+    pixels = negative_errors if info.likelihood == "bernoulli" else mean_of(info.likelihood)
+    errors = build("Neg", negative_errors)
     reconstruction = _sum(build, pixels, [1, 2])
     z, mean, logvar = (build("Cast", value, to=_DOUBLE) for value in (z, encoded["mean"], encoded["logvar"]))
     if info.prior is None:
         squares = build("Add", build("Exp", logvar), build("Mul", mean, mean))
         terms = build("Sub", build("Sub", squares, np.array(1.0)), logvar)
-        return reconstruction, _sum(build, terms, [1], factor=0.5), pixels
+        return _Terms(reconstruction, _sum(build, terms, [1], factor=0.5), pixels, errors)
     found = build.insert(parts.graphs["prior_density"], f"{prefix}prior_density/", z=flat, **label)
     log_prior = build("Reshape", build("Cast", found["log_prob"], to=_DOUBLE), np.array([draws, -1]))
     offset = build("Sub", z, mean)
     distance = build("Mul", build("Mul", offset, offset), build("Exp", build("Neg", logvar)))
     constant = np.array(math.log(2.0 * math.pi))
     log_q = _sum(build, build("Add", build("Add", distance, logvar), constant), [2], factor=-0.5)
-    return reconstruction, _sum(build, build("Sub", log_q, log_prior), [0], factor=1.0 / draws), pixels
+    kl = _sum(build, build("Sub", log_q, log_prior), [0], factor=1.0 / draws)
+    return _Terms(reconstruction, kl, pixels, errors)
 
 
 def _no_label(build: Builder, items: ir.Value, info: ModelInfo) -> dict[str, ir.Value]:

@@ -15,7 +15,19 @@ from benchmarks.detector._images import parts_of
 from benchmarks.detector._page import tables
 from benchmarks.detector._record import Record, folder_of, read_record, write_record
 from benchmarks.detector._statistics import alarm_interval, beta_binomial
-from benchmarks.detector._tasks import ALPHAS, COLUMNS, EVERYTHING, FALSE_ALARMS, NAMES, RAW, RECIPE, SETS, TASKS
+from benchmarks.detector._tasks import (
+    ALPHAS,
+    COLUMNS,
+    EVERYTHING,
+    FALSE_ALARMS,
+    NAMES,
+    RAW,
+    RECIPE,
+    SETS,
+    TASKS,
+    TEXTURES,
+)
+from benchmarks.detector._textures import scratched, textures
 from benchmarks.detector._train import MODELS, Settings, check_settings, recipe_of, train
 from cvae_export import Auroc, export
 from cvae_export._conformal import choose_score
@@ -28,9 +40,10 @@ def area(value):
     return {"value": value, "low": value - 0.05, "high": value + 0.05}
 
 
+OF_BERNOULLI = [name for name in COLUMNS if name != "error"]  # the same as "reconstruction"
 FIGURES = {
     "chosen": "elbo",
-    "auroc": {name: area(value) for name, value in zip(COLUMNS, (0.05, 0.1, 0.2, 0.3, 0.4, 0.5), strict=True)},
+    "auroc": {name: area(value) for name, value in zip(OF_BERNOULLI, (0.05, 0.1, 0.2, 0.3, 0.4, 0.5), strict=True)},
     "detector_auroc": area(0.6),
     "alarms": {"good": 0.01, "bad": 0.5},
     "false_alarms": 0.01,
@@ -113,7 +126,7 @@ def test_the_rule_keeps_its_rate_in_a_simulation():
 def test_tasks_name_sets_and_classes():
     assert (*TASKS, FALSE_ALARMS) == NAMES
     for name, task in TASKS.items():
-        assert {task.good, task.outliers} <= set(SETS)
+        assert {task.good, task.outliers} <= {*SETS, TEXTURES}
         assert (len(task.classes) == 10) == name.startswith("one-class")
         assert all(0 < each.auroc < 1 and each.source for each in task.published)
 
@@ -238,7 +251,7 @@ def exported(sets, tiny_config, tmp_path_factory):
 def test_the_figures_of_a_model(exported):
     folder, parts = exported
     figures = _score.score_parts(folder, parts, SETTINGS)
-    assert set(figures["auroc"]) == set(COLUMNS)
+    assert set(figures["auroc"]) == set(OF_BERNOULLI)
     chosen = figures["chosen"]
     assert chosen == choose_score(figures["instabilities"])
     assert (figures["draws"], figures["false_alarms"], figures["calibration"]) == (2, 0.01, 99)
@@ -290,7 +303,7 @@ def test_tables():
             "1",
             chosen="typicality",
             detector_auroc=area(0.8),
-            auroc=dict.fromkeys(COLUMNS, area(0.9)),
+            auroc=dict.fromkeys(OF_BERNOULLI, area(0.9)),
         ),
     }
     text = tables({"fashion-mnist": {EVERYTHING: record()}, "one-class-mnist": one_class}, None)
@@ -304,12 +317,37 @@ def test_tables():
         "alarms: good",
         "alarms: outliers",
     ]
-    assert tasks[2] == ["fashion-mnist", "0.050", "0.100", "0.200", "0.300", "0.400", "0.500", "elbo", "0.600 (0.550 to 0.650)", "0.98", "1.0%", "50.0%"]  # fmt: skip
+    assert tasks[2] == ["fashion-mnist", "0.050", "0.100", "0.200", "-", "0.300", "0.400", "0.500", "elbo", "0.600 (0.550 to 0.650)", "0.98", "1.0%", "50.0%"]  # fmt: skip
     assert tasks[3][0] == "one-class-mnist (2 of 10 models)"
-    assert tasks[3][1:10] == ["0.475", "0.500", "0.550", "0.600", "0.650", "0.700", "typicality 1x, elbo 1x", "0.700", "0.97"]  # fmt: skip
+    assert tasks[3][1:11] == ["0.475", "0.500", "0.550", "-", "0.600", "0.650", "0.700", "typicality 1x, elbo 1x", "0.700", "0.97"]  # fmt: skip
     assert classes[0][0] == "AUROC, one-class-mnist"
-    assert classes[3] == ["1", *(["0.900"] * 6), "typicality", "0.800 (0.750 to 0.850)"]
+    assert classes[3] == ["1", *["0.900"] * 3, "-", *["0.900"] * 3, "typicality", "0.800 (0.750 to 0.850)"]
     assert ["fashion-mnist", "PixelCNN++, likelihood ratio", "0.994", "Ren et al., 2019, arXiv:1906.02845"] in published
+
+
+def test_the_table_of_boxes():
+    auroc = {name: area(0.9) for name in COLUMNS if name != "likelihood-ratio"}
+    text = tables({"scratches": {EVERYTHING: record("scratches", auroc=auroc, iou=0.456)}}, None)
+    scores, boxes = map(cells, text.split("\n\n"))
+    assert scores[2][1:10] == [*["0.900"] * 6, "-", "elbo", "0.600 (0.550 to 0.650)"]
+    assert (scores[2][10], boxes[2]) == ("-", ["scratches", "50.0%", "0.46", "0.3"])
+
+
+def test_scratches_lie_in_their_boxes():
+    parts = parts_of(TASKS["scratches"], EVERYTHING, {}, 3)
+    assert parts.counts == dict.fromkeys(parts.counts, 3)
+    plain = textures(200, 3)[:3]
+    for image, before, (top, left, bottom, right) in zip(parts.outliers, plain, parts.boxes, strict=False):
+        rows, columns, _ = np.nonzero(image != before)
+        assert (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1) == (top, left, bottom, right)
+    assert (scratched(plain, 4)[0] == parts.outliers).all()
+    assert not any((one == parts.train[0]).all() for one in (*parts.held_back, *parts.test))
+
+
+def test_the_overlap_of_boxes():
+    expected = np.array([[0, 0, 4, 4]] * 4)
+    found = _score.box_iou([(0, 0, 4, 4), (2, 0, 6, 4), (4, 4, 8, 8), None], expected)
+    assert found.tolist() == [1.0, 8 / 24, 0.0, 0.0]
 
 
 def test_the_table_of_false_alarms():

@@ -225,7 +225,7 @@ class Detector:
     """The calibration of a detector, whose graph computes scores, p-values, alarms and maps.
 
     Attributes:
-        score: elbo, reconstruction, kl, typicality or likelihood-ratio; later versions may add names.
+        score: elbo, reconstruction, error, kl, typicality or likelihood-ratio; later versions may add names.
         draws: k, the draws of the posterior for each image: posterior noise 0 ... k - 1 of seed 0.
         false_alarms: highest rate of false alarms, averaged over calibration sets: an image raises an alarm if its
             p-value is at most this.

@@ -137,26 +137,24 @@ def _bernoulli_terms(targets: NDArray[np.float32], probs: Float32s) -> Float64s:
     return terms
 
 
-def target_entropy(targets: Float32s, likelihood: str) -> Float64s:
-    """Compute the entropy of each pixel and channel as a target: how far below 0 the largest log p(x|z) is.
+def target_entropy(targets: Float32s) -> Float64s:
+    """Compute the entropy of each pixel and channel as a probability: how far below 0 the largest log p(x|z) is.
 
     The Bernoulli log-likelihood of a grey level is a negative cross-entropy, and no prediction exceeds minus the
-    entropy of the level. Their sum is minus the KL divergence from the level to the prediction. The entropy of black,
-    of white, and of any level under the likelihoods of 256 levels is 0.
+    entropy of the level. Their sum is minus the KL divergence from the level to the prediction. The entropy of black
+    and of white is 0.
 
     Args:
-        targets, likelihood: as for `log_likelihood`.
+        targets: as for `log_likelihood`.
 
     Returns:
         float64 (N, H, W, C), in nats, 0 to log 2.
 
     Examples:
         >>> targets = np.array([0.0, 0.5, 1.0], np.float32).reshape(3, 1, 1, 1)
-        >>> elbo.target_entropy(targets, "bernoulli").ravel().round(3).tolist()
+        >>> elbo.target_entropy(targets).ravel().round(3).tolist()
         [0.0, 0.693, 0.0]
     """
-    if likelihood != "bernoulli":
-        return np.zeros(targets.shape)
     x = targets.astype(np.float64)
     return -_times_log(x) - _times_log(1.0 - x)
 

@@ -33,17 +33,23 @@ class DetectorTerms:
     Attributes:
         reconstruction: log p(x|z) plus the entropy of the targets, averaged over the draws, float64 (N,).
         kl: as in `Scores`, float64 (N,).
+        error: KL(x || probs) of all values as Bernoulli probabilities, averaged over the draws, float64 (N,). Under
+            the Bernoulli likelihood it is -reconstruction.
         pixels: the terms of ``reconstruction`` of each pixel, summed over channels, float64 (N, H, W).
+        pixel_errors: the terms of ``error`` of each pixel, summed over channels, float64 (N, H, W).
 
     Examples:
-        >>> terms = elbo.DetectorTerms(np.array([-80.0]), np.array([20.0]), np.full((1, 2, 2), -20.0))
+        >>> pixels = np.full((1, 2, 2), -20.0)
+        >>> terms = elbo.DetectorTerms(np.array([-80.0]), np.array([20.0]), np.array([80.0]), pixels, -pixels)
         >>> terms.elbo.tolist()
         [-100.0]
     """
 
     reconstruction: NDArray[np.float64]
     kl: NDArray[np.float64]
+    error: NDArray[np.float64]
     pixels: NDArray[np.float64]
+    pixel_errors: NDArray[np.float64]
 
     @property
     def elbo(self) -> NDArray[np.float64]:
@@ -89,7 +95,7 @@ def detector_terms(
         ((3,), (3, 28, 28))
     """
     noise = posterior_noise(EVALUATION_SEED, 0, draws, posterior.mean.shape[1])
-    pixels = np.zeros(images.shape[:3])
+    pixels, errors = np.zeros(images.shape[:3]), np.zeros(images.shape[:3])
     kl = np.empty(len(images))
     zero = np.zeros(posterior.mean.shape[1], np.float32)
     block = max(1, _DECODED_AT_A_TIME // draws)
@@ -104,12 +110,16 @@ def detector_terms(
         targets = targets_of(images[part], preprocessing.binarize_at, preprocessing.scale)
         for draw in range(draws):
             of_draw = {name: array[draw::draws] for name, array in outputs.items()}
-            pixels[part] += value_log_likelihood(targets, of_draw, likelihood).sum(axis=3) / draws
-        pixels[part] += target_entropy(targets, likelihood).sum(axis=3)
+            errors[part] -= value_log_likelihood(targets, of_draw, "bernoulli").sum(axis=3) / draws
+            if likelihood != "bernoulli":
+                pixels[part] += value_log_likelihood(targets, of_draw, likelihood).sum(axis=3) / draws
+        errors[part] -= target_entropy(targets).sum(axis=3)
         log_p_z = (
             gaussian_log_density(z, zero, zero) if log_prior is None else log_prior(z, *of_rows).astype(np.float64)
         )
         kl[part] = (gaussian_log_density(z, mean, logvar) - log_p_z).reshape(count, draws).mean(axis=1)
     if log_prior is None:
         kl = gaussian_kl(posterior.mean, posterior.logvar)
-    return DetectorTerms(pixels.sum(axis=(1, 2)), kl, pixels)
+    if likelihood == "bernoulli":
+        pixels = -errors
+    return DetectorTerms(pixels.sum(axis=(1, 2)), kl, errors.sum(axis=(1, 2)), pixels, errors)

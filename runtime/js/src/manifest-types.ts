@@ -126,7 +126,7 @@ export interface Background {
 
 /** The calibration of a detector, whose graph computes scores, p-values, alarms and maps. */
 export interface Detector {
-  /** elbo, reconstruction, kl, typicality or likelihood-ratio; later versions may add names. */
+  /** elbo, reconstruction, error, kl, typicality or likelihood-ratio; later versions may add names. */
   readonly score: string;
   /** k, the draws of the posterior for each image: posterior noise 0 ... k - 1 of seed 0. */
   readonly draws: number;

@@ -171,7 +171,7 @@ def make_detector(target: Path) -> None:
     with cvae.load(BUNDLES["colour"], provider="cpu") as model, tempfile.TemporaryDirectory() as folder:
         good = Path(folder) / "good.npy"
         np.save(good, model.generate(60, seed=3, dtype="uint8"))
-        cvae_export.calibrate(BUNDLES["colour"], good, target, false_alarms=0.1, draws=2, quiet=True)
+        cvae_export.calibrate(BUNDLES["colour"], good, target, false_alarms=0.1, score="elbo", draws=2, quiet=True)
 
 
 if __name__ == "__main__":
